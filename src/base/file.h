@@ -1,0 +1,31 @@
+// Files, whole reads and writes, and what makes them durable.
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+// All of the file behind what `out` holds already. LIMIT when it does not fit into out->limit.
+bool file_read(const char *path, struct buffer *out, struct error *err);
+
+// Exactly `size` bytes at `offset`; an early end of file is ERROR_IO. Interrupted and short transfers go on.
+bool file_pread(int fd, void *data, size_t size, uint64_t offset, struct error *err);
+bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset, struct error *err);
+bool file_write_fd(int fd, const void *data, size_t size, struct error *err); // at the file's position, or to a pipe
+
+// Replaces `path` so that after a power cut it holds either the old or the new bytes whole: "PATH.tmp", fsync, rename, fsync of the folder.
+bool file_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *err);
+
+bool file_sync(int fd, const char *what, struct error *err); // fdatasync
+bool file_sync_folder(const char *path, struct error *err);  // makes creates, renames and unlinks in it durable
+bool file_make_folders(const char *path, mode_t mode, struct error *err); // with parents; durable; an existing folder is fine
+
+// Bytes that can still be written on the file system of `path`.
+bool file_space(const char *path, uint64_t *free_bytes, struct error *err);
+
+#endif

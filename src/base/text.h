@@ -1,0 +1,38 @@
+// Text: NUL-terminated UTF-8 unless a size is given. Nothing here depends on the locale.
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Copies at most `capacity - 1` bytes and ends with NUL. false when it did not fit (the start is copied all the same).
+bool text_copy(char *to, size_t capacity, const char *from);
+bool text_copy_n(char *to, size_t capacity, const char *from, size_t size);
+
+// The whole of `text` (spaces around allowed) as a number. false when it is not one or does not fit; *out is left alone then.
+bool text_to_i64(const char *text, size_t size, int64_t *out);
+bool text_to_u64(const char *text, size_t size, uint64_t *out);
+bool text_to_double(const char *text, size_t size, double *out); // finite, decimal point, at most 64 characters
+
+// Moves *text and *size past the white space and NULs at both ends.
+void text_trim(const char **text, size_t *size);
+
+bool text_is_utf8(const char *text, size_t size);
+
+// Makes bytes fit to show in a log or message: printable ASCII and valid UTF-8 stay, all else becomes \xNN; cut with "..." when it does not
+// fit. Returns `out`.
+const char *text_show(char *out, size_t capacity, const void *data, size_t size);
+
+bool text_starts(const char *text, const char *prefix);
+bool text_same_fold(const char *a, const char *b); // ASCII letters fold
+
+// "HOST:PORT" or ":PORT" or "[v6]:PORT". false when it is not of that form, the port is 0 or past 65535, or the host does not fit.
+bool text_host_port(const char *text, char *host, size_t capacity, uint16_t *port);
+
+// `out` has 2 * size + 1 characters.
+void text_hex(char *out, const void *data, size_t size);
+// The number of bytes written to `out`, at most `capacity`; false for an odd length, a foreign character or too little room.
+bool text_unhex(const char *text, void *out, size_t capacity, size_t *size);
+
+#endif
