@@ -1,0 +1,102 @@
+// The store room: the data folder with its lock, lanes and packs (objects' bytes), the database, and the event log. It knows no DICOM: an object is
+// bytes and a meta text. docs/store-format.md is the format and the protocol; the state names and row numbers in comments are that page's.
+//
+//   store.h     the folder: open, lanes, records, replay, reading bytes back (this file)
+//   database.h  SQLite: write transactions (one committing connection, grouped), read connections, statements
+//   event.h     the numbered log
+//
+// Threads: a store may be used by any thread. A lane belongs to one thread at a time.
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+struct store;
+struct store_lane;
+
+struct store_options {
+    const char *folder;       // made when missing
+    uint64_t low_water_bytes; // store_record_begin answers FULL when the file system has less; reads go on
+};
+
+// Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first
+// (store_migrate in database.h), then store_replay is called once.
+struct store *store_open(const struct store_options *options, struct error *err);
+void store_close(struct store *store); // ends the writer thread, checkpoints, unlocks; NULL is fine. All lanes must be closed.
+
+const char *store_folder(const struct store *store);
+
+// Where an object's bytes are. `offset` is of the record header; the data follow it at STORE_RECORD_HEADER.
+struct store_place {
+    uint64_t container;
+    uint64_t offset;
+};
+
+enum { STORE_FILE_HEADER = 64, STORE_RECORD_HEADER = 128, STORE_META_MAX = 16 << 10 };
+
+// ---- writing
+
+struct store_record {
+    struct store_place place;
+    uint64_t arrival;
+    uint64_t size; // of the data
+    uint8_t digest[HASH_SIZE];
+};
+
+// A new, empty lane. The file is made at the first record. NULL out of memory.
+struct store_lane *store_lane_open(struct store *store, struct error *err);
+
+// -> RECEIVING. FULL below the low-water mark, or after a failed tombstone (storing stopped).
+bool store_record_begin(struct store_lane *lane, struct error *err);
+// Appends data. A failure (disk full) leaves the lane usable: the record is dropped by store_record_drop.
+bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err);
+// Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does nothing.
+void store_record_drop(struct store_lane *lane);
+// -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too.
+bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out, struct error *err);
+// -> WITHDRAWN [S3]. false: storing has stopped (see the page).
+bool store_record_withdraw(struct store *store, const struct store_record *record, struct error *err);
+
+// Index, sync, rename to a pack, sync [R5]. An empty lane leaves no file. Frees the lane on failure too (the file stays a lane until the next start).
+bool store_lane_close(struct store_lane *lane, struct error *err);
+
+// Size of the lane so far, to close long ones: a lane past this is better closed and another opened.
+uint64_t store_lane_size(const struct store_lane *lane);
+
+// ---- replay
+
+// Called for each valid record of the lanes that `known` answers false for, in arrival order. false stops the start.
+struct store_replay {
+    bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
+    bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size, struct error *err);
+    void *payload;
+};
+
+// [R3] to [R6]. `all` walks the packs too (rebuild). *replayed: how many records were handed over.
+bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed, struct error *err);
+
+// ---- reading
+
+// An open read-only descriptor of the container, shared and counted: give it back with store_release. Valid while a lane is renamed. Up to 64 are kept open.
+// NOT_FOUND when there is no such file.
+bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err);
+void store_release(struct store *store, uint64_t container);
+
+// The whole data of a record into `out` (appended), checked against its digest. LIMIT when it does not fit.
+bool store_read(struct store *store, const struct store_place *place, struct buffer *out, struct error *err);
+
+// ---- quarantine
+
+// Keeps refused bytes for an administrator: DATA/quarantine/NNNN.dcm and NNNN.txt (the reason). The oldest go when there are more than 100 files or 256 MiB. Best effort: failures are logged.
+struct store_quarantine;
+struct store_quarantine *store_quarantine_open(struct store *store);
+void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB
+void store_quarantine_close(struct store_quarantine *file, const char *reason);
+
+#endif
