@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 void buffer_init(struct buffer *buffer, size_t limit)
 {
@@ -111,31 +112,6 @@ void buffer_u32be(struct buffer *buffer, uint32_t value)
     buffer_append(buffer, bytes, sizeof bytes);
 }
 
-// The length of the valid UTF-8 character at `p`, 0 when it is none (RFC 3629: no surrogates, no overlong forms).
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-    static const struct {
-        uint8_t low, high, size, second_low, second_high;
-    } forms[] = {
-        {0x00, 0x7F, 1, 0, 0},       {0xC2, 0xDF, 2, 0x80, 0xBF}, {0xE0, 0xE0, 3, 0xA0, 0xBF},
-        {0xE1, 0xEC, 3, 0x80, 0xBF}, {0xED, 0xED, 3, 0x80, 0x9F}, {0xEE, 0xEF, 3, 0x80, 0xBF},
-        {0xF0, 0xF0, 4, 0x90, 0xBF}, {0xF1, 0xF3, 4, 0x80, 0xBF}, {0xF4, 0xF4, 4, 0x80, 0x8F},
-    };
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (*p < forms[i].low || *p > forms[i].high)
-            continue;
-        if (forms[i].size > left)
-            return 0;
-        if (forms[i].size > 1 && (p[1] < forms[i].second_low || p[1] > forms[i].second_high))
-            return 0;
-        for (size_t k = 2; k < forms[i].size; k++)
-            if ((p[k] & 0xC0) != 0x80)
-                return 0;
-        return forms[i].size;
-    }
-    return 0;
-}
-
 static void json_escape(struct buffer *buffer, uint8_t c)
 {
     static const char short_from[] = "\b\f\n\r\t\"\\";
@@ -156,7 +132,7 @@ void buffer_json_string(struct buffer *buffer, const char *text, size_t size)
     const uint8_t *plain = p; // what waits to be copied as it is
     buffer_byte(buffer, '"');
     while (p < end) {
-        size_t length = utf8_length(p, (size_t)(end - p));
+        size_t length = text_utf8_length((const char *)p, (size_t)(end - p));
         if (length > 0 && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7F) {
             p += length;
             continue;

@@ -23,7 +23,8 @@ bool file_replace(const char *path, const void *data, size_t size, mode_t mode, 
 
 bool file_sync(int fd, const char *what, struct error *err); // fdatasync
 bool file_sync_folder(const char *path, struct error *err);  // makes creates, renames and unlinks in it durable
-bool file_make_folders(const char *path, mode_t mode, struct error *err); // with parents; durable; an existing folder is fine
+bool file_make_folders(const char *path, mode_t mode,
+                       struct error *err); // with parents; durable; an existing folder is fine
 
 // Bytes that can still be written on the file system of `path`.
 bool file_space(const char *path, uint64_t *free_bytes, struct error *err);

@@ -9,7 +9,7 @@ enum { HASH_SIZE = 32 };
 
 struct hash; // a digest being computed; owned, one thread
 
-struct hash *hash_new(void); // NULL out of memory
+struct hash *hash_new(void);        // NULL out of memory
 void hash_start(struct hash *hash); // begins again
 void hash_add(struct hash *hash, const void *data, size_t size);
 void hash_end(struct hash *hash, uint8_t out[HASH_SIZE]); // hash_start before the next use

@@ -18,6 +18,8 @@ bool text_to_double(const char *text, size_t size, double *out); // finite, deci
 // Moves *text and *size past the white space and NULs at both ends.
 void text_trim(const char **text, size_t *size);
 
+// Bytes of the valid UTF-8 character at `text`, 0 when it is none (RFC 3629: no surrogates, no overlong forms). size is above 0.
+size_t text_utf8_length(const char *text, size_t size);
 bool text_is_utf8(const char *text, size_t size);
 
 // Makes bytes fit to show in a log or message: printable ASCII and valid UTF-8 stay, all else becomes \xNN; cut with "..." when it does not

@@ -1,0 +1,236 @@
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool text_copy_n(char *to, size_t capacity, const char *from, size_t size)
+{
+    bool fits = size < capacity;
+    if (!fits)
+        size = capacity - 1;
+    memcpy(to, from, size);
+    to[size] = '\0';
+    return fits;
+}
+
+bool text_copy(char *to, size_t capacity, const char *from)
+{
+    return text_copy_n(to, capacity, from, strlen(from));
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
+}
+
+void text_trim(const char **text, size_t *size)
+{
+    while (*size > 0 && is_space(**text)) {
+        (*text)++;
+        (*size)--;
+    }
+    while (*size > 0 && is_space((*text)[*size - 1]))
+        (*size)--;
+}
+
+bool text_to_u64(const char *text, size_t size, uint64_t *out)
+{
+    uint64_t value = 0;
+    text_trim(&text, &size);
+    if (size > 0 && *text == '+') {
+        text++;
+        size--;
+    }
+    if (size == 0)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text[i] - '0'), &value))
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool text_to_i64(const char *text, size_t size, int64_t *out)
+{
+    uint64_t value;
+    text_trim(&text, &size);
+    bool negative = size > 0 && *text == '-';
+    if (negative) {
+        text++;
+        size--;
+        if (size > 0 && *text == '+')
+            return false;
+    }
+    if (size > 0 && is_space(*text))
+        return false;
+    if (!text_to_u64(text, size, &value) || value > (uint64_t)INT64_MAX + negative)
+        return false;
+    *out = negative ? (int64_t)(UINT64_C(0) - value) : (int64_t)value;
+    return true;
+}
+
+bool text_to_double(const char *text, size_t size, double *out)
+{
+    char copy[65];
+    char *end;
+    text_trim(&text, &size);
+    // strtod would take hexadecimal, "inf" and "nan" too.
+    if (size == 0 || size >= sizeof copy)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (!memchr("0123456789+-.eE", text[i], 15))
+            return false;
+    text_copy_n(copy, sizeof copy, text, size);
+    double value = strtod(copy, &end);
+    if (*end != '\0' || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}
+
+size_t text_utf8_length(const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    static const struct {
+        uint8_t low, high, size, second_low, second_high;
+    } forms[] = {
+        {0x00, 0x7F, 1, 0, 0},       {0xC2, 0xDF, 2, 0x80, 0xBF}, {0xE0, 0xE0, 3, 0xA0, 0xBF},
+        {0xE1, 0xEC, 3, 0x80, 0xBF}, {0xED, 0xED, 3, 0x80, 0x9F}, {0xEE, 0xEF, 3, 0x80, 0xBF},
+        {0xF0, 0xF0, 4, 0x90, 0xBF}, {0xF1, 0xF3, 4, 0x80, 0xBF}, {0xF4, 0xF4, 4, 0x80, 0x8F},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (*p < forms[i].low || *p > forms[i].high)
+            continue;
+        if (forms[i].size > size)
+            return 0;
+        if (forms[i].size > 1 && (p[1] < forms[i].second_low || p[1] > forms[i].second_high))
+            return 0;
+        for (size_t k = 2; k < forms[i].size; k++)
+            if ((p[k] & 0xC0) != 0x80)
+                return 0;
+        return forms[i].size;
+    }
+    return 0;
+}
+
+bool text_is_utf8(const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t length = text_utf8_length(text, size);
+        if (length == 0)
+            return false;
+        text += length;
+        size -= length;
+    }
+    return true;
+}
+
+const char *text_show(char *out, size_t capacity, const void *data, size_t size)
+{
+    const char *text = data;
+    size_t used = 0;
+    while (size > 0) {
+        char escape[5];
+        size_t length = text_utf8_length(text, size);
+        bool plain = length > 0 && (unsigned char)*text >= 0x20 && *text != 0x7F;
+        size_t need = plain ? length : 4;
+        size_t tail = size > (plain ? length : 1) ? 3 : 0; // room for "..."
+        if (used + need + tail >= capacity) {
+            text_copy(out + used, capacity - used, "...");
+            return out;
+        }
+        if (plain) {
+            memcpy(out + used, text, length);
+        } else {
+            snprintf(escape, sizeof escape, "\\x%02X", (unsigned char)*text);
+            memcpy(out + used, escape, 4);
+            length = 1;
+        }
+        used += need;
+        text += length;
+        size -= length;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+bool text_starts(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static unsigned char fold(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool text_same_fold(const char *a, const char *b)
+{
+    while (*a && fold(*a) == fold(*b)) {
+        a++;
+        b++;
+    }
+    return *a == '\0' && *b == '\0';
+}
+
+bool text_host_port(const char *text, char *host, size_t capacity, uint16_t *port)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t number;
+    if (!colon || !text_to_u64(colon + 1, strlen(colon + 1), &number) || number == 0 || number > 65535)
+        return false;
+    const char *from = text;
+    size_t size = (size_t)(colon - text);
+    if (size >= 2 && *from == '[' && from[size - 1] == ']') {
+        from++;
+        size -= 2;
+    } else if (memchr(from, ':', size)) {
+        return false;
+    }
+    if (!text_copy_n(host, capacity, from, size))
+        return false;
+    *port = (uint16_t)number;
+    return true;
+}
+
+void text_hex(char *out, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        *out++ = digits[p[i] >> 4];
+        *out++ = digits[p[i] & 15];
+    }
+    *out = '\0';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)fold(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool text_unhex(const char *text, void *out, size_t capacity, size_t *size)
+{
+    unsigned char *to = out;
+    size_t length = strlen(text);
+    if (length % 2 != 0 || length / 2 > capacity)
+        return false;
+    for (size_t i = 0; i < length / 2; i++) {
+        int high = hex_digit(text[2 * i]);
+        int low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        to[i] = (unsigned char)(high << 4 | low);
+    }
+    *size = length / 2;
+    return true;
+}
