@@ -28,13 +28,13 @@
 #include "dicom/dicom.h"
 
 enum {
-    DIMSE_CONTEXTS_MAX = 128,          // PS3.8 9.3.2.2: odd identifiers 1 to 255
-    DIMSE_SYNTAXES_MAX = 64,           // transfer syntaxes in one proposed context; more are passed over
-    DIMSE_REQUEST_SIZE_MAX = 256 << 10,// an A-ASSOCIATE PDU; longer is aborted
-    DIMSE_PDU_LEAST = 4096,            // a peer's maximum length below this (but 0, no limit) is refused
-    DIMSE_PDU_SENT_MAX = 128 << 10,    // the largest P-DATA-TF we send
-    DIMSE_PDU_OFFERED = 128 << 10,     // the maximum length we announce
-    DIMSE_COMMAND_SIZE_MAX = 16 << 10, // a command set
+    DIMSE_CONTEXTS_MAX = 128,           // PS3.8 9.3.2.2: odd identifiers 1 to 255
+    DIMSE_SYNTAXES_MAX = 64,            // transfer syntaxes in one proposed context; more are passed over
+    DIMSE_REQUEST_SIZE_MAX = 256 << 10, // an A-ASSOCIATE PDU; longer is aborted
+    DIMSE_PDU_LEAST = 4096,             // a peer's maximum length below this (but 0, no limit) is refused
+    DIMSE_PDU_SENT_MAX = 128 << 10,     // the largest P-DATA-TF we send
+    DIMSE_PDU_OFFERED = 128 << 10,      // the maximum length we announce
+    DIMSE_COMMAND_SIZE_MAX = 16 << 10,  // a command set
 };
 
 #define DIMSE_VERIFICATION "1.2.840.10008.1.1"
@@ -70,9 +70,10 @@ struct dimse_association; // owned by the thread that runs it
 
 // What a peer asks for (A-ASSOCIATE-RQ), or what was agreed.
 struct dimse_request {
-    char called[DICOM_AE_SIZE];  // trimmed; only printable ASCII but backslash (PS3.5 AE), else the request is rejected before anyone sees it
+    char called
+        [DICOM_AE_SIZE]; // trimmed; only printable ASCII but backslash (PS3.5 AE), else the request is rejected before anyone sees it
     char calling[DICOM_AE_SIZE];
-    char address[48];            // numeric, of the peer
+    char address[48]; // numeric, of the peer
     char implementation_uid[DICOM_UID_SIZE];
     char implementation_version[17];
     uint32_t peer_pdu_max; // the peer's maximum length, clamped to DIMSE_PDU_SENT_MAX
@@ -91,7 +92,8 @@ const struct dimse_request *dimse_request(const struct dimse_association *associ
 
 // Answers one proposed context; call for each before dimse_accept. `transfer` must be among the proposed ones (asserted) when accepted. Contexts never answered are refused with
 // "abstract syntax not supported".
-void dimse_answer_context(struct dimse_association *association, size_t index, enum dimse_context_result result, const char *transfer);
+void dimse_answer_context(struct dimse_association *association, size_t index, enum dimse_context_result result,
+                          const char *transfer);
 
 bool dimse_accept(struct dimse_association *association, struct error *err);
 
@@ -107,7 +109,8 @@ enum dimse_reject_reason { // source << 8 | reason, PS3.8 Table 9-21
 };
 
 // Sends A-ASSOCIATE-RJ, waits for the peer to close (ARTIM) and frees the association.
-void dimse_reject(struct dimse_association *association, enum dimse_reject_result result, enum dimse_reject_reason reason);
+void dimse_reject(struct dimse_association *association, enum dimse_reject_result result,
+                  enum dimse_reject_reason reason);
 
 // ---- messages (PS3.7)
 
@@ -140,14 +143,14 @@ enum dimse_command { // PS3.7 Annex E.1
 // A command set in the fields that are used so far. UIDs are trimmed and may be unfit (the caller decides the answer): see sop_class_valid.
 struct dimse_message {
     uint16_t command;
-    uint16_t message_id;          // of a response: (0000,0120)
+    uint16_t message_id; // of a response: (0000,0120)
     uint16_t priority;
     uint16_t status;
     bool has_data;
     const struct dimse_context *context;
-    char sop_class[DICOM_UID_SIZE];    // affected or requested
+    char sop_class[DICOM_UID_SIZE]; // affected or requested
     char sop_instance[DICOM_UID_SIZE];
-    bool uids_valid;              // those present are valid UIDs; a text that does not fit is cut and not valid
+    bool uids_valid; // those present are valid UIDs; a text that does not fit is cut and not valid
     char move_originator[DICOM_AE_SIZE];
     uint16_t move_message_id;
     char error_comment[65];
@@ -158,13 +161,15 @@ enum dimse_received { DIMSE_MESSAGE, DIMSE_RELEASED, DIMSE_ABORTED, DIMSE_BROKEN
 // The next message's command. RELEASED: the peer asked for release, which was answered; the association is over. ABORTED: by the peer. BROKEN: the connection ended, a timer ran
 // out, or the peer violated the protocol (answered with A-ABORT); *err says which. A data set of the message before that was not read to its end is read and dropped first. A message on a
 // context that was not accepted, data before a command, a second command before the data set ended: violations.
-enum dimse_received dimse_receive(struct dimse_association *association, struct dimse_message *message, struct error *err);
+enum dimse_received dimse_receive(struct dimse_association *association, struct dimse_message *message,
+                                  struct error *err);
 
 // The data set of the message just received, in the context's transfer syntax, as a stream; pieces borrow the PDU in place. Valid until the next call but this source's on the association.
 struct source dimse_data(struct dimse_association *association);
 
 // Answers the request `message` with a response (its command | 0x8000), without a data set. `comment` (may be NULL) goes into Error Comment (0000,0902), cut to 64 characters of ASCII.
-bool dimse_respond(struct dimse_association *association, const struct dimse_message *message, uint16_t status, const char *comment, struct error *err);
+bool dimse_respond(struct dimse_association *association, const struct dimse_message *message, uint16_t status,
+                   const char *comment, struct error *err);
 
 // ---- requestor
 
@@ -182,16 +187,18 @@ struct dimse_peer {
 
 // Connects (bounded by timers->artim_ns), proposes, and waits for the answer. At most DIMSE_CONTEXTS_MAX proposals. A reject is FORBIDDEN (or BUSY when transient), with the standard's words
 // for the reason. Contexts keep the order of the proposals.
-struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals, size_t count, const struct dimse_timers *timers, struct error *err);
+struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals,
+                                        size_t count, const struct dimse_timers *timers, struct error *err);
 
 // The first accepted context with this abstract syntax and, when `transfer` is not NULL, this transfer syntax. NULL when there is none.
-const struct dimse_context *dimse_context_for(const struct dimse_association *association, const char *abstract, const char *transfer);
+const struct dimse_context *dimse_context_for(const struct dimse_association *association, const char *abstract,
+                                              const char *transfer);
 
 bool dimse_echo(struct dimse_association *association, uint16_t *status, struct error *err);
 
 // Sends one object, the data set from `source` in the context's transfer syntax, and waits for the answer. `comment` (may be NULL) has 65 characters.
-bool dimse_store(struct dimse_association *association, const struct dimse_context *context, const char *sop_class, const char *sop_instance, struct source source, uint16_t *status,
-                 char *comment, struct error *err);
+bool dimse_store(struct dimse_association *association, const struct dimse_context *context, const char *sop_class,
+                 const char *sop_instance, struct source source, uint16_t *status, char *comment, struct error *err);
 
 // A-RELEASE-RQ, waits for the answer, frees. false (freed all the same) when the peer did not answer properly.
 bool dimse_release(struct dimse_association *association, struct error *err);

@@ -34,7 +34,8 @@ enum store_durability {
 // returns false is rolled back alone and its error handed to its caller. If the commit itself fails every caller of the group gets the error and all is rolled back. FULL for a full disk, BUSY when another
 // process holds the database for more than 5 s; both heal without a restart. `write` must not call store_write, must not wait, and may be run again.
 typedef bool store_write_fn(struct database *db, void *payload, struct error *err);
-bool store_write(struct store *store, enum store_durability durability, store_write_fn *write, void *payload, struct error *err);
+bool store_write(struct store *store, enum store_durability durability, store_write_fn *write, void *payload,
+                 struct error *err);
 
 // ---- reading
 
@@ -65,12 +66,13 @@ void sql_done(struct sql *sql); // NULL is fine
 // Prepares, binds by format ('i' int64_t, 'd' double, 't' text, 'b' const void * and size_t), runs to the end, and drops any rows.
 bool sql_run(struct database *db, struct error *err, const char *sql, const char *format, ...);
 // The same, for a query of one integer: *found false when there is no row.
-bool sql_get_int(struct database *db, struct error *err, int64_t *out, bool *found, const char *sql, const char *format, ...);
+bool sql_get_int(struct database *db, struct error *err, int64_t *out, bool *found, const char *sql, const char *format,
+                 ...);
 
 // A statement made at run time (a query with a variable WHERE): prepared for this once, finalized by sql_done.
 struct sql *sql_prepare_once(struct database *db, const char *sql, struct error *err);
 
-int64_t sql_changes(struct database *db);     // rows changed by the last statement
+int64_t sql_changes(struct database *db); // rows changed by the last statement
 int64_t sql_last_rowid(struct database *db);
 
 #endif

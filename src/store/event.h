@@ -38,10 +38,12 @@ struct store_event {
 };
 
 // Inside a write function: appends an event; its number is given at the end of the transaction. The texts are copied.
-bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject, const char *detail, struct error *err);
+bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
+                     const char *detail, struct error *err);
 
 // Up to `limit` events with numbers above `after`, in order, in `arena`. *count may be 0.
-bool store_event_read(struct database *db, uint64_t after, size_t limit, struct arena *arena, struct store_event **out, size_t *count, struct error *err);
+bool store_event_read(struct database *db, uint64_t after, size_t limit, struct arena *arena, struct store_event **out,
+                      size_t *count, struct error *err);
 
 uint64_t store_event_last(struct store *store);  // number of the last committed event; 0: none
 uint64_t store_event_epoch(struct store *store); // raised by a replay

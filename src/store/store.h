@@ -28,7 +28,8 @@ struct store_options {
 // Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first
 // (store_migrate in database.h), then store_replay is called once.
 struct store *store_open(const struct store_options *options, struct error *err);
-void store_close(struct store *store); // ends the writer thread, checkpoints, unlocks; NULL is fine. All lanes must be closed.
+void store_close(
+    struct store *store); // ends the writer thread, checkpoints, unlocks; NULL is fine. All lanes must be closed.
 
 const char *store_folder(const struct store *store);
 
@@ -59,7 +60,8 @@ bool store_record_write(struct store_lane *lane, const void *data, size_t size, 
 // Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does nothing.
 void store_record_drop(struct store_lane *lane);
 // -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too.
-bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out, struct error *err);
+bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out,
+                       struct error *err);
 // -> WITHDRAWN [S3]. false: storing has stopped (see the page).
 bool store_record_withdraw(struct store *store, const struct store_record *record, struct error *err);
 
@@ -74,12 +76,14 @@ uint64_t store_lane_size(const struct store_lane *lane);
 // Called for each valid record of the lanes that `known` answers false for, in arrival order. false stops the start.
 struct store_replay {
     bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
-    bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size, struct error *err);
+    bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
+                   struct error *err);
     void *payload;
 };
 
 // [R3] to [R6]. `all` walks the packs too (rebuild). *replayed: how many records were handed over.
-bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed, struct error *err);
+bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
+                  struct error *err);
 
 // ---- reading
 
