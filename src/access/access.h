@@ -1,0 +1,126 @@
+// The access room: who may do what (peers, later users and roles), how much at once (limits), and who did what (the audit trail). It knows no patients' data but
+// the identifiers that the audit must name.
+//
+// Peers are versioned, audited rows, changed without a restart. A DICOM peer on loopback may store, find and get without an entry; any other needs an entry that matches its title and
+// address and, while the wire is plain, says `plain: accepted` (docs/design.md, section 4, 7).
+//
+// Threads: any.
+#ifndef ACCESS_ACCESS_H
+#define ACCESS_ACCESS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "store/database.h"
+#include "store/store.h"
+
+struct access;
+
+enum {
+    ACCESS_ASSOCIATIONS_PER_PEER = 16, // for one title and address without a limit of its own
+    ACCESS_ASSOCIATIONS_ALL = 256,     // of all peers
+    ACCESS_TITLE_SIZE = 17,
+    ACCESS_NAME_SIZE = 65,
+    ACCESS_HOST_SIZE = 256,
+};
+
+extern const struct store_migration access_migration;
+
+// `folder` is where the audit file lives (made when missing). The chain of the existing file is checked from its last full segment on; a broken chain is logged and a new
+// segment begun that says so. Nothing is owned by the caller but the result.
+struct access *access_open(struct store *store, const char *folder, struct error *err);
+void access_close(struct access *access);
+
+// ---- peers
+
+enum access_right { ACCESS_STORE = 1, ACCESS_FIND = 2, ACCESS_GET = 4, ACCESS_TARGET = 8 }; // TARGET: we may send to it
+
+struct access_peer {
+    char name[ACCESS_NAME_SIZE];   // how people call it; the key
+    char title[ACCESS_TITLE_SIZE]; // AE title
+    char host[ACCESS_HOST_SIZE];   // numeric address or a name that resolves
+    uint16_t port;
+    unsigned rights;
+    bool plain_accepted;
+    char issuer[ACCESS_NAME_SIZE]; // default Issuer of Patient ID of what it sends; "" none. Else two sites' IDs merge.
+    uint32_t associations_max;     // 0: ACCESS_ASSOCIATIONS_PER_PEER
+    int64_t version;               // raised by each change
+};
+
+// Adds or replaces by name; refuses unfit values by name. Durable, audited as `actor`, an event CONFIG_CHANGED.
+bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err);
+bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err);
+bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err); // NOT_FOUND
+// All, by name, in `arena`.
+bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
+                      struct error *err);
+json_t *access_peer_to_json(const struct access_peer *peer);
+bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
+
+// ---- admission of an association
+
+enum access_answer {
+    ACCESS_ADMITTED,
+    ACCESS_CALLED_UNKNOWN,
+    ACCESS_CALLING_UNKNOWN,
+    ACCESS_NOT_PLAIN,
+    ACCESS_PEER_LIMIT,
+    ACCESS_TOTAL_LIMIT
+};
+
+struct access_ticket {
+    struct access_peer
+        peer; // the entry; for a loopback peer without one, made up with its title and address and all three rights
+    char address[48];
+};
+
+// `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and against all; on ADMITTED access_leave must be called.
+// Refusals are audited, but at most one record a second for one title and address (the rest are counted in it).
+enum access_answer access_admit(struct access *access, const char *const *titles, const char *called,
+                                const char *calling, const char *address, int64_t now_ns, struct access_ticket *ticket);
+void access_leave(struct access *access, const struct access_ticket *ticket);
+const char *access_answer_text(enum access_answer answer);
+
+bool access_address_is_loopback(const char *address); // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+
+// ---- audit (PS3.15 A.5, RFC 5424)
+
+enum access_event {
+    ACCESS_EVENT_START,       // DCM 110100 Application Activity, 110120 start
+    ACCESS_EVENT_STOP,        // 110121
+    ACCESS_EVENT_ASSOCIATION, // 110113/110127 refusals: Security Alert, Node Authentication
+    ACCESS_EVENT_REFUSED,     // an object or request refused
+    ACCESS_EVENT_STORED,      // 110104 DICOM Instances Transferred (create)
+    ACCESS_EVENT_QUERY,       // 110112 Query
+    ACCESS_EVENT_RETRIEVED,   // 110103/110104 accessed, transferred (read)
+    ACCESS_EVENT_IMPORTED,    // 110107 Import
+    ACCESS_EVENT_CHANGED,     // 110101.. configuration: Security Alert 110131 Software Configuration
+    ACCESS_EVENT_JUDGED,      // a finding accepted or rejected
+    ACCESS_EVENT_COUNT
+};
+
+struct access_record {
+    enum access_event event;
+    bool success;
+    const char *actor;   // AE title, user or program; never NULL
+    const char *address; // numeric, or ""
+    const char *patient; // patient ID, "" when it does not apply
+    const char *study;   // Study Instance UID or ""
+    const char *detail;  // SOP class, query, reason; cut at 1,000 bytes
+};
+
+// Appends to the hash-chained file. STORED, QUERY and RETRIEVED are summed: one record per event, actor, address, patient, study and minute, with its count (and the record of a running minute is written within
+// a second of its first access, with the count so far following when the minute ends). All else is written at once. A write goes to disk (fdatasync) within a second. The text of every field is escaped. A
+// full disk is logged once a minute and makes access_audit_healthy false; callers answer reads and writes all the same (a hospital's images come first) and /healthz tells.
+void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
+bool access_audit_healthy(struct access *access);
+bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
+
+// Walks the file's chain. false with the first broken line's number.
+bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
+
+#endif

@@ -1,0 +1,114 @@
+// The queue room: consumers of the event log with cursors, leased jobs, and the outbox. It never knows what the work is.
+//
+// Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its lease cannot commit. All state is rows; a crash replays from them.
+// Jobs:       queued -> running (leased) -> done | failed | skipped; a lease that runs out puts it back to queued; past attempts_max it is failed
+// Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal, or replays without end, to dead; dead -> waiting by a person
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "store/database.h"
+#include "store/event.h"
+
+extern const struct store_migration queue_migration;
+
+// ---- consumers
+
+struct queue_consumer; // one thread
+
+// Claims the named cursor for this process: earlier claims' tokens end. A new name starts behind the newest event when `from_now`, else at the beginning.
+struct queue_consumer *queue_consumer_open(struct store *store, const char *name, bool from_now, struct error *err);
+void queue_consumer_close(struct queue_consumer *consumer);
+
+// Waits up to timeout_ns for events behind the cursor, and reads up to `limit` of them into `arena`. *count 0 after the time-out or store_event_wake.
+bool queue_consumer_next(struct queue_consumer *consumer, int64_t timeout_ns, size_t limit, struct arena *arena,
+                         struct store_event **out, size_t *count, struct error *err);
+
+// Inside the write function that does the work of the events up to `number`: moves the cursor. CONFLICT when another claimed it since (the transaction must fail then).
+bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer, uint64_t number, struct error *err);
+// After the commit of that write function.
+void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number);
+
+// ---- jobs
+
+enum queue_job_state { QUEUE_JOB_QUEUED, QUEUE_JOB_RUNNING, QUEUE_JOB_DONE, QUEUE_JOB_FAILED, QUEUE_JOB_SKIPPED };
+const char *queue_job_state_text(enum queue_job_state state); // "queued" ...
+
+struct queue_job {
+    const char *key;   // hex digest of everything the result depends on: the same work is one job
+    const char *kind;  // "model"
+    const char *study; // what it is about, for lists
+    const char *series;
+    const char *model; // package name and version
+    const char *input; // JSON: what the worker needs
+    enum queue_job_state state;
+    const char *outcome; // "positive", "negative", "not analysed", ""
+    const char *reason;  // of failed, skipped, not analysed; for a person
+    const char *result;  // JSON of the finished work, or ""
+    int64_t priority;    // higher first
+    int64_t created_ns, started_ns, finished_ns;
+    int64_t attempts;
+    int64_t token; // of the present lease
+};
+
+enum { QUEUE_JOB_ATTEMPTS_MAX = 3 };
+
+// All of these run inside a write function (the caller's transaction) but queue_job_list and _get, which take any connection.
+bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added,
+                   struct error *err); // false in *added: the key exists
+// The next job of `kind`: highest priority, then oldest; also those whose lease ran out. NULL in *out: none. Jobs out of attempts become failed ("gave up after 3 attempts: " + last reason).
+bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
+                     struct queue_job **out, struct error *err);
+bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_t until_ns,
+                     struct error *err); // CONFLICT: lost
+// state is DONE, FAILED or SKIPPED, or QUEUED to give it back with a reason (tried again after retry_ns). CONFLICT when the lease was lost. Adds JOB_DONE for the three.
+bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t token, int64_t now_ns,
+                      struct error *err);
+bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out,
+                   struct error *err); // NULL: none
+bool queue_job_list(struct database *db, const char *study, size_t limit, struct arena *arena, struct queue_job **out,
+                    size_t *count, struct error *err); // study NULL: all, newest first
+
+// ---- outbox
+
+enum queue_delivery_state { QUEUE_DELIVERY_WAITING, QUEUE_DELIVERY_SENDING, QUEUE_DELIVERY_DONE, QUEUE_DELIVERY_DEAD };
+const char *queue_delivery_state_text(enum queue_delivery_state state);
+
+struct queue_delivery {
+    int64_t id;
+    const char *key;     // the same key is one delivery, ever
+    const char *target;  // a peer's or endpoint's name
+    const char *kind;    // "dicom", "hl7"
+    const char *subject; // SOP Instance UID, MSH-10
+    const char *payload; // JSON or the message itself
+    enum queue_delivery_state state;
+    int64_t attempts;
+    int64_t created_ns, next_ns, done_ns;
+    const char *last_error;
+    int64_t token;
+};
+
+// Back-off: 1, 2, 4 ... seconds, at most QUEUE_BACKOFF_MAX_NS, for as long as it takes: a target that is down for three days misses nothing.
+#define QUEUE_BACKOFF_MAX_NS (INT64_C(60) * 1000000000)
+enum { QUEUE_REFUSALS_MAX = 10 }; // permanent refusals by the target until a delivery is dead
+
+bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
+                        struct error *err);
+// The delivery of `kind` that is due longest, whose target has no older one that is being sent. NULL in *out: none; then *next_ns is when one will be due (INT64_MAX: none waits).
+bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
+                          struct queue_delivery **out, int64_t *next_ns, struct error *err);
+bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns,
+                         struct error *err); // adds DELIVERY_DONE
+bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, bool refused, const char *reason,
+                           int64_t now_ns, struct error *err);
+bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,
+                           struct error *err); // DEAD -> WAITING; CONFLICT otherwise
+bool queue_delivery_list(struct database *db, enum queue_delivery_state state, size_t limit, struct arena *arena,
+                         struct queue_delivery **out, size_t *count, struct error *err);
+
+#endif
