@@ -1,0 +1,22 @@
+// The pool of `hilum decode` children: every encapsulated pixel goes through it.
+#ifndef IMAGE_DECODER_H
+#define IMAGE_DECODER_H
+
+#include "image/image.h"
+
+struct image_decoder; // any thread
+
+enum { IMAGE_DECODERS = 2, IMAGE_DECODE_MEMORY_MAX = 512 << 20, IMAGE_DECODE_SECONDS = 10 };
+
+// Starts no child yet; each is started at first use, ended after 30 s idle, and replaced when it died. `reduced`: see sandbox_rules.
+struct image_decoder *image_decoder_open(bool reduced, struct error *err);
+void image_decoder_close(struct image_decoder *decoder);
+
+// One frame, as image_decode, in a child: `out` has format->frame_bytes bytes. Waits for a free child. A child that crashes, breaks its sandbox's rules, takes more than IMAGE_DECODE_SECONDS or too much memory costs this frame only: BAD_DATA, with what ended it.
+bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
+                         const uint8_t *data, size_t size, uint8_t *out, enum image_color *color, struct error *err);
+
+// The child's main: `hilum decode`. Its exit status.
+int image_decode_main(void);
+
+#endif
