@@ -53,7 +53,8 @@ static json_t *scalar(struct reading *r, const yaml_event_t *event)
         refuse(r, event, "anchors and tags are not taken; write the value out");
         return NULL;
     }
-    json_t *value = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain_scalar(text, size) : json_stringn(text, size);
+    json_t *value =
+        event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain_scalar(text, size) : json_stringn(text, size);
     if (!value)
         refuse(r, event, "text is not UTF-8");
     return value;
@@ -128,9 +129,11 @@ static json_t *node(struct reading *r, const yaml_event_t *event, int depth)
         return scalar(r, event);
     else if (event->type == YAML_ALIAS_EVENT)
         refuse(r, event, "aliases are not taken; write the value out");
-    else if (event->type == YAML_SEQUENCE_START_EVENT && !event->data.sequence_start.anchor && !event->data.sequence_start.tag)
+    else if (event->type == YAML_SEQUENCE_START_EVENT && !event->data.sequence_start.anchor &&
+             !event->data.sequence_start.tag)
         value = list(r, depth);
-    else if (event->type == YAML_MAPPING_START_EVENT && !event->data.mapping_start.anchor && !event->data.mapping_start.tag)
+    else if (event->type == YAML_MAPPING_START_EVENT && !event->data.mapping_start.anchor &&
+             !event->data.mapping_start.tag)
         value = mapping(r, depth);
     else
         refuse(r, event, "anchors and tags are not taken; write the value out");
@@ -261,14 +264,16 @@ static bool check_text(const struct config_key *key, const char *text, const cha
     if (key->type == CONFIG_HOST_PORT && *text && !text_host_port(text, host, sizeof host, &port))
         return error_set(err, ERROR_BAD_VALUE, "%s: %s is '%.80s'; give HOST:PORT", name, key->path, text);
     if (key->type == CONFIG_CHOICE && !choice_has(key->choices, text))
-        return error_set(err, ERROR_BAD_VALUE, "%s: %s is '%.60s'; give one of %s", name, key->path, text, key->choices);
+        return error_set(err, ERROR_BAD_VALUE, "%s: %s is '%.60s'; give one of %s", name, key->path, text,
+                         key->choices);
     return true;
 }
 
 static bool check_value(const struct config_key *key, const json_t *value, const char *name, struct error *err)
 {
     if (key->type == CONFIG_BOOLEAN)
-        return json_is_boolean(value) || error_set(err, ERROR_BAD_VALUE, "%s: %s must be true or false", name, key->path);
+        return json_is_boolean(value) ||
+               error_set(err, ERROR_BAD_VALUE, "%s: %s must be true or false", name, key->path);
     if (key->type != CONFIG_INTEGER) {
         if (!json_is_string(value))
             return error_set(err, ERROR_BAD_VALUE, "%s: %s must be text; put it in quotes", name, key->path);
@@ -277,11 +282,12 @@ static bool check_value(const struct config_key *key, const json_t *value, const
     int64_t number = json_integer_value(value);
     if (json_is_integer(value) && number >= key->least && number <= key->most)
         return true;
-    return error_set(err, ERROR_BAD_VALUE, "%s: %s must be a whole number from %" PRId64 " to %" PRId64, name, key->path, key->least,
-                     key->most);
+    return error_set(err, ERROR_BAD_VALUE, "%s: %s must be a whole number from %" PRId64 " to %" PRId64, name,
+                     key->path, key->least, key->most);
 }
 
-static bool check_object(const json_t *object, const char *prefix, const struct config_key *const *tables, const char *name, struct error *err)
+static bool check_object(const json_t *object, const char *prefix, const struct config_key *const *tables,
+                         const char *name, struct error *err)
 {
     const char *word;
     json_t *value;
@@ -291,7 +297,8 @@ static bool check_object(const json_t *object, const char *prefix, const struct 
         int size = snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", word);
         const struct config_key *key = find_key(tables, path);
         if (size < 0 || (size_t)size >= sizeof path || (!key && !(json_is_object(value) && is_section(tables, path))))
-            return error_set(err, ERROR_BAD_VALUE, "%s: there is no key %s; did you mean %s?", name, path, nearest(tables, path));
+            return error_set(err, ERROR_BAD_VALUE, "%s: there is no key %s; did you mean %s?", name, path,
+                             nearest(tables, path));
         if (key ? !check_value(key, value, name, err) : !check_object(value, path, tables, name, err))
             return false;
     }
@@ -369,7 +376,8 @@ bool config_boolean(const json_t *tree, const char *path)
 static json_t *schema_of(const struct config_key *key)
 {
     static const char *const types[] = {"string", "integer", "boolean", "string", "string"};
-    json_t *schema = json_pack("{s:s, s:s, s:o}", "type", types[key->type], "description", key->help, "default", standard_value(key));
+    json_t *schema = json_pack("{s:s, s:s, s:o}", "type", types[key->type], "description", key->help, "default",
+                               standard_value(key));
     if (key->type == CONFIG_INTEGER) {
         json_object_set_new(schema, "minimum", json_integer(key->least));
         json_object_set_new(schema, "maximum", json_integer(key->most));
@@ -385,8 +393,8 @@ static json_t *schema_of(const struct config_key *key)
 
 void config_print_schema(struct buffer *out, const struct config_key *const *tables)
 {
-    json_t *root = json_pack("{s:s, s:s, s:b, s:{}}", "$schema", "https://json-schema.org/draft/2020-12/schema", "type", "object",
-                             "additionalProperties", 0, "properties");
+    json_t *root = json_pack("{s:s, s:s, s:b, s:{}}", "$schema", "https://json-schema.org/draft/2020-12/schema", "type",
+                             "object", "additionalProperties", 0, "properties");
     for (; *tables; tables++)
         for (const struct config_key *key = *tables; key->path; key++) {
             char word[PATH_MAX_SIZE];
@@ -422,7 +430,8 @@ void config_print_example(struct buffer *out, const struct config_key *const *ta
             size_t size = dot ? (size_t)(dot - key->path) : 0;
             if (strlen(section) != size || strncmp(section, key->path, size) != 0) {
                 text_copy_n(section, sizeof section, key->path, size);
-                buffer_printf(out, "\n%s:\n", section);
+                if (size > 0)
+                    buffer_printf(out, "\n%s:\n", section);
             }
             json_t *value = standard_value(key);
             char *text = json_dumps(value, JSON_ENCODE_ANY);

@@ -135,26 +135,23 @@ const char *text_show(char *out, size_t capacity, const void *data, size_t size)
 {
     const char *text = data;
     size_t used = 0;
+    size_t cut = 0; // the last place where "..." still fits
     while (size > 0) {
         char escape[5];
         size_t length = text_utf8_length(text, size);
         bool plain = length > 0 && (unsigned char)*text >= 0x20 && *text != 0x7F;
         size_t need = plain ? length : 4;
-        size_t tail = size > (plain ? length : 1) ? 3 : 0; // room for "..."
-        if (used + need + tail >= capacity) {
-            text_copy(out + used, capacity - used, "...");
+        if (used + 4 <= capacity)
+            cut = used;
+        if (used + need >= capacity) {
+            text_copy(out + cut, capacity - cut, "...");
             return out;
         }
-        if (plain) {
-            memcpy(out + used, text, length);
-        } else {
-            snprintf(escape, sizeof escape, "\\x%02X", (unsigned char)*text);
-            memcpy(out + used, escape, 4);
-            length = 1;
-        }
+        snprintf(escape, sizeof escape, "\\x%02X", (unsigned char)*text);
+        memcpy(out + used, plain ? text : escape, need);
         used += need;
-        text += length;
-        size -= length;
+        text += plain ? length : 1;
+        size -= plain ? length : 1;
     }
     out[used] = '\0';
     return out;

@@ -1,0 +1,170 @@
+// The archive room: ingest, query, retrieve. It joins DICOM's meaning (dicom) to durable bytes and rows (store).
+//
+// The way in (docs/store-format.md gives the states): archive_put pulls the data set from its source; every piece goes to the lane and to the parser in one pass; then the object's identity is checked, the
+// record is sealed and synced, and ONE write transaction makes its rows and the event OBJECT_STORED. Only then it returns true.
+//
+// The same SOP Instance UID again: equal bytes in the same transfer syntax are the same object (nothing new is kept); anything else is kept beside it, listed as a conflict, and the first one is served.
+// The bytes are never altered; what is wrong with an object but can be stored is a flag.
+#ifndef ARCHIVE_ARCHIVE_H
+#define ARCHIVE_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/source.h"
+#include "dicom/dataset.h"
+#include "store/store.h"
+
+struct archive;
+
+enum {
+    ARCHIVE_LANE_MAX = 512 << 20,  // a lane past this is closed before the next object
+    ARCHIVE_HEADER_MAX = 64 << 20, // bytes before the pixels that reading a header takes
+    ARCHIVE_MATCHES_MAX = 32,      // keys of a query
+    ARCHIVE_WILDCARDS_MAX = 16,    // '*' and '?' of one key, after runs of '*' are one
+    ARCHIVE_LIMIT_DEFAULT = 1000,  // results of a query that gives no limit
+    ARCHIVE_LIMIT_MAX = 5000,
+};
+
+// Migrates its tables, replays the lanes (store_replay) and is ready. `store` must outlive it.
+struct archive *archive_open(struct store *store, struct error *err);
+void archive_close(struct archive *archive);
+struct store *archive_store(const struct archive *archive);
+
+// ---- in
+
+// Where an object comes from: kept with it, in the record's meta text.
+struct archive_origin {
+    const char *how;    // "c-store", "import", "job"
+    const char *called; // AE titles, "" when there are none
+    const char *calling;
+    const char *address;
+    const char *issuer;       // default Issuer of Patient ID (0010,0021) for objects without one; "" none
+    const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
+    const char *sop_instance; // likewise; another one inside the data set is refused
+};
+
+enum archive_outcome { ARCHIVE_STORED, ARCHIVE_SAME, ARCHIVE_KEPT_BESIDE };
+
+// Why an object is flagged; bits.
+enum archive_flag {
+    ARCHIVE_FLAG_UID = 1,      // a UID that PS3.5 section 9.1 does not allow
+    ARCHIVE_FLAG_CHARSET = 2,  // an unknown character set
+    ARCHIVE_FLAG_PIXELS = 4,   // its image attributes make no sense: no AI looks at it
+    ARCHIVE_FLAG_CONFLICT = 8, // kept beside an object with the same SOP Instance UID
+};
+
+struct archive_stored {
+    enum archive_outcome outcome;
+    unsigned flags;
+    uint64_t size;
+    char study[DICOM_UID_SIZE];
+    char series[DICOM_UID_SIZE];
+    char sop_instance[DICOM_UID_SIZE];
+    char sop_class[DICOM_UID_SIZE];
+    char patient_id[65]; // for the audit; cut
+};
+
+struct archive_writer; // one thread; an association, an import
+
+struct archive_writer *archive_writer_open(struct archive *archive, struct error *err); // NULL on failure
+// Ends the lane: it becomes a pack. Failures are logged: the objects are safe, and the next start closes it.
+void archive_writer_close(struct archive_writer *writer);
+
+// Stores one data set. On failure nothing is stored:
+//   BAD_DATA   structure refused (DIMSE C000H); the bytes are in the quarantine with the reason
+//   MISMATCH   SOP class or instance UID absent, not usable as a key, or not those of the message (A900H); Study or Series Instance UID absent
+//   FULL, BUSY, IO  disk or database (A700H); repeat it later
+//   others     from the source: the peer broke off
+// The source is read to its end except when the source itself breaks, the disk is full, or a limit is passed.
+bool archive_put(struct archive_writer *writer, struct source source, const char *transfer_syntax,
+                 const struct archive_origin *origin, int64_t now_ns, struct archive_stored *out, struct error *err);
+
+// A Part 10 file or bare data set, from an open file: reads the meta information, then as archive_put.
+bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, const struct archive_origin *origin,
+                      int64_t now_ns, struct archive_stored *out, struct error *err);
+
+// What can serve as a key: 1 to DICOM_UID_SIZE - 1 characters of A-Z a-z 0-9 . - and at least one letter or digit, not beginning with '.'. Wider than the standard's UID: such objects are flagged.
+bool archive_uid_is_usable(const char *uid);
+
+// ---- query (PS3.4 C.2.2.2 matching, PS3.18 8.3.4)
+
+enum archive_level { ARCHIVE_STUDY, ARCHIVE_SERIES, ARCHIVE_INSTANCE };
+
+struct archive_match {
+    dicom_tag tag;
+    const char *
+        value; // UTF-8; single value, wildcards * and ?, UID list with backslashes or commas, or range with '-' by the attribute's VR
+};
+
+struct archive_query {
+    enum archive_level level;
+    const char *study;  // NULL: any
+    const char *series; // NULL: any
+    struct archive_match matches[ARCHIVE_MATCHES_MAX];
+    size_t match_count;
+    size_t limit; // 0: ARCHIVE_LIMIT_DEFAULT
+    size_t offset;
+};
+
+// One attribute of a result: text as it stands in a DICOM value (several values with backslashes), "" when empty.
+struct archive_field {
+    dicom_tag tag;
+    const char *text;
+};
+
+struct archive_row {
+    struct archive_field *fields; // tags rise; those of the level and the levels above it
+    size_t count;
+};
+
+// True when a key can be matched at this level.
+bool archive_can_match(enum archive_level level, dicom_tag tag);
+
+// Newest study first; series and instances by number. BAD_VALUE for a key that is unknown, a range like "9999-0000" or "-", or too many wildcards. *more: there are results past the limit.
+bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
+                  struct archive_row **out, size_t *count, bool *more, struct error *err);
+
+// ---- out
+
+struct archive_object {
+    const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
+    struct store_place place;
+    uint64_t size;        // of the data set
+    uint64_t header_size; // of what stands before the pixel data element; size when there is none
+    int64_t instance_number;
+    uint32_t frames;
+    int64_t received_ns;
+    uint8_t digest[HASH_SIZE];
+    unsigned flags;
+};
+
+// The served objects of a study, series or instance (NULL: all below), by series and instance number. NOT_FOUND when there are none; LIMIT past `arena`.
+bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
+                     struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
+
+// Every object kept for this SOP Instance UID, the served one first.
+bool archive_versions(struct archive *archive, const char *instance, struct arena *arena, struct archive_object **out,
+                      size_t *count, struct error *err);
+
+// The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated object the whole is inflated.
+bool archive_header(struct archive *archive, const struct archive_object *object, size_t value_max, struct arena *arena,
+                    const struct dicom_dataset **out, struct error *err);
+
+// The whole tree with its last element: where the pixels are. Values longer than value_max are left in the file.
+bool archive_dataset(struct archive *archive, const struct archive_object *object, size_t value_max,
+                     struct arena *arena, const struct dicom_dataset **out, struct error *err);
+
+// The bytes: an open descriptor (store_acquire; give back with store_release) and where the data set begins in it.
+bool archive_bytes(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,
+                   struct error *err);
+
+struct archive_counts {
+    int64_t studies, series, instances, conflicts;
+    int64_t bytes;
+};
+bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err);
+
+#endif

@@ -1,0 +1,144 @@
+#include "check.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+
+static void whole_numbers_are_read_whole_or_not_at_all(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t value;
+    } rows[] = {
+        {"0", true, 0},
+        {" 42 ", true, 42},
+        {"-7", true, -7},
+        {"+7", true, 7},
+        {"9223372036854775807", true, INT64_MAX},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775809", false, 0},
+        {"", false, 0},
+        {"-", false, 0},
+        {"+", false, 0},
+        {"--1", false, 0},
+        {"-+1", false, 0},
+        {"- 1", false, 0},
+        {"1x", false, 0},
+        {"0x10", false, 0},
+        {"1 2", false, 0},
+        {"99999999999999999999999", false, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t value = 0;
+        bool ok = text_to_i64(rows[i].text, strlen(rows[i].text), &value);
+        if (ok != rows[i].ok || value != rows[i].value)
+            fail_msg("'%s' gave %d %lld", rows[i].text, ok, (long long)value);
+    }
+}
+
+static void decimals_are_finite_decimals(void **state)
+{
+    static const char *const good[] = {"1", " -1.5e3 ", "+.5", "1.", "0.1"};
+    static const char *const bad[] = {"", "nan", "inf", "0x1p3", "1e999", "1,5", "1e", "--1", "1 2"};
+    double value;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(text_to_double(good[i], strlen(good[i]), &value));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (text_to_double(bad[i], strlen(bad[i]), &value))
+            fail_msg("'%s' was taken", bad[i]);
+    assert_true(text_to_double("-1.5e3", 6, &value) && value == -1500.0);
+}
+
+static void what_is_shown_is_harmless_and_cut(void **state)
+{
+    char out[16];
+    (void)state;
+    assert_string_equal(text_show(out, sizeof out, "abc\r\n", 5), "abc\\x0D\\x0A");
+    assert_string_equal(text_show(out, sizeof out, "\xFF\xC3\xA4", 3), "\\xFF\xC3\xA4");
+    assert_string_equal(text_show(out, sizeof out, "0123456789abcdef", 16), "0123456789ab...");
+    assert_string_equal(text_show(out, sizeof out, "0123456789abcde", 15), "0123456789abcde");
+    assert_string_equal(text_show(out, sizeof out, "", 0), "");
+}
+
+static void addresses_are_host_and_port(void **state)
+{
+    char host[16];
+    uint16_t port;
+    (void)state;
+    assert_true(text_host_port("127.0.0.1:8080", host, sizeof host, &port) && port == 8080);
+    assert_string_equal(host, "127.0.0.1");
+    assert_true(text_host_port("[::1]:104", host, sizeof host, &port) && port == 104);
+    assert_string_equal(host, "::1");
+    assert_false(text_host_port("::1:104", host, sizeof host, &port));
+    assert_false(text_host_port("pacs", host, sizeof host, &port));
+    assert_false(text_host_port("pacs:0", host, sizeof host, &port));
+    assert_false(text_host_port("pacs:65536", host, sizeof host, &port));
+    assert_false(text_host_port("a-name-that-is-too-long:1", host, sizeof host, &port));
+}
+
+static void hexadecimal_goes_both_ways(void **state)
+{
+    char text[9];
+    uint8_t bytes[4];
+    size_t size;
+    (void)state;
+    text_hex(text, "\x00\x7F\x80\xFF", 4);
+    assert_string_equal(text, "007f80ff");
+    assert_true(text_unhex("007F80ff", bytes, sizeof bytes, &size) && size == 4);
+    assert_memory_equal(bytes, "\x00\x7F\x80\xFF", 4);
+    assert_false(text_unhex("0", bytes, sizeof bytes, &size));
+    assert_false(text_unhex("0g", bytes, sizeof bytes, &size));
+    assert_false(text_unhex("0011223344", bytes, sizeof bytes, &size));
+}
+
+static void times_are_written_as_the_standards_say(void **state)
+{
+    char out[CLOCK_RFC3339_SIZE];
+    int64_t time_ns = INT64_C(1795525416123456789); // 2026-11-24 13:03:36 UTC
+    (void)state;
+    assert_string_equal(clock_rfc3339(out, time_ns), "2026-11-24T13:03:36.123Z");
+    assert_string_equal(clock_dicom_date(out, time_ns), "20261124");
+    assert_string_equal(clock_dicom_time(out, time_ns), "130336.123456");
+    assert_string_equal(clock_rfc3339(out, -1), "1969-12-31T23:59:59.999Z");
+}
+
+static void an_error_names_the_value_and_fits(void **state)
+{
+    struct error err;
+    char big[600];
+    (void)state;
+    assert_false(error_set(&err, ERROR_NOT_FOUND, "no study %s\n", "1.2"));
+    assert_string_equal(err.message, "no study 1.2?");
+    assert_int_equal(error_http(err.code), 404);
+    assert_int_equal(error_dimse(ERROR_FULL), 0xA700);
+    assert_false(error_prefix(&err, "page %d", 3));
+    assert_string_equal(err.message, "page 3: no study 1.2?");
+    memset(big, 'x', sizeof big);
+    memcpy(big + ERROR_MESSAGE_SIZE - 3, "\xE2\x82\xAC", 3); // a character across the cut
+    big[sizeof big - 1] = '\0';
+    error_set(&err, ERROR_INTERNAL, "%s", big);
+    assert_true(text_is_utf8(err.message, strlen(err.message)));
+    assert_false(error_errno(&err, 28, "cannot write %s", "lane"));
+    assert_int_equal(err.code, ERROR_FULL);
+    assert_string_equal(err.message, "cannot write lane: No space left on device");
+}
+
+int test_text(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_numbers_are_read_whole_or_not_at_all),
+        cmocka_unit_test(decimals_are_finite_decimals),
+        cmocka_unit_test(what_is_shown_is_harmless_and_cut),
+        cmocka_unit_test(addresses_are_host_and_port),
+        cmocka_unit_test(hexadecimal_goes_both_ways),
+        cmocka_unit_test(times_are_written_as_the_standards_say),
+        cmocka_unit_test(an_error_names_the_value_and_fits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
