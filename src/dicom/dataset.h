@@ -18,6 +18,7 @@ struct dicom_dataset;
 struct dicom_element {
     dicom_tag tag;
     enum dicom_vr vr;
+    bool vr_from_dictionary;        // the stream did not say it: implicit VR, or sent as UN
     bool big_endian;
     bool undefined_length;          // as it stood in the stream (sequences, fragments)
     uint32_t length;                // of the value in bytes; 0 for a sequence
@@ -44,11 +45,12 @@ struct dicom_dataset {
 
 struct dicom_parse_options {
     size_t value_max;    // longer values are left in the stream
-    unsigned depth_max;  // sequences at this depth and deeper are checked but not kept (0: top-level elements only)
+    unsigned depth_max;  // sequences at this depth and deeper are checked, and stay without items (0: no item at all)
     bool stop_at_pixels; // end before (7FE0,0008), (7FE0,0009) or (7FE0,0010) at the top level; the rest is not looked at
 };
 
-// Parses a whole data set from `source` into `arena`. On success *out lives as long as the arena. LIMIT when the arena is full. With the options NULL:
+// Parses a whole data set from `source` into `arena`. An element sent as UN that the dictionary knows gets the dictionary's VR; its sequences are read as
+// implicit VR where that works. On success *out lives as long as the arena. LIMIT when the arena is full. With the options NULL:
 // values up to 64 KiB, all depths. On failure nothing but the arena's space is used.
 bool dicom_parse(struct source source, const struct dicom_transfer_syntax *syntax, const struct dicom_parse_options *options, struct arena *arena,
                  const struct dicom_dataset **out, struct error *err);

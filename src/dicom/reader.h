@@ -4,11 +4,13 @@
 //   more than DICOM_DEPTH_MAX nested sequences; an undefined-length sequence or item without its delimiter; an item or element
 //   longer than what encloses it; a delimiter where none is due; undefined length on a VR that may not have it (PS3.5 section 6.2,
 //   7.1.3); a value past the end of the stream; the same top-level SOP Instance UID (0008,0018) element twice; an unknown VR in group 2;
-//   a data set whose encoding is not that of its transfer syntax (implicit sent as explicit and the reverse);
+//   a data set whose encoding is not that of its transfer syntax (implicit sent as explicit: two bytes that are no VR, anywhere; the reverse: a
+//   known VR in place of the first element's length);
 //   bytes that are no element behind the last one.
-// What is accepted: odd lengths, tags out of order, wrong group lengths, an unknown two-letter VR of upper-case letters outside group 2 (read
-// with a 16-bit length as PS3.5 section 6.2 demands of future ones: 32-bit; see note in the .c), UN of undefined length holding implicit
-// VR little endian (PS3.5 section 6.2.2, note 2), zero padding of the stream behind the last element of a deflated data set.
+// What is accepted: odd lengths, tags out of order, wrong group lengths, an unknown VR of two upper-case letters outside group 2 (read with a 32-bit length, as
+// PS3.5 section 6.2 demands of future ones, where that can be; see the note in the .c), UN of undefined length holding implicit VR little endian (PS3.5
+// section 6.2.2, note 2), zero padding of the stream behind a deflated data set, a length other than 0 on a delimiter (ignored), fragments at the top level that
+// the end of the stream closes in place of their delimiter.
 #ifndef DICOM_READER_H
 #define DICOM_READER_H
 
@@ -25,7 +27,7 @@ enum dicom_event_type {
     DICOM_EVENT_ITEM,         // an item of the innermost sequence begins
     DICOM_EVENT_ITEM_END,     // explicit or by length
     DICOM_EVENT_SEQUENCE_END,
-    DICOM_EVENT_FRAGMENTS,    // tag (7FE0,0010): encapsulated pixel data; fragments follow
+    DICOM_EVENT_FRAGMENTS,    // an OB or OW of undefined length, that is encapsulated pixel data (7FE0,0010); fragments follow
     DICOM_EVENT_FRAGMENT,     // length, value_offset; the first one is the basic offset table; value readable
     DICOM_EVENT_FRAGMENTS_END,
     DICOM_EVENT_END           // of the data set; the stream was used up
@@ -34,11 +36,12 @@ enum dicom_event_type {
 struct dicom_event {
     enum dicom_event_type type;
     dicom_tag tag;
-    enum dicom_vr vr;      // in implicit VR the dictionary's; UN when unknown, and for an unknown VR
+    enum dicom_vr vr;      // in implicit VR the dictionary's; UN when unknown, and for an unknown VR; SQ for a sequence, whatever it was sent as
+    bool vr_from_dictionary;
     uint32_t length;       // bytes of the value; 0xFFFFFFFF for a sequence or item of undefined length
     uint64_t value_offset; // of the value in the (inflated) data set
     uint64_t tag_offset;   // of the element or item in the (inflated) data set
-    unsigned depth;        // 0: top level
+    unsigned depth;        // 0: top level; a sequence, its items and their ends have the depth of the sequence's element
     bool big_endian;       // how the value's numbers are to be read; false inside an implicit UN
 };
 

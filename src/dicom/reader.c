@@ -1,0 +1,440 @@
+// The grammar of data sets (PS3.5 section 7) over an explicit stack: a level for the data set, for each open sequence, for each open item, and for
+// encapsulated pixel data. A level's `end` is the nearest end given by a length outside; nothing may reach past it.
+//
+//   level      what may come                            function         what is pushed or popped
+//   DATA_SET   element; end of the stream               next_element     + SEQUENCE, + FRAGMENTS
+//   ITEM       element; item delimiter or end by length next_element     + SEQUENCE, + FRAGMENTS, - ITEM
+//   SEQUENCE   item; sequence delimiter or end by length next_item       + ITEM, - SEQUENCE
+//   FRAGMENTS  fragment; sequence delimiter             next_fragment    - FRAGMENTS
+//
+// Note on VRs that are not in PS3.5 (an attribute made after this program, or a sender's defect): section 6.2 gives future VRs two reserved bytes and a 32-bit
+// length. Where the two bytes behind the VR are not zero, that cannot be, and they are read as a 16-bit length.
+#include "dicom/reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "dicom/input.h"
+
+#define UNDEFINED_LENGTH UINT32_C(0xFFFFFFFF)
+#define TAG_ITEM DICOM_TAG(0xFFFE, 0xE000)
+#define TAG_ITEM_END DICOM_TAG(0xFFFE, 0xE00D)
+#define TAG_SEQUENCE_END DICOM_TAG(0xFFFE, 0xE0DD)
+#define TAG_SOP_INSTANCE DICOM_TAG(0x0008, 0x0018)
+
+enum level_kind { LEVEL_DATA_SET, LEVEL_ITEM, LEVEL_SEQUENCE, LEVEL_FRAGMENTS };
+
+struct level {
+    enum level_kind kind;
+    bool by_length;   // ends at `end`; otherwise by a delimiter (the data set: with the stream)
+    bool implicit_vr; // of the elements inside
+    bool big_endian;
+    uint64_t end;
+    dicom_tag tag; // of the sequence or fragments, for messages
+};
+
+enum { LEVELS_MAX = 2 * DICOM_DEPTH_MAX + 2 };
+
+struct dicom_reader {
+    struct dicom_input input;
+    struct level levels[LEVELS_MAX];
+    size_t level; // index of the innermost
+    unsigned sequences;
+    uint64_t value_left; // of the last event, not yet read or skipped
+    dicom_tag value_tag;
+    bool sop_instance_seen;
+};
+
+// An element's header as it was read.
+struct header {
+    dicom_tag tag;
+    enum dicom_vr vr;
+    bool vr_from_dictionary;
+    uint32_t length;
+    size_t size; // of the header: 8 or 12
+};
+
+static bool refuse(dicom_tag tag, uint64_t offset, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool refuse(dicom_tag tag, uint64_t offset, struct error *err, const char *format, ...)
+{
+    char what[160], text[DICOM_TAG_TEXT_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return error_set(err, ERROR_BAD_DATA, "%s at byte %llu %s", dicom_tag_text(text, tag), (unsigned long long)offset,
+                     what);
+}
+
+struct dicom_reader *dicom_reader_new(struct source source, const struct dicom_transfer_syntax *syntax,
+                                      struct error *err)
+{
+    struct dicom_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        error_set(err, ERROR_MEMORY, "out of memory for reading a data set");
+        return NULL;
+    }
+    if (!dicom_input_init(&reader->input, source, syntax->deflated, err)) {
+        free(reader);
+        return NULL;
+    }
+    reader->levels[0] = (struct level){.kind = LEVEL_DATA_SET,
+                                       .implicit_vr = syntax->implicit_vr,
+                                       .big_endian = syntax->big_endian,
+                                       .end = UINT64_MAX};
+    return reader;
+}
+
+void dicom_reader_free(struct dicom_reader *reader)
+{
+    if (!reader)
+        return;
+    dicom_input_close(&reader->input);
+    free(reader);
+}
+
+static struct level *innermost(struct dicom_reader *reader)
+{
+    return &reader->levels[reader->level];
+}
+
+// LEVELS_MAX is enough for DICOM_DEPTH_MAX sequences with their items, the data set and fragments inside all of them; sequences are counted before.
+static struct level *push(struct dicom_reader *reader, enum level_kind kind)
+{
+    const struct level *outer = innermost(reader);
+    struct level *level = &reader->levels[++reader->level];
+    *level = *outer;
+    level->kind = kind;
+    level->by_length = false;
+    return level;
+}
+
+static uint16_t get_u16(const uint8_t *p, bool big_endian)
+{
+    return big_endian ? bytes_u16be(p) : bytes_u16le(p);
+}
+
+static uint32_t get_u32(const uint8_t *p, bool big_endian)
+{
+    return big_endian ? bytes_u32be(p) : bytes_u32le(p);
+}
+
+static dicom_tag get_tag(const uint8_t *p, bool big_endian)
+{
+    return DICOM_TAG(get_u16(p, big_endian), get_u16(p + 2, big_endian));
+}
+
+static bool is_upper(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+// Takes bytes that were peeked at.
+static void advance(struct dicom_reader *reader, size_t size)
+{
+    uint64_t done;
+    struct error never;
+    dicom_input_take(&reader->input, NULL, size, &done, &never);
+}
+
+// The 8 bytes that begin an element or item. *data is NULL at a proper end of the stream.
+static bool peek_header(struct dicom_reader *reader, const uint8_t **data, struct error *err)
+{
+    const struct level *level = innermost(reader);
+    uint64_t position = reader->input.position;
+    if (level->end - position < 8)
+        return refuse(level->tag, position, err,
+                      level->end == position ? "lacks its delimiter where the enclosing length ends"
+                                             : "ends in bytes that are no element");
+    size_t size;
+    if (!dicom_input_peek(&reader->input, 8, data, &size, err))
+        return false;
+    if (size >= 8)
+        return true;
+    if (size > 0)
+        return error_set(err, ERROR_BAD_DATA, "the data set ends at byte %llu in %zu bytes that are no element",
+                         (unsigned long long)position, size);
+    *data = NULL;
+    return true;
+}
+
+static bool stream_ended(const struct dicom_reader *reader, struct error *err)
+{
+    const struct level *level = &reader->levels[reader->level];
+    return refuse(level->tag, reader->input.position, err,
+                  level->by_length ? "is longer than the data set" : "lacks its delimiter: the data set ends");
+}
+
+static void end_level(struct dicom_reader *reader, enum dicom_event_type type, struct dicom_event *event)
+{
+    const struct level *level = innermost(reader);
+    if (level->kind == LEVEL_SEQUENCE)
+        reader->sequences--;
+    event->type = type;
+    event->tag = level->tag;
+    event->depth = level->kind == LEVEL_ITEM ? reader->sequences - 1 : reader->sequences;
+    event->value_offset = event->tag_offset = reader->input.position;
+    reader->level--;
+}
+
+static bool read_implicit(const uint8_t *data, bool first, uint64_t offset, struct header *header, struct error *err)
+{
+    // Explicit VR sent as implicit: the VR's letters would be a length above 16,000, which no sender begins a data set with.
+    if (first && dicom_vr_known((enum dicom_vr)DICOM_VR(data[4], data[5])))
+        return refuse(header->tag, offset, err, "has the explicit VR %c%c, but the transfer syntax is implicit VR",
+                      data[4], data[5]);
+    const struct dicom_attribute *attribute = dicom_attribute(header->tag);
+    header->vr = attribute ? attribute->vr : DICOM_VR_UN;
+    header->vr_from_dictionary = true;
+    header->length = bytes_u32le(data + 4);
+    header->size = 8;
+    return true;
+}
+
+// `data` has 8 bytes; of a long form 12 are asked for.
+static bool read_explicit(struct dicom_reader *reader, const uint8_t *data, struct header *header, struct error *err)
+{
+    uint64_t offset = reader->input.position;
+    bool big_endian = innermost(reader)->big_endian;
+    if (!is_upper(data[4]) || !is_upper(data[5]))
+        return refuse(header->tag, offset, err, "has no VR (%02X%02XH); the transfer syntax is explicit VR", data[4],
+                      data[5]);
+    header->vr = (enum dicom_vr)DICOM_VR(data[4], data[5]);
+    bool known = dicom_vr_known(header->vr);
+    if (!known && dicom_tag_group(header->tag) == 0x0002)
+        return refuse(header->tag, offset, err, "has the unknown VR %c%c", data[4], data[5]);
+    bool is_long = known ? dicom_vr_has_long_length(header->vr) : data[6] == 0 && data[7] == 0;
+    if (!known)
+        header->vr = DICOM_VR_UN;
+    header->size = is_long ? 12 : 8;
+    if (!is_long) {
+        header->length = get_u16(data + 6, big_endian);
+        return true;
+    }
+    size_t size;
+    if (!dicom_input_peek(&reader->input, 12, &data, &size, err))
+        return false;
+    if (size < 12)
+        return refuse(header->tag, offset, err, "is cut off");
+    header->length = get_u32(data + 8, big_endian);
+    return true;
+}
+
+static bool check_element(struct dicom_reader *reader, const struct header *header, struct error *err)
+{
+    uint64_t offset = reader->input.position;
+    uint64_t room = innermost(reader)->end - offset;
+    if (header->size > room)
+        return refuse(header->tag, offset, err, "goes past the end of what encloses it");
+    if (header->length != UNDEFINED_LENGTH && header->length > room - header->size)
+        return refuse(header->tag, offset, err, "has %u bytes, more than the %llu left in what encloses it",
+                      header->length, (unsigned long long)(room - header->size));
+    if (header->tag != TAG_SOP_INSTANCE || reader->sequences > 0)
+        return true;
+    if (reader->sop_instance_seen)
+        return refuse(header->tag, offset, err, "occurs twice");
+    reader->sop_instance_seen = true;
+    return true;
+}
+
+static bool begin_sequence(struct dicom_reader *reader, const struct header *header, struct dicom_event *event,
+                           struct error *err)
+{
+    if (reader->sequences >= DICOM_DEPTH_MAX)
+        return refuse(header->tag, event->tag_offset, err, "is a sequence more than %d deep", DICOM_DEPTH_MAX);
+    event->type = DICOM_EVENT_SEQUENCE;
+    event->vr = DICOM_VR_SQ;
+    struct level *level = push(reader, LEVEL_SEQUENCE);
+    level->tag = header->tag;
+    reader->sequences++;
+    if (header->length != UNDEFINED_LENGTH) {
+        level->by_length = true;
+        level->end = reader->input.position + header->length;
+    }
+    if (header->vr == DICOM_VR_UN) { // PS3.5 section 6.2.2, note 2
+        level->implicit_vr = true;
+        level->big_endian = false;
+    }
+    return true;
+}
+
+static bool begin_undefined(struct dicom_reader *reader, const struct header *header, struct dicom_event *event,
+                            struct error *err)
+{
+    if (header->vr == DICOM_VR_SQ || header->vr == DICOM_VR_UN)
+        return begin_sequence(reader, header, event, err);
+    char vr[3];
+    dicom_vr_text(header->vr, vr);
+    if (header->vr != DICOM_VR_OB && header->vr != DICOM_VR_OW)
+        return refuse(header->tag, event->tag_offset, err, "has undefined length, which VR %s may not have", vr);
+    event->type = DICOM_EVENT_FRAGMENTS;
+    push(reader, LEVEL_FRAGMENTS)->tag = header->tag;
+    return true;
+}
+
+static bool next_element(struct dicom_reader *reader, struct dicom_event *event, struct error *err)
+{
+    const struct level *level = innermost(reader);
+    uint64_t offset = reader->input.position;
+    if (level->by_length && offset == level->end) {
+        end_level(reader, DICOM_EVENT_ITEM_END, event);
+        return true;
+    }
+    const uint8_t *data;
+    if (!peek_header(reader, &data, err))
+        return false;
+    if (!data) {
+        event->type = DICOM_EVENT_END;
+        event->value_offset = event->tag_offset = offset;
+        return level->kind == LEVEL_DATA_SET || stream_ended(reader, err);
+    }
+    struct header header = {.tag = get_tag(data, level->big_endian)};
+    if (header.tag == TAG_ITEM_END && level->kind == LEVEL_ITEM && !level->by_length) {
+        advance(reader, 8);
+        end_level(reader, DICOM_EVENT_ITEM_END, event);
+        return true;
+    }
+    if (dicom_tag_group(header.tag) == 0xFFFE)
+        return refuse(header.tag, offset, err, "is an item or delimiter where none is due");
+    if (level->implicit_vr ? !read_implicit(data, offset == 0, offset, &header, err)
+                           : !read_explicit(reader, data, &header, err))
+        return false;
+    if (!check_element(reader, &header, err))
+        return false;
+    *event = (struct dicom_event){.type = DICOM_EVENT_ELEMENT,
+                                  .tag = header.tag,
+                                  .vr = header.vr,
+                                  .vr_from_dictionary = header.vr_from_dictionary,
+                                  .length = header.length,
+                                  .value_offset = offset + header.size,
+                                  .tag_offset = offset,
+                                  .depth = reader->sequences,
+                                  .big_endian = level->big_endian && header.vr != DICOM_VR_UN};
+    advance(reader, header.size);
+    if (header.length == UNDEFINED_LENGTH)
+        return begin_undefined(reader, &header, event, err);
+    if (header.vr == DICOM_VR_SQ)
+        return begin_sequence(reader, &header, event, err);
+    reader->value_left = header.length;
+    reader->value_tag = header.tag;
+    return true;
+}
+
+// Reads an item's tag and length, inside a sequence or fragments. *tag is 0 at the end of the stream.
+static bool item_header(struct dicom_reader *reader, dicom_tag *tag, uint32_t *length, struct error *err)
+{
+    const struct level *level = innermost(reader);
+    uint64_t offset = reader->input.position;
+    const uint8_t *data;
+    if (!peek_header(reader, &data, err))
+        return false;
+    *tag = 0;
+    if (!data)
+        return true;
+    *tag = get_tag(data, level->big_endian);
+    *length = get_u32(data + 4, level->big_endian);
+    bool delimiter = *tag == TAG_SEQUENCE_END && !level->by_length;
+    if (*tag != TAG_ITEM && !delimiter)
+        return refuse(*tag, offset, err, "is where an item%s is due",
+                      level->by_length ? "" : " or a sequence delimiter");
+    if (!delimiter && *length != UNDEFINED_LENGTH && *length > level->end - offset - 8)
+        return refuse(*tag, offset, err, "has %u bytes, more than what encloses it", *length);
+    advance(reader, 8);
+    return true;
+}
+
+static bool next_item(struct dicom_reader *reader, struct dicom_event *event, struct error *err)
+{
+    const struct level *level = innermost(reader);
+    uint64_t offset = reader->input.position;
+    if (level->by_length && offset == level->end) {
+        end_level(reader, DICOM_EVENT_SEQUENCE_END, event);
+        return true;
+    }
+    dicom_tag tag;
+    uint32_t length = 0;
+    if (!item_header(reader, &tag, &length, err))
+        return false;
+    if (tag == 0)
+        return stream_ended(reader, err);
+    if (tag == TAG_SEQUENCE_END) {
+        end_level(reader, DICOM_EVENT_SEQUENCE_END, event);
+        return true;
+    }
+    struct level *item = push(reader, LEVEL_ITEM);
+    if (length != UNDEFINED_LENGTH) {
+        item->by_length = true;
+        item->end = offset + 8 + length;
+    }
+    event->type = DICOM_EVENT_ITEM;
+    event->tag = item->tag;
+    event->length = length;
+    event->tag_offset = offset;
+    event->value_offset = offset + 8;
+    event->depth = reader->sequences - 1;
+    return true;
+}
+
+static bool next_fragment(struct dicom_reader *reader, struct dicom_event *event, struct error *err)
+{
+    uint64_t offset = reader->input.position;
+    dicom_tag tag;
+    uint32_t length = 0;
+    if (!item_header(reader, &tag, &length, err))
+        return false;
+    // The last thing of a data set may lack its delimiter: the pixels are whole, and who decodes them decides.
+    if (tag == 0 && reader->level != 1)
+        return stream_ended(reader, err);
+    if (tag == 0 || tag == TAG_SEQUENCE_END) {
+        end_level(reader, DICOM_EVENT_FRAGMENTS_END, event);
+        return true;
+    }
+    if (length == UNDEFINED_LENGTH)
+        return refuse(innermost(reader)->tag, offset, err, "has a fragment of undefined length");
+    event->type = DICOM_EVENT_FRAGMENT;
+    event->tag = innermost(reader)->tag;
+    event->length = length;
+    event->tag_offset = offset;
+    event->value_offset = offset + 8;
+    event->depth = reader->sequences;
+    reader->value_left = length;
+    reader->value_tag = event->tag;
+    return true;
+}
+
+static bool take_value(struct dicom_reader *reader, void *to, struct error *err)
+{
+    uint64_t left = reader->value_left, done;
+    reader->value_left = 0;
+    if (!dicom_input_take(&reader->input, to, left, &done, err))
+        return false;
+    if (done < left)
+        return refuse(reader->value_tag, reader->input.position, err,
+                      "is cut off: %llu of %llu bytes of its value are missing", (unsigned long long)(left - done),
+                      (unsigned long long)left);
+    return true;
+}
+
+bool dicom_reader_value(struct dicom_reader *reader, void *to, struct error *err)
+{
+    return take_value(reader, to, err);
+}
+
+bool dicom_reader_next(struct dicom_reader *reader, struct dicom_event *event, struct error *err)
+{
+    if (reader->value_left > 0 && !take_value(reader, NULL, err))
+        return false;
+    *event = (struct dicom_event){0};
+    switch (innermost(reader)->kind) {
+    case LEVEL_SEQUENCE:
+        return next_item(reader, event, err);
+    case LEVEL_FRAGMENTS:
+        return next_fragment(reader, event, err);
+    default:
+        return next_element(reader, event, err);
+    }
+}
