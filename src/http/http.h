@@ -1,9 +1,17 @@
 // The http room: an HTTP/1.1 server over libmicrohttpd, one thread a connection, with limits; and (later) a client. What is answered is decided above.
 //
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one http_reply... call.
-// Refused before any handler: two Content-Length headers or one with Transfer-Encoding (400), a body past the route's limit (413), a path with NUL, backslash, "//" or a dot segment
-// after decoding (400), an unknown method (405 with Allow) or path (404), more than HTTP_CONNECTIONS_MAX connections or HTTP_PER_ADDRESS_MAX of one address that is not loopback.
-// Errors are problem+json (RFC 9457): {"title", "status", "detail"}.
+// Refused before any handler, in this order:
+//   a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or broken UTF-8 after decoding, or too many query parameters   400
+//   two Content-Length headers, one with Transfer-Encoding, a Transfer-Encoding other than "chunked", two Host headers (the connection is closed)                      400
+//   a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to us); numbers are not names, so any address will do        403
+//   POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)                                                                          403
+//   an unknown path, an unknown method (with Allow)                                                                                                                404, 405
+//   a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)                                                                              415
+//   a body past the route's limit, or past HTTP_BODIES_MAX over all requests                                                                                      413, 503
+// Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at
+// once. A peer that sends its request, or takes its reply, slower than HTTP_RATE_MIN after the first seconds is cut off.
+// Errors are problem+json (RFC 9457): {"title", "status", "detail"}. Every reply has X-Content-Type-Options: nosniff, text/html also a Content-Security-Policy. HEAD is served by GET's route.
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -18,22 +26,29 @@
 enum {
     HTTP_CONNECTIONS_MAX = 256,
     HTTP_PER_ADDRESS_MAX = 64,
-    HTTP_IDLE_SECONDS = 60,
-    HTTP_QUERY_MAX = 64,     // query parameters of a request
-    HTTP_PATH_PARTS_MAX = 8, // {variables} of a route
-    HTTP_SPACE = 4 << 20,    // the request's arena
+    HTTP_EVENT_STREAMS_MAX = 64,
+    HTTP_IDLE_SECONDS = 60,       // between requests, and without a byte moving
+    HTTP_REQUEST_SECONDS = 30,    // from the first byte to the last of the headers; start of the allowance below
+    HTTP_RATE_MIN = 16 << 10,     // bytes a second, of a body or a reply
+    HTTP_STOP_SECONDS = 10,       // what running replies get when the server stops
+    HTTP_QUERY_MAX = 64,          // query parameters of a request
+    HTTP_PATH_PARTS_MAX = 8,      // {variables} of a route
+    HTTP_SPACE = 4 << 20,         // the request's arena
+    HTTP_BODIES_MAX = 512 << 20,  // bodies in memory, of all requests together
+    HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply
+    HTTP_EVENTS_BUFFER = 1 << 20, // what one call of http_events_fn may append
 };
 
 struct http_request; // lives until the reply was sent
 
 typedef void http_handler(void *payload, struct http_request *request);
 
-// A row of the routes table. `path` has literal segments and {name} segments, which match one non-empty segment; a last segment "{name...}" matches the rest. First match wins.
+// A row of the routes table. `path` has literal segments and {name} segments, which match one non-empty segment; a last segment "{name...}" matches the rest, which may be empty. First match wins.
 struct http_route {
     const char *method;
     const char *path;
     http_handler *handle;
-    size_t body_max; // 0: a body is refused
+    size_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX
 };
 
 struct http_server;
@@ -43,12 +58,16 @@ struct http_options {
     uint16_t port;                   // 0: any free one
     const struct http_route *routes; // ended by method NULL; must outlive the server
     void *payload;                   // for the handlers
+    const char *const
+        *hosts;       // further names accepted in Host, ended by NULL; "*" is any; must outlive the server; may be NULL
+    int idle_seconds; // 0: HTTP_IDLE_SECONDS
+    int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };
 
 struct http_server *http_server_start(const struct http_options *options, struct error *err);
 uint16_t http_server_port(const struct http_server *server);
-void http_server_stop(
-    struct http_server *server); // waits for the running requests (event streams are ended at once); NULL is fine
+// Takes no more connections, ends the event streams, waits for running handlers and, up to HTTP_STOP_SECONDS, for their replies to be sent. NULL is fine.
+void http_server_stop(struct http_server *server);
 
 // ---- the request; all texts live as long as the request
 
@@ -63,22 +82,23 @@ void http_query_at(const struct http_request *request, size_t index, const char 
                    const char **value);                                       // decoded, in order
 const char *http_query(const struct http_request *request, const char *name); // the first; NULL when absent
 const char *http_address(const struct http_request *request);                 // numeric, of the peer
-const void *http_body(const struct http_request *request, size_t *size);
-// The quality of `type` ("application/dicom+json") in the Accept header, 0 to 1000; parameters after ';' other than q are not looked at. 1000 without the header. RFC 9110, 12.5.1.
+const void *http_body(const struct http_request *request, size_t *size);      // "" when there is none
+// The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; parameters after ';' other than q are not looked at. 1000 without the header. RFC 9110, 12.5.1.
 int http_accepts(const struct http_request *request, const char *type);
 
 // ---- the reply
 
-void http_set_header(struct http_request *request, const char *name,
-                     const char *value); // before the reply; a value with CR or LF is dropped (and logged)
+// Before the reply; a value with CR, LF or another control character is dropped (and logged).
+void http_set_header(struct http_request *request, const char *name, const char *value);
 
+// `type` may be NULL: no Content-Type.
 void http_reply(struct http_request *request, int status, const char *type, const void *body, size_t size); // copied
 void http_reply_buffer(struct http_request *request, int status, const char *type,
                        struct buffer *body); // its bytes are taken; a failed buffer becomes 500
 void http_reply_error(struct http_request *request, const struct error *err);
 
-// Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the request's arena. `done` (may be NULL) is called with `payload` when the
-// reply was sent or given up, to give back descriptors. The sum of the sizes is the Content-Length.
+// Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the request's arena. `done` (may be NULL) is called once with `payload`, on the
+// connection's thread, when the reply was sent or given up, to give back descriptors. The sum of the sizes is the Content-Length. A file that ends early cuts the connection.
 struct http_part {
     const void *memory; // or NULL:
     int fd;
@@ -88,8 +108,9 @@ struct http_part {
 void http_reply_parts(struct http_request *request, int status, const char *type, const struct http_part *parts,
                       size_t count, void (*done)(void *payload), void *payload);
 
-// Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to timeout_ns for one; nothing appended sends a comment line to keep the connection. false
-// ends the stream. Runs on the connection's thread until the peer leaves or the server stops. `done` as above.
+// Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the
+// stream. After 15 silent seconds a comment line keeps the connection. Runs on the connection's thread until the peer leaves or the server stops. `done` as above; past HTTP_EVENT_STREAMS_MAX it
+// is called at once and 503 sent.
 typedef bool http_events_fn(void *payload, int64_t timeout_ns, struct buffer *out);
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload);
 

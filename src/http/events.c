@@ -1,0 +1,104 @@
+// Server-sent events: a reply without an end, made on the connection's thread.
+#include "http/internal.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static const int64_t slice_ns = 250 * CLOCK_MS;
+static const int64_t silence_ns = 15 * CLOCK_SECOND;
+
+enum { BLOCK = 8 << 10 };
+
+struct events {
+    struct http_connection *connection;
+    http_events_fn *next;
+    void *payload;
+    struct buffer out;
+    size_t sent; // of out
+    int64_t last_ns;
+    bool over;
+    void (*done)(void *payload);
+};
+
+static bool peer_left(const struct http_connection *connection)
+{
+    struct pollfd poll_fd = {.fd = connection->fd, .events = POLLRDHUP};
+    return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+// Fills `out`, or sets `over`.
+static void wait_for_event(struct events *events)
+{
+    buffer_clear(&events->out);
+    events->sent = 0;
+    while (events->out.size == 0 && !events->over) {
+        if (events->connection->server->stopping || peer_left(events->connection)) {
+            events->over = true;
+            return;
+        }
+        if (!events->next(events->payload, slice_ns, &events->out))
+            events->over = true;
+        else if (events->out.size == 0 && clock_monotonic_ns() - events->last_ns >= silence_ns)
+            buffer_text(&events->out, ":\n\n");
+    }
+}
+
+static ssize_t read_events(void *payload, uint64_t position, char *to, size_t room)
+{
+    (void)position;
+    struct events *events = payload;
+    if (events->sent == events->out.size && !events->over)
+        wait_for_event(events);
+    if (events->out.failed) {
+        log_error("http", "an event stream was cut: events past %d bytes at once", HTTP_EVENTS_BUFFER);
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size_t left = events->out.size - events->sent;
+    if (left == 0)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    size_t size = left < room ? left : room;
+    memcpy(to, events->out.data + events->sent, size);
+    events->sent += size;
+    events->last_ns = clock_monotonic_ns();
+    return (ssize_t)size;
+}
+
+static void end_events(void *payload)
+{
+    struct events *events = payload;
+    buffer_free(&events->out);
+    if (events->done)
+        events->done(events->payload);
+}
+
+static void refuse_stream(struct http_request *request, void (*done)(void *payload), void *payload)
+{
+    struct error err;
+    if (done)
+        done(payload);
+    error_set(&err, ERROR_BUSY, "more than %d event streams at once", HTTP_EVENT_STREAMS_MAX);
+    http_reply_error(request, &err);
+}
+
+void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload)
+{
+    struct http_connection *connection = request->connection;
+    struct events *events = arena_alloc(&request->arena, sizeof *events);
+    request->streams_events = true;
+    if (++connection->server->event_streams > HTTP_EVENT_STREAMS_MAX || !events) {
+        refuse_stream(request, done, payload);
+        return;
+    }
+    *events = (struct events){connection, next, payload, .done = done};
+    buffer_init(&events->out, HTTP_EVENTS_BUFFER);
+    buffer_text(&events->out, ":\n\n"); // so that the headers leave now, not with the first event
+    request->done = end_events;
+    request->payload = events;
+    connection->deadline_ns = 0;
+    http_set_header(request, "Cache-Control", "no-store");
+    http_queue(request, MHD_HTTP_OK, "text/event-stream",
+               MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_events, events, NULL));
+}

@@ -1,0 +1,129 @@
+// What the files of this room share: the server, its connections and the request each of them carries.
+//
+// A request's way, and the function that takes each step (all but the first on the connection's own thread):
+//   connection    on_connection   counted, given a deadline
+//   request line  on_uri          http_request_begin; the raw target is kept
+//   headers       on_request      http_screen: a route, or a refusal
+//   body          on_request      take_body, discard_body
+//   all read      on_request      the handler, http_reply...
+//   reply sent    on_completed    http_request_end: `done`, memory given back
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "http/http.h"
+
+enum http_stage { HTTP_STAGE_IDLE, HTTP_STAGE_LINE, HTTP_STAGE_BODY, HTTP_STAGE_REPLY };
+
+struct http_pair {
+    const char *name;
+    const char *value;
+};
+
+struct http_added_header {
+    struct http_added_header *next;
+    const char *name;
+    const char *value;
+};
+
+struct http_request {
+    struct http_connection *connection;
+    struct MHD_Connection *mhd;
+    enum http_stage stage;
+    struct arena arena;
+    char *target; // raw; taken apart in place by http_target_parse
+
+    const char *method;
+    const char *version;
+    const char *path;
+    struct http_pair query[HTTP_QUERY_MAX];
+    size_t query_count;
+    const struct http_route *route;
+    struct http_pair parts[HTTP_PATH_PARTS_MAX];
+    size_t part_count;
+
+    struct buffer body;
+    size_t charged; // of server->body_bytes
+    uint64_t received;
+    int64_t body_start_ns;
+
+    int refused; // HTTP status, or 0
+    bool close;  // after the reply
+    struct error refusal;
+
+    struct http_added_header *added; // in order
+    struct http_added_header **added_end;
+    bool replied; // a response is with libmicrohttpd
+    void *owned;  // bytes of the reply, freed with the request
+    void (*done)(void *payload);
+    void *payload;
+    bool streams_events;
+};
+
+struct http_connection {
+    struct http_connection *next;
+    struct http_connection *previous;
+    struct http_server *server;
+    int fd;
+    struct in6_addr address;
+    char address_text[INET6_ADDRSTRLEN];
+    _Atomic int64_t deadline_ns; // monotonic; 0: none. Past it the watch shuts the socket down
+    struct http_request request;
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    const struct http_route *routes;
+    void *payload;
+    const char *const *hosts;
+    int idle_seconds;
+    int request_seconds;
+    uint16_t port;
+    pthread_t watch;
+
+    atomic_bool stopping;
+    _Atomic uint64_t body_bytes;
+    _Atomic unsigned event_streams;
+
+    pthread_mutex_t lock; // of what follows
+    pthread_cond_t change;
+    struct http_connection *first;
+    size_t open;
+    size_t busy; // requests between their headers and the end of their reply
+};
+
+// connection.c
+bool http_connection_admit(struct http_server *server,
+                           const struct sockaddr *address); // a further one of this address?
+struct http_connection *http_connection_open(struct http_server *server, int fd, const struct sockaddr *address);
+void http_connection_close(struct http_connection *connection); // before libmicrohttpd closes the descriptor
+void http_connection_allow(struct http_connection *connection, int seconds,
+                           uint64_t bytes); // sets the deadline from now
+void *http_connection_watch(void *server);  // a thread's body
+
+// request.c
+void http_request_begin(struct http_request *request, struct MHD_Connection *mhd, const char *target);
+void http_request_end(struct http_request *request); // does nothing when there is none
+
+// target.c: path and query out of request->target.
+bool http_target_parse(struct http_request *request, struct error *err);
+
+// route.c: sets the route and its parts. Without a match false, and `allow` has the methods of the routes whose path does match.
+enum { HTTP_ALLOW_SIZE = 128 };
+bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE]);
+
+// screen.c: false with the refusal set.
+bool http_screen(struct http_request *request);
+bool http_refuse(struct http_request *request, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4))); // false
+
+// reply.c
+void http_reply_refusal(struct http_request *request);
+// Sends `response` (taken; NULL: out of memory, the connection is closed) with the headers every reply has.
+void http_queue(struct http_request *request, int status, const char *type, struct MHD_Response *response);
+
+#endif

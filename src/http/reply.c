@@ -1,0 +1,125 @@
+// Replies from memory, and what every reply has.
+#include "http/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+// Bytes that end a header or hide one have no place in a value, whoever gave it (a file name, a patient's name).
+static bool value_is_clean(const char *value)
+{
+    for (; *value; value++)
+        if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7F)
+            return false;
+    return true;
+}
+
+void http_set_header(struct http_request *request, const char *name, const char *value)
+{
+    assert(!request->replied);
+    if (!value_is_clean(value)) {
+        log_warning("http", "header %s dropped: its value has a control character", name);
+        return;
+    }
+    struct http_added_header *added = arena_alloc(&request->arena, sizeof *added);
+    if (added)
+        *added = (struct http_added_header){
+            .name = arena_strdup(&request->arena, name),
+            .value = arena_strdup(&request->arena, value),
+        };
+    if (!added || !added->name || !added->value) {
+        log_warning("http", "header %s dropped: the request's memory is used up", name);
+        return;
+    }
+    *request->added_end = added;
+    request->added_end = &added->next;
+}
+
+static void add_headers(const struct http_request *request, struct MHD_Response *response, const char *type)
+{
+    if (type)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (type && text_starts(type, "text/html"))
+        MHD_add_response_header(response, "Content-Security-Policy",
+                                "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'");
+    for (const struct http_added_header *added = request->added; added; added = added->next)
+        MHD_add_response_header(response, added->name, added->value);
+    if (request->close)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+void http_queue(struct http_request *request, int status, const char *type, struct MHD_Response *response)
+{
+    assert(!request->replied);
+    request->replied = true;
+    if (!response) {
+        log_error("http", "a reply was dropped: out of memory");
+        return;
+    }
+    add_headers(request, response, type);
+    if (MHD_queue_response(request->mhd, (unsigned)status, response) != MHD_YES)
+        log_error("http", "a reply with status %d was not taken", status);
+    MHD_destroy_response(response);
+}
+
+// `bytes` live as long as the request.
+static void reply_memory(struct http_request *request, int status, const char *type, void *bytes, size_t size)
+{
+    http_connection_allow(request->connection, request->connection->server->idle_seconds, size);
+    http_queue(request, status, type, MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_PERSISTENT));
+}
+
+void http_reply(struct http_request *request, int status, const char *type, const void *body, size_t size)
+{
+    struct buffer copy;
+    buffer_init(&copy, size);
+    buffer_append(&copy, body, size);
+    http_reply_buffer(request, status, type, &copy);
+}
+
+void http_reply_buffer(struct http_request *request, int status, const char *type, struct buffer *body)
+{
+    struct error err;
+    size_t size;
+    if (!buffer_check(body, "the reply", &err)) {
+        buffer_free(body);
+        err.code = ERROR_INTERNAL;
+        http_reply_error(request, &err);
+        return;
+    }
+    request->owned = buffer_take(body, &size);
+    reply_memory(request, status, type, request->owned, size);
+}
+
+static void reply_problem(struct http_request *request, int status, const char *title, const char *detail)
+{
+    struct buffer json;
+    buffer_init(&json, 8 * ERROR_MESSAGE_SIZE);
+    buffer_text(&json, "{\"title\":");
+    buffer_json_string(&json, title, strlen(title));
+    buffer_printf(&json, ",\"status\":%d,\"detail\":", status);
+    buffer_json_string(&json, detail, strlen(detail));
+    buffer_text(&json, "}\n");
+    size_t size;
+    request->owned = buffer_take(&json, &size);
+    reply_memory(request, status, "application/problem+json", request->owned, size);
+}
+
+void http_reply_error(struct http_request *request, const struct error *err)
+{
+    int status = error_http(err->code);
+    if (status >= MHD_HTTP_INTERNAL_SERVER_ERROR)
+        log_error("http", "%s answered with %d: %s", request->method, status, err->message);
+    reply_problem(request, status, error_text(err->code), err->message);
+}
+
+void http_reply_refusal(struct http_request *request)
+{
+    reply_problem(request, request->refused, MHD_get_reason_phrase_for((unsigned)request->refused),
+                  request->refusal.message);
+}

@@ -1,0 +1,220 @@
+// What is refused before any handler sees it. The order of the checks is the order in http.h.
+#include "http/internal.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+bool http_refuse(struct http_request *request, int status, const char *format, ...)
+{
+    char detail[ERROR_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    request->refused = status;
+    return error_set(&request->refusal, ERROR_BAD_VALUE, "%s", detail);
+}
+
+static bool refuse_and_close(struct http_request *request, const char *detail)
+{
+    request->close = true;
+    return http_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", detail);
+}
+
+static bool check_target(struct http_request *request)
+{
+    struct error err;
+    if (!request->target)
+        return http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    return http_target_parse(request, &err) || http_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", err.message);
+}
+
+struct header_count {
+    const char *name;
+    unsigned count;
+};
+
+static enum MHD_Result count_header(void *payload, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    (void)value;
+    struct header_count *header = payload;
+    if (text_same_fold(name, header->name))
+        header->count++;
+    return MHD_YES;
+}
+
+static unsigned header_count(const struct http_request *request, const char *name)
+{
+    struct header_count header = {name, 0};
+    MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_header, &header);
+    return header.count;
+}
+
+// libmicrohttpd takes the first of two lengths; a proxy before it may take the other, and then they disagree on where the next request begins.
+static bool check_framing(struct http_request *request)
+{
+    unsigned lengths = header_count(request, "Content-Length");
+    unsigned encodings = header_count(request, "Transfer-Encoding");
+    if (lengths > 1)
+        return refuse_and_close(request, "more than one Content-Length");
+    if (lengths > 0 && encodings > 0)
+        return refuse_and_close(request, "both Content-Length and Transfer-Encoding");
+    if (encodings > 1)
+        return refuse_and_close(request, "more than one Transfer-Encoding");
+    if (encodings == 1 && !text_same_fold(http_header(request, "Transfer-Encoding"), "chunked"))
+        return refuse_and_close(request, "a Transfer-Encoding other than chunked");
+    if (encodings == 1 && strcmp(request->version, MHD_HTTP_VERSION_1_1) != 0)
+        return refuse_and_close(request, "a Transfer-Encoding before HTTP/1.1");
+    const char *length = http_header(request, "Content-Length");
+    uint64_t value;
+    if (length && (length[0] < '0' || length[0] > '9' || !text_to_u64(length, strlen(length), &value)))
+        return refuse_and_close(request, "the Content-Length is not a number");
+    if (header_count(request, "Host") > 1)
+        return refuse_and_close(request, "more than one Host");
+    return true;
+}
+
+enum { HOST_SIZE = 256 };
+
+// The host of "HOST", "HOST:PORT" or "[V6]:PORT", without brackets. false when it does not fit.
+static bool host_name(const char *authority, char host[HOST_SIZE])
+{
+    if (authority[0] == '[')
+        return text_copy_n(host, HOST_SIZE, authority + 1, strcspn(authority + 1, "]"));
+    return text_copy_n(host, HOST_SIZE, authority, strcspn(authority, ":"));
+}
+
+static bool is_address(const char *host)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+static bool host_is_ours(const struct http_server *server, const char *host)
+{
+    if (is_address(host) || text_same_fold(host, "localhost"))
+        return true;
+    for (const char *const *name = server->hosts; name && *name; name++)
+        if (strcmp(*name, "*") == 0 || text_same_fold(*name, host))
+            return true;
+    return false;
+}
+
+static bool check_host(struct http_request *request)
+{
+    char name[HOST_SIZE];
+    char shown[80];
+    const char *host = http_header(request, "Host");
+    if (!host) // HTTP/1.0; no browser speaks that
+        return true;
+    if (host_name(host, name) && host_is_ours(request->connection->server, name))
+        return true;
+    return http_refuse(request, MHD_HTTP_FORBIDDEN, "the Host '%s' is not a name of this server; add it to its names",
+                       text_show(shown, sizeof shown, host, strlen(host)));
+}
+
+// "example:80" of "http://example:80" and the like: the length of what is before the scheme's own port.
+static size_t without_port(const char *authority, const char *port)
+{
+    size_t size = strlen(authority);
+    size_t port_size = strlen(port);
+    if (size > port_size && strcmp(authority + size - port_size, port) == 0)
+        return size - port_size;
+    return size;
+}
+
+static bool same_authority(const char *a, const char *b, const char *port)
+{
+    char left[HOST_SIZE];
+    char right[HOST_SIZE];
+    return text_copy_n(left, sizeof left, a, without_port(a, port)) &&
+           text_copy_n(right, sizeof right, b, without_port(b, port)) && text_same_fold(left, right);
+}
+
+static bool origin_is_host(const char *origin, const char *host)
+{
+    static const struct {
+        const char *scheme;
+        const char *port;
+    } schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (text_starts(origin, schemes[i].scheme))
+            return same_authority(origin + strlen(schemes[i].scheme), host, schemes[i].port);
+    return false; // "null", for one
+}
+
+static bool changes_state(const char *method)
+{
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
+}
+
+static bool check_origin(struct http_request *request)
+{
+    char shown[80];
+    const char *origin = http_header(request, "Origin");
+    const char *host = http_header(request, "Host");
+    if (!origin || !changes_state(request->method) || (host && origin_is_host(origin, host)))
+        return true;
+    return http_refuse(request, MHD_HTTP_FORBIDDEN, "a page of '%s' may not change anything here",
+                       text_show(shown, sizeof shown, origin, strlen(origin)));
+}
+
+static bool check_route(struct http_request *request)
+{
+    char allow[HTTP_ALLOW_SIZE];
+    char shown[80];
+    if (http_route_find(request, allow))
+        return true;
+    if (!allow[0])
+        return http_refuse(request, MHD_HTTP_NOT_FOUND, "nothing is at '%s'",
+                           text_show(shown, sizeof shown, request->path, strlen(request->path)));
+    http_set_header(request, "Allow", allow);
+    return http_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "%s is not allowed here; %s are",
+                       text_show(shown, sizeof shown, request->method, strlen(request->method)), allow);
+}
+
+static bool check_encoding(struct http_request *request)
+{
+    const char *encoding = http_header(request, "Content-Encoding");
+    if (!encoding || text_same_fold(encoding, "identity"))
+        return true;
+    http_set_header(request, "Accept-Encoding", "identity");
+    return http_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "bodies are taken without Content-Encoding only");
+}
+
+static bool check_length(struct http_request *request)
+{
+    uint64_t size = 0;
+    const char *length = http_header(request, "Content-Length");
+    if (length)
+        text_to_u64(length, strlen(length), &size);
+    if (size <= request->route->body_max)
+        return true;
+    return http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of %llu bytes; at most %zu are taken here",
+                       (unsigned long long)size, request->route->body_max);
+}
+
+static bool check_stopping(struct http_request *request)
+{
+    if (!request->connection->server->stopping)
+        return true;
+    request->close = true;
+    return http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "the server is stopping");
+}
+
+bool http_screen(struct http_request *request)
+{
+    static bool (*const checks[])(struct http_request * request) = {
+        check_target, check_framing,  check_host,   check_origin,
+        check_route,  check_encoding, check_length, check_stopping,
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (!checks[i](request))
+            return false;
+    return true;
+}

@@ -1,0 +1,332 @@
+// The server: its start and stop, and what libmicrohttpd calls.
+#include "http/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+enum {
+    POOL_SIZE = 32 << 10, // headers of a request; small replies are three times slower with 64 kB
+    STACK_SIZE = 512 << 10,
+    BACKLOG = 128,
+};
+
+// ---- called by libmicrohttpd
+
+static void on_log(void *payload, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
+static void on_log(void *payload, const char *format, va_list args)
+{
+    (void)payload;
+    char text[256];
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("http", "%s", text);
+}
+
+static enum MHD_Result on_accept(void *payload, const struct sockaddr *address, socklen_t size)
+{
+    (void)size;
+    return http_connection_admit(payload, address) ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(void *payload, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        *context = http_connection_open(payload, fd->connect_fd, address->client_addr);
+    } else if (*context) {
+        http_connection_close(*context);
+        *context = NULL;
+    }
+}
+
+// Escapes are left in the text: target.c decodes it.
+static size_t on_unescape(void *payload, struct MHD_Connection *mhd, char *text)
+{
+    (void)payload;
+    (void)mhd;
+    return strlen(text);
+}
+
+static void *on_uri(void *payload, const char *uri, struct MHD_Connection *mhd)
+{
+    (void)payload;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_connection *connection = info->socket_context;
+    if (!connection)
+        return NULL;
+    http_request_begin(&connection->request, mhd, uri);
+    return &connection->request;
+}
+
+static void on_completed(void *payload, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)payload;
+    (void)mhd;
+    (void)code;
+    struct http_request *request = *context;
+    if (!request)
+        return;
+    struct http_connection *connection = request->connection;
+    http_request_end(request);
+    http_connection_allow(connection, connection->server->idle_seconds + connection->server->request_seconds, 0);
+    *context = NULL;
+}
+
+// ---- a request
+
+static uint64_t announced_size(const struct http_request *request)
+{
+    uint64_t size = 0;
+    const char *length = http_header(request, "Content-Length");
+    if (length)
+        text_to_u64(length, strlen(length), &size);
+    return size;
+}
+
+// A refused body is read all the same when it is short: closing on unread bytes would reset the connection before the client has read the reply.
+static bool answer_before_body(const struct http_request *request)
+{
+    return request->close || http_header(request, "Expect") || announced_size(request) > HTTP_DISCARD_MAX;
+}
+
+static void take_headers(struct http_request *request, const char *method, const char *version)
+{
+    struct http_server *server = request->connection->server;
+    pthread_mutex_lock(&server->lock);
+    server->busy++;
+    pthread_mutex_unlock(&server->lock);
+    request->stage = HTTP_STAGE_BODY;
+    request->method = method;
+    request->version = version;
+    request->body_start_ns = clock_monotonic_ns();
+    http_connection_allow(request->connection, server->request_seconds, 0);
+    if (http_screen(request)) {
+        buffer_init(&request->body, request->route->body_max);
+    } else if (answer_before_body(request)) {
+        request->stage = HTTP_STAGE_REPLY;
+        http_reply_refusal(request);
+    }
+}
+
+static bool charge_body(struct http_request *request, size_t size)
+{
+    struct http_server *server = request->connection->server;
+    request->charged += size;
+    return (server->body_bytes += size) <= HTTP_BODIES_MAX;
+}
+
+// false: the connection is to be closed without a reply, for a body that has been refused and does not end.
+static bool take_body(struct http_request *request, const char *data, size_t size)
+{
+    request->received += size;
+    // The allowance counts from the start of the body, so that slow bytes do not buy time.
+    http_connection_allow(request->connection, request->connection->server->request_seconds, request->received);
+    request->connection->deadline_ns -= clock_monotonic_ns() - request->body_start_ns;
+    if (request->refused)
+        return request->received <= request->body.limit + HTTP_DISCARD_MAX;
+    if (!charge_body(request, size))
+        http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many bodies at once; try again");
+    else
+        buffer_append(&request->body, data, size);
+    if (request->body.failed)
+        http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
+    return true;
+}
+
+static void answer(struct http_request *request)
+{
+    request->stage = HTTP_STAGE_REPLY;
+    request->connection->deadline_ns = 0;
+    if (request->refused) {
+        http_reply_refusal(request);
+        return;
+    }
+    request->route->handle(request->connection->server->payload, request);
+    if (request->replied)
+        return;
+    struct error err;
+    error_set(&err, ERROR_INTERNAL, "no reply was made for %s", request->route->path);
+    http_reply_error(request, &err);
+}
+
+static enum MHD_Result on_request(void *payload, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **context)
+{
+    (void)payload;
+    (void)mhd;
+    (void)url;
+    struct http_request *request = *context;
+    if (!request)
+        return MHD_NO;
+    if (request->stage == HTTP_STAGE_LINE) {
+        take_headers(request, method, version);
+        return MHD_YES;
+    }
+    if (*size > 0) {
+        bool go_on = take_body(request, data, *size);
+        *size = 0;
+        return go_on ? MHD_YES : MHD_NO;
+    }
+    answer(request);
+    return MHD_YES;
+}
+
+// ---- start and stop
+
+static bool listen_on(const struct http_options *options, int *fd, struct error *err)
+{
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    struct addrinfo *address;
+    snprintf(port, sizeof port, "%u", options->port);
+    if (getaddrinfo(options->host, port, &hints, &address) != 0)
+        return error_set(err, ERROR_BAD_VALUE, "'%s' is not a numeric address to listen on", options->host);
+    *fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1;
+    bool fine = *fd >= 0 && setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                bind(*fd, address->ai_addr, address->ai_addrlen) == 0 && listen(*fd, BACKLOG) == 0;
+    int number = errno;
+    freeaddrinfo(address);
+    if (fine)
+        return true;
+    if (*fd >= 0)
+        close(*fd);
+    return error_errno(err, number, "cannot listen for HTTP on %s port %u", options->host, options->port);
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+}
+
+static void init_locks(struct http_server *server)
+{
+    pthread_condattr_t attributes;
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->change, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static struct http_server *server_new(const struct http_options *options, int fd)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return NULL;
+    server->routes = options->routes;
+    server->payload = options->payload;
+    server->hosts = options->hosts;
+    server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
+    server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;
+    server->port = bound_port(fd);
+    init_locks(server);
+    return server;
+}
+
+static void server_free(struct http_server *server)
+{
+    pthread_cond_destroy(&server->change);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+// libmicrohttpd's own limit is above ours: at its limit it stops accepting, and the next peer would wait unanswered.
+static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_accept,
+        server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_CONNECTIONS_MAX + 16, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)server->idle_seconds,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        on_unescape, server, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+}
+
+static bool start_threads(struct http_server *server, int fd, struct error *err)
+{
+    int number = pthread_create(&server->watch, NULL, http_connection_watch, server);
+    if (number != 0)
+        return error_errno(err, number, "cannot start the HTTP server's watch thread");
+    server->daemon = start_daemon(server, fd);
+    if (server->daemon)
+        return true;
+    server->stopping = true;
+    pthread_join(server->watch, NULL);
+    return error_set(err, ERROR_INTERNAL, "libmicrohttpd did not start on port %u", server->port);
+}
+
+static void check_routes(const struct http_route *routes)
+{
+    for (; routes->method; routes++)
+        assert(routes->path[0] == '/' && routes->handle && routes->body_max <= HTTP_BODIES_MAX);
+}
+
+struct http_server *http_server_start(const struct http_options *options, struct error *err)
+{
+    int fd = -1;
+    check_routes(options->routes);
+    if (!listen_on(options, &fd, err))
+        return NULL;
+    struct http_server *server = server_new(options, fd);
+    if (!server)
+        error_set(err, ERROR_MEMORY, "no memory for the HTTP server");
+    if (server && start_threads(server, fd, err))
+        return server;
+    if (server)
+        server_free(server);
+    close(fd);
+    return NULL;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+static void wait_for_replies(struct http_server *server)
+{
+    int64_t until_ns = clock_monotonic_ns() + HTTP_STOP_SECONDS * CLOCK_SECOND;
+    struct timespec until = {.tv_sec = until_ns / CLOCK_SECOND, .tv_nsec = until_ns % CLOCK_SECOND};
+    pthread_mutex_lock(&server->lock);
+    server->stopping = true;
+    pthread_cond_broadcast(&server->change);
+    while (server->busy > 0 && pthread_cond_timedwait(&server->change, &server->lock, &until) == 0)
+        continue;
+    if (server->busy > 0)
+        log_warning("http", "%zu replies cut off: not taken within %d s", server->busy, HTTP_STOP_SECONDS);
+    pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_stop(struct http_server *server)
+{
+    if (!server)
+        return;
+    int fd = MHD_quiesce_daemon(server->daemon);
+    wait_for_replies(server);
+    pthread_join(server->watch, NULL);
+    MHD_stop_daemon(server->daemon);
+    if (fd >= 0)
+        close(fd);
+    server_free(server);
+}
