@@ -169,7 +169,7 @@ static void open_un_sequence(struct builder *builder, struct dicom_element *elem
 // A sender that did not know an attribute sends it as UN; the dictionary may know it (PS3.5 section 6.2.2).
 static void learn_vr(struct builder *builder, struct dicom_element *element)
 {
-    const struct dicom_attribute *attribute = dicom_tag_is_private(element->tag) ? NULL : dicom_attribute(element->tag);
+    const struct dicom_attribute *attribute = dicom_attribute(element->tag);
     if (!attribute || attribute->vr == DICOM_VR_UN)
         return;
     if (attribute->vr != DICOM_VR_SQ) {

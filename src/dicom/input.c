@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "dicom/reader.h"
 
 bool dicom_input_init(struct dicom_input *input, struct source source, bool deflated, struct error *err)
@@ -36,18 +37,27 @@ static bool next_raw(struct dicom_input *input, struct error *err)
     return true;
 }
 
-// Senders pad the deflated stream to even length; some pad to a block.
-static bool expect_zero_padding(struct dicom_input *input, struct error *err)
+// What may follow a deflate stream: zeros, by which senders pad to even length or to a block, and before them the trailer of the gzip format (CRC-32 and
+// length, RFC 1952), which some deflaters leave behind. The trailer is known by its length field.
+static bool check_trailer(struct dicom_input *input, struct error *err)
 {
-    for (;;) {
-        for (size_t i = 0; i < input->raw_size; i++)
-            if (input->raw[i] != 0)
-                return error_set(err, ERROR_BAD_DATA, "bytes other than zero follow the end of the deflated data set");
+    uint8_t trailer[8] = {0};
+    uint64_t count = 0;
+    bool zeros = true, zeros_behind = true;
+    do {
+        for (size_t i = 0; i < input->raw_size; i++, count++) {
+            if (count < sizeof trailer)
+                trailer[count] = input->raw[i];
+            zeros = zeros && input->raw[i] == 0;
+            zeros_behind = zeros_behind && (count < sizeof trailer || input->raw[i] == 0);
+        }
         if (!next_raw(input, err))
             return false;
-        if (input->raw_size == 0)
-            return true;
-    }
+    } while (input->raw_size > 0);
+    bool gzip = count >= sizeof trailer && zeros_behind && bytes_u32le(trailer + 4) == (uint32_t)input->block_total;
+    if (zeros || gzip)
+        return true;
+    return error_set(err, ERROR_BAD_DATA, "bytes other than zero follow the end of the deflated data set");
 }
 
 static bool check_ratio(const struct dicom_input *input, struct error *err)
@@ -89,7 +99,7 @@ static bool next_inflated(struct dicom_input *input, struct error *err)
     while (input->piece_size == 0) {
         if (input->inflate_ended) {
             input->ended = true;
-            return expect_zero_padding(input, err);
+            return check_trailer(input, err);
         }
         if (!inflate_some(input, err))
             return false;

@@ -175,10 +175,11 @@ bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, 
         return false;
     }
     meta.data_offset = cursor.at;
-    if (!meta.transfer_syntax[0] && !guess_at(&cursor, &meta))
-        return error_set(err, ERROR_BAD_DATA,
-                         "the file names no transfer syntax (0002,0010), and at byte %zu no data set can be recognised",
-                         cursor.at);
+    // Meta information without a transfer syntax: what the data set looks like, else the default of DICOM.
+    if (!meta.transfer_syntax[0] && !guess_at(&cursor, &meta)) {
+        text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, DICOM_TS_IMPLICIT);
+        meta.guessed = true;
+    }
     *out = meta;
     return true;
 }

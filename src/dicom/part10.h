@@ -15,12 +15,12 @@ struct dicom_meta {
     char transfer_syntax[DICOM_UID_SIZE]; // (0002,0010)
     char source_ae[DICOM_AE_SIZE];        // (0002,0016)
     uint64_t data_offset;                 // of the data set in the file
-    bool guessed;                         // there was no meta information: the transfer syntax was found by looking at the data set
+    bool guessed;                         // no meta information told it: the transfer syntax was found by looking at the data set
 };
 
 // Reads preamble and meta information at the start of `data`, of which `size` bytes (DICOM_META_SIZE_MAX + DICOM_PREAMBLE_SIZE + 4 are always enough) are at hand. A wrong
 // group length is passed over. Without "DICM" a data set at once (with or without preamble) is recognised by its first elements in implicit or explicit
-// little endian or explicit big endian. BAD_DATA when it is none of this: shorter than 132 bytes and no data set, meta cut off, an unknown VR in group 2.
+// little endian or explicit big endian; so is one behind meta information that names no transfer syntax, where implicit VR is taken in doubt. BAD_DATA when it is none of this: shorter than 132 bytes and no data set, meta cut off, an unknown VR in group 2.
 bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, struct error *err);
 
 // Appends 128 zero bytes, "DICM" and the meta information (PS3.10 Table 7.1-1) with Hilum's implementation UID. data_offset is not read.

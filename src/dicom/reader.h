@@ -9,7 +9,7 @@
 //   bytes that are no element behind the last one.
 // What is accepted: odd lengths, tags out of order, wrong group lengths, an unknown VR of two upper-case letters outside group 2 (read with a 32-bit length, as
 // PS3.5 section 6.2 demands of future ones, where that can be; see the note in the .c), UN of undefined length holding implicit VR little endian (PS3.5
-// section 6.2.2, note 2), zero padding of the stream behind a deflated data set, a length other than 0 on a delimiter (ignored), fragments at the top level that
+// section 6.2.2, note 2), zero padding or gzip's trailer behind a deflated data set, a length other than 0 on a delimiter (ignored), fragments at the top level that
 // the end of the stream closes in place of their delimiter.
 #ifndef DICOM_READER_H
 #define DICOM_READER_H
