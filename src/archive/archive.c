@@ -1,0 +1,101 @@
+#include "archive/archive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/internal.h"
+#include "archive/rows.h"
+#include "base/log.h"
+#include "store/database.h"
+
+bool archive_uid_is_usable(const char *uid)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
+    size_t size = strlen(uid);
+    return size > 0 && size < DICOM_UID_SIZE && *uid != '.' && strspn(uid, allowed) == size && strcspn(uid, ".-") > 0;
+}
+
+// ---- start: records whose rows a crash took
+
+static bool is_known(void *payload, const struct store_place *place, bool *out, struct error *err)
+{
+    struct archive *archive = payload;
+    int64_t one;
+    struct database *db = store_read_begin(archive->store, err);
+    if (!db)
+        return false;
+    bool ok = sql_get_int(db, err, &one, out, "SELECT 1 FROM instance WHERE container=?1 AND offset=?2", "ii",
+                          (int64_t)place->container, (int64_t)place->offset);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+// A record that cannot be understood now was understood when it was acknowledged: that is a defect to hear of, not a reason to keep all the others away.
+static bool take_again(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
+                       struct error *err)
+{
+    struct archive *archive = payload;
+    if (archive_put_again(archive, record, meta, meta_size, err))
+        return true;
+    if (err->code == ERROR_FULL || err->code == ERROR_BUSY || err->code == ERROR_IO || err->code == ERROR_MEMORY)
+        return false;
+    log_error("archive", "record %llu of container %llu stays without rows: %s", (unsigned long long)record->arrival,
+              (unsigned long long)record->place.container, err->message);
+    return true;
+}
+
+static bool start(struct archive *archive, bool rebuild, struct error *err)
+{
+    struct store_replay replay = {.known = is_known, .record = take_again, .payload = archive};
+    uint64_t replayed = 0;
+    if (!store_migrate(archive->store, &rows_migration, err) ||
+        !store_replay(archive->store, &replay, rebuild, &replayed, err))
+        return false;
+    if (replayed > 0)
+        log_info("archive", "%llu objects were taken up again from the lanes", (unsigned long long)replayed);
+    return true;
+}
+
+struct archive *archive_open(struct store *store, struct error *err)
+{
+    struct archive *archive = calloc(1, sizeof *archive);
+    if (!archive) {
+        error_set(err, ERROR_MEMORY, "no memory for the archive");
+        return NULL;
+    }
+    archive->store = store;
+    if (start(archive, false, err))
+        return archive;
+    free(archive);
+    return NULL;
+}
+
+void archive_close(struct archive *archive)
+{
+    free(archive);
+}
+
+struct store *archive_store(const struct archive *archive)
+{
+    return archive->store;
+}
+
+bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err)
+{
+    bool row;
+    struct database *db = store_read_begin(archive->store, err);
+    if (!db)
+        return false;
+    struct sql *sql = sql_prepare(
+        db,
+        "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM series), count(*) FILTER (WHERE rank=0),"
+        " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
+        err);
+    bool ok = sql && sql_step(sql, &row, err);
+    if (ok)
+        *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2), sql_int(sql, 3),
+                                       sql_int(sql, 4)};
+    sql_done(sql);
+    store_read_end(archive->store, db);
+    return ok;
+}

@@ -1,0 +1,292 @@
+// Queries: keys by the table rows_columns, matching by PS3.4 C.2.2.2, results as attributes.
+#include "archive/archive.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "archive/internal.h"
+#include "archive/rows.h"
+#include "base/buffer.h"
+#include "base/text.h"
+
+enum { SQL_MAX = 16 << 10, PATTERN_MAX = 512, UIDS_MAX = 256 };
+
+// A WHERE clause being made, and its values by number.
+struct condition {
+    struct buffer sql;
+    const char *values[ARCHIVE_MATCHES_MAX * 2 + UIDS_MAX + 4];
+    int count;
+    struct arena *arena;
+};
+
+static bool add_value(struct condition *where, const char *value, struct error *err)
+{
+    if ((size_t)where->count == sizeof where->values / sizeof *where->values)
+        return error_set(err, ERROR_LIMIT, "more than %d values in one query", where->count);
+    where->values[where->count++] = value;
+    return true;
+}
+
+static bool compare(struct condition *where, const char *column, const char *operator, const char * value,
+                    struct error *err)
+{
+    if (!value)
+        return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
+    buffer_printf(&where->sql, " AND %s %s ?%d", column, operator, where->count + 1);
+    return add_value(where, value, err);
+}
+
+static const struct rows_column *find_column(enum archive_level level, dicom_tag tag)
+{
+    for (size_t i = 0; i < rows_column_count; i++)
+        if (rows_columns[i].tag == tag && rows_columns[i].level <= level)
+            return &rows_columns[i];
+    return NULL;
+}
+
+bool archive_can_match(enum archive_level level, dicom_tag tag)
+{
+    const struct rows_column *column = find_column(level, tag);
+    return column && column->match != ROWS_SHOWN;
+}
+
+// A DICOM pattern as a GLOB of SQLite: '[' is literal, runs of '*' are one. NULL with *err past the limits.
+static char *glob_of(const char *pattern, struct arena *arena, struct error *err)
+{
+    size_t wildcards = 0;
+    char *glob = strlen(pattern) <= PATTERN_MAX ? arena_alloc(arena, strlen(pattern) * 3 + 1) : NULL;
+    char *to = glob;
+    for (const char *p = pattern; glob && *p; p++) {
+        if (*p == '*' && p > pattern && p[-1] == '*')
+            continue;
+        wildcards += *p == '*' || *p == '?';
+        if (*p == '[') {
+            memcpy(to, "[[]", 3);
+            to += 3;
+        } else {
+            *to++ = *p;
+        }
+    }
+    if (glob && wildcards <= ARCHIVE_WILDCARDS_MAX)
+        return glob;
+    error_set(err, ERROR_BAD_VALUE, "a key has more than %d characters or %d wildcards; search for less", PATTERN_MAX,
+              ARCHIVE_WILDCARDS_MAX);
+    return NULL;
+}
+
+static bool match_text(struct condition *where, const char *column, const char *value, struct error *err)
+{
+    if (!strpbrk(value, "*?"))
+        return compare(where, column, "=", value, err);
+    if (strspn(value, "*") == strlen(value))
+        return true; // universal
+    char *glob = glob_of(value, where->arena, err);
+    return glob && compare(where, column, "GLOB", glob, err);
+}
+
+static bool match_name(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+{
+    char *key = rows_name_key(value, where->arena);
+    if (!key)
+        return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
+    // Only the patient's name has a key column; the others are matched as they stand.
+    if (column->tag != 0x00100010)
+        return match_text(where, column->name, value, err);
+    return match_text(where, "study.name_key", key, err);
+}
+
+static bool match_uids(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+{
+    buffer_printf(&where->sql, " AND %s IN (", column->name);
+    for (size_t n = 0; *value; n++) {
+        size_t size = strcspn(value, "\\,");
+        char *uid = arena_strndup(where->arena, value, size);
+        if (!uid || n == UIDS_MAX)
+            return error_set(err, ERROR_LIMIT, "more than %d UIDs in one key", UIDS_MAX);
+        buffer_printf(&where->sql, "%s?%d", n ? "," : "", where->count + 1);
+        if (!add_value(where, uid, err))
+            return false;
+        value += size + (value[size] != '\0');
+    }
+    buffer_text(&where->sql, ")");
+    return true;
+}
+
+// DA "YYYYMMDD", TM "HHMMSS.FFFFFF" and their starts.
+static bool is_moment(enum rows_match match, const char *text, size_t size)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (match == ROWS_DATE)
+        return size == 8 && digits >= 8;
+    return size >= 2 && size <= 13 &&
+           (digits >= size || (digits == 6 && text[6] == '.' && strspn(text + 7, "0123456789") >= size - 7));
+}
+
+static bool match_range(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+{
+    char shown[64];
+    const char *dash = strchr(value, '-');
+    size_t low_size = dash ? (size_t)(dash - value) : strlen(value);
+    const char *high = dash ? dash + 1 : "";
+    if ((low_size > 0 && !is_moment(column->match, value, low_size)) ||
+        (*high && !is_moment(column->match, high, strlen(high))) || (low_size == 0 && !*high))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "'%s' is no date, time or range; write 20260131, 20260101-20260131, 20260101- or -20260131",
+                         text_show(shown, sizeof shown, value, strlen(value)));
+    char *low = arena_strndup(where->arena, value, low_size);
+    if (!low)
+        return compare(where, column->name, "=", NULL, err);
+    if (low_size > 0 && *high && strcmp(low, high) > 0)
+        return error_set(err, ERROR_BAD_VALUE, "the range '%s' ends before it begins",
+                         text_show(shown, sizeof shown, value, strlen(value)));
+    if (!dash)
+        return column->match == ROWS_DATE
+                   ? compare(where, column->name, "=", low, err)
+                   : match_text(where, column->name, arena_printf(where->arena, "%s*", low), err);
+    // A time is compared by its start: 1030 as an upper end takes in 103059.
+    char *top = arena_printf(where->arena, "%s%s", high, column->match == ROWS_TIME ? "~" : "");
+    return compare(where, column->name, "<>", "", err) &&
+           (low_size == 0 || compare(where, column->name, ">=", low, err)) &&
+           (!*high || compare(where, column->name, "<=", top, err));
+}
+
+static bool match_number(struct condition *where, const struct rows_column *column, const char *value,
+                         struct error *err)
+{
+    char shown[40];
+    int64_t number;
+    if (!text_to_i64(value, strlen(value), &number))
+        return error_set(err, ERROR_BAD_VALUE, "'%s' is no whole number",
+                         text_show(shown, sizeof shown, value, strlen(value)));
+    return compare(where, column->name, "=", arena_printf(where->arena, "%" PRId64, number), err);
+}
+
+static bool match_modality(struct condition *where, const char *value, struct error *err)
+{
+    buffer_text(&where->sql, " AND EXISTS(SELECT 1 FROM series AS any_series WHERE any_series.study=study.id");
+    if (!match_text(where, "any_series.modality", value, err))
+        return false;
+    buffer_text(&where->sql, ")");
+    return true;
+}
+
+static bool add_match(struct condition *where, enum archive_level level, const struct archive_match *match,
+                      struct error *err)
+{
+    char tag[DICOM_TAG_TEXT_SIZE];
+    const struct rows_column *column = find_column(level, match->tag);
+    if (!column || column->match == ROWS_SHOWN)
+        return error_set(err, ERROR_BAD_VALUE, "%s is no key of this level", dicom_tag_text(tag, match->tag));
+    if (!*match->value)
+        return true; // universal matching
+    switch (column->match) {
+    case ROWS_NAME:
+        return match_name(where, column, match->value, err);
+    case ROWS_UID:
+        return match_uids(where, column, match->value, err);
+    case ROWS_DATE:
+    case ROWS_TIME:
+        return match_range(where, column, match->value, err);
+    case ROWS_NUMBER:
+        return match_number(where, column, match->value, err);
+    case ROWS_MODALITIES:
+        return match_modality(where, match->value, err);
+    default:
+        return match_text(where, column->name, match->value, err);
+    }
+}
+
+static const char *const from_of_level[] = {
+    " FROM study WHERE 1",
+    " FROM series JOIN study ON study.id=series.study WHERE 1",
+    " FROM instance JOIN series ON series.id=instance.series JOIN study ON study.id=series.study WHERE instance.rank=0",
+};
+static const char *const order_of_level[] = {
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC",
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC, CAST(series.number AS INTEGER), series.id",
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC, CAST(series.number AS INTEGER), series.id, "
+    "CAST(instance.number AS INTEGER), instance.id",
+};
+
+static bool make_sql(struct condition *where, const struct archive_query *query, size_t limit, struct error *err)
+{
+    const char *separator = "SELECT ";
+    for (size_t i = 0; i < rows_column_count; i++)
+        if (rows_columns[i].level <= query->level) {
+            buffer_printf(&where->sql, "%s%s", separator, rows_columns[i].name);
+            separator = ", ";
+        }
+    buffer_text(&where->sql, from_of_level[query->level]);
+    if ((query->study && !compare(where, "study.uid", "=", query->study, err)) ||
+        (query->series && query->level > ARCHIVE_STUDY && !compare(where, "series.uid", "=", query->series, err)))
+        return false;
+    for (size_t i = 0; i < query->match_count; i++)
+        if (!add_match(where, query->level, &query->matches[i], err))
+            return false;
+    buffer_printf(&where->sql, "%s LIMIT %zu OFFSET %zu", order_of_level[query->level], limit + 1, query->offset);
+    buffer_byte(&where->sql, '\0');
+    return buffer_check(&where->sql, "the query", err);
+}
+
+// One result: the columns in tag order across the levels.
+static bool read_row(struct sql *sql, enum archive_level level, struct arena *arena, struct archive_row *out)
+{
+    int column = 0;
+    out->fields = arena_calloc(arena, rows_column_count, sizeof *out->fields);
+    if (!out->fields)
+        return false;
+    for (size_t i = 0; i < rows_column_count; i++) {
+        if (rows_columns[i].level > level)
+            continue;
+        struct archive_field field = {rows_columns[i].tag, arena_strdup(arena, sql_text(sql, column++))};
+        size_t at = out->count++;
+        if (!field.text)
+            return false;
+        for (; at > 0 && out->fields[at - 1].tag > field.tag; at--)
+            out->fields[at] = out->fields[at - 1];
+        out->fields[at] = field;
+    }
+    return true;
+}
+
+static bool run(struct database *db, const struct condition *where, enum archive_level level, size_t limit,
+                struct arena *arena, struct archive_row **out, size_t *count, bool *more, struct error *err)
+{
+    bool row;
+    struct sql *sql = sql_prepare_once(db, (const char *)where->sql.data, err);
+    if (!sql)
+        return false;
+    for (int i = 0; i < where->count; i++)
+        sql_bind_text(sql, i + 1, where->values[i]);
+    bool ok;
+    while ((ok = sql_step(sql, &row, err)) && row && *count < limit)
+        if (!read_row(sql, level, arena, &(*out)[(*count)++])) {
+            ok = error_set(err, ERROR_LIMIT, "the answer does not fit into its memory; ask for fewer with limit");
+            break;
+        }
+    *more = ok && row;
+    sql_done(sql);
+    return ok;
+}
+
+bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
+                  struct archive_row **out, size_t *count, bool *more, struct error *err)
+{
+    struct condition where = {.arena = arena};
+    size_t limit = query->limit == 0 ? ARCHIVE_LIMIT_DEFAULT : query->limit;
+    if (limit > ARCHIVE_LIMIT_MAX)
+        limit = ARCHIVE_LIMIT_MAX;
+    *count = 0;
+    *more = false;
+    buffer_init(&where.sql, SQL_MAX);
+    bool ok = make_sql(&where, query, limit, err);
+    *out = ok ? arena_calloc(arena, limit, sizeof **out) : NULL;
+    if (ok && !*out)
+        ok = error_set(err, ERROR_LIMIT, "no memory for %zu results; ask for fewer with limit", limit);
+    struct database *db = ok ? store_read_begin(archive->store, err) : NULL;
+    ok = db && run(db, &where, query->level, limit, arena, out, count, more, err);
+    if (db)
+        store_read_end(archive->store, db);
+    buffer_free(&where.sql);
+    return ok;
+}

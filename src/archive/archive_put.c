@@ -1,0 +1,415 @@
+// The way in: source -> lane and parser in one pass -> identity -> seal and sync -> rows and event.
+#include "archive/internal.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/rows.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "dicom/part10.h"
+#include "image/image.h"
+
+enum {
+    ARENA_MAX = 32 << 20,     // the index attributes of one object
+    INDEXED_VALUE_MAX = 4096, // longer values are no keys
+    FILE_BLOCK = 128 << 10,
+};
+
+struct archive_writer {
+    struct archive *archive;
+    struct store_lane *lane; // NULL after a failed sync, until the next object
+    struct arena arena;      // of one object
+};
+
+struct archive_writer *archive_writer_open(struct archive *archive, struct error *err)
+{
+    struct archive_writer *writer = calloc(1, sizeof *writer);
+    if (!writer) {
+        error_set(err, ERROR_MEMORY, "no memory for a writer");
+        return NULL;
+    }
+    writer->archive = archive;
+    arena_init(&writer->arena, ARENA_MAX);
+    return writer;
+}
+
+static void close_lane(struct archive_writer *writer)
+{
+    struct error err;
+    if (writer->lane && !store_lane_close(writer->lane, &err))
+        log_warning("archive", "lane left for the next start to close: %s", err.message);
+    writer->lane = NULL;
+}
+
+void archive_writer_close(struct archive_writer *writer)
+{
+    if (!writer)
+        return;
+    close_lane(writer);
+    arena_free(&writer->arena);
+    free(writer);
+}
+
+// ---- one pass over the bytes
+
+struct tee {
+    struct source from;
+    struct store_lane *lane;
+    bool broken; // the source or the disk failed: *err is theirs, not the parser's
+};
+
+static bool tee_next(void *payload, const uint8_t **data, size_t *size, struct error *err)
+{
+    struct tee *tee = payload;
+    if (tee->from.next(tee->from.payload, data, size, err) &&
+        (*size == 0 || store_record_write(tee->lane, *data, *size, err)))
+        return true;
+    tee->broken = true;
+    return false;
+}
+
+static bool drain(struct tee *tee, struct error *err)
+{
+    const uint8_t *data;
+    size_t size;
+    do {
+        if (!tee_next(tee, &data, &size, err))
+            return false;
+    } while (size > 0);
+    return true;
+}
+
+// ---- what the object says of itself
+
+static bool is_pixels(dicom_tag tag)
+{
+    return tag == 0x7FE00010 || tag == 0x7FE00008 || tag == 0x7FE00009;
+}
+
+// Bytes before the first pixel data element; of a deflated data set all, since offsets are those of the inflated one.
+static uint64_t header_size_of(const struct dicom_dataset *dataset, const struct dicom_transfer_syntax *syntax,
+                               uint64_t size)
+{
+    for (size_t i = 0; i < dataset->count && !syntax->deflated; i++)
+        if (is_pixels(dataset->elements[i].tag))
+            return dataset->elements[i].tag_offset;
+    return size;
+}
+
+static bool uid_is_standard(const char *uid)
+{
+    return dicom_uid_is_valid(uid, strlen(uid));
+}
+
+static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_object *object)
+{
+    struct image_format format;
+    struct error ignored;
+    unsigned flags = 0;
+    if (!uid_is_standard(object->study) || !uid_is_standard(object->series) || !uid_is_standard(object->sop_instance) ||
+        !uid_is_standard(object->sop_class))
+        flags |= ARCHIVE_FLAG_UID;
+    if (!image_describe(dataset, &format, &ignored) && ignored.code != ERROR_NOT_FOUND)
+        flags |= ARCHIVE_FLAG_PIXELS;
+    return flags;
+}
+
+static bool require_uid(const char *uid, const char *name, struct error *err)
+{
+    char shown[80];
+    if (archive_uid_is_usable(uid))
+        return true;
+    return error_set(err, ERROR_MISMATCH, "%s is %s%s; the sender must give each object one of digits and dots", name,
+                     *uid ? "" : "missing", text_show(shown, sizeof shown, uid, strlen(uid)));
+}
+
+static bool check_identity(const struct rows_object *object, const struct archive_origin *origin, struct error *err)
+{
+    if (!require_uid(object->sop_instance, "SOP Instance UID (0008,0018)", err) ||
+        !require_uid(object->sop_class, "SOP Class UID (0008,0016)", err) ||
+        !require_uid(object->study, "Study Instance UID (0020,000D)", err) ||
+        !require_uid(object->series, "Series Instance UID (0020,000E)", err))
+        return false;
+    if (origin->sop_instance && strcmp(origin->sop_instance, object->sop_instance) != 0)
+        return error_set(err, ERROR_MISMATCH, "SOP Instance UID is %s in the data set but %s in the message",
+                         object->sop_instance, origin->sop_instance);
+    if (origin->sop_class && strcmp(origin->sop_class, object->sop_class) != 0)
+        return error_set(err, ERROR_MISMATCH, "SOP Class UID is %s in the data set but %s in the message",
+                         object->sop_class, origin->sop_class);
+    return true;
+}
+
+static const char *text_or_empty(const struct dicom_dataset *dataset, dicom_tag tag, struct arena *arena)
+{
+    const char *text = dicom_text(dataset, tag, arena);
+    return text ? text : "";
+}
+
+static bool describe(const struct dicom_dataset *dataset, const struct archive_origin *origin, struct arena *arena,
+                     struct rows_object *out, struct error *err)
+{
+    int64_t frames;
+    for (size_t i = 0; i < rows_column_count; i++) {
+        if (!rows_columns[i].from_object)
+            continue;
+        out->values[i] = text_or_empty(dataset, rows_columns[i].tag, arena);
+        // The number columns are binary in the object.
+        if (rows_columns[i].match == ROWS_NUMBER && dicom_integer(dataset, rows_columns[i].tag, 0, &frames))
+            out->values[i] = arena_printf(arena, "%" PRId64, frames);
+        if (rows_columns[i].tag == 0x00100021 && out->values[i] && !*out->values[i] && origin->issuer)
+            out->values[i] = arena_strdup(arena, origin->issuer);
+        if (rows_columns[i].tag == 0x00100010 && out->values[i])
+            out->name_key = rows_name_key(out->values[i], arena);
+        if (!out->values[i])
+            return error_set(err, ERROR_LIMIT, "the attributes do not fit into %d bytes", ARENA_MAX);
+    }
+    out->study = text_or_empty(dataset, 0x0020000D, arena);
+    out->series = text_or_empty(dataset, 0x0020000E, arena);
+    out->sop_instance = text_or_empty(dataset, 0x00080018, arena);
+    out->sop_class = text_or_empty(dataset, 0x00080016, arena);
+    out->frames = dicom_integer(dataset, 0x00280008, 0, &frames) && frames > 0 && frames <= IMAGE_FRAMES_MAX
+                      ? (uint32_t)frames
+                      : 1;
+    out->flags = flags_of(dataset, out);
+    return true;
+}
+
+// ---- rows
+
+static char *event_detail(const struct rows_object *object, const struct archive_origin *origin, struct arena *arena)
+{
+    json_t *detail = json_pack("{s:s, s:s, s:s, s:s}", "series", object->series, "class", object->sop_class, "from",
+                               origin->calling, "how", origin->how);
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    char *copy = text ? arena_strdup(arena, text) : NULL;
+    free(text);
+    json_decref(detail);
+    return copy;
+}
+
+static char *make_meta(const struct rows_object *object, const struct archive_origin *origin, struct arena *arena)
+{
+    json_t *meta =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "sop_class", object->sop_class, "sop_instance",
+                  object->sop_instance, "transfer_syntax", object->transfer_syntax, "how", origin->how, "called",
+                  origin->called, "calling", origin->calling, "address", origin->address, "issuer",
+                  origin->issuer ? origin->issuer : "", "received_ns", (json_int_t)object->received_ns);
+    char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
+    char *copy = text ? arena_strdup(arena, text) : NULL;
+    free(text);
+    json_decref(meta);
+    return copy;
+}
+
+bool archive_commit_rows(struct archive *archive, struct rows_object *object, struct error *err)
+{
+    return store_write(archive_store(archive), STORE_REPLAYABLE, rows_put, object, err);
+}
+
+// Sealed and synced, but the rows say no, or say that it is there already: the record is put down.
+static bool withdraw(struct archive_writer *writer, const struct rows_object *object, struct error *err)
+{
+    struct error second;
+    if (store_record_withdraw(writer->archive->store, &object->record, &second))
+        return true;
+    log_error("archive", "storing stops: cannot withdraw a record: %s", second.message);
+    return error_set(err, ERROR_FULL, "storing has stopped: %s", second.message);
+}
+
+static bool seal(struct archive_writer *writer, struct rows_object *object, const struct archive_origin *origin,
+                 struct error *err)
+{
+    char *meta = make_meta(object, origin, &writer->arena);
+    object->event_detail = event_detail(object, origin, &writer->arena);
+    if (!meta || !object->event_detail) {
+        store_record_drop(writer->lane);
+        return error_set(err, ERROR_MISMATCH, "a UID or title of the object is not text");
+    }
+    if (!store_record_seal(writer->lane, meta, strlen(meta), &object->record, err)) {
+        close_lane(writer);
+        return false;
+    }
+    if (object->header_size > object->record.size)
+        object->header_size = object->record.size;
+    if (!archive_commit_rows(writer->archive, object, err)) {
+        struct error second;
+        withdraw(writer, object, &second);
+        return false;
+    }
+    fault_point("rows.after_commit");
+    // Another association stored the same object between the look before the seal and the commit.
+    return object->outcome != ARCHIVE_SAME || withdraw(writer, object, err);
+}
+
+// An equal object needs no second sync: what is in the rows was synced before them.
+static bool is_there_already(struct archive_writer *writer, struct rows_object *object, bool *same, struct error *err)
+{
+    store_record_digest(writer->lane, object->record.digest);
+    struct database *db = store_read_begin(writer->archive->store, err);
+    if (!db)
+        return false;
+    bool ok = rows_same(db, object, same, err);
+    store_read_end(writer->archive->store, db);
+    return ok;
+}
+
+static bool finish(struct archive_writer *writer, struct rows_object *object, const struct archive_origin *origin,
+                   struct error *err)
+{
+    bool same = false;
+    if (!is_there_already(writer, object, &same, err)) {
+        store_record_drop(writer->lane);
+        return false;
+    }
+    if (!same)
+        return seal(writer, object, origin, err);
+    store_record_drop(writer->lane);
+    object->outcome = ARCHIVE_SAME;
+    return true;
+}
+
+static void report(const struct rows_object *object, struct archive_stored *out)
+{
+    out->outcome = object->outcome;
+    out->flags = object->flags;
+    out->size = object->record.size;
+    text_copy(out->study, sizeof out->study, object->study);
+    text_copy(out->series, sizeof out->series, object->series);
+    text_copy(out->sop_instance, sizeof out->sop_instance, object->sop_instance);
+    text_copy(out->sop_class, sizeof out->sop_class, object->sop_class);
+    for (size_t i = 0; i < rows_column_count; i++)
+        if (rows_columns[i].tag == 0x00100020)
+            text_copy(out->patient_id, sizeof out->patient_id, object->values[i]);
+}
+
+static bool begin(struct archive_writer *writer, struct error *err)
+{
+    if (writer->lane && store_lane_size(writer->lane) > ARCHIVE_LANE_MAX)
+        close_lane(writer);
+    if (!writer->lane)
+        writer->lane = store_lane_open(writer->archive->store, err);
+    return writer->lane && store_record_begin(writer->lane, err);
+}
+
+// Parses what flows into the lane. On a refusal by the parser the rest still flows there, and all of it goes to the quarantine.
+static bool take_in(struct archive_writer *writer, struct source source, const struct dicom_transfer_syntax *syntax,
+                    const struct dicom_dataset **dataset, struct error *err)
+{
+    static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
+    struct tee tee = {.from = source, .lane = writer->lane};
+    struct error refusal;
+    if (dicom_parse((struct source){tee_next, &tee}, syntax, &options, &writer->arena, dataset, &refusal))
+        return true;
+    if (!tee.broken && refusal.code == ERROR_BAD_DATA && drain(&tee, err))
+        store_record_quarantine(writer->lane, refusal.message);
+    store_record_drop(writer->lane);
+    *err = refusal;
+    return false;
+}
+
+bool archive_put(struct archive_writer *writer, struct source source, const char *transfer_syntax,
+                 const struct archive_origin *origin, int64_t now_ns, struct archive_stored *out, struct error *err)
+{
+    const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(transfer_syntax);
+    const struct dicom_dataset *dataset;
+    struct rows_object object = {.transfer_syntax = transfer_syntax, .received_ns = now_ns};
+    arena_reset(&writer->arena);
+    if (!begin(writer, err) || !take_in(writer, source, syntax, &dataset, err))
+        return false;
+    object.header_size = header_size_of(dataset, syntax, UINT64_MAX);
+    if (!describe(dataset, origin, &writer->arena, &object, err) || !check_identity(&object, origin, err)) {
+        store_record_drop(writer->lane);
+        return false;
+    }
+    if (!finish(writer, &object, origin, err))
+        return false;
+    report(&object, out);
+    return true;
+}
+
+// ---- again, after a crash: the record is there, its rows are not
+
+struct again {
+    struct archive *archive;
+    struct rows_object object;
+    struct archive_origin origin; // texts are the meta tree's
+    const char *syntax;
+    uint8_t block[FILE_BLOCK];
+    struct arena arena;
+};
+
+static bool read_meta(struct again *again, const json_t *meta, struct error *err)
+{
+    json_int_t received;
+    if (json_unpack((json_t *)meta, "{s:s, s:s, s:s, s:s, s:s, s:I}", "transfer_syntax", &again->syntax, "calling",
+                    &again->origin.calling, "issuer", &again->origin.issuer, "how", &again->origin.how, "called",
+                    &again->origin.called, "received_ns", &received) != 0)
+        return error_set(err, ERROR_BAD_DATA, "the record's meta text cannot be read");
+    again->object.transfer_syntax = again->syntax;
+    again->object.received_ns = received;
+    return true;
+}
+
+static bool read_again(struct again *again, struct error *err)
+{
+    static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
+    const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(again->syntax);
+    const struct store_record *record = &again->object.record;
+    const struct dicom_dataset *dataset;
+    int fd;
+    if (!store_acquire(again->archive->store, record->place.container, &fd, err))
+        return false;
+    struct source_file file = {fd, record->place.offset + STORE_RECORD_HEADER, record->size, again->block, FILE_BLOCK};
+    bool ok = dicom_parse(source_from_file(&file), syntax, &options, &again->arena, &dataset, err);
+    store_release(again->archive->store, record->place.container);
+    if (!ok || !describe(dataset, &again->origin, &again->arena, &again->object, err))
+        return false;
+    again->object.header_size = header_size_of(dataset, syntax, record->size);
+    again->object.event_detail = event_detail(&again->object, &again->origin, &again->arena);
+    return again->object.event_detail || error_set(err, ERROR_MEMORY, "no memory for an event");
+}
+
+bool archive_put_again(struct archive *archive, const struct store_record *record, const char *meta_text,
+                       size_t meta_size, struct error *err)
+{
+    json_t *meta = json_loadb(meta_text, meta_size, 0, NULL);
+    struct again *again = calloc(1, sizeof *again);
+    bool ok = again != NULL || error_set(err, ERROR_MEMORY, "no memory to read a record again");
+    if (ok) {
+        again->archive = archive;
+        again->object.record = *record;
+        arena_init(&again->arena, ARENA_MAX);
+        ok = read_meta(again, meta, err) && read_again(again, err) && archive_commit_rows(archive, &again->object, err);
+        arena_free(&again->arena);
+    }
+    free(again);
+    json_decref(meta);
+    return ok;
+}
+
+// ---- files
+
+bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, const struct archive_origin *origin,
+                      int64_t now_ns, struct archive_stored *out, struct error *err)
+{
+    enum { HEAD = DICOM_META_SIZE_MAX + DICOM_PREAMBLE_SIZE + 4 };
+    struct dicom_meta meta;
+    size_t head = size < HEAD ? (size_t)size : HEAD;
+    uint8_t *block = malloc(FILE_BLOCK);
+    if (!block)
+        return error_set(err, ERROR_MEMORY, "no memory to read a file");
+    bool ok = file_pread(fd, block, head, 0, err) && dicom_meta_parse(block, head, &meta, err);
+    if (ok) {
+        struct archive_origin said = *origin;
+        struct source_file file = {fd, meta.data_offset, size - meta.data_offset, block, FILE_BLOCK};
+        said.sop_class = *meta.sop_class ? meta.sop_class : NULL;
+        said.sop_instance = *meta.sop_instance ? meta.sop_instance : NULL;
+        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, &said, now_ns, out, err);
+    }
+    free(block);
+    return ok;
+}

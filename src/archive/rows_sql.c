@@ -1,0 +1,229 @@
+#include "archive/rows.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "store/event.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE study("
+    " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
+    " patient_name TEXT NOT NULL, name_key TEXT NOT NULL, birth_date TEXT NOT NULL, sex TEXT NOT NULL,"
+    " date TEXT NOT NULL, time TEXT NOT NULL, accession TEXT NOT NULL, referring TEXT NOT NULL, study_id TEXT NOT NULL,"
+    " description TEXT NOT NULL, modalities TEXT NOT NULL DEFAULT '',"
+    " series_count INTEGER NOT NULL DEFAULT 0, instance_count INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX study_by_date ON study(date DESC, time DESC, id DESC);"
+    "CREATE INDEX study_by_patient ON study(patient_id, issuer);"
+    "CREATE INDEX study_by_name ON study(name_key);"
+    "CREATE INDEX study_by_accession ON study(accession);"
+    "CREATE TABLE series("
+    " id INTEGER PRIMARY KEY, study INTEGER NOT NULL REFERENCES study(id), uid TEXT NOT NULL, modality TEXT NOT NULL,"
+    " number TEXT NOT NULL, description TEXT NOT NULL, body_part TEXT NOT NULL, laterality TEXT NOT NULL,"
+    " date TEXT NOT NULL, time TEXT NOT NULL, station TEXT NOT NULL, manufacturer TEXT NOT NULL, model TEXT NOT NULL,"
+    " protocol TEXT NOT NULL, step_date TEXT NOT NULL, step_time TEXT NOT NULL,"
+    " instance_count INTEGER NOT NULL DEFAULT 0, UNIQUE(study, uid)) STRICT;"
+    "CREATE INDEX series_by_uid ON series(uid);"
+    "CREATE TABLE instance("
+    " id INTEGER PRIMARY KEY, series INTEGER NOT NULL REFERENCES series(id), uid TEXT NOT NULL, class TEXT NOT NULL,"
+    " number TEXT NOT NULL, rows TEXT NOT NULL, columns TEXT NOT NULL, bits TEXT NOT NULL, frames TEXT NOT NULL,"
+    " syntax TEXT NOT NULL, container INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " header_size INTEGER NOT NULL, arrival INTEGER NOT NULL, digest BLOB NOT NULL, received_ns INTEGER NOT NULL, "
+    "flags INTEGER NOT NULL,"
+    " rank INTEGER NOT NULL, UNIQUE(container, offset)) STRICT;"
+    "CREATE INDEX instance_by_uid ON instance(uid, rank);"
+    "CREATE INDEX instance_by_series ON instance(series, rank);",
+    NULL,
+};
+
+const struct store_migration rows_migration = {"archive", steps};
+
+const struct rows_column rows_columns[] = {
+    {ARCHIVE_STUDY, 0x00080020, "study.date", ROWS_DATE, true},
+    {ARCHIVE_STUDY, 0x00080030, "study.time", ROWS_TIME, true},
+    {ARCHIVE_STUDY, 0x00080050, "study.accession", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x00080061, "study.modalities", ROWS_MODALITIES, false},
+    {ARCHIVE_STUDY, 0x00080090, "study.referring", ROWS_NAME, true},
+    {ARCHIVE_STUDY, 0x00081030, "study.description", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x00100010, "study.patient_name", ROWS_NAME, true},
+    {ARCHIVE_STUDY, 0x00100020, "study.patient_id", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x00100021, "study.issuer", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x00100030, "study.birth_date", ROWS_DATE, true},
+    {ARCHIVE_STUDY, 0x00100040, "study.sex", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x0020000D, "study.uid", ROWS_UID, true},
+    {ARCHIVE_STUDY, 0x00200010, "study.study_id", ROWS_TEXT, true},
+    {ARCHIVE_STUDY, 0x00201206, "study.series_count", ROWS_SHOWN, false},
+    {ARCHIVE_STUDY, 0x00201208, "study.instance_count", ROWS_SHOWN, false},
+    {ARCHIVE_SERIES, 0x00080021, "series.date", ROWS_DATE, true},
+    {ARCHIVE_SERIES, 0x00080031, "series.time", ROWS_TIME, true},
+    {ARCHIVE_SERIES, 0x00080060, "series.modality", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00080070, "series.manufacturer", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00081010, "series.station", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x0008103E, "series.description", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00081090, "series.model", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00180015, "series.body_part", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00181030, "series.protocol", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x0020000E, "series.uid", ROWS_UID, true},
+    {ARCHIVE_SERIES, 0x00200011, "series.number", ROWS_NUMBER, true},
+    {ARCHIVE_SERIES, 0x00200060, "series.laterality", ROWS_TEXT, true},
+    {ARCHIVE_SERIES, 0x00201209, "series.instance_count", ROWS_SHOWN, false},
+    {ARCHIVE_SERIES, 0x00400244, "series.step_date", ROWS_DATE, true},
+    {ARCHIVE_SERIES, 0x00400245, "series.step_time", ROWS_TIME, true},
+    {ARCHIVE_INSTANCE, 0x00080016, "instance.class", ROWS_UID, true},
+    {ARCHIVE_INSTANCE, 0x00080018, "instance.uid", ROWS_UID, true},
+    {ARCHIVE_INSTANCE, 0x00083002, "instance.syntax", ROWS_SHOWN, false},
+    {ARCHIVE_INSTANCE, 0x00200013, "instance.number", ROWS_NUMBER, true},
+    {ARCHIVE_INSTANCE, 0x00280008, "instance.frames", ROWS_NUMBER, true},
+    {ARCHIVE_INSTANCE, 0x00280010, "instance.rows", ROWS_NUMBER, true},
+    {ARCHIVE_INSTANCE, 0x00280011, "instance.columns", ROWS_NUMBER, true},
+    {ARCHIVE_INSTANCE, 0x00280100, "instance.bits", ROWS_NUMBER, true},
+};
+const size_t rows_column_count = sizeof rows_columns / sizeof *rows_columns;
+_Static_assert(sizeof rows_columns / sizeof *rows_columns <= ROWS_COLUMNS_MAX, "raise ROWS_COLUMNS_MAX");
+
+char *rows_name_key(const char *name, struct arena *arena)
+{
+    char *key = arena_strdup(arena, name);
+    char *to = key;
+    for (const char *from = key; from && *from; from++) {
+        char c = *from == '^' || *from == '=' ? ' ' : (char)toupper((unsigned char)*from);
+        if (c != ' ' || (to > key && to[-1] != ' '))
+            *to++ = c;
+    }
+    while (key && to > key && to[-1] == ' ')
+        to--;
+    if (key)
+        *to = '\0';
+    return key;
+}
+
+static const char *value_of(const struct rows_object *object, dicom_tag tag)
+{
+    for (size_t i = 0; i < rows_column_count; i++)
+        if (rows_columns[i].tag == tag)
+            return object->values[i];
+    return NULL;
+}
+
+static bool find_study(struct database *db, const struct rows_object *object, int64_t *id, struct error *err)
+{
+    bool found;
+    if (!sql_get_int(db, err, id, &found, "SELECT id FROM study WHERE uid=?1", "t", object->study))
+        return false;
+    if (found)
+        return true;
+    if (!sql_run(db, err,
+                 "INSERT INTO study(uid, date, time, accession, referring, description, patient_name, name_key, "
+                 "patient_id, issuer,"
+                 " birth_date, sex, study_id) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+                 "ttttttttttttt", object->study, value_of(object, 0x00080020), value_of(object, 0x00080030),
+                 value_of(object, 0x00080050), value_of(object, 0x00080090), value_of(object, 0x00081030),
+                 value_of(object, 0x00100010), object->name_key, value_of(object, 0x00100020),
+                 value_of(object, 0x00100021), value_of(object, 0x00100030), value_of(object, 0x00100040),
+                 value_of(object, 0x00200010)))
+        return false;
+    *id = sql_last_rowid(db);
+    return true;
+}
+
+static bool find_series(struct database *db, const struct rows_object *object, int64_t study, int64_t *id,
+                        struct error *err)
+{
+    bool found;
+    if (!sql_get_int(db, err, id, &found, "SELECT id FROM series WHERE study=?1 AND uid=?2", "it", study,
+                     object->series))
+        return false;
+    if (found)
+        return true;
+    if (!sql_run(
+            db, err,
+            "INSERT INTO series(study, uid, date, time, modality, manufacturer, station, description, model, "
+            "body_part, protocol,"
+            " number, laterality, step_date, step_time) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+            "itttttttttttttt", study, object->series, value_of(object, 0x00080021), value_of(object, 0x00080031),
+            value_of(object, 0x00080060), value_of(object, 0x00080070), value_of(object, 0x00081010),
+            value_of(object, 0x0008103E), value_of(object, 0x00081090), value_of(object, 0x00180015),
+            value_of(object, 0x00181030), value_of(object, 0x00200011), value_of(object, 0x00200060),
+            value_of(object, 0x00400244), value_of(object, 0x00400245)))
+        return false;
+    *id = sql_last_rowid(db);
+    return sql_run(
+        db, err,
+        "UPDATE study SET series_count=series_count+1, modalities=coalesce((SELECT group_concat(modality, '\\') FROM"
+        " (SELECT DISTINCT modality FROM series WHERE study=?1 AND modality<>'' ORDER BY modality)), '') WHERE id=?1",
+        "i", study);
+}
+
+// The versions under this UID so far; *same when one has these bytes in this transfer syntax.
+static bool look_at_versions(struct database *db, const struct rows_object *object, int64_t *versions, bool *same,
+                             struct error *err)
+{
+    struct sql *sql = sql_prepare(db, "SELECT digest, syntax FROM instance WHERE uid=?1", err);
+    bool row;
+    *versions = 0;
+    *same = false;
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, object->sop_instance);
+    bool ok;
+    while ((ok = sql_step(sql, &row, err)) && row) {
+        size_t size;
+        const void *digest = sql_blob(sql, 0, &size);
+        if (size == HASH_SIZE && memcmp(digest, object->record.digest, HASH_SIZE) == 0 &&
+            strcmp(sql_text(sql, 1), object->transfer_syntax) == 0)
+            *same = true;
+        ++*versions;
+    }
+    sql_done(sql);
+    return ok;
+}
+
+bool rows_same(struct database *db, const struct rows_object *object, bool *same, struct error *err)
+{
+    int64_t versions;
+    return look_at_versions(db, object, &versions, same, err);
+}
+
+static bool add_instance(struct database *db, const struct rows_object *object, int64_t series, int64_t rank,
+                         struct error *err)
+{
+    const struct store_record *record = &object->record;
+    return sql_run(
+        db, err,
+        "INSERT INTO instance(series, uid, class, number, rows, columns, bits, frames, syntax, container, offset, size,"
+        " header_size, arrival, digest, received_ns, flags, rank) "
+        "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+        "ittttttttiiiiibiii", series, object->sop_instance, object->sop_class, value_of(object, 0x00200013),
+        value_of(object, 0x00280010), value_of(object, 0x00280011), value_of(object, 0x00280100),
+        value_of(object, 0x00280008), object->transfer_syntax, (int64_t)record->place.container,
+        (int64_t)record->place.offset, (int64_t)record->size, (int64_t)object->header_size, (int64_t)record->arrival,
+        (const void *)record->digest, (size_t)HASH_SIZE, object->received_ns, (int64_t)object->flags, rank);
+}
+
+static bool count_instance(struct database *db, int64_t study, int64_t series, struct error *err)
+{
+    return sql_run(db, err, "UPDATE series SET instance_count=instance_count+1 WHERE id=?1", "i", series) &&
+           sql_run(db, err, "UPDATE study SET instance_count=instance_count+1 WHERE id=?1", "i", study);
+}
+
+bool rows_put(struct database *db, void *payload, struct error *err)
+{
+    struct rows_object *object = payload;
+    int64_t study, series, versions;
+    bool same;
+    if (!look_at_versions(db, object, &versions, &same, err))
+        return false;
+    if (same) {
+        object->outcome = ARCHIVE_SAME;
+        return true;
+    }
+    object->outcome = versions > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
+    object->flags =
+        versions > 0 ? object->flags | ARCHIVE_FLAG_CONFLICT : object->flags & ~(unsigned)ARCHIVE_FLAG_CONFLICT;
+    if (!find_study(db, object, &study, err) || !find_series(db, object, study, &series, err) ||
+        !add_instance(db, object, series, versions, err))
+        return false;
+    if (versions == 0 && !count_instance(db, study, series, err))
+        return false;
+    return store_event_add(db, STORE_EVENT_OBJECT_STORED, object->study, object->sop_instance, object->event_detail,
+                           err);
+}
