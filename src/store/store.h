@@ -97,7 +97,7 @@ bool store_read(struct store *store, const struct store_place *place, struct buf
 
 // ---- quarantine
 
-// Keeps refused bytes for an administrator: DATA/quarantine/NNNN.dcm and NNNN.txt (the reason). The oldest go when there are more than 100 files or 256 MiB. Best effort: failures are logged.
+// Keeps refused bytes for an administrator: DATA/quarantine/NNNNNNNNNN.dcm and .txt (the reason). The oldest go when there are more than 100 files or 256 MiB. Best effort: failures are logged.
 struct store_quarantine;
 struct store_quarantine *store_quarantine_open(struct store *store);
 void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB

@@ -1,0 +1,148 @@
+// Reading: descriptors shared by all threads, and whole records checked against their digests.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "store/format.h"
+
+enum { DESCRIPTORS_MAX = 4096 }; // held at once
+
+void descriptors_init(struct descriptors *descriptors)
+{
+    *descriptors = (struct descriptors){0};
+    pthread_mutex_init(&descriptors->lock, NULL);
+}
+
+void descriptors_close(struct descriptors *descriptors)
+{
+    for (size_t i = 0; i < descriptors->count; i++)
+        close(descriptors->items[i].fd);
+    free(descriptors->items);
+    pthread_mutex_destroy(&descriptors->lock);
+}
+
+static struct descriptor *find(struct descriptors *descriptors, uint64_t container)
+{
+    for (size_t i = 0; i < descriptors->count; i++)
+        if (descriptors->items[i].container == container)
+            return &descriptors->items[i];
+    return NULL;
+}
+
+// A lane gets its name in packs/ before it loses the one in lanes/, so asked in this order one is there.
+static int open_container(struct store *store, uint64_t container)
+{
+    char name[STORE_NAME_SIZE];
+    store_lane_name(name, container);
+    int fd = openat(store->lanes_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    store_pack_name(name, container);
+    return openat(store->packs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+// Keeps at most STORE_DESCRIPTORS_KEPT: the longest unused goes.
+static void trim(struct descriptors *descriptors)
+{
+    while (descriptors->count > STORE_DESCRIPTORS_KEPT) {
+        struct descriptor *oldest = NULL;
+        for (size_t i = 0; i < descriptors->count; i++) {
+            struct descriptor *item = &descriptors->items[i];
+            if (item->holders == 0 && (!oldest || item->used < oldest->used))
+                oldest = item;
+        }
+        if (!oldest)
+            return;
+        close(oldest->fd);
+        *oldest = descriptors->items[--descriptors->count];
+    }
+}
+
+static struct descriptor *add(struct store *store, uint64_t container, struct error *err)
+{
+    struct descriptors *descriptors = &store->descriptors;
+    if (descriptors->count == descriptors->capacity) {
+        size_t capacity = descriptors->capacity ? descriptors->capacity * 2 : STORE_DESCRIPTORS_KEPT + 8;
+        struct descriptor *grown =
+            capacity <= DESCRIPTORS_MAX ? realloc(descriptors->items, capacity * sizeof *grown) : NULL;
+        if (!grown) {
+            error_set(err, ERROR_LIMIT, "%zu containers are being read at once", descriptors->count);
+            return NULL;
+        }
+        descriptors->items = grown;
+        descriptors->capacity = capacity;
+    }
+    int fd = open_container(store, container);
+    if (fd < 0) {
+        error_errno(err, errno, "cannot open container %llu", (unsigned long long)container);
+        return NULL;
+    }
+    struct descriptor *item = &descriptors->items[descriptors->count++];
+    *item = (struct descriptor){.container = container, .fd = fd};
+    return item;
+}
+
+bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err)
+{
+    struct descriptors *descriptors = &store->descriptors;
+    pthread_mutex_lock(&descriptors->lock);
+    struct descriptor *item = find(descriptors, container);
+    if (!item)
+        item = add(store, container, err);
+    if (item) {
+        item->holders++;
+        item->used = ++descriptors->tick;
+        *fd = item->fd;
+        trim(descriptors);
+    }
+    pthread_mutex_unlock(&descriptors->lock);
+    return item != NULL;
+}
+
+void store_release(struct store *store, uint64_t container)
+{
+    struct descriptors *descriptors = &store->descriptors;
+    pthread_mutex_lock(&descriptors->lock);
+    struct descriptor *item = find(descriptors, container);
+    if (item && item->holders > 0)
+        item->holders--;
+    trim(descriptors);
+    pthread_mutex_unlock(&descriptors->lock);
+}
+
+// ---- a whole record
+
+static bool read_data(int fd, const struct format_record *record, struct buffer *out, struct error *err)
+{
+    const struct store_place *place = &record->record.place;
+    uint8_t digest[HASH_SIZE];
+    if (record->record.size > out->limit - out->size)
+        return error_set(err, ERROR_LIMIT, "an object of %llu bytes does not fit into %zu",
+                         (unsigned long long)record->record.size, out->limit - out->size);
+    size_t size = (size_t)record->record.size;
+    uint8_t *to = buffer_reserve(out, size);
+    if (!to)
+        return error_set(err, ERROR_MEMORY, "no memory for an object of %zu bytes", size);
+    if (!file_pread(fd, to, size, place->offset + STORE_RECORD_HEADER, err))
+        return error_prefix(err, "container %llu", (unsigned long long)place->container);
+    hash_of(to, size, digest);
+    if (memcmp(digest, record->record.digest, HASH_SIZE) != 0)
+        return error_set(err, ERROR_IO, "container %llu, offset %llu: the data do not match their digest",
+                         (unsigned long long)place->container, (unsigned long long)place->offset);
+    out->size += size;
+    return true;
+}
+
+bool store_read(struct store *store, const struct store_place *place, struct buffer *out, struct error *err)
+{
+    struct format_record record;
+    int fd;
+    if (!store_acquire(store, place->container, &fd, err))
+        return false;
+    bool ok = format_read_record(fd, place, store->id, &record, err) && read_data(fd, &record, out, err);
+    store_release(store, place->container);
+    return ok;
+}

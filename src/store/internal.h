@@ -1,0 +1,159 @@
+// What the files of this room share: the store itself, and the connection. No other room includes it.
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "store/database.h"
+#include "store/event.h"
+#include "store/store.h"
+
+enum {
+    STORE_ID_SIZE = 16,
+    STORE_FOLDER_MAX = 3800,     // characters of the folder's path, so that names in it fit PATH_MAX
+    STORE_DESCRIPTORS_KEPT = 64, // idle ones are closed past this
+};
+
+// ---- connections (sql.c)
+
+enum {
+    SQL_CACHE_SETS = 32, // with 4 ways: at most 128 statements are kept per connection
+    SQL_CACHE_WAYS = 4,
+    SQL_BUSY_MS = 5000,
+    SQL_WRITER_CACHE_KIB = 2048, // 16 readers and the writer stay within 18 MiB of page cache
+    SQL_READER_CACHE_KIB = 1024,
+};
+
+struct sql {
+    struct database *db;
+    sqlite3_stmt *statement;
+    const char *key; // the caller's address; NULL in an unused slot
+    uint64_t used;   // tick of the last use
+    int bind_code;   // the first failed bind, told by sql_step
+    bool running;
+    bool once;
+};
+
+struct database {
+    sqlite3 *handle;
+    struct sql cache[SQL_CACHE_SETS][SQL_CACHE_WAYS];
+    uint64_t tick;
+    uint64_t event_next; // the writer's: number of the next event, inside a transaction
+    int wal_pages;       // the writer's: pages in the WAL after the last commit
+    bool full_sync;      // the writer's: PRAGMA synchronous is FULL
+    bool running_once;
+};
+
+struct database *database_open(const char *folder, bool writer, struct error *err);
+void database_close(struct database *db);
+void database_reset(struct database *db); // statements left open by a defect
+bool database_exec(struct database *db, const char *sql, struct error *err);
+bool database_fail(struct database *db, int code, const char *doing, struct error *err); // false
+
+// ---- the write queue (write.c) and the readers' pool (read.c)
+
+struct write_call;
+
+struct write_queue {
+    pthread_mutex_t lock;
+    struct write_call *first;
+    struct write_call **last;
+    bool led;          // a thread runs a group now
+    int checkpoint_at; // pages of WAL
+    struct database *db;
+};
+
+void write_queue_init(struct write_queue *queue, struct database *db);
+void write_queue_close(struct write_queue *queue);
+
+struct read_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t returned;
+    struct database *idle[STORE_READERS_MAX];
+    int idle_count;
+    int out_count;
+};
+
+void read_pool_init(struct read_pool *pool);
+void read_pool_close(struct read_pool *pool);
+
+// ---- events (event.c)
+
+struct event_board {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    _Atomic uint64_t last; // committed
+    _Atomic uint64_t epoch;
+    bool woken;
+};
+
+void event_board_init(struct event_board *board);
+void event_board_close(struct event_board *board);
+void event_publish(struct store *store, uint64_t last);
+bool event_save_counter(struct database *db, uint64_t last, struct error *err); // in the transaction
+
+// ---- tombstones (tombstone.c)
+
+struct tombstones {
+    pthread_mutex_t lock;
+    int fd;
+    uint64_t end;
+    struct store_place *places; // sorted
+    size_t count, capacity;
+};
+
+bool tombstones_open(struct store *store, struct error *err);
+void tombstones_close(struct store *store);
+bool tombstones_has(struct store *store, const struct store_place *place);
+uint64_t tombstones_highest_container(struct store *store);
+
+// ---- descriptors (container.c)
+
+struct descriptor {
+    uint64_t container;
+    uint64_t used;
+    int fd;
+    int holders;
+};
+
+struct descriptors {
+    pthread_mutex_t lock;
+    struct descriptor *items;
+    size_t count, capacity;
+    uint64_t tick;
+};
+
+void descriptors_init(struct descriptors *descriptors);
+void descriptors_close(struct descriptors *descriptors);
+
+// ---- the store
+
+struct store {
+    char folder[STORE_FOLDER_MAX + 1];
+    uint64_t low_water_bytes;
+    int lock_fd, folder_fd, lanes_fd, packs_fd;
+    uint8_t id[STORE_ID_SIZE];
+    bool was_clean; // the last stop
+    _Atomic uint64_t next_container;
+    _Atomic uint64_t next_arrival;
+    _Atomic bool stopped; // a refused object could not be put down: nothing more is taken
+    struct write_queue writes;
+    struct read_pool readers;
+    struct event_board board;
+    struct tombstones tombstones;
+    struct descriptors descriptors;
+    pthread_mutex_t quarantine_lock;
+};
+
+enum { STORE_NAME_SIZE = 32 };
+void store_lane_name(char out[STORE_NAME_SIZE], uint64_t container); // "0000000001.lane"
+void store_pack_name(char out[STORE_NAME_SIZE], uint64_t container);
+// The number in "NNNNNNNNNN.lane" or ".pack"; false for any other name.
+bool store_name_number(const char *name, const char *ending, uint64_t *out);
+
+// Numbers of the files in an open folder, ascending. The caller frees *out.
+bool store_list(int folder_fd, const char *ending, uint64_t **out, size_t *count, struct error *err);
+
+#endif

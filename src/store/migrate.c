@@ -1,0 +1,34 @@
+#include "store/internal.h"
+
+static bool steps_done(struct database *db, const char *room, int64_t *out, struct error *err)
+{
+    bool found = false;
+    *out = 0;
+    return sql_run(db, err, "CREATE TABLE IF NOT EXISTS migration(room TEXT PRIMARY KEY, step INTEGER NOT NULL) STRICT",
+                   "") &&
+           sql_get_int(db, err, out, &found, "SELECT step FROM migration WHERE room = ?", "t", room);
+}
+
+static bool migrate(struct database *db, void *payload, struct error *err)
+{
+    const struct store_migration *migration = payload;
+    int64_t done, count = 0;
+    if (!steps_done(db, migration->room, &done, err))
+        return false;
+    while (migration->steps[count])
+        count++;
+    if (done > count)
+        return error_set(err, ERROR_CONFLICT,
+                         "the database was made by a newer program: room %s is at step %lld, this program knows %lld",
+                         migration->room, (long long)done, (long long)count);
+    for (int64_t step = done; step < count; step++)
+        if (!database_exec(db, migration->steps[step], err))
+            return error_prefix(err, "step %lld of room %s", (long long)step + 1, migration->room);
+    return done == count ||
+           sql_run(db, err, "INSERT OR REPLACE INTO migration(room, step) VALUES (?, ?)", "ti", migration->room, count);
+}
+
+bool store_migrate(struct store *store, const struct store_migration *migration, struct error *err)
+{
+    return store_write(store, STORE_DURABLE, migrate, (void *)(uintptr_t)migration, err);
+}

@@ -1,0 +1,77 @@
+#include "store/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+
+static bool write_index(struct pack *pack, struct error *err)
+{
+    struct buffer bytes;
+    buffer_init(&bytes, (size_t)FORMAT_INDEX_MAX * 24 + 128);
+    bool ok = format_index_bytes(&pack->index, pack->end, &bytes, err);
+    // What lies behind the last record goes first: a longer index of an earlier try, or a dropped record's bytes.
+    if (ok && ftruncate(pack->fd, (off_t)pack->end) != 0)
+        ok = error_errno(err, errno, "cannot cut lane %llu", (unsigned long long)pack->container);
+    ok = ok && file_pwrite(pack->fd, bytes.data, bytes.size, pack->end, err) &&
+         file_sync(pack->fd, "the pack's index", err);
+    buffer_free(&bytes);
+    return ok;
+}
+
+static bool same_file(int fd, int folder_fd, const char *name)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && fstatat(folder_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+// Two steps with a sync between, not one rename: nothing promises that a rename from folder to folder reaches the disk whole, and
+// so the file always has one synced name.
+static bool move_to_packs(struct store *store, const struct pack *pack, struct error *err)
+{
+    char lane[STORE_NAME_SIZE], name[STORE_NAME_SIZE];
+    store_lane_name(lane, pack->container);
+    store_pack_name(name, pack->container);
+    fault_point("pack.before_rename");
+    if (linkat(store->lanes_fd, lane, store->packs_fd, name, 0) != 0 &&
+        !(errno == EEXIST && same_file(pack->fd, store->packs_fd, name)))
+        return error_errno(err, errno, "cannot give %s its name in packs (the file system must have hard links)", lane);
+    if (fsync(store->packs_fd) != 0)
+        return error_errno(err, errno, "cannot sync folder packs");
+    fault_point("pack.after_rename");
+    if (unlinkat(store->lanes_fd, lane, 0) != 0 && errno != ENOENT)
+        return error_errno(err, errno, "cannot remove %s", lane);
+    return true;
+}
+
+struct listing {
+    uint64_t container, arrival_last;
+};
+
+static bool insert_row(struct database *db, void *payload, struct error *err)
+{
+    const struct listing *listing = payload;
+    return sql_run(db, err, "INSERT OR REPLACE INTO container(number, packed, arrival_last) VALUES (?, 1, ?)", "ii",
+                   (int64_t)listing->container, (int64_t)listing->arrival_last);
+}
+
+// Not synced: when a power cut takes this row it takes no row of an object that came before it and is kept, and the pack is walked.
+bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err)
+{
+    struct listing listing = {container, arrival_last};
+    return store_write(store, STORE_REPLAYABLE, insert_row, &listing, err);
+}
+
+bool pack_make(struct store *store, struct pack *pack, struct error *err)
+{
+    uint64_t arrival_last = 0;
+    for (size_t i = 0; i < pack->index.count; i++)
+        if (pack->index.entries[i].arrival > arrival_last)
+            arrival_last = pack->index.entries[i].arrival;
+    return write_index(pack, err) && move_to_packs(store, pack, err) &&
+           pack_list(store, pack->container, arrival_last, err);
+}

@@ -1,0 +1,19 @@
+// Making a pack of a lane, in the running store and at start.
+#ifndef STORE_PACK_H
+#define STORE_PACK_H
+
+#include "store/format.h"
+
+struct pack {
+    uint64_t container;
+    int fd;       // of the lane; stays the caller's
+    uint64_t end; // of the last record
+    struct format_index index;
+};
+
+// [R5] Index, sync, a second name in packs/, sync of packs/, the old name away, and the row that says so. What was done by an earlier try is done again without harm.
+bool pack_make(struct store *store, struct pack *pack, struct error *err);
+// The row that keeps a pack from being walked at the next start.
+bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err);
+
+#endif

@@ -1,0 +1,284 @@
+// [R3] to [R6]: what lanes hold and rows do not, handed over again; then lanes become packs.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "store/pack.h"
+#include "store/scan.h"
+
+enum { REPLAY_RECORDS_MAX = 1 << 28 };
+
+struct found {
+    struct store_place place;
+    uint64_t arrival;
+};
+
+struct unlisted {
+    uint64_t container, arrival_last;
+};
+
+struct run {
+    struct store *store;
+    const struct store_replay *replay;
+    struct found *found; // to hand over
+    size_t count, capacity;
+    uint64_t arrival_last;
+    struct pack *lanes; // without descriptors: there may be more of them than a process may open
+    size_t lane_count;
+    struct unlisted *packs;
+    size_t pack_count;
+};
+
+static bool add_found(struct run *run, const struct store_record *record, struct error *err)
+{
+    if (run->count == run->capacity) {
+        size_t capacity = run->capacity ? run->capacity * 2 : 64;
+        struct found *grown = capacity <= REPLAY_RECORDS_MAX ? realloc(run->found, capacity * sizeof *grown) : NULL;
+        if (!grown)
+            return error_set(err, ERROR_MEMORY, "no memory to replay %zu records", run->count);
+        run->found = grown;
+        run->capacity = capacity;
+    }
+    run->found[run->count++] = (struct found){record->place, record->arrival};
+    return true;
+}
+
+// ---- walking
+
+// All records of one container: new ones are to be handed over, and all are in its index.
+static bool walk(struct run *run, struct pack *pack, uint64_t *arrival_last, struct error *err)
+{
+    struct scan scan;
+    struct format_record record;
+    enum scan_kind kind;
+    bool found = false;
+    bool ok = scan_begin(&scan, run->store, run->replay, pack->container, pack->fd, err);
+    while (ok && (ok = scan_next(&scan, &record, &kind, &found, err)) && found) {
+        if (record.record.arrival > *arrival_last)
+            *arrival_last = record.record.arrival;
+        ok = format_index_add(&pack->index, &record.record, err) &&
+             (kind != SCAN_NEW || add_found(run, &record.record, err));
+    }
+    pack->end = scan.end;
+    if (ok && scan.size > scan.end && found == false)
+        log_debug("store", "container %llu: %llu bytes behind its last record", (unsigned long long)pack->container,
+                  (unsigned long long)(scan.size - scan.end));
+    scan_end(&scan);
+    if (*arrival_last > run->arrival_last)
+        run->arrival_last = *arrival_last;
+    return ok;
+}
+
+static bool walk_file(struct run *run, int folder_fd, const char *name, struct pack *pack, uint64_t *arrival_last,
+                      struct error *err)
+{
+    pack->fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (pack->fd < 0)
+        return error_errno(err, errno, "cannot open %s", name);
+    bool ok = walk(run, pack, arrival_last, err);
+    close(pack->fd);
+    pack->fd = -1;
+    return ok;
+}
+
+static bool walk_lanes(struct run *run, struct error *err)
+{
+    uint64_t *numbers;
+    size_t count;
+    char name[STORE_NAME_SIZE];
+    if (!store_list(run->store->lanes_fd, ".lane", &numbers, &count, err))
+        return false;
+    run->lanes = calloc(count ? count : 1, sizeof *run->lanes);
+    bool ok = run->lanes || error_set(err, ERROR_MEMORY, "no memory for %zu lanes", count);
+    for (size_t i = 0; ok && i < count; i++) {
+        uint64_t arrival_last = 0;
+        run->lanes[run->lane_count] = (struct pack){.container = numbers[i], .fd = -1};
+        store_lane_name(name, numbers[i]);
+        ok = walk_file(run, run->store->lanes_fd, name, &run->lanes[run->lane_count++], &arrival_last, err);
+    }
+    free(numbers);
+    return ok;
+}
+
+static bool is_lane(const struct run *run, uint64_t container)
+{
+    for (size_t i = 0; i < run->lane_count; i++)
+        if (run->lanes[i].container == container)
+            return true;
+    return false;
+}
+
+static bool is_listed(struct store *store, uint64_t container, bool *out, struct error *err)
+{
+    int64_t packed = 0;
+    bool found = false;
+    struct database *db = store_read_begin(store, err);
+    if (!db)
+        return false;
+    bool ok =
+        sql_get_int(db, err, &packed, &found, "SELECT packed FROM container WHERE number = ?", "i", (int64_t)container);
+    store_read_end(store, db);
+    *out = found && packed;
+    return ok;
+}
+
+static void warn_of_index(struct store *store, const char *name)
+{
+    struct error err;
+    uint64_t count, offset;
+    int fd = openat(store->packs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    if (!format_index_check(fd, &count, &offset, &err))
+        log_error("store", "%s: %s", name, err.message);
+    close(fd);
+}
+
+static bool walk_pack(struct run *run, uint64_t container, bool all, struct error *err)
+{
+    struct pack pack = {.container = container, .fd = -1};
+    uint64_t arrival_last = 0;
+    char name[STORE_NAME_SIZE];
+    bool listed;
+    // A file with both names was on its way from one to the other, and is a lane still.
+    if (is_lane(run, container))
+        return true;
+    if (!is_listed(run->store, container, &listed, err))
+        return false;
+    if (listed && !all)
+        return true;
+    store_pack_name(name, container);
+    warn_of_index(run->store, name);
+    bool ok = walk_file(run, run->store->packs_fd, name, &pack, &arrival_last, err);
+    format_index_free(&pack.index);
+    if (ok && !listed)
+        run->packs[run->pack_count++] = (struct unlisted){container, arrival_last};
+    return ok;
+}
+
+static bool walk_packs(struct run *run, bool all, struct error *err)
+{
+    uint64_t *numbers;
+    size_t count;
+    if (!store_list(run->store->packs_fd, ".pack", &numbers, &count, err))
+        return false;
+    run->packs = calloc(count ? count : 1, sizeof *run->packs);
+    bool ok = run->packs || error_set(err, ERROR_MEMORY, "no memory for %zu packs", count);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = walk_pack(run, numbers[i], all, err);
+    free(numbers);
+    return ok;
+}
+
+// ---- handing over
+
+static int compare_arrival(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    return (x->arrival > y->arrival) - (x->arrival < y->arrival);
+}
+
+static bool hand_over_from(struct run *run, int fd, const struct store_place *place, struct error *err)
+{
+    char meta[STORE_META_MAX + 1];
+    struct format_record record;
+    if (!format_read_record(fd, place, run->store->id, &record, err) ||
+        !file_pread(fd, meta, record.meta_size, place->offset + STORE_RECORD_HEADER + record.record.size, err))
+        return false;
+    meta[record.meta_size] = '\0';
+    return run->replay->record(run->replay->payload, &record.record, meta, record.meta_size, err);
+}
+
+static bool hand_over(struct run *run, struct error *err)
+{
+    if (run->count > 0)
+        qsort(run->found, run->count, sizeof *run->found, compare_arrival);
+    for (size_t i = 0; i < run->count; i++) {
+        const struct store_place *place = &run->found[i].place;
+        int fd;
+        if (!store_acquire(run->store, place->container, &fd, err))
+            return false;
+        bool ok = hand_over_from(run, fd, place, err);
+        store_release(run->store, place->container);
+        if (!ok)
+            return error_prefix(err, "replay of container %llu", (unsigned long long)place->container);
+    }
+    return true;
+}
+
+// ---- closing
+
+static bool close_lane(struct run *run, struct pack *lane, struct error *err)
+{
+    struct store *store = run->store;
+    char name[STORE_NAME_SIZE];
+    store_lane_name(name, lane->container);
+    if (lane->index.count == 0)
+        return unlinkat(store->lanes_fd, name, 0) == 0 ||
+               error_errno(err, errno, "cannot remove the empty lane %s", name);
+    lane->fd = openat(store->lanes_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lane->fd < 0)
+        return error_errno(err, errno, "cannot open %s", name);
+    bool ok = pack_make(store, lane, err);
+    close(lane->fd);
+    lane->fd = -1;
+    return ok;
+}
+
+static bool close_all(struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->lane_count; i++)
+        if (!close_lane(run, &run->lanes[i], err))
+            return false;
+    for (size_t i = 0; i < run->pack_count; i++)
+        if (!pack_list(run->store, run->packs[i].container, run->packs[i].arrival_last, err))
+            return false;
+    return true;
+}
+
+static bool raise_epoch(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "UPDATE store_state SET epoch = epoch + 1", "");
+}
+
+// [R6]
+static bool new_epoch(struct run *run, struct error *err)
+{
+    if (run->count == 0 && run->pack_count == 0 && run->store->was_clean)
+        return true;
+    if (!store_write(run->store, STORE_DURABLE, raise_epoch, NULL, err))
+        return false;
+    atomic_fetch_add(&run->store->board.epoch, 1);
+    return true;
+}
+
+static bool run_all(struct run *run, bool all, struct error *err)
+{
+    struct store *store = run->store;
+    if (!walk_lanes(run, err) || !walk_packs(run, all, err))
+        return false;
+    if (run->arrival_last >= atomic_load(&store->next_arrival))
+        atomic_store(&store->next_arrival, run->arrival_last + 1);
+    return hand_over(run, err) && close_all(run, err) && new_epoch(run, err);
+}
+
+bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
+                  struct error *err)
+{
+    struct run run = {.store = store, .replay = replay};
+    bool ok = run_all(&run, all, err);
+    if (ok && (run.count > 0 || run.lane_count > 0))
+        log_info("store", "replay: %zu lanes closed, %zu objects handed over", run.lane_count, run.count);
+    *replayed = run.count;
+    for (size_t i = 0; i < run.lane_count; i++)
+        format_index_free(&run.lanes[i].index);
+    free(run.lanes);
+    free(run.packs);
+    free(run.found);
+    return ok;
+}

@@ -1,0 +1,384 @@
+// One connection and its statements.
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/internal.h"
+
+// ---- errors
+
+static enum error_code code_of_constraint(int extended)
+{
+    switch (extended) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+        return ERROR_DUPLICATE;
+    default:
+        return ERROR_BAD_VALUE;
+    }
+}
+
+// SQLite tells a file that may not grow (EFBIG, EDQUOT) as an I/O error; to a sender it is a full disk.
+static bool is_full(int code, int number)
+{
+    int primary = code & 0xFF;
+    return primary == SQLITE_FULL || ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) &&
+                                      (number == ENOSPC || number == EDQUOT || number == EFBIG));
+}
+
+static enum error_code code_of(int code, int number)
+{
+    if (is_full(code, number))
+        return ERROR_FULL;
+    switch (code & 0xFF) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERROR_BUSY;
+    case SQLITE_CONSTRAINT:
+        return code_of_constraint(code);
+    case SQLITE_NOMEM:
+        return ERROR_MEMORY;
+    case SQLITE_TOOBIG:
+        return ERROR_LIMIT;
+    case SQLITE_INTERRUPT:
+        return ERROR_CANCELLED;
+    case SQLITE_IOERR:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return ERROR_IO;
+    default:
+        return ERROR_INTERNAL;
+    }
+}
+
+bool database_fail(struct database *db, int code, const char *doing, struct error *err)
+{
+    int number = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    switch (code_of(code, number)) {
+    case ERROR_FULL:
+        return error_set(err, ERROR_FULL, "no space left for the database (%s): free space on its disk", doing);
+    case ERROR_BUSY:
+        return error_set(err, ERROR_BUSY, "another process holds the database (%s)", doing);
+    default:
+        return error_set(err, code_of(code, number), "database (%s): %s", doing, text);
+    }
+}
+
+// ---- opening
+
+bool database_exec(struct database *db, const char *sql, struct error *err)
+{
+    int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        return true;
+    char doing[64];
+    snprintf(doing, sizeof doing, "%.60s", sql);
+    return database_fail(db, code, doing, err);
+}
+
+static int count_wal_pages(void *payload, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    struct database *db = payload;
+    db->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool configure(struct database *db, bool writer, struct error *err)
+{
+    char cache[64];
+    snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", writer ? SQL_WRITER_CACHE_KIB : SQL_READER_CACHE_KIB);
+    sqlite3_extended_result_codes(db->handle, 1);
+    sqlite3_busy_timeout(db->handle, SQL_BUSY_MS);
+    if (!database_exec(db, cache, err) ||
+        !database_exec(db, "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0", err))
+        return false;
+    if (!writer)
+        return true;
+    // The WAL is cut back to 16 MiB after a long reader has let it grow.
+    if (!database_exec(db,
+                       "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
+                       "PRAGMA foreign_keys=ON; PRAGMA journal_size_limit=16777216",
+                       err))
+        return false;
+    sqlite3_wal_hook(db->handle, count_wal_pages, db);
+    return true;
+}
+
+struct database *database_open(const char *folder, bool writer, struct error *err)
+{
+    char path[STORE_FOLDER_MAX + 32];
+    struct database *db = calloc(1, sizeof *db);
+    if (!db) {
+        error_set(err, ERROR_MEMORY, "no memory for a database connection");
+        return NULL;
+    }
+    snprintf(path, sizeof path, "%s/hilum.db", folder);
+    // One thread at a time has a connection, so SQLite's own mutex is not needed.
+    int flags = writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    int code = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    bool ok = code == SQLITE_OK ? configure(db, writer, err) : database_fail(db, code, path, err);
+    if (ok)
+        return db;
+    database_close(db);
+    return NULL;
+}
+
+void database_close(struct database *db)
+{
+    if (!db)
+        return;
+    for (int set = 0; set < SQL_CACHE_SETS; set++)
+        for (int way = 0; way < SQL_CACHE_WAYS; way++)
+            sqlite3_finalize(db->cache[set][way].statement);
+    if (sqlite3_close(db->handle) != SQLITE_OK)
+        log_error("store", "a statement was left open on a database connection");
+    free(db);
+}
+
+void database_reset(struct database *db)
+{
+    for (int set = 0; set < SQL_CACHE_SETS; set++) {
+        for (int way = 0; way < SQL_CACHE_WAYS; way++) {
+            struct sql *sql = &db->cache[set][way];
+            if (!sql->running)
+                continue;
+            log_error("store", "statement not ended by sql_done: %.80s", sql->key);
+            sql_done(sql);
+        }
+    }
+}
+
+// ---- preparing
+
+static struct sql *cache_set(struct database *db, const char *sql)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)sql * UINT64_C(0x9E3779B97F4A7C15);
+    return db->cache[hash >> 59]; // the top five bits: SQL_CACHE_SETS
+}
+
+// The slot that holds the statement, or else the one to use for it: empty or the longest unused. NULL when all are running.
+static struct sql *cache_slot(struct sql *set, const char *sql)
+{
+    struct sql *oldest = NULL;
+    for (int way = 0; way < SQL_CACHE_WAYS; way++) {
+        struct sql *slot = &set[way];
+        if (slot->running)
+            continue;
+        if (slot->key == sql)
+            return slot;
+        if (!oldest || slot->used < oldest->used)
+            oldest = slot;
+    }
+    return oldest;
+}
+
+static bool prepare(struct database *db, const char *sql, unsigned flags, sqlite3_stmt **out, struct error *err)
+{
+    int code = sqlite3_prepare_v3(db->handle, sql, -1, flags, out, NULL);
+    if (code == SQLITE_OK && *out)
+        return true;
+    char doing[80];
+    snprintf(doing, sizeof doing, "%.76s", sql);
+    return database_fail(db, code, doing, err);
+}
+
+struct sql *sql_prepare(struct database *db, const char *sql, struct error *err)
+{
+    static_assert(SQL_CACHE_SETS == 32, "cache_set takes five bits");
+    struct sql *slot = cache_slot(cache_set(db, sql), sql);
+    if (!slot)
+        return sql_prepare_once(db, sql, err);
+    // The text is compared too: an address that was not a constant's must not run another statement.
+    if (slot->key != sql || strcmp(sqlite3_sql(slot->statement), sql) != 0) {
+        sqlite3_finalize(slot->statement);
+        *slot = (struct sql){.db = db};
+        if (!prepare(db, sql, SQLITE_PREPARE_PERSISTENT, &slot->statement, err))
+            return NULL;
+        slot->key = sql;
+    }
+    slot->used = ++db->tick;
+    slot->bind_code = SQLITE_OK;
+    slot->running = true;
+    return slot;
+}
+
+struct sql *sql_prepare_once(struct database *db, const char *text, struct error *err)
+{
+    struct sql *sql = calloc(1, sizeof *sql);
+    if (!sql) {
+        error_set(err, ERROR_MEMORY, "no memory for a statement");
+        return NULL;
+    }
+    *sql = (struct sql){.db = db, .running = true, .once = true};
+    if (prepare(db, text, 0, &sql->statement, err))
+        return sql;
+    free(sql);
+    return NULL;
+}
+
+void sql_done(struct sql *sql)
+{
+    if (!sql)
+        return;
+    if (sql->once) {
+        sqlite3_finalize(sql->statement);
+        free(sql);
+        return;
+    }
+    sqlite3_reset(sql->statement);
+    sqlite3_clear_bindings(sql->statement); // large values are not kept
+    sql->running = false;
+}
+
+// ---- values in
+
+static void note_bind(struct sql *sql, int code)
+{
+    if (sql->bind_code == SQLITE_OK)
+        sql->bind_code = code;
+}
+
+void sql_bind_int(struct sql *sql, int index, int64_t value)
+{
+    note_bind(sql, sqlite3_bind_int64(sql->statement, index, value));
+}
+
+void sql_bind_real(struct sql *sql, int index, double value)
+{
+    note_bind(sql, sqlite3_bind_double(sql->statement, index, value));
+}
+
+void sql_bind_text(struct sql *sql, int index, const char *value)
+{
+    note_bind(sql, sqlite3_bind_text(sql->statement, index, value, -1, SQLITE_TRANSIENT));
+}
+
+void sql_bind_blob(struct sql *sql, int index, const void *value, size_t size)
+{
+    note_bind(sql, sqlite3_bind_blob64(sql->statement, index, value, size, SQLITE_TRANSIENT));
+}
+
+// ---- running
+
+bool sql_step(struct sql *sql, bool *row, struct error *err)
+{
+    int code = sql->bind_code == SQLITE_OK ? sqlite3_step(sql->statement) : sql->bind_code;
+    if (code == SQLITE_ROW || code == SQLITE_DONE) {
+        *row = code == SQLITE_ROW;
+        return true;
+    }
+    char doing[64];
+    snprintf(doing, sizeof doing, "%.60s", sqlite3_sql(sql->statement));
+    return database_fail(sql->db, code, doing, err);
+}
+
+int64_t sql_int(struct sql *sql, int column)
+{
+    return sqlite3_column_int64(sql->statement, column);
+}
+
+double sql_real(struct sql *sql, int column)
+{
+    return sqlite3_column_double(sql->statement, column);
+}
+
+const char *sql_text(struct sql *sql, int column)
+{
+    return (const char *)sqlite3_column_text(sql->statement, column);
+}
+
+const void *sql_blob(struct sql *sql, int column, size_t *size)
+{
+    const void *data = sqlite3_column_blob(sql->statement, column);
+    *size = (size_t)sqlite3_column_bytes(sql->statement, column);
+    return data;
+}
+
+bool sql_is_null(struct sql *sql, int column)
+{
+    return sqlite3_column_type(sql->statement, column) == SQLITE_NULL;
+}
+
+int64_t sql_changes(struct database *db)
+{
+    return sqlite3_changes64(db->handle);
+}
+
+int64_t sql_last_rowid(struct database *db)
+{
+    return sqlite3_last_insert_rowid(db->handle);
+}
+
+// ---- the short forms
+
+static void bind_all(struct sql *sql, const char *format, va_list *args)
+{
+    for (int index = 1; format && *format; format++, index++) {
+        switch (*format) {
+        case 'i':
+            sql_bind_int(sql, index, va_arg(*args, int64_t));
+            break;
+        case 'd':
+            sql_bind_real(sql, index, va_arg(*args, double));
+            break;
+        case 't':
+            sql_bind_text(sql, index, va_arg(*args, const char *));
+            break;
+        case 'b': {
+            const void *value = va_arg(*args, const void *);
+            sql_bind_blob(sql, index, value, va_arg(*args, size_t));
+            break;
+        }
+        default:
+            assert(!"a letter of i, d, t, b");
+        }
+    }
+}
+
+bool sql_run(struct database *db, struct error *err, const char *text, const char *format, ...)
+{
+    va_list args;
+    struct sql *sql = sql_prepare(db, text, err);
+    if (!sql)
+        return false;
+    va_start(args, format);
+    bind_all(sql, format, &args);
+    va_end(args);
+    bool row = true, ok = true;
+    while (ok && row)
+        ok = sql_step(sql, &row, err);
+    sql_done(sql);
+    return ok;
+}
+
+bool sql_get_int(struct database *db, struct error *err, int64_t *out, bool *found, const char *text,
+                 const char *format, ...)
+{
+    va_list args;
+    struct sql *sql = sql_prepare(db, text, err);
+    if (!sql)
+        return false;
+    va_start(args, format);
+    bind_all(sql, format, &args);
+    va_end(args);
+    bool row = false;
+    bool ok = sql_step(sql, &row, err);
+    if (ok) {
+        *found = row;
+        if (row)
+            *out = sql_int(sql, 0);
+    }
+    sql_done(sql);
+    return ok;
+}

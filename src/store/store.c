@@ -1,0 +1,306 @@
+// The folder: opening, the lock, the counters, closing.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/internal.h"
+
+enum { LIST_MAX = 64 << 20 };
+
+static const char *const schema[] = {
+    "CREATE TABLE store_state(one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, epoch INTEGER NOT NULL,"
+    " event_last INTEGER NOT NULL, clean INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE container(number INTEGER PRIMARY KEY, packed INTEGER NOT NULL, arrival_last INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE event(number INTEGER PRIMARY KEY, kind TEXT NOT NULL, time_ns INTEGER NOT NULL, study TEXT NOT NULL,"
+    " subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+    "CREATE TABLE cursor(consumer TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;",
+    NULL,
+};
+
+// ---- names
+
+void store_lane_name(char out[STORE_NAME_SIZE], uint64_t container)
+{
+    snprintf(out, STORE_NAME_SIZE, "%010llu.lane", (unsigned long long)container);
+}
+
+void store_pack_name(char out[STORE_NAME_SIZE], uint64_t container)
+{
+    snprintf(out, STORE_NAME_SIZE, "%010llu.pack", (unsigned long long)container);
+}
+
+bool store_name_number(const char *name, const char *ending, uint64_t *out)
+{
+    const char *dot = strchr(name, '.');
+    if (!dot || strcmp(dot, ending) != 0 || dot - name < 10 || name[0] == ' ')
+        return false;
+    // Rows hold numbers as signed 64-bit integers.
+    return text_to_u64(name, (size_t)(dot - name), out) && *out > 0 && *out < INT64_MAX;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+struct number_list {
+    uint64_t *items;
+    size_t count, capacity;
+};
+
+static bool list_add(struct number_list *list, uint64_t number, struct error *err)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        uint64_t *grown = capacity <= LIST_MAX ? realloc(list->items, capacity * sizeof *grown) : NULL;
+        if (!grown)
+            return error_set(err, ERROR_MEMORY, "no memory for a list of %zu files", list->count);
+        list->items = grown;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = number;
+    return true;
+}
+
+static bool list_folder(DIR *folder, const char *ending, struct number_list *list, struct error *err)
+{
+    uint64_t number;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (store_name_number(entry->d_name, ending, &number) && !list_add(list, number, err))
+            return false;
+    return true;
+}
+
+bool store_list(int folder_fd, const char *ending, uint64_t **out, size_t *count, struct error *err)
+{
+    struct number_list list = {0};
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!folder)
+        return error_errno(err, errno, "cannot list the containers");
+    bool ok = list_folder(folder, ending, &list, err);
+    closedir(folder);
+    if (!ok) {
+        free(list.items);
+        return false;
+    }
+    if (list.count > 0)
+        qsort(list.items, list.count, sizeof *list.items, compare_numbers);
+    *out = list.items;
+    *count = list.count;
+    return true;
+}
+
+// ---- opening
+
+static bool lock_folder(struct store *store, struct error *err)
+{
+    char pid[24] = "";
+    store->lock_fd = openat(store->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0)
+        return error_errno(err, errno, "cannot open %s/lock", store->folder);
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return error_errno(err, errno, "cannot lock %s/lock", store->folder);
+        ssize_t got = pread(store->lock_fd, pid, sizeof pid - 1, 0);
+        pid[got > 0 ? got : 0] = '\0';
+        return error_set(err, ERROR_CONFLICT, "%s is in use by process %lld: stop it, or choose another data folder",
+                         store->folder, strtoll(pid, NULL, 10));
+    }
+    int size = snprintf(pid, sizeof pid, "%lld\n", (long long)getpid());
+    if (ftruncate(store->lock_fd, 0) != 0)
+        return error_errno(err, errno, "cannot write %s/lock", store->folder);
+    // The number is only to show: a full disk does not keep the store from being read.
+    struct error ignored;
+    file_pwrite(store->lock_fd, pid, (size_t)size, 0, &ignored);
+    return true;
+}
+
+static bool open_folders(struct store *store, struct error *err)
+{
+    static const char *const parts[] = {"lanes", "packs", "quarantine"};
+    char path[STORE_FOLDER_MAX + 32];
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", store->folder, parts[i]);
+        if (!file_make_folders(path, 0700, err))
+            return false;
+    }
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    store->folder_fd = open(store->folder, flags);
+    if (store->folder_fd < 0)
+        return error_errno(err, errno, "cannot open %s", store->folder);
+    store->lanes_fd = openat(store->folder_fd, "lanes", flags);
+    store->packs_fd = openat(store->folder_fd, "packs", flags);
+    if (store->lanes_fd < 0 || store->packs_fd < 0)
+        return error_errno(err, errno, "cannot open the folders in %s", store->folder);
+    return true;
+}
+
+// A new database begins at an epoch that no earlier database of this folder had: the seconds since 1970.
+static bool first_state(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    uint8_t id[STORE_ID_SIZE];
+    if (getrandom(id, sizeof id, 0) != sizeof id)
+        return error_errno(err, errno, "no random numbers");
+    return sql_run(db, err,
+                   "INSERT OR IGNORE INTO store_state(one, id, epoch, event_last, clean) VALUES (1, ?, ?, 0, 1)", "bi",
+                   (const void *)id, sizeof id, clock_now_ns() / CLOCK_SECOND);
+}
+
+static bool read_state(struct database *db, void *payload, struct error *err)
+{
+    struct store *store = payload;
+    size_t size = 0;
+    bool row = false;
+    struct sql *sql = sql_prepare(db, "SELECT id, epoch, event_last, clean FROM store_state", err);
+    if (!sql)
+        return false;
+    bool ok = sql_step(sql, &row, err);
+    const void *id = ok && row ? sql_blob(sql, 0, &size) : NULL;
+    if (ok && size != STORE_ID_SIZE)
+        ok = error_set(err, ERROR_BAD_DATA, "the database has no store id: restore it, or rebuild it");
+    if (ok) {
+        memcpy(store->id, id, STORE_ID_SIZE);
+        atomic_store(&store->board.epoch, (uint64_t)sql_int(sql, 1));
+        atomic_store(&store->board.last, (uint64_t)sql_int(sql, 2));
+        store->was_clean = sql_int(sql, 3) != 0;
+    }
+    sql_done(sql);
+    return ok;
+}
+
+static bool set_clean(struct database *db, void *payload, struct error *err)
+{
+    const bool *clean = payload;
+    return sql_run(db, err, "UPDATE store_state SET clean = ?", "i", (int64_t)*clean);
+}
+
+static bool highest(int folder_fd, const char *ending, uint64_t *highest, struct error *err)
+{
+    uint64_t *list;
+    size_t count;
+    if (!store_list(folder_fd, ending, &list, &count, err))
+        return false;
+    if (count > 0 && list[count - 1] > *highest)
+        *highest = list[count - 1];
+    free(list);
+    return true;
+}
+
+// [R2] Every row that names a container was committed after the container's own row, so no other room's rows need to be asked.
+static bool read_counters(struct database *db, void *payload, struct error *err)
+{
+    struct store *store = payload;
+    int64_t container = 0, arrival = 0;
+    bool found;
+    if (!sql_get_int(db, err, &container, &found, "SELECT max(number) FROM container", "") ||
+        !sql_get_int(db, err, &arrival, &found, "SELECT max(arrival_last) FROM container", ""))
+        return false;
+    uint64_t last = (uint64_t)container;
+    if (!highest(store->lanes_fd, ".lane", &last, err) || !highest(store->packs_fd, ".pack", &last, err))
+        return false;
+    if (tombstones_highest_container(store) > last)
+        last = tombstones_highest_container(store);
+    atomic_store(&store->next_container, last + 1);
+    atomic_store(&store->next_arrival, (uint64_t)arrival + 1); // store_replay adds what lanes and unlisted packs hold
+    return true;
+}
+
+static bool open_database(struct store *store, struct error *err)
+{
+    static const struct store_migration migration = {"store", schema};
+    bool clean = false;
+    struct database *db = database_open(store->folder, true, err);
+    if (!db)
+        return false;
+    write_queue_init(&store->writes, db);
+    return store_migrate(store, &migration, err) && store_write(store, STORE_DURABLE, first_state, NULL, err) &&
+           store_write(store, STORE_REPLAYABLE, read_state, store, err) &&
+           store_write(store, STORE_REPLAYABLE, read_counters, store, err) &&
+           store_write(store, STORE_DURABLE, set_clean, &clean, err) && file_sync_folder(store->folder, err);
+}
+
+static struct store *store_new(const struct store_options *options, struct error *err)
+{
+    if (strlen(options->folder) > STORE_FOLDER_MAX) {
+        error_set(err, ERROR_LIMIT, "the data folder's path is longer than %d: %.60s...", STORE_FOLDER_MAX,
+                  options->folder);
+        return NULL;
+    }
+    struct store *store = calloc(1, sizeof *store);
+    if (!store) {
+        error_set(err, ERROR_MEMORY, "no memory for the store");
+        return NULL;
+    }
+    text_copy(store->folder, sizeof store->folder, options->folder);
+    store->low_water_bytes = options->low_water_bytes;
+    store->lock_fd = store->folder_fd = store->lanes_fd = store->packs_fd = store->tombstones.fd = -1;
+    pthread_mutex_init(&store->quarantine_lock, NULL);
+    event_board_init(&store->board);
+    read_pool_init(&store->readers);
+    descriptors_init(&store->descriptors);
+    return store;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void store_free(struct store *store)
+{
+    descriptors_close(&store->descriptors);
+    read_pool_close(&store->readers);
+    if (store->writes.db)
+        write_queue_close(&store->writes);
+    tombstones_close(store);
+    event_board_close(&store->board);
+    pthread_mutex_destroy(&store->quarantine_lock);
+    close_fd(store->packs_fd);
+    close_fd(store->lanes_fd);
+    close_fd(store->folder_fd);
+    close_fd(store->lock_fd); // last: it ends the lock
+    free(store);
+}
+
+struct store *store_open(const struct store_options *options, struct error *err)
+{
+    struct store *store = store_new(options, err);
+    if (!store)
+        return NULL;
+    if (open_folders(store, err) && lock_folder(store, err) && tombstones_open(store, err) && open_database(store, err))
+        return store;
+    store_free(store);
+    return NULL;
+}
+
+void store_close(struct store *store)
+{
+    struct error err;
+    bool clean = true;
+    if (!store)
+        return;
+    if (!store_write(store, STORE_DURABLE, set_clean, &clean, &err))
+        log_warning("store", "the stop could not be marked as clean: %s", err.message);
+    store_free(store);
+}
+
+const char *store_folder(const struct store *store)
+{
+    return store->folder;
+}

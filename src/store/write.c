@@ -1,0 +1,203 @@
+// Group commit. There is no writer thread: the first caller leads, which spares it two switches of threads; who comes while a group runs queues up, and when it
+// is done the first of the queue leads the next group, with all that wait. So one thread at a time has the committing connection.
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "store/internal.h"
+
+enum {
+    WRITE_GROUP_MAX = 64,
+    CHECKPOINT_PAGES = 1000, // about 4 MiB of WAL
+};
+
+enum call_state { CALL_QUEUED, CALL_LEADS, CALL_DONE };
+
+struct write_call {
+    store_write_fn *write;
+    void *payload;
+    enum store_durability durability;
+    struct error *err; // the caller's
+    bool ok;
+    enum call_state state;
+    pthread_cond_t woken;
+    struct write_call *next;
+};
+
+void write_queue_init(struct write_queue *queue, struct database *db)
+{
+    *queue = (struct write_queue){.db = db, .checkpoint_at = CHECKPOINT_PAGES};
+    queue->last = &queue->first;
+    pthread_mutex_init(&queue->lock, NULL);
+}
+
+void write_queue_close(struct write_queue *queue)
+{
+    int code = sqlite3_wal_checkpoint_v2(queue->db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (code != SQLITE_OK)
+        log_warning("store", "the database keeps its write-ahead log at close: %s", sqlite3_errstr(code));
+    database_close(queue->db);
+    pthread_mutex_destroy(&queue->lock);
+}
+
+// ---- one group, without the lock
+
+// The pragma is refused inside a transaction, so it comes before.
+static bool set_synchronous(struct database *db, bool full, struct error *err)
+{
+    if (db->full_sync == full)
+        return true;
+    if (!database_exec(db, full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err))
+        return false;
+    db->full_sync = full;
+    return true;
+}
+
+// A full disk or a failed read may have ended the transaction already.
+static void roll_back(struct database *db)
+{
+    struct error ignored;
+    database_reset(db);
+    if (!sqlite3_get_autocommit(db->handle))
+        database_exec(db, "ROLLBACK", &ignored);
+}
+
+static bool run_in_savepoint(struct database *db, struct write_call *call, struct error *err)
+{
+    uint64_t event_next = db->event_next;
+    if (!sql_run(db, err, "SAVEPOINT call", ""))
+        return false;
+    call->ok = call->write(db, call->payload, call->err);
+    database_reset(db);
+    if (sqlite3_get_autocommit(db->handle)) {
+        if (call->ok)
+            return error_set(err, ERROR_IO, "the database rolled the transaction back");
+        *err = *call->err;
+        return false;
+    }
+    if (call->ok)
+        return sql_run(db, err, "RELEASE call", "");
+    db->event_next = event_next;
+    return sql_run(db, err, "ROLLBACK TO call", "") && sql_run(db, err, "RELEASE call", "");
+}
+
+// A call alone needs no savepoint: its transaction is rolled back.
+static bool run_calls(struct database *db, struct write_call *group, struct error *err)
+{
+    if (!group->next) {
+        group->ok = group->write(db, group->payload, err);
+        database_reset(db);
+        return group->ok;
+    }
+    for (struct write_call *call = group; call; call = call->next)
+        if (!run_in_savepoint(db, call, err))
+            return false;
+    return true;
+}
+
+static bool transact(struct store *store, struct write_call *group, bool durable, struct error *err)
+{
+    struct database *db = store->writes.db;
+    uint64_t last = atomic_load(&store->board.last);
+    db->event_next = last + 1;
+    if (!set_synchronous(db, durable, err) || !sql_run(db, err, "BEGIN IMMEDIATE", ""))
+        return false;
+    if (!run_calls(db, group, err) ||
+        (db->event_next != last + 1 && !event_save_counter(db, db->event_next - 1, err)) ||
+        !sql_run(db, err, "COMMIT", "")) {
+        roll_back(db);
+        return false;
+    }
+    fault_point("rows.after_commit");
+    if (db->event_next != last + 1)
+        event_publish(store, db->event_next - 1);
+    return true;
+}
+
+static void run_group(struct store *store, struct write_call *group)
+{
+    struct error err;
+    bool durable = false;
+    for (struct write_call *call = group; call; call = call->next)
+        durable = durable || call->durability == STORE_DURABLE;
+    if (transact(store, group, durable, &err))
+        return;
+    for (struct write_call *call = group; call; call = call->next) {
+        call->ok = false;
+        *call->err = err;
+    }
+}
+
+// PASSIVE never waits for readers. While one keeps it from reaching the end, it is tried again only after as many pages more.
+static void checkpoint_when_due(struct write_queue *queue)
+{
+    int in_wal = 0, copied = 0;
+    if (queue->db->wal_pages < queue->checkpoint_at)
+        return;
+    int code = sqlite3_wal_checkpoint_v2(queue->db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
+        log_warning("store", "the database could not be checkpointed: %s", sqlite3_errmsg(queue->db->handle));
+    bool whole = code == SQLITE_OK && in_wal == copied;
+    queue->checkpoint_at = CHECKPOINT_PAGES + (whole ? 0 : queue->db->wal_pages);
+}
+
+// ---- the queue
+
+static struct write_call *take_group(struct write_queue *queue)
+{
+    struct write_call *group = queue->first;
+    struct write_call *end = group;
+    for (int count = 1; end->next && count < WRITE_GROUP_MAX; count++)
+        end = end->next;
+    queue->first = end->next;
+    if (!queue->first)
+        queue->last = &queue->first;
+    end->next = NULL;
+    return group;
+}
+
+static void wake(struct write_call *call, enum call_state state)
+{
+    call->state = state;
+    pthread_cond_signal(&call->woken);
+}
+
+// The lock is held on entry and exit. The leader's own call is the first of the group.
+static void lead(struct store *store)
+{
+    struct write_queue *queue = &store->writes;
+    struct write_call *group = take_group(queue);
+    pthread_mutex_unlock(&queue->lock);
+    run_group(store, group);
+    pthread_mutex_lock(&queue->lock);
+    for (struct write_call *call = group, *next; call; call = next) {
+        next = call->next; // a woken caller's memory goes when the lock does
+        wake(call, CALL_DONE);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    checkpoint_when_due(queue);
+    pthread_mutex_lock(&queue->lock);
+    queue->led = queue->first != NULL;
+    if (queue->first)
+        wake(queue->first, CALL_LEADS);
+}
+
+bool store_write(struct store *store, enum store_durability durability, store_write_fn *write, void *payload,
+                 struct error *err)
+{
+    struct write_queue *queue = &store->writes;
+    struct write_call call = {.write = write, .payload = payload, .durability = durability, .err = err};
+    pthread_cond_init(&call.woken, NULL);
+    pthread_mutex_lock(&queue->lock);
+    *queue->last = &call;
+    queue->last = &call.next;
+    while (queue->led && call.state == CALL_QUEUED)
+        pthread_cond_wait(&call.woken, &queue->lock);
+    if (call.state != CALL_DONE) {
+        queue->led = true;
+        lead(store);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    pthread_cond_destroy(&call.woken);
+    return call.ok;
+}
