@@ -175,8 +175,10 @@ bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, 
         return false;
     }
     meta.data_offset = cursor.at;
-    // Meta information without a transfer syntax: what the data set looks like, else the default of DICOM.
     if (!meta.transfer_syntax[0] && !guess_at(&cursor, &meta)) {
+        if (cursor.at <= HEAD_SIZE)
+            return error_set(err, ERROR_BAD_DATA, "nothing that is DICOM follows \"DICM\"");
+        // Meta information that does not tell: the default transfer syntax of DICOM.
         text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, DICOM_TS_IMPLICIT);
         meta.guessed = true;
     }

@@ -1,4 +1,4 @@
-// The tests; or, as `test_dicom json FILE`, what src/dicom/tests/oracle.py compares with pydicom.
+// The tests; or, as `test_dicom json FILE`, what oracle.py compares with pydicom.
 #include "tests.h"
 
 #include "base/file.h"
@@ -7,23 +7,8 @@
 
 enum { FILE_MAX = 64 << 20, ARENA_MAX = 512 << 20 };
 
-static bool pieces_next(void *payload, const uint8_t **data, size_t *size, struct error *err)
-{
-    (void)err;
-    struct pieces *pieces = payload;
-    *data = pieces->data;
-    *size = pieces->size < pieces->piece ? pieces->size : pieces->piece;
-    pieces->data += *size;
-    pieces->size -= *size;
-    return true;
-}
-
-struct source source_from_pieces(struct pieces *pieces)
-{
-    return (struct source){pieces_next, pieces};
-}
-
-static bool file_to_json(const char *path, struct buffer *file, struct buffer *json, struct arena *arena, struct error *err)
+static bool file_to_json(const char *path, struct buffer *file, struct buffer *json, struct arena *arena,
+                         struct error *err)
 {
     struct dicom_meta meta;
     if (!file_read(path, file, err) || !dicom_meta_parse(file->data, file->size, &meta, err))
@@ -32,11 +17,13 @@ static bool file_to_json(const char *path, struct buffer *file, struct buffer *j
     struct dicom_parse_options parse = {.value_max = SIZE_MAX, .depth_max = DICOM_DEPTH_MAX};
     struct dicom_json_options options = {.inline_max = SIZE_MAX};
     const struct dicom_dataset *dataset;
-    return dicom_parse(source_from_memory(&memory), dicom_transfer_syntax_or_default(meta.transfer_syntax), &parse, arena, &dataset, err) &&
+    return dicom_parse(source_from_memory(&memory), dicom_transfer_syntax_or_default(meta.transfer_syntax), &parse,
+                       arena, &dataset, err) &&
            dicom_json_write(json, dataset, &options, arena, err);
 }
 
-int print_json(const char *path)
+// Prints the DICOM JSON of a Part 10 file or bare data set, everything inline.
+static int print_json(const char *path)
 {
     struct buffer file, json;
     struct arena arena;
@@ -60,5 +47,13 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "json") == 0)
         return print_json(argv[2]);
     int failed = 0;
+    failed += run_dictionary_tests();
+    failed += run_reader_tests();
+    failed += run_dataset_tests();
+    failed += run_part10_tests();
+    failed += run_writer_tests();
+    failed += run_json_tests();
+    failed += run_charset_tests();
+    failed += run_oracle_tests();
     return failed > 0;
 }

@@ -33,7 +33,28 @@ struct pieces {
 };
 struct source source_from_pieces(struct pieces *pieces);
 
-// Prints the DICOM JSON of a Part 10 file or bare data set, everything inline. 0, or 1 with a message on stderr.
-int print_json(const char *path);
+// Elements by hand, also such as the writer would not write. Explicit VR little endian unless named otherwise; a buffer of its own limit.
+void put_explicit(struct buffer *out, dicom_tag tag, const char *vr, const void *value, size_t size);
+void put_header(struct buffer *out, dicom_tag tag, const char *vr, uint32_t length);
+void put_implicit(struct buffer *out, dicom_tag tag, const void *value, size_t size);
+void put_item_tag(struct buffer *out, dicom_tag tag, uint32_t length);
+
+#define ITEM DICOM_TAG(0xFFFE, 0xE000)
+#define ITEM_END DICOM_TAG(0xFFFE, 0xE00D)
+#define SEQUENCE_END DICOM_TAG(0xFFFE, 0xE0DD)
+#define UNDEFINED UINT32_C(0xFFFFFFFF)
+
+// Parses all of `bytes` with the standard options; asserts success.
+const struct dicom_dataset *parse_bytes(const struct buffer *bytes, const char *syntax, struct arena *arena);
+
+// Runs a program with stdout and stderr together in *output (NUL-terminated). The exit status, or -1 when it was not run or was killed.
+int run_program(const char *const argv[], struct buffer *output);
+
+// The program that runs: for scripts that call it back.
+const char *own_program(void);
+
+// Writes the bytes into a new temporary file, whose path is put into `path`; the caller removes it.
+enum { TEMPORARY_SIZE = 64 };
+void write_temporary(char path[TEMPORARY_SIZE], const struct buffer *bytes);
 
 #endif
