@@ -17,6 +17,8 @@ struct store_lane {
     struct hash *hash;
     uint64_t at;        // where the next bytes go
     bool open;          // a record is begun
+    bool hashed;        // `digest` is that of the data, which is whole
+    uint8_t digest[HASH_SIZE];
     bool folder_synced; // [S2]
     bool dead;          // a sync failed: what the page cache says can no longer be believed
 };
@@ -99,13 +101,14 @@ bool store_record_begin(struct store_lane *lane, struct error *err)
     store_record_drop(lane);
     lane->at = lane->pack.end + STORE_RECORD_HEADER;
     lane->open = true;
+    lane->hashed = false;
     hash_start(lane->hash);
     return true;
 }
 
 bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err)
 {
-    if (!lane->open)
+    if (!lane->open || lane->hashed)
         return error_set(err, ERROR_INTERNAL, "data written to a lane without store_record_begin");
     hash_add(lane->hash, data, size);
     if (!file_pwrite(lane->pack.fd, data, size, lane->at, err))
@@ -126,6 +129,34 @@ void store_record_drop(struct store_lane *lane)
                     (unsigned long long)lane->pack.end);
 }
 
+void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE])
+{
+    if (!lane->hashed)
+        hash_end(lane->hash, lane->digest);
+    lane->hashed = true;
+    memcpy(out, lane->digest, HASH_SIZE);
+}
+
+void store_record_quarantine(struct store_lane *lane, const char *reason)
+{
+    uint8_t block[16 << 10];
+    struct error err;
+    struct store_quarantine *file = lane->open ? store_quarantine_open(lane->store) : NULL;
+    if (!file)
+        return;
+    for (uint64_t at = lane->pack.end + STORE_RECORD_HEADER; at < lane->at;) {
+        size_t size = lane->at - at < sizeof block ? (size_t)(lane->at - at) : sizeof block;
+        if (!file_pread(lane->pack.fd, block, size, at, &err)) {
+            log_warning("store", "quarantine is cut short: %s", err.message);
+            break;
+        }
+        store_quarantine_write(file, block, size);
+        at += size;
+    }
+    store_quarantine_close(file, reason);
+    store_record_drop(lane);
+}
+
 // -> WRITTEN. The header last: until it is there the bytes are no record.
 static bool write_rest(struct store_lane *lane, const void *meta, size_t meta_size, struct format_record *out,
                        struct error *err)
@@ -135,7 +166,7 @@ static bool write_rest(struct store_lane *lane, const void *meta, size_t meta_si
     record->place = (struct store_place){lane->pack.container, lane->pack.end};
     record->arrival = atomic_fetch_add(&lane->store->next_arrival, 1);
     record->size = lane->at - lane->pack.end - STORE_RECORD_HEADER;
-    hash_end(lane->hash, record->digest);
+    store_record_digest(lane, record->digest);
     out->meta_size = (uint32_t)meta_size;
     hash_of(meta, meta_size, out->meta_digest);
     format_record_header(header, out, lane->store->id);

@@ -59,6 +59,10 @@ bool store_record_begin(struct store_lane *lane, struct error *err);
 bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err);
 // Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does nothing.
 void store_record_drop(struct store_lane *lane);
+// The digest of the data, which is whole now: after this only seal, quarantine or drop. Lets a caller find out that it has these bytes already before it pays for a sync.
+void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE]);
+// Copies the data of the record begun to the quarantine with the reason, and drops the record.
+void store_record_quarantine(struct store_lane *lane, const char *reason);
 // -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too.
 bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out,
                        struct error *err);

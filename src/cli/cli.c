@@ -1,0 +1,191 @@
+#include "cli/cli.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "http/client.h"
+
+enum { WALK_DEPTH = 64, PATH_SIZE = 4096, CALL_SECONDS = 120 };
+
+int cli_fail(const struct error *err)
+{
+    fprintf(stderr, "hilum: %s\n", err->message);
+    return CLI_FAILED;
+}
+
+int cli_usage(const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "hilum: ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "; see --help\n");
+    return CLI_USAGE;
+}
+
+// ---- options
+
+static void print_help(const struct cli_command *command, const struct cli_option *options)
+{
+    printf("hilum %s %s\n\n%s\n", command->name, command->arguments, command->help);
+    for (const struct cli_option *option = options; option->name; option++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s %s", option->name, option->value_name ? option->value_name : "");
+        printf("%s  %-28s %s\n", option == options ? "\n" : "", left, option->help);
+    }
+}
+
+static const struct cli_option *find_option(const struct cli_option *options, const char *word, size_t size)
+{
+    for (; options->name; options++)
+        if (strlen(options->name) == size && strncmp(options->name, word, size) == 0)
+            return options;
+    return NULL;
+}
+
+bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
+                 int *status)
+{
+    int kept = 1;
+    bool only_arguments = false;
+    for (int i = 1; i < *argc; i++) {
+        char *word = argv[i];
+        if (only_arguments || strncmp(word, "--", 2) != 0) {
+            argv[kept++] = word;
+            continue;
+        }
+        word += 2;
+        only_arguments = *word == '\0';
+        if (only_arguments)
+            continue;
+        size_t size = strcspn(word, "=");
+        const struct cli_option *option = find_option(options, word, size);
+        if (strcmp(word, "help") == 0) {
+            print_help(command, options);
+            *status = CLI_DONE;
+            return false;
+        }
+        if (!option || (!option->value_name && word[size]) || (option->value_name && !word[size] && i + 1 == *argc)) {
+            *status = option ? cli_usage("--%s takes %s value", option->name, option->value_name ? "a" : "no")
+                             : cli_usage("%s has no option --%s", command->name, word);
+            return false;
+        }
+        if (!option->value_name)
+            *option->flag = true;
+        else
+            *option->value = word[size] ? word + size + 1 : argv[++i];
+    }
+    *argc = kept;
+    argv[kept] = NULL;
+    return true;
+}
+
+// ---- the server
+
+static bool judge(int status, struct buffer *out, struct error *err)
+{
+    buffer_byte(out, '\0');
+    if (!buffer_check(out, "the server's answer", err))
+        return false;
+    if (status >= 200 && status < 300)
+        return true;
+    json_t *problem = json_loads((const char *)out->data, 0, NULL);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    error_set(err, status == 404 ? ERROR_NOT_FOUND : ERROR_CONFLICT, "%s (HTTP %d)",
+              detail ? detail : "the server refused", status);
+    json_decref(problem);
+    return false;
+}
+
+static bool call(const char *server, const char *path, struct http_call *request, struct buffer *out, struct error *err)
+{
+    char url[2048];
+    int status;
+    int size = snprintf(url, sizeof url, "%s%s", server, path);
+    if (size < 0 || (size_t)size >= sizeof url)
+        return error_set(err, ERROR_USAGE, "the server's URL is too long");
+    request->url = url;
+    request->timeout_ns = CALL_SECONDS * CLOCK_SECOND;
+    return http_client_call(request, &status, out, err) && judge(status, out, err);
+}
+
+bool cli_call(const char *server, const char *method, const char *path, const void *body, size_t size,
+              struct buffer *out, struct error *err)
+{
+    struct http_call request = {
+        .method = method, .type = body ? "application/json" : NULL, .body = body, .fd = -1, .size = size};
+    return call(server, path, &request, out, err);
+}
+
+bool cli_call_file(const char *server, const char *path, int fd, unsigned long long size, struct buffer *out,
+                   struct error *err)
+{
+    struct http_call request = {.method = "POST", .type = "application/dicom", .fd = fd, .size = size};
+    return call(server, path, &request, out, err);
+}
+
+// ---- files
+
+struct walk {
+    bool (*each)(const char *path, void *payload, struct error *err);
+    void *payload;
+};
+
+static bool visit(const struct walk *walk, const char *path, int depth, struct error *err);
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int visible(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static bool visit_folder(const struct walk *walk, const char *path, int depth, struct error *err)
+{
+    struct dirent **entries;
+    char inner[PATH_SIZE];
+    int count = scandir(path, &entries, visible, by_name);
+    bool ok = count >= 0 || error_errno(err, errno, "cannot read folder %s", path);
+    for (int i = 0; i < count; i++) {
+        int size = snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
+        free(entries[i]);
+        if (ok && size > 0 && (size_t)size < sizeof inner)
+            ok = visit(walk, inner, depth + 1, err);
+    }
+    if (count >= 0)
+        free(entries);
+    return ok;
+}
+
+static bool visit(const struct walk *walk, const char *path, int depth, struct error *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return error_errno(err, errno, "cannot read %s", path);
+    if (S_ISREG(status.st_mode))
+        return walk->each(path, walk->payload, err);
+    if (!S_ISDIR(status.st_mode) || depth >= WALK_DEPTH)
+        return true;
+    return visit_folder(walk, path, depth, err);
+}
+
+bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
+              struct error *err)
+{
+    struct walk walk = {each, payload};
+    for (; *paths; paths++)
+        if (!visit(&walk, *paths, 0, err))
+            return false;
+    return true;
+}

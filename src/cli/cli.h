@@ -1,0 +1,52 @@
+// The command line: one file per subcommand, one table of them (main.c). Exit status 0 done, 1 failed, 2 wrong use. Results on stdout, progress and log on stderr.
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+#define CLI_SERVER "http://127.0.0.1:8080"
+
+struct cli_command {
+    const char *name;
+    const char *arguments;             // for the usage line
+    const char *help;                  // one line
+    int (*run)(int argc, char **argv); // argv[0] is the subcommand's name
+    bool hidden;                       // started by `serve`, not by people
+};
+
+// Options of one subcommand: `--name VALUE` or `--name=VALUE` into *value, `--name` into *flag. Ended by name NULL.
+struct cli_option {
+    const char *name;
+    const char *value_name; // "HOST:PORT"; NULL for a flag
+    const char *help;
+    const char **value;
+    bool *flag;
+};
+
+// Reads options and moves the other arguments to the front of argv (from 1 on); *argc becomes their number + 1. false when the command should end with *status: after --help (CLI_DONE) or wrong use (CLI_USAGE).
+bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
+                 int *status);
+
+int cli_fail(const struct error *err);                                        // prints it; CLI_FAILED
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2))); // prints it; CLI_USAGE
+
+// Calls the server's API. `path` begins with '/'. The answer's body is in `out` (NUL-terminated). An answer that is no success is an error with the server's own words.
+bool cli_call(const char *server, const char *method, const char *path, const void *body, size_t size,
+              struct buffer *out, struct error *err);
+bool cli_call_file(const char *server, const char *path, int fd, unsigned long long size, struct buffer *out,
+                   struct error *err); // POST application/dicom
+
+// Calls `each` for every regular file of the NULL-ended list, folders searched to any depth below 64, names in order. false from `each` ends it.
+bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
+              struct error *err);
+
+extern const struct cli_command cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_peer, cli_send,
+    cli_serve, cli_version;
+
+#endif

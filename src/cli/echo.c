@@ -1,0 +1,51 @@
+// hilum echo: C-ECHO to a DICOM peer.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "dimse/dimse.h"
+
+static int run(int argc, char **argv);
+
+const struct cli_command cli_echo = {"echo", "HOST:PORT [OPTIONS]", "ask a DICOM peer whether it is there (C-ECHO)",
+                                     run, false};
+
+static int echo(const struct dimse_peer *peer)
+{
+    static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
+    struct error err;
+    uint16_t status;
+    int64_t started_ns = clock_monotonic_ns();
+    struct dimse_association *association = dimse_connect(peer, &proposal, 1, &dimse_timers_default, &err);
+    if (!association)
+        return cli_fail(&err);
+    if (!dimse_echo(association, &status, &err)) {
+        dimse_close(association);
+        return cli_fail(&err);
+    }
+    printf("%s at %s:%u answered %04XH in %.1f ms\n", peer->called, peer->host, peer->port, status,
+           (double)(clock_monotonic_ns() - started_ns) / 1e6);
+    bool released = dimse_release(association, &err);
+    return status == 0 && released ? CLI_DONE : CLI_FAILED;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *called = "ANY-SCP", *calling = "HILUM";
+    const struct cli_option options[] = {
+        {"aec", "TITLE", "the peer's AE title (ANY-SCP)", &called, NULL},
+        {"aet", "TITLE", "ours (HILUM)", &calling, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
+    char host[256];
+    uint16_t port;
+    int status = CLI_FAILED;
+    if (!cli_options(&argc, argv, &cli_echo, options, &status))
+        return status;
+    if (argc != 2 || !text_host_port(argv[1], host, sizeof host, &port))
+        return cli_usage("echo needs one HOST:PORT");
+    struct dimse_peer peer = {host, port, called, calling};
+    return echo(&peer);
+}

@@ -1,0 +1,95 @@
+// hilum import: files and folders into the running server, meta information or not.
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/progress.h"
+#include "cli/cli.h"
+
+static int run(int argc, char **argv);
+
+const struct cli_command cli_import = {"import", "FILE... [OPTIONS]",
+                                       "store DICOM files or folders in the running server", run, false};
+
+struct importing {
+    const char *server;
+    size_t stored, same, beside, refused;
+    struct progress bar;
+};
+
+static void count(struct importing *importing, const char *answer)
+{
+    json_t *json = json_loads(answer, 0, NULL);
+    const char *outcome = json_string_value(json_object_get(json, "outcome"));
+    importing->stored += outcome && strcmp(outcome, "stored") == 0;
+    importing->same += outcome && strcmp(outcome, "same") == 0;
+    importing->beside += outcome && strcmp(outcome, "kept beside") == 0;
+    json_decref(json);
+}
+
+static bool send(const char *path, void *payload, struct error *err)
+{
+    struct importing *importing = payload;
+    struct buffer out;
+    struct error why;
+    struct stat status;
+    buffer_init(&out, 1 << 20);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &status) == 0;
+    if (!ok)
+        error_errno(&why, errno, "cannot open it");
+    else
+        ok = cli_call_file(importing->server, "/api/import", fd, (unsigned long long)status.st_size, &out, &why);
+    if (fd >= 0)
+        close(fd);
+    if (ok) {
+        count(importing, (const char *)out.data);
+    } else {
+        fprintf(stderr, "hilum: %s: %s\n", path, why.message);
+        importing->refused++;
+    }
+    buffer_free(&out);
+    progress_update(&importing->bar, importing->stored + importing->same + importing->beside + importing->refused);
+    if (ok || why.code != ERROR_CLOSED)
+        return true;
+    *err = why; // nobody is there: the next file will not do better
+    return false;
+}
+
+static bool count_file(const char *path, void *payload, struct error *err)
+{
+    (void)path;
+    (void)err;
+    ++*(uint64_t *)payload;
+    return true;
+}
+
+static int run(int argc, char **argv)
+{
+    struct importing importing = {.server = CLI_SERVER};
+    const struct cli_option options[] = {
+        {"server", "URL", "the running server (" CLI_SERVER ")", &importing.server, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
+    struct error err;
+    uint64_t total = 0;
+    int status = CLI_FAILED;
+    if (!cli_options(&argc, argv, &cli_import, options, &status))
+        return status;
+    if (argc < 2)
+        return cli_usage("import needs at least one file or folder");
+    if (!cli_walk(argv + 1, count_file, &total, &err))
+        return cli_fail(&err);
+    progress_start(&importing.bar, "importing", "files", total);
+    bool ok = cli_walk(argv + 1, send, &importing, &err);
+    progress_end(&importing.bar, importing.stored + importing.same + importing.beside + importing.refused);
+    printf("%zu stored, %zu there already, %zu kept beside another with the same UID, %zu refused\n", importing.stored,
+           importing.same, importing.beside, importing.refused);
+    if (!ok)
+        return cli_fail(&err);
+    return importing.refused == 0 ? CLI_DONE : CLI_FAILED;
+}

@@ -1,0 +1,112 @@
+// The flow room: when is a series whole, which rules match it, what jobs and deliveries follow; and the worker that does model jobs. It knows no protocols.
+//
+//   events -> completeness -> SERIES_COMPLETE -> rules -> jobs -> worker -> objects (archive), findings, deliveries
+//
+// One consumer ("flow") with a cursor does the first three; the worker threads claim jobs. All state is rows; both are idempotent.
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "access/access.h"
+#include "archive/archive.h"
+#include "model/model.h"
+
+extern const struct store_migration flow_migration;
+
+// ---- completeness
+
+// A series is taken as whole when its sender's association has ended and FLOW_QUIET_NS have passed since its last object, or, while the association stays open, when it was silent for four times the longest gap between its objects,
+// at least FLOW_QUIET_OPEN_NS and at most FLOW_QUIET_MAX_NS. A later object makes a new version of the series, with new jobs that supersede the old ones.
+#define FLOW_QUIET_NS (INT64_C(2) * 1000000000)
+#define FLOW_QUIET_OPEN_NS (INT64_C(5) * 1000000000)
+#define FLOW_QUIET_MAX_NS (INT64_C(60) * 1000000000)
+
+// ---- rules: versioned, audited rows, changed without a restart
+
+struct flow_rule {
+    char name[65]; // the key
+    bool enabled;
+    // match; what is "" or 0 is not asked
+    char modality[17];
+    char body_part[33];    // exact, or found in it: the series or study description
+    char description[129]; // a word in series or study description, ASCII case folded
+    char calling[17];      // the sender's title
+    double spacing_max_mm;
+    uint32_t slices_min;
+    bool no_contrast; // refuse series with a contrast agent (0018,0010)
+    // do
+    char model[65]; // package name to run; "" none
+    char send_to[8]
+                [65]; // names of peers (rights: target) that get what the model made, and, without a model, the series
+    size_t send_to_count;
+    char hl7_to[8][65]; // names of HL7 targets for the ORU
+    size_t hl7_to_count;
+    int64_t priority;
+    int64_t version; // raised by each change
+};
+
+bool flow_rule_from_json(const json_t *json, struct flow_rule *out,
+                         struct error *err); // unknown keys are refused by name
+json_t *flow_rule_to_json(const struct flow_rule *rule);
+// Durable, audited, CONFIG_CHANGED.
+bool flow_rule_put(struct store *store, struct access *access, const struct flow_rule *rule, const char *actor,
+                   struct error *err);
+bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
+                      struct error *err);
+bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);
+
+// ---- HL7 targets: rows too
+struct flow_hl7_target {
+    char name[65], host[256];
+    uint16_t port;
+    char application[65], facility[65]; // receiving
+    char unsigned_status[2];            // OBR-25 and OBX-11 of results no one has signed: "R" or "P"
+    int64_t version;
+};
+bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err);
+json_t *flow_hl7_target_to_json(const struct flow_hl7_target *target);
+bool flow_hl7_target_put(struct store *store, struct access *access, const struct flow_hl7_target *target,
+                         const char *actor, struct error *err);
+bool flow_hl7_target_remove(struct store *store, struct access *access, const char *name, const char *actor,
+                            struct error *err);
+bool flow_hl7_target_list(struct store *store, struct arena *arena, struct flow_hl7_target **out, size_t *count,
+                          struct error *err);
+
+// ---- running
+
+struct flow;
+
+struct flow_options {
+    struct store *store;
+    struct access *access;
+    struct archive *archive;
+    struct model_runner *runner;           // NULL: models cannot run here; jobs wait
+    struct model_package *const *packages; // NULL-ended; outlive the flow
+    unsigned workers;                      // threads that run jobs
+};
+
+// First start on a fresh data folder: for each package that brings a standard rule in its manifest, that rule is entered (active).
+struct flow *flow_start(const struct flow_options *options, struct error *err);
+void flow_stop(struct flow *flow); // NULL is fine; a running job is given back
+
+// One step of the consumer at `now_ns`: takes what events there are, and finds what is due. For tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
+bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
+
+// ---- what a job says of itself, inside queue_job.input and .result
+
+// The job's key: SHA-256 over package digest, parameters and every input object's digest.
+void flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count);
+
+// A package on files, no server (`hilum model run`): DICOM files of one series -> results. Used by the worker too: slices in any order.
+struct flow_series {
+    struct image_slice *slices;
+    const struct dicom_dataset **headers; // by slice index before sorting
+    size_t count;
+    struct image_geometry geometry;
+};
+
+#endif

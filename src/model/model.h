@@ -1,0 +1,109 @@
+// The model room: packages, and running them. A run is a pure function: a volume and parameters in, findings and a label map out, in a sandboxed child (`hilum runner`) that holds the model warm: no
+// network, no database, no files but its package.
+//
+// A package is a folder: manifest.json (what it needs, the operators before and after the graph with their parameters, what its findings mean), the graph (ONNX), card.md, and the SHA-256 of each file in the
+// manifest. Its digest, SHA-256 over the manifest's bytes (which hold the others' digests), is its identity: what a job's key and every result name. docs/models.md describes the manifest.
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "image/volume.h"
+
+// ---- packages
+
+enum { MODEL_NAME_SIZE = 65, MODEL_FILES_MAX = 16, MODEL_FILE_MAX = 512 << 20, MODEL_FINDINGS_MAX = 64 };
+
+struct model_code { // a coded concept
+    char value[17];
+    char scheme[17]; // "SCT", "DCM", "RADLEX"
+    char meaning[65];
+};
+
+// What a series must be for this model; what is not said ("" or 0) is not asked.
+struct model_needs {
+    char modality[17];
+    double spacing_max_mm; // between slices
+    uint32_t slices_min;
+    uint32_t slices_max;
+    bool contrast_refused;
+};
+
+struct model_package; // immutable after opening; any thread
+
+// Reads the manifest, checks its form and every file's digest. The folder must hold exactly the files named: no links, nothing outside. BAD_DATA says what is wrong; a byte flipped anywhere is found.
+struct model_package *model_package_open(const char *folder, struct error *err);
+void model_package_close(struct model_package *package);
+
+const char *model_package_folder(const struct model_package *package);
+const char *model_package_name(const struct model_package *package);    // "head-ct-hyperdense"
+const char *model_package_version(const struct model_package *package); // "1.0.0"
+const char *model_package_title(const struct model_package *package);
+const char *model_package_label(const struct model_package *package);  // "research use only ..."
+const char *model_package_digest(const struct model_package *package); // hex
+const struct model_needs *model_package_needs(const struct model_package *package);
+const struct model_code *model_package_concept(const struct model_package *package); // of its findings
+const struct model_code *model_package_site(const struct model_package *package);    // anatomical; value "" when none
+
+// ---- running
+
+// One thing found.
+struct model_finding {
+    uint16_t label; // in the label map, from 1
+    double volume_ml;
+    double score;                 // 0 to 1
+    double centroid_mm[3];        // patient space, LPS
+    double low_mm[3], high_mm[3]; // box around it
+    float mean_hu;
+    char side[8];    // "left", "right", "midline"
+    char urgency[8]; // "routine", "urgent", "stat"
+};
+
+// How long each stage took.
+struct model_times {
+    int64_t start_ns;  // of the child, when it was cold
+    int64_t input_ns;  // volume into the child
+    int64_t before_ns; // operators before the graph
+    int64_t graph_ns;  // ONNX Runtime's own
+    int64_t after_ns;  // operators after it
+};
+
+struct model_result {
+    struct model_finding findings[MODEL_FINDINGS_MAX];
+    size_t count;
+    char not_analysed[160]; // why it gave no answer ("no skull found"); "" otherwise
+    struct model_times times;
+    int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when nothing was found
+};
+
+struct model_runner; // the warm children; any thread
+
+struct model_runner_options {
+    const char *onnxruntime; // the shared library's path
+    bool reduced;            // see sandbox_rules
+    size_t memory_max;       // of a child, bytes
+    int64_t timeout_ns;      // of one run
+    unsigned threads;        // of ONNX Runtime in a child
+};
+
+// Nothing is started yet. A child is started at a package's first run, kept warm, ended after idle_ns without work.
+struct model_runner *model_runner_open(const struct model_runner_options *options, struct error *err);
+void model_runner_close(struct model_runner *runner);
+
+// Starts the package's child and loads its graph, so that the next run is warm.
+bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err);
+
+// `volume_fd`: a memfd of int16_t HU [slices][rows][columns]. Runs of one package take turns. A child that crashes, breaks the sandbox's rules, runs out of time or memory costs this run only: the error says what ended it, and the next run
+// starts a new child.
+bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
+               int volume_fd, struct model_result *out, struct error *err);
+
+// The child's main: `hilum runner PACKAGE LIBRARY THREADS MEMORY`. Its exit status.
+int model_runner_main(int argc, char **argv);
+
+#endif

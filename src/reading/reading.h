@@ -1,0 +1,50 @@
+// The reading room: the order in which studies are read, and what was said of their findings. It knows no pixels.
+//
+// A study comes on the list with its first image and leaves it when it is marked read. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a study that has waited cap_ns
+// goes to the front class, among those by wait (docs/design.md; a cap near the mean wait undoes triage: see the what-if in docs).
+#ifndef READING_READING_H
+#define READING_READING_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "archive/archive.h"
+#include "finding/finding.h"
+
+extern const struct store_migration reading_migration;
+
+#define READING_CAP_NS (INT64_C(60) * 60 * 1000000000)
+enum { READING_LIST_MAX = 2000 };
+
+struct reading_item {
+    const char *study, *patient_id, *patient_name, *accession, *modality, *description;
+    enum finding_urgency urgency;
+    const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
+    int64_t arrived_ns;
+    int64_t waiting_ns;
+    bool capped;
+    size_t findings; // present ones that are not rejected
+};
+
+// A pure function: puts the items into reading order at now_ns and fills in waiting_ns, capped and, for capped ones, the reason (in `arena`).
+bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
+                   struct error *err);
+
+// The list from the rows, in order.
+bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
+                  size_t *count, struct error *err);
+json_t *reading_item_to_json(
+    const struct reading_item
+        *item); // study, patientId, patientName, accession, modality, description, urgency, reason, waiting_s, findings
+
+// The consumer ("reading"): OBJECT_STORED puts a study on the list, FINDING_MADE and FINDING_JUDGED set its urgency and reason; each change adds WORKLIST_CHANGED.
+struct reading;
+struct reading *reading_start(struct store *store, struct archive *archive, struct error *err);
+void reading_stop(struct reading *reading);                                                  // NULL is fine
+bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err); // one step, for tests
+
+bool reading_mark_read(struct store *store, const char *study, const char *by, int64_t now_ns, struct error *err);
+
+#endif

@@ -1,0 +1,106 @@
+// /api/peers: the entries of other DICOM systems.
+#include "service/internal.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "dimse/dimse.h"
+
+enum { ECHO_SECONDS = 10 };
+
+static bool list(struct service *service, struct http_request *request, json_t *out, struct error *err)
+{
+    struct access_peer *peers;
+    size_t count = 0;
+    if (!access_peer_list(service->access, http_arena(request), &peers, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(out, access_peer_to_json(&peers[i]));
+    return true;
+}
+
+void api_peers(void *payload, struct http_request *request)
+{
+    json_t *out = json_array();
+    struct error err;
+    if (list(payload, request, out, &err)) {
+        service_reply_json(request, 200, out);
+        return;
+    }
+    json_decref(out);
+    http_reply_error(request, &err);
+}
+
+// The body without a name, or with that of the path.
+static bool read_peer(struct http_request *request, struct access_peer *peer, struct error *err)
+{
+    size_t size;
+    json_error_t where;
+    const char *body = http_body(request, &size);
+    json_t *json = json_loadb(body, size, JSON_REJECT_DUPLICATES, &where);
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return error_set(err, ERROR_BAD_VALUE, "the body is no JSON object: %s at line %d", where.text, where.line);
+    }
+    json_object_set_new(json, "name", json_string(http_path_part(request, "name")));
+    bool ok = access_peer_from_json(json, peer, err);
+    json_decref(json);
+    return ok;
+}
+
+void api_peer_put(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct access_peer peer;
+    struct error err;
+    if (read_peer(request, &peer, &err) && access_peer_put(service->access, &peer, "http", &err) &&
+        access_peer_get(service->access, peer.name, &peer, &err))
+        service_reply_json(request, 200, access_peer_to_json(&peer));
+    else
+        http_reply_error(request, &err);
+}
+
+void api_peer_delete(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    if (access_peer_remove(service->access, http_path_part(request, "name"), "http", &err))
+        http_reply(request, 204, NULL, "", 0);
+    else
+        http_reply_error(request, &err);
+}
+
+static bool echo(struct service *service, const struct access_peer *entry, uint16_t *status, int64_t *took_ns,
+                 struct error *err)
+{
+    static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
+    struct dimse_peer peer = {
+        .host = entry->host, .port = entry->port, .called = entry->title, .calling = service->titles[0]};
+    struct dimse_timers timers = {ECHO_SECONDS * CLOCK_SECOND, ECHO_SECONDS * CLOCK_SECOND,
+                                  ECHO_SECONDS * CLOCK_SECOND};
+    int64_t started = clock_monotonic_ns();
+    struct dimse_association *association = dimse_connect(&peer, &proposal, 1, &timers, err);
+    if (!association)
+        return false;
+    if (!dimse_echo(association, status, err)) {
+        dimse_close(association);
+        return false;
+    }
+    *took_ns = clock_monotonic_ns() - started;
+    return dimse_release(association, err);
+}
+
+// A live C-ECHO, from where the images will be sent from.
+void api_peer_echo(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct access_peer peer;
+    struct error err;
+    uint16_t status = 0;
+    int64_t took_ns = 0;
+    if (access_peer_get(service->access, http_path_part(request, "name"), &peer, &err) &&
+        echo(service, &peer, &status, &took_ns, &err))
+        service_reply_json(request, 200, json_pack("{s:i, s:f}", "status", (int)status, "ms", (double)took_ns / 1e6));
+    else
+        http_reply_error(request, &err);
+}

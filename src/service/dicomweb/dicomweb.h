@@ -1,0 +1,41 @@
+// Inside service/dicomweb: what QIDO-RS and WADO-RS share.
+#ifndef SERVICE_DICOMWEB_H
+#define SERVICE_DICOMWEB_H
+
+#include "service/internal.h"
+
+#define DICOMWEB_JSON "application/dicom+json"
+
+enum { DICOMWEB_HEADER_VALUE_MAX = 64 << 10 }; // longer values become BulkDataURI
+
+// "http://HOST/dicom-web" as the client called us, in the request's arena; NULL when the arena is full.
+const char *dicomweb_base(struct http_request *request);
+
+// A multipart/related reply being made: parts of memory and file ranges.
+struct multipart {
+    struct http_request *request;
+    struct archive *archive;
+    struct http_part *parts; // in the request's arena
+    size_t count, capacity;
+    uint64_t *containers; // acquired, given back when the reply is sent
+    size_t container_count, container_capacity;
+    char boundary[40];
+    const char *type; // of every part: "application/dicom"
+};
+
+bool multipart_start(struct multipart *multipart, struct http_request *request, struct archive *archive,
+                     const char *type, struct error *err);
+// Begins a part; `extra` (may be NULL) is appended to its Content-Type, such as "; transfer-syntax=1.2.840.10008.1.2.1".
+bool multipart_part(struct multipart *multipart, const char *extra, const char *location, struct error *err);
+bool multipart_memory(struct multipart *multipart, const void *data, size_t size,
+                      struct error *err); // in the request's arena
+bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uint64_t offset, uint64_t size,
+                    struct error *err); // the acquired descriptor is taken over, on failure too
+// Sends it, or on `ok` false the error; either way what was acquired is given back.
+void multipart_send(struct multipart *multipart, bool ok, const struct error *err);
+
+// Notes a read of these objects in the audit trail.
+void dicomweb_audit(struct service *service, struct http_request *request, enum access_event event, const char *study,
+                    const char *detail);
+
+#endif

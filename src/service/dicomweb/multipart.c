@@ -1,0 +1,137 @@
+// multipart/related (RFC 2387, PS3.18 8.6.1.2) of memory and file ranges, never whole in memory.
+#include "service/dicomweb/dicomweb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+const char *dicomweb_base(struct http_request *request)
+{
+    const char *host = http_header(request, "Host");
+    const char *scheme = http_header(request, "X-Forwarded-Proto");
+    bool secure = scheme && strcmp(scheme, "https") == 0;
+    return arena_printf(http_arena(request), "%s://%s/dicom-web", secure ? "https" : "http", host ? host : "127.0.0.1");
+}
+
+void dicomweb_audit(struct service *service, struct http_request *request, enum access_event event, const char *study,
+                    const char *detail)
+{
+    struct access_record record = {.event = event,
+                                   .success = true,
+                                   .actor = "http",
+                                   .address = http_address(request),
+                                   .patient = "",
+                                   .study = study ? study : "",
+                                   .detail = detail};
+    access_audit(service->access, &record, clock_now_ns());
+}
+
+// What the reply holds until it is sent.
+struct held {
+    struct store *store;
+    uint64_t *containers;
+    size_t count;
+};
+
+static void give_back(void *payload)
+{
+    struct held *held = payload;
+    for (size_t i = 0; i < held->count; i++)
+        store_release(held->store, held->containers[i]);
+}
+
+bool multipart_start(struct multipart *multipart, struct http_request *request, struct archive *archive,
+                     const char *type, struct error *err)
+{
+    uint8_t random[16];
+    *multipart = (struct multipart){.request = request, .archive = archive, .type = type};
+    // Unguessable, so that no data set can hold it on purpose.
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_set(err, ERROR_INTERNAL, "no random bytes for a boundary");
+    text_hex(multipart->boundary, random, sizeof random);
+    return true;
+}
+
+// Makes room for one more of `size`-byte elements.
+static bool grow(struct arena *arena, void **array, size_t *capacity, size_t count, size_t size, struct error *err)
+{
+    if (count < *capacity)
+        return true;
+    size_t larger = *capacity ? *capacity * 2 : 16;
+    void *copy = arena_calloc(arena, larger, size);
+    if (!copy)
+        return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
+    if (count > 0)
+        memcpy(copy, *array, count * size);
+    *array = copy;
+    *capacity = larger;
+    return true;
+}
+
+static bool add(struct multipart *multipart, struct http_part part, struct error *err)
+{
+    void *parts = multipart->parts;
+    if (!grow(http_arena(multipart->request), &parts, &multipart->capacity, multipart->count, sizeof part, err))
+        return false;
+    multipart->parts = parts;
+    multipart->parts[multipart->count++] = part;
+    return true;
+}
+
+bool multipart_memory(struct multipart *multipart, const void *data, size_t size, struct error *err)
+{
+    return add(multipart, (struct http_part){.memory = data, .fd = -1, .size = size}, err);
+}
+
+bool multipart_part(struct multipart *multipart, const char *extra, const char *location, struct error *err)
+{
+    const char *head =
+        arena_printf(http_arena(multipart->request), "%s--%s\r\nContent-Type: %s%s%s%s\r\n\r\n",
+                     multipart->count ? "\r\n" : "", multipart->boundary, multipart->type, extra ? extra : "",
+                     location ? "\r\nContent-Location: " : "", location ? location : "");
+    if (!head)
+        return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
+    return multipart_memory(multipart, head, strlen(head), err);
+}
+
+bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uint64_t offset, uint64_t size,
+                    struct error *err)
+{
+    void *containers = multipart->containers;
+    bool ok = grow(http_arena(multipart->request), &containers, &multipart->container_capacity,
+                   multipart->container_count, sizeof container, err);
+    if (!ok) {
+        store_release(archive_store(multipart->archive), container);
+        return false;
+    }
+    multipart->containers = containers;
+    multipart->containers[multipart->container_count++] = container;
+    return add(multipart, (struct http_part){.fd = fd, .offset = offset, .size = size}, err);
+}
+
+void multipart_send(struct multipart *multipart, bool ok, const struct error *err)
+{
+    struct arena *arena = http_arena(multipart->request);
+    struct error late = {0};
+    struct held *held = arena_alloc(arena, sizeof *held);
+    const char *tail = arena_printf(arena, "\r\n--%s--\r\n", multipart->boundary);
+    const char *type =
+        arena_printf(arena, "multipart/related; type=\"%s\"; boundary=%s", multipart->type, multipart->boundary);
+    struct held now = {archive_store(multipart->archive), multipart->containers, multipart->container_count};
+    if (ok && (!held || !tail || !type || !multipart_memory(multipart, tail, strlen(tail), &late))) {
+        error_set(&late, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
+        err = &late;
+        ok = false;
+    }
+    if (!ok) {
+        give_back(&now);
+        http_reply_error(multipart->request, err);
+        return;
+    }
+    *held = now;
+    http_reply_parts(multipart->request, 200, type, multipart->parts, multipart->count, give_back, held);
+}

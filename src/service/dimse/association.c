@@ -1,0 +1,174 @@
+// One association, from the request to its end: admission, negotiation, messages.
+#include "service/dimse/dimse_service.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/event.h"
+
+// ---- negotiation
+
+// The peer's first transfer syntax, but explicit VR little endian before implicit: it keeps the VRs of private attributes.
+static const char *choose_transfer(const struct dimse_context *context)
+{
+    const char *first = context->proposed_count > 0 ? context->proposed[0] : NULL;
+    if (!first || strcmp(first, DICOM_TS_IMPLICIT) != 0)
+        return first;
+    for (size_t i = 1; i < context->proposed_count; i++)
+        if (strcmp(context->proposed[i], DICOM_TS_EXPLICIT) == 0)
+            return context->proposed[i];
+    return first;
+}
+
+static const char *choose_plain_transfer(const struct dimse_context *context)
+{
+    for (size_t i = 0; i < context->proposed_count; i++)
+        if (strcmp(context->proposed[i], DICOM_TS_IMPLICIT) == 0 ||
+            strcmp(context->proposed[i], DICOM_TS_EXPLICIT) == 0)
+            return context->proposed[i];
+    return NULL;
+}
+
+static void negotiate(struct dimse_session *session)
+{
+    for (size_t i = 0; i < session->request->context_count; i++) {
+        const struct dimse_context *context = &session->request->contexts[i];
+        const char *transfer = NULL;
+        enum dimse_context_result result = DIMSE_CONTEXT_ABSTRACT_UNSUPPORTED;
+        if (strcmp(context->abstract, DIMSE_VERIFICATION) == 0) {
+            transfer = choose_plain_transfer(context);
+            result = transfer ? DIMSE_CONTEXT_ACCEPTED : DIMSE_CONTEXT_TRANSFER_UNSUPPORTED;
+        } else if (dicom_sop_class_is_storage(context->abstract)) {
+            transfer = choose_transfer(context);
+            result = !(session->ticket.peer.rights & ACCESS_STORE) ? DIMSE_CONTEXT_USER_REJECTION
+                     : transfer                                    ? DIMSE_CONTEXT_ACCEPTED
+                                                                   : DIMSE_CONTEXT_TRANSFER_UNSUPPORTED;
+        }
+        dimse_answer_context(session->association, i, result, result == DIMSE_CONTEXT_ACCEPTED ? transfer : NULL);
+    }
+}
+
+// ---- admission
+
+// What the listener may interrupt.
+static void publish(struct dimse_slot *slot, struct dimse_association *association, bool admitted)
+{
+    pthread_mutex_lock(&slot->dimse->mutex);
+    slot->association = association;
+    slot->admitted = admitted;
+    slot->fd = -1; // the association's from now on
+    if (slot->dimse->stopping && association)
+        dimse_interrupt(association);
+    pthread_mutex_unlock(&slot->dimse->mutex);
+}
+
+static const struct {
+    enum dimse_reject_result result;
+    enum dimse_reject_reason reason;
+} rejections[] = {
+    [ACCESS_CALLED_UNKNOWN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLED_UNKNOWN},
+    [ACCESS_CALLING_UNKNOWN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLING_UNKNOWN},
+    [ACCESS_NOT_PLAIN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_NO_REASON},
+    [ACCESS_PEER_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_LOCAL_LIMIT},
+    [ACCESS_TOTAL_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_CONGESTION},
+};
+
+static bool admit(struct dimse_session *session, struct dimse_slot *slot)
+{
+    const struct dimse_request *request = session->request;
+    struct service *service = session->service;
+    enum access_answer answer = access_admit(service->access, service->titles, request->called, request->calling,
+                                             request->address, clock_now_ns(), &session->ticket);
+    if (answer == ACCESS_ADMITTED)
+        return true;
+    atomic_fetch_add(&service->counters.associations_refused, 1);
+    log_debug("dimse", "association of %s at %s to %s refused: %s", request->calling, request->address, request->called,
+              access_answer_text(answer));
+    publish(slot, NULL, false); // it is freed below
+    dimse_reject(session->association, rejections[answer].result, rejections[answer].reason);
+    return false;
+}
+
+// ---- messages
+
+// false: the association is over.
+static bool handle(struct dimse_session *session, const struct dimse_message *message, struct error *err)
+{
+    switch (message->command) {
+    case DIMSE_C_ECHO_RQ:
+        return dimse_respond(session->association, message, 0x0000, NULL, err);
+    case DIMSE_C_STORE_RQ:
+        return dimse_session_store(session, message, err);
+    case DIMSE_C_CANCEL_RQ:
+        return true; // nothing runs that could be cancelled (PS3.7 section 9.3.2.3: it has no answer)
+    default:
+        if (message->command & 0x8000)
+            return error_set(err, ERROR_PROTOCOL, "answer %04XH to nothing that was asked", message->command);
+        return dimse_respond(session->association, message, 0x0211, "operation not supported here",
+                             err); // PS3.7 C.5.24
+    }
+}
+
+static void run(struct dimse_session *session)
+{
+    const struct dimse_request *request = session->request;
+    struct dimse_message message;
+    struct error err;
+    enum dimse_received received = DIMSE_BROKEN;
+    bool going = dimse_accept(session->association, &err);
+    while (going && (received = dimse_receive(session->association, &message, &err)) == DIMSE_MESSAGE)
+        going = handle(session, &message, &err);
+    if (!going || received == DIMSE_BROKEN)
+        log_warning("dimse", "association of %s at %s ended: %s", request->calling, request->address, err.message);
+    if (!going || received != DIMSE_RELEASED)
+        atomic_fetch_add(&session->service->counters.associations_aborted, 1);
+}
+
+// ---- end
+
+static bool write_end(struct database *db, void *payload, struct error *err)
+{
+    const struct dimse_session *session = payload;
+    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, session->last_study, session->request->calling, "", err);
+}
+
+// The end of an association that stored something is one sign that its series are whole.
+static void finish(struct dimse_session *session)
+{
+    struct error err;
+    archive_writer_close(session->writer);
+    if (session->stored > 0 && !store_write(session->service->store, STORE_REPLAYABLE, write_end, session, &err))
+        log_warning("dimse", "the end of an association could not be noted: %s", err.message);
+    if (session->stored > 0)
+        log_info("dimse", "%s at %s stored %llu objects", session->request->calling, session->request->address,
+                 (unsigned long long)session->stored);
+    access_leave(session->service->access, &session->ticket);
+}
+
+void *dimse_service_association(void *payload)
+{
+    struct dimse_slot *slot = payload;
+    struct error err;
+    struct dimse_session session = {.service = slot->dimse->service};
+    session.association = dimse_listen_request(slot->fd, &slot->dimse->timers, &err);
+    publish(slot, session.association, false);
+    if (!session.association) {
+        log_info("dimse", "connection from %s without an association: %s", slot->address, err.message);
+        atomic_fetch_add(&session.service->counters.associations_refused, 1);
+    } else {
+        session.request = dimse_request(session.association);
+        if (admit(&session, slot)) {
+            publish(slot, session.association, true);
+            atomic_fetch_add(&session.service->counters.associations, 1);
+            negotiate(&session);
+            run(&session);
+            finish(&session);
+            publish(slot, NULL, true);
+            dimse_close(session.association);
+        }
+    }
+    dimse_service_leave(slot);
+    return NULL;
+}

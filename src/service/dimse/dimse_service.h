@@ -1,0 +1,57 @@
+// Inside service/dimse.
+#ifndef SERVICE_DIMSE_SERVICE_H
+#define SERVICE_DIMSE_SERVICE_H
+
+#include <pthread.h>
+
+#include "dimse/dimse.h"
+#include "service/internal.h"
+
+enum {
+    DIMSE_SLOTS = ACCESS_ASSOCIATIONS_ALL + 128, // connections, admitted or not yet
+    DIMSE_WAITING_PER_ADDRESS = 64,              // of one address, that have not been admitted yet
+    DIMSE_STACK = 256 << 10,
+};
+
+// One connection. Owned by its thread; the listener looks at it under the mutex.
+struct dimse_slot {
+    bool used;
+    bool admitted;
+    int fd;
+    char address[48];
+    struct dimse_association *association; // NULL until the request was read
+    struct dimse_service *dimse;
+};
+
+struct dimse_service {
+    struct service *service;
+    struct dimse_timers timers;
+    int socket;
+    int wake; // eventfd: stop
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t ended; // running became 0
+    size_t running;
+    bool stopping;
+    struct dimse_slot slots[DIMSE_SLOTS];
+};
+
+void *dimse_service_run(void *payload);         // the listener's thread; payload: struct dimse_service
+void *dimse_service_association(void *payload); // an association's thread; payload: struct dimse_slot (association.c)
+void dimse_service_leave(struct dimse_slot *slot);
+
+// What an association's messages work on.
+struct dimse_session {
+    struct service *service;
+    struct dimse_association *association;
+    const struct dimse_request *request;
+    struct access_ticket ticket;
+    struct archive_writer *writer; // NULL until the first object
+    uint64_t stored;
+    char last_study[DICOM_UID_SIZE];
+};
+
+// Handles a C-STORE request (store.c). false: the association is over.
+bool dimse_session_store(struct dimse_session *session, const struct dimse_message *message, struct error *err);
+
+#endif
