@@ -2,8 +2,9 @@
 //
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one http_reply... call.
 // Refused before any handler, in this order:
+//   a header whose name has a space or separator or whose value has a control character, two Host headers, two Content-Length headers, one that is no number or stands beside a
+//   Transfer-Encoding, a Transfer-Encoding other than "chunked" (the connection is closed)                                                                             400
 //   a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or broken UTF-8 after decoding, or too many query parameters   400
-//   two Content-Length headers, one with Transfer-Encoding, a Transfer-Encoding other than "chunked", two Host headers (the connection is closed)                      400
 //   a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to us); numbers are not names, so any address will do        403
 //   POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)                                                                          403
 //   an unknown path, an unknown method (with Allow)                                                                                                                404, 405

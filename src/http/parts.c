@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 
-enum { BLOCK = 128 << 10 };
+enum { BLOCK = 256 << 10 }; // of 64 kB to 1 MB the quickest, mapped memory included; what a reply holds in memory
 
 struct parts {
     const struct http_part *at; // the part being sent

@@ -18,11 +18,13 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *mhd
     buffer_init(&request->body, 0);
 }
 
+// Waking the watch thread after every request would be a system call and a switch each.
 static void leave_busy(struct http_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->busy--;
-    pthread_cond_broadcast(&server->change);
+    if (server->stopping)
+        pthread_cond_broadcast(&server->change);
     pthread_mutex_unlock(&server->lock);
 }
 

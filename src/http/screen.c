@@ -33,49 +33,70 @@ static bool check_target(struct http_request *request)
     return http_target_parse(request, &err) || http_refuse(request, MHD_HTTP_BAD_REQUEST, "%s", err.message);
 }
 
-struct header_count {
-    const char *name;
-    unsigned count;
+struct header_walk {
+    unsigned lengths;
+    unsigned encodings;
+    unsigned hosts;
+    bool malformed;
 };
 
-static enum MHD_Result count_header(void *payload, enum MHD_ValueKind kind, const char *name, const char *value)
+static bool is_token(const char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (name[i] <= ' ' || name[i] == 0x7F || strchr("()<>@,;:\\\"/[]?={}", name[i]))
+            return false;
+    return size > 0;
+}
+
+static bool is_field_value(const char *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7F)
+            return false;
+    return true;
+}
+
+static enum MHD_Result look_at_header(void *payload, enum MHD_ValueKind kind, const char *name, size_t name_size,
+                                      const char *value, size_t value_size)
 {
     (void)kind;
-    (void)value;
-    struct header_count *header = payload;
-    if (text_same_fold(name, header->name))
-        header->count++;
+    struct header_walk *walk = payload;
+    walk->malformed |= !is_token(name, name_size) || !is_field_value(value, value_size);
+    walk->lengths += text_same_fold(name, "Content-Length");
+    walk->encodings += text_same_fold(name, "Transfer-Encoding");
+    walk->hosts += text_same_fold(name, "Host");
     return MHD_YES;
 }
 
-static unsigned header_count(const struct http_request *request, const char *name)
+static bool check_headers(struct http_request *request)
 {
-    struct header_count header = {name, 0};
-    MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, count_header, &header);
-    return header.count;
+    struct header_walk walk = {0};
+    MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &walk);
+    if (walk.malformed)
+        return refuse_and_close(request, "a header with a space or control character where none may be");
+    if (walk.hosts > 1)
+        return refuse_and_close(request, "more than one Host");
+    if (walk.lengths > 1)
+        return refuse_and_close(request, "more than one Content-Length");
+    if (walk.encodings > 1)
+        return refuse_and_close(request, "more than one Transfer-Encoding");
+    if (walk.lengths > 0 && walk.encodings > 0)
+        return refuse_and_close(request, "both Content-Length and Transfer-Encoding");
+    return true;
 }
 
-// libmicrohttpd takes the first of two lengths; a proxy before it may take the other, and then they disagree on where the next request begins.
+// libmicrohttpd takes the first of two lengths and what it makes of other forms is its own; a proxy before it may read them otherwise, and then the two disagree on where the next request begins.
 static bool check_framing(struct http_request *request)
 {
-    unsigned lengths = header_count(request, "Content-Length");
-    unsigned encodings = header_count(request, "Transfer-Encoding");
-    if (lengths > 1)
-        return refuse_and_close(request, "more than one Content-Length");
-    if (lengths > 0 && encodings > 0)
-        return refuse_and_close(request, "both Content-Length and Transfer-Encoding");
-    if (encodings > 1)
-        return refuse_and_close(request, "more than one Transfer-Encoding");
-    if (encodings == 1 && !text_same_fold(http_header(request, "Transfer-Encoding"), "chunked"))
-        return refuse_and_close(request, "a Transfer-Encoding other than chunked");
-    if (encodings == 1 && strcmp(request->version, MHD_HTTP_VERSION_1_1) != 0)
-        return refuse_and_close(request, "a Transfer-Encoding before HTTP/1.1");
+    uint64_t size;
+    const char *encoding = http_header(request, "Transfer-Encoding");
     const char *length = http_header(request, "Content-Length");
-    uint64_t value;
-    if (length && (length[0] < '0' || length[0] > '9' || !text_to_u64(length, strlen(length), &value)))
+    if (encoding && !text_same_fold(encoding, "chunked"))
+        return refuse_and_close(request, "a Transfer-Encoding other than chunked");
+    if (encoding && strcmp(request->version, MHD_HTTP_VERSION_1_1) != 0)
+        return refuse_and_close(request, "a Transfer-Encoding before HTTP/1.1");
+    if (length && (length[0] < '0' || length[0] > '9' || !text_to_u64(length, strlen(length), &size)))
         return refuse_and_close(request, "the Content-Length is not a number");
-    if (header_count(request, "Host") > 1)
-        return refuse_and_close(request, "more than one Host");
     return true;
 }
 
@@ -210,8 +231,8 @@ static bool check_stopping(struct http_request *request)
 bool http_screen(struct http_request *request)
 {
     static bool (*const checks[])(struct http_request * request) = {
-        check_target, check_framing,  check_host,   check_origin,
-        check_route,  check_encoding, check_length, check_stopping,
+        check_headers, check_framing,  check_target, check_host,     check_origin,
+        check_route,   check_encoding, check_length, check_stopping,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!checks[i](request))

@@ -1,0 +1,6 @@
+#include "fixture.h"
+
+int main(void)
+{
+    return test_requests() + test_limits() + test_replies() + test_events();
+}

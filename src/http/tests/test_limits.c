@@ -1,0 +1,266 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define HOST "Host: localhost\r\n"
+#define END "Connection: close\r\n\r\n"
+
+static void announced_body_past_the_limit_is_refused_before_it_is_sent(void **state)
+{
+    static const char *const lengths[] = {"1001", "4294967296", "18446744073709551615"};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char request[256];
+        snprintf(request, sizeof request,
+                 "POST /body HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: %s\r\n\r\n", lengths[i]);
+        int status = fixture_ask(fixture, request);
+        assert_true(status == 413 || (i == 2 && status == 400));
+        assert_null(strstr(fixture->answer, "100 Continue"));
+    }
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\n" HOST "Content-Length: 4294967296\r\n\r\nabc"), 413);
+    int status = fixture_ask(fixture, "POST /body HTTP/1.1\r\n" HOST
+                                      "Content-Length: 1000000000000000000000000000000\r\n\r\nabc");
+    assert_true(status == 400 || status == 413);
+    assert_int_equal(fixture->handled, 0);
+}
+
+static void short_refused_body_is_read_and_the_connection_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    char *request = calloc(1, 200000);
+    size_t size = (size_t)snprintf(request, 200, "POST /body HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
+    memset(request + size, 'x', 100000);
+    size += 100000;
+    size += (size_t)snprintf(request + size, 100, "GET /body HTTP/1.1\r\n" HOST END);
+    assert_int_equal(fixture_ask_bytes(fixture, request, size), 413);
+    assert_non_null(strstr(fixture->answer, "HTTP/1.1 200"));
+    free(request);
+}
+
+static void unannounced_body_past_the_limit_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char request[4096];
+    int head = snprintf(request, sizeof request,
+                        "POST /body HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" END "3e9\r\n");
+    memset(request + head, 'x', 1001);
+    memcpy(request + head + 1001, "\r\n0\r\n\r\n", 7);
+    assert_int_equal(fixture_ask_bytes(fixture, request, (size_t)head + 1008), 413);
+    assert_int_equal(fixture->handled, 0);
+}
+
+static void endless_refused_body_is_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    static char chunk[65536 + 9];
+    memcpy(chunk, "10000\r\n", 7);
+    memset(chunk + 7, 'x', 65536);
+    memcpy(chunk + 7 + 65536, "\r\n", 2);
+    int fd = fixture_connect(fixture);
+    const char *head = "POST /body HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+    fixture_send(fd, head, strlen(head));
+    bool cut = false;
+    for (int i = 0; i < 1000 && !cut; i++)
+        cut = send(fd, chunk, sizeof chunk, MSG_NOSIGNAL) < 0;
+    assert_true(cut);
+    close(fd);
+}
+
+static void body_where_none_is_taken_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(fixture_ask(fixture, "DELETE /body HTTP/1.1\r\n" HOST "Content-Length: 1\r\n" END "x"), 413);
+    assert_int_equal(fixture_ask(fixture, "DELETE /body HTTP/1.1\r\n" HOST "Content-Length: 0\r\n" END), 200);
+}
+
+static void large_upload_of_curl_arrives(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[64];
+    snprintf(path, sizeof path, "@/proc/self/fd/%d", fixture->file);
+    lseek(fixture->file, 0, SEEK_SET);
+    // The descriptor is close-on-exec; curl gets a copy.
+    int copy = dup(fixture->file);
+    snprintf(path, sizeof path, "@/dev/fd/%d", copy);
+    const char *const whole[] = {"--data-binary", path, NULL};
+    char *text = fixture_curl(fixture, "/size", whole);
+    assert_string_equal(text, "8388608");
+    free(text);
+    const char *const chunked[] = {"-H", "Transfer-Encoding: chunked", "--data-binary", path, NULL};
+    lseek(fixture->file, 0, SEEK_SET);
+    text = fixture_curl(fixture, "/size", chunked);
+    assert_string_equal(text, "8388608");
+    free(text);
+    close(copy);
+}
+
+static void headers_past_the_limit_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    static char request[200000];
+    int head = snprintf(request, sizeof request, "GET /body HTTP/1.1\r\n" HOST "X-Long: ");
+    memset(request + head, 'x', 100000);
+    memcpy(request + head + 100000, "\r\n" END, sizeof END + 1);
+    int status = fixture_ask_bytes(fixture, request, (size_t)head + 100000 + sizeof END + 1);
+    assert_true(status == 431 || status == 413 || status == 0);
+    memset(request, 0, sizeof request);
+    memcpy(request, "GET /", 5);
+    memset(request + 5, 'x', 100000);
+    memcpy(request + 100005, " HTTP/1.1\r\n" HOST END, 11 + 17 + sizeof END);
+    status = fixture_ask(fixture, request);
+    assert_true(status == 414 || status == 431 || status == 0);
+    assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" HOST END), 200);
+}
+
+static void query_parameters_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    char request[1024] = "GET /echo/a/x/b?";
+    size_t used = strlen(request);
+    for (int i = 0; i < HTTP_QUERY_MAX; i++, used += 4)
+        memcpy(request + used, "a=1&", 5);
+    memcpy(request + used, " HTTP/1.1\r\n" HOST END, 11 + 17 + sizeof END);
+    assert_int_equal(fixture_ask(fixture, request), 200);
+    memcpy(request + used, "b HTTP/1.1\r\n" HOST END, 12 + 17 + sizeof END);
+    assert_int_equal(fixture_ask(fixture, request), 400);
+}
+
+static void slow_handlers_do_not_hold_up_others(void **state)
+{
+    struct fixture *fixture = *state;
+    int slow[8];
+    for (int i = 0; i < 8; i++) {
+        slow[i] = fixture_connect(fixture);
+        const char *request = "GET /slow HTTP/1.1\r\n" HOST END;
+        fixture_send(slow[i], request, strlen(request));
+    }
+    assert_true(fixture_wait(&fixture->handled, 8));
+    int64_t start_ns = clock_monotonic_ns();
+    assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" HOST END), 200);
+    assert_true(clock_monotonic_ns() - start_ns < 400 * CLOCK_MS);
+    for (int i = 0; i < 8; i++) {
+        fixture_read(fixture, slow[i], NULL);
+        assert_int_equal(fixture_status(fixture), 200);
+        close(slow[i]);
+    }
+}
+
+// One byte at a time until the server has had enough; the seconds it took.
+static double drip(struct fixture *fixture, const char *request, size_t size)
+{
+    int fd = fixture_connect(fixture);
+    int64_t start_ns = clock_monotonic_ns();
+    for (size_t i = 0; i < size && send(fd, request + i, 1, MSG_NOSIGNAL) == 1; i++) {
+        char byte;
+        clock_sleep_ns(100 * CLOCK_MS);
+        if (recv(fd, &byte, 1, MSG_DONTWAIT) == 0)
+            break;
+        if (i == 10) // others are served meanwhile
+            assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" HOST END), 200);
+    }
+    close(fd);
+    return (double)(clock_monotonic_ns() - start_ns) / (double)CLOCK_SECOND;
+}
+
+static void dripping_headers_are_cut_off(void **state)
+{
+    const char *request = "GET /body HTTP/1.1\r\n" HOST "X-Drip: drip drip drip drip drip drip drip drip drip drip\r\n";
+    assert_in_range((uintmax_t)drip(*state, request, strlen(request)), 0, 3);
+}
+
+static void dripping_body_is_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = fixture_connect(fixture);
+    const char *request = "POST /body HTTP/1.1\r\n" HOST "Content-Length: 500\r\n\r\n";
+    fixture_send(fd, request, strlen(request));
+    int64_t start_ns = clock_monotonic_ns();
+    char byte;
+    while (send(fd, "x", 1, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) != 0 &&
+           clock_monotonic_ns() - start_ns < 10 * CLOCK_SECOND)
+        clock_sleep_ns(100 * CLOCK_MS);
+    assert_true(clock_monotonic_ns() - start_ns < 4 * CLOCK_SECOND);
+    close(fd);
+}
+
+static void idle_connection_is_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = fixture_connect(fixture);
+    const char *request = "GET /body HTTP/1.1\r\n" HOST "\r\n";
+    fixture_send(fd, request, strlen(request));
+    fixture_read(fixture, fd, NULL); // would fail after 5 s
+    assert_int_equal(fixture_status(fixture), 200);
+    close(fd);
+}
+
+static void peer_that_takes_nothing_is_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = fixture_connect(fixture);
+    const char *request = "GET /long HTTP/1.1\r\n" HOST "\r\n";
+    fixture_send(fd, request, strlen(request));
+    assert_true(fixture_wait(&fixture->done_calls, 1));
+    close(fd);
+}
+
+static bool is_served(struct fixture *fixture, int fd)
+{
+    const char *request = "GET /body HTTP/1.1\r\n" HOST "\r\n";
+    fixture_send(fd, request, strlen(request));
+    fixture_read(fixture, fd, "\r\n\r\n");
+    return fixture_status(fixture) == 200;
+}
+
+static void connections_are_counted_and_given_back(void **state)
+{
+    struct fixture *fixture = *state;
+    int fds[HTTP_CONNECTIONS_MAX];
+    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+        fds[i] = fixture_connect(fixture);
+        assert_true(is_served(fixture, fds[i]));
+    }
+    int further = fixture_connect(fixture);
+    assert_false(is_served(fixture, further));
+    close(further);
+    assert_true(is_served(fixture, fds[0]));
+    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+        close(fds[i]);
+    bool served = false;
+    for (int i = 0; i < 100 && !served; i++) {
+        clock_sleep_ns(20 * CLOCK_MS);
+        served = fixture_ask(fixture, "GET /body HTTP/1.1\r\n" HOST END) == 200;
+    }
+    assert_true(served);
+}
+
+int test_limits(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_start, fixture_stop)
+#define QUICK(name) cmocka_unit_test_setup_teardown(name, fixture_start_quick, fixture_stop)
+    const struct CMUnitTest tests[] = {
+        TEST(announced_body_past_the_limit_is_refused_before_it_is_sent),
+        TEST(short_refused_body_is_read_and_the_connection_kept),
+        TEST(unannounced_body_past_the_limit_is_refused),
+        TEST(endless_refused_body_is_cut_off),
+        TEST(body_where_none_is_taken_is_refused),
+        TEST(large_upload_of_curl_arrives),
+        TEST(headers_past_the_limit_are_refused),
+        TEST(query_parameters_are_counted),
+        TEST(slow_handlers_do_not_hold_up_others),
+        QUICK(dripping_headers_are_cut_off),
+        QUICK(dripping_body_is_cut_off),
+        QUICK(idle_connection_is_closed),
+        QUICK(peer_that_takes_nothing_is_cut_off),
+        TEST(connections_are_counted_and_given_back),
+    };
+#undef QUICK
+#undef TEST
+    return cmocka_run_group_tests_name("http limits", tests, NULL, NULL);
+}
