@@ -24,8 +24,6 @@ struct dimse_association *dimse_listen_wire(struct dimse_wire wire, const char *
     }
     if (a->indication == DIMSE_ASSOCIATE_ASKED)
         return a;
-    if (a->failure.code == ERROR_NONE) // AA-1 in Sta2 notes nothing
-        dimse_fail(a, ERROR_PROTOCOL, "the peer sent another PDU than an association request");
     dimse_failed(a, err);
     dimse_finish(a);
     return NULL;

@@ -181,6 +181,8 @@ static enum dimse_state ar_10(struct dimse_association *a)
 
 static enum dimse_state aa_1(struct dimse_association *a)
 {
+    if (a->state == DIMSE_STA2_AWAIT_REQUEST)
+        dimse_fail(a, ERROR_PROTOCOL, "the peer sent another PDU than an association request");
     send_short(a, DIMSE_PDU_ABORT, 0, 0, 0);
     return await_close(a);
 }
