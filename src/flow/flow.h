@@ -101,12 +101,4 @@ bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *er
 // The job's key: SHA-256 over package digest, parameters and every input object's digest.
 void flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count);
 
-// A package on files, no server (`hilum model run`): DICOM files of one series -> results. Used by the worker too: slices in any order.
-struct flow_series {
-    struct image_slice *slices;
-    const struct dicom_dataset **headers; // by slice index before sorting
-    size_t count;
-    struct image_geometry geometry;
-};
-
 #endif
