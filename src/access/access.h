@@ -23,6 +23,9 @@ struct access;
 enum {
     ACCESS_ASSOCIATIONS_PER_PEER = 16, // for one title and address without a limit of its own
     ACCESS_ASSOCIATIONS_ALL = 256,     // of all peers
+    // Of all peers without an entry together. They are on loopback, where titles and addresses (127.0.0.0/8) are free to invent, so they count as one; the other half stays for
+    // peers with an entry, of whom each has its own limit.
+    ACCESS_ASSOCIATIONS_WITHOUT_ENTRY = 128,
     ACCESS_TITLE_SIZE = 17,
     ACCESS_NAME_SIZE = 65,
     ACCESS_HOST_SIZE = 256,
@@ -30,8 +33,8 @@ enum {
 
 extern const struct store_migration access_migration;
 
-// `folder` is where the audit file lives (made when missing). The chain of the existing file is checked from its last full segment on; a broken chain is logged and a new
-// segment begun that says so. Nothing is owned by the caller but the result.
+// After store_migrate of access_migration. `folder` is where the audit files live (made when missing). The chain is checked from its last full file on; a broken chain is logged and a new
+// file begun that says so; an unfinished last line is cut, which the next line tells. Nothing is owned by the caller but the result.
 struct access *access_open(struct store *store, const char *folder, struct error *err);
 void access_close(struct access *access);
 
@@ -51,14 +54,18 @@ struct access_peer {
     int64_t version;               // raised by each change
 };
 
-// Adds or replaces by name; refuses unfit values by name. Durable, audited as `actor`, an event CONFIG_CHANGED.
+// Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host (DUPLICATE). peer->version 0 replaces whatever is there, another one
+// only that version (CONFLICT). What is so already is left alone and raises no version. Durable, audited as `actor`, an event CONFIG_CHANGED; admission follows at once.
+// A host that is a name is looked up at admission, at most once a minute. An entry rules on loopback too: its rights hold then, not the three of a peer without one.
 bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err);
 bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err); // NOT_FOUND
 // All, by name, in `arena`.
 bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
                       struct error *err);
-json_t *access_peer_to_json(const struct access_peer *peer);
+// {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused", "issuer", "associations_max", "version"}; from: name, title,
+// host and rights must be there, port for a target.
+json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
 
 // ---- admission of an association
@@ -92,14 +99,14 @@ bool access_address_is_loopback(const char *address); // 127.0.0.0/8, ::1, ::fff
 enum access_event {
     ACCESS_EVENT_START,       // DCM 110100 Application Activity, 110120 start
     ACCESS_EVENT_STOP,        // 110121
-    ACCESS_EVENT_ASSOCIATION, // 110113/110127 refusals: Security Alert, Node Authentication
-    ACCESS_EVENT_REFUSED,     // an object or request refused
+    ACCESS_EVENT_ASSOCIATION, // refusals: 110113 Security Alert, 110126 Node Authentication
+    ACCESS_EVENT_REFUSED,     // an object or request refused: 110113, 110132 Use of Restricted Function
     ACCESS_EVENT_STORED,      // 110104 DICOM Instances Transferred (create)
     ACCESS_EVENT_QUERY,       // 110112 Query
-    ACCESS_EVENT_RETRIEVED,   // 110103/110104 accessed, transferred (read)
+    ACCESS_EVENT_RETRIEVED,   // 110104 (read)
     ACCESS_EVENT_IMPORTED,    // 110107 Import
-    ACCESS_EVENT_CHANGED,     // 110101.. configuration: Security Alert 110131 Software Configuration
-    ACCESS_EVENT_JUDGED,      // a finding accepted or rejected
+    ACCESS_EVENT_CHANGED,     // configuration: 110113, 110131 Software Configuration
+    ACCESS_EVENT_JUDGED,      // a finding accepted or rejected: 110103 DICOM Instances Accessed (update)
     ACCESS_EVENT_COUNT
 };
 
@@ -113,14 +120,20 @@ struct access_record {
     const char *detail;  // SOP class, query, reason; cut at 1,000 bytes
 };
 
-// Appends to the hash-chained file. STORED, QUERY and RETRIEVED are summed: one record per event, actor, address, patient, study and minute, with its count (and the record of a running minute is written within
-// a second of its first access, with the count so far following when the minute ends). All else is written at once. A write goes to disk (fdatasync) within a second. The text of every field is escaped. A
-// full disk is logged once a minute and makes access_audit_healthy false; callers answer reads and writes all the same (a hospital's images come first) and /healthz tells.
+// Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and copies what it needs; a thread writes and syncs within a second.
+//
+// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute. Its first line comes within a second of its first access, a second one when the minute
+// ends if there were more; each line holds the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access. Refused associations are summed in the same
+// way over a second; past 32 new titles and addresses in a second the rest are told together as "(others)". All else is one line each.
+//
+// A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are counted, and the count is told when the disk takes lines again. Callers answer reads
+// and writes all the same (a hospital's images come first) and /healthz tells. On a disk that is only slow a caller waits up to a second for room.
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
 
-// Walks the file's chain. false with the first broken line's number.
+// Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted over all files; the message names file and line). An unfinished
+// last line, as a crash leaves it, is broken here and cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
 #endif

@@ -1,0 +1,50 @@
+#include "access/access_internal.h"
+
+#include <stdlib.h>
+
+#include "access/audit_chain.h"
+
+struct access *access_open(struct store *store, const char *folder, struct error *err)
+{
+    struct access *access = calloc(1, sizeof *access);
+    if (!access) {
+        error_set(err, ERROR_MEMORY, "no memory for the access room");
+        return NULL;
+    }
+    access->store = store;
+    pthread_mutex_init(&access->reload_lock, NULL);
+    pthread_mutex_init(&access->resolve_lock, NULL);
+    pthread_mutex_init(&access->lock, NULL);
+    access->trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, err);
+    if (access->trail && access_peers_reload(access, err))
+        return access;
+    access_close(access);
+    return NULL;
+}
+
+void access_close(struct access *access)
+{
+    if (!access)
+        return;
+    access_trail_close(access->trail);
+    free(access->known);
+    pthread_mutex_destroy(&access->lock);
+    pthread_mutex_destroy(&access->resolve_lock);
+    pthread_mutex_destroy(&access->reload_lock);
+    free(access);
+}
+
+void access_audit(struct access *access, const struct access_record *record, int64_t now_ns)
+{
+    access_trail_put(access->trail, record, now_ns);
+}
+
+bool access_audit_healthy(struct access *access)
+{
+    return access_trail_healthy(access->trail);
+}
+
+bool access_audit_flush(struct access *access, struct error *err)
+{
+    return access_trail_flush(access->trail, err);
+}

@@ -1,0 +1,194 @@
+#include "access/audit_chain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/audit_walk.h"
+#include "base/file.h"
+#include "base/text.h"
+
+// Opens file `segment` at its end, as chain->safe says.
+static bool open_segment(struct access_chain *chain, uint64_t segment, struct error *err)
+{
+    char path[ACCESS_PATH_SIZE];
+    if (!access_segment_path(path, chain->folder, segment, err))
+        return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open %s", path);
+    if (!file_sync_folder(chain->folder, err)) {
+        close(fd);
+        return false;
+    }
+    if (chain->fd >= 0)
+        close(chain->fd);
+    chain->fd = fd;
+    chain->segment = segment;
+    return true;
+}
+
+static bool next_segment(struct access_chain *chain, struct error *err)
+{
+    if (!open_segment(chain, chain->segment + 1, err))
+        return false;
+    chain->safe.size = 0;
+    chain->safe.first = true;
+    chain->dirty = true; // a failed start before us may have left bytes
+    return true;
+}
+
+// A new chain in a new file; `found` says why.
+static bool begin_again(struct access_chain *chain, uint64_t last, const char *why, char *found, struct error *err)
+{
+    snprintf(found, ERROR_MESSAGE_SIZE, "the audit chain is broken, a new one begins here: %.150s", why);
+    chain->segment = last;
+    chain->safe = (struct access_chain_place){0};
+    return next_segment(chain, err);
+}
+
+// Takes up the place behind the last sound line of the last file.
+static bool take_up(struct access_chain *chain, const struct access_walk *walk, uint64_t last, char *found,
+                    struct error *err)
+{
+    chain->safe = (struct access_chain_place){.seq = walk->seq, .size = walk->size, .first = walk->size == 0};
+    memcpy(chain->safe.value, walk->value, HASH_SIZE);
+    if (!open_segment(chain, last, err))
+        return false;
+    if (walk->torn == 0)
+        return true;
+    snprintf(found, ERROR_MESSAGE_SIZE, "%llu bytes of an unfinished line were cut off (the last stop was not clean)",
+             (unsigned long long)walk->torn);
+    chain->dirty = true;
+    return true;
+}
+
+static bool resume(struct access_chain *chain, uint64_t last, char *found, struct error *err)
+{
+    struct access_walk walk;
+    struct error broken;
+    if (access_walk_last(&walk, chain->folder, last, &broken))
+        return take_up(chain, &walk, last, found, err);
+    if (walk.torn > 0 && walk.segment == last)
+        return take_up(chain, &walk, last, found, err);
+    if (broken.code != ERROR_BAD_DATA) {
+        *err = broken;
+        return false;
+    }
+    return begin_again(chain, last, broken.message, found, err);
+}
+
+bool access_chain_open(struct access_chain *chain, const char *folder, char *found, struct error *err)
+{
+    uint64_t last;
+    found[0] = '\0';
+    *chain = (struct access_chain){.fd = -1, .segment_max = ACCESS_SEGMENT_MAX};
+    buffer_init(&chain->batch, ACCESS_BATCH_MAX);
+    access_line_host(chain->host, sizeof chain->host);
+    chain->folder = strdup(folder);
+    chain->hash = hash_new();
+    bool ok = chain->folder && chain->hash ? true : error_set(err, ERROR_MEMORY, "no memory for the audit trail");
+    ok = ok && file_make_folders(folder, 0700, err) && access_segment_last(folder, &last, err);
+    if (ok)
+        ok = last > 0 ? resume(chain, last, found, err) : next_segment(chain, err);
+    if (!ok) {
+        access_chain_close(chain);
+        return false;
+    }
+    chain->next = chain->safe;
+    return true;
+}
+
+void access_chain_close(struct access_chain *chain)
+{
+    if (chain->fd >= 0)
+        close(chain->fd);
+    chain->fd = -1;
+    buffer_free(&chain->batch);
+    hash_free(chain->hash);
+    free(chain->folder);
+    chain->hash = NULL;
+    chain->folder = NULL;
+}
+
+// Puts the digits where access_line_write left them out.
+static void seal(struct access_chain *chain, size_t start, size_t value_at)
+{
+    char digits[ACCESS_CHAIN_DIGITS + 1];
+    struct buffer *batch = &chain->batch;
+    size_t without_end = batch->size - 1 - start;
+    hash_start(chain->hash);
+    hash_add(chain->hash, chain->next.value, HASH_SIZE);
+    hash_add(chain->hash, batch->data + start, without_end);
+    hash_end(chain->hash, chain->next.value);
+    text_hex(digits, chain->next.value, HASH_SIZE);
+    uint8_t *at = batch->data + value_at;
+    memmove(at + ACCESS_CHAIN_DIGITS, at, batch->size - value_at);
+    memcpy(at, digits, ACCESS_CHAIN_DIGITS);
+    batch->size += ACCESS_CHAIN_DIGITS;
+}
+
+bool access_chain_add(struct access_chain *chain, const struct access_record *record, int64_t time_ns, uint64_t count)
+{
+    char previous[ACCESS_CHAIN_DIGITS + 1];
+    struct buffer *batch = &chain->batch;
+    if (!buffer_reserve(batch, ACCESS_LINE_MAX)) {
+        batch->failed = false; // what is in it stays good
+        return false;
+    }
+    struct access_line line = {.record = record,
+                               .time_ns = time_ns,
+                               .count = count,
+                               .seq = chain->next.seq + 1,
+                               .host = chain->host,
+                               .process = (long)getpid()};
+    if (chain->next.first) {
+        text_hex(previous, chain->next.value, HASH_SIZE);
+        line.previous = previous;
+    }
+    size_t start = batch->size;
+    size_t value_at = access_line_write(batch, &line);
+    seal(chain, start, value_at);
+    chain->next.size += batch->size - start;
+    chain->next.seq++;
+    chain->next.first = false;
+    return true;
+}
+
+static bool write_batch(struct access_chain *chain, struct error *err)
+{
+    if (chain->dirty && ftruncate(chain->fd, (off_t)chain->safe.size) != 0)
+        return error_errno(err, errno, "cannot cut the audit file back");
+    chain->dirty = true;
+    if (!file_pwrite(chain->fd, chain->batch.data, chain->batch.size, chain->safe.size, err))
+        return error_prefix(err, "audit file %llu", (unsigned long long)chain->segment);
+    if (!file_sync(chain->fd, "the audit file", err))
+        return false;
+    chain->dirty = false;
+    return true;
+}
+
+bool access_chain_commit(struct access_chain *chain, struct error *err)
+{
+    bool ok = chain->batch.size == 0 || write_batch(chain, err);
+    buffer_clear(&chain->batch);
+    if (!ok) {
+        // A failed sync may have dropped pages: only writing them again makes them sure.
+        if (ftruncate(chain->fd, (off_t)chain->safe.size) == 0)
+            chain->dirty = false;
+        chain->next = chain->safe;
+        return false;
+    }
+    chain->safe = chain->next;
+    if (chain->safe.size >= chain->segment_max) {
+        struct error later;
+        // A folder that is full today is no failure of what was written; the file grows on until it works.
+        if (next_segment(chain, &later))
+            chain->next = chain->safe;
+    }
+    return true;
+}

@@ -1,0 +1,54 @@
+// The audit files and their chain. FOLDER/audit-00000001.log, -00000002.log ...: lines of audit_line.h, only appended to; a file past ACCESS_SEGMENT_MAX is left and the
+// next begun. Every line holds
+//
+//     value = SHA-256(value of the line before || the line without its line end and without the 64 digits of `value`)
+//
+// so that a changed, added, removed or moved line breaks all that follow. The first line of a file repeats the value it continues as `previous`; 64 zeros there begin a new chain:
+// in the first file, and where an earlier one was found broken. What a chain cannot show is a tail cut off whole: for that the lines are to be sent elsewhere too (syslog).
+//
+// Threads: one at a time.
+#ifndef ACCESS_AUDIT_CHAIN_H
+#define ACCESS_AUDIT_CHAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/access.h"
+#include "access/audit_line.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+enum { ACCESS_SEGMENT_MAX = 16 << 20, ACCESS_SEGMENTS_MAX = 100000, ACCESS_BATCH_MAX = 1 << 20 };
+
+// A place in the chain: behind the line `seq`.
+struct access_chain_place {
+    uint64_t seq;
+    uint64_t size; // of the file
+    uint8_t value[HASH_SIZE];
+    bool first; // the next line is the file's first
+};
+
+struct access_chain {
+    char *folder; // owned
+    int fd;
+    uint64_t segment;
+    uint64_t segment_max;           // ACCESS_SEGMENT_MAX; tests set less
+    struct access_chain_place safe; // what is on disk
+    struct access_chain_place next; // with the lines of `batch`
+    struct buffer batch;
+    struct hash *hash;
+    bool dirty; // bytes behind safe.size may be left of a failed write
+    char host[256];
+};
+
+// Continues the chain in `folder`. `found` (ERROR_MESSAGE_SIZE) receives what the trail must say about its own past, or "".
+bool access_chain_open(struct access_chain *chain, const char *folder, char *found, struct error *err);
+void access_chain_close(struct access_chain *chain); // drops an uncommitted batch
+
+// Adds a line to the batch. false: the batch is full (or out of memory); commit and add again.
+bool access_chain_add(struct access_chain *chain, const struct access_record *record, int64_t time_ns, uint64_t count);
+// Writes the batch and syncs. On failure nothing of it counts, and the same records may be added again.
+bool access_chain_commit(struct access_chain *chain, struct error *err);
+
+#endif

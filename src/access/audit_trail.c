@@ -1,0 +1,418 @@
+#include "access/audit_trail.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "access/audit_chain.h"
+#include "access/audit_entry.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+struct access_trail {
+    pthread_t thread;
+    struct access_chain chain; // the thread's
+    int64_t complained_ns;     // the thread's, monotonic
+
+    pthread_mutex_t lock;
+    pthread_cond_t work; // for the thread: dirty, stop or a flush
+    pthread_cond_t turn; // for the others: the thread has finished a turn
+    struct access_entry_list queue;
+    struct access_sums sums;
+    size_t bytes; // of all entries, the thread's too
+    uint64_t lost, lost_told;
+    bool dirty; // something waits to be told
+    bool stop;
+    uint64_t flush_wanted, flush_done; // numbers of turns
+    bool healthy;
+    struct error failure;        // of the last turn, when not healthy
+    int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
+    int64_t refusal_second;
+    uint64_t refusals; // new ones in that second
+};
+
+// ---- what callers do
+
+// The clock of the callers, which may be a simulated one.
+static int64_t now_of(const struct access_trail *trail)
+{
+    return trail->seen_ns + (clock_monotonic_ns() - trail->seen_at_ns);
+}
+
+static void wake(struct access_trail *trail)
+{
+    if (!trail->dirty)
+        pthread_cond_signal(&trail->work);
+    trail->dirty = true;
+}
+
+static void wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t monotonic_ns)
+{
+    struct timespec until = {.tv_sec = monotonic_ns / CLOCK_SECOND, .tv_nsec = monotonic_ns % CLOCK_SECOND};
+    pthread_cond_timedwait(condition, lock, &until);
+}
+
+// Slow is better than lost, but a disk that does not take the trail must not stop the images.
+static bool make_room(struct access_trail *trail, size_t bytes)
+{
+    int64_t patience = clock_monotonic_ns() + ACCESS_PATIENCE_MS * CLOCK_MS;
+    while (trail->bytes + bytes > ACCESS_WAITING_MAX) {
+        if (!trail->healthy || clock_monotonic_ns() >= patience)
+            return false;
+        wake(trail);
+        wait_until(&trail->turn, &trail->lock, patience);
+    }
+    return true;
+}
+
+// A sum that is over leaves the table; what it has not told goes to the queue.
+static void retire(struct access_trail *trail, struct access_entry *entry)
+{
+    access_sum_unlink(&trail->sums, entry);
+    if (entry->count > 0) {
+        access_entry_append(&trail->queue, entry);
+        wake(trail);
+    } else {
+        trail->bytes -= entry->bytes;
+        free(entry);
+    }
+}
+
+static void add_new(struct access_trail *trail, const struct access_record *record, uint64_t hash, int64_t now_ns)
+{
+    size_t bytes = access_entry_size(record);
+    struct access_entry *entry = make_room(trail, bytes) ? access_entry_new(record, now_ns) : NULL;
+    if (!entry) {
+        trail->lost++;
+        return;
+    }
+    trail->bytes += bytes;
+    wake(trail);
+    // make_room may have waited, and another thread may have brought the same key: then it is one line more, no harm.
+    if (!access_sum_wanted(record) || access_sum_find(&trail->sums, record, hash)) {
+        access_entry_append(&trail->queue, entry);
+        return;
+    }
+    if (trail->sums.count == ACCESS_SUMS_MAX)
+        retire(trail, trail->sums.by_age.head);
+    access_sum_insert(&trail->sums, entry, hash, now_ns);
+}
+
+static bool add_to_sum(struct access_trail *trail, const struct access_record *record, uint64_t hash, int64_t now_ns)
+{
+    struct access_entry *entry = access_sum_find(&trail->sums, record, hash);
+    bool over = entry && access_sum_over(entry, now_ns);
+    if (over && !access_sum_goes_on(entry, now_ns)) {
+        retire(trail, entry);
+        return false;
+    }
+    if (!entry)
+        return false;
+    if (over)
+        entry->told = false;
+    if (over || !entry->told)
+        wake(trail);
+    if (entry->count++ == 0)
+        entry->time_ns = now_ns;
+    return true;
+}
+
+// Titles are free to invent: past a number per second they are told together.
+static bool too_many_refusals(struct access_trail *trail, int64_t now_ns)
+{
+    if (trail->refusal_second != now_ns / CLOCK_SECOND) {
+        trail->refusal_second = now_ns / CLOCK_SECOND;
+        trail->refusals = 0;
+    }
+    return trail->refusals++ >= ACCESS_REFUSALS_PER_SECOND;
+}
+
+static void put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)
+{
+    static const struct access_record others = {.event = ACCESS_EVENT_ASSOCIATION,
+                                                .actor = "(others)",
+                                                .address = "",
+                                                .patient = "",
+                                                .study = "",
+                                                .detail = "refused associations of further titles and addresses"};
+    bool sum = access_sum_wanted(record);
+    uint64_t hash = sum ? access_sum_hash(record) : 0;
+    if (sum && add_to_sum(trail, record, hash, now_ns))
+        return;
+    if (record->event == ACCESS_EVENT_ASSOCIATION && !record->success && too_many_refusals(trail, now_ns)) {
+        record = &others;
+        hash = access_sum_hash(record);
+        if (add_to_sum(trail, record, hash, now_ns))
+            return;
+    }
+    add_new(trail, record, hash, now_ns);
+}
+
+void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)
+{
+    pthread_mutex_lock(&trail->lock);
+    trail->seen_ns = now_ns;
+    trail->seen_at_ns = clock_monotonic_ns();
+    put(trail, record, now_ns);
+    pthread_mutex_unlock(&trail->lock);
+}
+
+bool access_trail_healthy(struct access_trail *trail)
+{
+    pthread_mutex_lock(&trail->lock);
+    bool healthy = trail->healthy;
+    pthread_mutex_unlock(&trail->lock);
+    return healthy;
+}
+
+uint64_t access_trail_lost(struct access_trail *trail)
+{
+    pthread_mutex_lock(&trail->lock);
+    uint64_t lost = trail->lost;
+    pthread_mutex_unlock(&trail->lock);
+    return lost;
+}
+
+bool access_trail_flush(struct access_trail *trail, struct error *err)
+{
+    pthread_mutex_lock(&trail->lock);
+    uint64_t mine = ++trail->flush_wanted;
+    pthread_cond_signal(&trail->work);
+    while (trail->flush_done < mine)
+        pthread_cond_wait(&trail->turn, &trail->lock);
+    bool ok = trail->healthy;
+    if (!ok)
+        *err = trail->failure;
+    pthread_mutex_unlock(&trail->lock);
+    return ok;
+}
+
+// ---- what the thread does
+
+// Copies what the sum has not told into the queue; the sum itself stays.
+static void tell(struct access_trail *trail, struct access_entry *sum)
+{
+    struct access_entry *copy = access_entry_new(&sum->record, sum->time_ns);
+    if (!copy)
+        return; // it stays untold until the next turn
+    copy->count = sum->count;
+    trail->bytes += copy->bytes;
+    access_entry_append(&trail->queue, copy);
+    sum->count = 0;
+    sum->told = true;
+}
+
+// `all`: also the counts of running minutes.
+static void collect_sums(struct access_trail *trail, bool all)
+{
+    int64_t now_ns = now_of(trail);
+    for (struct access_entry *entry = trail->sums.by_age.head, *next; entry; entry = next) {
+        next = entry->next;
+        bool over = access_sum_over(entry, now_ns);
+        if (over && !access_sum_goes_on(entry, now_ns))
+            retire(trail, entry);
+        else if (entry->count > 0 && (over || all || !entry->told))
+            tell(trail, entry);
+    }
+}
+
+// Fills one batch from the list. The entries are kept until it is committed.
+static struct access_entry *fill_batch(struct access_trail *trail, struct access_entry *entry)
+{
+    while (entry && access_chain_add(&trail->chain, &entry->record, entry->time_ns, entry->count))
+        entry = entry->next;
+    return entry;
+}
+
+static size_t drop_until(struct access_entry_list *list, const struct access_entry *end)
+{
+    size_t bytes = 0;
+    while (list->head != end) {
+        struct access_entry *entry = list->head;
+        list->head = entry->next;
+        bytes += entry->bytes;
+        free(entry);
+    }
+    if (!list->head)
+        list->tail = NULL;
+    return bytes;
+}
+
+static bool write_list(struct access_trail *trail, struct access_entry_list *list, size_t *freed, struct error *err)
+{
+    *freed = 0;
+    while (list->head) {
+        struct access_entry *end = fill_batch(trail, list->head);
+        if (end == list->head)
+            return error_set(err, ERROR_MEMORY, "no memory for the audit trail");
+        if (!access_chain_commit(&trail->chain, err))
+            return false;
+        *freed += drop_until(list, end);
+    }
+    return true;
+}
+
+static bool write_own(struct access_trail *trail, const char *detail, int64_t now_ns, struct error *err)
+{
+    struct access_record record = {.event = (enum access_event)ACCESS_EVENT_TRAIL,
+                                   .actor = "hilum",
+                                   .address = "",
+                                   .patient = "",
+                                   .study = "",
+                                   .detail = detail};
+    if (!access_chain_add(&trail->chain, &record, now_ns, 1))
+        return error_set(err, ERROR_MEMORY, "no memory for the audit trail");
+    return access_chain_commit(&trail->chain, err);
+}
+
+static bool tell_lost(struct access_trail *trail, uint64_t lost, int64_t now_ns, struct error *err)
+{
+    char detail[128];
+    snprintf(detail, sizeof detail, "%llu records were lost while the trail could not be written",
+             (unsigned long long)lost);
+    return write_own(trail, detail, now_ns, err);
+}
+
+static void complain(struct access_trail *trail, const struct error *failure)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    if (trail->complained_ns != 0 && now_ns - trail->complained_ns < ACCESS_COMPLAINT_S * CLOCK_SECOND)
+        return;
+    trail->complained_ns = now_ns;
+    log_error("access", "the audit trail cannot be written, it is kept in memory while that lasts: %s",
+              failure->message);
+}
+
+// What could not be written goes before what came meanwhile.
+static void put_back(struct access_trail *trail, struct access_entry_list *list)
+{
+    if (!list->head)
+        return;
+    list->tail->next = trail->queue.head;
+    if (!trail->queue.head)
+        trail->queue.tail = list->tail;
+    trail->queue.head = list->head;
+}
+
+// Called with the lock, which it drops while it writes.
+static void turn(struct access_trail *trail)
+{
+    size_t freed = 0;
+    struct error failure = {0};
+    uint64_t wanted = trail->flush_wanted;
+    trail->dirty = false;
+    collect_sums(trail, wanted != trail->flush_done || trail->stop);
+    struct access_entry_list list = trail->queue;
+    trail->queue = (struct access_entry_list){0};
+    uint64_t lost = trail->lost;
+    int64_t now_ns = now_of(trail);
+    bool tells_lost = lost != trail->lost_told;
+    pthread_mutex_unlock(&trail->lock);
+    bool ok = write_list(trail, &list, &freed, &failure);
+    if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
+        trail->lost_told = lost;
+    if (!ok)
+        complain(trail, &failure);
+    pthread_mutex_lock(&trail->lock);
+    put_back(trail, &list);
+    trail->bytes -= freed;
+    trail->dirty = trail->dirty || trail->queue.head != NULL; // or set meanwhile
+    trail->healthy = ok;
+    trail->failure = failure;
+    trail->flush_done = wanted;
+    pthread_cond_broadcast(&trail->turn);
+}
+
+// Gathers for a moment once something waits; looks every second whether a period is over, or a full disk is mended.
+static void wait_for_work(struct access_trail *trail)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t until = now_ns + (trail->healthy && trail->dirty ? ACCESS_GATHER_MS * CLOCK_MS : CLOCK_SECOND);
+    while (!trail->stop && trail->flush_wanted == trail->flush_done) {
+        bool was_dirty = trail->dirty;
+        bool idle = !was_dirty && trail->sums.count == 0 && trail->healthy;
+        if (!idle && clock_monotonic_ns() >= until)
+            return;
+        if (idle)
+            pthread_cond_wait(&trail->work, &trail->lock);
+        else
+            wait_until(&trail->work, &trail->lock, until);
+        now_ns = clock_monotonic_ns();
+        if (!was_dirty && trail->dirty && trail->healthy)
+            until = now_ns + ACCESS_GATHER_MS * CLOCK_MS;
+    }
+}
+
+static void *run(void *payload)
+{
+    struct access_trail *trail = payload;
+    pthread_mutex_lock(&trail->lock);
+    while (!trail->stop) {
+        wait_for_work(trail);
+        turn(trail);
+    }
+    pthread_mutex_unlock(&trail->lock);
+    return NULL;
+}
+
+// ---- open and close
+
+static void init_locks(struct access_trail *trail)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&trail->lock, NULL);
+    pthread_cond_init(&trail->work, &attributes);
+    pthread_cond_init(&trail->turn, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void free_trail(struct access_trail *trail)
+{
+    access_entry_free_all(&trail->queue);
+    access_entry_free_all(&trail->sums.by_age);
+    access_chain_close(&trail->chain);
+    pthread_cond_destroy(&trail->turn);
+    pthread_cond_destroy(&trail->work);
+    pthread_mutex_destroy(&trail->lock);
+    free(trail);
+}
+
+struct access_trail *access_trail_open(const char *folder, uint64_t segment_max, struct error *err)
+{
+    char found[ERROR_MESSAGE_SIZE];
+    struct access_trail *trail = calloc(1, sizeof *trail);
+    if (!trail) {
+        error_set(err, ERROR_MEMORY, "no memory for the audit trail");
+        return NULL;
+    }
+    trail->healthy = true;
+    trail->seen_ns = clock_now_ns();
+    trail->seen_at_ns = clock_monotonic_ns();
+    init_locks(trail);
+    bool ok = access_chain_open(&trail->chain, folder, found, err);
+    if (ok && found[0])
+        log_warning("access", "%s", found);
+    trail->chain.segment_max = segment_max;
+    ok = ok && (found[0] == '\0' || write_own(trail, found, trail->seen_ns, err));
+    if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)
+        ok = error_set(err, ERROR_MEMORY, "cannot start the audit thread");
+    if (ok)
+        return trail;
+    free_trail(trail);
+    return NULL;
+}
+
+void access_trail_close(struct access_trail *trail)
+{
+    if (!trail)
+        return;
+    pthread_mutex_lock(&trail->lock);
+    trail->stop = true;
+    pthread_cond_signal(&trail->work);
+    pthread_mutex_unlock(&trail->lock);
+    pthread_join(trail->thread, NULL);
+    free_trail(trail);
+}

@@ -1,0 +1,35 @@
+// The audit trail's memory: what waits for the disk, what is being summed, and the thread that writes both.
+//
+//   access_audit -> a sum (STORED, QUERY, RETRIEVED, refused ASSOCIATION) or the queue -> thread -> audit_chain
+//
+// A sum is one key (event, outcome, actor, address, patient, study). It is told (a line is written) at the thread's next turn after its first access, and again with the count since then when its period
+// ends: the minute, or a second for a refused association. So the counts of all lines add up to the accesses.
+#ifndef ACCESS_AUDIT_TRAIL_H
+#define ACCESS_AUDIT_TRAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/access.h"
+#include "base/error.h"
+
+enum {
+    ACCESS_WAITING_MAX = 4 << 20,    // bytes of records in memory
+    ACCESS_SUMS_MAX = 2048,          // past this the oldest sum is closed early
+    ACCESS_REFUSALS_PER_SECOND = 32, // new titles and addresses; the others of that second are one sum, "(others)"
+    ACCESS_GATHER_MS = 300,          // from a record to the turn that writes it: one sync for many
+    ACCESS_PATIENCE_MS = 1000,       // how long a caller waits for room in memory before its record is counted as lost
+    ACCESS_COMPLAINT_S = 60,         // between two log lines about a trail that cannot be written
+};
+
+struct access_trail;
+
+struct access_trail *access_trail_open(const char *folder, uint64_t segment_max, struct error *err);
+void access_trail_close(struct access_trail *trail); // writes what waits; NULL is fine
+
+void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns);
+bool access_trail_flush(struct access_trail *trail, struct error *err);
+bool access_trail_healthy(struct access_trail *trail);
+uint64_t access_trail_lost(struct access_trail *trail); // records so far
+
+#endif

@@ -1,0 +1,310 @@
+#include "access/audit_walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/audit_chain.h"
+#include "base/text.h"
+
+bool access_segment_path(char path[ACCESS_PATH_SIZE], const char *folder, uint64_t segment, struct error *err)
+{
+    int size = snprintf(path, ACCESS_PATH_SIZE, "%s/audit-%08llu.log", folder, (unsigned long long)segment);
+    if (size > 0 && size < ACCESS_PATH_SIZE)
+        return true;
+    return error_set(err, ERROR_LIMIT, "path of the audit folder too long: %.100s...", folder);
+}
+
+// "audit-00000007.log" -> 7; 0 for any other name.
+static uint64_t segment_of(const char *name)
+{
+    uint64_t number;
+    size_t size = strlen(name);
+    if (size < 18 || !text_starts(name, "audit-") || strcmp(name + size - 4, ".log") != 0)
+        return 0;
+    if (strspn(name + 6, "0123456789") != size - 10 || !text_to_u64(name + 6, size - 10, &number))
+        return 0;
+    return number;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t *left = a;
+    const uint64_t *right = b;
+    return *left < *right ? -1 : *left > *right;
+}
+
+struct segments {
+    uint64_t *numbers; // owned
+    size_t count, capacity;
+};
+
+static bool segments_add(struct segments *segments, uint64_t number, struct error *err)
+{
+    if (segments->count == ACCESS_SEGMENTS_MAX)
+        return error_set(err, ERROR_LIMIT, "more than %d audit files: move the oldest away", ACCESS_SEGMENTS_MAX);
+    if (segments->count == segments->capacity) {
+        size_t capacity = segments->capacity ? segments->capacity * 2 : 64;
+        uint64_t *numbers = realloc(segments->numbers, capacity * sizeof *numbers);
+        if (!numbers)
+            return error_set(err, ERROR_MEMORY, "no memory for the names of the audit files");
+        segments->numbers = numbers;
+        segments->capacity = capacity;
+    }
+    segments->numbers[segments->count++] = number;
+    return true;
+}
+
+// In ascending order.
+static bool segments_list(const char *folder, struct segments *segments, struct error *err)
+{
+    *segments = (struct segments){0};
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return error_errno(err, errno, "cannot open the audit folder %s", folder);
+    bool ok = true;
+    for (struct dirent *entry; ok && (entry = readdir(dir));) {
+        uint64_t number = segment_of(entry->d_name);
+        ok = number == 0 || segments_add(segments, number, err);
+    }
+    closedir(dir);
+    if (segments->count > 0)
+        qsort(segments->numbers, segments->count, sizeof *segments->numbers, compare);
+    return ok;
+}
+
+bool access_segment_last(const char *folder, uint64_t *last, struct error *err)
+{
+    struct segments segments;
+    bool ok = segments_list(folder, &segments, err);
+    *last = ok && segments.count > 0 ? segments.numbers[segments.count - 1] : 0;
+    free(segments.numbers);
+    return ok;
+}
+
+// ---- one line
+
+struct chain_element {
+    uint64_t seq;
+    bool has_previous;
+    uint8_t previous[HASH_SIZE], value[HASH_SIZE];
+    size_t value_at; // where its digits are in the line
+};
+
+static bool take_text(const char **at, const char *end, const char *text)
+{
+    size_t size = strlen(text);
+    if ((size_t)(end - *at) < size || memcmp(*at, text, size) != 0)
+        return false;
+    *at += size;
+    return true;
+}
+
+// The digits as text_hex writes them and no others: a changed case is a changed byte.
+static bool take_digest(const char **at, const char *end, uint8_t out[HASH_SIZE])
+{
+    char digits[ACCESS_CHAIN_DIGITS + 1], again[ACCESS_CHAIN_DIGITS + 1];
+    size_t size;
+    if (end - *at < ACCESS_CHAIN_DIGITS)
+        return false;
+    text_copy_n(digits, sizeof digits, *at, ACCESS_CHAIN_DIGITS);
+    if (!text_unhex(digits, out, HASH_SIZE, &size) || size != HASH_SIZE)
+        return false;
+    text_hex(again, out, HASH_SIZE);
+    *at += ACCESS_CHAIN_DIGITS;
+    return memcmp(digits, again, ACCESS_CHAIN_DIGITS) == 0;
+}
+
+static bool take_chain(const char *line, size_t size, struct chain_element *out)
+{
+    const char *end = line + size;
+    const char *at = memmem(line, size, ACCESS_CHAIN_START, strlen(ACCESS_CHAIN_START));
+    if (!at)
+        return false;
+    at += strlen(ACCESS_CHAIN_START);
+    const char *digits = at;
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    if (!text_to_u64(digits, (size_t)(at - digits), &out->seq))
+        return false;
+    out->has_previous = take_text(&at, end, ACCESS_CHAIN_PREVIOUS);
+    if (out->has_previous && !take_digest(&at, end, out->previous))
+        return false;
+    if (!take_text(&at, end, ACCESS_CHAIN_VALUE))
+        return false;
+    out->value_at = (size_t)(at - line);
+    return take_digest(&at, end, out->value) && take_text(&at, end, ACCESS_CHAIN_END);
+}
+
+static void value_of(const uint8_t previous[HASH_SIZE], const char *line, size_t size, size_t value_at,
+                     struct hash *hash, uint8_t out[HASH_SIZE])
+{
+    size_t behind = value_at + ACCESS_CHAIN_DIGITS;
+    hash_start(hash);
+    hash_add(hash, previous, HASH_SIZE);
+    hash_add(hash, line, value_at);
+    hash_add(hash, line + behind, size - behind);
+    hash_end(hash, out);
+}
+
+static bool broken(const struct access_walk *walk, const char *what, struct error *err)
+{
+    return error_set(err, ERROR_BAD_DATA, "audit-%08llu.log line %llu: %s", (unsigned long long)walk->segment,
+                     (unsigned long long)walk->line, what);
+}
+
+static bool check_line(struct access_walk *walk, const char *line, size_t size, struct hash *hash, struct error *err)
+{
+    uint8_t value[HASH_SIZE];
+    struct chain_element chain;
+    walk->line++;
+    walk->lines++;
+    if (!take_chain(line, size, &chain))
+        return broken(walk, "holds no chain value", err);
+    if (chain.has_previous != (walk->line == 1))
+        return broken(walk, "only the first line of a file names a previous value, and it must", err);
+    if (!walk->joined) {
+        memcpy(walk->value, chain.previous, HASH_SIZE);
+        walk->seq = chain.seq - 1;
+        walk->joined = true;
+    }
+    if (chain.has_previous && memcmp(chain.previous, walk->value, HASH_SIZE) != 0)
+        return broken(walk, "does not continue the file before it", err);
+    if (chain.seq != walk->seq + 1)
+        return broken(walk, "lines are missing before it", err);
+    value_of(walk->value, line, size, chain.value_at, hash, value);
+    if (memcmp(value, chain.value, HASH_SIZE) != 0)
+        return broken(walk, "does not match its chain value: it, or what is before it, was changed", err);
+    memcpy(walk->value, value, HASH_SIZE);
+    walk->seq = chain.seq;
+    walk->size += size + 1;
+    return true;
+}
+
+// ---- files
+
+struct window {
+    int fd;
+    char *data; // of 2 * ACCESS_LINE_MAX bytes
+    size_t from, size;
+};
+
+// Reads more behind what is there. *end: the file has no more.
+static bool fill(struct window *window, bool *end, struct error *err)
+{
+    memmove(window->data, window->data + window->from, window->size);
+    window->from = 0;
+    for (;;) {
+        ssize_t got = read(window->fd, window->data + window->size, 2 * ACCESS_LINE_MAX - window->size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(err, errno, "cannot read an audit file");
+        *end = got == 0;
+        window->size += (size_t)got;
+        return true;
+    }
+}
+
+static bool check_lines(struct access_walk *walk, struct window *window, struct hash *hash, struct error *err)
+{
+    for (;;) {
+        char *line = window->data + window->from;
+        char *stop = memchr(line, '\n', window->size);
+        if (stop) {
+            size_t size = (size_t)(stop - line);
+            if (!check_line(walk, line, size, hash, err))
+                return false;
+            window->from += size + 1;
+            window->size -= size + 1;
+            continue;
+        }
+        bool end = false;
+        if (window->size < ACCESS_LINE_MAX && !fill(window, &end, err))
+            return false;
+        if (window->size < ACCESS_LINE_MAX && !end)
+            continue;
+        if (window->size == 0)
+            return true;
+        walk->line++;
+        walk->lines++;
+        walk->torn = end ? window->size : 0;
+        return broken(walk, end ? "has no line end (a crash leaves one such; the next start cuts it)" : "is too long",
+                      err);
+    }
+}
+
+static bool check_segment(struct access_walk *walk, const char *folder, uint64_t segment, struct error *err)
+{
+    char path[ACCESS_PATH_SIZE];
+    walk->segment = segment;
+    walk->line = 0;
+    walk->size = 0;
+    if (!access_segment_path(path, folder, segment, err))
+        return false;
+    struct hash *hash = hash_new();
+    struct window window = {.data = malloc(2 * ACCESS_LINE_MAX), .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    bool ok = true;
+    if (window.fd < 0)
+        ok = error_errno(err, errno, "cannot open %s", path);
+    else if (!hash || !window.data)
+        ok = error_set(err, ERROR_MEMORY, "no memory to check the audit files");
+    else
+        ok = check_lines(walk, &window, hash, err);
+    if (window.fd >= 0)
+        close(window.fd);
+    free(window.data);
+    hash_free(hash);
+    return ok;
+}
+
+static bool exists(const char *folder, uint64_t segment)
+{
+    char path[ACCESS_PATH_SIZE];
+    struct error ignored;
+    return segment > 0 && access_segment_path(path, folder, segment, &ignored) && access(path, F_OK) == 0;
+}
+
+bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, struct error *err)
+{
+    *walk = (struct access_walk){.joined = last == 1};
+    bool whole = check_segment(walk, folder, last, err);
+    bool sound = whole || walk->torn > 0;
+    // Alone it tells nothing when it is empty, and not whether it continues the file before it.
+    struct access_walk alone = *walk;
+    bool begins = sound && alone.seq == alone.lines - (whole ? 0 : 1) && alone.seq > 0;
+    if (!exists(folder, last - 1) || begins)
+        return whole;
+    *walk = (struct access_walk){.joined = last == 2};
+    return check_segment(walk, folder, last - 1, err) && check_segment(walk, folder, last, err);
+}
+
+bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err)
+{
+    struct segments segments;
+    *walk = (struct access_walk){0};
+    bool ok = segments_list(folder, &segments, err);
+    for (size_t i = 0; ok && i < segments.count; i++) {
+        // Files from the front may have been moved to an archive; their successor then says what it continues.
+        if (i == 0)
+            walk->joined = segments.numbers[0] == 1;
+        else if (segments.numbers[i] != segments.numbers[i - 1] + 1)
+            ok = error_set(err, ERROR_BAD_DATA, "audit-%08llu.log is missing",
+                           (unsigned long long)segments.numbers[i - 1] + 1);
+        ok = ok && check_segment(walk, folder, segments.numbers[i], err);
+    }
+    free(segments.numbers);
+    return ok;
+}
+
+bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
+{
+    struct access_walk walk;
+    bool ok = access_walk_all(&walk, folder, err);
+    *lines = walk.lines;
+    return ok;
+}

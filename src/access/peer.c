@@ -1,0 +1,360 @@
+#include "access/access_internal.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum { PEERS_MAX = 4096, LIST_BYTES = 8 << 20 };
+
+static const struct {
+    const char *word;
+    unsigned right;
+} rights[] = {{"store", ACCESS_STORE}, {"find", ACCESS_FIND}, {"get", ACCESS_GET}, {"target", ACCESS_TARGET}};
+
+enum { RIGHT_COUNT = sizeof rights / sizeof *rights };
+
+// ---- what a value may be
+
+void access_canonical(char out[ACCESS_ADDRESS_SIZE], const char *address, bool *numeric)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    *numeric = true;
+    if (inet_pton(AF_INET, address, &v4) == 1) {
+        inet_ntop(AF_INET, &v4, out, ACCESS_ADDRESS_SIZE);
+    } else if (inet_pton(AF_INET6, address, &v6) == 1) {
+        if (IN6_IS_ADDR_V4MAPPED(&v6))
+            inet_ntop(AF_INET, v6.s6_addr + 12, out, ACCESS_ADDRESS_SIZE);
+        else
+            inet_ntop(AF_INET6, &v6, out, ACCESS_ADDRESS_SIZE);
+    } else {
+        *numeric = false;
+        text_copy(out, ACCESS_ADDRESS_SIZE, address);
+    }
+}
+
+bool access_title_fits(const char *title, size_t size)
+{
+    bool letters = false;
+    if (size == 0 || size >= ACCESS_TITLE_SIZE)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (title[i] < 0x20 || title[i] > 0x7E || strchr("\\/*?", title[i]))
+            return false;
+        letters = letters || (title[i] != '.' && title[i] != ' ');
+    }
+    return letters && title[0] != ' ' && title[size - 1] != ' ';
+}
+
+static bool made_of(const char *text, const char *more)
+{
+    for (; *text; text++) {
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9');
+        if (!plain && !strchr(more, *text))
+            return false;
+    }
+    return true;
+}
+
+static bool issuer_fits(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F || *p == '\\')
+            return false;
+    return text_is_utf8(text, strlen(text));
+}
+
+static bool refuse(struct error *err, const char *what, const char *value, const char *rule)
+{
+    char shown[100];
+    return error_set(err, ERROR_BAD_VALUE, "peer: %s \"%s\" %s", what,
+                     text_show(shown, sizeof shown, value, strlen(value)), rule);
+}
+
+static bool check(const struct access_peer *peer, struct error *err)
+{
+    if (!peer->name[0] || !made_of(peer->name, "._-") || strchr("._-", peer->name[0]))
+        return refuse(err, "name", peer->name, "must be letters, digits and ._- behind a letter or digit");
+    if (!access_title_fits(peer->title, strlen(peer->title)))
+        return refuse(err, "title", peer->title, "is no AE title: 1 to 16 printable ASCII characters without \\ / * ?");
+    if (!peer->host[0] || !made_of(peer->host, ".-:%_") || peer->host[0] == '-')
+        return refuse(err, "host", peer->host, "is neither an address nor a name");
+    if (peer->rights == 0 || peer->rights >= 1u << RIGHT_COUNT)
+        return refuse(err, "rights", "", "must be at least one of store, find, get, target");
+    if (peer->port == 0 && (peer->rights & ACCESS_TARGET))
+        return refuse(err, "port", "0", "must be 1 to 65535 for a target");
+    if (!issuer_fits(peer->issuer))
+        return refuse(err, "issuer", peer->issuer, "must be UTF-8 without control characters and \\");
+    if (peer->associations_max > ACCESS_ASSOCIATIONS_ALL)
+        return error_set(err, ERROR_BAD_VALUE, "peer: associations_max %u is above %d", peer->associations_max,
+                         ACCESS_ASSOCIATIONS_ALL);
+    return true;
+}
+
+// ---- JSON
+
+static json_t *rights_to_json(unsigned value)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < RIGHT_COUNT; i++)
+        if (value & rights[i].right)
+            json_array_append_new(array, json_string(rights[i].word));
+    return array;
+}
+
+json_t *access_peer_to_json(const struct access_peer *peer)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:I}", "name", peer->name, "title", peer->title, "host",
+                     peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights), "plain",
+                     peer->plain_accepted ? "accepted" : "refused", "issuer", peer->issuer, "associations_max",
+                     (json_int_t)peer->associations_max, "version", (json_int_t)peer->version);
+}
+
+struct text_place {
+    char *to;
+    size_t capacity;
+};
+
+static bool text_from(const json_t *value, const char *key, struct text_place place, struct error *err)
+{
+    if (!json_is_string(value))
+        return error_set(err, ERROR_BAD_VALUE, "peer: %s must be a text", key);
+    if (strlen(json_string_value(value)) != json_string_length(value) ||
+        !text_copy(place.to, place.capacity, json_string_value(value)))
+        return refuse(err, key, json_string_value(value), "is too long, or holds a NUL");
+    return true;
+}
+
+static bool number_from(const json_t *value, const char *key, json_int_t most, json_int_t *out, struct error *err)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > most)
+        return error_set(err, ERROR_BAD_VALUE, "peer: %s must be a whole number from 0 to %lld", key, (long long)most);
+    *out = json_integer_value(value);
+    return true;
+}
+
+static bool right_from(const json_t *word, unsigned *out, struct error *err)
+{
+    const char *text = json_is_string(word) ? json_string_value(word) : "";
+    for (size_t i = 0; i < RIGHT_COUNT; i++) {
+        if (strcmp(rights[i].word, text) != 0)
+            continue;
+        *out |= rights[i].right;
+        return true;
+    }
+    return refuse(err, "right", text, "is none of store, find, get, target");
+}
+
+static bool rights_from(const json_t *value, unsigned *out, struct error *err)
+{
+    size_t i;
+    const json_t *word;
+    if (!json_is_array(value))
+        return error_set(err, ERROR_BAD_VALUE, "peer: rights must be a list of store, find, get, target");
+    *out = 0;
+    json_array_foreach(value, i, word)
+    {
+        if (!right_from(word, out, err))
+            return false;
+    }
+    return true;
+}
+
+static bool plain_from(const json_t *value, bool *out, struct error *err)
+{
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    *out = strcmp(text, "accepted") == 0;
+    return *out || strcmp(text, "refused") == 0 || refuse(err, "plain", text, "must be accepted or refused");
+}
+
+static bool member_from(const char *key, const json_t *value, struct access_peer *out, struct error *err)
+{
+    const struct {
+        const char *key;
+        struct text_place place;
+    } texts[] = {
+        {"name", {out->name, sizeof out->name}},
+        {"title", {out->title, sizeof out->title}},
+        {"host", {out->host, sizeof out->host}},
+        {"issuer", {out->issuer, sizeof out->issuer}},
+    };
+    json_int_t number = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(key, texts[i].key) == 0)
+            return text_from(value, key, texts[i].place, err);
+    if (strcmp(key, "rights") == 0)
+        return rights_from(value, &out->rights, err);
+    if (strcmp(key, "plain") == 0)
+        return plain_from(value, &out->plain_accepted, err);
+    if (strcmp(key, "port") == 0) {
+        bool ok = number_from(value, key, 65535, &number, err);
+        out->port = (uint16_t)number;
+        return ok;
+    }
+    if (strcmp(key, "associations_max") == 0) {
+        bool ok = number_from(value, key, ACCESS_ASSOCIATIONS_ALL, &number, err);
+        out->associations_max = (uint32_t)number;
+        return ok;
+    }
+    if (strcmp(key, "version") == 0) {
+        bool ok = number_from(value, key, INT64_MAX, &number, err);
+        out->version = number;
+        return ok;
+    }
+    return refuse(err, "key", key,
+                  "is unknown: name, title, host, port, rights, plain, issuer, associations_max, version");
+}
+
+bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err)
+{
+    struct access_peer peer = {0};
+    const char *key;
+    json_t *value;
+    if (!json_is_object(json))
+        return error_set(err, ERROR_BAD_VALUE, "a peer must be a JSON object");
+    json_object_foreach((json_t *)json, key, value)
+    {
+        if (!member_from(key, value, &peer, err))
+            return false;
+    }
+    if (!check(&peer, err))
+        return false;
+    *out = peer;
+    return true;
+}
+
+// ---- the rows, and their copy in memory
+
+static bool list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count, struct error *err)
+{
+    struct database *db = store_read_begin(access->store, err);
+    if (!db)
+        return false;
+    bool ok = access_sql_peer_list(db, arena, out, count, err);
+    store_read_end(access->store, db);
+    return ok;
+}
+
+static struct access_known *known_from(const struct access_peer *peers, size_t count)
+{
+    struct access_known *known = calloc(count + 1, sizeof *known);
+    for (size_t i = 0; known && i < count; i++) {
+        char canonical[ACCESS_ADDRESS_SIZE];
+        known[i].peer = peers[i];
+        access_canonical(canonical, peers[i].host, &known[i].numeric);
+    }
+    return known;
+}
+
+static bool reload(struct access *access, struct arena *arena, struct error *err)
+{
+    struct access_peer *peers;
+    size_t count;
+    if (!list(access, arena, &peers, &count, err))
+        return false;
+    struct access_known *known = known_from(peers, count);
+    if (!known)
+        return error_set(err, ERROR_MEMORY, "no memory for %zu peers", count);
+    pthread_mutex_lock(&access->lock);
+    struct access_known *old = access->known;
+    access->known = known;
+    access->known_count = count;
+    access->known_version++;
+    pthread_mutex_unlock(&access->lock);
+    free(old);
+    return true;
+}
+
+bool access_peers_reload(struct access *access, struct error *err)
+{
+    struct arena arena;
+    arena_init(&arena, LIST_BYTES);
+    pthread_mutex_lock(&access->reload_lock);
+    bool ok = reload(access, &arena, err);
+    pthread_mutex_unlock(&access->reload_lock);
+    arena_free(&arena);
+    return ok;
+}
+
+static bool change_write(struct database *db, void *payload, struct error *err)
+{
+    int64_t peers = 0;
+    bool found;
+    struct access_peer_change *change = payload;
+    if (!access_sql_peer_change(db, change, err))
+        return false;
+    if (!sql_get_int(db, err, &peers, &found, "SELECT count(*) FROM peer", ""))
+        return false;
+    return peers <= PEERS_MAX || error_set(err, ERROR_LIMIT, "more than %d peers", PEERS_MAX);
+}
+
+static void audit_change(struct access *access, const struct access_peer_change *change)
+{
+    char detail[1200];
+    char *value = NULL;
+    json_t *json = change->peer ? access_peer_to_json(change->peer) : NULL;
+    if (json)
+        value = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    snprintf(detail, sizeof detail, "peer %s %s, version %lld%s%s", change->name, change->peer ? "set" : "removed",
+             (long long)change->version, value ? ": " : "", value ? value : "");
+    free(value);
+    access_audit(access,
+                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
+                                         .success = true,
+                                         .actor = change->actor,
+                                         .address = "",
+                                         .patient = "",
+                                         .study = "",
+                                         .detail = detail},
+                 change->now_ns);
+}
+
+static bool change(struct access *access, struct access_peer_change *wanted, struct error *err)
+{
+    wanted->now_ns = clock_now_ns();
+    if (!store_write(access->store, STORE_DURABLE, change_write, wanted, err))
+        return false;
+    if (!wanted->changed)
+        return true;
+    audit_change(access, wanted);
+    return access_peers_reload(access, err) || error_prefix(err, "peer %s is kept but not in force yet", wanted->name);
+}
+
+bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err)
+{
+    char canonical[ACCESS_ADDRESS_SIZE];
+    bool numeric;
+    struct access_peer fit = *peer;
+    if (!check(&fit, err))
+        return false;
+    access_canonical(canonical, fit.host, &numeric);
+    if (numeric)
+        text_copy(fit.host, sizeof fit.host, canonical);
+    return change(access, &(struct access_peer_change){.peer = &fit, .name = fit.name, .actor = actor}, err);
+}
+
+bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err)
+{
+    return change(access, &(struct access_peer_change){.name = name, .actor = actor}, err);
+}
+
+bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err)
+{
+    bool found = false;
+    struct database *db = store_read_begin(access->store, err);
+    if (!db)
+        return false;
+    bool ok = access_sql_peer_get(db, name, out, &found, err);
+    store_read_end(access->store, db);
+    return ok && (found || error_set(err, ERROR_NOT_FOUND, "no peer is called %s", name));
+}
+
+bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
+                      struct error *err)
+{
+    return list(access, arena, out, count, err);
+}

@@ -1,0 +1,273 @@
+// The outbox.
+//
+//   FROM     TO       BY
+//   -        WAITING  queue_delivery_add
+//   WAITING  SENDING  queue_delivery_claim
+//   SENDING  WAITING  queue_delivery_failed; queue_delivery_claim of anyone once the lease ran out
+//   SENDING  DONE     queue_delivery_done
+//   SENDING  DEAD     queue_delivery_failed, the QUEUE_REFUSALS_MAX-th refusal
+//   DEAD     WAITING  queue_delivery_replay
+#include "queue/queue_internal.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+#define COLUMNS                                                                                                        \
+    "id, key, target, kind, subject, payload, state, attempts, created_ns, next_ns, done_ns, last_error, token"
+
+const char *queue_delivery_state_text(enum queue_delivery_state state)
+{
+    static const char *const texts[] = {"waiting", "sending", "done", "dead"};
+    return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "";
+}
+
+int64_t queue_backoff_ns(int64_t failures)
+{
+    if (failures > 6)
+        return QUEUE_BACKOFF_MAX_NS;
+    int64_t wait_ns = failures > 0 ? CLOCK_SECOND << (failures - 1) : 0;
+    return wait_ns < QUEUE_BACKOFF_MAX_NS ? wait_ns : QUEUE_BACKOFF_MAX_NS;
+}
+
+static bool read_delivery(struct sql *sql, struct arena *arena, void *to, struct error *err)
+{
+    struct queue_delivery *delivery = to;
+    *delivery = (struct queue_delivery){.id = sql_int(sql, 0),
+                                        .key = queue_column(sql, 1, arena),
+                                        .target = queue_column(sql, 2, arena),
+                                        .kind = queue_column(sql, 3, arena),
+                                        .subject = queue_column(sql, 4, arena),
+                                        .payload = queue_column(sql, 5, arena),
+                                        .state = (enum queue_delivery_state)sql_int(sql, 6),
+                                        .attempts = sql_int(sql, 7),
+                                        .created_ns = sql_int(sql, 8),
+                                        .next_ns = sql_int(sql, 9),
+                                        .done_ns = sql_int(sql, 10),
+                                        .last_error = queue_column(sql, 11, arena),
+                                        .token = sql_int(sql, 12)};
+    return (delivery->key && delivery->target && delivery->kind && delivery->subject && delivery->payload &&
+            delivery->last_error) ||
+           error_set(err, ERROR_MEMORY, "a delivery does not fit into the memory given");
+}
+
+// ---- add
+
+static bool check_delivery(const struct queue_delivery *delivery, struct error *err)
+{
+    if (!delivery->key || !delivery->key[0])
+        return error_set(err, ERROR_USAGE, "a delivery needs a key");
+    return queue_check_text("the delivery's key", delivery->key, QUEUE_KEY_MAX, err) &&
+           queue_check_text("the delivery's target", delivery->target, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's kind", delivery->kind, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's subject", delivery->subject, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's payload", delivery->payload, QUEUE_BODY_MAX, err);
+}
+
+bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
+                        struct error *err)
+{
+    *added = false;
+    if (!check_delivery(delivery, err))
+        return false;
+    const char *kind = queue_text(delivery->kind), *target = queue_text(delivery->target);
+    if (!sql_run(db, err,
+                 "INSERT INTO delivery (key, target, kind, subject, payload, state, created_ns, next_ns)"
+                 " VALUES (?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO NOTHING",
+                 "tttttii", delivery->key, target, kind, queue_text(delivery->subject), queue_text(delivery->payload),
+                 now_ns, now_ns))
+        return false;
+    *added = sql_changes(db) > 0;
+    return !*added || sql_run(db, err,
+                              "INSERT INTO delivery_target (kind, target) VALUES (?, ?)"
+                              " ON CONFLICT (kind, target) DO NOTHING",
+                              "tt", kind, target);
+}
+
+// ---- claim
+
+static bool expire(struct database *db, const char *kind, int64_t now_ns, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE delivery SET state = 0, next_ns = lease_ns, last_error = 'the sender did not finish in time'"
+                   " WHERE kind = ? AND state = 1 AND lease_ns <= ?",
+                   "ti", kind, now_ns);
+}
+
+// By target, so that one with ten thousand waiting costs no more than one with a single one.
+static bool find_due(struct database *db, const char *kind, int64_t now_ns, int64_t *id, bool *found, struct error *err)
+{
+    return sql_get_int(db, err, id, found,
+                       "SELECT d.id FROM delivery_target AS t JOIN delivery AS d ON d.id ="
+                       "  (SELECT w.id FROM delivery AS w WHERE w.kind = t.kind AND w.target = t.target"
+                       "   AND w.state = 0 AND w.next_ns <= ?2 ORDER BY w.next_ns, w.id LIMIT 1)"
+                       " WHERE t.kind = ?1 AND t.next_ns <= ?2 AND NOT EXISTS"
+                       "  (SELECT 1 FROM delivery AS s WHERE s.kind = t.kind AND s.target = t.target AND s.state = 1)"
+                       " ORDER BY d.next_ns, d.id LIMIT 1",
+                       "ti", kind, now_ns);
+}
+
+// When a waiting one, or one whose sender has died, can be had; without what a sender at work will free sooner.
+static bool find_next(struct database *db, const char *kind, int64_t *next_ns, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, next_ns, &found,
+                       "SELECT coalesce(min(CASE WHEN due IS NULL THEN lease WHEN lease IS NULL THEN due"
+                       "  ELSE max(due, lease) END), 9223372036854775807) FROM (SELECT"
+                       "  (SELECT max(t.next_ns, min(w.next_ns)) FROM delivery AS w WHERE w.kind = t.kind"
+                       "   AND w.target = t.target AND w.state = 0) AS due,"
+                       "  (SELECT min(s.lease_ns) FROM delivery AS s WHERE s.kind = t.kind"
+                       "   AND s.target = t.target AND s.state = 1) AS lease"
+                       "  FROM delivery_target AS t WHERE t.kind = ?)",
+                       "t", kind);
+}
+
+static bool take(struct database *db, int64_t id, int64_t now_ns, int64_t lease_ns, struct arena *arena,
+                 struct queue_delivery **out, struct error *err)
+{
+    void *rows;
+    size_t count;
+    if (!sql_run(db, err,
+                 "UPDATE delivery SET state = 1, token = token + 1, attempts = attempts + 1, lease_ns = ? WHERE id = ?",
+                 "ii", now_ns + lease_ns, id))
+        return false;
+    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE id = ?", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, id);
+    if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), 1, arena, &rows, &count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
+                          struct queue_delivery **out, int64_t *next_ns, struct error *err)
+{
+    int64_t id = 0;
+    bool found;
+    *out = NULL;
+    *next_ns = INT64_MAX;
+    if (!expire(db, kind, now_ns, err) || !find_due(db, kind, now_ns, &id, &found, err))
+        return false;
+    if (found)
+        return take(db, id, now_ns, lease_ns, arena, out, err);
+    return find_next(db, kind, next_ns, err);
+}
+
+// ---- what came of it
+
+struct held {
+    char target[QUEUE_NAME_MAX + 1];
+    char kind[QUEUE_NAME_MAX + 1];
+    char subject[QUEUE_NAME_MAX + 1];
+    int64_t attempts, refusals;
+};
+
+static void read_held(struct sql *sql, struct held *held)
+{
+    snprintf(held->target, sizeof held->target, "%s", queue_text(sql_text(sql, 0)));
+    snprintf(held->kind, sizeof held->kind, "%s", queue_text(sql_text(sql, 1)));
+    snprintf(held->subject, sizeof held->subject, "%s", queue_text(sql_text(sql, 2)));
+    held->attempts = sql_int(sql, 3);
+    held->refusals = sql_int(sql, 4);
+}
+
+static bool find_held(struct database *db, int64_t id, int64_t token, struct held *held, struct error *err)
+{
+    bool row = false;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT target, kind, subject, attempts, refusals FROM delivery"
+                                  " WHERE id = ? AND token = ? AND state = 1",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, id);
+    sql_bind_int(sql, 2, token);
+    bool ok = sql_step(sql, &row, err);
+    if (ok && row)
+        read_held(sql, held);
+    sql_done(sql);
+    if (ok && !row)
+        return error_set(err, ERROR_CONFLICT, "the lease of delivery %lld was lost", (long long)id);
+    return ok;
+}
+
+// It answered: what waits for it may go.
+static bool target_answers(struct database *db, const struct held *held, struct error *err)
+{
+    return sql_run(
+        db, err, "UPDATE delivery_target SET failures = 0, next_ns = 0 WHERE kind = ? AND target = ? AND failures > 0",
+        "tt", held->kind, held->target);
+}
+
+static bool target_fails(struct database *db, const struct held *held, int64_t now_ns, struct error *err)
+{
+    int64_t failures = 0;
+    bool found;
+    if (!sql_get_int(db, err, &failures, &found, "SELECT failures FROM delivery_target WHERE kind = ? AND target = ?",
+                     "tt", held->kind, held->target))
+        return false;
+    return sql_run(db, err, "UPDATE delivery_target SET failures = ?, next_ns = ? WHERE kind = ? AND target = ?",
+                   "iitt", failures + 1, now_ns + queue_backoff_ns(failures + 1), held->kind, held->target);
+}
+
+bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns, struct error *err)
+{
+    struct held held;
+    struct queue_detail detail;
+    char number[24];
+    if (!find_held(db, id, token, &held, err))
+        return false;
+    if (!sql_run(db, err, "UPDATE delivery SET state = 2, done_ns = ?, last_error = '' WHERE id = ?", "ii", now_ns,
+                 id) ||
+        !target_answers(db, &held, err))
+        return false;
+    snprintf(number, sizeof number, "%lld", (long long)id);
+    queue_detail(&detail, (const char *[]){"delivery", number, "kind", held.kind, "target", held.target, NULL});
+    return store_event_add(db, STORE_EVENT_DELIVERY_DONE, "", held.subject, detail.text, err);
+}
+
+bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, bool refused, const char *reason,
+                           int64_t now_ns, struct error *err)
+{
+    struct held held;
+    char shown[QUEUE_REASON_MAX + 1];
+    if (!find_held(db, id, token, &held, err))
+        return false;
+    int64_t refusals = held.refusals + refused;
+    int64_t state = refusals >= QUEUE_REFUSALS_MAX ? QUEUE_DELIVERY_DEAD : QUEUE_DELIVERY_WAITING;
+    return sql_run(db, err, "UPDATE delivery SET state = ?, refusals = ?, next_ns = ?, last_error = ? WHERE id = ?",
+                   "iiiti", state, refusals, now_ns + queue_backoff_ns(held.attempts), queue_reason(shown, reason),
+                   id) &&
+           (refused ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
+}
+
+bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, struct error *err)
+{
+    int64_t state = 0;
+    bool found;
+    if (!sql_get_int(db, err, &state, &found, "SELECT state FROM delivery WHERE id = ?", "i", id))
+        return false;
+    if (!found)
+        return error_set(err, ERROR_NOT_FOUND, "no delivery has the number %lld", (long long)id);
+    if (state != QUEUE_DELIVERY_DEAD)
+        return error_set(err, ERROR_CONFLICT, "delivery %lld is %s: only a dead one can be replayed", (long long)id,
+                         queue_delivery_state_text((enum queue_delivery_state)state));
+    return sql_run(db, err, "UPDATE delivery SET state = 0, attempts = 0, refusals = 0, next_ns = ? WHERE id = ?", "ii",
+                   now_ns, id);
+}
+
+bool queue_delivery_list(struct database *db, enum queue_delivery_state state, size_t limit, struct arena *arena,
+                         struct queue_delivery **out, size_t *count, struct error *err)
+{
+    void *rows;
+    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ? ORDER BY id DESC", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, (int64_t)state);
+    if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), limit, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}

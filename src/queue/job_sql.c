@@ -1,0 +1,298 @@
+// Jobs: claimed with a lease, finished with the token of that lease.
+//
+//   FROM     TO       BY
+//   -        QUEUED   queue_job_add
+//   QUEUED   RUNNING  queue_job_claim
+//   RUNNING  QUEUED   queue_job_claim of anyone once the lease ran out; queue_job_finish that gives it back
+//   RUNNING  FAILED   the same two, after the last attempt
+//   RUNNING  DONE, FAILED, SKIPPED   queue_job_finish
+#include "queue/queue_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fault.h"
+
+#define COLUMNS                                                                                                        \
+    "key, kind, study, series, model, input, state, outcome, reason, result, priority, created_ns, started_ns,"        \
+    " finished_ns, attempts, token, retry_ns"
+
+enum { EXPIRED_PER_CLAIM = 100 };
+
+static const char lease_lost[] = "the worker did not finish in time";
+
+const char *queue_job_state_text(enum queue_job_state state)
+{
+    static const char *const texts[] = {"queued", "running", "done", "failed", "skipped"};
+    return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "";
+}
+
+static bool read_job(struct sql *sql, struct arena *arena, void *to, struct error *err)
+{
+    struct queue_job *job = to;
+    *job = (struct queue_job){.key = queue_column(sql, 0, arena),
+                              .kind = queue_column(sql, 1, arena),
+                              .study = queue_column(sql, 2, arena),
+                              .series = queue_column(sql, 3, arena),
+                              .model = queue_column(sql, 4, arena),
+                              .input = queue_column(sql, 5, arena),
+                              .state = (enum queue_job_state)sql_int(sql, 6),
+                              .outcome = queue_column(sql, 7, arena),
+                              .reason = queue_column(sql, 8, arena),
+                              .result = queue_column(sql, 9, arena),
+                              .priority = sql_int(sql, 10),
+                              .created_ns = sql_int(sql, 11),
+                              .started_ns = sql_int(sql, 12),
+                              .finished_ns = sql_int(sql, 13),
+                              .attempts = sql_int(sql, 14),
+                              .token = sql_int(sql, 15),
+                              .retry_ns = sql_int(sql, 16)};
+    return (job->key && job->kind && job->study && job->series && job->model && job->input && job->outcome &&
+            job->reason && job->result) ||
+           error_set(err, ERROR_MEMORY, "a job does not fit into the memory given");
+}
+
+// ---- add
+
+static bool check_job(const struct queue_job *job, struct error *err)
+{
+    if (!job->key || !job->key[0])
+        return error_set(err, ERROR_USAGE, "a job needs a key");
+    return queue_check_text("the job's key", job->key, QUEUE_KEY_MAX, err) &&
+           queue_check_text("the job's kind", job->kind, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the job's study", job->study, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the job's series", job->series, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the job's model", job->model, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the job's input", job->input, QUEUE_BODY_MAX, err);
+}
+
+bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err)
+{
+    struct queue_detail detail;
+    *added = false;
+    if (!check_job(job, err))
+        return false;
+    if (!sql_run(db, err,
+                 "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns, retry_ns)"
+                 " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                 "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
+                 queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
+        return false;
+    *added = sql_changes(db) > 0;
+    if (!*added)
+        return true;
+    queue_detail(&detail, (const char *[]){"kind", queue_text(job->kind), "model", queue_text(job->model), NULL});
+    return store_event_add(db, STORE_EVENT_JOB_QUEUED, queue_text(job->study), job->key, detail.text, err);
+}
+
+// ---- finish
+
+// What the row itself says about a job whose lease is held.
+struct held {
+    char study[QUEUE_NAME_MAX + 1];
+    char model[QUEUE_NAME_MAX + 1];
+    char reason[QUEUE_REASON_MAX + 1];
+    int64_t attempts;
+};
+
+static void read_held(struct sql *sql, struct held *held)
+{
+    snprintf(held->study, sizeof held->study, "%s", queue_text(sql_text(sql, 0)));
+    snprintf(held->model, sizeof held->model, "%s", queue_text(sql_text(sql, 1)));
+    snprintf(held->reason, sizeof held->reason, "%s", queue_text(sql_text(sql, 2)));
+    held->attempts = sql_int(sql, 3);
+}
+
+static bool find_held(struct database *db, const char *key, int64_t token, struct held *held, struct error *err)
+{
+    bool row = false;
+    struct sql *sql = sql_prepare(
+        db, "SELECT study, model, reason, attempts FROM job WHERE key = ? AND token = ? AND state = 1", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, key);
+    sql_bind_int(sql, 2, token);
+    bool ok = sql_step(sql, &row, err);
+    if (ok && row)
+        read_held(sql, held);
+    sql_done(sql);
+    if (ok && !row)
+        return error_set(err, ERROR_CONFLICT, "the lease of job %.64s was lost", key);
+    return ok;
+}
+
+static bool close_job(struct database *db, const struct queue_job *job, const struct held *held, int64_t now_ns,
+                      struct error *err)
+{
+    struct queue_detail detail;
+    char reason[QUEUE_REASON_MAX + 1];
+    const char *state = queue_job_state_text(job->state);
+    if (!sql_run(db, err,
+                 "UPDATE job SET state = ?, outcome = ?, reason = ?, result = ?, finished_ns = ? WHERE key = ?",
+                 "itttit", (int64_t)job->state, queue_text(job->outcome), queue_reason(reason, job->reason),
+                 queue_text(job->result), now_ns, job->key))
+        return false;
+    queue_detail(&detail,
+                 (const char *[]){"state", state, "outcome", queue_text(job->outcome), "model", held->model, NULL});
+    return store_event_add(db, STORE_EVENT_JOB_DONE, held->study, job->key, detail.text, err);
+}
+
+static bool give_up(struct database *db, const char *key, const struct held *held, const char *last, int64_t now_ns,
+                    struct error *err)
+{
+    char reason[QUEUE_REASON_MAX + 64];
+    snprintf(reason, sizeof reason, "gave up after %lld attempts: %s", (long long)held->attempts, last);
+    return close_job(db, &(struct queue_job){.key = key, .state = QUEUE_JOB_FAILED, .reason = reason}, held, now_ns,
+                     err);
+}
+
+static bool give_back(struct database *db, const struct queue_job *job, const struct held *held, int64_t now_ns,
+                      struct error *err)
+{
+    char reason[QUEUE_REASON_MAX + 1];
+    queue_reason(reason, job->reason);
+    if (held->attempts >= QUEUE_JOB_ATTEMPTS_MAX)
+        return give_up(db, job->key, held, reason, now_ns, err);
+    return sql_run(db, err, "UPDATE job SET state = 0, reason = ?, retry_ns = ? WHERE key = ?", "tit", reason,
+                   job->retry_ns, job->key);
+}
+
+bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t token, int64_t now_ns,
+                      struct error *err)
+{
+    struct held held;
+    if (job->state == QUEUE_JOB_RUNNING || job->state > QUEUE_JOB_SKIPPED)
+        return error_set(err, ERROR_USAGE, "a job cannot be finished as state %d", (int)job->state);
+    if (!queue_check_text("the job's outcome", job->outcome, QUEUE_NAME_MAX, err) ||
+        !queue_check_text("the job's result", job->result, QUEUE_BODY_MAX, err))
+        return false;
+    if (!find_held(db, job->key, token, &held, err))
+        return false;
+    bool ok = job->state == QUEUE_JOB_QUEUED ? give_back(db, job, &held, now_ns, err)
+                                             : close_job(db, job, &held, now_ns, err);
+    fault_point("job.in_commit");
+    return ok;
+}
+
+// ---- claim
+
+// The first job of the kind whose lease ran out after its last attempt; its key into `key`, "" when there is none.
+static bool find_spent(struct database *db, const char *kind, int64_t now_ns, char key[QUEUE_KEY_MAX + 1],
+                       int64_t *token, struct error *err)
+{
+    bool row = false;
+    struct sql *sql = sql_prepare(
+        db, "SELECT key, token FROM job WHERE kind = ? AND state = 1 AND lease_ns <= ? AND attempts >= ? LIMIT 1", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, kind);
+    sql_bind_int(sql, 2, now_ns);
+    sql_bind_int(sql, 3, QUEUE_JOB_ATTEMPTS_MAX);
+    bool ok = sql_step(sql, &row, err);
+    snprintf(key, QUEUE_KEY_MAX + 1, "%s", ok && row ? queue_text(sql_text(sql, 0)) : "");
+    *token = ok && row ? sql_int(sql, 1) : 0;
+    sql_done(sql);
+    return ok;
+}
+
+static bool fail_spent(struct database *db, const char *kind, int64_t now_ns, struct error *err)
+{
+    for (int i = 0; i < EXPIRED_PER_CLAIM; i++) {
+        char key[QUEUE_KEY_MAX + 1];
+        struct held held;
+        int64_t token;
+        if (!find_spent(db, kind, now_ns, key, &token, err))
+            return false;
+        if (!key[0])
+            return true;
+        if (!find_held(db, key, token, &held, err) || !give_up(db, key, &held, lease_lost, now_ns, err))
+            return false;
+    }
+    return true;
+}
+
+static bool expire(struct database *db, const char *kind, int64_t now_ns, struct error *err)
+{
+    return fail_spent(db, kind, now_ns, err) &&
+           sql_run(db, err,
+                   "UPDATE job SET state = 0, retry_ns = 0, reason = ?"
+                   " WHERE kind = ? AND state = 1 AND lease_ns <= ? AND attempts < ?",
+                   "ttii", lease_lost, kind, now_ns, (int64_t)QUEUE_JOB_ATTEMPTS_MAX);
+}
+
+static bool get_by_number(struct database *db, int64_t number, struct arena *arena, struct queue_job **out,
+                          struct error *err)
+{
+    void *rows;
+    size_t count;
+    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE number = ?", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, number);
+    if (!queue_rows(sql, read_job, sizeof(struct queue_job), 1, arena, &rows, &count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
+                     struct queue_job **out, struct error *err)
+{
+    int64_t number = 0;
+    bool found;
+    *out = NULL;
+    if (!expire(db, kind, now_ns, err))
+        return false;
+    if (!sql_get_int(db, err, &number, &found,
+                     "SELECT number FROM job WHERE kind = ? AND state = 0 AND retry_ns <= ?"
+                     " ORDER BY priority DESC, number LIMIT 1",
+                     "ti", kind, now_ns))
+        return false;
+    if (!found)
+        return true;
+    return sql_run(db, err,
+                   "UPDATE job SET state = 1, token = token + 1, attempts = attempts + 1, started_ns = ?, lease_ns = ?"
+                   " WHERE number = ?",
+                   "iii", now_ns, now_ns + lease_ns, number) &&
+           get_by_number(db, number, arena, out, err);
+}
+
+bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_t until_ns, struct error *err)
+{
+    if (!sql_run(db, err, "UPDATE job SET lease_ns = ? WHERE key = ? AND token = ? AND state = 1", "iti", until_ns, key,
+                 token))
+        return false;
+    return sql_changes(db) == 1 || error_set(err, ERROR_CONFLICT, "the lease of job %.64s was lost", key);
+}
+
+// ---- reading
+
+bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out, struct error *err)
+{
+    void *rows;
+    size_t count;
+    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE key = ?", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, key);
+    if (!queue_rows(sql, read_job, sizeof(struct queue_job), 1, arena, &rows, &count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+bool queue_job_list(struct database *db, const char *study, size_t limit, struct arena *arena, struct queue_job **out,
+                    size_t *count, struct error *err)
+{
+    void *rows;
+    struct sql *sql = study ? sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE study = ? ORDER BY number DESC", err)
+                            : sql_prepare(db, "SELECT " COLUMNS " FROM job ORDER BY number DESC", err);
+    if (!sql)
+        return false;
+    if (study)
+        sql_bind_text(sql, 1, study);
+    if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}

@@ -1,0 +1,143 @@
+// The tables of the queue room, and what its statements share.
+//
+//   queue_consumer   the fencing token of each cursor (the cursor itself is the store's)
+//   job              one row per key; `number` is the order of arrival, which the clock is not
+//   delivery         one row per key
+//   delivery_target  what is known of a target as a whole: one that is down is asked once per back-off, not once per delivery
+#include "queue/queue_internal.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE queue_consumer ("
+    " name TEXT PRIMARY KEY,"
+    " token INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE job ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key TEXT NOT NULL UNIQUE,"
+    " kind TEXT NOT NULL,"
+    " study TEXT NOT NULL,"
+    " series TEXT NOT NULL,"
+    " model TEXT NOT NULL,"
+    " input TEXT NOT NULL,"
+    " state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),"
+    " outcome TEXT NOT NULL DEFAULT '',"
+    " reason TEXT NOT NULL DEFAULT '',"
+    " result TEXT NOT NULL DEFAULT '',"
+    " priority INTEGER NOT NULL,"
+    " created_ns INTEGER NOT NULL,"
+    " started_ns INTEGER NOT NULL DEFAULT 0,"
+    " finished_ns INTEGER NOT NULL DEFAULT 0,"
+    " retry_ns INTEGER NOT NULL DEFAULT 0,"
+    " lease_ns INTEGER NOT NULL DEFAULT 0,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " token INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "CREATE INDEX job_queued ON job (kind, priority DESC, number) WHERE state = 0;"
+    "CREATE INDEX job_running ON job (kind, lease_ns) WHERE state = 1;"
+    "CREATE INDEX job_study ON job (study, number);"
+    "CREATE TABLE delivery ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key TEXT NOT NULL UNIQUE,"
+    " target TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " subject TEXT NOT NULL,"
+    " payload TEXT NOT NULL,"
+    " state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " refusals INTEGER NOT NULL DEFAULT 0,"
+    " created_ns INTEGER NOT NULL,"
+    " next_ns INTEGER NOT NULL,"
+    " done_ns INTEGER NOT NULL DEFAULT 0,"
+    " lease_ns INTEGER NOT NULL DEFAULT 0,"
+    " last_error TEXT NOT NULL DEFAULT '',"
+    " token INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "CREATE INDEX delivery_waiting ON delivery (kind, target, next_ns, id) WHERE state = 0;"
+    "CREATE INDEX delivery_sending ON delivery (kind, target, lease_ns) WHERE state = 1;"
+    "CREATE INDEX delivery_state ON delivery (state, id);"
+    "CREATE TABLE delivery_target ("
+    " kind TEXT NOT NULL,"
+    " target TEXT NOT NULL,"
+    " failures INTEGER NOT NULL DEFAULT 0,"
+    " next_ns INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (kind, target)"
+    ") STRICT;",
+    NULL,
+};
+
+const struct store_migration queue_migration = {.room = "queue", .steps = steps};
+
+const char *queue_column(struct sql *sql, int column, struct arena *arena)
+{
+    return arena_strdup(arena, queue_text(sql_text(sql, column)));
+}
+
+bool queue_check_text(const char *what, const char *text, size_t most, struct error *err)
+{
+    size_t size = text ? strlen(text) : 0;
+    return size <= most || error_set(err, ERROR_LIMIT, "%s is %zu bytes long, more than %zu", what, size, most);
+}
+
+const char *queue_reason(char out[QUEUE_REASON_MAX + 1], const char *text)
+{
+    return text_show(out, QUEUE_REASON_MAX + 1, queue_text(text), strlen(queue_text(text)));
+}
+
+struct rows {
+    struct arena *arena;
+    uint8_t *data;
+    size_t size, count, capacity;
+};
+
+// The old array stays in the arena until that is freed: at most as much again as the rows need.
+static void *next_row(struct rows *rows)
+{
+    if (rows->count == rows->capacity) {
+        size_t capacity = rows->capacity ? rows->capacity * 2 : 16;
+        uint8_t *data = arena_calloc(rows->arena, capacity, rows->size);
+        if (!data)
+            return NULL;
+        if (rows->count > 0)
+            memcpy(data, rows->data, rows->count * rows->size);
+        rows->data = data;
+        rows->capacity = capacity;
+    }
+    return rows->data + rows->count++ * rows->size;
+}
+
+bool queue_rows(struct sql *sql, queue_row_fn *read, size_t size, size_t limit, struct arena *arena, void **out,
+                size_t *count, struct error *err)
+{
+    struct rows rows = {.arena = arena, .size = size};
+    bool row = true, ok = true;
+    while (ok && rows.count < limit && (ok = sql_step(sql, &row, err)) && row) {
+        void *to = next_row(&rows);
+        ok = to ? read(sql, arena, to, err) : error_set(err, ERROR_MEMORY, "too many rows for the memory given");
+    }
+    sql_done(sql);
+    *out = rows.data;
+    *count = rows.count;
+    return ok;
+}
+
+const char *queue_detail(struct queue_detail *detail, const char *const *pairs)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, QUEUE_DETAIL_MAX);
+    for (size_t i = 0; pairs[i]; i += 2) {
+        buffer_byte(&buffer, i == 0 ? '{' : ',');
+        buffer_json_string(&buffer, pairs[i], strlen(pairs[i]));
+        buffer_byte(&buffer, ':');
+        buffer_json_string(&buffer, pairs[i + 1], strlen(pairs[i + 1]));
+    }
+    buffer_byte(&buffer, '}');
+    text_copy_n(detail->text, sizeof detail->text, buffer.data ? (const char *)buffer.data : "",
+                buffer.failed ? 0 : buffer.size);
+    buffer_free(&buffer);
+    return detail->text;
+}
