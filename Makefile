@@ -8,7 +8,7 @@ build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/rooms.cmake
-	@tools/setup build
+	@tools/setup build run
 	@cmake -G Ninja -S . -B $(BUILD) >/dev/null
 
 setup:

@@ -1,4 +1,6 @@
 // hilum decode: a sandboxed child of the server; it reads its work from a socket.
+#include <string.h>
+
 #include "cli/cli.h"
 #include "image/decoder.h"
 
@@ -8,7 +10,5 @@ const struct cli_command cli_decode = {"decode", "", "decode pixels in a sandbox
 
 static int run(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return image_decode_main();
+    return image_decode_main(argc > 1 && strcmp(argv[1], "reduced") == 0);
 }
