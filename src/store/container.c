@@ -124,7 +124,7 @@ static bool read_data(int fd, const struct format_record *record, struct buffer 
                          (unsigned long long)record->record.size, out->limit - out->size);
     size_t size = (size_t)record->record.size;
     uint8_t *to = buffer_reserve(out, size);
-    if (!to)
+    if (!to && size > 0) // an empty object needs no memory
         return error_set(err, ERROR_MEMORY, "no memory for an object of %zu bytes", size);
     if (!file_pread(fd, to, size, place->offset + STORE_RECORD_HEADER, err))
         return error_prefix(err, "container %llu", (unsigned long long)place->container);

@@ -15,9 +15,9 @@ struct store_lane {
     struct store *store;
     struct pack pack; // container (0: no file yet), descriptor, end of the last sealed record, index
     struct hash *hash;
-    uint64_t at;        // where the next bytes go
-    bool open;          // a record is begun
-    bool hashed;        // `digest` is that of the data, which is whole
+    uint64_t at; // where the next bytes go
+    bool open;   // a record is begun
+    bool hashed; // `digest` is that of the data, which is whole
     uint8_t digest[HASH_SIZE];
     bool folder_synced; // [S2]
     bool dead;          // a sync failed: what the page cache says can no longer be believed

@@ -61,7 +61,8 @@ static enum error_code code_of(int code, int number)
 
 bool database_fail(struct database *db, int code, const char *doing, struct error *err)
 {
-    int number = db->handle ? sqlite3_system_errno(db->handle) : 0;
+    // A failed COMMIT does not tell its errno; it is the last one then, as it is cleared before each call.
+    int number = db->handle && sqlite3_system_errno(db->handle) ? sqlite3_system_errno(db->handle) : errno;
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     switch (code_of(code, number)) {
     case ERROR_FULL:
@@ -77,6 +78,7 @@ bool database_fail(struct database *db, int code, const char *doing, struct erro
 
 bool database_exec(struct database *db, const char *sql, struct error *err)
 {
+    errno = 0;
     int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         return true;
@@ -185,6 +187,7 @@ static struct sql *cache_slot(struct sql *set, const char *sql)
 
 static bool prepare(struct database *db, const char *sql, unsigned flags, sqlite3_stmt **out, struct error *err)
 {
+    errno = 0;
     int code = sqlite3_prepare_v3(db->handle, sql, -1, flags, out, NULL);
     if (code == SQLITE_OK && *out)
         return true;
@@ -273,6 +276,7 @@ void sql_bind_blob(struct sql *sql, int index, const void *value, size_t size)
 
 bool sql_step(struct sql *sql, bool *row, struct error *err)
 {
+    errno = 0;
     int code = sql->bind_code == SQLITE_OK ? sqlite3_step(sql->statement) : sql->bind_code;
     if (code == SQLITE_ROW || code == SQLITE_DONE) {
         *row = code == SQLITE_ROW;

@@ -1,0 +1,74 @@
+// A store in a folder of its own with one table of objects, as a room above would use it; and what can be made to fail.
+#ifndef STORE_TESTS_HELPER_H
+#define STORE_TESTS_HELPER_H
+
+// cmocka wants these first
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sys/types.h>
+
+#include "store/database.h"
+#include "store/event.h"
+#include "store/store.h"
+
+enum { HELPER_PATH = 256 };
+
+struct place {
+    char folder[HELPER_PATH];
+    struct store *store;
+    struct error err;
+};
+
+// ---- the folder and the store; all assert
+
+void helper_make(struct place *place);   // a folder and an open, replayed store
+void helper_remove(struct place *place); // closes and deletes
+void helper_folder(char folder[HELPER_PATH]);
+void helper_delete(const char *folder);
+struct store *helper_open(const char *folder, struct error *err); // with the table of objects, not replayed
+uint64_t helper_replay(struct store *store);                      // how many were handed over
+void helper_reopen(struct place *place, uint64_t *replayed);      // close, open, replay
+void helper_copy(const char *from, char to[HELPER_PATH]); // all files as they are now, as a kill would leave them
+void helper_path(char out[HELPER_PATH], const char *folder, const char *part, uint64_t container, const char *ending);
+size_t helper_count(const char *folder, const char *part, const char *ending); // files
+
+// ---- objects: the name says what the bytes are ("SEED-SIZE")
+
+struct lane_object {
+    const char *name;
+    struct store_record record;
+    bool fail; // the rows are refused
+};
+
+void helper_bytes(const char *name, uint8_t **data, size_t *size); // the caller frees
+// Bytes, seal, rows with an event. false as the store says; rows that fail are withdrawn.
+bool helper_put(struct store *store, struct store_lane *lane, const char *name, bool fail_rows, struct error *err);
+bool helper_has(struct store *store, const char *name, struct store_place *out); // a row is there
+void helper_check(struct store *store, const char *name);                        // row and bytes are right
+int64_t helper_objects(struct store *store);                                     // rows
+
+// ---- a child of this program: `test_store child WHAT FOLDER`, with HILUM_FAULT set unless NULL. Its output comes on *out.
+
+pid_t helper_child(const char *what, const char *folder, const char *fault, int *out, int *in);
+int helper_child_main(const char *what, const char *folder);
+
+// ---- what fails on demand
+
+extern _Atomic int helper_fail_lane_syncs; // the next n fdatasync of a lane answer EIO
+extern _Atomic int helper_fail_tombstone_syncs;
+extern _Atomic int64_t helper_clock_offset_s; // of the wall clock
+
+void helper_limit_files(uint64_t bytes); // RLIMIT_FSIZE, as a disk that fills up; 0: no limit
+
+int test_database(void);
+int test_events(void);
+int test_lanes(void);
+int test_replay(void);
+int test_faults(void);
+int test_threads(void);
+
+#endif

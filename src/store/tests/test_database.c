@@ -1,0 +1,238 @@
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "helper.h"
+
+static bool add_row(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "INSERT INTO object(name, container, offset, arrival) VALUES (?, 1, 2, 3)", "t",
+                   (const char *)payload);
+}
+
+static bool add_row_and_fail(struct database *db, void *payload, struct error *err)
+{
+    return add_row(db, payload, err) && error_set(err, ERROR_MISMATCH, "on request");
+}
+
+static void a_failed_write_leaves_nothing(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row_and_fail, "a", &place.err));
+    assert_int_equal(place.err.code, ERROR_MISMATCH);
+    assert_int_equal(helper_objects(place.store), 0);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    assert_int_equal(helper_objects(place.store), 1);
+    helper_remove(&place);
+}
+
+static void a_second_row_with_the_same_key_is_a_duplicate(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_write(place.store, STORE_DURABLE, add_row, "a", &place.err));
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    assert_int_equal(place.err.code, ERROR_DUPLICATE);
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row, NULL, &place.err)); // NOT NULL
+    assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+    helper_remove(&place);
+}
+
+static bool all_types(struct database *db, void *payload, struct error *err)
+{
+    static const char *const text = "SELECT ?, ?, ?, ?, ?";
+    static const uint8_t blob[3] = {0, 1, 2};
+    (void)payload;
+    bool row;
+    size_t size;
+    struct sql *sql = sql_prepare(db, text, err);
+    assert_non_null(sql);
+    sql_bind_int(sql, 1, INT64_MIN);
+    sql_bind_real(sql, 2, 0.25);
+    sql_bind_text(sql, 3, "h\xC3\xBC");
+    sql_bind_blob(sql, 4, blob, sizeof blob);
+    assert_true(sql_step(sql, &row, err) && row);
+    assert_true(sql_int(sql, 0) == INT64_MIN);
+    assert_true(sql_real(sql, 1) == 0.25);
+    assert_string_equal(sql_text(sql, 2), "h\xC3\xBC");
+    assert_memory_equal(sql_blob(sql, 3, &size), blob, sizeof blob);
+    assert_int_equal(size, sizeof blob);
+    assert_true(sql_is_null(sql, 4) && !sql_text(sql, 4));
+    // The same statement while the first runs.
+    struct sql *again = sql_prepare(db, text, err);
+    assert_non_null(again);
+    assert_ptr_not_equal(sql, again);
+    assert_true(sql_step(again, &row, err) && sql_is_null(again, 0));
+    sql_done(again);
+    sql_done(sql);
+    return true;
+}
+
+static void values_go_in_and_out(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, all_types, NULL, &place.err));
+    helper_remove(&place);
+}
+
+static bool many_statements(struct database *db, void *payload, struct error *err)
+{
+    static char texts[1000][32];
+    (void)payload;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 1000; i++) {
+            int64_t value = 0;
+            bool found;
+            snprintf(texts[i], sizeof texts[i], "SELECT %d", i + round);
+            if (!sql_get_int(db, err, &value, &found, texts[i], ""))
+                return false;
+            assert_int_equal(value, i + round);
+        }
+    }
+    return true;
+}
+
+static void the_statement_cache_is_bounded_and_never_runs_another_text(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, many_statements, NULL, &place.err));
+    helper_remove(&place);
+}
+
+static void a_reader_keeps_its_snapshot_and_cannot_write(void **state)
+{
+    struct place place;
+    int64_t count;
+    bool found;
+    (void)state;
+    helper_make(&place);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_non_null(db);
+    assert_true(sql_get_int(db, &place.err, &count, &found, "SELECT count(*) FROM object", ""));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    assert_true(sql_get_int(db, &place.err, &count, &found, "SELECT count(*) FROM object", ""));
+    assert_int_equal(count, 0);
+    assert_false(sql_run(db, &place.err, "DELETE FROM object", ""));
+    store_read_end(place.store, db);
+    assert_int_equal(helper_objects(place.store), 1);
+    helper_remove(&place);
+}
+
+static void a_database_of_a_newer_program_is_refused(void **state)
+{
+    static const char *const two[] = {"CREATE TABLE a(x INTEGER) STRICT", "ALTER TABLE a ADD COLUMN y INTEGER", NULL};
+    static const char *const one[] = {"CREATE TABLE a(x INTEGER) STRICT", NULL};
+    struct store_migration newer = {"room", two}, older = {"room", one};
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_migrate(place.store, &older, &place.err));
+    assert_true(store_migrate(place.store, &newer, &place.err));
+    assert_true(store_migrate(place.store, &newer, &place.err));
+    assert_false(store_migrate(place.store, &older, &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    helper_remove(&place);
+}
+
+static void a_folder_in_use_is_refused_with_the_process(void **state)
+{
+    struct place place;
+    char pid[32];
+    (void)state;
+    helper_make(&place);
+    assert_null(store_open(&(struct store_options){.folder = place.folder}, &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    snprintf(pid, sizeof pid, "process %d:", getpid());
+    assert_non_null(strstr(place.err.message, pid));
+    helper_remove(&place);
+}
+
+static void another_process_with_the_database_makes_busy_and_then_heals(void **state)
+{
+    struct place place;
+    int out, in;
+    char byte;
+    (void)state;
+    helper_make(&place);
+    pid_t pid = helper_child("hold", place.folder, NULL, &out, &in);
+    assert_int_equal(read(out, &byte, 1), 1);
+    int64_t start = clock_monotonic_ns();
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    assert_int_equal(place.err.code, ERROR_BUSY);
+    assert_true(clock_monotonic_ns() - start < 8 * CLOCK_SECOND);
+    assert_int_equal(helper_objects(place.store), 0); // reads go on
+    close(in);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(out);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    helper_remove(&place);
+}
+
+static void a_full_disk_makes_full_and_then_heals(void **state)
+{
+    struct place place;
+    char name[32];
+    int i = 0;
+    (void)state;
+    helper_make(&place);
+    helper_limit_files(200 << 10);
+    do
+        snprintf(name, sizeof name, "%d", i++);
+    while (store_write(place.store, STORE_REPLAYABLE, add_row, name, &place.err) && i < 10000);
+    helper_limit_files(0);
+    if (place.err.code != ERROR_FULL)
+        fail_msg("%s", place.err.message);
+    assert_int_equal(helper_objects(place.store), i - 1);
+    assert_true(store_write(place.store, STORE_DURABLE, add_row, name, &place.err));
+    assert_int_equal(helper_objects(place.store), i);
+    helper_remove(&place);
+}
+
+static void the_log_of_the_database_stays_small(void **state)
+{
+    struct place place;
+    char name[4000], path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    memset(name, 'x', sizeof name - 1);
+    for (int i = 0; i < 4000; i++) {
+        snprintf(name, sizeof name, "%d%*s", i, 3900, "");
+        assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, name, &place.err));
+    }
+    snprintf(path, sizeof path, "%.200s/hilum.db-wal", place.folder);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    assert_in_range(ftell(file), 1 << 20, 8 << 20);
+    fclose(file);
+    helper_remove(&place);
+}
+
+int test_database(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_write_leaves_nothing),
+        cmocka_unit_test(a_second_row_with_the_same_key_is_a_duplicate),
+        cmocka_unit_test(values_go_in_and_out),
+        cmocka_unit_test(the_statement_cache_is_bounded_and_never_runs_another_text),
+        cmocka_unit_test(a_reader_keeps_its_snapshot_and_cannot_write),
+        cmocka_unit_test(a_database_of_a_newer_program_is_refused),
+        cmocka_unit_test(a_folder_in_use_is_refused_with_the_process),
+        cmocka_unit_test(another_process_with_the_database_makes_busy_and_then_heals),
+        cmocka_unit_test(a_full_disk_makes_full_and_then_heals),
+        cmocka_unit_test(the_log_of_the_database_stays_small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,354 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "store/format.h"
+
+static struct store_lane *lane_of(struct place *place)
+{
+    struct store_lane *lane = store_lane_open(place->store, &place->err);
+    assert_non_null(lane);
+    return lane;
+}
+
+static void put(struct place *place, struct store_lane *lane, const char *name)
+{
+    if (!helper_put(place->store, lane, name, false, &place->err))
+        fail_msg("%s: %s", name, place->err.message);
+}
+
+static void objects_of_all_sizes_come_back_from_lane_and_pack(void **state)
+{
+    static const char *const names[] = {"1-0", "2-1", "3-15", "4-16", "5-4096", "6-1000003", "7-131072"};
+    struct place place;
+    uint64_t count, offset;
+    int fd;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+    for (size_t i = 0; i < 7; i++)
+        put(&place, lane, names[i]);
+    for (size_t i = 0; i < 7; i++)
+        helper_check(place.store, names[i]);
+    assert_true(store_lane_size(lane) > 1000003);
+    assert_true(store_lane_close(lane, &place.err));
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+    assert_int_equal(helper_count(place.folder, "packs", ".pack"), 1);
+    for (size_t i = 0; i < 7; i++)
+        helper_check(place.store, names[i]);
+    assert_true(store_acquire(place.store, 1, &fd, &place.err));
+    assert_true(format_index_check(fd, &count, &offset, &place.err));
+    assert_int_equal(count, 7);
+    store_release(place.store, 1);
+    helper_remove(&place);
+}
+
+// Read by hand from docs/store-format.md, so that the code and the page cannot drift apart.
+static void the_bytes_are_as_the_page_says(void **state)
+{
+    struct place place;
+    uint8_t bytes[64 + 128 + 10 + 4 + 10 + 1];
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "9-10");
+    helper_path(path, place.folder, "lanes", 1, ".lane");
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, bytes, sizeof bytes), 64 + 128 + 10 + 4);
+    close(fd);
+    assert_memory_equal(bytes, "HILUMLN1\1\0\0\0\0\0\0\0", 16);
+    assert_memory_equal(bytes + 64, "HILUMOB1\1\0\0\0\0\0\0\0\x0A\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0", 32);
+    assert_memory_equal(bytes + 64 + 128 + 10, "9-10", 4);
+    uint8_t digest[HASH_SIZE], text[96 + 16 + 16] = {0};
+    hash_of(bytes + 64 + 128, 10, digest);
+    assert_memory_equal(bytes + 64 + 32, digest, 32);
+    memcpy(text, bytes + 64, 96);
+    memcpy(text + 96, bytes + 16, 16);
+    text[112] = 1;
+    text[120] = 64;
+    hash_of(text, sizeof text, digest);
+    assert_memory_equal(bytes + 64 + 96, digest, 32);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void a_dropped_record_leaves_no_trace(void **state)
+{
+    struct place place;
+    uint8_t data[70000] = {1};
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-100");
+    uint64_t size = store_lane_size(lane);
+    assert_true(store_record_begin(lane, &place.err));
+    assert_true(store_record_write(lane, data, sizeof data, &place.err));
+    store_record_drop(lane);
+    store_record_drop(lane);
+    assert_int_equal(store_lane_size(lane), size);
+    put(&place, lane, "2-100");
+    assert_true(store_lane_close(lane, &place.err));
+    helper_check(place.store, "1-100");
+    helper_check(place.store, "2-100");
+    helper_remove(&place);
+}
+
+static void an_empty_lane_leaves_no_file(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    assert_true(store_record_begin(lane, &place.err));
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 1);
+    assert_true(store_lane_close(lane, &place.err));
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+    assert_int_equal(helper_count(place.folder, "packs", ".pack"), 0);
+    assert_true(store_lane_close(NULL, &place.err));
+    helper_remove(&place);
+}
+
+static void a_disk_full_in_a_record_drops_it_and_heals(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    helper_limit_files(500000);
+    assert_false(helper_put(place.store, lane, "2-900000", false, &place.err));
+    assert_int_equal(place.err.code, ERROR_FULL);
+    put(&place, lane, "3-1000"); // a smaller one has room
+    helper_limit_files(0);
+    put(&place, lane, "2-900000");
+    assert_true(store_lane_close(lane, &place.err));
+    helper_check(place.store, "1-1000");
+    helper_check(place.store, "2-900000");
+    helper_check(place.store, "3-1000");
+    helper_remove(&place);
+}
+
+static void below_the_low_water_mark_nothing_is_taken(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    store_lane_close(lane, &place.err);
+    store_close(place.store);
+    struct store_options options = {.folder = place.folder, .low_water_bytes = UINT64_MAX};
+    place.store = store_open(&options, &place.err);
+    assert_non_null(place.store);
+    assert_int_equal(helper_replay(place.store), 0);
+    lane = lane_of(&place);
+    assert_false(store_record_begin(lane, &place.err));
+    assert_int_equal(place.err.code, ERROR_FULL);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_check(place.store, "1-1000");
+    helper_remove(&place);
+}
+
+static void after_a_failed_sync_the_lane_takes_nothing_and_the_record_is_void(void **state)
+{
+    struct place place;
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    helper_fail_lane_syncs = 1;
+    assert_false(helper_put(place.store, lane, "2-1000", false, &place.err));
+    assert_int_equal(place.err.code, ERROR_IO);
+    assert_false(helper_put(place.store, lane, "3-1000", false, &place.err));
+    assert_int_equal(place.err.code, ERROR_IO);
+    assert_false(store_lane_close(lane, &place.err));
+    lane = lane_of(&place);
+    put(&place, lane, "4-1000"); // other lanes go on
+    assert_true(store_lane_close(lane, &place.err));
+    helper_reopen(&place, &replayed);
+    assert_int_equal(replayed, 0);
+    assert_int_equal(helper_objects(place.store), 2);
+    helper_check(place.store, "1-1000");
+    helper_check(place.store, "4-1000");
+    helper_remove(&place);
+}
+
+static void a_failed_tombstone_stops_storing_until_a_restart(void **state)
+{
+    struct place place;
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    helper_fail_tombstone_syncs = 1;
+    assert_false(helper_put(place.store, lane, "1-1000", true, &place.err));
+    assert_false(store_record_begin(lane, &place.err));
+    assert_int_equal(place.err.code, ERROR_FULL);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_reopen(&place, &replayed);
+    lane = lane_of(&place);
+    put(&place, lane, "2-1000");
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void a_descriptor_is_good_while_its_lane_becomes_a_pack(void **state)
+{
+    struct place place;
+    struct store_place at;
+    char byte;
+    int fd, again;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    assert_true(helper_has(place.store, "1-1000", &at));
+    assert_true(store_acquire(place.store, at.container, &fd, &place.err));
+    assert_true(store_lane_close(lane, &place.err));
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at.offset), 1);
+    assert_true(store_acquire(place.store, at.container, &again, &place.err));
+    assert_int_equal(fd, again);
+    store_release(place.store, at.container);
+    store_release(place.store, at.container);
+    assert_false(store_acquire(place.store, 999, &fd, &place.err));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    helper_remove(&place);
+}
+
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void few_descriptors_are_kept_open(void **state)
+{
+    struct place place;
+    char name[32];
+    int fds[100];
+    (void)state;
+    helper_make(&place);
+    for (int i = 0; i < 100; i++) {
+        struct store_lane *lane = lane_of(&place);
+        snprintf(name, sizeof name, "%d-10", i);
+        put(&place, lane, name);
+        assert_true(store_lane_close(lane, &place.err));
+    }
+    size_t before = open_descriptors();
+    for (int i = 0; i < 100; i++)
+        assert_true(store_acquire(place.store, (uint64_t)i + 1, &fds[i], &place.err));
+    assert_int_equal(open_descriptors(), before + 100);
+    for (int i = 0; i < 100; i++)
+        store_release(place.store, (uint64_t)i + 1);
+    assert_int_equal(open_descriptors(), before + STORE_DESCRIPTORS_KEPT);
+    helper_remove(&place);
+}
+
+static void damaged_bytes_are_told_and_never_given(void **state)
+{
+    struct place place;
+    struct store_place at;
+    struct buffer bytes;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    put(&place, lane, "2-1000");
+    assert_true(store_lane_close(lane, &place.err));
+    assert_true(helper_has(place.store, "1-1000", &at));
+    helper_path(path, place.folder, "packs", 1, ".pack");
+    int fd = open(path, O_RDWR);
+    buffer_init(&bytes, 1000);
+    for (off_t where = (off_t)at.offset; where < (off_t)at.offset + STORE_RECORD_HEADER + 1000; where += 37) {
+        uint8_t old, bad;
+        assert_int_equal(pread(fd, &old, 1, where), 1);
+        bad = old ^ 1;
+        assert_int_equal(pwrite(fd, &bad, 1, where), 1);
+        assert_false(store_read(place.store, &at, &bytes, &place.err));
+        assert_int_equal(place.err.code, ERROR_IO);
+        assert_int_equal(bytes.size, 0);
+        assert_int_equal(pwrite(fd, &old, 1, where), 1);
+    }
+    close(fd);
+    bytes.limit = 999;
+    assert_false(store_read(place.store, &at, &bytes, &place.err));
+    assert_int_equal(place.err.code, ERROR_LIMIT);
+    at.offset = UINT64_MAX - 15;
+    assert_false(store_read(place.store, &at, &bytes, &place.err));
+    at.offset = 1 << 20;
+    assert_false(store_read(place.store, &at, &bytes, &place.err));
+    buffer_free(&bytes);
+    helper_check(place.store, "2-1000");
+    helper_remove(&place);
+}
+
+static void quarantine_keeps_the_newest_hundred(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    for (int i = 0; i < 130; i++) {
+        struct store_quarantine *file = store_quarantine_open(place.store);
+        assert_non_null(file);
+        store_quarantine_write(file, "refused", 7);
+        store_quarantine_close(file, "why");
+    }
+    assert_int_equal(helper_count(place.folder, "quarantine", ".dcm"), 100);
+    assert_int_equal(helper_count(place.folder, "quarantine", ".txt"), 100);
+    helper_remove(&place);
+}
+
+static void quarantine_stops_at_its_size_limits(void **state)
+{
+    struct place place;
+    struct stat status;
+    char path[HELPER_PATH];
+    size_t piece = 20 << 20;
+    void *data = calloc(1, piece);
+    (void)state;
+    helper_make(&place);
+    for (int i = 0; i < 6; i++) {
+        struct store_quarantine *file = store_quarantine_open(place.store);
+        for (int k = 0; k < 4; k++)
+            store_quarantine_write(file, data, piece);
+        store_quarantine_close(file, "large");
+    }
+    free(data);
+    helper_path(path, place.folder, "quarantine", 6, ".dcm");
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 64 << 20);
+    assert_int_equal(helper_count(place.folder, "quarantine", ".dcm"), 4);
+    helper_remove(&place);
+}
+
+int test_lanes(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objects_of_all_sizes_come_back_from_lane_and_pack),
+        cmocka_unit_test(the_bytes_are_as_the_page_says),
+        cmocka_unit_test(a_dropped_record_leaves_no_trace),
+        cmocka_unit_test(an_empty_lane_leaves_no_file),
+        cmocka_unit_test(a_disk_full_in_a_record_drops_it_and_heals),
+        cmocka_unit_test(below_the_low_water_mark_nothing_is_taken),
+        cmocka_unit_test(after_a_failed_sync_the_lane_takes_nothing_and_the_record_is_void),
+        cmocka_unit_test(a_failed_tombstone_stops_storing_until_a_restart),
+        cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
+        cmocka_unit_test(few_descriptors_are_kept_open),
+        cmocka_unit_test(damaged_bytes_are_told_and_never_given),
+        cmocka_unit_test(quarantine_keeps_the_newest_hundred),
+        cmocka_unit_test(quarantine_stops_at_its_size_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "helper.h"
+#include "store/format.h"
+
+static void put(struct place *place, struct store_lane *lane, const char *name)
+{
+    if (!helper_put(place->store, lane, name, false, &place->err))
+        fail_msg("%s: %s", name, place->err.message);
+}
+
+// The folder as a kill leaves it now, and, when `lose_rows`, as a power cut does that takes the whole database.
+static void crash(const struct place *from, struct place *to, bool lose_rows)
+{
+    static const char *const files[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm"};
+    char path[HELPER_PATH];
+    helper_copy(from->folder, to->folder);
+    for (int i = 0; lose_rows && i < 3; i++) {
+        snprintf(path, sizeof path, "%.200s/%s", to->folder, files[i]);
+        unlink(path);
+    }
+}
+
+static uint64_t start(struct place *place)
+{
+    place->store = helper_open(place->folder, &place->err);
+    if (!place->store)
+        fail_msg("%s", place->err.message);
+    return helper_replay(place->store);
+}
+
+static void order_of(struct store *store, char *out, size_t capacity)
+{
+    struct error err;
+    bool row;
+    size_t size = 0;
+    struct database *db = store_read_begin(store, &err);
+    struct sql *sql = sql_prepare(db, "SELECT subject FROM event ORDER BY number", &err);
+    out[0] = '\0';
+    while (sql_step(sql, &row, &err) && row)
+        size += (size_t)snprintf(out + size, capacity - size, "%s ", sql_text(sql, 0));
+    sql_done(sql);
+    store_read_end(store, db);
+}
+
+static void lost_rows_come_back_in_the_order_of_arrival(void **state)
+{
+    struct place place, after;
+    uint64_t replayed;
+    char order[200];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *a = store_lane_open(place.store, &place.err), *b = store_lane_open(place.store, &place.err);
+    struct store_lane *packed = store_lane_open(place.store, &place.err);
+    put(&place, b, "1-1000");
+    put(&place, a, "2-1000");
+    helper_clock_offset_s = -365 * 86400;
+    put(&place, packed, "3-1000");
+    put(&place, a, "4-1000");
+    helper_clock_offset_s = 0;
+    put(&place, b, "5-1000");
+    assert_true(store_lane_close(packed, &place.err));
+    crash(&place, &after, true);
+    assert_int_equal(start(&after), 5);
+    order_of(after.store, order, sizeof order);
+    assert_string_equal(order, "1-1000 2-1000 3-1000 4-1000 5-1000 ");
+    assert_int_equal(helper_count(after.folder, "lanes", ".lane"), 0);
+    assert_int_equal(helper_count(after.folder, "packs", ".pack"), 3);
+    uint64_t epoch = store_event_epoch(after.store);
+    helper_reopen(&after, &replayed);
+    assert_int_equal(replayed, 0);
+    assert_int_equal(store_event_epoch(after.store), epoch);
+    helper_check(after.store, "1-1000");
+    helper_check(after.store, "3-1000");
+    // New numbers are past all old ones.
+    struct store_lane *next = store_lane_open(after.store, &after.err);
+    put(&after, next, "6-1000");
+    struct store_place at;
+    assert_true(helper_has(after.store, "6-1000", &at));
+    assert_int_equal(at.container, 4);
+    assert_true(store_lane_close(next, &after.err));
+    helper_remove(&after);
+    assert_true(store_lane_close(a, &place.err));
+    assert_true(store_lane_close(b, &place.err));
+    helper_remove(&place);
+}
+
+static void a_kill_raises_the_epoch_and_a_clean_stop_does_not(void **state)
+{
+    struct place place, after;
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    uint64_t epoch = store_event_epoch(place.store);
+    crash(&place, &after, false);
+    assert_int_equal(start(&after), 0);
+    assert_int_equal(store_event_epoch(after.store), epoch + 1);
+    helper_remove(&after);
+    helper_reopen(&place, &replayed);
+    assert_int_equal(store_event_epoch(place.store), epoch);
+    helper_remove(&place);
+}
+
+static void refused_rows_put_the_record_down_for_good(void **state)
+{
+    struct place place, after;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    assert_false(helper_put(place.store, lane, "2-1000", true, &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    put(&place, lane, "3-1000");
+    crash(&place, &after, true);
+    assert_int_equal(start(&after), 2);
+    assert_false(helper_has(after.store, "2-1000", NULL));
+    helper_check(after.store, "3-1000");
+    helper_remove(&after);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+// ---- what a power cut may leave at the end of a lane
+
+struct tear {
+    const char *what;
+    int64_t at; // from the record's start
+    bool cut;   // the file ends there; else `size` bytes are zeroed
+    size_t size;
+};
+
+static void tear_file(const char *path, off_t record, const struct tear *tear)
+{
+    uint8_t zeros[5000] = {0};
+    struct error err;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    if (tear->cut)
+        assert_int_equal(ftruncate(fd, record + tear->at), 0);
+    else
+        assert_true(file_pwrite(fd, zeros, tear->size, (uint64_t)(record + tear->at), &err));
+    close(fd);
+}
+
+static void a_torn_record_ends_the_lane_and_costs_no_other(void **state)
+{
+    static const struct tear tears[] = {
+        {"header dropped", 0, false, 128},
+        {"header half", 64, false, 64},
+        {"data dropped at the start", 128, false, 4096},
+        {"data dropped at the end", 9000, false, 1000},
+        {"meta dropped", 128 + 10000, false, 7},
+        {"cut before the header", 0, true, 0},
+        {"cut in the header", 100, true, 0},
+        {"cut in the data", 5000, true, 0},
+        {"cut in the meta", 128 + 10003, true, 0},
+    };
+    struct place place;
+    struct store_place at;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    put(&place, lane, "2-10000");
+    assert_true(helper_has(place.store, "2-10000", &at));
+    for (size_t i = 0; i < sizeof tears / sizeof tears[0]; i++) {
+        struct place after;
+        uint64_t count, offset, replayed;
+        crash(&place, &after, true);
+        helper_path(path, after.folder, "lanes", 1, ".lane");
+        tear_file(path, (off_t)at.offset, &tears[i]);
+        if (start(&after) != 1)
+            fail_msg("%s", tears[i].what);
+        helper_check(after.store, "1-1000");
+        helper_path(path, after.folder, "packs", 1, ".pack");
+        int fd = open(path, O_RDONLY);
+        if (!format_index_check(fd, &count, &offset, &after.err))
+            fail_msg("%s: %s", tears[i].what, after.err.message);
+        assert_int_equal(count, 1);
+        assert_int_equal(offset, at.offset);
+        close(fd);
+        helper_reopen(&after, &replayed);
+        assert_int_equal(replayed, 0);
+        helper_remove(&after);
+    }
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void damage_in_the_middle_costs_only_the_damaged(void **state)
+{
+    static const struct tear tears[] = {{"header", 0, false, 128}, {"data", 5000, false, 10}, {"both", 0, false, 5000}};
+    struct place place;
+    struct store_place at;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    put(&place, lane, "2-10000");
+    put(&place, lane, "3-1000");
+    assert_true(helper_has(place.store, "2-10000", &at));
+    for (size_t i = 0; i < 3; i++) {
+        struct place after;
+        crash(&place, &after, true);
+        helper_path(path, after.folder, "lanes", 1, ".lane");
+        tear_file(path, (off_t)at.offset, &tears[i]);
+        if (start(&after) != 2)
+            fail_msg("%s", tears[i].what);
+        helper_check(after.store, "1-1000");
+        helper_check(after.store, "3-1000");
+        helper_remove(&after);
+    }
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void a_damaged_file_header_costs_nothing(void **state)
+{
+    struct place place, after;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    crash(&place, &after, false);
+    helper_path(path, after.folder, "lanes", 1, ".lane");
+    tear_file(path, 0, &(struct tear){"file header", 0, false, 64});
+    assert_int_equal(start(&after), 0);
+    helper_check(after.store, "1-1000");
+    helper_remove(&after);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+// A sender may put a copy of another lane, headers and all, into an object; torn, the object's inside must not be taken for records.
+static void records_inside_an_object_are_not_records(void **state)
+{
+    struct place place, after;
+    struct store_record record;
+    struct buffer bytes;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    buffer_init(&bytes, 1 << 20);
+    helper_path(path, place.folder, "lanes", 1, ".lane");
+    assert_true(file_read(path, &bytes, &place.err));
+    assert_true(store_record_begin(lane, &place.err) && store_record_write(lane, bytes.data, bytes.size, &place.err) &&
+                store_record_seal(lane, "copy", 4, &record, &place.err));
+    crash(&place, &after, true);
+    helper_path(path, after.folder, "lanes", 1, ".lane");
+    tear_file(path, (off_t)record.place.offset, &(struct tear){"header", 0, false, 128});
+    assert_int_equal(start(&after), 1);
+    helper_remove(&after);
+    buffer_free(&bytes);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void a_lane_half_moved_is_moved_again(void **state)
+{
+    struct place place, after;
+    char lane_path[HELPER_PATH], pack_path[HELPER_PATH];
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    crash(&place, &after, false);
+    helper_path(lane_path, after.folder, "lanes", 1, ".lane");
+    helper_path(pack_path, after.folder, "packs", 1, ".pack");
+    assert_int_equal(link(lane_path, pack_path), 0);
+    assert_int_equal(start(&after), 0);
+    assert_int_equal(access(lane_path, F_OK), -1);
+    helper_check(after.store, "1-1000");
+    helper_reopen(&after, &replayed);
+    helper_check(after.store, "1-1000");
+    helper_remove(&after);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+// Any bytes: no crash, and what is handed over is an object that was put in, whole.
+static void mutated_lanes_give_only_true_records(void **state)
+{
+    struct place place, clean;
+    struct buffer original;
+    char path[HELPER_PATH], source[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-300");
+    put(&place, lane, "2-2000");
+    put(&place, lane, "3-0");
+    put(&place, lane, "4-500");
+    buffer_init(&original, 1 << 20);
+    helper_path(source, place.folder, "lanes", 1, ".lane");
+    assert_true(file_read(source, &original, &place.err));
+    helper_make(&clean);
+    helper_path(path, clean.folder, "lanes", 1, ".lane");
+    srand(1);
+    for (int round = 0; round < 300; round++) {
+        uint64_t count;
+        uint8_t *bytes = malloc(original.size);
+        size_t size = rand() % 4 ? original.size : (size_t)rand() % original.size;
+        memcpy(bytes, original.data, original.size);
+        for (int n = rand() % 6; n > 0 && size > 0; n--)
+            bytes[(size_t)rand() % size] = (uint8_t)rand();
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        assert_true(file_pwrite(fd, bytes, size, 0, &clean.err));
+        close(fd);
+        free(bytes);
+        count = helper_replay(clean.store);
+        assert_int_equal(helper_objects(clean.store), count);
+        static const char *const names[] = {"1-300", "2-2000", "3-0", "4-500"};
+        for (int i = 0; i < 4; i++)
+            if (helper_has(clean.store, names[i], NULL))
+                helper_check(clean.store, names[i]);
+        store_close(clean.store);
+        helper_delete(clean.folder);
+        helper_make(&clean);
+        helper_path(path, clean.folder, "lanes", 1, ".lane");
+    }
+    buffer_free(&original);
+    helper_remove(&clean);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+int test_replay(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lost_rows_come_back_in_the_order_of_arrival),
+        cmocka_unit_test(a_kill_raises_the_epoch_and_a_clean_stop_does_not),
+        cmocka_unit_test(refused_rows_put_the_record_down_for_good),
+        cmocka_unit_test(a_torn_record_ends_the_lane_and_costs_no_other),
+        cmocka_unit_test(damage_in_the_middle_costs_only_the_damaged),
+        cmocka_unit_test(a_damaged_file_header_costs_nothing),
+        cmocka_unit_test(records_inside_an_object_are_not_records),
+        cmocka_unit_test(a_lane_half_moved_is_moved_again),
+        cmocka_unit_test(mutated_lanes_give_only_true_records),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
