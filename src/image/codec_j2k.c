@@ -1,0 +1,185 @@
+// JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15), by OpenJPEG. The size header is read here first, so that OpenJPEG
+// never sees an image that is not the data set's, or one cut into a million tiles.
+#include <stdio.h>
+#include <string.h>
+
+#include <openjpeg.h>
+
+#include "base/bytes.h"
+#include "image/codecs.h"
+
+enum {
+    SOC_AND_SIZ = 0xFF51,
+    SIZ_LEAST = 42, // bytes up to and with the number of components
+    TILES_MAX = 4096,
+    PRECISION_MAX = 16,
+    BOXES_MAX = 64,
+    BOX_HEADER = 8,
+    BOX_JP2C = 0x6A703263
+};
+
+#define BOX_SIGNATURE UINT64_C(0x0000000C6A502020)
+
+// A memory stream for OpenJPEG.
+struct memory {
+    const uint8_t *data;
+    size_t size, at;
+};
+
+static OPJ_SIZE_T memory_read(void *to, OPJ_SIZE_T size, void *payload)
+{
+    struct memory *memory = payload;
+    size_t left = memory->size - memory->at, count = size < left ? size : left;
+    if (count == 0)
+        return (OPJ_SIZE_T)-1;
+    memcpy(to, memory->data + memory->at, count);
+    memory->at += count;
+    return count;
+}
+
+static OPJ_OFF_T memory_skip(OPJ_OFF_T count, void *payload)
+{
+    struct memory *memory = payload;
+    if (count < 0 || (uint64_t)count > memory->size - memory->at)
+        return -1;
+    memory->at += (size_t)count;
+    return count;
+}
+
+static OPJ_BOOL memory_seek(OPJ_OFF_T to, void *payload)
+{
+    struct memory *memory = payload;
+    if (to < 0 || (uint64_t)to > memory->size)
+        return OPJ_FALSE;
+    memory->at = (size_t)to;
+    return OPJ_TRUE;
+}
+
+// The first message is the cause.
+static void keep_message(const char *text, void *payload)
+{
+    char *message = payload;
+    if (!*message)
+        snprintf(message, ERROR_MESSAGE_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+// DICOM frames are bare code streams; some senders wrap them in JP2 boxes all the same.
+static bool unwrap(struct memory *memory, struct error *err)
+{
+    if (memory->size < BOX_HEADER || bytes_u64be(memory->data) != BOX_SIGNATURE)
+        return true;
+    size_t at = 0;
+    for (int i = 0; i < BOXES_MAX && memory->size - at >= BOX_HEADER; i++) {
+        const size_t size = bytes_u32be(memory->data + at);
+        if (bytes_u32be(memory->data + at + 4) == BOX_JP2C) {
+            memory->data += at + BOX_HEADER;
+            memory->size -= at + BOX_HEADER;
+            return true;
+        }
+        if (size < BOX_HEADER || size > memory->size - at)
+            break;
+        at += size;
+    }
+    return error_set(err, ERROR_BAD_DATA, "JPEG 2000: JP2 boxes without a code stream");
+}
+
+static uint64_t tiles_along(uint32_t end, uint32_t tile_start, uint32_t tile)
+{
+    return ((uint64_t)end - tile_start + tile - 1) / tile;
+}
+
+// SIZ (15444-1 A.5.1), the first segment.
+static bool check_size(struct codec_job *job, const struct memory *memory, struct error *err)
+{
+    const uint8_t *siz = memory->data;
+    if (memory->size < SIZ_LEAST || bytes_u16be(siz) != 0xFF4F || bytes_u16be(siz + 2) != SOC_AND_SIZ)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: the frame does not begin with a size header");
+    const uint32_t x1 = bytes_u32be(siz + 8), y1 = bytes_u32be(siz + 12), x0 = bytes_u32be(siz + 16),
+                   y0 = bytes_u32be(siz + 20);
+    const uint32_t tile_x = bytes_u32be(siz + 24), tile_y = bytes_u32be(siz + 28), tile_x0 = bytes_u32be(siz + 32),
+                   tile_y0 = bytes_u32be(siz + 36);
+    const unsigned components = bytes_u16be(siz + 40);
+    if (x0 >= x1 || y0 >= y1 || tile_x == 0 || tile_y == 0 || tile_x0 > x0 || tile_y0 > y0)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: size and tiles contradict each other");
+    if (tiles_along(x1, tile_x0, tile_x) > TILES_MAX || tiles_along(y1, tile_y0, tile_y) > TILES_MAX ||
+        tiles_along(x1, tile_x0, tile_x) * tiles_along(y1, tile_y0, tile_y) > TILES_MAX)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: more than %d tiles", TILES_MAX);
+    if (components == 0 || memory->size < SIZ_LEAST + 3U * components)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: %u components", components);
+    job->precision = (siz[SIZ_LEAST] & 127U) + 1U;
+    const bool is_signed = siz[SIZ_LEAST] >> 7 != 0;
+    if (!codec_fits(job, y1 - y0, x1 - x0, components, job->precision, job->format->high_bit + 1U, err))
+        return false;
+    if (is_signed != job->format->is_signed)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: the samples are %s, PixelRepresentation says %s",
+                         is_signed ? "signed" : "unsigned", is_signed ? "unsigned" : "signed");
+    for (unsigned i = 0; i < components; i++)
+        if (siz[SIZ_LEAST + 3 * i] != siz[SIZ_LEAST] || siz[SIZ_LEAST + 3 * i + 1] != 1 ||
+            siz[SIZ_LEAST + 3 * i + 2] != 1)
+            return error_set(err, ERROR_UNSUPPORTED, "JPEG 2000: components of different size or precision");
+    return job->precision <= PRECISION_MAX ||
+           error_set(err, ERROR_UNSUPPORTED, "JPEG 2000: samples of %u bits", job->precision);
+}
+
+static bool store(struct codec_job *job, const opj_image_t *image, struct error *err)
+{
+    const size_t pixels = (size_t)job->format->rows * job->format->columns, samples = job->format->samples;
+    const unsigned bytes = job->format->bits_allocated / 8U;
+    if (image->numcomps != samples)
+        return error_set(err, ERROR_BAD_DATA, "JPEG 2000: %u components were decoded", image->numcomps);
+    for (size_t c = 0; c < samples; c++) {
+        const opj_image_comp_t *component = &image->comps[c];
+        if (!component->data || (size_t)component->w * component->h != pixels)
+            return error_set(err, ERROR_BAD_DATA, "JPEG 2000: component %zu was not decoded", c + 1);
+        for (size_t i = 0; i < pixels; i++) {
+            uint8_t *to = job->out + (i * samples + c) * bytes;
+            const uint32_t value = (uint32_t)component->data[i]; // two's complement: the sign goes with it
+            for (unsigned k = 0; k < bytes; k++)
+                to[k] = (uint8_t)(value >> (8 * k));
+        }
+    }
+    return true;
+}
+
+static bool decode(opj_codec_t *codec, opj_stream_t *stream, struct codec_job *job, struct error *err)
+{
+    char message[ERROR_MESSAGE_SIZE] = "";
+    opj_dparameters_t parameters;
+    opj_image_t *image = NULL;
+    opj_set_default_decoder_parameters(&parameters);
+    opj_set_error_handler(codec, keep_message, message);
+    bool ok = opj_setup_decoder(codec, &parameters) && opj_decoder_set_strict_mode(codec, OPJ_TRUE) &&
+              opj_read_header(stream, codec, &image) && opj_decode(codec, stream, image);
+    if (!ok)
+        error_set(err, ERROR_BAD_DATA, "JPEG 2000: %s", *message ? message : "cannot be decoded");
+    ok = ok && store(job, image, err);
+    opj_image_destroy(image);
+    return ok;
+}
+
+// OpenJPEG undoes the colour transform that the code stream names; the photometric interpretation then names what was before it.
+bool codec_j2k(struct codec_job *job, struct error *err)
+{
+    struct memory memory = {.data = job->data, .size = job->size};
+    if (!unwrap(&memory, err) || !check_size(job, &memory, err))
+        return false;
+    opj_codec_t *codec = opj_create_decompress(OPJ_CODEC_J2K);
+    opj_stream_t *stream = opj_stream_default_create(OPJ_TRUE);
+    bool ok = codec && stream;
+    if (ok) {
+        opj_stream_set_user_data(stream, &memory, NULL);
+        opj_stream_set_user_data_length(stream, memory.size);
+        opj_stream_set_read_function(stream, memory_read);
+        opj_stream_set_skip_function(stream, memory_skip);
+        opj_stream_set_seek_function(stream, memory_seek);
+        ok = decode(codec, stream, job, err);
+    } else {
+        error_set(err, ERROR_MEMORY, "no memory for a JPEG 2000 decoder");
+    }
+    opj_stream_destroy(stream);
+    opj_destroy_codec(codec);
+    if (job->color == IMAGE_YBR_RCT || job->color == IMAGE_YBR_ICT)
+        job->color = IMAGE_RGB;
+    job->sign_done = true;
+    return ok;
+}
