@@ -252,7 +252,7 @@ static const char *whole_encoding(const char *term, size_t size)
 static void set_first(struct decoder *decoder, const char *term, size_t size)
 {
     const struct set *set = set_by_ir(term_ir(term, size));
-    decoder->first[0] = set && set->ir == 13 ? set_by_ir(14) : set_by_ir(6);
+    decoder->first[0] = set_by_ir(6); // also for IR 13, whose 5CH is DICOM's delimiter
     decoder->first[1] = set && set->place == 1 ? set : NULL;
 }
 
@@ -271,14 +271,16 @@ char *dicom_charset_to_utf8(const char *charset, const uint8_t *text, size_t siz
         return arena_strndup(arena, (const char *)text, size);
     if (size > SIZE_MAX / REPLACEMENT_SIZE - 1)
         return NULL;
-    struct decoder decoder = {.at = text, .end = text + size, .person_name = vr == DICOM_VR_PN};
-    decoder.out = arena_alloc(arena, size * REPLACEMENT_SIZE + 1);
-    if (!decoder.out)
-        return NULL;
     const char *term = charset ? charset : "";
     size_t term_size = strcspn(term, "\\");
     text_trim(&term, &term_size);
     const char *encoding = whole_encoding(term, term_size);
+    if (encoding && strcmp(encoding, "UTF-8") == 0 && !memchr(text, 0, size) && text_is_utf8((const char *)text, size))
+        return arena_strndup(arena, (const char *)text, size);
+    struct decoder decoder = {.at = text, .end = text + size, .person_name = vr == DICOM_VR_PN};
+    decoder.out = arena_alloc(arena, size * REPLACEMENT_SIZE + 1);
+    if (!decoder.out)
+        return NULL;
     if (encoding) {
         decode_whole(&decoder, encoding);
     } else {

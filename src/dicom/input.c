@@ -79,9 +79,8 @@ static bool inflate_some(struct dicom_input *input, struct error *err)
     z->next_out = input->block;
     z->avail_out = DICOM_INPUT_BLOCK;
     int result = inflate(z, Z_NO_FLUSH);
-    size_t used = given - z->avail_in;
-    input->raw += used;
-    input->raw_size -= used;
+    input->raw = z->next_in;
+    input->raw_size -= given - z->avail_in;
     if (result == Z_MEM_ERROR)
         return error_set(err, ERROR_MEMORY, "out of memory for inflating a data set");
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)

@@ -1,7 +1,6 @@
 // The nesting of data sets is bounded by the reader (DICOM_DEPTH_MAX), so writing items by recursion is too.
 #include "dicom/json.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,35 @@ struct json_writer {
     size_t path_size;
     bool failed; // the scratch arena is full
 };
+
+// Once or more per element, so without printf, which took half of the time.
+static void put_tag(struct buffer *out, dicom_tag tag)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char text[8];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = digits[tag >> (28 - 4 * i) & 15];
+    buffer_append(out, text, sizeof text);
+}
+
+static void put_quoted_tag(struct buffer *out, dicom_tag tag)
+{
+    buffer_byte(out, '"');
+    put_tag(out, tag);
+    buffer_byte(out, '"');
+}
+
+static void put_integer(struct buffer *out, bool negative, uint64_t magnitude)
+{
+    char text[21]; // 2^64 has 20 digits
+    size_t at = sizeof text;
+    do
+        text[--at] = (char)('0' + magnitude % 10);
+    while ((magnitude /= 10) > 0);
+    if (negative)
+        text[--at] = '-';
+    buffer_append(out, text + at, sizeof text - at);
+}
 
 // A JSON list that is opened by its first value, since an element without values has none.
 static void put_separator(struct json_writer *writer, bool first)
@@ -85,9 +113,12 @@ static bool put_decimal(struct json_writer *writer, const char *text, size_t siz
 {
     struct decimal decimal;
     double value;
-    if (size > DECIMAL_SIZE_MAX || !parse_decimal(text, size, &decimal) || !text_to_double(text, size, &value))
+    if (size > DECIMAL_SIZE_MAX || !parse_decimal(text, size, &decimal))
         return false;
     if (decimal.whole == decimal.size && decimal.whole > INTEGER_DIGITS_MAX)
+        return false;
+    size_t exponent = decimal.whole + decimal.point + decimal.fraction;
+    if (exponent < decimal.size && !text_to_double(text, size, &value))
         return false;
     size_t zeros = 0;
     while (zeros + 1 < decimal.whole && decimal.text[zeros] == '0')
@@ -97,7 +128,6 @@ static bool put_decimal(struct json_writer *writer, const char *text, size_t siz
     if (decimal.whole == 0)
         buffer_byte(writer->out, '0');
     buffer_append(writer->out, decimal.text + zeros, decimal.whole - zeros);
-    size_t exponent = decimal.whole + decimal.point + decimal.fraction;
     if (decimal.fraction > 0)
         buffer_append(writer->out, decimal.text + decimal.whole, decimal.point + decimal.fraction);
     buffer_append(writer->out, decimal.text + exponent, decimal.size - exponent);
@@ -129,7 +159,9 @@ static void put_person_name(struct json_writer *writer, const char *text, size_t
         const char *end = memchr(text, '=', size);
         size_t group = end ? (size_t)(end - text) : size;
         if (group > 0) {
-            buffer_printf(writer->out, "%s\"%s\":", first ? "" : ",", groups[i]);
+            buffer_text(writer->out, first ? "\"" : ",\"");
+            buffer_text(writer->out, groups[i]);
+            buffer_text(writer->out, "\":");
             put_string(writer, text, group);
             first = false;
         }
@@ -162,7 +194,7 @@ static void put_texts(struct json_writer *writer, const struct dicom_dataset *da
     const char *end = text + strlen(text), *value;
     size_t size;
     // Each value is split off the rest, so that many values take linear time.
-    for (size_t i = 0; text && i < DICOM_VALUES_MAX; i++) {
+    for (size_t i = 0; text; i++) {
         if (!dicom_text_split(element->vr, text, (size_t)(end - text), 0, &value, &size))
             return;
         const char *next = dicom_text_is_single(element->vr) ? NULL : memchr(text, '\\', (size_t)(end - text));
@@ -185,12 +217,12 @@ static void put_number(struct json_writer *writer, const struct dicom_dataset *d
             put_double(writer, number);
     } else if (dicom_element_integer(dataset, element, index, &integer)) {
         if (element->vr == DICOM_VR_AT)
-            buffer_printf(writer->out, "\"%08" PRIX64 "\"", (uint64_t)integer);
+            put_quoted_tag(writer->out, (dicom_tag)integer);
         else
-            buffer_printf(writer->out, "%" PRId64, integer);
+            put_integer(writer->out, integer < 0, integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer);
     } else { // a UV past 2^63
         const uint8_t *p = element->value + index * 8;
-        buffer_printf(writer->out, "%" PRIu64, element->big_endian ? bytes_u64be(p) : bytes_u64le(p));
+        put_integer(writer->out, false, element->big_endian ? bytes_u64be(p) : bytes_u64le(p));
     }
 }
 
@@ -198,9 +230,7 @@ static void put_numbers(struct json_writer *writer, const struct dicom_dataset *
                         const struct dicom_element *element)
 {
     size_t count = element->length / dicom_vr_unit(element->vr);
-    if (count > DICOM_VALUES_MAX)
-        count = DICOM_VALUES_MAX;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !writer->out->failed; i++) {
         put_separator(writer, i == 0);
         put_number(writer, dataset, element, i);
     }
@@ -284,7 +314,9 @@ static void put_element(struct json_writer *writer, const struct dicom_dataset *
         vr = DICOM_VR_UN;
     char text[3];
     dicom_vr_text(vr, text);
-    buffer_printf(writer->out, "{\"vr\":\"%s\"", text);
+    buffer_text(writer->out, "{\"vr\":\"");
+    buffer_text(writer->out, text);
+    buffer_byte(writer->out, '"');
     if (vr == DICOM_VR_SQ)
         put_items(writer, element);
     else if (element->length == 0 && !element->undefined_length)
@@ -340,7 +372,10 @@ static void put_dataset(struct json_writer *writer, const struct dicom_dataset *
         if (is_left_out(element->tag) ||
             (last && last->tag == element->tag)) // a key twice is no JSON; dicom_find gives the first, too
             continue;
-        buffer_printf(writer->out, "%s\"%08X\":", last ? "," : "", element->tag);
+        if (last)
+            buffer_byte(writer->out, ',');
+        put_quoted_tag(writer->out, element->tag);
+        buffer_byte(writer->out, ':');
         put_element(writer, dataset, element);
         last = element;
     }

@@ -74,6 +74,8 @@ static void keep(char *to, size_t capacity, const struct meta_element *element)
     const char *text = (const char *)element->value;
     size_t size = element->length;
     text_trim(&text, &size);
+    size = strnlen(text, size); // what stands behind a NUL inside is no part of a UID or title
+    text_trim(&text, &size);
     if (!text_copy_n(to, capacity, text, size))
         to[0] = 0;
 }

@@ -175,6 +175,21 @@ static void us_or_ss_follows_pixel_representation_here_or_outside(void **state)
     assert_true(dicom_integer(dataset, SMALLEST, 0, &integer) && integer == 65535);
 }
 
+static void lookup_table_data_is_words_unless_it_is_one_value(void **state)
+{
+    struct fixture *f = *state;
+    for (int single = 0; single < 2; single++) {
+        buffer_clear(&f->bytes);
+        put_implicit(&f->bytes, DICOM_TAG(0x0028, 0x3002), single ? "\1\0\0\0\x10\0" : "\2\0\0\0\x10\0", 6);
+        put_implicit(&f->bytes, DICOM_TAG(0x0028, 0x3006), "\1\0\2\0", 4);
+        const struct dicom_dataset *dataset = parse_bytes(&f->bytes, DICOM_TS_IMPLICIT, &f->arena);
+        int64_t value;
+        assert_int_equal(dicom_effective_vr(dataset, dicom_find(dataset, DICOM_TAG(0x0028, 0x3006))),
+                         single ? DICOM_VR_US : DICOM_VR_OW);
+        assert_true(dicom_integer(dataset, DICOM_TAG(0x0028, 0x3006), 0, &value) == (single == 1));
+    }
+}
+
 static void items_know_their_parents_and_inherit_the_character_set(void **state)
 {
     struct fixture *f = *state;
@@ -220,6 +235,45 @@ static void un_with_a_known_tag_gets_the_dictionarys_vr(void **state)
     assert_int_equal(dicom_find(dataset, REFERENCES)->vr, DICOM_VR_UN);
     assert_int_equal(dicom_find(dataset, REFERENCES)->length, 12);
     buffer_free(&item);
+}
+
+static unsigned depth_of(const struct dicom_dataset *dataset)
+{
+    unsigned depth = 0;
+    for (; dataset->count > 0 && dataset->elements[0].item_count > 0; depth++)
+        dataset = dataset->elements[0].items[0];
+    return depth;
+}
+
+static void a_sequence_sent_as_un_does_not_pass_the_depth_limit(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t inside = 1; inside <= 60; inside += 59) { // 10 around it
+        struct buffer un;
+        buffer_init(&un, 1 << 16);
+        put_item_tag(&un, ITEM, UNDEFINED);
+        for (size_t i = 1; i < inside; i++) {
+            put_item_tag(&un, REFERENCES, UNDEFINED);
+            put_item_tag(&un, ITEM, UNDEFINED);
+        }
+        for (size_t i = 1; i < inside; i++) {
+            put_item_tag(&un, ITEM_END, 0);
+            put_item_tag(&un, SEQUENCE_END, 0);
+        }
+        put_item_tag(&un, ITEM_END, 0);
+        buffer_clear(&f->bytes);
+        for (size_t i = 0; i < 10; i++) {
+            put_header(&f->bytes, REFERENCES, "SQ", UNDEFINED);
+            put_item_tag(&f->bytes, ITEM, UNDEFINED);
+        }
+        put_explicit(&f->bytes, REFERENCES, "UN", un.data, un.size);
+        for (size_t i = 0; i < 10; i++) {
+            put_item_tag(&f->bytes, ITEM_END, 0);
+            put_item_tag(&f->bytes, SEQUENCE_END, 0);
+        }
+        assert_int_equal(depth_of(parse_bytes(&f->bytes, DICOM_TS_EXPLICIT, &f->arena)), inside == 1 ? 11 : 10);
+        buffer_free(&un);
+    }
 }
 
 static void long_values_stay_in_the_stream(void **state)
@@ -318,8 +372,10 @@ int run_dataset_tests(void)
         TEST(numbers_are_read_from_any_numeric_vr),
         TEST(big_endian_numbers_are_turned),
         TEST(us_or_ss_follows_pixel_representation_here_or_outside),
+        TEST(lookup_table_data_is_words_unless_it_is_one_value),
         TEST(items_know_their_parents_and_inherit_the_character_set),
         TEST(un_with_a_known_tag_gets_the_dictionarys_vr),
+        TEST(a_sequence_sent_as_un_does_not_pass_the_depth_limit),
         TEST(long_values_stay_in_the_stream),
         TEST(fragments_keep_their_places),
         TEST(a_data_set_larger_than_the_arena_is_refused),

@@ -165,19 +165,24 @@ static void what_is_no_dicom_is_refused(void **state)
     assert_refused("%PDF-1.4 and so on, no DICOM at all", 30);
     memcpy(zeros + 128, "DICN", 4);
     assert_refused(zeros, sizeof zeros);
+    memcpy(zeros + 128, "DICM", 4);
+    assert_refused(zeros, 132);
+    assert_refused(zeros, sizeof zeros);
 }
 
-static void a_uid_that_is_too_long_stays_out(void **state)
+static void uids_are_cut_at_nul_and_stay_out_when_too_long(void **state)
 {
     (void)state;
     struct buffer file = sample_file();
     char uid[66];
     memset(uid, '1', sizeof uid);
     file.size = 144; // group length only
+    put_explicit(&file, DICOM_TAG(0x0002, 0x0002), "UI", "1.2 \0x", 6);
     put_explicit(&file, DICOM_TAG(0x0002, 0x0003), "UI", uid, 66);
     put_explicit(&file, DICOM_TAG(0x0002, 0x0010), "UI", "1.2.840.10008.1.2\0", 18);
     struct dicom_meta meta = parse(&file);
     assert_string_equal(meta.sop_instance, "");
+    assert_string_equal(meta.sop_class, "1.2");
     assert_string_equal(meta.transfer_syntax, DICOM_TS_IMPLICIT);
     buffer_free(&file);
 }
@@ -193,7 +198,7 @@ int run_part10_tests(void)
         cmocka_unit_test(an_unknown_vr_in_group_2_is_refused),
         cmocka_unit_test(a_bare_data_set_is_recognised),
         cmocka_unit_test(what_is_no_dicom_is_refused),
-        cmocka_unit_test(a_uid_that_is_too_long_stays_out),
+        cmocka_unit_test(uids_are_cut_at_nul_and_stay_out_when_too_long),
     };
     return cmocka_run_group_tests_name("part10", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ enum { BUFFER_MAX = 64 << 20 };
 
 // What the events came to: a digest of them all, and how it ended.
 struct outcome {
-    enum error_code code;
+    struct error err; // code NONE: the data set's end was reached
     uint64_t digest;
     size_t events;
 };
@@ -24,14 +24,13 @@ static struct outcome read_pieces(const struct buffer *bytes, const char *syntax
 {
     struct pieces pieces = {bytes->data, bytes->size, piece};
     struct outcome outcome = {0};
-    struct error err = {0};
     struct dicom_event event;
-    struct dicom_reader *reader = dicom_reader_new(source_from_pieces(&pieces), dicom_transfer_syntax(syntax), &err);
+    struct dicom_reader *reader =
+        dicom_reader_new(source_from_pieces(&pieces), dicom_transfer_syntax(syntax), &outcome.err);
     assert_non_null(reader);
     do {
-        if (!dicom_reader_next(reader, &event, &err)) {
-            outcome.code = err.code;
-            assert_int_not_equal(err.code, ERROR_NONE);
+        if (!dicom_reader_next(reader, &event, &outcome.err)) {
+            assert_int_not_equal(outcome.err.code, ERROR_NONE);
             break;
         }
         outcome.events++;
@@ -48,7 +47,7 @@ static struct outcome read_bytes(struct buffer *bytes, const char *syntax)
     struct outcome whole = read_pieces(bytes, syntax, SIZE_MAX);
     for (size_t piece = 1; piece <= 3; piece += 2) {
         struct outcome outcome = read_pieces(bytes, syntax, piece);
-        assert_int_equal(outcome.code, whole.code);
+        assert_string_equal(outcome.err.message, whole.err.message);
         assert_int_equal(outcome.events, whole.events);
         assert_true(outcome.digest == whole.digest);
     }
@@ -58,14 +57,18 @@ static struct outcome read_bytes(struct buffer *bytes, const char *syntax)
 static void assert_accepted(struct buffer *bytes, const char *syntax, size_t events)
 {
     struct outcome outcome = read_bytes(bytes, syntax);
-    assert_int_equal(outcome.code, ERROR_NONE);
+    assert_string_equal(outcome.err.message, "");
     assert_int_equal(outcome.events, events);
     buffer_free(bytes);
 }
 
-static void assert_refused(struct buffer *bytes, const char *syntax)
+// `why` is part of the message.
+static void assert_refused(struct buffer *bytes, const char *syntax, const char *why)
 {
-    assert_int_equal(read_bytes(bytes, syntax).code, ERROR_BAD_DATA);
+    struct outcome outcome = read_bytes(bytes, syntax);
+    assert_int_equal(outcome.err.code, ERROR_BAD_DATA);
+    if (!strstr(outcome.err.message, why))
+        fail_msg("\"%s\" lacks \"%s\"", outcome.err.message, why);
     buffer_free(bytes);
 }
 
@@ -96,8 +99,8 @@ static void sequences_nest_64_deep_and_no_deeper(void **state)
     (void)state;
     struct buffer deepest = nested(64), deeper = nested(65), absurd = nested(100000);
     assert_accepted(&deepest, DICOM_TS_EXPLICIT, 2 + 64 * 4);
-    assert_refused(&deeper, DICOM_TS_EXPLICIT);
-    assert_refused(&absurd, DICOM_TS_EXPLICIT);
+    assert_refused(&deeper, DICOM_TS_EXPLICIT, "more than 64 deep");
+    assert_refused(&absurd, DICOM_TS_EXPLICIT, "more than 64 deep");
 }
 
 static void lacking_delimiters_are_refused(void **state)
@@ -107,17 +110,17 @@ static void lacking_delimiters_are_refused(void **state)
     put_header(&sequence, SEQUENCE, "SQ", UNDEFINED);
     put_item_tag(&sequence, ITEM, UNDEFINED);
     put_item_tag(&sequence, ITEM_END, 0);
-    assert_refused(&sequence, DICOM_TS_EXPLICIT);
+    assert_refused(&sequence, DICOM_TS_EXPLICIT, "lacks its delimiter: the data set ends");
 
     put_header(&item, SEQUENCE, "SQ", UNDEFINED);
     put_item_tag(&item, ITEM, UNDEFINED);
     put_explicit(&item, PATIENT_ID, "LO", "ab", 2);
-    assert_refused(&item, DICOM_TS_EXPLICIT);
+    assert_refused(&item, DICOM_TS_EXPLICIT, "lacks its delimiter: the data set ends");
 
     put_header(&inside, SEQUENCE, "SQ", 8); // the item has no delimiter within the sequence's length
     put_item_tag(&inside, ITEM, UNDEFINED);
     put_item_tag(&inside, ITEM_END, 0);
-    assert_refused(&inside, DICOM_TS_EXPLICIT);
+    assert_refused(&inside, DICOM_TS_EXPLICIT, "lacks its delimiter where");
 }
 
 static void what_is_longer_than_its_parent_is_refused(void **state)
@@ -127,18 +130,18 @@ static void what_is_longer_than_its_parent_is_refused(void **state)
     put_header(&item, SEQUENCE, "SQ", 8);
     put_item_tag(&item, ITEM, 10);
     put_explicit(&item, PATIENT_ID, "LO", "ab", 2);
-    assert_refused(&item, DICOM_TS_EXPLICIT);
+    assert_refused(&item, DICOM_TS_EXPLICIT, "(FFFE,E000) at byte 26 has 10 bytes, more than");
 
     put_header(&element, SEQUENCE, "SQ", 18);
     put_item_tag(&element, ITEM, 10);
     put_explicit(&element, PATIENT_ID, "LO", "abcd", 4);
-    assert_refused(&element, DICOM_TS_EXPLICIT);
+    assert_refused(&element, DICOM_TS_EXPLICIT, "(0010,0020) at byte 34 has 4 bytes, more than the 2 left");
 
     put_header(&sequence, SEQUENCE, "SQ", 8 + 12);
     put_item_tag(&sequence, ITEM, 12);
     put_header(&sequence, SEQUENCE, "SQ", 8);
     put_item_tag(&sequence, ITEM, 0);
-    assert_refused(&sequence, DICOM_TS_EXPLICIT);
+    assert_refused(&sequence, DICOM_TS_EXPLICIT, "has 8 bytes, more than the 0 left");
 }
 
 static void headers_cut_by_their_parents_end_are_refused(void **state)
@@ -148,13 +151,13 @@ static void headers_cut_by_their_parents_end_are_refused(void **state)
     put_header(&bytes, SEQUENCE, "SQ", 8 + 4);
     put_item_tag(&bytes, ITEM, 4);
     put_explicit(&bytes, PATIENT_ID, "LO", NULL, 0);
-    assert_refused(&bytes, DICOM_TS_EXPLICIT);
+    assert_refused(&bytes, DICOM_TS_EXPLICIT, "ends in bytes that are no element");
 
     struct buffer long_form = start();
     put_header(&long_form, SEQUENCE, "SQ", 8 + 8);
     put_item_tag(&long_form, ITEM, 8);
     put_explicit(&long_form, PRIVATE, "OB", NULL, 0);
-    assert_refused(&long_form, DICOM_TS_EXPLICIT);
+    assert_refused(&long_form, DICOM_TS_EXPLICIT, "goes past the end");
 }
 
 static void stray_delimiters_are_refused(void **state)
@@ -164,20 +167,20 @@ static void stray_delimiters_are_refused(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct buffer top = start(), item = start();
         put_item_tag(&top, strays[i], 0);
-        assert_refused(&top, DICOM_TS_EXPLICIT);
+        assert_refused(&top, DICOM_TS_EXPLICIT, "where none is due");
         put_header(&item, SEQUENCE, "SQ", 16);
         put_item_tag(&item, ITEM, 8);
         put_item_tag(&item, strays[i], 0);
-        assert_refused(&item, DICOM_TS_EXPLICIT);
+        assert_refused(&item, DICOM_TS_EXPLICIT, "where none is due");
     }
     struct buffer sequence = start(), element = start();
     put_header(&sequence, SEQUENCE, "SQ", 8);
     put_item_tag(&sequence, SEQUENCE_END, 0);
-    assert_refused(&sequence, DICOM_TS_EXPLICIT);
+    assert_refused(&sequence, DICOM_TS_EXPLICIT, "is where an item is due");
     put_header(&element, SEQUENCE, "SQ", UNDEFINED);
     put_explicit(&element, PATIENT_ID, "LO", NULL, 0);
     put_item_tag(&element, SEQUENCE_END, 0);
-    assert_refused(&element, DICOM_TS_EXPLICIT);
+    assert_refused(&element, DICOM_TS_EXPLICIT, "is where an item or a sequence delimiter is due");
 }
 
 static void un_of_undefined_length_holds_implicit_vr(void **state)
@@ -193,6 +196,22 @@ static void un_of_undefined_length_holds_implicit_vr(void **state)
     assert_accepted(&bytes, DICOM_TS_EXPLICIT, 8);
 }
 
+static void un_of_undefined_length_is_little_endian_in_big_endian_too(void **state)
+{
+    (void)state;
+    static const uint8_t head[] = "\x00\x29\x10\x10UN\0\0\xFF\xFF\xFF\xFF";
+    static const uint8_t tail[] = "\x00\x30\x00\x10LO\0\2ab";
+    struct buffer bytes;
+    buffer_init(&bytes, BUFFER_MAX);
+    buffer_append(&bytes, head, sizeof head - 1);
+    put_item_tag(&bytes, ITEM, UNDEFINED);
+    put_implicit(&bytes, PATIENT_ID, "ab", 2);
+    put_item_tag(&bytes, ITEM_END, 0);
+    put_item_tag(&bytes, SEQUENCE_END, 0);
+    buffer_append(&bytes, tail, sizeof tail - 1);
+    assert_accepted(&bytes, DICOM_TS_BIG_ENDIAN, 7);
+}
+
 static void lengths_past_the_end_are_refused(void **state)
 {
     (void)state;
@@ -202,15 +221,15 @@ static void lengths_past_the_end_are_refused(void **state)
         uint8_t value[200] = {0};
         put_header(&bytes, PIXELS, "OW", lengths[i]);
         buffer_append(&bytes, value, sizeof value);
-        assert_refused(&bytes, DICOM_TS_EXPLICIT);
+        assert_refused(&bytes, DICOM_TS_EXPLICIT, "is cut off");
     }
     struct buffer header = start();
     put_header(&header, PIXELS, "OW", 0);
     header.size -= 2;
-    assert_refused(&header, DICOM_TS_EXPLICIT);
+    assert_refused(&header, DICOM_TS_EXPLICIT, "is cut off");
     struct buffer tail = start();
     buffer_text(&tail, "tail");
-    assert_refused(&tail, DICOM_TS_EXPLICIT);
+    assert_refused(&tail, DICOM_TS_EXPLICIT, "4 bytes that are no element");
 }
 
 static void odd_lengths_and_disorder_are_accepted(void **state)
@@ -229,7 +248,7 @@ static void a_second_sop_instance_uid_is_refused(void **state)
     (void)state;
     struct buffer twice = start(), inside = start();
     put_explicit(&twice, SOP_INSTANCE, "UI", "1.2.4\0", 6);
-    assert_refused(&twice, DICOM_TS_EXPLICIT);
+    assert_refused(&twice, DICOM_TS_EXPLICIT, "occurs twice");
     put_header(&inside, SEQUENCE, "SQ", UNDEFINED);
     put_item_tag(&inside, ITEM, 14);
     put_explicit(&inside, SOP_INSTANCE, "UI", "1.2.4\0", 6);
@@ -243,7 +262,7 @@ static void unknown_vrs_are_refused_in_group_2_only(void **state)
     struct buffer meta, future = start(), defect = start();
     buffer_init(&meta, BUFFER_MAX);
     put_explicit(&meta, DICOM_TAG(0x0002, 0x0010), "ZZ", "ab", 2);
-    assert_refused(&meta, DICOM_TS_EXPLICIT);
+    assert_refused(&meta, DICOM_TS_EXPLICIT, "unknown VR ZZ");
     put_item_tag(&future, PRIVATE, DICOM_VR('Z', 'Z') >> 8 | 'Z' << 8); // VR, two reserved bytes
     buffer_u32le(&future, 2);
     buffer_text(&future, "ab");
@@ -262,11 +281,11 @@ static void a_mislabelled_encoding_is_refused(void **state)
     buffer_init(&copy, BUFFER_MAX);
     buffer_append(&copy, implicit.data, implicit.size);
     assert_accepted(&copy, DICOM_TS_IMPLICIT, 2);
-    assert_refused(&implicit, DICOM_TS_EXPLICIT);
+    assert_refused(&implicit, DICOM_TS_EXPLICIT, "has no VR (0600H)");
     struct buffer explicit = start();
-    assert_refused(&explicit, DICOM_TS_IMPLICIT);
+    assert_refused(&explicit, DICOM_TS_IMPLICIT, "has the explicit VR UI");
     put_implicit(&implicit_later, PATIENT_ID, "ab", 2);
-    assert_refused(&implicit_later, DICOM_TS_EXPLICIT);
+    assert_refused(&implicit_later, DICOM_TS_EXPLICIT, "has no VR (0200H)");
 }
 
 static void undefined_length_is_refused_on_other_vrs(void **state)
@@ -275,11 +294,11 @@ static void undefined_length_is_refused_on_other_vrs(void **state)
     struct buffer text = start(), implicit;
     put_header(&text, PATIENT_ID, "UT", UNDEFINED);
     put_item_tag(&text, SEQUENCE_END, 0);
-    assert_refused(&text, DICOM_TS_EXPLICIT);
+    assert_refused(&text, DICOM_TS_EXPLICIT, "undefined length, which VR UT");
     buffer_init(&implicit, BUFFER_MAX);
     put_item_tag(&implicit, PATIENT_ID, UNDEFINED);
     put_item_tag(&implicit, SEQUENCE_END, 0);
-    assert_refused(&implicit, DICOM_TS_IMPLICIT);
+    assert_refused(&implicit, DICOM_TS_IMPLICIT, "undefined length, which VR LO");
 }
 
 static struct buffer encapsulated(void)
@@ -300,11 +319,11 @@ static void fragments_end_with_their_delimiter_or_the_stream(void **state)
     assert_accepted(&closed, "1.2.840.10008.1.2.4.50", 6);
     assert_accepted(&open, "1.2.840.10008.1.2.4.50", 6);
     cut.size--;
-    assert_refused(&cut, "1.2.840.10008.1.2.4.50");
+    assert_refused(&cut, "1.2.840.10008.1.2.4.50", "is cut off: 1 of 4");
     put_item_tag(&endless, ITEM, UNDEFINED);
-    assert_refused(&endless, "1.2.840.10008.1.2.4.50");
+    assert_refused(&endless, "1.2.840.10008.1.2.4.50", "fragment of undefined length");
     put_explicit(&foreign, PATIENT_ID, "LO", NULL, 0);
-    assert_refused(&foreign, "1.2.840.10008.1.2.4.50");
+    assert_refused(&foreign, "1.2.840.10008.1.2.4.50", "(0010,0020)");
 }
 
 static void big_endian_is_read(void **state)
@@ -349,10 +368,10 @@ static void deflated_data_sets_are_inflated(void **state)
     buffer_u32le(&trailer, (uint32_t)bytes.size);
     assert_accepted(&trailer, DICOM_TS_DEFLATED, 3);
     cut.size -= 3;
-    assert_refused(&cut, DICOM_TS_DEFLATED);
+    assert_refused(&cut, DICOM_TS_DEFLATED, "is cut off after");
     buffer_text(&junk, "junk");
-    assert_refused(&junk, DICOM_TS_DEFLATED);
-    assert_refused(&bytes, DICOM_TS_DEFLATED);
+    assert_refused(&junk, DICOM_TS_DEFLATED, "bytes other than zero");
+    assert_refused(&bytes, DICOM_TS_DEFLATED, "damaged");
 }
 
 static void a_deflate_bomb_is_refused(void **state)
@@ -365,7 +384,7 @@ static void a_deflate_bomb_is_refused(void **state)
     memset(zeros, 0, 40 << 20);
     bytes.size += 40 << 20;
     struct buffer bomb = deflated(&bytes);
-    assert_int_equal(read_pieces(&bomb, DICOM_TS_DEFLATED, SIZE_MAX).code, ERROR_LIMIT);
+    assert_int_equal(read_pieces(&bomb, DICOM_TS_DEFLATED, SIZE_MAX).err.code, ERROR_LIMIT);
     buffer_free(&bomb);
     buffer_free(&bytes);
 }
@@ -415,6 +434,7 @@ int run_reader_tests(void)
         cmocka_unit_test(headers_cut_by_their_parents_end_are_refused),
         cmocka_unit_test(stray_delimiters_are_refused),
         cmocka_unit_test(un_of_undefined_length_holds_implicit_vr),
+        cmocka_unit_test(un_of_undefined_length_is_little_endian_in_big_endian_too),
         cmocka_unit_test(lengths_past_the_end_are_refused),
         cmocka_unit_test(odd_lengths_and_disorder_are_accepted),
         cmocka_unit_test(a_second_sop_instance_uid_is_refused),
