@@ -1,21 +1,23 @@
-// The dimse room: DICOM's upper layer over TCP (PS3.8) and DIMSE messages (PS3.7), both directions, one blocking thread per association.
-// It carries messages; what is done with them is decided above.
+// The dimse room: DICOM's upper layer over TCP (PS3.8) and DIMSE messages (PS3.7), both directions, one blocking
+// thread per association. It carries messages; what is done with them is decided above.
 //
-// The upper layer's state machine (PS3.8 section 9.2) is a table in dimse_states.c: [event][state] -> action, as in Table 9-10, with the
-// function of each action. The states an application sees:
+// The upper layer's state machine (PS3.8 section 9.2) is a table in dimse_states.c: [event][state] -> action, as in
+// Table 9-10, with the function of each action. The states an application sees:
 //
-//   acceptor:   dimse_listen_request -> (Sta3) dimse_accept | dimse_reject -> (Sta6) dimse_receive ... -> released | aborted
+//   acceptor:   dimse_listen_request -> (Sta3) dimse_accept | dimse_reject -> (Sta6) dimse_receive ...
 //   requestor:  dimse_connect -> (Sta6) dimse_echo, dimse_store ... -> dimse_release
 //
-// Any function that returns false leaves the association of no further use but for dimse_close, which sends what the state still allows
-// (A-ABORT) and frees. A protocol violation by the peer is answered with A-ABORT (reason in the log and *err) before false is returned.
+// Any function that returns false leaves the association of no further use but for dimse_close, which sends what the
+// state still allows (A-ABORT) and frees. A protocol violation by the peer is answered with A-ABORT (reason in the
+// log and *err) before false is returned.
 //
-// Timers: ARTIM (PS3.8 9.1.5) bounds the time to the association request and to the close after a reject, release or abort; `idle_ns` bounds the wait
-// for the next message; `transfer_ns` bounds each wait for bytes inside a message. A peer that sends one byte at a time is bounded by the first two:
-// a PDU must be complete within transfer_ns of its first byte.
+// Timers: ARTIM (PS3.8 9.1.5) bounds the time to the association request, to an accepted peer's first message, and
+// to the close after a reject, release or abort; `idle_ns` bounds the wait for each later message; `transfer_ns`
+// bounds each wait for bytes inside a message. A peer that sends one byte at a time is bounded by the first two: a
+// PDU must be complete within transfer_ns of its first byte.
 //
-// Answers leave in one write, and TCP_NODELAY and TCP_QUICKACK are set (the latter again after every read), so that a peer with Nagle's algorithm does not wait
-// for delayed acknowledgements.
+// Answers leave in one write, and TCP_NODELAY and TCP_QUICKACK are set (the latter again after every read), so that
+// a peer with Nagle's algorithm does not wait for delayed acknowledgements.
 #ifndef DIMSE_DIMSE_H
 #define DIMSE_DIMSE_H
 
@@ -70,8 +72,9 @@ struct dimse_association; // owned by the thread that runs it
 
 // What a peer asks for (A-ASSOCIATE-RQ), or what was agreed.
 struct dimse_request {
-    char called
-        [DICOM_AE_SIZE]; // trimmed; only printable ASCII but backslash (PS3.5 AE), else the request is rejected before anyone sees it
+    // Titles are trimmed; only printable ASCII but backslash (PS3.5 AE) and no "../" or "/..", else the request is
+    // rejected before anyone sees it.
+    char called[DICOM_AE_SIZE];
     char calling[DICOM_AE_SIZE];
     char address[48]; // numeric, of the peer
     char implementation_uid[DICOM_UID_SIZE];
@@ -83,15 +86,18 @@ struct dimse_request {
 
 // ---- acceptor
 
-// Takes the connected socket `fd` (owned from here on, closed on failure too) and reads the association request within ARTIM. Malformed requests are answered: A-ASSOCIATE-RJ for
-// an unknown protocol version, application context, or unfit AE title; A-ABORT for what cannot be parsed (user-information or item lengths that lie,
-// another PDU first, context identifiers even or used twice or more than 128: rejected, PS3.8 Table 9-21, source 1 or 2).
+// Takes the connected socket `fd` (owned from here on, closed on failure too) and reads the association request
+// within ARTIM. Malformed requests are answered: A-ASSOCIATE-RJ for an unknown protocol version, application
+// context, or unfit AE title; A-ABORT for what cannot be parsed (user-information or item lengths that lie, another
+// PDU first); A-ASSOCIATE-RJ, source 2, no reason given, for context identifiers that are even or used twice (so for
+// more than 128 too), no context at all, or a maximum length below DIMSE_PDU_LEAST. A server that must be able to
+// end this wait, and that of dimse_close, keeps a dup of `fd` and shuts that down.
 struct dimse_association *dimse_listen_request(int fd, const struct dimse_timers *timers, struct error *err);
 
 const struct dimse_request *dimse_request(const struct dimse_association *association);
 
-// Answers one proposed context; call for each before dimse_accept. `transfer` must be among the proposed ones (asserted) when accepted. Contexts never answered are refused with
-// "abstract syntax not supported".
+// Answers one proposed context; call for each before dimse_accept. `transfer` must be among the proposed ones
+// (asserted) when accepted. Contexts never answered are refused with "abstract syntax not supported".
 void dimse_answer_context(struct dimse_association *association, size_t index, enum dimse_context_result result,
                           const char *transfer);
 
@@ -141,7 +147,8 @@ enum dimse_command { // PS3.7 Annex E.1
     DIMSE_C_CANCEL_RQ = 0x0FFF,
 };
 
-// A command set in the fields that are used so far. UIDs are trimmed and may be unfit (the caller decides the answer): see sop_class_valid.
+// A command set in the fields that are used so far. UIDs are trimmed and may be unfit (the caller decides the
+// answer): see uids_valid.
 struct dimse_message {
     uint16_t command;
     uint16_t message_id; // of a response: (0000,0120)
@@ -159,16 +166,20 @@ struct dimse_message {
 
 enum dimse_received { DIMSE_MESSAGE, DIMSE_RELEASED, DIMSE_ABORTED, DIMSE_BROKEN };
 
-// The next message's command. RELEASED: the peer asked for release, which was answered; the association is over. ABORTED: by the peer. BROKEN: the connection ended, a timer ran
-// out, or the peer violated the protocol (answered with A-ABORT); *err says which. A data set of the message before that was not read to its end is read and dropped first. A message on a
-// context that was not accepted, data before a command, a second command before the data set ended: violations.
+// The next message's command. RELEASED: the peer asked for release, which was answered; the association is over.
+// ABORTED: by the peer. BROKEN: the connection ended, a timer ran out, or the peer violated the protocol (answered
+// with A-ABORT); *err says which. A data set of the message before that was not read to its end is read and dropped
+// first. A message on a context that was not accepted, data before a command, a second command before the data set
+// ended: violations.
 enum dimse_received dimse_receive(struct dimse_association *association, struct dimse_message *message,
                                   struct error *err);
 
-// The data set of the message just received, in the context's transfer syntax, as a stream; pieces borrow the PDU in place. Valid until the next call but this source's on the association.
+// The data set of the message just received, in the context's transfer syntax, as a stream; pieces borrow the PDU in
+// place. Valid until the next call but this source's on the association.
 struct source dimse_data(struct dimse_association *association);
 
-// Answers the request `message` with a response (its command | 0x8000), without a data set. `comment` (may be NULL) goes into Error Comment (0000,0902), cut to 64 characters of ASCII.
+// Answers the request `message` with a response (its command | 0x8000), without a data set. `comment` (may be NULL)
+// goes into Error Comment (0000,0902), cut to 64 characters of ASCII.
 bool dimse_respond(struct dimse_association *association, const struct dimse_message *message, uint16_t status,
                    const char *comment, struct error *err);
 
@@ -186,18 +197,21 @@ struct dimse_peer {
     const char *calling;
 };
 
-// Connects (bounded by timers->artim_ns), proposes, and waits for the answer. At most DIMSE_CONTEXTS_MAX proposals. A reject is FORBIDDEN (or BUSY when transient), with the standard's words
-// for the reason. Contexts keep the order of the proposals.
+// Connects (bounded by timers->artim_ns, but for the system's name look-up), proposes, and waits for the answer. At
+// most DIMSE_CONTEXTS_MAX proposals. A reject is FORBIDDEN (or BUSY when transient), with the standard's words for
+// the reason. Contexts keep the order of the proposals.
 struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals,
                                         size_t count, const struct dimse_timers *timers, struct error *err);
 
-// The first accepted context with this abstract syntax and, when `transfer` is not NULL, this transfer syntax. NULL when there is none.
+// The first accepted context with this abstract syntax and, when `transfer` is not NULL, this transfer syntax. NULL
+// when there is none.
 const struct dimse_context *dimse_context_for(const struct dimse_association *association, const char *abstract,
                                               const char *transfer);
 
 bool dimse_echo(struct dimse_association *association, uint16_t *status, struct error *err);
 
-// Sends one object, the data set from `source` in the context's transfer syntax, and waits for the answer. `comment` (may be NULL) has 65 characters.
+// Sends one object, the data set from `source` in the context's transfer syntax, and waits for the answer. `comment`
+// (may be NULL) has 65 characters.
 bool dimse_store(struct dimse_association *association, const struct dimse_context *context, const char *sop_class,
                  const char *sop_instance, struct source source, uint16_t *status, char *comment, struct error *err);
 
@@ -209,7 +223,9 @@ bool dimse_release(struct dimse_association *association, struct error *err);
 // Sends A-ABORT where the state allows it and frees. NULL is fine.
 void dimse_close(struct dimse_association *association);
 
-// From another thread: makes the blocked call of the association's own thread return BROKEN soon (server stop).
+// From another thread: makes the blocked call of the association's own thread return BROKEN soon (server stop). The
+// caller sees to it that the association is not closed meanwhile: a lock, held here and where its thread takes it
+// off a list before dimse_close.
 void dimse_interrupt(struct dimse_association *association);
 
 // ---- listening

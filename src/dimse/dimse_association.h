@@ -47,7 +47,8 @@ struct dimse_association {
     struct iovec *out;
     size_t out_count;
 
-    // Receiving: in[in_start..in_end) came and is not used yet; `pdu` is the variable field of the last PDU, before in_start.
+    // Receiving: in[in_start..in_end) came and is not used yet; `pdu` is the variable field of the last PDU, before
+    // in_start.
     uint8_t *in;
     size_t in_capacity;
     size_t in_start;

@@ -18,7 +18,8 @@ struct dimse_command_set {
 // false, with *err set, when the bytes are no command set or lack Command Field or Command Data Set Type.
 bool dimse_command_read(const uint8_t *data, size_t size, struct dimse_message *message, struct error *err);
 
-// A request has its message_id in (0000,0110), a response in (0000,0120) and its status. Texts that are "" are left out.
+// A request has its message_id in (0000,0110), a response in (0000,0120) and its status. Texts that are "" are left
+// out.
 void dimse_command_write(const struct dimse_message *message, struct buffer *out);
 
 #endif

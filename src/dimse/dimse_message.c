@@ -184,8 +184,8 @@ static void put_headers(uint8_t out[DIMSE_PDU_HEADER + DIMSE_PDV_HEADER], uint8_
     out[11] = control;
 }
 
-// A data set on its way out. Which fragment is the last is known only when the source has ended, and by then its piece is gone: the end
-// of each piece that does not fill a PDU is kept in `held`.
+// A data set on its way out. Which fragment is the last is known only when the source has ended, and by then its piece
+// is gone: the end of each piece that does not fill a PDU is kept in `held`.
 struct sender {
     struct dimse_association *association;
     uint8_t context;

@@ -3,7 +3,7 @@
 //   2 protocol version   2 reserved   16 called title   16 calling title   32 reserved   items
 //   item: 1 type   1 reserved   2 length   value
 //     10H application context UID
-//     20H presentation context of RQ: identifier, 3 reserved, sub-items 30H abstract syntax (1), 40H transfer syntax (1..)
+//     20H presentation context of RQ: identifier, 3 reserved, sub-items 30H abstract syntax, 40H transfer syntaxes
 //     21H of AC: identifier, reserved, result, reserved, sub-item 40H
 //     50H user information: sub-items 51H maximum length, 52H implementation class UID, 55H implementation version name
 #ifndef DIMSE_NEGOTIATE_H
@@ -11,8 +11,8 @@
 
 #include "dimse_association.h"
 
-// Reads the request in association->pdu into association->request. false (failure noted) when it cannot be understood: the caller aborts. A request that can be understood but
-// not be accepted has association->reject set.
+// Reads the request in association->pdu into association->request. false (failure noted) when it cannot be understood:
+// the caller aborts. A request that can be understood but not be accepted has association->reject set.
 bool dimse_read_request(struct dimse_association *association);
 
 // Reads the answer in association->pdu into the results of association->request.contexts. false: as above.

@@ -167,8 +167,8 @@ bool dimse_store(struct dimse_association *a, const struct dimse_context *contex
     return true;
 }
 
-// Sta6 -> Sta7 and on to Sta1. The peer's data still under way is dropped, but not for longer than ARTIM; a release asked for by both sides is
-// answered (PS3.8 section 7.2.2.8).
+// Sta6 -> Sta7 and on to Sta1. The peer's data still under way is dropped, but not for longer than ARTIM; a release
+// asked for by both sides is answered (PS3.8 section 7.2.2.8).
 static void run_release(struct dimse_association *a)
 {
     int64_t deadline_ns = clock_monotonic_ns() + a->timers.artim_ns;

@@ -26,8 +26,8 @@ static void send_out(struct dimse_association *a, int64_t wait_ns)
         dimse_fail(a, ERROR_TIMEOUT, "the peer does not take our data");
 }
 
-// The PDUs of fixed form (PS3.8 sections 9.3.4, 9.3.6 to 9.3.8): 4 bytes behind the header. They go out without waiting: a peer that
-// does not read must not hold us.
+// The PDUs of fixed form (PS3.8 sections 9.3.4, 9.3.6 to 9.3.8): 4 bytes behind the header. They go out without
+// waiting: a peer that does not read must not hold us.
 static void send_short(struct dimse_association *a, enum dimse_pdu_type type, uint8_t b1, uint8_t b2, uint8_t b3)
 {
     uint8_t pdu[10] = {(uint8_t)type, 0, 0, 0, 0, 4, 0, b1, b2, b3};
@@ -233,7 +233,7 @@ static enum dimse_state aa_8(struct dimse_association *a)
 // ---- the tables
 
 enum action {
-    ____,
+    none,
     AE1,
     AE2,
     AE3,
@@ -269,7 +269,7 @@ static const struct {
     const char *name;
     enum dimse_state (*run)(struct dimse_association *a);
 } actions[] = {
-    [____] = {"", NULL},      [AE1] = {"AE-1", ae_1}, [AE2] = {"AE-2", ae_2}, [AE3] = {"AE-3", ae_3},
+    [none] = {"", NULL},      [AE1] = {"AE-1", ae_1}, [AE2] = {"AE-2", ae_2}, [AE3] = {"AE-3", ae_3},
     [AE4] = {"AE-4", ae_4},   [AE5] = {"AE-5", ae_5}, [AE6] = {"AE-6", ae_6}, [AE7] = {"AE-7", ae_7},
     [AE8] = {"AE-8", ae_8},   [DT1] = {"DT-1", dt_1}, [DT2] = {"DT-2", dt_2}, [AR1] = {"AR-1", ar_1},
     [AR2] = {"AR-2", ar_2},   [AR3] = {"AR-3", ar_3}, [AR4] = {"AR-4", ar_4}, [AR5] = {"AR-5", ar_5},
@@ -282,26 +282,26 @@ static const struct {
 // clang-format off
 // PS3.8 Table 9-10, with a column 0 so that the indexes are the standard's.
 static const uint8_t table[DIMSE_EVENT_COUNT][DIMSE_STATE_COUNT] = {
-    //                              -     Sta1  Sta2  Sta3  Sta4  Sta5  Sta6  Sta7  Sta8  Sta9  Sta10 Sta11 Sta12 Sta13
-    [DIMSE_EVT1_ASSOCIATE_REQUEST] = {____, AE1,  ____, ____, ____, ____, ____, ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT2_CONNECTED]         = {____, ____, ____, ____, AE2,  ____, ____, ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT3_AC_PDU]            = {____, ____, AA1,  AA8,  ____, AE3,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
-    [DIMSE_EVT4_RJ_PDU]            = {____, ____, AA1,  AA8,  ____, AE4,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
-    [DIMSE_EVT5_CONNECTION_CAME]   = {____, AE5,  ____, ____, ____, ____, ____, ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT6_RQ_PDU]            = {____, ____, AE6,  AA8,  ____, AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA7},
-    [DIMSE_EVT7_ACCEPT]            = {____, ____, ____, AE7,  ____, ____, ____, ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT8_REJECT]            = {____, ____, ____, AE8,  ____, ____, ____, ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT9_DATA_REQUEST]      = {____, ____, ____, ____, ____, ____, DT1,  ____, AR7,  ____, ____, ____, ____, ____},
-    [DIMSE_EVT10_DATA_PDU]         = {____, ____, AA1,  AA8,  ____, AA8,  DT2,  AR6,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
-    [DIMSE_EVT11_RELEASE_REQUEST]  = {____, ____, ____, ____, ____, ____, AR1,  ____, ____, ____, ____, ____, ____, ____},
-    [DIMSE_EVT12_RELEASE_RQ_PDU]   = {____, ____, AA1,  AA8,  ____, AA8,  AR2,  AR8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
-    [DIMSE_EVT13_RELEASE_RP_PDU]   = {____, ____, AA1,  AA8,  ____, AA8,  AA8,  AR3,  AA8,  AA8,  ARX,  AR3,  AA8,  AA6},
-    [DIMSE_EVT14_RELEASE_ANSWER]   = {____, ____, ____, ____, ____, ____, ____, ____, AR4,  AR9,  ____, ____, AR4,  ____},
-    [DIMSE_EVT15_ABORT_REQUEST]    = {____, ____, ____, AA1,  AA2,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  ____},
-    [DIMSE_EVT16_ABORT_PDU]        = {____, ____, AA2,  AA3,  ____, AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA2},
-    [DIMSE_EVT17_CLOSED]           = {____, ____, AA5,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AR5},
-    [DIMSE_EVT18_ARTIM]            = {____, ____, AA2,  ____, ____, ____, ____, ____, ____, ____, ____, ____, ____, AA2},
-    [DIMSE_EVT19_INVALID_PDU]      = {____, ____, AA1,  AA8,  ____, AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA7},
+    //                              -  Sta1  Sta2  Sta3  Sta4  Sta5  Sta6  Sta7  Sta8  Sta9  Sta10 Sta11 Sta12 Sta13
+    [DIMSE_EVT1_ASSOCIATE_REQUEST] = {0, AE1,  none, none, none, none, none, none, none, none, none, none, none, none},
+    [DIMSE_EVT2_CONNECTED]         = {0, none, none, none, AE2,  none, none, none, none, none, none, none, none, none},
+    [DIMSE_EVT3_AC_PDU]            = {0, none, AA1,  AA8,  none, AE3,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
+    [DIMSE_EVT4_RJ_PDU]            = {0, none, AA1,  AA8,  none, AE4,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
+    [DIMSE_EVT5_CONNECTION_CAME]   = {0, AE5,  none, none, none, none, none, none, none, none, none, none, none, none},
+    [DIMSE_EVT6_RQ_PDU]            = {0, none, AE6,  AA8,  none, AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA7},
+    [DIMSE_EVT7_ACCEPT]            = {0, none, none, AE7,  none, none, none, none, none, none, none, none, none, none},
+    [DIMSE_EVT8_REJECT]            = {0, none, none, AE8,  none, none, none, none, none, none, none, none, none, none},
+    [DIMSE_EVT9_DATA_REQUEST]      = {0, none, none, none, none, none, DT1,  none, AR7,  none, none, none, none, none},
+    [DIMSE_EVT10_DATA_PDU]         = {0, none, AA1,  AA8,  none, AA8,  DT2,  AR6,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
+    [DIMSE_EVT11_RELEASE_REQUEST]  = {0, none, none, none, none, none, AR1,  none, none, none, none, none, none, none},
+    [DIMSE_EVT12_RELEASE_RQ_PDU]   = {0, none, AA1,  AA8,  none, AA8,  AR2,  AR8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA6},
+    [DIMSE_EVT13_RELEASE_RP_PDU]   = {0, none, AA1,  AA8,  none, AA8,  AA8,  AR3,  AA8,  AA8,  ARX,  AR3,  AA8,  AA6},
+    [DIMSE_EVT14_RELEASE_ANSWER]   = {0, none, none, none, none, none, none, none, AR4,  AR9,  none, none, AR4,  none},
+    [DIMSE_EVT15_ABORT_REQUEST]    = {0, none, none, AA1,  AA2,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  AA1,  none},
+    [DIMSE_EVT16_ABORT_PDU]        = {0, none, AA2,  AA3,  none, AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA3,  AA2},
+    [DIMSE_EVT17_CLOSED]           = {0, none, AA5,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AA4,  AR5},
+    [DIMSE_EVT18_ARTIM]            = {0, none, AA2,  none, none, none, none, none, none, none, none, none, none, AA2},
+    [DIMSE_EVT19_INVALID_PDU]      = {0, none, AA1,  AA8,  none, AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA8,  AA7},
 };
 // clang-format on
 

@@ -57,7 +57,8 @@ enum dimse_indication {
     DIMSE_PROVIDER_ABORTED, // A-P-ABORT: the connection or the protocol failed
 };
 
-// Runs the action of the pair and leaves the new state and the indication in the association. A pair that the standard leaves empty changes nothing.
+// Runs the action of the pair and leaves the new state and the indication in the association. A pair that the standard
+// leaves empty changes nothing.
 void dimse_step(struct dimse_association *association, enum dimse_event event);
 
 // "AA-8", or "" for an empty pair.

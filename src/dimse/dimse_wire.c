@@ -54,7 +54,8 @@ static enum dimse_wire_result socket_receive(void *payload, uint8_t *data, size_
         ssize_t n = recv(sock->fd, data, size, MSG_DONTWAIT);
         if (n > 0) {
             *got = (size_t)n;
-            // The kernel falls back to delayed acknowledgements after each answer; a peer with Nagle's algorithm waits for ours.
+            // The kernel falls back to delayed acknowledgements after each answer; a peer with Nagle's algorithm waits
+            // for ours.
             if (sock->tcp)
                 set_option(sock->fd, IPPROTO_TCP, TCP_QUICKACK);
             return DIMSE_WIRE_OK;

@@ -1,4 +1,5 @@
-// What carries the bytes of an association: a TCP socket, and in the fuzz target a block of memory. TLS is another body of the same four functions.
+// What carries the bytes of an association: a TCP socket, and in the fuzz target a block of memory. TLS is another
+// body of the same four functions.
 #ifndef DIMSE_WIRE_H
 #define DIMSE_WIRE_H
 

@@ -1,8 +1,9 @@
-// Bytes of a peer against the acceptor: negotiation, framing, messages, data sets, release and abort. The first byte picks how they are cut into receives.
+// Bytes of a peer against the acceptor: negotiation, framing, messages, data sets, release and abort. The first byte
+// picks how they are cut into receives.
 //
-//   clang-14 -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Isrc \
-//       src/dimse/fuzz/fuzz_pdu.c src/dimse/*.c src/base/{arena,buffer,clock,error,file,log,source,text}.c src/dicom/{dicom,dicom_dictionary,transfer_syntax}.c \
-//       -o fuzz_pdu -lcrypto -lm
+//   clang-14 -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+//       -Isrc src/dimse/fuzz/fuzz_pdu.c src/dimse/*.c src/base/{arena,buffer,clock,error,file,log,source,text}.c
+//       src/dicom/{dicom,dicom_dictionary,transfer_syntax}.c -o fuzz_pdu -lcrypto -lm
 //   ./fuzz_pdu -max_len=70000 -max_total_time=180 CORPUS
 #include <stdlib.h>
 #include <string.h>

@@ -65,6 +65,20 @@ static void serve(struct acceptor *acceptor, struct dimse_association *a)
     }
 }
 
+static void note_association(struct acceptor *acceptor, struct dimse_association *a)
+{
+    pthread_mutex_lock(&acceptor->lock);
+    acceptor->association = a;
+    pthread_mutex_unlock(&acceptor->lock);
+}
+
+void acceptor_interrupt(struct acceptor *acceptor)
+{
+    pthread_mutex_lock(&acceptor->lock);
+    dimse_interrupt(acceptor->association);
+    pthread_mutex_unlock(&acceptor->lock);
+}
+
 static void *acceptor_run(void *payload)
 {
     struct acceptor *acceptor = payload;
@@ -80,9 +94,10 @@ static void *acceptor_run(void *payload)
             dimse_reject(a, DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_CONGESTION);
         } else {
             answer_contexts(a);
-            acceptor->association = a;
+            note_association(acceptor, a);
             if (dimse_accept(a, &acceptor->err))
                 serve(acceptor, a);
+            note_association(acceptor, NULL);
             dimse_close(a);
         }
     }
@@ -93,6 +108,7 @@ static void *acceptor_run(void *payload)
 void acceptor_start_on(struct acceptor *acceptor, int fd, const struct dimse_timers *timers)
 {
     acceptor->own_fd = fd;
+    pthread_mutex_init(&acceptor->lock, NULL);
     acceptor->timers = *timers;
     buffer_init(&acceptor->data, 64 << 20);
     assert_int_equal(pthread_create(&acceptor->thread, NULL, acceptor_run, acceptor), 0);
@@ -120,6 +136,7 @@ void acceptor_end(struct acceptor *acceptor)
 void acceptor_free(struct acceptor *acceptor)
 {
     buffer_free(&acceptor->data);
+    pthread_mutex_destroy(&acceptor->lock);
 }
 
 // ---- raw bytes

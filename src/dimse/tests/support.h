@@ -36,7 +36,8 @@ struct acceptor {
     enum acceptor_way way;
     struct dimse_timers timers;
     pthread_t thread;
-    struct dimse_association *volatile association;
+    pthread_mutex_t lock;
+    struct dimse_association *association; // under `lock`, while it may be interrupted
 
     // What happened; read after acceptor_end
     struct error err;
@@ -58,6 +59,7 @@ void acceptor_start_on(struct acceptor *acceptor, int fd, const struct dimse_tim
 void acceptor_join(struct acceptor *acceptor);
 void acceptor_end(struct acceptor *acceptor); // closes the peer's end, joins; then acceptor_free
 void acceptor_free(struct acceptor *acceptor);
+void acceptor_interrupt(struct acceptor *acceptor);
 
 // ---- raw bytes
 
@@ -83,7 +85,8 @@ void raw_element(struct buffer *out, uint16_t element, const void *value, size_t
 void raw_store_command(struct buffer *out);
 
 void peer_send(int fd, const struct buffer *bytes);
-// The type of the next PDU, whose variable field goes into `out` (may be NULL); 0 when the connection ended, -1 after 3 s.
+// The type of the next PDU, whose variable field goes into `out` (may be NULL); 0 when the connection ended, -1 after
+// 3 s.
 int peer_receive(int fd, struct buffer *out);
 // Associates with one context, CT_STORAGE, identifier 1.
 void peer_associate(int fd);

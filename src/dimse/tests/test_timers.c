@@ -150,7 +150,7 @@ static void an_interrupt_from_another_thread_ends_the_wait(void **context)
     acceptor_start(&acceptor, &calm_timers);
     peer_associate(acceptor.fd);
     echo_once(acceptor.fd);
-    dimse_interrupt(acceptor.association);
+    acceptor_interrupt(&acceptor);
     acceptor_join(&acceptor);
     close(acceptor.fd);
     assert_int_equal(acceptor.outcome, DIMSE_BROKEN);
