@@ -348,8 +348,9 @@ static void *run(void *payload)
 {
     struct access_trail *trail = payload;
     pthread_mutex_lock(&trail->lock);
-    while (!trail->stop) {
+    for (bool stop = false; !stop;) {
         wait_for_work(trail);
+        stop = trail->stop; // before the turn, which then takes all
         turn(trail);
     }
     pthread_mutex_unlock(&trail->lock);

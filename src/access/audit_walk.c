@@ -224,9 +224,10 @@ static bool check_lines(struct access_walk *walk, struct window *window, struct 
             continue;
         }
         bool end = false;
-        if (window->size < ACCESS_LINE_MAX && !fill(window, &end, err))
+        bool room = window->size < ACCESS_LINE_MAX;
+        if (room && !fill(window, &end, err))
             return false;
-        if (window->size < ACCESS_LINE_MAX && !end)
+        if (room && !end)
             continue;
         if (window->size == 0)
             return true;

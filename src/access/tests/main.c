@@ -1,0 +1,9 @@
+#include "place.h"
+
+#include "base/log.h"
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    return test_peers() + test_admission() + test_audit() + test_audit_chain();
+}

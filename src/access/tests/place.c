@@ -1,0 +1,102 @@
+#include "place.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/audit_walk.h"
+#include "base/file.h"
+#include "base/text.h"
+
+void place_folder(char folder[PLACE_PATH])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, PLACE_PATH, "%s/access-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(folder));
+}
+
+static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+void place_delete(const char *folder)
+{
+    assert_int_equal(nftw(folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void open_all(struct place *place)
+{
+    place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
+    assert_ok(place->store != NULL, place->err);
+    assert_ok(store_migrate(place->store, &access_migration, &place->err), place->err);
+    place->access = access_open(place->store, place->audit, &place->err);
+    assert_ok(place->access != NULL, place->err);
+}
+
+void place_open(struct place *place)
+{
+    *place = (struct place){0};
+    place_folder(place->folder);
+    snprintf(place->audit, sizeof place->audit, "%s/audit", place->folder);
+    open_all(place);
+}
+
+void place_reopen(struct place *place)
+{
+    access_close(place->access);
+    store_close(place->store);
+    open_all(place);
+}
+
+void place_close(struct place *place)
+{
+    access_close(place->access);
+    store_close(place->store);
+    place_delete(place->folder);
+}
+
+char *place_trail(const char *folder)
+{
+    struct buffer text;
+    struct error err;
+    uint64_t last;
+    char path[ACCESS_PATH_SIZE];
+    buffer_init(&text, 256 << 20);
+    assert_ok(access_segment_last(folder, &last, &err), err);
+    for (uint64_t segment = 1; segment <= last; segment++) {
+        assert_ok(access_segment_path(path, folder, segment, &err), err);
+        if (access(path, F_OK) == 0)
+            assert_ok(file_read(path, &text, &err), err);
+    }
+    buffer_byte(&text, 0);
+    assert_false(text.failed);
+    return (char *)text.data;
+}
+
+size_t place_count(const char *text, const char *part)
+{
+    size_t count = 0;
+    while ((text = strstr(text, part))) {
+        count++;
+        text += strlen(part);
+    }
+    return count;
+}
+
+uint64_t place_sum_counts(const char *text)
+{
+    static const char mark[] = "[sum@32473 count=\"";
+    uint64_t sum = 0, count;
+    while ((text = strstr(text, mark))) {
+        text += strlen(mark);
+        assert_true(text_to_u64(text, strspn(text, "0123456789"), &count));
+        sum += count;
+    }
+    return sum;
+}

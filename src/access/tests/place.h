@@ -1,0 +1,37 @@
+// A folder of its own for each test, with what the room needs opened in it.
+#ifndef ACCESS_TESTS_PLACE_H
+#define ACCESS_TESTS_PLACE_H
+
+#include "base/tests/check.h"
+
+#include "access/access.h"
+#include "store/store.h"
+
+enum { PLACE_PATH = 256 };
+
+struct place {
+    char folder[PLACE_PATH];
+    char audit[PLACE_PATH + 8];
+    struct store *store;
+    struct access *access;
+    struct error err;
+};
+
+void place_folder(char folder[PLACE_PATH]);
+void place_delete(const char *folder);
+
+void place_open(struct place *place); // a new folder
+void place_reopen(struct place *place);
+void place_close(struct place *place);
+
+// The whole audit trail as one text, files in order; the caller frees.
+char *place_trail(const char *folder);
+size_t place_count(const char *text, const char *part); // occurrences
+uint64_t place_sum_counts(const char *text);            // of all lines
+
+int test_peers(void);
+int test_admission(void);
+int test_audit(void);
+int test_audit_chain(void);
+
+#endif

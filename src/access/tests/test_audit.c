@@ -1,0 +1,354 @@
+// What the trail says, and what it does while the disk does not take it.
+#include "place.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "access/audit_chain.h"
+#include "access/audit_line.h"
+#include "access/audit_trail.h"
+#include "base/clock.h"
+
+#define NOON (INT64_C(1700000040) * CLOCK_SECOND) // a full minute
+
+extern char **environ;
+
+static const struct access_record stored = {.event = ACCESS_EVENT_STORED,
+                                            .success = true,
+                                            .actor = "CT1",
+                                            .address = "10.0.0.5",
+                                            .patient = "4711",
+                                            .study = "1.2.3",
+                                            .detail = "1.2.840.10008.5.1.4.1.1.2"};
+
+static struct access_trail *open_trail(const char *folder)
+{
+    struct error err;
+    struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+    assert_ok(trail != NULL, err);
+    return trail;
+}
+
+static void flush(struct access_trail *trail)
+{
+    struct error err;
+    assert_ok(access_trail_flush(trail, &err), err);
+}
+
+static uint64_t verified(const char *folder)
+{
+    struct error err;
+    uint64_t lines;
+    assert_ok(access_audit_verify(folder, &lines, &err), err);
+    return lines;
+}
+
+static void the_accesses_of_a_minute_are_one_line_and_its_rest(void **state)
+{
+    char folder[PLACE_PATH];
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    access_trail_put(trail, &stored, NOON);
+    clock_sleep_ns(900 * CLOCK_MS);
+    assert_int_equal(verified(folder), 1); // on disk within a second, unasked
+    for (int i = 0; i < 500; i++)
+        access_trail_put(trail, &stored, NOON + i * CLOCK_MS);
+    struct access_record other = stored;
+    other.patient = "4712";
+    access_trail_put(trail, &other, NOON);
+    access_trail_put(trail, &stored, NOON + 60 * CLOCK_SECOND);
+    flush(trail);
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), 503);
+    assert_int_equal(verified(folder), 4);
+    assert_non_null(strstr(text, "[sum@32473 count=\"500\"]"));
+    free(text);
+    access_trail_close(trail);
+    place_delete(folder);
+}
+
+static void the_rest_of_a_minute_is_told_when_it_ends(void **state)
+{
+    char folder[PLACE_PATH];
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    access_trail_put(trail, &stored, NOON + 58 * CLOCK_SECOND);
+    flush(trail);
+    access_trail_put(trail, &stored, NOON + 58 * CLOCK_SECOND + CLOCK_MS);
+    assert_int_equal(verified(folder), 1);
+    for (int i = 0; i < 60 && verified(folder) < 2; i++)
+        clock_sleep_ns(100 * CLOCK_MS);
+    assert_int_equal(verified(folder), 2);
+    access_trail_close(trail);
+    assert_int_equal(verified(folder), 2);
+    place_delete(folder);
+}
+
+static void other_events_are_a_line_each(void **state)
+{
+    char folder[PLACE_PATH];
+    struct access_record record = stored;
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    record.event = ACCESS_EVENT_REFUSED;
+    record.success = false;
+    for (int i = 0; i < 50; i++)
+        access_trail_put(trail, &record, NOON);
+    access_trail_close(trail);
+    assert_int_equal(verified(folder), 50);
+    place_delete(folder);
+}
+
+static void a_clock_set_back_loses_no_access(void **state)
+{
+    char folder[PLACE_PATH];
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    for (int i = 0; i < 3; i++) {
+        access_trail_put(trail, &stored, NOON);
+        access_trail_put(trail, &stored, NOON);
+        access_trail_put(trail, &stored, NOON - 3600 * CLOCK_SECOND);
+    }
+    flush(trail);
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), 9);
+    free(text);
+    access_trail_close(trail);
+    place_delete(folder);
+}
+
+static void more_sums_than_the_table_holds_are_all_told(void **state)
+{
+    enum { PATIENTS = 3 * ACCESS_SUMS_MAX };
+    char folder[PLACE_PATH];
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    for (int i = 0; i < 2 * PATIENTS; i++) {
+        char patient[16];
+        struct access_record record = stored;
+        snprintf(patient, sizeof patient, "P%d", i % PATIENTS);
+        record.patient = patient;
+        access_trail_put(trail, &record, NOON);
+    }
+    access_trail_close(trail);
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), 2 * PATIENTS);
+    free(text);
+    place_delete(folder);
+}
+
+static void a_record_costs_the_caller_little(void **state)
+{
+    enum { CALLS = 200000 };
+    char folder[PLACE_PATH];
+    struct access_record record = stored;
+    char patient[16];
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    record.patient = patient;
+    int64_t start_ns = clock_monotonic_ns();
+    for (int i = 0; i < CALLS; i++) {
+        snprintf(patient, sizeof patient, "P%d", i / 200);
+        access_trail_put(trail, &record, NOON + i * CLOCK_MS);
+    }
+    int64_t each_ns = (clock_monotonic_ns() - start_ns) / CALLS;
+    print_message("access_audit: %lld ns a call\n", (long long)each_ns);
+    assert_true(each_ns < 50000); // a sanitizer's build on a busy machine; it is about 500
+    access_trail_close(trail);
+    place_delete(folder);
+}
+
+// ---- what a line is, seen by another program
+
+static const char checker[] =
+    "import sys,re,glob,hashlib,xml.etree.ElementTree as ET\n"
+    "head=re.compile(r'<85>1 \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z [A-Za-z0-9.-]+ hilum \\d+ "
+    "DICOM\\+RFC3881 '\n"
+    " r'\\[chain@32473 seq=\"(\\d+)\"(?: previous=\"([0-9a-f]{64})\")? value=\"([0-9a-f]{64})\"\\]'\n"
+    " r'\\[sum@32473 count=\"\\d+\"\\] \\ufeff')\n"
+    "value=bytes(32); n=0\n"
+    "for name in sorted(glob.glob(sys.argv[1]+'/audit-*.log')):\n"
+    " data=open(name,'rb').read()\n"
+    " lines=data.decode('utf-8').splitlines()\n"
+    " assert data.endswith(b'\\n') and len(lines)==data.count(b'\\n'), 'a line was forged'\n"
+    " for line in lines:\n"
+    "  m=head.match(line); assert m, line\n"
+    "  without=line[:m.start(3)]+line[m.end(3):]\n"
+    "  value=hashlib.sha256(value+without.encode()).digest()\n"
+    "  n+=1\n"
+    "  assert value.hex()==m[3] and int(m[1])==n, n\n"
+    "  x=ET.fromstring(line[m.end():])\n"
+    "  assert x.tag=='AuditMessage' and x.find('EventIdentification/EventID').get('codeSystemName')=='DCM'\n"
+    "  assert x.find('EventIdentification').get('EventOutcomeIndicator') in '048'\n"
+    "  assert x.find('AuditSourceIdentification').get('AuditSourceID')=='hilum'\n"
+    "  p=x.findall('ActiveParticipant'); assert len(p)==2 and p[0].get('UserIsRequestor')=='true'\n"
+    "  for v in sys.argv[3:]: assert v not in line\n"
+    "assert n==int(sys.argv[2]), n\n";
+
+static void check_with_python(const char *folder, const char *lines, const char *absent)
+{
+    pid_t pid;
+    int status;
+    char *const argv[] = {(char *)"python3", (char *)"-c", (char *)checker, (char *)folder, (char *)lines,
+                          (char *)absent,    NULL};
+    assert_int_equal(posix_spawn(&pid, "/usr/bin/python3", NULL, NULL, argv, environ), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none(void **state)
+{
+    static const char *const hostile[] = {
+        "A\n<85>1 2026-11-24T13:00:00.000Z x hilum 1 DICOM+RFC3881 - \xEF\xBB\xBF<AuditMessage/>",
+        "\"]\r\n[chain@32473 seq=\"1\" value=\"00\"]",
+        "</AuditMessage><EVIL a='b'>&evil;<![CDATA[",
+        "\xff\xfe\xc0\x80\xed\xa0\x80\xf5\x80\x80\x80\xe2\x80",
+        "a\x01\x0b\x0c\x1c\x1d\x1e\x7f\xc2\x85\xe2\x80\xa8\xe2\x80\xa9\xef\xbf\xbf\xef\xbf\xbe",
+        "M\xc3\xbcller^J\xc3\xb6rg \xe5\xb1\xb1\xe7\x94\xb0",
+        "-->]]><?xml version='1.0'?>\\x41;$(reboot)",
+    };
+    enum { HOSTILE = sizeof hostile / sizeof *hostile };
+    char folder[PLACE_PATH], lines[16];
+    uint64_t count = 0;
+    (void)state;
+    place_folder(folder);
+    struct error err;
+    struct access_trail *trail = access_trail_open(folder, 8192, &err);
+    assert_ok(trail != NULL, err);
+    char *longest = malloc(5001);
+    memset(longest, '"', 5000);
+    longest[5000] = '\0';
+    memcpy(longest + 998, "\xe5\xb1\xb1", 3); // cut in the middle of a character
+    for (int event = 0; event < ACCESS_EVENT_COUNT; event++) {
+        for (int i = 0; i <= HOSTILE; i++) {
+            const char *text = i < HOSTILE ? hostile[i] : longest;
+            access_trail_put(trail,
+                             &(struct access_record){.event = (enum access_event)event,
+                                                     .success = i % 2 == 0,
+                                                     .actor = text,
+                                                     .address = text,
+                                                     .patient = text,
+                                                     .study = text,
+                                                     .detail = text},
+                             NOON);
+            count++;
+        }
+        flush(trail);
+    }
+    access_trail_put(trail, &(struct access_record){.event = ACCESS_EVENT_START}, NOON); // no text at all
+    access_trail_close(trail);
+    free(longest);
+    snprintf(lines, sizeof lines, "%llu", (unsigned long long)count + 1);
+    check_with_python(folder, lines, "<EVIL");
+    assert_int_equal(verified(folder), count + 1);
+    place_delete(folder);
+}
+
+// ---- a disk that takes no more
+
+static void limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void put_distinct(struct access_trail *trail, int from, int count)
+{
+    struct access_record record = stored;
+    record.event = ACCESS_EVENT_IMPORTED;
+    for (int i = 0; i < count; i++) {
+        char patient[32];
+        snprintf(patient, sizeof patient, "FULL%d", from + i);
+        record.patient = patient;
+        access_trail_put(trail, &record, NOON);
+    }
+}
+
+static void a_full_disk_is_told_and_nothing_is_lost_when_it_heals(void **state)
+{
+    char folder[PLACE_PATH];
+    struct error err;
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    put_distinct(trail, 0, 3);
+    flush(trail);
+    limit_files(6000);
+    put_distinct(trail, 3, 40);
+    bool flushed = access_trail_flush(trail, &err);
+    bool healthy = access_trail_healthy(trail);
+    put_distinct(trail, 43, 40);
+    limit_files(RLIM_INFINITY);
+    assert_false(flushed);
+    assert_int_equal(err.code, ERROR_FULL);
+    assert_false(healthy);
+    flush(trail);
+    assert_true(access_trail_healthy(trail));
+    assert_int_equal(verified(folder), 83);
+    char *text = place_trail(folder);
+    assert_true(strstr(text, "\"FULL42\"") < strstr(text, "\"FULL43\"")); // in order
+    free(text);
+    assert_int_equal(access_trail_lost(trail), 0);
+    access_trail_close(trail);
+    place_delete(folder);
+}
+
+static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
+{
+    char folder[PLACE_PATH];
+    struct error err;
+    (void)state;
+    place_folder(folder);
+    struct access_trail *trail = open_trail(folder);
+    limit_files(100);
+    put_distinct(trail, 0, 1);
+    bool flushed = access_trail_flush(trail, &err);
+    int64_t start_ns = clock_monotonic_ns();
+    put_distinct(trail, 1, 30000);
+    int64_t took_ns = clock_monotonic_ns() - start_ns;
+    limit_files(RLIM_INFINITY);
+    assert_false(flushed);
+    assert_true(took_ns < 5 * CLOCK_SECOND); // nobody waits for a disk that is known to be full
+    uint64_t lost = access_trail_lost(trail);
+    assert_in_range(lost, 1, 29000);
+    flush(trail);
+    char *text = place_trail(folder);
+    assert_int_equal(place_count(text, "records were lost"), 1);
+    assert_int_equal(place_sum_counts(text), 30001 - lost + 1);
+    free(text);
+    access_trail_close(trail);
+    place_delete(folder);
+}
+
+int test_audit(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_accesses_of_a_minute_are_one_line_and_its_rest),
+        cmocka_unit_test(the_rest_of_a_minute_is_told_when_it_ends),
+        cmocka_unit_test(other_events_are_a_line_each),
+        cmocka_unit_test(a_clock_set_back_loses_no_access),
+        cmocka_unit_test(more_sums_than_the_table_holds_are_all_told),
+        cmocka_unit_test(a_record_costs_the_caller_little),
+        cmocka_unit_test(lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none),
+        cmocka_unit_test(a_full_disk_is_told_and_nothing_is_lost_when_it_heals),
+        cmocka_unit_test(what_no_longer_fits_into_memory_is_counted_and_told),
+    };
+    return cmocka_run_group_tests_name("access: audit", tests, NULL, NULL);
+}
