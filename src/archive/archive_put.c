@@ -404,11 +404,9 @@ bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, cons
         return error_set(err, ERROR_MEMORY, "no memory to read a file");
     bool ok = file_pread(fd, block, head, 0, err) && dicom_meta_parse(block, head, &meta, err);
     if (ok) {
-        struct archive_origin said = *origin;
         struct source_file file = {fd, meta.data_offset, size - meta.data_offset, block, FILE_BLOCK};
-        said.sop_class = *meta.sop_class ? meta.sop_class : NULL;
-        said.sop_instance = *meta.sop_instance ? meta.sop_instance : NULL;
-        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, &said, now_ns, out, err);
+        // What the meta information says of class and instance is not asked: in real files it is often another's.
+        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, origin, now_ns, out, err);
     }
     free(block);
     return ok;

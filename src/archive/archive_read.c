@@ -24,8 +24,9 @@ static const char *const queries[] = {
     OBJECT_COLUMNS "rank=0 AND instance.uid=?3",
     OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank",
     OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER,
+    OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000",
 };
-enum { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE };
+enum { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
 {
@@ -91,7 +92,7 @@ static bool ask(struct archive *archive, int which, const char *study, const cha
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
-    if (ok && *count == 0)
+    if (ok && *count == 0 && which != OF_CONFLICTS)
         return error_set(err, ERROR_NOT_FOUND, "there is no %s %s here",
                          instance ? "object"
                          : series ? "series"
@@ -115,6 +116,12 @@ bool archive_versions(struct archive *archive, const char *instance, struct aren
                       size_t *count, struct error *err)
 {
     return ask(archive, OF_VERSIONS, NULL, NULL, instance, arena, out, count, err);
+}
+
+bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+                       struct error *err)
+{
+    return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
 }
 
 bool archive_bytes(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,

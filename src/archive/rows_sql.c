@@ -31,7 +31,8 @@ static const char *const steps[] = {
     "flags INTEGER NOT NULL,"
     " rank INTEGER NOT NULL, UNIQUE(container, offset)) STRICT;"
     "CREATE INDEX instance_by_uid ON instance(uid, rank);"
-    "CREATE INDEX instance_by_series ON instance(series, rank);",
+    "CREATE INDEX instance_by_series ON instance(series, rank);"
+    "CREATE INDEX instance_conflicts ON instance(id) WHERE rank>0;",
     NULL,
 };
 

@@ -49,7 +49,8 @@ struct http_route {
     const char *method;
     const char *path;
     http_handler *handle;
-    size_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX
+    uint64_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX unless to_file
+    bool to_file;      // the body goes to a file without a name in options.spool as it comes: http_body_file
 };
 
 struct http_server;
@@ -60,8 +61,9 @@ struct http_options {
     const struct http_route *routes; // ended by method NULL; must outlive the server
     void *payload;                   // for the handlers
     const char *const
-        *hosts;       // further names accepted in Host, ended by NULL; "*" is any; must outlive the server; may be NULL
-    int idle_seconds; // 0: HTTP_IDLE_SECONDS
+        *hosts; // further names accepted in Host, ended by NULL; "*" is any; must outlive the server; may be NULL
+    const char *spool;   // folder for the bodies of routes with to_file; may be NULL when there are none
+    int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };
 
@@ -76,14 +78,16 @@ struct arena *http_arena(struct http_request *request);
 const char *http_method(const struct http_request *request);
 const char *http_path(const struct http_request *request); // decoded
 const char *http_path_part(const struct http_request *request,
-                           const char *name);                                  // the route's {name}; asserted to exist
+                           const char *name); // the route's {name}; NULL when the route has none
 const char *http_header(const struct http_request *request, const char *name); // NULL when absent; folded look-up
 size_t http_query_count(const struct http_request *request);
 void http_query_at(const struct http_request *request, size_t index, const char **name,
                    const char **value);                                       // decoded, in order
 const char *http_query(const struct http_request *request, const char *name); // the first; NULL when absent
 const char *http_address(const struct http_request *request);                 // numeric, of the peer
-const void *http_body(const struct http_request *request, size_t *size);      // "" when there is none
+// Of a route with to_file: the descriptor of the body's file, the request's, and its size.
+int http_body_file(const struct http_request *request, uint64_t *size);
+const void *http_body(const struct http_request *request, size_t *size); // "" when there is none
 // The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; parameters after ';' other than q are not looked at. 1000 without the header. RFC 9110, 12.5.1.
 int http_accepts(const struct http_request *request, const char *type);
 

@@ -47,6 +47,7 @@ struct http_request {
     size_t part_count;
 
     struct buffer body;
+    int body_fd;    // of a route with to_file; -1: none
     size_t charged; // of server->body_bytes
     uint64_t received;
     int64_t body_start_ns;
@@ -80,6 +81,7 @@ struct http_server {
     const struct http_route *routes;
     void *payload;
     const char *const *hosts;
+    const char *spool;
     int idle_seconds;
     int request_seconds;
     uint16_t port;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@ void http_request_begin(struct http_request *request, struct MHD_Connection *mhd
     request->target = arena_strdup(&request->arena, target);
     request->added_end = &request->added;
     buffer_init(&request->body, 0);
+    request->body_fd = -1;
 }
 
 // Waking the watch thread after every request would be a system call and a switch each.
@@ -37,6 +39,8 @@ void http_request_end(struct http_request *request)
         request->done(request->payload);
     free(request->owned);
     buffer_free(&request->body);
+    if (request->body_fd >= 0)
+        close(request->body_fd);
     server->body_bytes -= request->charged;
     if (request->streams_events)
         server->event_streams--;
@@ -68,8 +72,7 @@ const char *http_path_part(const struct http_request *request, const char *name)
     for (size_t i = 0; i < request->part_count; i++)
         if (strcmp(request->parts[i].name, name) == 0)
             return request->parts[i].value;
-    assert(!"a name of the route's path");
-    return "";
+    return NULL;
 }
 
 const char *http_header(const struct http_request *request, const char *name)
@@ -100,6 +103,12 @@ const char *http_query(const struct http_request *request, const char *name)
 const char *http_address(const struct http_request *request)
 {
     return request->connection->address_text;
+}
+
+int http_body_file(const struct http_request *request, uint64_t *size)
+{
+    *size = request->received;
+    return request->body_fd;
 }
 
 const void *http_body(const struct http_request *request, size_t *size)

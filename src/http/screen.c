@@ -216,8 +216,8 @@ static bool check_length(struct http_request *request)
         text_to_u64(length, strlen(length), &size);
     if (size <= request->route->body_max)
         return true;
-    return http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of %llu bytes; at most %zu are taken here",
-                       (unsigned long long)size, request->route->body_max);
+    return http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of %llu bytes; at most %llu are taken here",
+                       (unsigned long long)size, (unsigned long long)request->route->body_max);
 }
 
 static bool check_stopping(struct http_request *request)

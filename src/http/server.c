@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -103,6 +105,18 @@ static bool answer_before_body(const struct http_request *request)
     return request->close || http_header(request, "Expect") || announced_size(request) > HTTP_DISCARD_MAX;
 }
 
+static void open_body(struct http_request *request)
+{
+    const struct http_route *route = request->route;
+    if (!route->to_file) {
+        buffer_init(&request->body, route->body_max);
+        return;
+    }
+    request->body_fd = open(request->connection->server->spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (request->body_fd < 0)
+        http_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "no file can be made for the body");
+}
+
 static void take_headers(struct http_request *request, const char *method, const char *version)
 {
     struct http_server *server = request->connection->server;
@@ -115,7 +129,7 @@ static void take_headers(struct http_request *request, const char *method, const
     request->body_start_ns = clock_monotonic_ns();
     http_connection_allow(request->connection, server->request_seconds, 0);
     if (http_screen(request)) {
-        buffer_init(&request->body, request->route->body_max);
+        open_body(request);
     } else if (answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
         http_reply_refusal(request);
@@ -129,6 +143,26 @@ static bool charge_body(struct http_request *request, size_t size)
     return (server->body_bytes += size) <= HTTP_BODIES_MAX;
 }
 
+static void keep_in_file(struct http_request *request, const char *data, size_t size)
+{
+    struct error err;
+    if (request->received > request->route->body_max)
+        http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %llu bytes",
+                    (unsigned long long)request->route->body_max);
+    else if (!file_write_fd(request->body_fd, data, size, &err))
+        http_refuse(request, error_http(err.code), "the body cannot be kept: %s", err.message);
+}
+
+static void keep_in_memory(struct http_request *request, const char *data, size_t size)
+{
+    if (!charge_body(request, size))
+        http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many bodies at once; try again");
+    else
+        buffer_append(&request->body, data, size);
+    if (request->body.failed)
+        http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
+}
+
 // false: the connection is to be closed without a reply, for a body that has been refused and does not end.
 static bool take_body(struct http_request *request, const char *data, size_t size)
 {
@@ -138,12 +172,10 @@ static bool take_body(struct http_request *request, const char *data, size_t siz
     request->connection->deadline_ns -= clock_monotonic_ns() - request->body_start_ns;
     if (request->refused)
         return request->received <= request->body.limit + HTTP_DISCARD_MAX;
-    if (!charge_body(request, size))
-        http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many bodies at once; try again");
+    if (request->body_fd >= 0)
+        keep_in_file(request, data, size);
     else
-        buffer_append(&request->body, data, size);
-    if (request->body.failed)
-        http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
+        keep_in_memory(request, data, size);
     return true;
 }
 
@@ -236,6 +268,7 @@ static struct http_server *server_new(const struct http_options *options, int fd
     server->routes = options->routes;
     server->payload = options->payload;
     server->hosts = options->hosts;
+    server->spool = options->spool;
     server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
     server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;
     server->port = bound_port(fd);
@@ -279,7 +312,7 @@ static bool start_threads(struct http_server *server, int fd, struct error *err)
 static void check_routes(const struct http_route *routes)
 {
     for (; routes->method; routes++)
-        assert(routes->path[0] == '/' && routes->handle && routes->body_max <= HTTP_BODIES_MAX);
+        assert(routes->path[0] == '/' && routes->handle && (routes->to_file || routes->body_max <= HTTP_BODIES_MAX));
 }
 
 struct http_server *http_server_start(const struct http_options *options, struct error *err)

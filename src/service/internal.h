@@ -2,6 +2,7 @@
 #ifndef SERVICE_INTERNAL_H
 #define SERVICE_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "access/access.h"
@@ -31,6 +32,8 @@ struct service {
     struct image_decoder *decoder;
     struct dimse_service *dimse;
     struct http_server *http;
+    pthread_mutex_t import_mutex;         // of the next
+    struct archive_writer *import_writer; // one lane for what comes file by file; NULL until the first
     struct service_counters counters;
     int64_t started_ns;
 };

@@ -50,7 +50,8 @@ static bool read_titles(struct service *service, struct error *err)
 static bool start_http(struct service *service, struct error *err)
 {
     char host[64];
-    struct http_options options = {.host = host, .routes = service_routes, .payload = service};
+    struct http_options options = {
+        .host = host, .routes = service_routes, .payload = service, .spool = config_text(service->config, "data")};
     const char *listen = config_text(service->config, "http.listen");
     if (!text_host_port(listen, host, sizeof host, &options.port))
         return error_set(err, ERROR_BAD_VALUE, "http.listen is '%.60s'; give HOST:PORT", listen);
@@ -108,6 +109,7 @@ struct service *service_start(const json_t *config, struct error *err)
         return NULL;
     }
     service->config = config;
+    pthread_mutex_init(&service->import_mutex, NULL);
     service->started_ns = clock_now_ns();
     set_log_level(config_text(config, "log"));
     bool ok = start_rooms(service, err);
@@ -131,6 +133,7 @@ void service_stop(struct service *service)
         store_event_wake(service->store);
     http_server_stop(service->http);
     dimse_service_stop(service->dimse);
+    archive_writer_close(service->import_writer);
     image_decoder_close(service->decoder);
     archive_close(service->archive);
     if (service->access) {
@@ -138,6 +141,7 @@ void service_stop(struct service *service)
         access_close(service->access);
     }
     store_close(service->store);
+    pthread_mutex_destroy(&service->import_mutex);
     free(service->titles_text);
     free(service);
 }

@@ -1,0 +1,60 @@
+// POST /api/import: one Part 10 file or bare data set, for files that no DICOM sender will take (without meta information, say).
+#include "service/internal.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+static const char *const outcomes[] = {
+    [ARCHIVE_STORED] = "stored", [ARCHIVE_SAME] = "same", [ARCHIVE_KEPT_BESIDE] = "kept beside"};
+
+static void audit(struct service *service, struct http_request *request, const struct archive_stored *stored,
+                  const struct error *err)
+{
+    struct access_record record = {.event = err ? ACCESS_EVENT_REFUSED : ACCESS_EVENT_IMPORTED,
+                                   .success = !err,
+                                   .actor = "http",
+                                   .address = http_address(request),
+                                   .patient = err ? "" : stored->patient_id,
+                                   .study = err ? "" : stored->study,
+                                   .detail = err ? err->message : stored->sop_instance};
+    access_audit(service->access, &record, clock_now_ns());
+}
+
+static bool store(struct service *service, struct http_request *request, struct archive_stored *stored,
+                  struct error *err)
+{
+    uint64_t size;
+    int fd = http_body_file(request, &size);
+    struct archive_origin origin = {.how = "import",
+                                    .called = "",
+                                    .calling = "",
+                                    .address = http_address(request),
+                                    .issuer = http_query(request, "issuer")};
+    pthread_mutex_lock(&service->import_mutex);
+    if (!service->import_writer)
+        service->import_writer = archive_writer_open(service->archive, err);
+    bool ok = service->import_writer &&
+              archive_put_file(service->import_writer, fd, size, &origin, clock_now_ns(), stored, err);
+    pthread_mutex_unlock(&service->import_mutex);
+    return ok;
+}
+
+void api_import(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct archive_stored stored;
+    struct error err;
+    if (!store(service, request, &stored, &err)) {
+        atomic_fetch_add(&service->counters.objects_refused, 1);
+        audit(service, request, &stored, &err);
+        http_reply_error(request, &err);
+        return;
+    }
+    atomic_fetch_add(
+        stored.outcome == ARCHIVE_SAME ? &service->counters.objects_same : &service->counters.objects_stored, 1);
+    audit(service, request, &stored, NULL);
+    service_reply_json(request, 200,
+                       json_pack("{s:s, s:s, s:s, s:s, s:i}", "outcome", outcomes[stored.outcome], "study",
+                                 stored.study, "series", stored.series, "instance", stored.sop_instance, "flags",
+                                 (int)stored.flags));
+}
