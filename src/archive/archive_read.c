@@ -16,17 +16,21 @@ enum { FILE_BLOCK = 64 << 10, OBJECTS_MAX = 100000 };
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
-// One query for each way to ask, so that each uses its index.
-static const char *const queries[] = {
-    OBJECT_COLUMNS "rank=0 AND study.uid=?1" OBJECT_ORDER,
-    OBJECT_COLUMNS "rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
-    OBJECT_COLUMNS "rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
-    OBJECT_COLUMNS "rank=0 AND instance.uid=?3",
-    OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank",
-    OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER,
-    OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000",
+enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
+
+// One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
+static const struct {
+    const char *sql;
+    int bound;
+} queries[] = {
+    [OF_STUDY] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
+    [OF_SERIES] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_INSTANCE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 3},
+    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3", 3},
+    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank", 3},
+    [OF_SERIES_ALONE] = {OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_CONFLICTS] = {OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
 };
-enum { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
 {
@@ -77,18 +81,16 @@ static bool collect(struct sql *sql, struct arena *arena, struct archive_object 
     return false;
 }
 
-static bool ask(struct archive *archive, int which, const char *study, const char *series, const char *instance,
+static bool ask(struct archive *archive, enum way which, const char *study, const char *series, const char *instance,
                 struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
     struct database *db = store_read_begin(archive->store, err);
     if (!db)
         return false;
-    struct sql *sql = sql_prepare(db, queries[which], err);
-    if (sql) {
-        sql_bind_text(sql, 1, study);
-        sql_bind_text(sql, 2, series);
-        sql_bind_text(sql, 3, instance);
-    }
+    const char *values[] = {study, series, instance};
+    struct sql *sql = sql_prepare(db, queries[which].sql, err);
+    for (int i = 0; sql && i < queries[which].bound; i++)
+        sql_bind_text(sql, i + 1, values[i]);
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
@@ -106,9 +108,9 @@ static bool ask(struct archive *archive, int which, const char *study, const cha
 bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
                      struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
-    int which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE)
-                : series ? (study ? OF_SERIES : OF_SERIES_ALONE)
-                         : OF_STUDY;
+    enum way which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE)
+                     : series ? (study ? OF_SERIES : OF_SERIES_ALONE)
+                              : OF_STUDY;
     return ask(archive, which, study, series, instance, arena, out, count, err);
 }
 
