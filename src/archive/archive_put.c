@@ -302,7 +302,8 @@ static bool take_in(struct archive_writer *writer, struct source source, const s
     static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
     struct tee tee = {.from = source, .lane = writer->lane};
     struct error refusal;
-    if (dicom_parse((struct source){tee_next, &tee}, syntax, &options, &writer->arena, dataset, &refusal))
+    if (dicom_parse((struct source){.next = tee_next, .payload = &tee}, syntax, &options, &writer->arena, dataset,
+                    &refusal))
         return true;
     if (!tee.broken && refusal.code == ERROR_BAD_DATA && drain(&tee, err))
         store_record_quarantine(writer->lane, refusal.message);

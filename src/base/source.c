@@ -31,7 +31,16 @@ static bool file_next(void *payload, const uint8_t **data, size_t *size, struct 
     return true;
 }
 
+static uint64_t file_pass(void *payload, uint64_t size)
+{
+    struct source_file *file = payload;
+    uint64_t skipped = size < file->size ? size : file->size;
+    file->offset += skipped;
+    file->size -= skipped;
+    return skipped;
+}
+
 struct source source_from_file(struct source_file *file)
 {
-    return (struct source){.next = file_next, .payload = file};
+    return (struct source){.next = file_next, .payload = file, .pass = file_pass};
 }

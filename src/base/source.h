@@ -10,9 +10,11 @@
 
 // next: the next piece of the stream, of any size above 0. *data is valid until the following call and is the source's. At the end *size is 0,
 // and stays 0. false when the stream broke; it must not be called again then.
+// pass: passes over up to `size` bytes without looking at them, and says how many: fewer only at the end. NULL where bytes must flow to be passed.
 struct source {
     bool (*next)(void *payload, const uint8_t **data, size_t *size, struct error *err);
     void *payload;
+    uint64_t (*pass)(void *payload, uint64_t size);
 };
 
 struct source_memory {

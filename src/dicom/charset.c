@@ -9,7 +9,8 @@
 static const char replacement[] = "\xEF\xBF\xBD"; // U+FFFD
 enum { ESC = 0x1B, REPLACEMENT_SIZE = 3 };
 
-// A coded character set that can stand in G0 (bytes below 80H) or G1 (above). Two-byte sets are given to iconv in the EUC encoding that holds them.
+// A coded character set that can stand in G0 (bytes below 80H) or G1 (above). Two-byte sets are given to iconv in the
+// EUC encoding that holds them.
 struct set {
     unsigned ir; // its ISO-IR number, by which DICOM's defined terms name it
     const char *iconv;
@@ -225,7 +226,8 @@ static void decode_iso_2022(struct decoder *decoder)
     }
 }
 
-// The number of "ISO_IR 100", "ISO 2022 IR 100" and of the misspellings that occur ("ISO-IR 100", "ISO IR 100"). 0 when it is none.
+// The number of "ISO_IR 100", "ISO 2022 IR 100" and of the misspellings that occur ("ISO-IR 100", "ISO IR 100"). 0 when
+// it is none.
 static unsigned term_ir(const char *term, size_t size)
 {
     size_t at = size;

@@ -1,4 +1,5 @@
-// Building the tree. Elements, items and fragments of open levels wait in scratch vectors; when a level ends, its own are copied to the arena in one piece.
+// Building the tree. Elements, items and fragments of open levels wait in scratch vectors; when a level ends, its own
+// are copied to the arena in one piece.
 #include "dicom/dataset.h"
 
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static bool full(const struct builder *builder, struct error *err)
     return error_set(err, ERROR_LIMIT, "the data set does not fit into %zu bytes of memory", builder->arena->limit);
 }
 
-// A new zeroed place at the end. Never more memory than the arena may have: what does not fit there in the end is not gathered here.
+// A new zeroed place at the end. Never more memory than the arena may have: what does not fit there in the end is not
+// gathered here.
 static void *grow(struct builder *builder, struct scratch *scratch, size_t unit, struct error *err)
 {
     if (scratch->count == scratch->capacity) {
@@ -118,7 +120,8 @@ static struct dicom_element *add_element(struct builder *builder, const struct d
     return element;
 }
 
-// The value of an element of VR UN that the dictionary knows as a sequence, as a data set that holds this one element: header, then value.
+// The value of an element of VR UN that the dictionary knows as a sequence, as a data set that holds this one element:
+// header, then value.
 struct un_source {
     uint8_t header[8];
     const uint8_t *value;
@@ -139,7 +142,8 @@ static bool un_next(void *payload, const uint8_t **data, size_t *size, struct er
 static bool build(struct builder *builder, struct source source, const struct dicom_transfer_syntax *syntax,
                   const struct dicom_dataset *parent, struct error *err);
 
-// A sequence sent as UN of known length holds implicit VR little endian (PS3.5 section 6.2.2, note 2). One that cannot be read so stays bytes.
+// A sequence sent as UN of known length holds implicit VR little endian (PS3.5 section 6.2.2, note 2). One that cannot
+// be read so stays bytes.
 static void open_un_sequence(struct builder *builder, struct dicom_element *element)
 {
     struct un_source un = {.value = element->value, .size = element->length};
@@ -153,7 +157,7 @@ static void open_un_sequence(struct builder *builder, struct dicom_element *elem
     inner->options = builder->options;
     inner->shift = element->offset - sizeof un.header;
     struct error ignored;
-    struct source source = {un_next, &un};
+    struct source source = {.next = un_next, .payload = &un};
     if (build(inner, source, dicom_transfer_syntax(DICOM_TS_IMPLICIT), open_frame(builder)->dataset, &ignored) &&
         builder->depth + inner->deepest <= DICOM_DEPTH_MAX) {
         const struct dicom_element *sequence = &inner->frames[0].dataset->elements[0];

@@ -80,8 +80,8 @@ void dicom_vr_text(enum dicom_vr vr, char out[3])
     out[2] = 0;
 }
 
-// Attributes whose tags stand for many (PS3.5 section 7.6 and the retired ranges of PS3.6): a tag that has `bits` under `mask` is described by the row with
-// `row` in place of the free bits.
+// Attributes whose tags stand for many (PS3.5 section 7.6 and the retired ranges of PS3.6): a tag that has `bits` under
+// `mask` is described by the row with `row` in place of the free bits.
 static const struct {
     dicom_tag mask;
     dicom_tag bits;

@@ -1,6 +1,7 @@
 // The dicom room: what a DICOM object is, as bytes and as a tree. It knows no sockets and no storage.
 //
-//   dicom.h     tags, value representations, the data dictionary, transfer syntaxes, UIDs (this file; facts come from generated tables)
+//   dicom.h     tags, value representations, the data dictionary, transfer syntaxes, UIDs (this file; facts come from
+//   generated tables)
 //   reader.h    a pull parser over a stream: one event at a time, nothing kept, hostile input expected
 //   dataset.h   the tree a parse makes, and typed access to its values as UTF-8 text and numbers
 //   part10.h    Part 10 files: preamble and file meta information (PS3.10 section 7)
@@ -46,7 +47,8 @@ enum {
     DICOM_VALUES_MAX = 65536,  // values of one element that typed access looks at
 };
 
-// PS3.5 section 6.2. The number is the two characters, first one high, so that a VR read from a stream needs no look-up.
+// PS3.5 section 6.2. The number is the two characters, first one high, so that a VR read from a stream needs no
+// look-up.
 #define DICOM_VR(a, b) ((a) << 8 | (b))
 enum dicom_vr {
     DICOM_VR_NONE = 0,
@@ -89,12 +91,13 @@ enum dicom_vr {
 bool dicom_vr_known(enum dicom_vr vr);
 bool dicom_vr_is_text(enum dicom_vr vr);        // a character string of any kind
 bool dicom_vr_has_charset(enum dicom_vr vr);    // LO LT PN SH ST UC UT: under Specific Character Set
-bool dicom_vr_has_long_length(enum dicom_vr vr);// 2 reserved bytes and a 32-bit length in explicit VR (PS3.5 section 7.1.2)
+// 2 reserved bytes and a 32-bit length in explicit VR (PS3.5 section 7.1.2)
+bool dicom_vr_has_long_length(enum dicom_vr vr);
 size_t dicom_vr_unit(enum dicom_vr vr);         // bytes of one binary value (US 2, FD 8, AT 4, OW 2 ...), 1 otherwise
 void dicom_vr_text(enum dicom_vr vr, char out[3]);
 
-// One row of the data dictionary (PS3.6), generated into dicom_dictionary.c from the published tables. Repeating groups (50xx, 60xx) are found
-// under any of their members.
+// One row of the data dictionary (PS3.6), generated into dicom_dictionary.c from the published tables. Repeating groups
+// (50xx, 60xx) are found under any of their members.
 struct dicom_attribute {
     dicom_tag tag;
     const char *keyword;
@@ -104,7 +107,8 @@ struct dicom_attribute {
     bool retired;
 };
 
-// NULL when the tag is private or unknown. Group lengths (gggg,0000) are known as UL, private creators (gggg,0010-00FF) as LO.
+// NULL when the tag is private or unknown. Group lengths (gggg,0000) are known as UL, private creators (gggg,0010-00FF)
+// as LO.
 const struct dicom_attribute *dicom_attribute(dicom_tag tag);
 const struct dicom_attribute *dicom_attribute_by_keyword(const char *keyword);
 
@@ -112,8 +116,9 @@ const struct dicom_attribute *dicom_attribute_by_keyword(const char *keyword);
 bool dicom_tag_parse(const char *text, dicom_tag *out);
 const char *dicom_tag_text(char out[DICOM_TAG_TEXT_SIZE], dicom_tag tag);
 
-// Transfer syntaxes (PS3.5 section 10 and Annex A). Unknown and private ones are stored and served as they came: they are taken as explicit VR
-// little endian with encapsulated pixels (PS3.5 A.4), the form that every transfer syntax since 1993 has.
+// Transfer syntaxes (PS3.5 section 10 and Annex A). Unknown and private ones are stored and served as they came: they
+// are taken as explicit VR little endian with encapsulated pixels (PS3.5 A.4), the form that every transfer syntax
+// since 1993 has.
 struct dicom_transfer_syntax {
     const char *uid;
     const char *name;
@@ -145,15 +150,17 @@ struct dicom_sop_class {
 
 const struct dicom_sop_class *dicom_sop_classes(void);
 const struct dicom_sop_class *dicom_sop_class(const char *uid); // NULL when not in the table
-// A private class, or a standard one under the storage root 1.2.840.10008.5.1.4.1.1, or in the table: what a storage SCP takes.
+// A private class, or a standard one under the storage root 1.2.840.10008.5.1.4.1.1, or in the table: what a storage
+// SCP takes.
 bool dicom_sop_class_is_storage(const char *uid);
 
-// The strict form of PS3.5 section 9.1 but for leading zeros, which real senders make: 1 to 64 characters of 0-9 and '.', no empty component,
-// no '.' at an end. This is what makes a UID safe to use as a key; it is never used as a file name.
+// The strict form of PS3.5 section 9.1 but for leading zeros, which real senders make: 1 to 64 characters of 0-9 and
+// '.', no empty component, no '.' at an end. This is what makes a UID safe to use as a key; it is never used as a file
+// name.
 bool dicom_uid_is_valid(const char *uid, size_t size);
 
-// A UID under 2.25 from the first 16 bytes of a digest (PS3.5 Annex B.2, with the UUID's version and variant bits set to 8, RFC 9562): the same bytes
-// always give the same UID.
+// A UID under 2.25 from the first 16 bytes of a digest (PS3.5 Annex B.2, with the UUID's version and variant bits set
+// to 8, RFC 9562): the same bytes always give the same UID.
 void dicom_uid_from_digest(char out[DICOM_UID_SIZE], const uint8_t digest[16]);
 
 // The names under which Hilum writes (PS3.7 D.3.3.2): implementation class UID and version name.

@@ -29,6 +29,7 @@ void dicom_input_close(struct dicom_input *input)
     free(input->block);
 }
 
+// Counts what has been read of the stream, for the ratio that tells a deflate bomb.
 static bool next_raw(struct dicom_input *input, struct error *err)
 {
     if (!input->source.next(input->source.payload, &input->raw, &input->raw_size, err))
@@ -37,8 +38,9 @@ static bool next_raw(struct dicom_input *input, struct error *err)
     return true;
 }
 
-// What may follow a deflate stream: zeros, by which senders pad to even length or to a block, and before them the trailer of the gzip format (CRC-32 and
-// length, RFC 1952), which some deflaters leave behind. The trailer is known by its length field.
+// What may follow a deflate stream: zeros, by which senders pad to even length or to a block, and before them the
+// trailer of the gzip format (CRC-32 and length, RFC 1952), which some deflaters leave behind. The trailer is known by
+// its length field.
 static bool check_trailer(struct dicom_input *input, struct error *err)
 {
     uint8_t trailer[8] = {0};
@@ -169,6 +171,8 @@ bool dicom_input_take(struct dicom_input *input, void *to, uint64_t size, uint64
     uint8_t *bytes = to;
     *done = input->carry_size > 0 ? take_carry(input, bytes, size) : 0;
     while (*done < size) {
+        if (!bytes && input->piece_size == 0 && !input->deflated && input->source.pass)
+            *done += input->source.pass(input->source.payload, size - *done);
         if (!refill(input, err))
             return false;
         if (input->ended)

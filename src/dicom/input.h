@@ -1,4 +1,5 @@
-// What the reader reads from: a source, inflated when the transfer syntax says so, as a window with a position. For reader.c only.
+// What the reader reads from: a source, inflated when the transfer syntax says so, as a window with a position. For
+// reader.c only.
 #ifndef DICOM_INPUT_H
 #define DICOM_INPUT_H
 
@@ -30,7 +31,8 @@ struct dicom_input {
 bool dicom_input_init(struct dicom_input *input, struct source source, bool deflated, struct error *err);
 void dicom_input_close(struct dicom_input *input);
 
-// The next bytes without taking them: at least `need` (up to DICOM_INPUT_PEEK_MAX), fewer only at the end of the stream.
+// The next bytes without taking them: at least `need` (up to DICOM_INPUT_PEEK_MAX), fewer only at the end of the
+// stream.
 bool dicom_input_peek(struct dicom_input *input, size_t need, const uint8_t **data, size_t *size, struct error *err);
 
 // Takes `size` bytes, or what is left of the stream if that is less: *done says how many. `to` may be NULL.

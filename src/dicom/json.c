@@ -107,8 +107,9 @@ static bool parse_decimal(const char *text, size_t size, struct decimal *out)
 
 enum { DECIMAL_SIZE_MAX = 64, INTEGER_DIGITS_MAX = 18 };
 
-// A value of IS or DS as a JSON number, its digits as they are: no plus sign, no leading zeros, digits on both sides of the point. false when it is no number,
-// or one that common JSON readers refuse (an integer past 64 bits, a magnitude past a double).
+// A value of IS or DS as a JSON number, its digits as they are: no plus sign, no leading zeros, digits on both sides of
+// the point. false when it is no number, or one that common JSON readers refuse (an integer past 64 bits, a magnitude
+// past a double).
 static bool put_decimal(struct json_writer *writer, const char *text, size_t size)
 {
     struct decimal decimal;

@@ -100,7 +100,8 @@ static void keep_element(struct dicom_meta *meta, const struct meta_element *ele
     }
 }
 
-// The group's end is where another group begins, whatever the group length says; but a deflated data set may begin with any bytes, there it counts.
+// The group's end is where another group begins, whatever the group length says; but a deflated data set may begin with
+// any bytes, there it counts.
 static bool parse_group_2(struct cursor *cursor, struct dicom_meta *out, struct error *err)
 {
     size_t told_end = 0;
@@ -123,7 +124,8 @@ static bool plausible_group(uint16_t group)
     return group >= 0x0008 && group <= 0x00FF;
 }
 
-// The syntax whose first element could stand at `p`; NULL when none. In implicit VR the tag must be known and the value short, as in every real data set.
+// The syntax whose first element could stand at `p`; NULL when none. In implicit VR the tag must be known and the value
+// short, as in every real data set.
 static const char *guess_syntax(const uint8_t *p, size_t size)
 {
     if (size < 8)

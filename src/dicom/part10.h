@@ -1,4 +1,5 @@
-// Part 10 files (PS3.10 section 7): 128 bytes of preamble, "DICM", file meta information in explicit VR little endian, data set.
+// Part 10 files (PS3.10 section 7): 128 bytes of preamble, "DICM", file meta information in explicit VR little endian,
+// data set.
 #ifndef DICOM_PART10_H
 #define DICOM_PART10_H
 
@@ -15,15 +16,20 @@ struct dicom_meta {
     char transfer_syntax[DICOM_UID_SIZE]; // (0002,0010)
     char source_ae[DICOM_AE_SIZE];        // (0002,0016)
     uint64_t data_offset;                 // of the data set in the file
-    bool guessed;                         // no meta information told it: the transfer syntax was found by looking at the data set
+    // no meta information told it: the transfer syntax was found by looking at the data set
+    bool guessed;
 };
 
-// Reads preamble and meta information at the start of `data`, of which `size` bytes (DICOM_META_SIZE_MAX + DICOM_PREAMBLE_SIZE + 4 are always enough) are at hand. A wrong
-// group length is passed over. Without "DICM" a data set at once (with or without preamble) is recognised by its first elements in implicit or explicit
-// little endian or explicit big endian; so is one behind meta information that names no transfer syntax, where implicit VR is taken in doubt. BAD_DATA when it is none of this: shorter than 132 bytes and no data set, meta cut off, an unknown VR in group 2.
+// Reads preamble and meta information at the start of `data`, of which `size` bytes (DICOM_META_SIZE_MAX +
+// DICOM_PREAMBLE_SIZE + 4 are always enough) are at hand. A wrong group length is passed over. Without "DICM" a data
+// set at once (with or without preamble) is recognised by its first elements in implicit or explicit little endian or
+// explicit big endian; so is one behind meta information that names no transfer syntax, where implicit VR is taken in
+// doubt. BAD_DATA when it is none of this: shorter than 132 bytes and no data set, meta cut off, an unknown VR in group
+// 2.
 bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, struct error *err);
 
-// Appends 128 zero bytes, "DICM" and the meta information (PS3.10 Table 7.1-1) with Hilum's implementation UID. data_offset is not read.
+// Appends 128 zero bytes, "DICM" and the meta information (PS3.10 Table 7.1-1) with Hilum's implementation UID.
+// data_offset is not read.
 void dicom_meta_write(struct buffer *out, const struct dicom_meta *meta);
 
 #endif

@@ -1,5 +1,6 @@
-// The grammar of data sets (PS3.5 section 7) over an explicit stack: a level for the data set, for each open sequence, for each open item, and for
-// encapsulated pixel data. A level's `end` is the nearest end given by a length outside; nothing may reach past it.
+// The grammar of data sets (PS3.5 section 7) over an explicit stack: a level for the data set, for each open sequence,
+// for each open item, and for encapsulated pixel data. A level's `end` is the nearest end given by a length outside;
+// nothing may reach past it.
 //
 //   level      what may come                            function         what is pushed or popped
 //   DATA_SET   element; end of the stream               next_element     + SEQUENCE, + FRAGMENTS
@@ -7,8 +8,9 @@
 //   SEQUENCE   item; sequence delimiter or end by length next_item       + ITEM, - SEQUENCE
 //   FRAGMENTS  fragment; sequence delimiter             next_fragment    - FRAGMENTS
 //
-// Note on VRs that are not in PS3.5 (an attribute made after this program, or a sender's defect): section 6.2 gives future VRs two reserved bytes and a 32-bit
-// length. Where the two bytes behind the VR are not zero, that cannot be, and they are read as a 16-bit length.
+// Note on VRs that are not in PS3.5 (an attribute made after this program, or a sender's defect): section 6.2 gives
+// future VRs two reserved bytes and a 32-bit length. Where the two bytes behind the VR are not zero, that cannot be,
+// and they are read as a 16-bit length.
 #include "dicom/reader.h"
 
 #include <stdarg.h>
@@ -102,7 +104,8 @@ static struct level *innermost(struct dicom_reader *reader)
     return &reader->levels[reader->level];
 }
 
-// LEVELS_MAX is enough for DICOM_DEPTH_MAX sequences with their items, the data set and fragments inside all of them; sequences are counted before.
+// LEVELS_MAX is enough for DICOM_DEPTH_MAX sequences with their items, the data set and fragments inside all of them;
+// sequences are counted before.
 static struct level *push(struct dicom_reader *reader, enum level_kind kind)
 {
     const struct level *outer = innermost(reader);
@@ -183,7 +186,8 @@ static void end_level(struct dicom_reader *reader, enum dicom_event_type type, s
 
 static bool read_implicit(const uint8_t *data, bool first, uint64_t offset, struct header *header, struct error *err)
 {
-    // Explicit VR sent as implicit: the VR's letters would be a length above 16,000, which no sender begins a data set with.
+    // Explicit VR sent as implicit: the VR's letters would be a length above 16,000, which no sender begins a data set
+    // with.
     if (first && dicom_vr_known((enum dicom_vr)DICOM_VR(data[4], data[5])))
         return refuse(header->tag, offset, err, "has the explicit VR %c%c, but the transfer syntax is implicit VR",
                       data[4], data[5]);

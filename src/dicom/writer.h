@@ -1,5 +1,7 @@
-// Makes data sets: elements are appended in rising tag order (asserted), sequences are of undefined length closed by delimiters, values are padded to even
-// length by the VR's rule. What cannot be written (a DS that is not finite, a printf past 1,023 bytes) marks the buffer failed. Text is UTF-8: a writer for anything but ASCII writes (0008,0005) ISO_IR 192 itself first.
+// Makes data sets: elements are appended in rising tag order (asserted), sequences are of undefined length closed by
+// delimiters, values are padded to even length by the VR's rule. What cannot be written (a DS that is not finite, a
+// printf past 1,023 bytes) marks the buffer failed. Text is UTF-8: a writer for anything but ASCII writes (0008,0005)
+// ISO_IR 192 itself first.
 #ifndef DICOM_WRITER_H
 #define DICOM_WRITER_H
 
@@ -16,13 +18,18 @@ struct dicom_writer {
 void dicom_writer_init(struct dicom_writer *writer, struct buffer *out, bool implicit_vr);
 
 // VR from the dictionary; the tag must be in it (asserted) and fit the call.
-void dicom_write_text(struct dicom_writer *writer, dicom_tag tag, const char *text); // any text VR; several values with backslashes; NULL writes it empty
-void dicom_write_printf(struct dicom_writer *writer, dicom_tag tag, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void dicom_write_double(struct dicom_writer *writer, dicom_tag tag, double value);   // DS (at most 16 characters), FD, FL
+// any text VR; several values with backslashes; NULL writes it empty
+void dicom_write_text(struct dicom_writer *writer, dicom_tag tag, const char *text);
+void dicom_write_printf(struct dicom_writer *writer, dicom_tag tag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// DS (at most 16 characters), FD, FL
+void dicom_write_double(struct dicom_writer *writer, dicom_tag tag, double value);
 void dicom_write_doubles(struct dicom_writer *writer, dicom_tag tag, const double *values, size_t count);
-void dicom_write_integer(struct dicom_writer *writer, dicom_tag tag, int64_t value); // US SS UL SL UV SV IS (asserted to fit; "US or SS": SS when one is negative), AT as a dicom_tag
+// US SS UL SL UV SV IS (asserted to fit; "US or SS": SS when one is negative), AT as a dicom_tag
+void dicom_write_integer(struct dicom_writer *writer, dicom_tag tag, int64_t value);
 void dicom_write_integers(struct dicom_writer *writer, dicom_tag tag, const int64_t *values, size_t count);
-void dicom_write_bytes(struct dicom_writer *writer, dicom_tag tag, enum dicom_vr vr, const void *data, size_t size); // as they are; UI, OB, OW, UN ...
+// as they are; UI, OB, OW, UN ...
+void dicom_write_bytes(struct dicom_writer *writer, dicom_tag tag, enum dicom_vr vr, const void *data, size_t size);
 void dicom_write_sequence(struct dicom_writer *writer, dicom_tag tag); // opens
 void dicom_write_item(struct dicom_writer *writer);                    // opens
 void dicom_write_item_end(struct dicom_writer *writer);

@@ -88,6 +88,13 @@ static void a_file_source_gives_its_part_in_pieces(void **state)
         total += size;
     } while (size > 0);
     assert_string_equal(got, "23456");
+    struct source_file skipped = {.fd = fd, .offset = 2, .size = 5, .block = block, .block_size = sizeof block};
+    source = source_from_file(&skipped);
+    assert_int_equal(source.pass(source.payload, 4), 4);
+    assert_ok(source.next(source.payload, &data, &size, &err), err);
+    assert_int_equal(size, 1);
+    assert_int_equal(data[0], '6');
+    assert_int_equal(source.pass(source.payload, 4), 0);
     struct source_file past = {.fd = fd, .offset = 8, .size = 5, .block = block, .block_size = sizeof block};
     source = source_from_file(&past);
     assert_ok(source.next(source.payload, &data, &size, &err), err);

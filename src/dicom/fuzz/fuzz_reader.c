@@ -1,7 +1,8 @@
-// Attacks the data set parser, the tree, typed access, character sets and the JSON writer. The first byte of an input picks the transfer syntax and the size
-// of the pieces in which the rest, the data set, arrives.
+// Attacks the data set parser, the tree, typed access, character sets and the JSON writer. The first byte of an input
+// picks the transfer syntax and the size of the pieces in which the rest, the data set, arrives.
 //
-//   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -Isrc -o fuzz_reader
+//   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -Isrc -o
+//   fuzz_reader
 //       src/dicom/fuzz/fuzz_reader.c src/dicom/*.c src/base/{arena,buffer,error,text}.c -lz
 //   ./fuzz_reader -max_total_time=180 -max_len=65536 -rss_limit_mb=512 -timeout=5 CORPUS
 #include <stdlib.h>
@@ -90,8 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     const struct dicom_dataset *dataset;
     arena_init(&arena, ARENA_MAX);
-    if (dicom_parse((struct source){next, &pieces}, dicom_transfer_syntax(syntaxes[*data & 3]), &options, &arena,
-                    &dataset, &err)) {
+    if (dicom_parse((struct source){.next = next, .payload = &pieces}, dicom_transfer_syntax(syntaxes[*data & 3]),
+                    &options, &arena, &dataset, &err)) {
         use(dataset, 0, &arena);
         write_json(dataset, &arena);
     } else if (err.code == ERROR_NONE || !err.message[0]) {

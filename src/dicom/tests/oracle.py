@@ -3,7 +3,8 @@
 
 Usage: oracle.py TEST_DICOM [-v]
 
-Exit status 0 when every difference is explained by expected() and every refusal by REFUSED. pydicom is Debian's (2.3); the files are those it installs.
+Exit status 0 when every difference is explained by expected() and every refusal by REFUSED. pydicom is Debian's
+(2.3); the files are those it installs.
 """
 
 import base64
@@ -43,7 +44,7 @@ def expected(path, mine, theirs):
     if mine is None or theirs is None or isinstance(theirs, Exception):
         return None
     if mine["vr"] == "UN" and int(path.split(".")[-1][:4], 16) % 2 == 1:
-        return "a private element in implicit VR has no known VR (PS3.5 6.2.2); pydicom takes it from its list of vendors' tags"
+        return "a private element in implicit VR has no known VR (PS3.5 6.2.2); pydicom has a list of vendors' tags"
     if mine["vr"] == "OW" == theirs["vr"]:
         a, b = (base64.b64decode(side["InlineBinary"]) for side in (mine, theirs))
         if a[0::2] == b[1::2] and a[1::2] == b[0::2]:
@@ -164,7 +165,8 @@ def main():
         reason = expected(path, ours_, theirs)
         wrong += reason is None
         if verbose or reason is None:
-            print("differs: %s %s: %s\n    ours    %.300s\n    pydicom %.300r" % (name, path, reason or "?", json.dumps(ours_), theirs))
+            print("differs: %s %s: %s\n    ours    %.300s\n    pydicom %.300r" %
+                  (name, path, reason or "?", json.dumps(ours_), theirs))
     print("%d files, %d more refused; %d elements equal, %d differ; %d unexplained" %
           (read, len(refused), result.same, len(result.differences), wrong))
     sys.exit(wrong > 0 or read < 160 or result.same < 13000)

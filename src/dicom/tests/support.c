@@ -22,7 +22,7 @@ static bool pieces_next(void *payload, const uint8_t **data, size_t *size, struc
 
 struct source source_from_pieces(struct pieces *pieces)
 {
-    return (struct source){pieces_next, pieces};
+    return (struct source){.next = pieces_next, .payload = pieces};
 }
 
 void put_item_tag(struct buffer *out, dicom_tag tag, uint32_t length)

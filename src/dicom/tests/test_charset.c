@@ -1,4 +1,5 @@
-// The examples are those of PS3.5 annexes H, I, J and K; what they read as in UTF-8 is from there, too. Real files are compared in test_oracle.c.
+// The examples are those of PS3.5 annexes H, I, J and K; what they read as in UTF-8 is from there, too. Real files are
+// compared in test_oracle.c.
 #include "tests.h"
 
 #include "dicom/charset.h"

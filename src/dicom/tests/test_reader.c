@@ -1,4 +1,5 @@
-// The lines of the bad-input list that are about data sets; each case is read in one piece, in pieces of 1 byte and in pieces of 3.
+// The lines of the bad-input list that are about data sets; each case is read in one piece, in pieces of 1 byte and in
+// pieces of 3.
 #include "tests.h"
 
 #include <zlib.h>
@@ -411,7 +412,7 @@ static void a_broken_stream_is_reported_as_it_broke(void **state)
     struct error err = {0};
     struct dicom_event event;
     struct dicom_reader *reader =
-        dicom_reader_new((struct source){broken_next, NULL}, dicom_transfer_syntax(DICOM_TS_EXPLICIT), &err);
+        dicom_reader_new((struct source){.next = broken_next}, dicom_transfer_syntax(DICOM_TS_EXPLICIT), &err);
     assert_false(dicom_reader_next(reader, &event, &err));
     assert_int_equal(err.code, ERROR_CLOSED);
     dicom_reader_free(reader);

@@ -33,7 +33,8 @@ struct pieces {
 };
 struct source source_from_pieces(struct pieces *pieces);
 
-// Elements by hand, also such as the writer would not write. Explicit VR little endian unless named otherwise; a buffer of its own limit.
+// Elements by hand, also such as the writer would not write. Explicit VR little endian unless named otherwise; a buffer
+// of its own limit.
 void put_explicit(struct buffer *out, dicom_tag tag, const char *vr, const void *value, size_t size);
 void put_header(struct buffer *out, dicom_tag tag, const char *vr, uint32_t length);
 void put_implicit(struct buffer *out, dicom_tag tag, const void *value, size_t size);
@@ -47,7 +48,8 @@ void put_item_tag(struct buffer *out, dicom_tag tag, uint32_t length);
 // Parses all of `bytes` with the standard options; asserts success.
 const struct dicom_dataset *parse_bytes(const struct buffer *bytes, const char *syntax, struct arena *arena);
 
-// Runs a program with stdout and stderr together in *output (NUL-terminated). The exit status, or -1 when it was not run or was killed.
+// Runs a program with stdout and stderr together in *output (NUL-terminated). The exit status, or -1 when it was not
+// run or was killed.
 int run_program(const char *const argv[], struct buffer *output);
 
 // The program that runs: for scripts that call it back.
