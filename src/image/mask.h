@@ -1,33 +1,95 @@
 // Masks (bytes 0 or 1) and label maps (uint16_t, 0: background) over a volume, [slice][row][column] as in volume.h: the operators that model packages name in their manifests.
-// Distances are in millimetres, so that results do not depend on the sampling. Nothing here allocates but from the given arena; false is MEMORY (or LIMIT of the arena).
+//
+//     hu --mask_brain--> brain mask --mask_box, image_crop--> part --(graph)--> values --mask_threshold--> mask --mask_erode--> cores --mask_grow--> mask --mask_components--> label map, measures
+//
+// Distances are in millimetres, so that results do not depend on the sampling, and exact Euclidean ones between voxel centres, whatever the spacings. What lies beyond the volume is neither inside nor outside.
+// What an operator needs in passing it allocates and frees itself; false is MEMORY where nothing else is said. Outputs may not overlap inputs but where it is said.
 #ifndef IMAGE_MASK_H
 #define IMAGE_MASK_H
 
 #include "image/volume.h"
 
-// The inside of the skull, from HU: bone shell, closed, filled in 3-D and per slice from outside, the largest inner component, eroded by margin_mm from the shell. Works for any patient orientation and for heads cut off at either end.
-// CONFLICT when no skull is found. *median_hu: the median HU of the voxels of the mask between 0 and 80 HU (brain tissue).
-bool mask_brain(const float *hu, const struct image_geometry *geometry, double margin_mm, struct arena *arena,
-                uint8_t *out, float *median_hu, struct error *err);
+// ---- the inside of the skull
 
-struct mask_component {
-    uint16_t label; // from 1, largest first
-    size_t voxels;
-    double volume_ml;
-    double centroid_mm[3];  // patient space
-    size_t low[3], high[3]; // bounding box, inclusive, [slice, row, column]
-    float mean, peak;       // of `values`
+struct mask_brain_options {
+    double bone_hu;   // harder is bone
+    double margin_mm; // the mask keeps more than this from bone, calcifications too
+    double enclosure; // part of the 26 directions in which a ray from a place inside ends in bone
+    double
+        core_mm; // what is inside is at least twice this thick somewhere, and its openings (orbits, ear canals) thinner
 };
 
-// 26-connected components of at least minimum_ml, at most `most` of them, labelled by falling volume. `values` is what mean and peak are of.
-bool mask_components(const uint8_t *mask, const float *values, const struct image_geometry *geometry, double minimum_ml,
-                     size_t most, struct arena *arena, uint16_t *labels, struct mask_component *out, size_t *count,
-                     struct error *err);
+#define MASK_BRAIN_DEFAULTS                                                                                            \
+    (struct mask_brain_options)                                                                                        \
+    {                                                                                                                  \
+        .bone_hu = 200, .margin_mm = 1, .enclosure = .75, .core_mm = 6                                                 \
+    }
 
-// Voxels within radius_mm of the mask (dilate), or of its outside (erode); exact Euclidean distance (Felzenszwalb and Huttenlocher, 2012), anisotropic.
-bool mask_dilate(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, struct arena *arena,
-                 uint8_t *out, struct error *err);
-bool mask_erode(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, struct arena *arena,
-                uint8_t *out, struct error *err);
+// What the skull holds, from HU. Found on blocks of about 3 mm: soft tissue from which most rays end in bone; of it the largest piece that is core_mm deep, grown back; then at full size what is away from bone. Rays that leave the volume while in
+// tissue do not count, so that heads cut off at an end, in any orientation, and skulls with a hole (craniotomy) are found too. CONFLICT when no skull is found.
+// *median_hu: of the mask's voxels from -20 to 100 HU (without air, fat and calcium), in whole HU.
+bool mask_brain(const int16_t *hu, const struct image_geometry *geometry, const struct mask_brain_options *options,
+                uint8_t *out, float *median_hu, struct error *err);
+
+// The smallest box around the mask, widened by margin_mm within the volume. false when the mask is empty.
+bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double margin_mm, struct image_box *out);
+
+// The plane between the halves of a mask that has a left and a right, such as the brain: x of the patient as a linear function of y and z, by least squares over the mask's voxels. CONFLICT when the mask is flat or empty.
+struct mask_midplane {
+    double normal[3]; // unit, to the patient's left
+    double offset_mm;
+};
+bool mask_midplane_of(const uint8_t *mask, const struct image_geometry *geometry, struct mask_midplane *out,
+                      struct error *err);
+double mask_left_mm(const struct mask_midplane *plane, const double patient_mm[3]); // negative: right
+
+// ---- morphology
+
+// out = 1 where allowed (NULL: everywhere) and value >= low. `out` may be `allowed`.
+void mask_threshold(const float *values, const uint8_t *allowed, size_t voxels, float low, uint8_t *out);
+
+// Of each voxel of the mask the distance to the nearest voxel outside it, 0 outside; larger ones are limit_mm.
+bool mask_distance(const uint8_t *mask, const struct image_geometry *geometry, double limit_mm, float *out_mm,
+                   struct error *err);
+
+// Voxels within radius_mm of the mask (dilate), or of it further than radius_mm from its outside (erode). `out` may be `mask`.
+bool mask_dilate(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, uint8_t *out,
+                 struct error *err);
+bool mask_erode(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, uint8_t *out,
+                struct error *err);
+
+// ---- cores to regions
+
+struct mask_grow_options {
+    double reach_mm; // a region is within this of its core
+    double shell_mm; // the background is measured in a shell of this thickness behind it
+    double fraction; // of the way from the background (median of the shell) up to the core (mean): the region's border
+    double open_mm;  // what hangs on by less than twice this is cut off
+};
+
+enum { MASK_CORES_MAX = 64 }; // the largest; further ones are left out
+
+// Each 26-connected core to the region around it at its own height, so that a region's volume does not depend on how far it stands out. `out` is the union.
+bool mask_grow(const uint8_t *cores, const float *values, const uint8_t *allowed, const struct image_geometry *geometry,
+               const struct mask_grow_options *options, uint8_t *out, struct error *err);
+
+// ---- components
+
+struct mask_component {
+    uint16_t label; // from 1, largest first; of equal ones the first in index order
+    size_t voxels;
+    double volume_ml;
+    double centroid_mm[3]; // patient space
+    struct image_box box;
+    float mean, peak; // of `values`
+};
+
+// 26-connected components of at least minimum_ml, the `most` largest of them, labelled by falling volume. `values` is what mean and peak are of.
+bool mask_components(const uint8_t *mask, const float *values, const struct image_geometry *geometry, double minimum_ml,
+                     size_t most, uint16_t *labels, struct mask_component *out, size_t *count, struct error *err);
+
+// Mean of other values over the labels 1 to `count`; 0 for a label without voxels.
+bool mask_means(const uint16_t *labels, const float *values, size_t voxels, size_t count, double *means,
+                struct error *err);
 
 #endif

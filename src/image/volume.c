@@ -1,0 +1,396 @@
+#include "image/volume.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PADDING_HU = -1024 };
+
+static const double SPACING_MAX_MM = 1000, POSITION_MAX_MM = 1e6;
+static const double DIRECTION_TOLERANCE = 1e-4, SPACING_TOLERANCE = .01, GAP_TOLERANCE_MM = .05, SHEAR_MAX_MM = .5;
+
+static double dot(const double a[3], const double b[3])
+{
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+static void cross(const double a[3], const double b[3], double out[3])
+{
+    out[0] = a[1] * b[2] - a[2] * b[1];
+    out[1] = a[2] * b[0] - a[0] * b[2];
+    out[2] = a[0] * b[1] - a[1] * b[0];
+}
+
+// ---- what a slice says
+
+static bool read_numbers(const struct dicom_dataset *dataset, dicom_tag tag, const char *name, size_t count,
+                         double most, double *out, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!dicom_number(dataset, tag, i, &out[i]))
+            return error_set(err, ERROR_BAD_VALUE, "%s has no value %zu of %zu: no place in space without it", name,
+                             i + 1, count);
+        if (!isfinite(out[i]) || fabs(out[i]) > most)
+            return error_set(err, ERROR_BAD_VALUE, "%s %zu is %g", name, i + 1, out[i]);
+    }
+    return true;
+}
+
+static bool read_whole(const struct dicom_dataset *dataset, dicom_tag tag, const char *name, int64_t low, int64_t high,
+                       int64_t *out, struct error *err)
+{
+    if (!dicom_integer(dataset, tag, 0, out))
+        return error_set(err, ERROR_BAD_VALUE, "%s is missing", name);
+    if (*out < low || *out > high)
+        return error_set(err, ERROR_BAD_VALUE, "%s is %lld, not %lld to %lld", name, (long long)*out, (long long)low,
+                         (long long)high);
+    return true;
+}
+
+// Scales to length 1; false when it is not near 1 before (1 %, for writers that round hard).
+static bool make_unit(double v[3])
+{
+    double length = sqrt(dot(v, v));
+    if (fabs(length - 1) > .01)
+        return false;
+    for (int i = 0; i < 3; i++)
+        v[i] /= length;
+    return true;
+}
+
+static bool read_place(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
+{
+    double direction[6];
+    if (!read_numbers(dataset, DICOM_TAG(0x0020, 0x0032), "Image Position (Patient)", 3, POSITION_MAX_MM,
+                      out->position_mm, err) ||
+        !read_numbers(dataset, DICOM_TAG(0x0020, 0x0037), "Image Orientation (Patient)", 6, 1.01, direction, err) ||
+        !read_numbers(dataset, DICOM_TAG(0x0028, 0x0030), "Pixel Spacing", 2, SPACING_MAX_MM, out->pixel_spacing_mm,
+                      err))
+        return false;
+    memcpy(out->row_direction, direction, sizeof out->row_direction);
+    memcpy(out->column_direction, direction + 3, sizeof out->column_direction);
+    if (!make_unit(out->row_direction) || !make_unit(out->column_direction) ||
+        fabs(dot(out->row_direction, out->column_direction)) > .001)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "Image Orientation (Patient) %g\\%g\\%g\\%g\\%g\\%g is not two unit vectors at a right angle",
+                         direction[0], direction[1], direction[2], direction[3], direction[4], direction[5]);
+    for (int i = 0; i < 2; i++)
+        if (!(out->pixel_spacing_mm[i] > 0))
+            return error_set(err, ERROR_BAD_VALUE, "Pixel Spacing is %g\\%g", out->pixel_spacing_mm[0],
+                             out->pixel_spacing_mm[1]);
+    return true;
+}
+
+static bool read_bits(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
+{
+    int64_t allocated, stored, high, is_signed, samples = 1;
+    if (dicom_integer(dataset, DICOM_TAG(0x0028, 0x0002), 0, &samples) && samples != 1)
+        return error_set(err, ERROR_UNSUPPORTED, "Samples per Pixel is %lld: a volume is made of grey pixels",
+                         (long long)samples);
+    if (!read_whole(dataset, DICOM_TAG(0x0028, 0x0100), "Bits Allocated", 1, 64, &allocated, err))
+        return false;
+    if (allocated != 8 && allocated != 16)
+        return error_set(err, ERROR_UNSUPPORTED, "Bits Allocated is %lld: a volume is made of 8 or 16 bits",
+                         (long long)allocated);
+    if (!read_whole(dataset, DICOM_TAG(0x0028, 0x0101), "Bits Stored", 1, allocated, &stored, err) ||
+        !read_whole(dataset, DICOM_TAG(0x0028, 0x0102), "High Bit", stored - 1, allocated - 1, &high, err) ||
+        !read_whole(dataset, DICOM_TAG(0x0028, 0x0103), "Pixel Representation", 0, 1, &is_signed, err))
+        return false;
+    out->bits_allocated = (uint16_t)allocated;
+    out->bits_stored = (uint16_t)stored;
+    out->high_bit = (uint16_t)high;
+    out->is_signed = is_signed == 1;
+    return true;
+}
+
+// Some writers give signed padding as an unsigned number.
+static int64_t padding_as_stored(const struct image_slice *slice, int64_t value)
+{
+    int64_t range = INT64_C(1) << slice->bits_allocated;
+    return slice->is_signed && value >= range / 2 ? value - range : value;
+}
+
+static void read_padding(const struct dicom_dataset *dataset, struct image_slice *out)
+{
+    int64_t a, b;
+    out->padding_low = 1;
+    out->padding_high = 0;
+    if (!dicom_integer(dataset, DICOM_TAG(0x0028, 0x0120), 0, &a))
+        return;
+    a = padding_as_stored(out, a);
+    b = dicom_integer(dataset, DICOM_TAG(0x0028, 0x0121), 0, &b) ? padding_as_stored(out, b) : a;
+    out->padding_low = a < b ? a : b;
+    out->padding_high = a < b ? b : a;
+}
+
+bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
+{
+    struct image_slice slice = {.index = out->index, .slope = 1};
+    int64_t rows, columns;
+    if (!read_whole(dataset, DICOM_TAG(0x0028, 0x0010), "Rows", 1, 65535, &rows, err) ||
+        !read_whole(dataset, DICOM_TAG(0x0028, 0x0011), "Columns", 1, 65535, &columns, err) ||
+        !read_bits(dataset, &slice, err) || !read_place(dataset, &slice, err))
+        return false;
+    slice.rows = (uint32_t)rows;
+    slice.columns = (uint32_t)columns;
+    if (dicom_find(dataset, DICOM_TAG(0x0028, 0x1053)) || dicom_find(dataset, DICOM_TAG(0x0028, 0x1052))) {
+        if (!read_numbers(dataset, DICOM_TAG(0x0028, 0x1053), "Rescale Slope", 1, 1e6, &slice.slope, err) ||
+            !read_numbers(dataset, DICOM_TAG(0x0028, 0x1052), "Rescale Intercept", 1, 1e6, &slice.intercept, err))
+            return false;
+        if (slice.slope == 0)
+            return error_set(err, ERROR_BAD_VALUE, "Rescale Slope is 0");
+    }
+    read_padding(dataset, &slice);
+    *out = slice;
+    return true;
+}
+
+// ---- slices to a volume
+
+static int along_normal(const void *left, const void *right, void *normal)
+{
+    double a = dot(((const struct image_slice *)left)->position_mm, normal);
+    double b = dot(((const struct image_slice *)right)->position_mm, normal);
+    return (a > b) - (a < b);
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static bool near(const double a[3], const double b[3], double tolerance)
+{
+    return fabs(a[0] - b[0]) <= tolerance && fabs(a[1] - b[1]) <= tolerance && fabs(a[2] - b[2]) <= tolerance;
+}
+
+static bool check_alike(const struct image_slice *slices, size_t count, struct error *err)
+{
+    const struct image_slice *first = slices;
+    for (size_t i = 1; i < count; i++) {
+        const struct image_slice *s = &slices[i];
+        if (s->rows != first->rows || s->columns != first->columns)
+            return error_set(err, ERROR_CONFLICT, "slice %zu has %u x %u pixels, slice 1 %u x %u", i + 1, s->rows,
+                             s->columns, first->rows, first->columns);
+        if (!near(s->row_direction, first->row_direction, DIRECTION_TOLERANCE) ||
+            !near(s->column_direction, first->column_direction, DIRECTION_TOLERANCE))
+            return error_set(err, ERROR_CONFLICT, "slice %zu is oriented otherwise than slice 1 (a scout image?)",
+                             i + 1);
+        for (int axis = 0; axis < 2; axis++)
+            if (fabs(s->pixel_spacing_mm[axis] / first->pixel_spacing_mm[axis] - 1) > SPACING_TOLERANCE)
+                return error_set(err, ERROR_CONFLICT, "slice %zu has a pixel spacing of %.4f mm, slice 1 of %.4f mm",
+                                 i + 1, s->pixel_spacing_mm[axis], first->pixel_spacing_mm[axis]);
+    }
+    return true;
+}
+
+static double gap_before(const struct image_slice *slices, size_t i, const double normal[3])
+{
+    return dot(slices[i].position_mm, normal) - dot(slices[i - 1].position_mm, normal);
+}
+
+// Of slices in order along the normal: the median gap, once all are seen to be equal and one behind the other.
+static bool check_gaps(const struct image_slice *slices, size_t count, const double normal[3], double *median,
+                       struct error *err)
+{
+    double *gaps = malloc((count - 1) * sizeof *gaps);
+    if (!gaps)
+        return error_set(err, ERROR_MEMORY, "no memory for the gaps between %zu slices", count);
+    for (size_t i = 1; i < count; i++)
+        gaps[i - 1] = gap_before(slices, i, normal);
+    qsort(gaps, count - 1, sizeof *gaps, ascending);
+    *median = gaps[(count - 1) / 2];
+    free(gaps);
+
+    double tolerance = fmax(*median * SPACING_TOLERANCE, GAP_TOLERANCE_MM);
+    for (size_t i = 1; i < count; i++) {
+        double gap = gap_before(slices, i, normal);
+        if (gap < .001)
+            return error_set(err, ERROR_CONFLICT, "slices %zu and %zu are at the same place", i, i + 1);
+        if (fabs(gap - *median) > tolerance)
+            return error_set(err, ERROR_CONFLICT, "gap of %.2f mm between slices %zu and %zu, %.2f mm elsewhere", gap,
+                             i, i + 1, *median);
+        double along = dot(slices[i].position_mm, normal) - dot(slices[0].position_mm, normal);
+        double aside[3];
+        for (int axis = 0; axis < 3; axis++)
+            aside[axis] = slices[i].position_mm[axis] - slices[0].position_mm[axis] - along * normal[axis];
+        if (sqrt(dot(aside, aside)) > SHEAR_MAX_MM)
+            return error_set(err, ERROR_CONFLICT,
+                             "slice %zu is %.2f mm beside the line through slice 1: a tilted gantry is not supported",
+                             i + 1, sqrt(dot(aside, aside)));
+    }
+    return true;
+}
+
+bool image_geometry_of(struct image_slice *slices, size_t count, struct image_geometry *out, struct error *err)
+{
+    if (count < 2 || count > IMAGE_SLICES_MAX)
+        return error_set(err, ERROR_CONFLICT, "%zu slices: a volume has 2 to %d", count, IMAGE_SLICES_MAX);
+    double normal[3], median = 0;
+    cross(slices[0].row_direction, slices[0].column_direction, normal);
+    qsort_r(slices, count, sizeof *slices, along_normal, normal);
+    if (!check_alike(slices, count, err) || !check_gaps(slices, count, normal, &median, err))
+        return false;
+    const struct image_slice *first = slices;
+    *out = (struct image_geometry){.slices = count,
+                                   .rows = first->rows,
+                                   .columns = first->columns,
+                                   .spacing_mm = {median, first->pixel_spacing_mm[0], first->pixel_spacing_mm[1]}};
+    memcpy(out->origin_mm, first->position_mm, sizeof out->origin_mm);
+    memcpy(out->row_direction, first->row_direction, sizeof out->row_direction);
+    memcpy(out->column_direction, first->column_direction, sizeof out->column_direction);
+    memcpy(out->normal, normal, sizeof out->normal);
+    return true;
+}
+
+// ---- pixels to HU
+
+static int16_t round_to_hu(double value)
+{
+    return value < INT16_MIN ? INT16_MIN : value > INT16_MAX ? INT16_MAX : (int16_t)lrint(value);
+}
+
+static int16_t stored_to_hu(const struct image_slice *slice, uint32_t bits)
+{
+    bits = bits >> (slice->high_bit + 1 - slice->bits_stored) & ((1u << slice->bits_stored) - 1);
+    int64_t value = bits;
+    if (slice->is_signed && bits >> (slice->bits_stored - 1))
+        value -= INT64_C(1) << slice->bits_stored;
+    if (value >= slice->padding_low && value <= slice->padding_high)
+        return round_to_hu(fmin(PADDING_HU, slice->intercept));
+    return round_to_hu((double)value * slice->slope + slice->intercept);
+}
+
+void image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out)
+{
+    size_t count = (size_t)slice->rows * slice->columns;
+    if (slice->bits_allocated == 8) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = stored_to_hu(slice, pixels[i]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8));
+}
+
+// ---- places
+
+void image_to_patient(const struct image_geometry *geometry, const double voxel[3], double patient_mm[3])
+{
+    double place[3];
+    for (int axis = 0; axis < 3; axis++)
+        place[axis] = geometry->origin_mm[axis] + voxel[2] * geometry->spacing_mm[2] * geometry->row_direction[axis] +
+                      voxel[1] * geometry->spacing_mm[1] * geometry->column_direction[axis] +
+                      voxel[0] * geometry->spacing_mm[0] * geometry->normal[axis];
+    memcpy(patient_mm, place, sizeof place);
+}
+
+void image_from_patient(const struct image_geometry *geometry, const double patient_mm[3], double voxel[3])
+{
+    double step[3];
+    for (int axis = 0; axis < 3; axis++)
+        step[axis] = patient_mm[axis] - geometry->origin_mm[axis];
+    voxel[0] = dot(step, geometry->normal) / geometry->spacing_mm[0];
+    voxel[1] = dot(step, geometry->column_direction) / geometry->spacing_mm[1];
+    voxel[2] = dot(step, geometry->row_direction) / geometry->spacing_mm[2];
+}
+
+size_t image_voxels(const struct image_geometry *geometry)
+{
+    return geometry->slices * geometry->rows * geometry->columns;
+}
+
+double image_voxel_ml(const struct image_geometry *geometry)
+{
+    return geometry->spacing_mm[0] * geometry->spacing_mm[1] * geometry->spacing_mm[2] / 1000;
+}
+
+// ---- parts
+
+void image_bin_plan(const struct image_geometry *geometry, const double coarsest_mm[3], struct image_part *part,
+                    struct image_geometry *out)
+{
+    const size_t size[3] = {geometry->slices, geometry->rows, geometry->columns};
+    double middle[3]; // of the first block
+    struct image_geometry coarse = *geometry;
+    for (int axis = 0; axis < 3; axis++) {
+        double factor = floor(coarsest_mm[axis] / geometry->spacing_mm[axis] + 1e-6);
+        factor = fmax(1, fmin(factor, (double)size[axis]));
+        part->factor[axis] = (size_t)factor;
+        part->low[axis] = 0;
+        middle[axis] = (factor - 1) / 2;
+        coarse.spacing_mm[axis] *= factor;
+    }
+    coarse.slices /= part->factor[0];
+    coarse.rows /= part->factor[1];
+    coarse.columns /= part->factor[2];
+    image_to_patient(geometry, middle, coarse.origin_mm);
+    *out = coarse;
+}
+
+// A block starts where it is written or behind: that is why `out` may be `hu`.
+void image_bin(const int16_t *hu, const struct image_geometry *geometry, const size_t factor[3], int16_t *out)
+{
+    size_t slices = geometry->slices / factor[0], rows = geometry->rows / factor[1];
+    size_t columns = geometry->columns / factor[2];
+    double share = 1 / (double)(factor[0] * factor[1] * factor[2]);
+    if (share == 1) {
+        memmove(out, hu, image_voxels(geometry) * sizeof *hu);
+        return;
+    }
+    for (size_t k = 0; k < slices; k++)
+        for (size_t j = 0; j < rows; j++)
+            for (size_t i = 0; i < columns; i++) {
+                int64_t sum = 0;
+                for (size_t c = k * factor[0]; c < (k + 1) * factor[0]; c++)
+                    for (size_t b = j * factor[1]; b < (j + 1) * factor[1]; b++)
+                        for (size_t a = i * factor[2]; a < (i + 1) * factor[2]; a++)
+                            sum += hu[(c * geometry->rows + b) * geometry->columns + a];
+                out[(k * rows + j) * columns + i] = round_to_hu((double)sum * share);
+            }
+}
+
+void image_crop_geometry(const struct image_geometry *geometry, const struct image_box *box, struct image_geometry *out)
+{
+    const double low[3] = {(double)box->low[0], (double)box->low[1], (double)box->low[2]};
+    struct image_geometry cut = *geometry;
+    cut.slices = box->high[0] - box->low[0];
+    cut.rows = box->high[1] - box->low[1];
+    cut.columns = box->high[2] - box->low[2];
+    image_to_patient(geometry, low, cut.origin_mm);
+    *out = cut;
+}
+
+void image_crop(const void *from, size_t size, const struct image_geometry *geometry, const struct image_box *box,
+                void *to)
+{
+    size_t line = (box->high[2] - box->low[2]) * size;
+    uint8_t *place = to;
+    for (size_t k = box->low[0]; k < box->high[0]; k++)
+        for (size_t j = box->low[1]; j < box->high[1]; j++, place += line) {
+            size_t at = (k * geometry->rows + j) * geometry->columns + box->low[2];
+            memmove(place, (const uint8_t *)from + at * size, line);
+        }
+}
+
+// Repeats each of a line's labels `factor` times.
+static void stretch_line(const uint16_t *labels, size_t count, size_t factor, uint16_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t a = 0; a < factor; a++)
+            *out++ = labels[i];
+}
+
+void image_paste_labels(const uint16_t *labels, const struct image_geometry *part_geometry,
+                        const struct image_part *part, const struct image_geometry *whole, uint16_t *out)
+{
+    memset(out, 0, image_voxels(whole) * sizeof *out);
+    for (size_t k = 0; k < part_geometry->slices * part->factor[0]; k++)
+        for (size_t j = 0; j < part_geometry->rows * part->factor[1]; j++) {
+            size_t slice = part->low[0] * part->factor[0] + k, row = part->low[1] * part->factor[1] + j;
+            size_t line = k / part->factor[0] * part_geometry->rows + j / part->factor[1];
+            stretch_line(labels + line * part_geometry->columns, part_geometry->columns, part->factor[2],
+                         out + (slice * whole->rows + row) * whole->columns + part->low[2] * part->factor[2]);
+        }
+}
