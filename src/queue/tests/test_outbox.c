@@ -1,0 +1,194 @@
+#include "place.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define T0 (INT64_C(1700000000) * CLOCK_SECOND)
+
+static void add(struct place *place, const char *key, const char *target)
+{
+    bool added;
+    assert_ok(delivery_add(place->store, key, target, T0, &added, &place->err), place->err);
+    assert_true(added);
+}
+
+static struct queue_delivery *claim(struct place *place, int64_t now_ns, int64_t *next_ns)
+{
+    struct queue_delivery *delivery;
+    assert_ok(delivery_claim(place, now_ns, &delivery, next_ns), place->err);
+    return delivery;
+}
+
+static struct queue_delivery *list_one(struct place *place, enum queue_delivery_state state)
+{
+    struct queue_delivery *deliveries;
+    size_t count;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(queue_delivery_list(db, state, 10, &place->arena, &deliveries, &count, &place->err), place->err);
+    store_read_end(place->store, db);
+    assert_int_equal(count, 1);
+    return deliveries;
+}
+
+static void a_delivery_is_made_once_per_key(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    bool added;
+    (void)state;
+    place_open(&place);
+    assert_null(claim(&place, T0, &next_ns));
+    assert_int_equal(next_ns, INT64_MAX);
+    add(&place, "k", "pacs");
+    struct queue_delivery *delivery = claim(&place, T0, &next_ns);
+    assert_string_equal(delivery->payload, "{\"object\":1}");
+    assert_string_equal(delivery->subject, "1.2.3");
+    assert_int_equal(delivery->attempts, 1);
+    assert_ok(delivery_done(&place, delivery, T0 + 1), place.err);
+    assert_false(delivery_done(&place, delivery, T0 + 2));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_ok(delivery_add(place.store, "k", "pacs", T0, &added, &place.err), place.err);
+    assert_false(added);
+    assert_null(claim(&place, T0 + CLOCK_SECOND, &next_ns));
+    assert_int_equal(next_ns, INT64_MAX);
+    assert_int_equal(list_one(&place, QUEUE_DELIVERY_DONE)->done_ns, T0 + 1);
+    assert_int_equal(place_events(&place, STORE_EVENT_DELIVERY_DONE), 1);
+    place_close(&place);
+}
+
+static void failures_back_off_to_a_minute_and_never_end(void **state)
+{
+    static const int64_t waits[] = {1, 2, 4, 8, 16, 32, 60, 60, 60};
+    struct place place;
+    int64_t now_ns = T0, next_ns;
+    (void)state;
+    place_open(&place);
+    add(&place, "k", "pacs");
+    for (int i = 0; i < 4400; i++) { // three days of a minute
+        int64_t wait_ns = (i < 9 ? waits[i] : 60) * CLOCK_SECOND;
+        struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+        assert_non_null(delivery);
+        assert_ok(delivery_failed(&place, delivery, false, now_ns), place.err);
+        if (i < 9) {
+            assert_null(claim(&place, now_ns + wait_ns - 1, &next_ns));
+            assert_int_equal(next_ns, now_ns + wait_ns);
+        }
+        now_ns += wait_ns;
+        arena_reset(&place.arena);
+    }
+    struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+    assert_int_equal(delivery->attempts, 4401);
+    assert_string_equal(delivery->last_error, "no\\x0Aanswer");
+    assert_ok(delivery_done(&place, delivery, now_ns), place.err);
+    place_close(&place);
+}
+
+static void a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_other(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "down%d", i);
+        add(&place, key, "down");
+    }
+    add(&place, "up", "up");
+    struct queue_delivery *first = claim(&place, T0, &next_ns);
+    assert_string_equal(first->target, "down");
+    struct queue_delivery *other = claim(&place, T0, &next_ns); // one at a time for each target
+    assert_string_equal(other->target, "up");
+    assert_null(claim(&place, T0, &next_ns));
+    assert_int_equal(next_ns, T0 + LEASE);
+    assert_ok(delivery_failed(&place, first, false, T0), place.err);
+    assert_ok(delivery_done(&place, other, T0), place.err);
+    assert_null(claim(&place, T0, &next_ns));
+    assert_int_equal(next_ns, T0 + CLOCK_SECOND);
+    int64_t now_ns = T0 + CLOCK_SECOND;
+    int asked = 0;
+    for (int second = 0; second < 600; second++, now_ns += CLOCK_SECOND) {
+        struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+        if (!delivery)
+            continue;
+        asked++;
+        assert_ok(delivery_failed(&place, delivery, false, now_ns), place.err);
+        arena_reset(&place.arena);
+    }
+    assert_in_range(asked, 10, 20);
+    now_ns += 60 * CLOCK_SECOND;
+    for (int i = 0; i < 100; i++) { // it is up again: all go at once
+        struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+        assert_non_null(delivery);
+        assert_ok(delivery_done(&place, delivery, now_ns), place.err);
+    }
+    assert_null(claim(&place, now_ns, &next_ns));
+    assert_int_equal(next_ns, INT64_MAX);
+    place_close(&place);
+}
+
+static void a_sender_that_vanished_is_replaced_and_fenced_off(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add(&place, "k", "pacs");
+    struct queue_delivery *slow = claim(&place, T0, &next_ns);
+    assert_null(claim(&place, T0 + LEASE - 1, &next_ns));
+    assert_int_equal(next_ns, T0 + LEASE);
+    struct queue_delivery *second = claim(&place, T0 + LEASE, &next_ns);
+    assert_non_null(second);
+    assert_int_equal(second->attempts, 2);
+    assert_false(delivery_done(&place, slow, T0 + LEASE));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_false(delivery_failed(&place, slow, true, T0 + LEASE));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_ok(delivery_done(&place, second, T0 + LEASE), place.err);
+    place_close(&place);
+}
+
+static void refusals_end_in_the_dead_list_and_a_person_may_replay(void **state)
+{
+    struct place place;
+    int64_t now_ns = T0, next_ns;
+    (void)state;
+    place_open(&place);
+    add(&place, "k", "pacs");
+    add(&place, "k2", "pacs");
+    for (int i = 0; i < QUEUE_REFUSALS_MAX; i++) {
+        struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+        while (delivery && strcmp(delivery->key, "k2") == 0) { // not held up by its neighbour's refusals
+            assert_ok(delivery_done(&place, delivery, now_ns), place.err);
+            delivery = claim(&place, now_ns, &next_ns);
+        }
+        assert_non_null(delivery);
+        assert_false(delivery_replay(&place, delivery->id, now_ns));
+        assert_int_equal(place.err.code, ERROR_CONFLICT);
+        assert_ok(delivery_failed(&place, delivery, true, now_ns), place.err);
+        now_ns += 60 * CLOCK_SECOND;
+    }
+    assert_null(claim(&place, now_ns, &next_ns));
+    assert_int_equal(next_ns, INT64_MAX);
+    struct queue_delivery *dead = list_one(&place, QUEUE_DELIVERY_DEAD);
+    assert_string_equal(dead->key, "k");
+    assert_ok(delivery_replay(&place, dead->id, now_ns), place.err);
+    struct queue_delivery *again = claim(&place, now_ns, &next_ns);
+    assert_int_equal(again->attempts, 1);
+    assert_ok(delivery_done(&place, again, now_ns), place.err);
+    assert_false(delivery_replay(&place, 12345, now_ns));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    place_close(&place);
+}
+
+int test_outbox(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_delivery_is_made_once_per_key),
+        cmocka_unit_test(failures_back_off_to_a_minute_and_never_end),
+        cmocka_unit_test(a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_other),
+        cmocka_unit_test(a_sender_that_vanished_is_replaced_and_fenced_off),
+        cmocka_unit_test(refusals_end_in_the_dead_list_and_a_person_may_replay),
+    };
+    return cmocka_run_group_tests_name("queue: outbox", tests, NULL, NULL);
+}
