@@ -50,6 +50,7 @@ struct http_request {
     int body_fd;    // of a route with to_file; -1: none
     size_t charged; // of server->body_bytes
     uint64_t received;
+    uint64_t discarded; // of it, after a refusal
     int64_t body_start_ns;
 
     int refused; // HTTP status, or 0

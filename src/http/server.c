@@ -105,16 +105,16 @@ static bool answer_before_body(const struct http_request *request)
     return request->close || http_header(request, "Expect") || announced_size(request) > HTTP_DISCARD_MAX;
 }
 
-static void open_body(struct http_request *request)
+static bool open_body(struct http_request *request)
 {
     const struct http_route *route = request->route;
     if (!route->to_file) {
         buffer_init(&request->body, route->body_max);
-        return;
+        return true;
     }
     request->body_fd = open(request->connection->server->spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (request->body_fd < 0)
-        http_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "no file can be made for the body");
+    return request->body_fd >= 0 ||
+           http_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "no file can be made for the body");
 }
 
 static void take_headers(struct http_request *request, const char *method, const char *version)
@@ -128,9 +128,7 @@ static void take_headers(struct http_request *request, const char *method, const
     request->version = version;
     request->body_start_ns = clock_monotonic_ns();
     http_connection_allow(request->connection, server->request_seconds, 0);
-    if (http_screen(request)) {
-        open_body(request);
-    } else if (answer_before_body(request)) {
+    if ((!http_screen(request) || !open_body(request)) && answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
         http_reply_refusal(request);
     }
@@ -171,7 +169,7 @@ static bool take_body(struct http_request *request, const char *data, size_t siz
     http_connection_allow(request->connection, request->connection->server->request_seconds, request->received);
     request->connection->deadline_ns -= clock_monotonic_ns() - request->body_start_ns;
     if (request->refused)
-        return request->received <= request->body.limit + HTTP_DISCARD_MAX;
+        return (request->discarded += size) <= HTTP_DISCARD_MAX;
     if (request->body_fd >= 0)
         keep_in_file(request, data, size);
     else

@@ -55,6 +55,22 @@ static void handle_size(void *payload, struct http_request *request)
     http_reply(request, 200, "text/plain", text, strlen(text));
 }
 
+// The size of the file and whether its bytes are those of fixture->file, again and again.
+static void handle_file(void *payload, struct http_request *request)
+{
+    struct fixture *fixture = payload;
+    uint64_t size;
+    char text[64];
+    int fd = http_body_file(request, &size);
+    bool same = true;
+    uint8_t byte;
+    for (uint64_t at = 0; at < size && same; at += 4099)
+        same = pread(fd, &byte, 1, (off_t)at) == 1 && byte == fixture_byte(at % FILE_SIZE);
+    fixture->handled++;
+    snprintf(text, sizeof text, "%llu %s", (unsigned long long)size, same ? "same" : "other");
+    http_reply(request, 200, "text/plain", text, strlen(text));
+}
+
 static void count_done(void *payload)
 {
     struct fixture *fixture = payload;
@@ -169,21 +185,22 @@ static void handle_events(void *payload, struct http_request *request)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0},
-    {"POST", "/body", handle_body, 1000},
-    {"GET", "/body", handle_body, 0},
-    {"DELETE", "/body", handle_body, 0},
-    {"POST", "/size", handle_size, 64 << 20},
-    {"GET", "/parts", handle_parts, 0},
-    {"GET", "/long", handle_long, 0},
-    {"GET", "/short-file", handle_short_file, 0},
-    {"GET", "/header", handle_header, 0},
-    {"GET", "/slow", handle_slow, 0},
-    {"GET", "/silent", handle_silent, 0},
-    {"GET", "/error", handle_error, 0},
-    {"GET", "/failed-buffer", handle_failed_buffer, 0},
-    {"GET", "/accepts", handle_accepts, 0},
-    {"GET", "/events", handle_events, 0},
+    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false},
+    {"POST", "/body", handle_body, 1000, false},
+    {"GET", "/body", handle_body, 0, false},
+    {"DELETE", "/body", handle_body, 0, false},
+    {"POST", "/size", handle_size, 64 << 20, false},
+    {"POST", "/file", handle_file, FILE_SIZE, true},
+    {"GET", "/parts", handle_parts, 0, false},
+    {"GET", "/long", handle_long, 0, false},
+    {"GET", "/short-file", handle_short_file, 0, false},
+    {"GET", "/header", handle_header, 0, false},
+    {"GET", "/slow", handle_slow, 0, false},
+    {"GET", "/silent", handle_silent, 0, false},
+    {"GET", "/error", handle_error, 0, false},
+    {"GET", "/failed-buffer", handle_failed_buffer, 0, false},
+    {"GET", "/accepts", handle_accepts, 0, false},
+    {"GET", "/events", handle_events, 0, false},
     {0},
 };
 
@@ -211,6 +228,7 @@ static int start(void **state, int seconds)
         .routes = routes,
         .payload = fixture,
         .hosts = hosts,
+        .spool = "/tmp",
         .idle_seconds = seconds,
         .request_seconds = seconds,
     };

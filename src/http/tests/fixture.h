@@ -48,5 +48,6 @@ int test_requests(void);
 int test_limits(void);
 int test_replies(void);
 int test_events(void);
+int test_client(void);
 
 #endif

@@ -2,5 +2,5 @@
 
 int main(void)
 {
-    return test_requests() + test_limits() + test_replies() + test_events();
+    return test_requests() + test_limits() + test_replies() + test_events() + test_client();
 }

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http/internal.h"
 
 #define HOST "Host: localhost\r\n"
 #define END "Connection: close\r\n\r\n"
@@ -79,25 +81,63 @@ static void body_where_none_is_taken_is_refused(void **state)
     assert_int_equal(fixture_ask(fixture, "DELETE /body HTTP/1.1\r\n" HOST "Content-Length: 0\r\n" END), 200);
 }
 
+// What curl shows for an upload of fixture->file.
+static char *upload(struct fixture *fixture, const char *path, bool chunked)
+{
+    char data[64];
+    int copy = dup(fixture->file); // the file is close-on-exec
+    lseek(copy, 0, SEEK_SET);
+    snprintf(data, sizeof data, "@/dev/fd/%d", copy);
+    const char *header = chunked ? "Transfer-Encoding: chunked" : "X-Plain: yes";
+    const char *const arguments[] = {"-H", header, "--data-binary", data, NULL};
+    char *text = fixture_curl(fixture, path, arguments);
+    close(copy);
+    return text;
+}
+
+static void assert_upload(struct fixture *fixture, const char *path, const char *wanted)
+{
+    for (int chunked = 0; chunked < 2; chunked++) {
+        char *text = upload(fixture, path, chunked != 0);
+        assert_string_equal(text, wanted);
+        free(text);
+    }
+}
+
 static void large_upload_of_curl_arrives(void **state)
 {
     struct fixture *fixture = *state;
-    char path[64];
-    snprintf(path, sizeof path, "@/proc/self/fd/%d", fixture->file);
-    lseek(fixture->file, 0, SEEK_SET);
-    // The descriptor is close-on-exec; curl gets a copy.
-    int copy = dup(fixture->file);
-    snprintf(path, sizeof path, "@/dev/fd/%d", copy);
-    const char *const whole[] = {"--data-binary", path, NULL};
-    char *text = fixture_curl(fixture, "/size", whole);
-    assert_string_equal(text, "8388608");
+    assert_upload(fixture, "/size", "8388608");
+    for (int i = 0; i < 100 && fixture->server->body_bytes > 0;
+         i++) // the client leaves before the server has tidied up
+        clock_sleep_ns(10 * CLOCK_MS);
+    assert_int_equal(fixture->server->body_bytes, 0);
+}
+
+static void body_to_a_file_arrives_and_takes_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server->body_bytes = HTTP_BODIES_MAX; // not asked
+    assert_upload(fixture, "/file", "8388608 same");
+    fixture->server->body_bytes = 0;
+}
+
+static void body_past_the_files_limit_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 8388609\r\n\r\n"), 413);
+    assert_int_equal(write(fixture->file, "x", 1), 1);
+    char *text = upload(fixture, "/file", true);
+    assert_non_null(strstr(text, "\"status\":413"));
     free(text);
-    const char *const chunked[] = {"-H", "Transfer-Encoding: chunked", "--data-binary", path, NULL};
-    lseek(fixture->file, 0, SEEK_SET);
-    text = fixture_curl(fixture, "/size", chunked);
-    assert_string_equal(text, "8388608");
-    free(text);
-    close(copy);
+}
+
+static void body_without_a_place_for_its_file_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server->spool = "/nowhere";
+    assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 8388608\r\n\r\n"), 507);
+    assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 2\r\n" END "ab"), 507);
 }
 
 static void headers_past_the_limit_are_refused(void **state)
@@ -240,6 +280,47 @@ static void connections_are_counted_and_given_back(void **state)
     assert_true(served);
 }
 
+static struct sockaddr_in address_of(const char *text)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    inet_pton(AF_INET, text, &address.sin_addr);
+    return address;
+}
+
+static bool is_admitted(struct http_server *server, const char *text)
+{
+    struct sockaddr_in address = address_of(text);
+    return http_connection_admit(server, (struct sockaddr *)&address);
+}
+
+static void one_address_gets_its_share_and_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_connection *open[HTTP_PER_ADDRESS_MAX];
+    struct sockaddr_in address = address_of("192.0.2.1");
+    for (int i = 0; i < HTTP_PER_ADDRESS_MAX; i++) {
+        assert_true(is_admitted(fixture->server, "192.0.2.1"));
+        open[i] = http_connection_open(fixture->server, -1, (struct sockaddr *)&address);
+    }
+    assert_false(is_admitted(fixture->server, "192.0.2.1"));
+    assert_true(is_admitted(fixture->server, "192.0.2.2"));
+    assert_true(is_admitted(fixture->server, "127.0.0.1"));
+    for (int i = 0; i < HTTP_PER_ADDRESS_MAX; i++)
+        http_connection_close(open[i]);
+    assert_true(is_admitted(fixture->server, "192.0.2.1"));
+}
+
+static void bodies_of_all_requests_share_a_limit(void **state)
+{
+    const char *request = "POST /body HTTP/1.1\r\n" HOST "Content-Length: 5\r\n" END "hello";
+    struct fixture *fixture = *state;
+    fixture->server->body_bytes = HTTP_BODIES_MAX - 4;
+    assert_int_equal(fixture_ask(fixture, request), 503);
+    fixture->server->body_bytes -= 1;
+    assert_int_equal(fixture_ask(fixture, request), 200);
+    assert_int_equal(fixture_ask(fixture, request), 200);
+}
+
 int test_limits(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_start, fixture_stop)
@@ -251,6 +332,9 @@ int test_limits(void)
         TEST(endless_refused_body_is_cut_off),
         TEST(body_where_none_is_taken_is_refused),
         TEST(large_upload_of_curl_arrives),
+        TEST(body_to_a_file_arrives_and_takes_no_memory),
+        TEST(body_past_the_files_limit_is_refused),
+        TEST(body_without_a_place_for_its_file_is_refused),
         TEST(headers_past_the_limit_are_refused),
         TEST(query_parameters_are_counted),
         TEST(slow_handlers_do_not_hold_up_others),
@@ -259,6 +343,8 @@ int test_limits(void)
         QUICK(idle_connection_is_closed),
         QUICK(peer_that_takes_nothing_is_cut_off),
         TEST(connections_are_counted_and_given_back),
+        TEST(one_address_gets_its_share_and_no_more),
+        TEST(bodies_of_all_requests_share_a_limit),
     };
 #undef QUICK
 #undef TEST
