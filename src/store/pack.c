@@ -16,8 +16,9 @@ static bool write_index(struct pack *pack, struct error *err)
     // What lies behind the last record goes first: a longer index of an earlier try, or a dropped record's bytes.
     if (ok && ftruncate(pack->fd, (off_t)pack->end) != 0)
         ok = error_errno(err, errno, "cannot cut lane %llu", (unsigned long long)pack->container);
-    ok = ok && file_pwrite(pack->fd, bytes.data, bytes.size, pack->end, err) &&
-         file_sync(pack->fd, "the pack's index", err);
+    ok = ok && file_pwrite(pack->fd, bytes.data, bytes.size, pack->end, err);
+    if (ok && fsync(pack->fd) != 0) // [S4]
+        ok = error_errno(err, errno, "cannot sync the index of pack %llu", (unsigned long long)pack->container);
     buffer_free(&bytes);
     return ok;
 }

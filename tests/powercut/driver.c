@@ -1,0 +1,296 @@
+// A store alone, to try the power-cut layer on. `run` appends records from two threads and writes down what was acknowledged, with the time; `check`
+// opens what a power cut left and compares.
+//
+//     driver run FOLDER ANSWERS COUNT
+//     driver check FOLDER ANSWERS CUT_NS
+//
+// ANSWERS has a line for each answer: TIME_NS, then + (stored), - (refused) or ! (a durable row), then the name.
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/database.h"
+#include "store/event.h"
+#include "store/format.h"
+#include "store/store.h"
+
+enum { THREADS = 2, DATA_MAX = 200000, PER_LANE = 20 };
+
+struct writer {
+    struct store *store;
+    int answers_fd;
+    int number;
+    int count;
+};
+
+struct row {
+    const char *name;
+    struct store_record record;
+    bool fail;
+};
+
+static const char *const schema[] = {
+    "CREATE TABLE object(name TEXT PRIMARY KEY, container INTEGER NOT NULL, offset INTEGER NOT NULL, filler BLOB) "
+    "STRICT;"
+    "CREATE TABLE note(name TEXT PRIMARY KEY) STRICT",
+    NULL,
+};
+
+// ---- what an object holds follows from its name
+
+static size_t bytes_of(const char *name, uint8_t *out)
+{
+    uint8_t digest[HASH_SIZE];
+    hash_of(name, strlen(name), digest);
+    uint64_t state;
+    memcpy(&state, digest, sizeof state);
+    size_t size = digest[9] % 8 == 0 ? (size_t)(state % DATA_MAX) : (size_t)(state % 9000);
+    for (size_t i = 0; i < size; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        out[i] = (uint8_t)(state >> 56);
+    }
+    return size;
+}
+
+// ---- rows
+
+static bool insert_object(struct database *db, void *payload, struct error *err)
+{
+    static const uint8_t filler[600];
+    const struct row *row = payload;
+    if (!sql_run(db, err, "INSERT INTO object(name, container, offset, filler) VALUES (?, ?, ?, ?)", "tiib", row->name,
+                 (int64_t)row->record.place.container, (int64_t)row->record.place.offset, (const void *)filler,
+                 sizeof filler) ||
+        !store_event_add(db, STORE_EVENT_OBJECT_STORED, "", row->name, "", err))
+        return false;
+    return !row->fail || error_set(err, ERROR_CONFLICT, "refused on request");
+}
+
+static bool insert_note(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "INSERT INTO note(name) VALUES (?)", "t", (const char *)payload);
+}
+
+static bool known(void *payload, const struct store_place *place, bool *out, struct error *err)
+{
+    int64_t one;
+    struct database *db = store_read_begin(payload, err);
+    bool ok = db && sql_get_int(db, err, &one, out, "SELECT 1 FROM object WHERE container = ? AND offset = ?", "ii",
+                                (int64_t)place->container, (int64_t)place->offset);
+    store_read_end(payload, db);
+    return ok;
+}
+
+static bool take(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
+                 struct error *err)
+{
+    struct row row = {.name = meta, .record = *record};
+    (void)meta_size;
+    return store_write(payload, STORE_REPLAYABLE, insert_object, &row, err);
+}
+
+static struct store *open_store(const char *folder)
+{
+    static const struct store_migration migration = {"driver", schema};
+    struct error err;
+    uint64_t count;
+    struct store *store = store_open(&(struct store_options){.folder = folder}, &err);
+    struct store_replay replay = {known, take, store};
+    if (store && store_migrate(store, &migration, &err) && store_replay(store, &replay, false, &count, &err))
+        return store;
+    printf("cannot start: %s\n", err.message);
+    return NULL;
+}
+
+// ---- run
+
+static void answer(const struct writer *writer, char what, const char *name)
+{
+    dprintf(writer->answers_fd, "%" PRId64 " %c%s\n", clock_monotonic_ns(), what, name);
+}
+
+static bool put(const struct writer *writer, struct store_lane *lane, struct row *row, struct error *err)
+{
+    uint8_t *data = malloc(DATA_MAX);
+    size_t size = bytes_of(row->name, data);
+    bool ok = store_record_begin(lane, err) && store_record_write(lane, data, size, err) &&
+              store_record_seal(lane, row->name, strlen(row->name), &row->record, err);
+    free(data);
+    if (!ok || store_write(writer->store, STORE_REPLAYABLE, insert_object, row, err))
+        return ok;
+    struct error withdrawn;
+    if (!row->fail || !store_record_withdraw(writer->store, &row->record, &withdrawn))
+        return false;
+    return error_set(err, ERROR_CONFLICT, "withdrawn");
+}
+
+static void *write_all(void *payload)
+{
+    const struct writer *writer = payload;
+    struct store_lane *lane = NULL;
+    struct error err;
+    for (int i = 0; i < writer->count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d-%d", writer->number, i);
+        struct row row = {.name = name, .fail = i % 10 == 9};
+        if (!lane)
+            lane = store_lane_open(writer->store, &err);
+        if (put(writer, lane, &row, &err))
+            answer(writer, '+', name);
+        else if (row.fail && err.code == ERROR_CONFLICT)
+            answer(writer, '-', name);
+        else
+            fprintf(stderr, "%s: %s\n", name, err.message);
+        if (i % 7 == 6 && store_write(writer->store, STORE_DURABLE, insert_note, name, &err))
+            answer(writer, '!', name);
+        if (i % PER_LANE == PER_LANE - 1) {
+            if (!store_lane_close(lane, &err))
+                fprintf(stderr, "%s\n", err.message);
+            lane = NULL;
+        }
+    }
+    store_lane_close(lane, &err);
+    return NULL;
+}
+
+static int run(const char *folder, const char *answers, int count)
+{
+    struct writer writers[THREADS];
+    pthread_t threads[THREADS];
+    struct store *store = open_store(folder);
+    int fd = open(answers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (!store || fd < 0)
+        return 1;
+    for (int i = 0; i < THREADS; i++) {
+        writers[i] = (struct writer){store, fd, i, count};
+        if (pthread_create(&threads[i], NULL, write_all, &writers[i]) != 0)
+            return 1;
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    close(fd);
+    store_close(store);
+    return 0;
+}
+
+// ---- check
+
+static bool has(struct store *store, const char *table, const char *name, struct store_place *place)
+{
+    struct error err;
+    char text[128];
+    bool row = false;
+    snprintf(text, sizeof text, "SELECT %s FROM %s WHERE name = ?", place ? "container, offset" : "1", table);
+    struct database *db = store_read_begin(store, &err);
+    struct sql *sql = db ? sql_prepare_once(db, text, &err) : NULL;
+    if (sql) {
+        sql_bind_text(sql, 1, name);
+        if (!sql_step(sql, &row, &err))
+            printf("%s: %s\n", name, err.message);
+        if (row && place)
+            *place = (struct store_place){(uint64_t)sql_int(sql, 0), (uint64_t)sql_int(sql, 1)};
+    }
+    sql_done(sql);
+    store_read_end(store, db);
+    return row;
+}
+
+static bool is_whole(struct store *store, const char *name)
+{
+    static uint8_t data[DATA_MAX];
+    struct store_place place;
+    struct buffer bytes;
+    struct error err;
+    size_t size = bytes_of(name, data);
+    if (!has(store, "object", name, &place)) {
+        printf("%s is lost: no row\n", name);
+        return false;
+    }
+    buffer_init(&bytes, DATA_MAX);
+    bool ok = store_read(store, &place, &bytes, &err);
+    if (!ok)
+        printf("%s is lost: %s\n", name, err.message);
+    else if (bytes.size != size || (size > 0 && memcmp(bytes.data, data, size) != 0)) {
+        printf("%s has other bytes\n", name);
+        ok = false;
+    }
+    buffer_free(&bytes);
+    return ok;
+}
+
+static bool check_answer(struct store *store, char what, const char *name)
+{
+    if (what == '+')
+        return is_whole(store, name);
+    bool there = what == '-' ? has(store, "object", name, NULL) : has(store, "note", name, NULL);
+    if (there == (what == '!'))
+        return true;
+    printf("%s %s\n", name, what == '-' ? "was refused and is there" : "is lost: a durable row");
+    return false;
+}
+
+static int check_answers(struct store *store, FILE *answers, int64_t cut_ns)
+{
+    char name[64], what;
+    int64_t time_ns;
+    int bad = 0;
+    while (fscanf(answers, "%" SCNd64 " %c%63s", &time_ns, &what, name) == 3)
+        if (time_ns < cut_ns)
+            bad += !check_answer(store, what, name);
+    return bad;
+}
+
+// A pack is never seen without its whole index: looked at before the store is opened.
+static int check_packs(const char *folder)
+{
+    char path[4096];
+    uint64_t *numbers = NULL, records, offset;
+    size_t count = 0;
+    struct error err;
+    int bad = 0;
+    snprintf(path, sizeof path, "%.4000s/packs", folder);
+    int packs = open(path, O_RDONLY | O_DIRECTORY);
+    if (packs < 0 || !store_list(packs, ".pack", &numbers, &count, &err))
+        count = 0;
+    for (size_t i = 0; i < count; i++) {
+        char name[STORE_NAME_SIZE];
+        store_pack_name(name, numbers[i]);
+        int fd = openat(packs, name, O_RDONLY);
+        bool ok = fd >= 0 && format_index_check(fd, &records, &offset, &err);
+        if (!ok)
+            printf("%s: %s\n", name, err.message);
+        bad += !ok;
+        close(fd);
+    }
+    free(numbers);
+    close(packs);
+    return bad;
+}
+
+static int check(const char *folder, const char *answers, int64_t cut_ns)
+{
+    int bad = check_packs(folder);
+    struct store *store = open_store(folder);
+    FILE *file = fopen(answers, "r");
+    if (!store || !file)
+        return 1;
+    bad += check_answers(store, file, cut_ns);
+    fclose(file);
+    store_close(store);
+    return bad > 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "run") == 0)
+        return run(argv[2], argv[3], (int)strtol(argv[4], NULL, 10));
+    if (argc == 5 && strcmp(argv[1], "check") == 0)
+        return check(argv[2], argv[3], strtoll(argv[4], NULL, 10));
+    fprintf(stderr, "usage: driver run FOLDER ANSWERS COUNT | driver check FOLDER ANSWERS CUT_NS\n");
+    return 2;
+}
