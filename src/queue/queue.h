@@ -3,7 +3,7 @@
 // Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its lease cannot commit. All state is rows; a crash replays from them.
 // All functions that take a `struct database *` and change rows run inside a write function, whose caller chooses the durability:
 //   STORE_DURABLE     queue_job_add, queue_job_finish, queue_delivery_add, _done, _failed, _replay; queue_consumer_advance when the same write function does one of these or writes findings
-//   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_consumer_advance alone: what a power cut takes back is only done again
+//   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what a power cut takes back is only done again
 // Whatever is synced makes all earlier transactions durable too, so no order between the two kinds can be lost.
 // Jobs:       queued -> running (leased) -> done | failed | skipped; a lease that runs out puts it back to queued; past attempts_max it is failed
 // Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal, or replays without end, to dead; dead -> waiting by a person
@@ -31,6 +31,11 @@ enum {
     QUEUE_BODY_MAX = 4 << 20, // input, result, payload: refused past this (LIMIT)
     QUEUE_DETAIL_MAX = 4095,  // JSON of an event
 };
+
+// At start, while no worker of this store runs yet: what the last process held when it ended (a stop, a crash, a power cut) may be claimed at once, without waiting for its leases. That costs a job no
+// attempt, so that restarts do not fail it, up to QUEUE_JOB_CRASHES_MAX times: a job that takes the process down each time must end too. Not for workers that share the database with others.
+enum { QUEUE_JOB_CRASHES_MAX = 20 };
+bool queue_recover(struct database *db, int64_t now_ns, struct error *err);
 
 // ---- consumers
 

@@ -35,6 +35,7 @@ static const char *const steps[] = {
     " retry_ns INTEGER NOT NULL DEFAULT 0,"
     " lease_ns INTEGER NOT NULL DEFAULT 0,"
     " attempts INTEGER NOT NULL DEFAULT 0,"
+    " crashes INTEGER NOT NULL DEFAULT 0,"
     " token INTEGER NOT NULL DEFAULT 0"
     ") STRICT;"
     "CREATE INDEX job_queued ON job (kind, priority DESC, number) WHERE state = 0;"
@@ -71,6 +72,16 @@ static const char *const steps[] = {
 };
 
 const struct store_migration queue_migration = {.room = "queue", .steps = steps};
+
+bool queue_recover(struct database *db, int64_t now_ns, struct error *err)
+{
+    // The tokens are raised by the next claims, so that nothing of before can commit even if it were still alive.
+    return sql_run(db, err,
+                   "UPDATE job SET state = 0, retry_ns = 0, attempts = attempts - 1, crashes = crashes + 1"
+                   " WHERE state = 1 AND crashes < ?",
+                   "i", (int64_t)QUEUE_JOB_CRASHES_MAX) &&
+           sql_run(db, err, "UPDATE delivery SET state = 0, next_ns = ? WHERE state = 1", "i", now_ns);
+}
 
 const char *queue_column(struct sql *sql, int column, struct arena *arena)
 {

@@ -174,6 +174,42 @@ static void a_job_given_back_is_tried_again_later_and_not_for_ever(void **state)
     place_close(&place);
 }
 
+static bool write_recover(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return queue_recover(db, T0, err);
+}
+
+static void restarts_free_what_was_held_and_cost_no_attempt_but_not_for_ever(void **state)
+{
+    struct place place;
+    struct queue_job *job = NULL;
+    struct queue_delivery *delivery;
+    int64_t next_ns;
+    bool added;
+    (void)state;
+    place_open(&place);
+    add(&place, "a", 0);
+    assert_ok(delivery_add(place.store, "k", "pacs", T0, &added, &place.err), place.err);
+    for (int i = 0; i < QUEUE_JOB_CRASHES_MAX; i++) {
+        struct queue_job *before = job;
+        job = claim(&place, T0);
+        assert_non_null(job);
+        assert_int_equal(job->attempts, 1);
+        assert_true(!before || job->token > before->token);
+        assert_ok(delivery_claim(&place, T0, &delivery, &next_ns), place.err);
+        assert_non_null(delivery);
+        assert_ok(store_write(place.store, STORE_REPLAYABLE, write_recover, NULL, &place.err), place.err);
+        assert_false(finish(&place, job, QUEUE_JOB_DONE, "", T0));
+        assert_int_equal(place.err.code, ERROR_CONFLICT);
+    }
+    assert_non_null(claim(&place, T0));
+    assert_ok(store_write(place.store, STORE_REPLAYABLE, write_recover, NULL, &place.err), place.err);
+    assert_null(claim(&place, T0)); // from now on its lease must run out, and that counts
+    assert_int_equal(claim(&place, T0 + LEASE)->attempts, 2);
+    place_close(&place);
+}
+
 static void kinds_do_not_mix(void **state)
 {
     struct place place;
@@ -309,6 +345,7 @@ int test_jobs(void)
         cmocka_unit_test(a_renewed_lease_holds),
         cmocka_unit_test(workers_that_vanish_three_times_end_the_job),
         cmocka_unit_test(a_job_given_back_is_tried_again_later_and_not_for_ever),
+        cmocka_unit_test(restarts_free_what_was_held_and_cost_no_attempt_but_not_for_ever),
         cmocka_unit_test(kinds_do_not_mix),
         cmocka_unit_test(jobs_are_listed_newest_first),
         cmocka_unit_test(what_is_too_long_is_refused_or_cut),
