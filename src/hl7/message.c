@@ -25,8 +25,7 @@ struct hl7_slice hl7_next_line(struct hl7_slice *text)
     while (end < text->size && text->text[end] != '\r' && text->text[end] != '\n')
         end++;
     line.size = end;
-    if (end < text->size)
-        end += text->text[end] == '\r' && end + 1 < text->size && text->text[end + 1] == '\n' ? 2 : 1;
+    end += end < text->size;
     text->text += end;
     text->size -= end;
     return line;

@@ -17,7 +17,7 @@ struct hl7_delimiters {
 // Reads MSH-1 and MSH-2 of a text that begins with "MSH". false (BAD_DATA) when they are unusable.
 bool hl7_read_delimiters(struct hl7_slice header, struct hl7_delimiters *out, struct error *err);
 
-// Up to the next line end; *text moves behind it (CR, LF or CR LF).
+// Up to the next CR or LF; *text moves behind it. CR LF gives an empty line more, which every caller passes over.
 struct hl7_slice hl7_next_line(struct hl7_slice *text);
 
 // The n-th piece, from 1; {"", 0} when there are fewer.

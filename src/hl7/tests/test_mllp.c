@@ -368,6 +368,7 @@ static void a_frame_without_end_with_a_start_inside_or_past_the_limit_is_refused
                 {"\x0B"
                  "a\x1C\x0B"
                  "b"},
+                {"\x0Bone\x0B\rtwo\x1C\r"},
                 {"no start\x1C\r"},
                 {"\r\n\x1C\r"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
