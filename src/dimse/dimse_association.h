@@ -88,8 +88,11 @@ const struct dimse_context *dimse_context_by_id(const struct dimse_association *
 // Reads and drops until the peer closes or ARTIM ends (Sta13), and frees.
 void dimse_finish(struct dimse_association *association);
 
-// dimse_listen_request on any wire. `address` is shown as the peer's.
+// dimse_listen_request and dimse_connect on any wire. `address` is shown as the peer's.
 struct dimse_association *dimse_listen_wire(struct dimse_wire wire, const char *address,
                                             const struct dimse_timers *timers, struct error *err);
+struct dimse_association *dimse_connect_wire(struct dimse_wire wire, const char *address, const struct dimse_peer *peer,
+                                             const struct dimse_proposal *proposals, size_t count,
+                                             const struct dimse_timers *timers, struct error *err);
 
 #endif

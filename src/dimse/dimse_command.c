@@ -70,8 +70,8 @@ static bool read_value(struct dimse_command_set *set, const struct field *field,
     }
     const char *text = (const char *)value;
     text_trim(&text, &size);
-    bool fits = text_copy_n(place, field->capacity, text, size);
-    if (field->kind == UID && size > 0 && (!fits || !dicom_uid_is_valid(text, size)))
+    text_copy_n(place, field->capacity, text, size);
+    if (field->kind == UID && size > 0 && !dicom_uid_is_valid(text, size))
         set->message.uids_valid = false;
     return true;
 }

@@ -81,6 +81,21 @@ static bool await_answer(struct dimse_association *a, const struct dimse_peer *p
     return dimse_pdu_shrink(a) || error_set(err, ERROR_MEMORY, "no memory for an association");
 }
 
+struct dimse_association *dimse_connect_wire(struct dimse_wire wire, const char *address, const struct dimse_peer *peer,
+                                             const struct dimse_proposal *proposals, size_t count,
+                                             const struct dimse_timers *timers, struct error *err)
+{
+    struct dimse_association *a = dimse_association_new(wire, timers, true, err);
+    if (a == NULL)
+        return NULL;
+    text_copy(a->request.address, sizeof a->request.address, address);
+    dimse_step(a, DIMSE_EVT1_ASSOCIATE_REQUEST);
+    if (make_request(a, peer, proposals, count, err) && send_request(a, err) && await_answer(a, peer, err))
+        return a;
+    dimse_close(a);
+    return NULL;
+}
+
 struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals,
                                         size_t count, const struct dimse_timers *timers, struct error *err)
 {
@@ -94,15 +109,7 @@ struct dimse_association *dimse_connect(const struct dimse_peer *peer, const str
     dimse_wire_address(fd, address, sizeof address);
     if (!dimse_wire_socket(&wire, fd, err))
         return NULL;
-    struct dimse_association *a = dimse_association_new(wire, timers, true, err);
-    if (a == NULL)
-        return NULL;
-    text_copy(a->request.address, sizeof a->request.address, address);
-    dimse_step(a, DIMSE_EVT1_ASSOCIATE_REQUEST);
-    if (make_request(a, peer, proposals, count, err) && send_request(a, err) && await_answer(a, peer, err))
-        return a;
-    dimse_close(a);
-    return NULL;
+    return dimse_connect_wire(wire, address, peer, proposals, count, timers, err);
 }
 
 const struct dimse_context *dimse_context_for(const struct dimse_association *a, const char *abstract,

@@ -1,5 +1,5 @@
-// Bytes of a peer against the acceptor: negotiation, framing, messages, data sets, release and abort. The first byte
-// picks how they are cut into receives.
+// Bytes of a peer against the acceptor or the requestor: negotiation, framing, messages, data sets, release and abort.
+// The first byte picks how they are cut into receives, the lowest bit of the second the role.
 //
 //   clang-14 -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 //       -Isrc src/dimse/fuzz/fuzz_pdu.c src/dimse/*.c src/base/{arena,buffer,clock,error,file,log,source,text}.c
@@ -72,6 +72,47 @@ static void serve(struct dimse_association *a)
     }
 }
 
+static void accept_one(struct dimse_wire wire)
+{
+    struct error err;
+    struct dimse_association *a = dimse_listen_wire(wire, "fuzz", NULL, &err);
+    if (a == NULL)
+        return;
+    const struct dimse_request *request = dimse_request(a);
+    for (size_t i = 0; i < request->context_count; i++) {
+        if (request->contexts[i].proposed_count > 0 && request->contexts[i].id % 8 != 7)
+            dimse_answer_context(a, i, DIMSE_CONTEXT_ACCEPTED, request->contexts[i].proposed[0]);
+    }
+    if (dimse_accept(a, &err))
+        serve(a);
+    dimse_close(a);
+}
+
+static void request_one(struct dimse_wire wire)
+{
+    static const struct dimse_peer peer = {.host = "fuzz", .called = "CALLED", .calling = "CALLING"};
+    static const struct dimse_proposal proposals[] = {
+        {.abstract = DIMSE_VERIFICATION, .transfer = {DICOM_TS_IMPLICIT}},
+        {.abstract = "1.2.840.10008.5.1.4.1.1.2", .transfer = {DICOM_TS_EXPLICIT, DICOM_TS_IMPLICIT}},
+    };
+    static uint8_t object[10000];
+    struct error err;
+    uint16_t status = 0;
+    char comment[65];
+    struct dimse_association *a = dimse_connect_wire(wire, "fuzz", &peer, proposals, 2, NULL, &err);
+    if (a == NULL)
+        return;
+    struct source_memory memory = {.data = object, .size = sizeof object};
+    const struct dimse_context *context = dimse_context_for(a, proposals[1].abstract, NULL);
+    bool well = dimse_context_for(a, DIMSE_VERIFICATION, NULL) == NULL || dimse_echo(a, &status, &err);
+    if (well && context != NULL)
+        well = dimse_store(a, context, context->abstract, "1.2.3", source_from_memory(&memory), &status, comment, &err);
+    if (well)
+        dimse_release(a, &err);
+    else
+        dimse_close(a);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -82,25 +123,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size == 0)
+    if (size < 2)
         return 0;
-    struct error err;
-    struct memory memory = {.data = data + 1, .left = size - 1, .step = data[0] == 0 ? SIZE_MAX : data[0]};
+    struct memory memory = {.data = data + 2, .left = size - 2, .step = data[0] == 0 ? SIZE_MAX : data[0]};
     struct dimse_wire wire = {.receive = memory_receive,
                               .send = memory_send,
                               .shut = memory_nothing,
                               .close = memory_nothing,
                               .payload = &memory};
-    struct dimse_association *a = dimse_listen_wire(wire, "fuzz", NULL, &err);
-    if (a == NULL)
-        return 0;
-    const struct dimse_request *request = dimse_request(a);
-    for (size_t i = 0; i < request->context_count; i++) {
-        if (request->contexts[i].proposed_count > 0 && request->contexts[i].id % 8 != 7)
-            dimse_answer_context(a, i, DIMSE_CONTEXT_ACCEPTED, request->contexts[i].proposed[0]);
-    }
-    if (dimse_accept(a, &err))
-        serve(a);
-    dimse_close(a);
+    if (data[1] % 2 == 0)
+        accept_one(wire);
+    else
+        request_one(wire);
     return 0;
 }

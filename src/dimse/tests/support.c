@@ -14,7 +14,7 @@
 #include "base/text.h"
 
 const struct dimse_timers quick_timers = {
-    .artim_ns = 300 * CLOCK_MS, .idle_ns = 500 * CLOCK_MS, .transfer_ns = 300 * CLOCK_MS};
+    .artim_ns = 400 * CLOCK_MS, .idle_ns = 1300 * CLOCK_MS, .transfer_ns = 900 * CLOCK_MS};
 const struct dimse_timers calm_timers = {
     .artim_ns = 10 * CLOCK_SECOND, .idle_ns = 10 * CLOCK_SECOND, .transfer_ns = 10 * CLOCK_SECOND};
 

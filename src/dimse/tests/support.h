@@ -18,7 +18,7 @@
 #define CT_STORAGE "1.2.840.10008.5.1.4.1.1.2"
 #define REFUSED_CLASS "1.2.3.4" // the test's acceptor does not take it
 
-extern const struct dimse_timers quick_timers; // ARTIM 300 ms, idle 500 ms, transfer 300 ms
+extern const struct dimse_timers quick_timers; // ARTIM 400 ms, transfer 900 ms, idle 1300 ms: far enough apart to tell
 extern const struct dimse_timers calm_timers;  // some seconds
 
 // ---- the acceptor: takes every context but REFUSED_CLASS with its first transfer syntax, answers C-ECHO and C-STORE

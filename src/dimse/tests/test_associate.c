@@ -179,6 +179,16 @@ static void lengths_that_lie_in_user_information_are_aborted(void **context)
     expect_abort_after_edit(9, 200);  // user information claims more than the PDU has
     expect_abort_after_edit(9, 7);    // or less than its items
     expect_abort_after_edit(10, 255); // 65 kB
+    // and with lengths that agree, but a maximum length of 5 bytes
+    struct buffer out;
+    buffer_init(&out, 4096);
+    raw_associate(&out, &(struct raw_request){0});
+    out.data[5]++;
+    out.data[out.size - 9]++;
+    out.data[out.size - 5]++;
+    buffer_byte(&out, 0);
+    expect_abort(&out);
+    buffer_free(&out);
 }
 
 static void a_context_without_an_abstract_syntax_is_aborted(void **context)

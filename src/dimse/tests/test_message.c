@@ -185,22 +185,30 @@ static void a_data_set_that_nobody_reads_is_dropped(void **context)
 
 // ---- violations
 
-// Associates, sends `bytes`, expects A-ABORT. The acceptor's notes stay in *acceptor until acceptor_free.
-static void expect_abort_of(struct acceptor *acceptor, const struct buffer *bytes)
+// Associates with two contexts, sends `bytes`, expects A-ABORT for the reason that has `words`. The acceptor's notes stay
+// in *acceptor until acceptor_free.
+static void expect_abort_of(struct acceptor *acceptor, const struct buffer *bytes, const char *words)
 {
+    struct buffer associate;
+    buffer_init(&associate, 4096);
+    raw_associate(&associate, &(struct raw_request){.contexts = 2});
     acceptor_start(acceptor, &calm_timers);
-    peer_associate(acceptor->fd);
+    peer_send(acceptor->fd, &associate);
+    buffer_free(&associate);
+    assert_int_equal(peer_receive(acceptor->fd, NULL), 2);
     peer_send(acceptor->fd, bytes);
     assert_int_equal(peer_receive(acceptor->fd, NULL), 7);
     acceptor_end(acceptor);
     assert_int_equal(acceptor->outcome, DIMSE_BROKEN);
     assert_int_equal(acceptor->err.code, ERROR_PROTOCOL);
+    if (strstr(acceptor->err.message, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", acceptor->err.message, words);
 }
 
-static void expect_abort(struct buffer *bytes)
+static void expect_abort(struct buffer *bytes, const char *words)
 {
     struct acceptor acceptor = {0};
-    expect_abort_of(&acceptor, bytes);
+    expect_abort_of(&acceptor, bytes, words);
     assert_int_equal(acceptor.messages, 0);
     acceptor_free(&acceptor);
     buffer_clear(bytes);
@@ -215,9 +223,19 @@ static void a_value_that_does_not_fit_its_pdu_is_aborted(void **context)
         buffer_init(&out, 1024);
         raw_value(&out, 1, 3, "0123456789", 10); // the value's length is 12
         bytes_put_u32be(out.data + 6, lengths[i]);
-        expect_abort(&out);
+        expect_abort(&out, "do not fill their PDU");
         buffer_free(&out);
     }
+    struct acceptor acceptor = {0};
+    struct buffer out;
+    buffer_init(&out, 1024);
+    raw_pdu(&out, 4, 11,
+            "\0\0\0\1\1"
+            "\0\0\0\2\1\3",
+            11); // they fill it, but the first has no room for its header
+    expect_abort_of(&acceptor, &out, "do not fill their PDU");
+    acceptor_free(&acceptor);
+    buffer_free(&out);
 }
 
 static void a_data_pdu_of_impossible_length_is_aborted(void **context)
@@ -228,7 +246,7 @@ static void a_data_pdu_of_impossible_length_is_aborted(void **context)
         struct buffer out;
         buffer_init(&out, 1024);
         raw_pdu(&out, 4, lengths[i], "abc", 3);
-        expect_abort(&out);
+        expect_abort(&out, "has length");
         buffer_free(&out);
     }
 }
@@ -239,18 +257,20 @@ static void a_pdu_that_does_not_fit_the_state_is_aborted(void **context)
     struct buffer out;
     buffer_init(&out, 4096);
     raw_pdu(&out, 0x55, 4, "abcd", 4);
-    expect_abort(&out);
+    expect_abort(&out, "0x55");
     raw_pdu(&out, 0, 4, "abcd", 4);
-    expect_abort(&out);
+    expect_abort(&out, "0x00");
+    raw_pdu(&out, 0, 0, NULL, 0);
+    expect_abort(&out, "0x00");
     raw_associate(&out, &(struct raw_request){0});
-    expect_abort(&out);
+    expect_abort(&out, "does not fit the state");
     raw_associate(&out, &(struct raw_request){0});
     out.data[0] = 2;
-    expect_abort(&out);
+    expect_abort(&out, "does not fit the state");
     raw_pdu(&out, 3, 4, "\0\1\1\1", 4);
-    expect_abort(&out);
+    expect_abort(&out, "does not fit the state");
     raw_pdu(&out, 6, 4, "\0\0\0\0", 4);
-    expect_abort(&out);
+    expect_abort(&out, "does not fit the state");
     buffer_free(&out);
 }
 
@@ -260,7 +280,7 @@ static void data_before_a_command_is_aborted(void **context)
     struct buffer out;
     buffer_init(&out, 1024);
     raw_value(&out, 1, 2, "data", 4);
-    expect_abort(&out);
+    expect_abort(&out, "data before a command");
     buffer_free(&out);
 }
 
@@ -275,7 +295,7 @@ static void a_second_command_before_the_data_set_ended_is_aborted(void **context
     raw_value(&out, 1, 3, command.data, command.size);
     raw_value(&out, 1, 0, "data", 4);
     raw_value(&out, 1, 3, command.data, command.size);
-    expect_abort_of(&acceptor, &out);
+    expect_abort_of(&acceptor, &out, "before the data set ended");
     assert_true(acceptor.data_broken);
     acceptor_free(&acceptor);
     buffer_free(&out);
@@ -289,11 +309,11 @@ static void a_message_on_a_context_that_was_not_accepted_is_aborted(void **conte
     buffer_init(&out, 4096);
     buffer_init(&command, 1024);
     raw_store_command(&command);
-    raw_value(&out, 3, 3, command.data, command.size); // never proposed
-    expect_abort(&out);
+    raw_value(&out, 5, 3, command.data, command.size); // never proposed
+    expect_abort(&out, "context 5");
     raw_value(&out, 1, 1, command.data, 10); // a fragment here, one there
     raw_value(&out, 3, 3, command.data + 10, command.size - 10);
-    expect_abort(&out);
+    expect_abort(&out, "in two presentation contexts");
 
     struct acceptor acceptor = {0};
     acceptor_start(&acceptor, &calm_timers);
@@ -337,21 +357,22 @@ static void a_command_set_that_cannot_be_read_is_aborted(void **context)
     static const struct {
         const char *bytes;
         size_t size;
+        const char *words;
     } sets[] = {
-        {"", 0},
-        {"\0\0\0\1\2\0\0", 7},                                  // ends in an element's header
-        {"\0\0\0\1\2\0\0\0\1", 9},                              // in its value
-        {"\0\0\0\1\xFF\xFF\xFF\xFF\1\0", 10},                   // length 4 GiB
-        {"\0\0\0\1\4\0\0\0\1\0\0\0\0\0\0\x08\2\0\0\0\1\1", 22}, // US of 4 bytes
-        {"\0\0\0\1\2\0\0\0\1\0", 10},                           // no Command Data Set Type
-        {"\0\0\0\x08\2\0\0\0\1\1", 10},                         // no Command Field
-        {"\x08\0\0\0\2\0\0\0\1\0", 10},                         // group 0008
+        {"", 0, "lacks"},
+        {"\0\0\0\1\2\0\0", 7, "ends inside"},                                   // ends in an element's header
+        {"\0\0\0\1\2\0\0\0\1", 9, "longer than its set"},                       // in its value
+        {"\0\0\0\1\xFF\xFF\xFF\xFF\1\0", 10, "longer than its set"},            // length 4 GiB
+        {"\0\0\0\1\4\0\0\0\1\0\0\0\0\0\0\x08\2\0\0\0\1\1", 22, "has length 4"}, // US of 4 bytes
+        {"\0\0\0\1\2\0\0\0\1\0", 10, "lacks"},                                  // no Command Data Set Type
+        {"\0\0\0\x08\2\0\0\0\1\1", 10, "lacks"},                                // no Command Field
+        {"\x08\0\0\0\2\0\0\0\1\0", 10, "(0008,0000)"},                          // group 0008
     };
     struct buffer out;
     buffer_init(&out, 1024);
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         raw_value(&out, 1, 3, sets[i].bytes, sets[i].size);
-        expect_abort(&out);
+        expect_abort(&out, sets[i].words);
     }
     buffer_free(&out);
 }
@@ -363,10 +384,10 @@ static void a_command_set_past_its_limit_is_aborted(void **context)
     struct buffer out;
     buffer_init(&out, 1 << 20);
     raw_value(&out, 1, 3, object, DIMSE_COMMAND_SIZE_MAX + 2);
-    expect_abort(&out);
+    expect_abort(&out, "more than 16384 bytes");
     for (int i = 0; i < 5; i++)
         raw_value(&out, 1, 1, object, 4096);
-    expect_abort(&out);
+    expect_abort(&out, "more than 16384 bytes");
     buffer_free(&out);
     test_free(object);
 }
@@ -378,7 +399,7 @@ static void nothing_but_empty_fragments_is_aborted(void **context)
     buffer_init(&out, 1 << 20);
     for (int i = 0; i < 1000; i++)
         raw_value(&out, 1, 1, NULL, 0);
-    expect_abort(&out);
+    expect_abort(&out, "empty fragments");
     buffer_free(&out);
 }
 
@@ -393,7 +414,7 @@ static void a_release_inside_a_message_is_aborted(void **context)
     raw_value(&out, 1, 3, command.data, command.size);
     raw_value(&out, 1, 0, "data", 4);
     raw_pdu(&out, 5, 4, "\0\0\0\0", 4);
-    expect_abort_of(&acceptor, &out);
+    expect_abort_of(&acceptor, &out, "release inside a message");
     assert_true(acceptor.data_broken);
     acceptor_free(&acceptor);
     buffer_free(&out);

@@ -19,6 +19,7 @@ struct server {
     pthread_t thread;
     struct acceptor acceptor;
     const struct buffer *script; // a raw server: what it sends once the request has come
+    const struct buffer *answer; // and when it hears A-RELEASE-RP
     struct buffer heard;
 };
 
@@ -33,8 +34,11 @@ static void *take_one(void *payload)
     }
     peer_receive(fd, &server->heard);
     peer_send(fd, server->script);
-    while (peer_receive(fd, &server->heard) > 0)
-        continue;
+    int type;
+    while ((type = peer_receive(fd, &server->heard)) > 0) {
+        if (type == 6 && server->answer != NULL)
+            peer_send(fd, server->answer);
+    }
     close(fd);
     return NULL;
 }
@@ -291,12 +295,13 @@ static void a_response_to_another_message_is_refused(void **context)
 static void a_release_asked_for_by_both_sides_ends_well(void **context)
 {
     (void)context;
-    struct buffer script;
+    struct buffer script, answer;
     buffer_init(&script, 4096);
+    buffer_init(&answer, 64);
     put_answer(&script, 1, DICOM_TS_IMPLICIT);
     raw_pdu(&script, 5, 4, "\0\0\0\0", 4);
-    raw_pdu(&script, 6, 4, "\0\0\0\0", 4);
-    struct server server = {.script = &script};
+    raw_pdu(&answer, 6, 4, "\0\0\0\0", 4);
+    struct server server = {.script = &script, .answer = &answer};
     struct error err;
     server_start(&server);
     struct dimse_association *a = connect_to(&server, &quick_timers, &err);
@@ -304,6 +309,7 @@ static void a_release_asked_for_by_both_sides_ends_well(void **context)
     assert_true(dimse_release(a, &err));
     server_end(&server);
     buffer_free(&script);
+    buffer_free(&answer);
 }
 
 static void a_release_that_is_not_answered_ends_at_artim(void **context)
