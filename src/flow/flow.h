@@ -13,6 +13,7 @@
 
 #include "access/access.h"
 #include "archive/archive.h"
+#include "image/decoder.h"
 #include "model/model.h"
 
 extern const struct store_migration flow_migration;
@@ -39,9 +40,8 @@ struct flow_rule {
     uint32_t slices_min;
     bool no_contrast; // refuse series with a contrast agent (0018,0010)
     // do
-    char model[65]; // package name to run; "" none
-    char send_to[8]
-                [65]; // names of peers (rights: target) that get what the model made, and, without a model, the series
+    char model[65];      // package name to run; "" none
+    char send_to[8][65]; // names of peers (rights: target) that get what the model made
     size_t send_to_count;
     char hl7_to[8][65]; // names of HL7 targets for the ORU
     size_t hl7_to_count;
@@ -84,6 +84,7 @@ struct flow_options {
     struct store *store;
     struct access *access;
     struct archive *archive;
+    struct image_decoder *decoder;         // for encapsulated pixels
     struct model_runner *runner;           // NULL: models cannot run here; jobs wait
     struct model_package *const *packages; // NULL-ended; outlive the flow
     unsigned workers;                      // threads that run jobs

@@ -46,6 +46,7 @@ const char *model_package_version(const struct model_package *package); // "1.0.
 const char *model_package_title(const struct model_package *package);
 const char *model_package_label(const struct model_package *package);  // "research use only ..."
 const char *model_package_digest(const struct model_package *package); // hex
+const char *model_package_rule(const struct model_package *package);    // JSON of the rule it brings; "" none
 const struct model_needs *model_package_needs(const struct model_package *package);
 const struct model_code *model_package_concept(const struct model_package *package); // of its findings
 const struct model_code *model_package_site(const struct model_package *package);    // anatomical; value "" when none

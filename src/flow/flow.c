@@ -1,0 +1,122 @@
+#include "flow/flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/internal.h"
+
+#define TICK_NS (INT64_C(100) * CLOCK_MS)
+enum { STEP_ARENA = 64 << 20 };
+
+// ---- the rules that packages bring
+
+static bool mark_seen(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "INSERT INTO flow_seen(name) VALUES(?1) ON CONFLICT DO NOTHING", "t",
+                   (const char *)payload);
+}
+
+static bool was_seen(struct store *store, const char *name, bool *seen, struct error *err)
+{
+    int64_t one;
+    struct database *db = store_read_begin(store, err);
+    if (!db)
+        return false;
+    bool ok = sql_get_int(db, err, &one, seen, "SELECT 1 FROM flow_seen WHERE name=?1", "t", name);
+    store_read_end(store, db);
+    return ok;
+}
+
+// Once for each package: a rule that was removed by a person stays removed.
+static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
+                                struct error *err)
+{
+    struct flow_rule rule;
+    bool seen;
+    const char *name = model_package_name(package);
+    if (!was_seen(options->store, name, &seen, err))
+        return false;
+    if (seen || !*model_package_rule(package))
+        return true;
+    json_t *json = json_loads(model_package_rule(package), 0, NULL);
+    bool ok = flow_rule_from_json(json, &rule, err) &&
+              flow_rule_put(options->store, options->access, &rule, "package", err) &&
+              store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err);
+    json_decref(json);
+    return ok || error_prefix(err, "the rule of package %s", name);
+}
+
+// ---- threads
+
+bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
+{
+    return flow_complete_step(flow, now_ns, worked, err);
+}
+
+static void *run(void *payload)
+{
+    struct flow *flow = payload;
+    while (!flow->stopping) {
+        struct error err;
+        bool worked = false;
+        if (!flow_step(flow, clock_now_ns(), &worked, &err)) {
+            log_warning("flow", "the log cannot be followed: %s", err.message);
+            clock_sleep_ns(CLOCK_SECOND);
+        }
+        if (!worked)
+            store_event_wait(flow->options.store, queue_consumer_cursor(flow->consumer), TICK_NS);
+    }
+    return NULL;
+}
+
+static bool start_threads(struct flow *flow, struct error *err)
+{
+    int number = pthread_create(&flow->thread, NULL, run, flow);
+    if (number != 0)
+        return error_errno(err, number, "cannot start the flow's thread");
+    flow->thread_runs = true;
+    unsigned wanted = flow->options.workers < FLOW_WORKERS_MAX ? flow->options.workers : FLOW_WORKERS_MAX;
+    for (; flow->options.runner && flow->worker_count < wanted; flow->worker_count++) {
+        number = pthread_create(&flow->workers[flow->worker_count], NULL, flow_worker, flow);
+        if (number != 0)
+            return error_errno(err, number, "cannot start a worker");
+    }
+    return true;
+}
+
+struct flow *flow_start(const struct flow_options *options, struct error *err)
+{
+    struct flow *flow = calloc(1, sizeof *flow);
+    if (!flow) {
+        error_set(err, ERROR_MEMORY, "no memory for the flow");
+        return NULL;
+    }
+    flow->options = *options;
+    arena_init(&flow->arena, STEP_ARENA);
+    bool ok = true;
+    for (struct model_package *const *package = options->packages; ok && package && *package; package++)
+        ok = enter_standard_rule(options, *package, err);
+    flow->consumer = ok ? queue_consumer_open(options->store, "flow", false, err) : NULL;
+    // Without workers the caller takes the steps: tests with a clock of their own.
+    if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))
+        return flow;
+    flow_stop(flow);
+    return NULL;
+}
+
+void flow_stop(struct flow *flow)
+{
+    if (!flow)
+        return;
+    flow->stopping = true;
+    store_event_wake(flow->options.store);
+    if (flow->thread_runs)
+        pthread_join(flow->thread, NULL);
+    for (unsigned i = 0; i < flow->worker_count; i++)
+        pthread_join(flow->workers[i], NULL);
+    queue_consumer_close(flow->consumer);
+    arena_free(&flow->arena);
+    free(flow);
+}

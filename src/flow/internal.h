@@ -1,0 +1,75 @@
+// Inside the flow room.
+#ifndef FLOW_INTERNAL_H
+#define FLOW_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "flow/flow.h"
+#include "queue/queue.h"
+#include "store/database.h"
+#include "store/event.h"
+
+enum { FLOW_WORKERS_MAX = 8, FLOW_ARENA_MAX = 256 << 20 };
+
+struct flow {
+    struct flow_options options;
+    struct queue_consumer *consumer;
+    struct arena arena; // of one step of the consumer
+    pthread_t thread;   // the consumer's
+    pthread_t workers[FLOW_WORKERS_MAX];
+    unsigned worker_count;
+    bool thread_runs;
+    _Atomic bool stopping;
+};
+
+// ---- named_row.c: configuration kept as versioned JSON by kind and name
+
+struct named_row {
+    const char *kind; // "rule", "hl7"
+    const char *name;
+    json_t *json; // borrowed
+    int64_t version;
+};
+bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
+                   const char *actor, struct error *err);
+bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
+                      struct error *err);
+// Calls `each` for the rows of a kind by name.
+bool named_row_each(struct store *store, const char *kind,
+                    bool (*each)(const char *json, int64_t version, void *payload, struct error *err), void *payload,
+                    struct error *err);
+
+// Reads the members of a JSON object by a table; a member that is in no row is refused by name.
+enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_COUNT, FIELD_BOOLEAN, FIELD_NAMES };
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;   // in the struct
+    size_t capacity; // of a text; of a name in FIELD_NAMES
+    size_t count;    // offset of the size_t that counts FIELD_NAMES
+};
+enum { FIELD_NAMES_MAX = 8 };
+bool fields_read(const json_t *json, const struct field *fields, void *out, const char *what,
+                 struct error *err); // ended by name NULL
+json_t *fields_write(const struct field *fields, const void *from);
+
+// ---- complete.c
+
+bool flow_complete_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
+
+// ---- match.c: what of the rules holds for a series, and the jobs that follow; reads files, so outside any transaction
+
+struct flow_match {
+    struct queue_job job;
+    struct flow_rule rule;
+};
+bool flow_match_series(struct flow *flow, const char *study, const char *series, struct flow_match **out, size_t *count,
+                       struct error *err);
+struct model_package *flow_package(const struct flow *flow, const char *name); // NULL: not installed
+
+// ---- worker.c
+
+void *flow_worker(void *payload); // a thread; payload: struct flow
+
+#endif

@@ -1,0 +1,214 @@
+// Configuration that changes without a restart: rows of JSON, each with a version, each change audited and told in the log.
+#include "flow/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+static const char *const steps[] = {
+    "CREATE TABLE flow_config(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, json TEXT NOT NULL, "
+    "PRIMARY KEY(kind, name)) STRICT;"
+    "CREATE TABLE flow_series(study TEXT NOT NULL, series TEXT NOT NULL, sender TEXT NOT NULL, last_ns INTEGER NOT "
+    "NULL, gap_ns INTEGER NOT NULL,"
+    " open INTEGER NOT NULL, objects INTEGER NOT NULL, version INTEGER NOT NULL, due_ns INTEGER, PRIMARY KEY(study, "
+    "series)) STRICT;"
+    "CREATE INDEX flow_series_due ON flow_series(due_ns) WHERE due_ns IS NOT NULL;"
+    "CREATE TABLE flow_seen(name TEXT PRIMARY KEY) STRICT;",
+    NULL,
+};
+const struct store_migration flow_migration = {"flow", steps};
+
+struct change {
+    const char *kind, *name;
+    const char *text; // NULL: remove
+};
+
+static bool write_change(struct database *db, void *payload, struct error *err)
+{
+    const struct change *change = payload;
+    if (change->text) {
+        if (!sql_run(db, err,
+                     "INSERT INTO flow_config(kind, name, version, json) VALUES(?1,?2,1,?3)"
+                     " ON CONFLICT(kind, name) DO UPDATE SET version=version+1, json=excluded.json",
+                     "ttt", change->kind, change->name, change->text))
+            return false;
+    } else {
+        if (!sql_run(db, err, "DELETE FROM flow_config WHERE kind=?1 AND name=?2", "tt", change->kind, change->name))
+            return false;
+        if (sql_changes(db) == 0)
+            return error_set(err, ERROR_NOT_FOUND, "there is no %s named '%.64s'", change->kind, change->name);
+    }
+    return store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "", err);
+}
+
+static bool apply(struct store *store, struct access *access, const struct change *change, const char *actor,
+                  struct error *err)
+{
+    char detail[160];
+    if (!store_write(store, STORE_DURABLE, write_change, (void *)(uintptr_t)change, err))
+        return false;
+    struct access_record record = {.event = ACCESS_EVENT_CHANGED,
+                                   .success = true,
+                                   .actor = actor,
+                                   .address = "",
+                                   .patient = "",
+                                   .study = "",
+                                   .detail = detail};
+    snprintf(detail, sizeof detail, "%s '%.64s' %s", change->kind, change->name, change->text ? "set" : "removed");
+    access_audit(access, &record, clock_now_ns());
+    return true;
+}
+
+bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
+                   const char *actor, struct error *err)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    struct change change = {kind, name, text};
+    bool ok = text ? apply(store, access, &change, actor, err)
+                   : error_set(err, ERROR_MEMORY, "no memory for %s '%.64s'", kind, name);
+    free(text);
+    return ok;
+}
+
+bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
+                      struct error *err)
+{
+    struct change change = {kind, name, NULL};
+    return apply(store, access, &change, actor, err);
+}
+
+bool named_row_each(struct store *store, const char *kind,
+                    bool (*each)(const char *json, int64_t version, void *payload, struct error *err), void *payload,
+                    struct error *err)
+{
+    bool row;
+    struct database *db = store_read_begin(store, err);
+    if (!db)
+        return false;
+    struct sql *sql = sql_prepare(db, "SELECT json, version FROM flow_config WHERE kind=?1 ORDER BY name", err);
+    bool ok = sql != NULL;
+    if (ok)
+        sql_bind_text(sql, 1, kind);
+    while (ok && (ok = sql_step(sql, &row, err)) && row)
+        ok = each(sql_text(sql, 0), sql_int(sql, 1), payload, err);
+    sql_done(sql);
+    store_read_end(store, db);
+    return ok;
+}
+
+// ---- members of JSON objects by table
+
+static bool read_names(const json_t *value, const struct field *field, char *base, const char *what, struct error *err)
+{
+    size_t i;
+    json_t *name;
+    size_t *count = (size_t *)(void *)(base + field->count);
+    if (!json_is_array(value) || json_array_size(value) > FIELD_NAMES_MAX)
+        return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a list of at most %d names", what, field->name,
+                         FIELD_NAMES_MAX);
+    *count = json_array_size(value);
+    json_array_foreach(value, i, name)
+    {
+        if (!json_is_string(name) ||
+            !text_copy(base + field->offset + i * field->capacity, field->capacity, json_string_value(name)))
+            return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a list of names of at most %zu characters", what,
+                             field->name, field->capacity - 1);
+    }
+    return true;
+}
+
+static bool read_field(const json_t *value, const struct field *field, char *base, const char *what, struct error *err)
+{
+    char *at = base + field->offset;
+    switch (field->type) {
+    case FIELD_TEXT:
+        if (json_is_string(value) && json_string_length(value) == strlen(json_string_value(value)) &&
+            text_copy(at, field->capacity, json_string_value(value)))
+            return true;
+        return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be text of at most %zu characters", what, field->name,
+                         field->capacity - 1);
+    case FIELD_NUMBER:
+        if (!json_is_number(value) || json_number_value(value) < 0)
+            return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a number, 0 or more", what, field->name);
+        *(double *)(void *)at = json_number_value(value);
+        return true;
+    case FIELD_INTEGER:
+    case FIELD_COUNT:
+        if (!json_is_integer(value) || json_integer_value(value) < (field->type == FIELD_COUNT ? 0 : -1000000) ||
+            json_integer_value(value) > 1000000)
+            return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a whole number of at most 1000000", what,
+                             field->name);
+        if (field->type == FIELD_COUNT)
+            *(uint32_t *)(void *)at = (uint32_t)json_integer_value(value);
+        else
+            *(int64_t *)(void *)at = json_integer_value(value);
+        return true;
+    case FIELD_BOOLEAN:
+        if (!json_is_boolean(value))
+            return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be true or false", what, field->name);
+        *(bool *)at = json_is_true(value);
+        return true;
+    case FIELD_NAMES:
+        return read_names(value, field, base, what, err);
+    }
+    return false;
+}
+
+static const struct field *find_field(const struct field *fields, const char *name)
+{
+    for (; fields->name; fields++)
+        if (strcmp(fields->name, name) == 0)
+            return fields;
+    return NULL;
+}
+
+bool fields_read(const json_t *json, const struct field *fields, void *out, const char *what, struct error *err)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(json))
+        return error_set(err, ERROR_BAD_VALUE, "%s must be a JSON object", what);
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        const struct field *field = find_field(fields, name);
+        if (!field)
+            return error_set(err, ERROR_BAD_VALUE, "%s has no member '%.40s'", what, name);
+        if (!read_field(value, field, out, what, err))
+            return false;
+    }
+    return true;
+}
+
+static json_t *write_field(const struct field *field, const char *base)
+{
+    const char *at = base + field->offset;
+    json_t *list;
+    switch (field->type) {
+    case FIELD_TEXT:
+        return json_string(at);
+    case FIELD_NUMBER:
+        return json_real(*(const double *)(const void *)at);
+    case FIELD_COUNT:
+        return json_integer(*(const uint32_t *)(const void *)at);
+    case FIELD_INTEGER:
+        return json_integer(*(const int64_t *)(const void *)at);
+    case FIELD_BOOLEAN:
+        return json_boolean(*(const bool *)at);
+    case FIELD_NAMES:
+        break;
+    }
+    list = json_array();
+    for (size_t i = 0; i < *(const size_t *)(const void *)(base + field->count); i++)
+        json_array_append_new(list, json_string(at + i * field->capacity));
+    return list;
+}
+
+json_t *fields_write(const struct field *fields, const void *from)
+{
+    json_t *json = json_object();
+    for (; fields->name; fields++)
+        json_object_set_new(json, fields->name, write_field(fields, from));
+    return json;
+}

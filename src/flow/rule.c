@@ -1,0 +1,194 @@
+// Rules and HL7 targets: their JSON and their rows.
+#include "flow/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMBER(name, type, member, capacity)                                                                           \
+    {                                                                                                                  \
+        name, type, offsetof(struct flow_rule, member), capacity, 0                                                    \
+    }
+
+static const struct field rule_fields[] = {
+    MEMBER("name", FIELD_TEXT, name, sizeof((struct flow_rule *)0)->name),
+    MEMBER("enabled", FIELD_BOOLEAN, enabled, 0),
+    MEMBER("modality", FIELD_TEXT, modality, sizeof((struct flow_rule *)0)->modality),
+    MEMBER("body_part", FIELD_TEXT, body_part, sizeof((struct flow_rule *)0)->body_part),
+    MEMBER("description", FIELD_TEXT, description, sizeof((struct flow_rule *)0)->description),
+    MEMBER("calling", FIELD_TEXT, calling, sizeof((struct flow_rule *)0)->calling),
+    MEMBER("spacing_max_mm", FIELD_NUMBER, spacing_max_mm, 0),
+    MEMBER("slices_min", FIELD_COUNT, slices_min, 0),
+    MEMBER("no_contrast", FIELD_BOOLEAN, no_contrast, 0),
+    MEMBER("model", FIELD_TEXT, model, sizeof((struct flow_rule *)0)->model),
+    {"send_to", FIELD_NAMES, offsetof(struct flow_rule, send_to), 65, offsetof(struct flow_rule, send_to_count)},
+    {"hl7_to", FIELD_NAMES, offsetof(struct flow_rule, hl7_to), 65, offsetof(struct flow_rule, hl7_to_count)},
+    MEMBER("priority", FIELD_INTEGER, priority, 0),
+    {NULL, FIELD_TEXT, 0, 0, 0},
+};
+
+#undef MEMBER
+#define MEMBER(name, type, member)                                                                                     \
+    {                                                                                                                  \
+        name, type, offsetof(struct flow_hl7_target, member), sizeof((struct flow_hl7_target *)0)->member, 0           \
+    }
+
+static const struct field target_fields[] = {
+    MEMBER("name", FIELD_TEXT, name),
+    MEMBER("host", FIELD_TEXT, host),
+    MEMBER("application", FIELD_TEXT, application),
+    MEMBER("facility", FIELD_TEXT, facility),
+    MEMBER("unsigned_status", FIELD_TEXT, unsigned_status),
+    {NULL, FIELD_TEXT, 0, 0, 0},
+};
+
+// A name is a key and stands in URLs and logs.
+static bool check_name(const char *name, const char *what, struct error *err)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    if (*name && strspn(name, allowed) == strlen(name))
+        return true;
+    return error_set(err, ERROR_BAD_VALUE, "%s name '%.64s': use letters, digits, '.', '_' and '-'", what, name);
+}
+
+bool flow_rule_from_json(const json_t *json, struct flow_rule *out, struct error *err)
+{
+    *out = (struct flow_rule){.enabled = true};
+    json_t *copy = json_copy((json_t *)(uintptr_t)json);
+    json_object_del(copy, "version"); // given by us
+    bool ok = fields_read(copy, rule_fields, out, "a rule", err) && check_name(out->name, "rule", err);
+    json_decref(copy);
+    if (ok && !*out->model)
+        return error_set(err, ERROR_BAD_VALUE, "rule '%s' does nothing: give it a model", out->name);
+    return ok;
+}
+
+json_t *flow_rule_to_json(const struct flow_rule *rule)
+{
+    json_t *json = fields_write(rule_fields, rule);
+    json_object_set_new(json, "version", json_integer(rule->version));
+    return json;
+}
+
+bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err)
+{
+    *out = (struct flow_hl7_target){.unsigned_status = "R"};
+    json_t *copy = json_copy((json_t *)(uintptr_t)json);
+    json_int_t port = json_integer_value(json_object_get(copy, "port"));
+    json_object_del(copy, "port");
+    json_object_del(copy, "version");
+    bool ok = fields_read(copy, target_fields, out, "an HL7 target", err) && check_name(out->name, "HL7 target", err);
+    json_decref(copy);
+    if (!ok)
+        return false;
+    if (port < 1 || port > 65535 || !*out->host)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s' needs a host and a port from 1 to 65535", out->name);
+    if (strcmp(out->unsigned_status, "R") != 0 && strcmp(out->unsigned_status, "P") != 0)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': unsigned_status must be R or P", out->name);
+    out->port = (uint16_t)port;
+    return true;
+}
+
+json_t *flow_hl7_target_to_json(const struct flow_hl7_target *target)
+{
+    json_t *json = fields_write(target_fields, target);
+    json_object_set_new(json, "port", json_integer(target->port));
+    json_object_set_new(json, "version", json_integer(target->version));
+    return json;
+}
+
+// ---- rows
+
+bool flow_rule_put(struct store *store, struct access *access, const struct flow_rule *rule, const char *actor,
+                   struct error *err)
+{
+    json_t *json = flow_rule_to_json(rule);
+    bool ok = named_row_put(store, access, "rule", rule->name, json, actor, err);
+    json_decref(json);
+    return ok;
+}
+
+bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
+                      struct error *err)
+{
+    return named_row_remove(store, access, "rule", name, actor, err);
+}
+
+bool flow_hl7_target_put(struct store *store, struct access *access, const struct flow_hl7_target *target,
+                         const char *actor, struct error *err)
+{
+    json_t *json = flow_hl7_target_to_json(target);
+    bool ok = named_row_put(store, access, "hl7", target->name, json, actor, err);
+    json_decref(json);
+    return ok;
+}
+
+bool flow_hl7_target_remove(struct store *store, struct access *access, const char *name, const char *actor,
+                            struct error *err)
+{
+    return named_row_remove(store, access, "hl7", name, actor, err);
+}
+
+// A list of structs that doubles inside an arena.
+struct list {
+    struct arena *arena;
+    void *items;
+    size_t unit, count, capacity;
+};
+
+static void *list_add(struct list *list, struct error *err)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 16;
+        void *larger = arena_calloc(list->arena, capacity, list->unit);
+        if (!larger) {
+            error_set(err, ERROR_LIMIT, "the configuration does not fit into its memory");
+            return NULL;
+        }
+        if (list->count > 0)
+            memcpy(larger, list->items, list->count * list->unit);
+        list->items = larger;
+        list->capacity = capacity;
+    }
+    return (char *)list->items + list->count++ * list->unit;
+}
+
+static bool take_rule(const char *text, int64_t version, void *payload, struct error *err)
+{
+    struct flow_rule *rule = list_add(payload, err);
+    json_t *json = json_loads(text, 0, NULL);
+    bool ok = rule && flow_rule_from_json(json, rule, err);
+    if (ok)
+        rule->version = version;
+    json_decref(json);
+    return ok;
+}
+
+bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err)
+{
+    struct list list = {.arena = arena, .unit = sizeof **out};
+    bool ok = named_row_each(store, "rule", take_rule, &list, err);
+    *out = list.items;
+    *count = list.count;
+    return ok;
+}
+
+static bool take_target(const char *text, int64_t version, void *payload, struct error *err)
+{
+    struct flow_hl7_target *target = list_add(payload, err);
+    json_t *json = json_loads(text, 0, NULL);
+    bool ok = target && flow_hl7_target_from_json(json, target, err);
+    if (ok)
+        target->version = version;
+    json_decref(json);
+    return ok;
+}
+
+bool flow_hl7_target_list(struct store *store, struct arena *arena, struct flow_hl7_target **out, size_t *count,
+                          struct error *err)
+{
+    struct list list = {.arena = arena, .unit = sizeof **out};
+    bool ok = named_row_each(store, "hl7", take_target, &list, err);
+    *out = list.items;
+    *count = list.count;
+    return ok;
+}
