@@ -41,8 +41,9 @@ json_t *reading_item_to_json(
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, FINDING_MADE and FINDING_JUDGED set its urgency and reason; each change adds WORKLIST_CHANGED.
 struct reading;
-struct reading *reading_start(struct store *store, struct archive *archive, struct error *err);
-void reading_stop(struct reading *reading);                                                  // NULL is fine
+struct reading *reading_start(struct store *store, bool thread,
+                              struct error *err); // without a thread the caller takes the steps
+void reading_stop(struct reading *reading);       // NULL is fine
 bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err); // one step, for tests
 
 bool reading_mark_read(struct store *store, const char *study, const char *by, int64_t now_ns, struct error *err);

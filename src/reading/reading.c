@@ -1,0 +1,299 @@
+#include "reading/reading.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/queue.h"
+
+enum { EVENTS_AT_ONCE = 256, STEP_ARENA = 16 << 20 };
+
+static const char *const steps[] = {
+    "CREATE TABLE reading_item(study TEXT PRIMARY KEY, arrived_ns INTEGER NOT NULL, urgency INTEGER NOT NULL, reason "
+    "TEXT NOT NULL,"
+    " findings INTEGER NOT NULL, read_ns INTEGER, read_by TEXT NOT NULL DEFAULT '') STRICT;"
+    "CREATE INDEX reading_item_open ON reading_item(arrived_ns) WHERE read_ns IS NULL;",
+    NULL,
+};
+const struct store_migration reading_migration = {"reading", steps};
+
+// ---- order
+
+static int class_of(const struct reading_item *item)
+{
+    return item->capped ? (int)FINDING_STAT : (int)item->urgency;
+}
+
+// Equal waits are told apart by the UID, so that the order is always the same.
+static int compare(const void *left, const void *right)
+{
+    const struct reading_item *a = left, *b = right;
+    if (class_of(a) != class_of(b))
+        return class_of(b) - class_of(a);
+    if (a->arrived_ns != b->arrived_ns)
+        return a->arrived_ns < b->arrived_ns ? -1 : 1;
+    return strcmp(a->study, b->study);
+}
+
+bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
+                   struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct reading_item *item = &items[i];
+        item->waiting_ns = now_ns > item->arrived_ns ? now_ns - item->arrived_ns : 0;
+        item->capped = item->waiting_ns >= cap_ns && item->urgency != FINDING_STAT;
+        if (!item->capped)
+            continue;
+        item->reason = arena_printf(arena, "waited %lld min: past the cap of %lld%s%s",
+                                    (long long)(item->waiting_ns / (60 * CLOCK_SECOND)),
+                                    (long long)(cap_ns / (60 * CLOCK_SECOND)), *item->reason ? "; " : "", item->reason);
+        if (!item->reason)
+            return error_set(err, ERROR_LIMIT, "no memory for the reading list");
+    }
+    if (count > 0)
+        qsort(items, count, sizeof *items, compare);
+    return true;
+}
+
+// ---- the list
+
+static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
+{
+    const char **texts[] = {&out->study,    &out->patient_id,  &out->patient_name, &out->accession,
+                            &out->modality, &out->description, &out->reason};
+    for (int i = 0; i < 7; i++)
+        if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
+            return false;
+    out->urgency = (enum finding_urgency)sql_int(sql, 7);
+    out->arrived_ns = sql_int(sql, 8);
+    out->findings = (size_t)sql_int(sql, 9);
+    return true;
+}
+
+// The most urgent and the longest waiting come first out of the rows, so that a list past its limit loses none of those.
+static bool read_items(struct database *db, struct arena *arena, struct reading_item *items, size_t *count,
+                       struct error *err)
+{
+    bool row;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
+                                  "description, reason, urgency, arrived_ns, findings"
+                                  " FROM reading_item JOIN study ON study.uid=reading_item.study WHERE read_ns IS NULL"
+                                  " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, READING_LIST_MAX);
+    bool ok;
+    while ((ok = sql_step(sql, &row, err)) && row) {
+        ok = read_item(sql, arena, &items[(*count)++]) || error_set(err, ERROR_LIMIT, "no memory for the reading list");
+        if (!ok)
+            break;
+    }
+    sql_done(sql);
+    return ok;
+}
+
+bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
+                  size_t *count, struct error *err)
+{
+    *count = 0;
+    *out = arena_calloc(arena, READING_LIST_MAX, sizeof **out);
+    struct database *db = *out ? store_read_begin(store, err) : NULL;
+    if (!*out)
+        return error_set(err, ERROR_LIMIT, "no memory for the reading list");
+    bool ok = db && read_items(db, arena, *out, count, err);
+    if (db)
+        store_read_end(store, db);
+    return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
+}
+
+json_t *reading_item_to_json(const struct reading_item *item)
+{
+    char arrived[CLOCK_RFC3339_SIZE];
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I}", "study", item->study, "patientId",
+                     item->patient_id, "patientName", item->patient_name, "accession", item->accession, "modality",
+                     item->modality, "description", item->description, "urgency", finding_urgency_text(item->urgency),
+                     "reason", item->reason, "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s",
+                     (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
+                     (json_int_t)item->findings);
+}
+
+// ---- the consumer
+
+struct reading {
+    struct store *store;
+    struct queue_consumer *consumer;
+    struct arena arena;
+    pthread_t thread;
+    bool thread_runs;
+    _Atomic bool stopping;
+};
+
+struct change {
+    struct reading *reading;
+    const struct store_event *events;
+    size_t count;
+};
+
+static bool tell(struct database *db, const char *study, struct error *err)
+{
+    return store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, study, "", "", err);
+}
+
+// What our own jobs store puts no study on the list.
+static bool is_own(const struct store_event *event)
+{
+    json_t *detail = json_loads(event->detail, 0, NULL);
+    const char *how = json_string_value(json_object_get(detail, "how"));
+    bool own = how && strcmp(how, "job") == 0;
+    json_decref(detail);
+    return own;
+}
+
+static bool on_stored(struct database *db, const struct store_event *event, struct error *err)
+{
+    if (is_own(event))
+        return true;
+    if (!sql_run(db, err,
+                 "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) VALUES(?1,?2,0,'',0) ON "
+                 "CONFLICT DO NOTHING",
+                 "ti", event->study, event->time_ns))
+        return false;
+    return sql_changes(db) == 0 || tell(db, event->study, err);
+}
+
+// The most urgent of what is present and not rejected gives urgency and reason.
+static bool on_finding(struct reading *reading, struct database *db, const char *study, struct error *err)
+{
+    struct finding *findings;
+    const struct finding *worst = NULL;
+    size_t count = 0, present = 0;
+    if (!finding_list(db, study, false, &reading->arena, &findings, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (findings[i].state == FINDING_REJECTED)
+            continue;
+        present++;
+        if (!worst || findings[i].urgency > worst->urgency ||
+            (findings[i].urgency == worst->urgency && findings[i].volume_ml > worst->volume_ml))
+            worst = &findings[i];
+    }
+    const char *reason = worst ? finding_sentence(worst, &reading->arena) : "";
+    if (!reason)
+        return error_set(err, ERROR_LIMIT, "no memory for a reason");
+    return sql_run(db, err, "UPDATE reading_item SET urgency=?2, reason=?3, findings=?4 WHERE study=?1", "titi", study,
+                   worst ? (int64_t)worst->urgency : 0, reason, (int64_t)present) &&
+           tell(db, study, err);
+}
+
+static bool write_change(struct database *db, void *payload, struct error *err)
+{
+    struct change *change = payload;
+    for (size_t i = 0; i < change->count; i++) {
+        const struct store_event *event = &change->events[i];
+        bool ok = true;
+        if (event->kind == STORE_EVENT_OBJECT_STORED)
+            ok = on_stored(db, event, err);
+        else if (event->kind == STORE_EVENT_FINDING_MADE || event->kind == STORE_EVENT_FINDING_JUDGED)
+            ok = on_finding(change->reading, db, event->study, err);
+        if (!ok)
+            return false;
+    }
+    return queue_consumer_advance(db, change->reading->consumer, change->events[change->count - 1].number, err);
+}
+
+bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err)
+{
+    struct change change = {.reading = reading};
+    struct store_event *events;
+    (void)now_ns; // arrivals are the events' own times
+    *worked = false;
+    arena_reset(&reading->arena);
+    if (!queue_consumer_next(reading->consumer, 0, EVENTS_AT_ONCE, &reading->arena, &events, &change.count, err))
+        return false;
+    if (change.count == 0)
+        return true;
+    change.events = events;
+    if (!store_write(reading->store, STORE_REPLAYABLE, write_change, &change, err))
+        return false;
+    queue_consumer_advanced(reading->consumer, events[change.count - 1].number);
+    *worked = true;
+    return true;
+}
+
+static void *run(void *payload)
+{
+    struct reading *reading = payload;
+    while (!reading->stopping) {
+        struct error err;
+        bool worked = false;
+        if (!reading_step(reading, clock_now_ns(), &worked, &err)) {
+            log_warning("reading", "the log cannot be followed: %s", err.message);
+            clock_sleep_ns(CLOCK_SECOND);
+        }
+        if (!worked)
+            store_event_wait(reading->store, queue_consumer_cursor(reading->consumer), CLOCK_SECOND);
+    }
+    return NULL;
+}
+
+struct reading *reading_start(struct store *store, bool thread, struct error *err)
+{
+    struct reading *reading = calloc(1, sizeof *reading);
+    if (!reading) {
+        error_set(err, ERROR_MEMORY, "no memory for the reading list");
+        return NULL;
+    }
+    reading->store = store;
+    arena_init(&reading->arena, STEP_ARENA);
+    reading->consumer = queue_consumer_open(store, "reading", false, err);
+    int number = reading->consumer && thread ? pthread_create(&reading->thread, NULL, run, reading) : 0;
+    reading->thread_runs = reading->consumer && thread && number == 0;
+    if (reading->consumer && number == 0)
+        return reading;
+    if (number != 0)
+        error_errno(err, number, "cannot start the reading list's thread");
+    reading_stop(reading);
+    return NULL;
+}
+
+void reading_stop(struct reading *reading)
+{
+    if (!reading)
+        return;
+    reading->stopping = true;
+    store_event_wake(reading->store);
+    if (reading->thread_runs)
+        pthread_join(reading->thread, NULL);
+    queue_consumer_close(reading->consumer);
+    arena_free(&reading->arena);
+    free(reading);
+}
+
+// ---- read
+
+struct mark {
+    const char *study, *by;
+    int64_t now_ns;
+};
+
+static bool write_mark(struct database *db, void *payload, struct error *err)
+{
+    const struct mark *mark = payload;
+    if (!sql_run(db, err, "UPDATE reading_item SET read_ns=?2, read_by=?3 WHERE study=?1 AND read_ns IS NULL", "tit",
+                 mark->study, mark->now_ns, mark->by))
+        return false;
+    if (sql_changes(db) == 0)
+        return error_set(err, ERROR_NOT_FOUND, "study %.64s is not on the list", mark->study);
+    return tell(db, mark->study, err);
+}
+
+bool reading_mark_read(struct store *store, const char *study, const char *by, int64_t now_ns, struct error *err)
+{
+    struct mark mark = {study, by, now_ns};
+    return store_write(store, STORE_DURABLE, write_mark, &mark, err);
+}

@@ -1,0 +1,6 @@
+int test_order(void);
+
+int main(void)
+{
+    return test_order();
+}
