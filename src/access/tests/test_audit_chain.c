@@ -218,6 +218,23 @@ static void an_unfinished_line_is_cut_and_told(void **state)
     place_delete(folder);
 }
 
+static void a_long_unfinished_end_leaves_nothing_behind_the_next_line(void **state)
+{
+    char folder[PLACE_PATH];
+    struct buffer bytes;
+    (void)state;
+    place_folder(folder);
+    write_lines(folder, 1);
+    load(folder, 1, &bytes);
+    for (int i = 0; i < 20000; i++)
+        buffer_byte(&bytes, 0);
+    save(folder, 1, bytes.data, bytes.size);
+    buffer_free(&bytes);
+    write_lines(folder, 1);
+    assert_sound(folder, 3);
+    place_delete(folder);
+}
+
 static void a_broken_chain_is_told_once_in_a_new_file(void **state)
 {
     char folder[PLACE_PATH];
@@ -319,6 +336,7 @@ int test_audit_chain(void)
         cmocka_unit_test(a_file_taken_out_is_found_but_the_oldest_may_go),
         cmocka_unit_test(the_next_start_goes_on_with_the_chain),
         cmocka_unit_test(an_unfinished_line_is_cut_and_told),
+        cmocka_unit_test(a_long_unfinished_end_leaves_nothing_behind_the_next_line),
         cmocka_unit_test(a_broken_chain_is_told_once_in_a_new_file),
         cmocka_unit_test(kills_leave_a_prefix_and_the_next_start_goes_on),
     };
