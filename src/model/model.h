@@ -46,7 +46,7 @@ const char *model_package_version(const struct model_package *package); // "1.0.
 const char *model_package_title(const struct model_package *package);
 const char *model_package_label(const struct model_package *package);  // "research use only ..."
 const char *model_package_digest(const struct model_package *package); // hex
-const char *model_package_rule(const struct model_package *package);    // JSON of the rule it brings; "" none
+const char *model_package_rule(const struct model_package *package);   // JSON of the rule it brings; "" none
 const struct model_needs *model_package_needs(const struct model_package *package);
 const struct model_code *model_package_concept(const struct model_package *package); // of its findings
 const struct model_code *model_package_site(const struct model_package *package);    // anatomical; value "" when none
@@ -104,7 +104,7 @@ bool model_warm(struct model_runner *runner, const struct model_package *package
 bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
                int volume_fd, struct model_result *out, struct error *err);
 
-// The child's main: `hilum runner PACKAGE LIBRARY THREADS MEMORY`. Its exit status.
+// The child's main: `hilum runner LIBRARY THREADS MEMORY_MB [reduced]`. Its exit status.
 int model_runner_main(int argc, char **argv);
 
 #endif

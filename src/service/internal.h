@@ -8,7 +8,10 @@
 #include "access/access.h"
 #include "archive/archive.h"
 #include "http/http.h"
+#include "flow/flow.h"
 #include "image/decoder.h"
+#include "model/model.h"
+#include "reading/reading.h"
 #include "service/service.h"
 #include "store/store.h"
 
@@ -21,6 +24,7 @@ struct service_counters { // since start, for /metrics
 };
 
 struct dimse_service;
+struct deliverer;
 
 struct service {
     const json_t *config;
@@ -30,6 +34,12 @@ struct service {
     struct access *access;
     struct archive *archive;
     struct image_decoder *decoder;
+    struct model_package **packages; // NULL-ended; owned
+    struct model_runner *runner;     // NULL: ONNX Runtime is not there
+    struct flow *flow;
+    struct reading *reading;
+    struct deliverer *deliver_dicom, *deliver_hl7;
+    char page_folder[4096];
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -55,8 +65,26 @@ http_handler api_health, api_metrics, api_status;                      // api/st
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
 http_handler api_import;                                               // api/import.c
 http_handler api_conflicts;                                            // api/conflicts.c
+http_handler api_worklist, api_worklist_read;                          // api/worklist.c
+http_handler api_findings, api_finding_judge, api_jobs;
+http_handler api_rules, api_rule_put, api_rule_delete, api_models; // api/rules.c
+http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
+http_handler api_deliveries, api_delivery_replay; // api/deliveries.c
+http_handler api_events;                          // api/events.c
+http_handler fhir_search, fhir_read;              // fhir/fhir.c
+http_handler page_index, page_asset;              // page/page.c
+
+// The body as a JSON object; NULL with *err for anything else. The caller's.
+json_t *service_read_json(struct http_request *request, struct error *err);
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
+
+// ---- models.c
+
+// `configured`, or when that is "" the path `relative` to the folder of the program.
+bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
+bool service_open_packages(struct service *service, const char *folder, struct error *err);
+void service_close_packages(struct service *service);
 
 #endif

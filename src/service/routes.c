@@ -33,9 +33,42 @@ const struct http_route service_routes[] = {
     {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false},
     {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false},
     {"GET", "/api/conflicts", api_conflicts, 0, false},
+    {"GET", "/api/worklist", api_worklist, 0, false},
+    {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false},
+    {"GET", "/api/studies/{study}/findings", api_findings, 0, false},
+    {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false},
+    {"GET", "/api/jobs", api_jobs, 0, false},
+    {"GET", "/api/rules", api_rules, 0, false},
+    {"PUT", "/api/rules/{name}", api_rule_put, BODY_JSON, false},
+    {"DELETE", "/api/rules/{name}", api_rule_delete, 0, false},
+    {"GET", "/api/hl7-targets", api_hl7_targets, 0, false},
+    {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false},
+    {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false},
+    {"GET", "/api/models", api_models, 0, false},
+    {"GET", "/api/deliveries", api_deliveries, 0, false},
+    {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false},
+    {"GET", "/api/events", api_events, 0, false},
+    {"GET", "/fhir/{type}", fhir_search, 0, false},
+    {"GET", "/fhir/{type}/{id}", fhir_read, 0, false},
+    {"GET", "/", page_index, 0, false},
+    {"GET", "/assets/{path...}", page_asset, 0, false},
     {"POST", "/api/import", api_import, (uint64_t)BODY_FILE_GB << 30, true},
     {NULL, NULL, NULL, 0, false},
 };
+
+json_t *service_read_json(struct http_request *request, struct error *err)
+{
+    size_t size;
+    json_error_t where;
+    const char *body = http_body(request, &size);
+    json_t *json = json_loadb(size > 0 ? body : "", size, JSON_REJECT_DUPLICATES, &where);
+    if (json_is_object(json))
+        return json;
+    error_set(err, ERROR_BAD_VALUE, "the body is no JSON object: %s at line %d",
+              json ? "another kind of value" : where.text, json ? 1 : where.line);
+    json_decref(json);
+    return NULL;
+}
 
 void service_reply_json(struct http_request *request, int status, json_t *json)
 {

@@ -2,10 +2,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/text.h"
+#include "finding/finding.h"
+#include "queue/queue.h"
+#include "service/deliver.h"
 #include "service/internal.h"
 #include "store/event.h"
 
@@ -23,6 +28,17 @@ static const struct config_key keys[] = {
      "How long a peer may take to ask for an association, or to close."},
     {"dicom.idle_seconds", CONFIG_INTEGER, "60", 1, 86400, NULL,
      "How long an association may be silent between messages."},
+    {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
+     "Model packages, one folder each; empty: ../models beside the program."},
+    {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
+     "ONNX Runtime's shared library; empty: onnxruntime/lib/libonnxruntime.so.1 beside the program."},
+    {"models.memory_mb", CONFIG_INTEGER, "2048", 64, 1 << 20, NULL, "What one model may take, volumes included."},
+    {"models.timeout_seconds", CONFIG_INTEGER, "120", 1, 3600, NULL, "How long one run of a model may take."},
+    {"models.threads", CONFIG_INTEGER, "2", 1, 64, NULL, "ONNX Runtime's threads in one model."},
+    {"models.workers", CONFIG_INTEGER, "1", 1, 8, NULL, "Jobs at once."},
+    {"reading.cap_minutes", CONFIG_INTEGER, "60", 1, 10080, NULL,
+     "How long a study may be passed over on the reading list."},
+    {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
     {"disk.low_water_mb", CONFIG_INTEGER, "1024", 0, 1 << 30, NULL,
      "Below this much free space objects are refused (A700H); reading goes on."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
@@ -81,12 +97,72 @@ static bool start_rooms(struct service *service, struct error *err)
     if (!read_titles(service, err))
         return false;
     service->store = store_open(&options, err);
-    if (!service->store || !store_migrate(service->store, &access_migration, err))
+    static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
+                                                               &flow_migration, &reading_migration};
+    for (size_t i = 0; service->store && i < sizeof migrations / sizeof *migrations; i++)
+        if (!store_migrate(service->store, migrations[i], err))
+            return false;
+    if (!service->store)
         return false;
     service->access = access_open(service->store, options.folder, err);
     service->archive = service->access ? archive_open(service->store, err) : NULL;
     service->decoder = service->archive ? image_decoder_open(reduced, err) : NULL;
     return service->decoder != NULL;
+}
+
+// Without ONNX Runtime the archive works and jobs wait; the log says so.
+static bool start_runner(struct service *service, struct error *err)
+{
+    char library[4096];
+    if (!service_beside(library, sizeof library, config_text(service->config, "models.onnxruntime"),
+                        "onnxruntime/lib/libonnxruntime.so.1") ||
+        access(library, R_OK) != 0) {
+        log_warning("service", "models cannot run: there is no ONNX Runtime at %s; see models.onnxruntime", library);
+        return true;
+    }
+    struct model_runner_options options = {
+        .onnxruntime = library,
+        .reduced = strcmp(config_text(service->config, "sandbox"), "reduced") == 0,
+        .memory_max = (size_t)config_integer(service->config, "models.memory_mb") << 20,
+        .timeout_ns = config_integer(service->config, "models.timeout_seconds") * CLOCK_SECOND,
+        .threads = (unsigned)config_integer(service->config, "models.threads")};
+    service->runner = model_runner_open(&options, err);
+    return service->runner != NULL;
+}
+
+static bool start_flow(struct service *service, struct error *err)
+{
+    char folder[4096];
+    struct flow_options options = {.store = service->store,
+                                   .access = service->access,
+                                   .archive = service->archive,
+                                   .decoder = service->decoder,
+                                   .workers = (unsigned)config_integer(service->config, "models.workers")};
+    if (!service_beside(folder, sizeof folder, config_text(service->config, "models.folder"), "../models") ||
+        !service_beside(service->page_folder, sizeof service->page_folder, config_text(service->config, "page.folder"),
+                        "../ui/dist"))
+        return error_set(err, ERROR_BAD_VALUE, "models.folder or page.folder is too long");
+    if (!service_open_packages(service, folder, err) || !start_runner(service, err))
+        return false;
+    options.packages = service->packages;
+    options.runner = service->runner;
+    service->reading = reading_start(service->store, true, err);
+    service->flow = service->reading ? flow_start(&options, err) : NULL;
+    service->deliver_dicom = service->flow ? deliverer_start(service, "dicom", deliver_dicom, err) : NULL;
+    service->deliver_hl7 = service->deliver_dicom ? deliverer_start(service, "hl7", deliver_hl7, err) : NULL;
+    return service->deliver_hl7 != NULL;
+}
+
+// A kernel that cannot lock models and codecs in is told of at the start, not at the first study.
+static bool check_sandbox(const struct service *service, struct error *err)
+{
+    char report[512];
+    bool whole = sandbox_probe(report, sizeof report);
+    log_info("service", "sandbox: %s", report);
+    if (whole || strcmp(config_text(service->config, "sandbox"), "reduced") == 0)
+        return true;
+    return error_set(err, ERROR_FORBIDDEN,
+                     "the sandbox is not whole here: %.150s; docs/sandbox.md, or `sandbox: reduced`", report);
 }
 
 static void audit_activity(struct service *service, enum access_event event)
@@ -112,10 +188,11 @@ struct service *service_start(const json_t *config, struct error *err)
     pthread_mutex_init(&service->import_mutex, NULL);
     service->started_ns = clock_now_ns();
     set_log_level(config_text(config, "log"));
-    bool ok = start_rooms(service, err);
+    bool ok = check_sandbox(service, err) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
-    ok = ok && (service->dimse = dimse_service_start(service, err)) != NULL && start_http(service, err);
+    ok = ok && start_flow(service, err) && (service->dimse = dimse_service_start(service, err)) != NULL &&
+         start_http(service, err);
     if (ok) {
         log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", service_dicom_port(service),
                  service_http_port(service), config_text(config, "data"));
@@ -133,6 +210,12 @@ void service_stop(struct service *service)
         store_event_wake(service->store);
     http_server_stop(service->http);
     dimse_service_stop(service->dimse);
+    deliverer_stop(service->deliver_dicom);
+    deliverer_stop(service->deliver_hl7);
+    flow_stop(service->flow);
+    reading_stop(service->reading);
+    model_runner_close(service->runner);
+    service_close_packages(service);
     archive_writer_close(service->import_writer);
     image_decoder_close(service->decoder);
     archive_close(service->archive);

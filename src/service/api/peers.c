@@ -34,14 +34,9 @@ void api_peers(void *payload, struct http_request *request)
 // The body without a name, or with that of the path.
 static bool read_peer(struct http_request *request, struct access_peer *peer, struct error *err)
 {
-    size_t size;
-    json_error_t where;
-    const char *body = http_body(request, &size);
-    json_t *json = json_loadb(body, size, JSON_REJECT_DUPLICATES, &where);
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return error_set(err, ERROR_BAD_VALUE, "the body is no JSON object: %s at line %d", where.text, where.line);
-    }
+    json_t *json = service_read_json(request, err);
+    if (!json)
+        return false;
     json_object_set_new(json, "name", json_string(http_path_part(request, "name")));
     bool ok = access_peer_from_json(json, peer, err);
     json_decref(json);

@@ -1,0 +1,153 @@
+// ONNX Runtime behind dlopen: the library is loaded before the lock-down, sessions are made inside it.
+#include "model/internal.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <onnxruntime_c_api.h>
+
+enum { API_VERSION = 22, NAME_MAX_SIZE = 64 }; // the lowest version that has what is used: more libraries will do
+
+static const OrtApi *ort;
+static OrtEnv *environment;
+
+struct graph {
+    OrtSession *session;
+    OrtMemoryInfo *memory;
+    OrtValue *outputs[MODEL_OUTPUTS_MAX]; // of the last run
+};
+
+// Takes the status; false with its text when there is one.
+static bool fine(OrtStatus *status, struct error *err)
+{
+    if (!status)
+        return true;
+    error_set(err, ERROR_BAD_DATA, "ONNX Runtime: %s", ort->GetErrorMessage(status));
+    ort->ReleaseStatus(status);
+    return false;
+}
+
+bool graph_load_library(const char *path, struct error *err)
+{
+    const OrtApiBase *(*base)(void) = NULL;
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1); // else CreateEnv makes a thread and readies uploads to its makers
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library)
+        *(void **)&base = dlsym(library, "OrtGetApiBase");
+    ort = base ? base()->GetApi(API_VERSION) : NULL;
+    if (!ort)
+        return error_set(err, ERROR_NOT_FOUND, "%s is no ONNX Runtime with C API %d", path, API_VERSION);
+    // Reads what the processor can from /proc and /sys, which is out of reach afterwards.
+    return fine(ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "hilum", &environment), err);
+}
+
+struct graph *graph_open(const void *model, size_t size, unsigned threads, struct error *err)
+{
+    OrtSessionOptions *options = NULL;
+    struct graph *graph = calloc(1, sizeof *graph);
+    bool ok = graph != NULL || error_set(err, ERROR_MEMORY, "no memory for a graph");
+    ok = ok && fine(ort->CreateSessionOptions(&options), err) &&
+         fine(ort->SetIntraOpNumThreads(options, (int)threads), err) &&
+         fine(ort->CreateSessionFromArray(environment, model, size, options, &graph->session), err) &&
+         fine(ort->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &graph->memory), err);
+    if (options)
+        ort->ReleaseSessionOptions(options);
+    if (ok)
+        return graph;
+    free(graph); // the child ends now
+    return NULL;
+}
+
+void graph_release_outputs(struct graph *graph)
+{
+    for (size_t i = 0; i < MODEL_OUTPUTS_MAX; i++) {
+        if (graph->outputs[i])
+            ort->ReleaseValue(graph->outputs[i]);
+        graph->outputs[i] = NULL;
+    }
+}
+
+// ---- inputs: what the manifest's words mean
+
+struct input {
+    const char *name; // in the graph
+    const char *word; // in the manifest: "volume", "mask", "spacing_mm"
+};
+
+static bool make_input(struct graph *graph, struct pass *pass, const char *word, float *mask, float *spacing_mm,
+                       OrtValue **out, struct error *err)
+{
+    const struct image_geometry *g = &pass->geometry;
+    int64_t shape[] = {1, 1, (int64_t)g->slices, (int64_t)g->rows, (int64_t)g->columns};
+    int64_t three[] = {3};
+    bool vector = strcmp(word, "spacing_mm") == 0;
+    float *data = vector ? spacing_mm : strcmp(word, "mask") == 0 ? mask : pass->volume;
+    size_t bytes = (vector ? 3 : image_voxels(g)) * sizeof *data;
+    return fine(ort->CreateTensorWithDataAsOrtValue(graph->memory, data, bytes, vector ? three : shape, vector ? 1 : 5,
+                                                    ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, out),
+                err);
+}
+
+// An output must be a volume of floats of the part's size: what a graph gives is not believed.
+static bool take_output(struct pass *pass, const char *name, OrtValue *value, struct error *err)
+{
+    OrtTensorTypeAndShapeInfo *info = NULL;
+    ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+    size_t count = 0;
+    void *data = NULL;
+    bool ok =
+        fine(ort->GetTensorTypeAndShape(value, &info), err) && fine(ort->GetTensorElementType(info, &type), err) &&
+        fine(ort->GetTensorShapeElementCount(info, &count), err) && fine(ort->GetTensorMutableData(value, &data), err);
+    if (info)
+        ort->ReleaseTensorTypeAndShapeInfo(info);
+    if (ok && (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || count != image_voxels(&pass->geometry)))
+        return error_set(err, ERROR_BAD_DATA, "output '%.40s' of the graph is no volume of floats of the input's size",
+                         name);
+    if (ok)
+        pass->values[pass->value_count++] = (struct pass_value){name, data};
+    return ok;
+}
+
+static bool run(struct graph *graph, struct pass *pass, float *mask, struct error *err)
+{
+    const json_t *description = json_object_get(pass->manifest, "graph");
+    const char *input_names[3], *output_names[MODEL_OUTPUTS_MAX], *name;
+    OrtValue *inputs[3] = {NULL};
+    size_t input_count = 0, output_count = json_array_size(json_object_get(description, "outputs"));
+    float spacing_mm[3];
+    json_t *word;
+    bool ok = true;
+    for (size_t i = 0; i < 3; i++)
+        spacing_mm[i] = (float)pass->geometry.spacing_mm[i];
+    json_object_foreach(json_object_get(description, "inputs"), name, word)
+    {
+        input_names[input_count] = name;
+        ok = ok && make_input(graph, pass, json_string_value(word), mask, spacing_mm, &inputs[input_count], err);
+        input_count++;
+    }
+    for (size_t i = 0; i < output_count; i++)
+        output_names[i] = json_string_value(json_array_get(json_object_get(description, "outputs"), i));
+    ok = ok && fine(ort->Run(graph->session, NULL, input_names, (const OrtValue *const *)inputs, input_count,
+                             output_names, output_count, graph->outputs),
+                    err);
+    for (size_t i = 0; i < input_count; i++)
+        if (inputs[i])
+            ort->ReleaseValue(inputs[i]);
+    for (size_t i = 0; ok && i < output_count; i++)
+        ok = take_output(pass, output_names[i], graph->outputs[i], err);
+    return ok;
+}
+
+bool graph_run(struct graph *graph, struct pass *pass, struct error *err)
+{
+    size_t voxels = image_voxels(&pass->geometry);
+    float *mask = malloc(voxels * sizeof *mask);
+    if (!mask)
+        return error_set(err, ERROR_MEMORY, "no memory for the mask");
+    for (size_t i = 0; i < voxels; i++)
+        mask[i] = pass->brain[i];
+    bool ok = run(graph, pass, mask, err);
+    free(mask);
+    return ok;
+}

@@ -1,0 +1,292 @@
+// Packages: the manifest's form, every file's digest, nothing else in the folder.
+#include "model/package.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+// ---- texts of the manifest
+
+static bool take_text(const json_t *object, const char *name, size_t most, const char **out, struct error *err)
+{
+    *out = json_string_value(json_object_get(object, name));
+    if (*out && **out && strlen(*out) < most)
+        return true;
+    return error_set(err, ERROR_BAD_DATA, "manifest: '%s' must be text of 1 to %zu characters", name, most - 1);
+}
+
+static bool take_code(const json_t *finding, const char *name, bool needed, struct model_code *out, struct error *err)
+{
+    const json_t *code = json_object_get(finding, name);
+    const char *value, *scheme, *meaning;
+    *out = (struct model_code){0};
+    if (!code && !needed)
+        return true;
+    if (!take_text(code, "value", sizeof out->value, &value, err) ||
+        !take_text(code, "scheme", sizeof out->scheme, &scheme, err) ||
+        !take_text(code, "meaning", sizeof out->meaning, &meaning, err))
+        return error_prefix(err, "finding.%s", name);
+    text_copy(out->value, sizeof out->value, value);
+    text_copy(out->scheme, sizeof out->scheme, scheme);
+    text_copy(out->meaning, sizeof out->meaning, meaning);
+    return true;
+}
+
+static bool take_needs(const json_t *manifest, struct model_needs *out, struct error *err)
+{
+    const json_t *needs = json_object_get(manifest, "needs");
+    const char *modality = json_string_value(json_object_get(needs, "modality"));
+    const json_t *contrast = json_object_get(needs, "contrast");
+    json_int_t least = json_integer_value(json_object_get(needs, "slices_min")),
+               most = json_integer_value(json_object_get(needs, "slices_max"));
+    if (!json_is_object(needs) || !modality || !text_copy(out->modality, sizeof out->modality, modality) || least < 0 ||
+        most < 0 || most > IMAGE_SLICES_MAX)
+        return error_set(err, ERROR_BAD_DATA,
+                         "manifest: 'needs' must say modality, and slices_min and slices_max within 0 to %d",
+                         IMAGE_SLICES_MAX);
+    out->spacing_max_mm = json_number_value(json_object_get(needs, "spacing_max_mm"));
+    out->slices_min = (uint32_t)least;
+    out->slices_max = (uint32_t)most;
+    out->contrast_refused = json_is_false(contrast);
+    return true;
+}
+
+// The words that runner_child understands as inputs.
+static bool check_graph(const json_t *manifest, struct error *err)
+{
+    const json_t *graph = json_object_get(manifest, "graph"), *inputs = json_object_get(graph, "inputs"),
+                 *outputs = json_object_get(graph, "outputs");
+    const char *name;
+    json_t *word;
+    size_t i;
+    if (!json_is_string(json_object_get(graph, "file")) || json_object_size(inputs) < 1 ||
+        json_object_size(inputs) > 3 || json_array_size(outputs) < 1 || json_array_size(outputs) > MODEL_OUTPUTS_MAX)
+        return error_set(err, ERROR_BAD_DATA, "manifest: 'graph' needs a file, 1 to 3 inputs and 1 to %d outputs",
+                         MODEL_OUTPUTS_MAX);
+    json_object_foreach((json_t *)(uintptr_t)inputs, name, word)
+    {
+        const char *text = json_string_value(word);
+        if (!text || (strcmp(text, "volume") != 0 && strcmp(text, "mask") != 0 && strcmp(text, "spacing_mm") != 0))
+            return error_set(err, ERROR_BAD_DATA, "manifest: graph input '%.40s' must be volume, mask or spacing_mm",
+                             name);
+    }
+    json_array_foreach(outputs, i, word)
+    {
+        if (!json_is_string(word))
+            return error_set(err, ERROR_BAD_DATA, "manifest: graph outputs must be names");
+    }
+    return true;
+}
+
+static bool take_manifest(struct model_package *package, struct error *err)
+{
+    const json_t *m = package->manifest, *finding = json_object_get(m, "finding");
+    const char *format, *urgency, *rule_error = "manifest: 'rule' must be an object";
+    if (!take_text(m, "format", 32, &format, err))
+        return false;
+    if (strcmp(format, "hilum-model/1") != 0)
+        return error_set(err, ERROR_UNSUPPORTED, "manifest: format '%.30s'; this program reads hilum-model/1", format);
+    if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) ||
+        !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) ||
+        !take_text(m, "title", 129, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
+        !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
+        !take_code(finding, "concept", true, &package->concept, err) ||
+        !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err))
+        return false;
+    const json_t *rule = json_object_get(m, "rule");
+    if (rule && !json_is_object(rule))
+        return error_set(err, ERROR_BAD_DATA, "%s", rule_error);
+    package->rule = rule ? json_dumps(rule, JSON_COMPACT) : strdup("");
+    return package->rule != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
+}
+
+// ---- files
+
+static bool is_plain_name(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return *name && *name != '.' && strlen(name) < 128 && strspn(name, allowed) == strlen(name);
+}
+
+// A regular file of one name, not reached through a link, all of it.
+static bool read_member(int folder, const char *name, size_t most, struct buffer *out, struct error *err)
+{
+    struct stat status;
+    buffer_init(out, most);
+    int fd = is_plain_name(name) ? openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    if (fd < 0)
+        return error_set(err, ERROR_BAD_DATA, "package file '%.80s' is not there, or is a link", name);
+    bool ok =
+        fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 && (uint64_t)status.st_size <= most;
+    if (!ok)
+        error_set(err, ERROR_BAD_DATA, "package file '%.80s' is no plain file of its own, or larger than %zu bytes",
+                  name, most);
+    uint8_t *to = ok && status.st_size > 0 ? buffer_reserve(out, (size_t)status.st_size) : NULL;
+    if (ok && status.st_size > 0)
+        ok = to ? file_pread(fd, to, (size_t)status.st_size, 0, err)
+                : error_set(err, ERROR_MEMORY, "no memory for package file '%.80s'", name);
+    out->size = ok ? (size_t)status.st_size : 0;
+    close(fd);
+    return ok;
+}
+
+static bool check_digest(const char *name, const struct buffer *data, const char *wanted, struct error *err)
+{
+    uint8_t digest[HASH_SIZE];
+    char hex[2 * HASH_SIZE + 1];
+    hash_of(data->size > 0 ? (const void *)data->data : "", data->size, digest);
+    text_hex(hex, digest, sizeof digest);
+    return strcmp(hex, wanted) == 0 ||
+           error_set(err, ERROR_BAD_DATA,
+                     "package file '%.80s' has been changed: its SHA-256 is %.16s..., the manifest says %.16s...", name,
+                     hex, wanted);
+}
+
+static bool check_files(struct model_package *package, int folder, struct error *err)
+{
+    const json_t *files = json_object_get(package->manifest, "files");
+    const char *graph = json_string_value(json_object_get(json_object_get(package->manifest, "graph"), "file"));
+    const char *name;
+    json_t *digest;
+    if (json_object_size(files) < 1 || json_object_size(files) > MODEL_FILES_MAX || !json_object_get(files, graph))
+        return error_set(err, ERROR_BAD_DATA,
+                         "manifest: 'files' must name the SHA-256 of 1 to %d files, the graph among them",
+                         MODEL_FILES_MAX);
+    json_object_foreach((json_t *)(uintptr_t)files, name, digest)
+    {
+        struct buffer data;
+        bool ok = read_member(folder, name, MODEL_FILE_MAX, &data, err) &&
+                  check_digest(name, &data, json_is_string(digest) ? json_string_value(digest) : "", err);
+        if (ok && strcmp(name, graph) == 0)
+            package->graph = data;
+        else
+            buffer_free(&data);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool check_nothing_else(const struct model_package *package, struct error *err)
+{
+    struct dirent *entry;
+    bool ok = true;
+    DIR *folder = opendir(package->folder);
+    if (!folder)
+        return error_errno(err, errno, "cannot list package %s", package->folder);
+    while (ok && (entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "manifest.json") != 0 &&
+            !json_object_get(json_object_get(package->manifest, "files"), entry->d_name))
+            ok = error_set(err, ERROR_BAD_DATA, "package %s holds '%.80s', which its manifest does not name",
+                           package->folder, entry->d_name);
+    closedir(folder);
+    return ok;
+}
+
+static bool open_package(struct model_package *package, struct error *err)
+{
+    json_error_t where;
+    uint8_t digest[HASH_SIZE];
+    int folder = open(package->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return error_errno(err, errno, "cannot open package %s", package->folder);
+    bool ok = read_member(folder, "manifest.json", MODEL_MANIFEST_MAX, &package->manifest_text, err);
+    if (ok) {
+        package->manifest = json_loadb((const char *)package->manifest_text.data, package->manifest_text.size,
+                                       JSON_REJECT_DUPLICATES, &where);
+        ok = json_is_object(package->manifest) ||
+             error_set(err, ERROR_BAD_DATA, "manifest.json: %s at line %d", where.text, where.line);
+    }
+    ok = ok && take_manifest(package, err) && check_files(package, folder, err) && check_nothing_else(package, err);
+    close(folder);
+    if (ok) {
+        hash_of(package->manifest_text.data, package->manifest_text.size, digest);
+        text_hex(package->digest, digest, sizeof digest);
+    }
+    return ok;
+}
+
+struct model_package *model_package_open(const char *folder, struct error *err)
+{
+    struct model_package *package = calloc(1, sizeof *package);
+    bool ok = package != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
+    if (ok) {
+        package->folder = strdup(folder);
+        ok = package->folder ? open_package(package, err) : error_set(err, ERROR_MEMORY, "no memory for a package");
+    }
+    if (ok)
+        return package;
+    model_package_close(package);
+    return NULL;
+}
+
+void model_package_close(struct model_package *package)
+{
+    if (!package)
+        return;
+    json_decref(package->manifest);
+    buffer_free(&package->manifest_text);
+    buffer_free(&package->graph);
+    free(package->rule);
+    free(package->folder);
+    free(package);
+}
+
+const char *model_package_folder(const struct model_package *package)
+{
+    return package->folder;
+}
+
+const char *model_package_name(const struct model_package *package)
+{
+    return package->name;
+}
+
+const char *model_package_version(const struct model_package *package)
+{
+    return package->version;
+}
+
+const char *model_package_title(const struct model_package *package)
+{
+    return package->title;
+}
+
+const char *model_package_label(const struct model_package *package)
+{
+    return package->label;
+}
+
+const char *model_package_digest(const struct model_package *package)
+{
+    return package->digest;
+}
+
+const char *model_package_rule(const struct model_package *package)
+{
+    return package->rule;
+}
+
+const struct model_needs *model_package_needs(const struct model_package *package)
+{
+    return &package->needs;
+}
+
+const struct model_code *model_package_concept(const struct model_package *package)
+{
+    return &package->concept;
+}
+
+const struct model_code *model_package_site(const struct model_package *package)
+{
+    return &package->site;
+}

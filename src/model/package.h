@@ -1,0 +1,20 @@
+// Inside the model room: what a package holds.
+#ifndef MODEL_PACKAGE_H
+#define MODEL_PACKAGE_H
+
+#include "base/buffer.h"
+#include "model/internal.h"
+
+struct model_package {
+    char *folder; // owned
+    struct buffer manifest_text;
+    json_t *manifest; // owned; the texts below are its own
+    const char *name, *version, *title, *label;
+    char *rule; // owned JSON, "" none
+    char digest[2 * HASH_SIZE + 1];
+    struct model_needs needs;
+    struct model_code concept, site;
+    struct buffer graph; // the file that was checked, so that what runs is what was checked
+};
+
+#endif

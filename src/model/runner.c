@@ -1,0 +1,256 @@
+// The runner, from the server's side: one warm child per package.
+#include "model/model.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "model/package.h"
+
+#define LOAD_NS (INT64_C(30) * CLOCK_SECOND)
+enum { CHILDREN_MAX = 8 };
+
+struct child {
+    const struct model_package *package; // NULL: free
+    struct process process;              // pid 0: not running
+    pthread_mutex_t turn;                // of a run
+};
+
+struct model_runner {
+    struct model_runner_options options;
+    char *library;        // owned
+    pthread_mutex_t lock; // of `package` of the children
+    struct child children[CHILDREN_MAX];
+};
+
+struct model_runner *model_runner_open(const struct model_runner_options *options, struct error *err)
+{
+    struct model_runner *runner = calloc(1, sizeof *runner);
+    char *library = strdup(options->onnxruntime);
+    if (!runner || !library) {
+        free(runner);
+        free(library);
+        error_set(err, ERROR_MEMORY, "no memory for the model runner");
+        return NULL;
+    }
+    runner->options = *options;
+    runner->library = library;
+    pthread_mutex_init(&runner->lock, NULL);
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        pthread_mutex_init(&runner->children[i].turn, NULL);
+    return runner;
+}
+
+void model_runner_close(struct model_runner *runner)
+{
+    if (!runner)
+        return;
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (runner->children[i].process.pid > 0)
+            process_stop(&runner->children[i].process, NULL);
+        pthread_mutex_destroy(&runner->children[i].turn);
+    }
+    pthread_mutex_destroy(&runner->lock);
+    free(runner->library);
+    free(runner);
+}
+
+// ---- a child
+
+static bool start(const struct model_runner *runner, struct child *child, struct error *err)
+{
+    char threads[8], memory_mb[24];
+    snprintf(threads, sizeof threads, "%u", runner->options.threads);
+    snprintf(memory_mb, sizeof memory_mb, "%zu", runner->options.memory_max >> 20);
+    const char *arguments[] = {
+        "runner", runner->library, threads, memory_mb, runner->options.reduced ? "reduced" : NULL, NULL};
+    return process_start(&child->process, arguments, runner->options.memory_max, err);
+}
+
+static bool exchange(struct child *child, const struct model_request *request, const int fds[2], int64_t timeout_ns,
+                     struct model_answer *answer, struct error *err)
+{
+    size_t size;
+    if (!process_send(child->process.socket, request, sizeof *request, fds, 2, err) ||
+        !process_receive(&child->process, timeout_ns, answer, sizeof *answer, &size, NULL, NULL, err))
+        return false;
+    return size == sizeof *answer || error_set(err, ERROR_PROTOCOL, "an answer of %zu bytes", size);
+}
+
+// Says what ended the child, in words for the page: the cause on our side (time, memory) before what the kernel says.
+static bool tell_end(struct child *child, const struct error *cause, struct error *err)
+{
+    char why[PROCESS_WHY_SIZE];
+    child->process.closed |= cause->code == ERROR_CLOSED;
+    process_stop(&child->process, why);
+    child->process.pid = 0;
+    if (cause->code == ERROR_TIMEOUT)
+        return error_set(err, ERROR_TIMEOUT, "the model took longer than it may and was ended");
+    return error_set(err, ERROR_BAD_DATA, "the model's process ended: %s", why);
+}
+
+static bool ask(struct child *child, const struct model_request *request, const int fds[2], int64_t timeout_ns,
+                struct model_answer *answer, struct error *err)
+{
+    struct error cause;
+    if (!exchange(child, request, fds, timeout_ns, answer, &cause))
+        return tell_end(child, &cause, err);
+    if (answer->ok)
+        return true;
+    // The child may have been taken over by what it computed: its words are shown, not believed.
+    answer->error.message[sizeof answer->error.message - 1] = '\0';
+    char shown[ERROR_MESSAGE_SIZE];
+    return error_set(err, ERROR_BAD_DATA, "%s",
+                     text_show(shown, sizeof shown, answer->error.message, strlen(answer->error.message)));
+}
+
+static bool load(struct model_runner *runner, struct child *child, struct error *err)
+{
+    const struct model_package *package = child->package;
+    struct model_request request = {
+        .kind = MODEL_LOAD, .manifest_size = package->manifest_text.size, .graph_size = package->graph.size};
+    struct model_answer *answer = calloc(1, sizeof *answer);
+    int fds[2] = {-1, -1};
+    bool ok = answer != NULL || error_set(err, ERROR_MEMORY, "no memory to start a model");
+    ok = ok &&
+         (fds[0] = process_memfd("manifest", package->manifest_text.data, package->manifest_text.size, true, err)) >=
+             0 &&
+         (fds[1] = process_memfd("graph", package->graph.data, package->graph.size, true, err)) >= 0 &&
+         start(runner, child, err);
+    if (ok && !ask(child, &request, fds, LOAD_NS, answer, err)) {
+        ok = error_prefix(err, "model %s cannot start", package->name);
+        if (child->process.pid > 0)
+            process_stop(&child->process, NULL);
+        child->process.pid = 0;
+    }
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    free(answer);
+    return ok;
+}
+
+// The package's place; a new one may push out a model that is not running now.
+static struct child *find_child(struct model_runner *runner, const struct model_package *package)
+{
+    struct child *found = NULL;
+    pthread_mutex_lock(&runner->lock);
+    for (size_t i = 0; i < CHILDREN_MAX && !found; i++)
+        if (runner->children[i].package == package)
+            found = &runner->children[i];
+    for (size_t i = 0; i < CHILDREN_MAX && !found; i++)
+        if (!runner->children[i].package) {
+            found = &runner->children[i];
+            found->package = package;
+        }
+    pthread_mutex_unlock(&runner->lock);
+    return found;
+}
+
+// With the child's turn held and the graph loaded. NULL with *err.
+static struct child *take(struct model_runner *runner, const struct model_package *package, int64_t *start_ns,
+                          struct error *err)
+{
+    struct child *child = find_child(runner, package);
+    if (!child) {
+        error_set(err, ERROR_LIMIT, "more than %d models at once", CHILDREN_MAX);
+        return NULL;
+    }
+    pthread_mutex_lock(&child->turn);
+    int64_t began = clock_monotonic_ns();
+    if (child->process.pid > 0 || load(runner, child, err)) {
+        *start_ns = clock_monotonic_ns() - began;
+        return child;
+    }
+    pthread_mutex_unlock(&child->turn);
+    return NULL;
+}
+
+bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err)
+{
+    int64_t start_ns;
+    struct child *child = take(runner, package, &start_ns, err);
+    if (child)
+        pthread_mutex_unlock(&child->turn);
+    return child != NULL;
+}
+
+// ---- a run
+
+static bool is_text(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static bool is_number(const double *values, size_t count, double most)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(values[i] >= -most && values[i] <= most))
+            return false;
+    return true;
+}
+
+static bool is_sane(const struct model_result *result)
+{
+    if (result->count > MODEL_FINDINGS_MAX || !is_text(result->not_analysed, sizeof result->not_analysed))
+        return false;
+    for (size_t i = 0; i < result->count; i++) {
+        const struct model_finding *f = &result->findings[i];
+        if (f->label == 0 || !is_number(&f->volume_ml, 1, 1e6) || f->volume_ml <= 0 ||
+            !(f->score >= 0 && f->score <= 1) || !is_number(f->centroid_mm, 3, 1e5) || !is_number(f->low_mm, 3, 1e5) ||
+            !is_number(f->high_mm, 3, 1e5) || !is_text(f->side, sizeof f->side) ||
+            !is_text(f->urgency, sizeof f->urgency))
+            return false;
+    }
+    return true;
+}
+
+static bool take_result(struct child *child, const struct model_answer *answer, int64_t start_ns,
+                        struct model_result *out, struct error *err)
+{
+    if (!is_sane(&answer->result)) {
+        process_stop(&child->process, NULL);
+        child->process.pid = 0;
+        return error_set(err, ERROR_BAD_DATA, "the model gave an answer that makes no sense");
+    }
+    *out = answer->result;
+    out->times.start_ns = start_ns;
+    out->labels_fd = -1;
+    return true;
+}
+
+static bool run(struct model_runner *runner, struct child *child, const struct image_geometry *geometry, int volume_fd,
+                int labels_fd, int64_t start_ns, struct model_result *out, struct error *err)
+{
+    struct model_request request = {.kind = MODEL_RUN, .geometry = *geometry};
+    struct model_answer *answer = calloc(1, sizeof *answer);
+    int fds[2] = {volume_fd, labels_fd};
+    if (!answer)
+        return error_set(err, ERROR_MEMORY, "no memory for a result");
+    bool ok = ask(child, &request, fds, runner->options.timeout_ns, answer, err) &&
+              take_result(child, answer, start_ns, out, err);
+    free(answer);
+    return ok;
+}
+
+bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
+               int volume_fd, struct model_result *out, struct error *err)
+{
+    int64_t start_ns = 0;
+    int labels_fd = process_memfd("labels", NULL, image_voxels(geometry) * sizeof(uint16_t), false, err);
+    struct child *child = labels_fd >= 0 ? take(runner, package, &start_ns, err) : NULL;
+    bool ok = child && run(runner, child, geometry, volume_fd, labels_fd, start_ns, out, err);
+    if (child)
+        pthread_mutex_unlock(&child->turn);
+    if (ok && out->count > 0)
+        out->labels_fd = labels_fd;
+    else if (labels_fd >= 0)
+        close(labels_fd);
+    return ok;
+}

@@ -1,0 +1,94 @@
+// GET /api/events: the log as server-sent events, ids "EPOCH-NUMBER". A reader comes back with Last-Event-ID and misses nothing; an id of another epoch, or past the end, is answered with a `reset` event: read the present state
+// anew (docs/store-format.md, E2).
+#include "service/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "store/event.h"
+
+enum { EVENTS_AT_ONCE = 100, STREAM_ARENA = 4 << 20 };
+
+struct stream {
+    struct store *store;
+    uint64_t after;
+    bool reset; // to be told first
+    struct arena arena;
+};
+
+static void write_event(struct buffer *out, uint64_t epoch, const struct store_event *event)
+{
+    buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: %s\ndata: {\"study\":", epoch, event->number,
+                  store_event_name(event->kind));
+    buffer_json_string(out, event->study, strlen(event->study));
+    buffer_text(out, ",\"subject\":");
+    buffer_json_string(out, event->subject, strlen(event->subject));
+    buffer_text(out, "}\n\n");
+}
+
+static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
+{
+    struct stream *stream = payload;
+    struct store_event *events;
+    struct error err;
+    size_t count = 0;
+    if (stream->reset) {
+        stream->reset = false;
+        buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: reset\ndata: {}\n\n", store_event_epoch(stream->store),
+                      stream->after);
+        return true;
+    }
+    if (!store_event_wait(stream->store, stream->after, timeout_ns))
+        return true;
+    arena_reset(&stream->arena);
+    struct database *db = store_read_begin(stream->store, &err);
+    bool ok = db && store_event_read(db, stream->after, EVENTS_AT_ONCE, &stream->arena, &events, &count, &err);
+    if (db)
+        store_read_end(stream->store, db);
+    for (size_t i = 0; ok && i < count; i++) {
+        write_event(out, store_event_epoch(stream->store), &events[i]);
+        stream->after = events[i].number;
+    }
+    return ok;
+}
+
+static void end(void *payload)
+{
+    struct stream *stream = payload;
+    arena_free(&stream->arena);
+    free(stream);
+}
+
+// Without an id the stream begins now.
+static void place(struct stream *stream, const char *id)
+{
+    uint64_t epoch, number, last = store_event_last(stream->store);
+    const char *dash = id ? strchr(id, '-') : NULL;
+    stream->after = last;
+    if (!id)
+        return;
+    bool known = dash && text_to_u64(id, (size_t)(dash - id), &epoch) &&
+                 text_to_u64(dash + 1, strlen(dash + 1), &number) && epoch == store_event_epoch(stream->store) &&
+                 number <= last;
+    if (known)
+        stream->after = number;
+    stream->reset = !known;
+}
+
+void api_events(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct stream *stream = calloc(1, sizeof *stream);
+    struct error err;
+    if (!stream) {
+        error_set(&err, ERROR_MEMORY, "no memory for an event stream");
+        http_reply_error(request, &err);
+        return;
+    }
+    stream->store = service->store;
+    arena_init(&stream->arena, STREAM_ARENA);
+    place(stream, http_header(request, "Last-Event-ID"));
+    http_reply_events(request, next, end, stream);
+}

@@ -1,0 +1,114 @@
+// Rules, HL7 targets, models: what decides what happens to a series.
+#include "service/internal.h"
+
+#include <string.h>
+
+#include "flow/flow.h"
+#include "model/model.h"
+
+// The body with the path's name in it.
+static json_t *read_named(struct http_request *request, struct error *err)
+{
+    json_t *body = service_read_json(request, err);
+    if (body)
+        json_object_set_new(body, "name", json_string(http_path_part(request, "name")));
+    return body;
+}
+
+static void reply_done(struct http_request *request, bool ok, const struct error *err)
+{
+    if (ok)
+        http_reply(request, 204, NULL, "", 0);
+    else
+        http_reply_error(request, err);
+}
+
+// ---- rules
+
+void api_rules(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct flow_rule *rules;
+    struct error err;
+    size_t count = 0;
+    if (!flow_rule_list(service->store, http_arena(request), &rules, &count, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, flow_rule_to_json(&rules[i]));
+    service_reply_json(request, 200, list);
+}
+
+void api_rule_put(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct flow_rule rule;
+    struct error err;
+    json_t *body = read_named(request, &err);
+    bool ok = body && flow_rule_from_json(body, &rule, &err) &&
+              flow_rule_put(service->store, service->access, &rule, "http", &err);
+    json_decref(body);
+    reply_done(request, ok, &err);
+}
+
+void api_rule_delete(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    bool ok = flow_rule_remove(service->store, service->access, http_path_part(request, "name"), "http", &err);
+    reply_done(request, ok, &err);
+}
+
+// ---- HL7 targets
+
+void api_hl7_targets(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct flow_hl7_target *targets;
+    struct error err;
+    size_t count = 0;
+    if (!flow_hl7_target_list(service->store, http_arena(request), &targets, &count, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, flow_hl7_target_to_json(&targets[i]));
+    service_reply_json(request, 200, list);
+}
+
+void api_hl7_target_put(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct flow_hl7_target target;
+    struct error err;
+    json_t *body = read_named(request, &err);
+    bool ok = body && flow_hl7_target_from_json(body, &target, &err) &&
+              flow_hl7_target_put(service->store, service->access, &target, "http", &err);
+    json_decref(body);
+    reply_done(request, ok, &err);
+}
+
+void api_hl7_target_delete(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    bool ok = flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"), "http", &err);
+    reply_done(request, ok, &err);
+}
+
+// ---- models
+
+void api_models(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    json_t *list = json_array();
+    for (struct model_package *const *package = service->packages; package && *package; package++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", model_package_name(*package),
+                                              "version", model_package_version(*package), "title",
+                                              model_package_title(*package), "label", model_package_label(*package),
+                                              "digest", model_package_digest(*package)));
+    service_reply_json(request, 200, list);
+}

@@ -1,0 +1,176 @@
+// The reading list, findings and jobs.
+#include "service/internal.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "finding/finding.h"
+#include "queue/queue.h"
+#include "reading/reading.h"
+
+enum { JOBS_MAX = 500 };
+
+void api_worklist(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct reading_item *items;
+    struct error err;
+    size_t count = 0;
+    int64_t cap_ns = config_integer(service->config, "reading.cap_minutes") * 60 * CLOCK_SECOND;
+    if (!reading_list(service->store, clock_now_ns(), cap_ns, http_arena(request), &items, &count, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, reading_item_to_json(&items[i]));
+    service_reply_json(request, 200, list);
+}
+
+// A member of a JSON body that must be text.
+static const char *member(const json_t *body, const char *name, struct error *err)
+{
+    const char *text = json_string_value(json_object_get(body, name));
+    if (!text || !*text || strlen(text) > 128) {
+        error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 characters", name);
+        return NULL;
+    }
+    return text;
+}
+
+static void audit(struct service *service, struct http_request *request, const char *by, const char *study,
+                  const char *detail)
+{
+    struct access_record record = {.event = ACCESS_EVENT_JUDGED,
+                                   .success = true,
+                                   .actor = by,
+                                   .address = http_address(request),
+                                   .patient = "",
+                                   .study = study,
+                                   .detail = detail};
+    access_audit(service->access, &record, clock_now_ns());
+}
+
+void api_worklist_read(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    const char *study = http_path_part(request, "study");
+    json_t *body = service_read_json(request, &err);
+    const char *by = body ? member(body, "by", &err) : NULL;
+    if (by && reading_mark_read(service->store, study, by, clock_now_ns(), &err)) {
+        audit(service, request, by, study, "marked read");
+        http_reply(request, 204, NULL, "", 0);
+    } else {
+        http_reply_error(request, &err);
+    }
+    json_decref(body);
+}
+
+// ---- findings
+
+void api_findings(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct finding *findings;
+    struct error err;
+    size_t count = 0;
+    const char *all = http_query(request, "superseded");
+    struct database *db = store_read_begin(service->store, &err);
+    bool ok = db && finding_list(db, http_path_part(request, "study"), all && strcmp(all, "true") == 0,
+                                 http_arena(request), &findings, &count, &err);
+    if (db)
+        store_read_end(service->store, db);
+    if (!ok) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, finding_to_json(&findings[i]));
+    service_reply_json(request, 200, list);
+}
+
+struct judgement {
+    const char *id, *by, *comment;
+    enum finding_state state;
+    int64_t now_ns;
+};
+
+static bool write_judgement(struct database *db, void *payload, struct error *err)
+{
+    const struct judgement *judgement = payload;
+    return finding_judge(db, judgement->id, judgement->state, judgement->by, judgement->comment, judgement->now_ns,
+                         err);
+}
+
+static bool read_judgement(const json_t *body, struct judgement *out, struct error *err)
+{
+    const char *state = member(body, "state", err);
+    out->by = state ? member(body, "by", err) : NULL;
+    out->comment = json_string_value(json_object_get(body, "comment"));
+    if (!out->comment)
+        out->comment = "";
+    if (!out->by)
+        return false;
+    out->state = strcmp(state, "accepted") == 0 ? FINDING_ACCEPTED : FINDING_REJECTED;
+    return out->state == FINDING_ACCEPTED || strcmp(state, "rejected") == 0 ||
+           error_set(err, ERROR_BAD_VALUE, "state is '%.20s'; give accepted or rejected", state);
+}
+
+// Who says so is the name typed: unverified until there are logins.
+void api_finding_judge(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    struct judgement judgement = {.id = http_path_part(request, "id"), .now_ns = clock_now_ns()};
+    json_t *body = service_read_json(request, &err);
+    if (body && read_judgement(body, &judgement, &err) &&
+        store_write(service->store, STORE_DURABLE, write_judgement, &judgement, &err)) {
+        audit(service, request, judgement.by, "", judgement.id);
+        http_reply(request, 204, NULL, "", 0);
+    } else {
+        http_reply_error(request, &err);
+    }
+    json_decref(body);
+}
+
+// ---- jobs
+
+static json_t *time_or_null(int64_t time_ns)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    return time_ns > 0 ? json_string(clock_rfc3339(text, time_ns)) : json_null();
+}
+
+static json_t *job_to_json(const struct queue_job *job)
+{
+    json_t *result = *job->result ? json_loads(job->result, 0, NULL) : NULL;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "key", job->key, "study",
+                     job->study, "series", job->series, "model", job->model, "state", queue_job_state_text(job->state),
+                     "outcome", job->outcome, "reason", job->reason, "attempts", (json_int_t)job->attempts, "created",
+                     time_or_null(job->created_ns), "started", time_or_null(job->started_ns), "finished",
+                     time_or_null(job->finished_ns), "result", result ? result : json_null());
+}
+
+void api_jobs(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct queue_job *jobs;
+    struct error err;
+    size_t count = 0;
+    struct database *db = store_read_begin(service->store, &err);
+    bool ok =
+        db && queue_job_list(db, http_query(request, "study"), JOBS_MAX, http_arena(request), &jobs, &count, &err);
+    if (db)
+        store_read_end(service->store, db);
+    if (!ok) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, job_to_json(&jobs[i]));
+    service_reply_json(request, 200, list);
+}

@@ -1,0 +1,72 @@
+// A delivery by C-STORE: one object to one peer, in the transfer syntax it has.
+#include "service/deliver.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/source.h"
+#include "dimse/dimse.h"
+
+enum { BLOCK = 128 << 10, SECONDS = 30 };
+
+static bool send(struct service *service, struct dimse_association *association, const struct archive_object *object,
+                 bool *refused, struct error *err)
+{
+    uint64_t offset;
+    uint16_t status = 0;
+    char comment[65] = "";
+    int fd;
+    const struct dimse_context *context = dimse_context_for(association, object->sop_class, object->transfer_syntax);
+    if (!context) {
+        *refused = true;
+        return error_set(err, ERROR_UNSUPPORTED, "the peer does not take SOP class %s in transfer syntax %s",
+                         object->sop_class, object->transfer_syntax);
+    }
+    uint8_t *block = malloc(BLOCK);
+    if (!block)
+        return error_set(err, ERROR_MEMORY, "no memory to send");
+    bool ok = archive_bytes(service->archive, object, &fd, &offset, err);
+    if (ok) {
+        struct source_file file = {fd, offset, object->size, block, BLOCK};
+        ok = dimse_store(association, context, object->sop_class, object->sop_instance, source_from_file(&file),
+                         &status, comment, err);
+        store_release(service->store, object->place.container);
+    }
+    free(block);
+    // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored; A7xx says that there is no room now.
+    if (!ok || status == 0 || (status & 0xF000) == 0xB000)
+        return ok;
+    *refused = (status & 0xFF00) != 0xA700;
+    return error_set(err, ERROR_CONFLICT, "the peer answered %04XH %s", status, comment);
+}
+
+bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, bool *refused, struct error *err)
+{
+    static const struct dimse_timers timers = {SECONDS * CLOCK_SECOND, SECONDS * CLOCK_SECOND, SECONDS * CLOCK_SECOND};
+    struct access_peer entry;
+    struct archive_object *object;
+    struct arena arena;
+    size_t count = 0;
+    *refused = false;
+    arena_init(&arena, 1 << 20);
+    bool ok = access_peer_get(service->access, delivery->target, &entry, err) &&
+              archive_objects(service->archive, NULL, NULL, delivery->subject, &arena, &object, &count, err);
+    if (ok && !(entry.rights & ACCESS_TARGET))
+        ok = error_set(err, ERROR_FORBIDDEN, "peer '%s' has no right 'target'; enter it with hilum peer add",
+                       entry.name);
+    struct dimse_association *association = NULL;
+    if (ok) {
+        struct dimse_proposal proposal = {object->sop_class, {object->transfer_syntax}};
+        struct dimse_peer peer = {entry.host, entry.port, entry.title, service->titles[0]};
+        association = dimse_connect(&peer, &proposal, 1, &timers, err);
+        ok = association && send(service, association, object, refused, err);
+    }
+    if (ok) {
+        struct error ignored; // the object is there, however the goodbye goes
+        dimse_release(association, &ignored);
+    } else {
+        dimse_close(association);
+    }
+    arena_free(&arena);
+    return ok;
+}
