@@ -1,5 +1,4 @@
 // What answers a request: a page of a search, a refusal, and how trees become text.
-
 #include "fhir/build.h"
 
 // Codes of http://hl7.org/fhir/issue-type.

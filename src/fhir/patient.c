@@ -1,5 +1,4 @@
 // Who: Patient and Device.
-
 #include "fhir/build.h"
 
 static json_t *name_of(struct build *build, const struct fhir_patient *patient)

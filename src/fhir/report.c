@@ -1,5 +1,4 @@
 // What is said: Observation and DiagnosticReport.
-
 #include "fhir/build.h"
 
 static const struct fhir_concept IMAGING = {
