@@ -19,12 +19,6 @@ struct mask_brain_options {
         core_mm; // what is inside is at least twice this thick somewhere, and its openings (orbits, ear canals) thinner
 };
 
-#define MASK_BRAIN_DEFAULTS                                                                                            \
-    (struct mask_brain_options)                                                                                        \
-    {                                                                                                                  \
-        .bone_hu = 200, .margin_mm = 1, .enclosure = .75, .core_mm = 6                                                 \
-    }
-
 // What the skull holds, from HU. Found on blocks of about 3 mm: soft tissue from which most rays end in bone; of it the largest piece that is core_mm deep, grown back; then at full size what is away from bone. Rays that leave the volume while in
 // tissue do not count, so that heads cut off at an end, in any orientation, and skulls with a hole (craniotomy) are found too. CONFLICT when no skull is found.
 // *median_hu: of the mask's voxels from -20 to 100 HU (without air, fat and calcium), in whole HU.
