@@ -1,4 +1,4 @@
-// The database: SQLite in WAL. One connection commits, run by one thread that groups what waits into one transaction; every other connection only reads.
+// The database: SQLite in WAL. One connection commits, for one thread at a time: the first caller leads and takes what others wait with into its transaction. Every other connection only reads.
 // Prepared statements only. Rooms own their tables, in ROOM_sql.c.
 #ifndef STORE_DATABASE_H
 #define STORE_DATABASE_H
@@ -39,7 +39,8 @@ bool store_write(struct store *store, enum store_durability durability, store_wr
 
 // ---- reading
 
-// A reading connection with its snapshot, from a pool; it waits when STORE_READERS_MAX are out. No network I/O while it is held.
+// A reading connection from a pool, with a snapshot as of its first statement; it waits when STORE_READERS_MAX are out, BUSY after 30 s. No network I/O while it is held.
+// store_read_end takes NULL too.
 enum { STORE_READERS_MAX = 16 };
 struct database *store_read_begin(struct store *store, struct error *err);
 void store_read_end(struct store *store, struct database *db);
@@ -54,7 +55,7 @@ void sql_bind_int(struct sql *sql, int index, int64_t value); // index from 1
 void sql_bind_real(struct sql *sql, int index, double value);
 void sql_bind_text(struct sql *sql, int index, const char *value); // copied; NULL binds NULL
 void sql_bind_blob(struct sql *sql, int index, const void *value, size_t size);
-// true with *row: a row is there. false in *row: done. A constraint violation is DUPLICATE.
+// true with *row: a row is there. false in *row: done. A second row with a unique key is DUPLICATE, any other constraint violation BAD_VALUE.
 bool sql_step(struct sql *sql, bool *row, struct error *err);
 int64_t sql_int(struct sql *sql, int column); // from 0
 double sql_real(struct sql *sql, int column);

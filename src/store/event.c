@@ -37,11 +37,6 @@ bool store_event_add(struct database *db, enum store_event_kind kind, const char
     return true;
 }
 
-bool event_save_counter(struct database *db, uint64_t last, struct error *err)
-{
-    return sql_run(db, err, "UPDATE store_state SET event_last = ?", "i", (int64_t)last);
-}
-
 // ---- reading
 
 static bool read_row(struct sql *sql, struct arena *arena, struct store_event *out, struct error *err)
@@ -108,10 +103,12 @@ bool store_cursor_set(struct database *db, const char *consumer, uint64_t number
                    "ti", consumer, (int64_t)number);
 }
 
+// The highest number in the table is the counter; only here, where it may go, the row takes it over, which spares every other commit a page of the WAL.
 bool store_event_prune(struct database *db, int64_t before_ns, struct error *err)
 {
     // Times only choose among events that every cursor has passed; a clock that jumped costs no consumer anything.
-    return sql_run(db, err, "DELETE FROM event WHERE number <= (SELECT min(number) FROM cursor) AND time_ns < ?", "i",
+    return sql_run(db, err, "UPDATE store_state SET event_last = ?", "i", (int64_t)db->event_next - 1) &&
+           sql_run(db, err, "DELETE FROM event WHERE number <= (SELECT min(number) FROM cursor) AND time_ns < ?", "i",
                    before_ns);
 }
 

@@ -92,7 +92,6 @@ struct event_board {
 void event_board_init(struct event_board *board);
 void event_board_close(struct event_board *board);
 void event_publish(struct store *store, uint64_t last);
-bool event_save_counter(struct database *db, uint64_t last, struct error *err); // in the transaction
 
 // ---- tombstones (tombstone.c)
 

@@ -137,23 +137,28 @@ void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE])
     memcpy(out, lane->digest, HASH_SIZE);
 }
 
-void store_record_quarantine(struct store_lane *lane, const char *reason)
+static void copy_to_quarantine(struct store_lane *lane, struct store_quarantine *file)
 {
     uint8_t block[16 << 10];
     struct error err;
-    struct store_quarantine *file = lane->open ? store_quarantine_open(lane->store) : NULL;
-    if (!file)
-        return;
     for (uint64_t at = lane->pack.end + STORE_RECORD_HEADER; at < lane->at;) {
         size_t size = lane->at - at < sizeof block ? (size_t)(lane->at - at) : sizeof block;
         if (!file_pread(lane->pack.fd, block, size, at, &err)) {
             log_warning("store", "quarantine is cut short: %s", err.message);
-            break;
+            return;
         }
         store_quarantine_write(file, block, size);
         at += size;
     }
-    store_quarantine_close(file, reason);
+}
+
+void store_record_quarantine(struct store_lane *lane, const char *reason)
+{
+    struct store_quarantine *file = lane->open ? store_quarantine_open(lane->store) : NULL;
+    if (file) {
+        copy_to_quarantine(lane, file);
+        store_quarantine_close(file, reason);
+    }
     store_record_drop(lane);
 }
 

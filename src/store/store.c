@@ -166,7 +166,9 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     struct store *store = payload;
     size_t size = 0;
     bool row = false;
-    struct sql *sql = sql_prepare(db, "SELECT id, epoch, event_last, clean FROM store_state", err);
+    struct sql *sql = sql_prepare(
+        db, "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean FROM store_state",
+        err);
     if (!sql)
         return false;
     bool ok = sql_step(sql, &row, err);

@@ -69,7 +69,7 @@ bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_si
 // -> WITHDRAWN [S3]. false: storing has stopped (see the page).
 bool store_record_withdraw(struct store *store, const struct store_record *record, struct error *err);
 
-// Index, sync, rename to a pack, sync [R5]. An empty lane leaves no file. Frees the lane on failure too (the file stays a lane until the next start).
+// Index, sync, a name in packs/, sync, the lane's name away [R5]. An empty lane leaves no file. Frees the lane on failure too (the file stays a lane until the next start).
 bool store_lane_close(struct store_lane *lane, struct error *err);
 
 // Size of the lane so far, to close long ones: a lane past this is better closed and another opened.
@@ -77,7 +77,7 @@ uint64_t store_lane_size(const struct store_lane *lane);
 
 // ---- replay
 
-// Called for each valid record of the lanes that `known` answers false for, in arrival order. false stops the start.
+// `known`: whether rows name that place. `record` is called for each valid record that has none, in arrival order, and writes its rows; `meta` ends with a NUL. false from either stops the start.
 struct store_replay {
     bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
     bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
@@ -85,7 +85,7 @@ struct store_replay {
     void *payload;
 };
 
-// [R3] to [R6]. `all` walks the packs too (rebuild). *replayed: how many records were handed over.
+// [R3] to [R6]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many records were handed over.
 bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
                   struct error *err);
 

@@ -102,9 +102,7 @@ static bool transact(struct store *store, struct write_call *group, bool durable
     db->event_next = last + 1;
     if (!set_synchronous(db, durable, err) || !sql_run(db, err, "BEGIN IMMEDIATE", ""))
         return false;
-    if (!run_calls(db, group, err) ||
-        (db->event_next != last + 1 && !event_save_counter(db, db->event_next - 1, err)) ||
-        !sql_run(db, err, "COMMIT", "")) {
+    if (!run_calls(db, group, err) || !sql_run(db, err, "COMMIT", "")) {
         roll_back(db);
         return false;
     }

@@ -105,6 +105,29 @@ static void prune_keeps_what_a_cursor_or_the_time_needs(void **state)
     helper_remove(&place);
 }
 
+static bool set_last_cursor(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return store_cursor_set(db, "only", 2, err);
+}
+
+static void numbers_go_on_when_all_events_are_gone(void **state)
+{
+    struct place place;
+    int64_t now = INT64_MAX;
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_two, "a", &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, set_last_cursor, NULL, &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, prune, &now, &place.err));
+    helper_reopen(&place, &replayed);
+    assert_int_equal(store_event_last(place.store), 2);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_two, "b", &place.err));
+    assert_int_equal(store_event_last(place.store), 4);
+    helper_remove(&place);
+}
+
 static void *add_later(void *payload)
 {
     struct error err;
@@ -139,6 +162,7 @@ int test_events(void)
         cmocka_unit_test(numbers_have_no_gaps),
         cmocka_unit_test(events_are_read_in_order_from_a_cursor),
         cmocka_unit_test(prune_keeps_what_a_cursor_or_the_time_needs),
+        cmocka_unit_test(numbers_go_on_when_all_events_are_gone),
         cmocka_unit_test(a_waiter_is_woken_by_a_commit_and_by_the_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

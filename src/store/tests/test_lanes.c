@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "helper.h"
 #include "store/format.h"
 
@@ -83,6 +84,8 @@ static void the_bytes_are_as_the_page_says(void **state)
 static void a_dropped_record_leaves_no_trace(void **state)
 {
     struct place place;
+    struct stat status;
+    char path[HELPER_PATH];
     uint8_t data[70000] = {1};
     (void)state;
     helper_make(&place);
@@ -94,6 +97,9 @@ static void a_dropped_record_leaves_no_trace(void **state)
     store_record_drop(lane);
     store_record_drop(lane);
     assert_int_equal(store_lane_size(lane), size);
+    helper_path(path, place.folder, "lanes", 1, ".lane");
+    assert_int_equal(stat(path, &status), 0);
+    assert_true((uint64_t)status.st_size <= size);
     put(&place, lane, "2-100");
     assert_true(store_lane_close(lane, &place.err));
     helper_check(place.store, "1-100");
@@ -294,6 +300,40 @@ static void damaged_bytes_are_told_and_never_given(void **state)
     helper_remove(&place);
 }
 
+static void a_refused_record_goes_from_the_lane_to_the_quarantine(void **state)
+{
+    struct place place;
+    struct buffer bytes;
+    char path[HELPER_PATH];
+    uint8_t data[50000], digest[HASH_SIZE], expected[HASH_SIZE];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = lane_of(&place);
+    put(&place, lane, "1-1000");
+    memset(data, 7, sizeof data);
+    assert_true(store_record_begin(lane, &place.err));
+    assert_true(store_record_write(lane, data, sizeof data, &place.err));
+    store_record_digest(lane, digest);
+    hash_of(data, sizeof data, expected);
+    assert_memory_equal(digest, expected, HASH_SIZE);
+    assert_false(store_record_write(lane, data, 1, &place.err)); // the data are whole
+    store_record_quarantine(lane, "no image");
+    put(&place, lane, "2-1000");
+    assert_true(store_lane_close(lane, &place.err));
+    buffer_init(&bytes, sizeof data);
+    helper_path(path, place.folder, "quarantine", 1, ".dcm");
+    assert_true(file_read(path, &bytes, &place.err));
+    assert_int_equal(bytes.size, sizeof data);
+    assert_memory_equal(bytes.data, data, sizeof data);
+    buffer_clear(&bytes);
+    helper_path(path, place.folder, "quarantine", 1, ".txt");
+    assert_true(file_read(path, &bytes, &place.err));
+    assert_memory_equal(bytes.data, "no image\n", 9);
+    buffer_free(&bytes);
+    helper_check(place.store, "2-1000");
+    helper_remove(&place);
+}
+
 static void quarantine_keeps_the_newest_hundred(void **state)
 {
     struct place place;
@@ -347,6 +387,7 @@ int test_lanes(void)
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
         cmocka_unit_test(few_descriptors_are_kept_open),
         cmocka_unit_test(damaged_bytes_are_told_and_never_given),
+        cmocka_unit_test(a_refused_record_goes_from_the_lane_to_the_quarantine),
         cmocka_unit_test(quarantine_keeps_the_newest_hundred),
         cmocka_unit_test(quarantine_stops_at_its_size_limits),
     };

@@ -49,6 +49,17 @@ static void order_of(struct store *store, char *out, size_t capacity)
     store_read_end(store, db);
 }
 
+static int64_t arrival_of(struct store *store, const char *name)
+{
+    struct error err;
+    int64_t arrival = 0;
+    bool found;
+    struct database *db = store_read_begin(store, &err);
+    assert_true(sql_get_int(db, &err, &arrival, &found, "SELECT arrival FROM object WHERE name = ?", "t", name));
+    store_read_end(store, db);
+    return arrival;
+}
+
 static void lost_rows_come_back_in_the_order_of_arrival(void **state)
 {
     struct place place, after;
@@ -84,6 +95,7 @@ static void lost_rows_come_back_in_the_order_of_arrival(void **state)
     struct store_place at;
     assert_true(helper_has(after.store, "6-1000", &at));
     assert_int_equal(at.container, 4);
+    assert_int_equal(arrival_of(after.store, "6-1000"), 6);
     assert_true(store_lane_close(next, &after.err));
     helper_remove(&after);
     assert_true(store_lane_close(a, &place.err));
