@@ -4,11 +4,15 @@ JOBS ?= $(shell nproc)
 
 .PHONY: build run demo test lint bench soak fuzz interop setup clean
 
-build: $(BUILD)/build.ninja
+build: $(BUILD)/build.ninja ui/dist/index.html
 	@ninja -C $(BUILD)
 
+ui/dist/index.html: ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*)
+	@tools/setup page
+	@cd ui && npm ci --ignore-scripts --silent && npm run --silent build >/dev/null
+
 $(BUILD)/build.ninja: CMakeLists.txt cmake/rooms.cmake
-	@tools/setup build run
+	@tools/setup page build
 	@cmake -G Ninja -S . -B $(BUILD) >/dev/null
 
 setup:
