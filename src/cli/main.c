@@ -4,8 +4,8 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_serve, &cli_send, &cli_echo,    &cli_import, &cli_peer,   &cli_config,
-    &cli_dump,  &cli_json, &cli_version, &cli_decode, &cli_runner,
+    &cli_serve,  &cli_send, &cli_echo, &cli_import,  &cli_peer,   &cli_model,
+    &cli_config, &cli_dump, &cli_json, &cli_version, &cli_decode, &cli_runner,
 };
 
 static void print_help(FILE *to)

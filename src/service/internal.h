@@ -82,8 +82,6 @@ void service_reply_json(struct http_request *request, int status, json_t *json);
 
 // ---- models.c
 
-// `configured`, or when that is "" the path `relative` to the folder of the program.
-bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
 bool service_open_packages(struct service *service, const char *folder, struct error *err);
 void service_close_packages(struct service *service);
 

@@ -20,6 +20,9 @@ struct service *service_start(const json_t *config, struct error *err);
 // Stops listening, ends associations and requests (waiting for objects half received is not worth it: they were not acknowledged), closes the data folder. NULL is fine.
 void service_stop(struct service *service);
 
+// `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.
+bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
+
 uint16_t service_http_port(const struct service *service);
 uint16_t service_dicom_port(const struct service *service);
 
