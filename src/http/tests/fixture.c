@@ -188,6 +188,7 @@ static const struct http_route routes[] = {
     {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false},
     {"POST", "/body", handle_body, 1000, false},
     {"GET", "/body", handle_body, 0, false},
+    {"GET", "/thing/{id}", handle_body, 0, false},
     {"DELETE", "/body", handle_body, 0, false},
     {"POST", "/size", handle_size, 64 << 20, false},
     {"POST", "/file", handle_file, FILE_SIZE, true},

@@ -75,6 +75,8 @@ static void header_values_cannot_end_the_header(void **state)
     assert_null(strstr(fixture->answer, "Set-Cookie"));
     assert_int_equal(fixture_ask(fixture, "GET /header?value=a%0aSet-Cookie:%20b HTTP/1.1\r\n" HOST END), 200);
     assert_null(strstr(fixture->answer, "Set-Cookie"));
+    assert_int_equal(fixture_ask(fixture, "GET /header?value=a%01b HTTP/1.1\r\n" HOST END), 200);
+    assert_null(strstr(fixture->answer, "X-Value"));
     assert_int_equal(fixture_ask(fixture, "GET /header?value=a%09b%22 HTTP/1.1\r\n" HOST END), 200);
     assert_non_null(strstr(fixture->answer, "\r\nX-Value: a\tb\"\r\n"));
 }

@@ -23,6 +23,8 @@ static void rest_of_path_may_be_empty_but_a_variable_not(void **state)
     assert_int_equal(fixture_ask(fixture, "GET /echo/a/x/ HTTP/1.1\r\n" HOST END), 200);
     assert_non_null(strstr(fixture->answer, "name=a rest=\n"));
     assert_int_equal(fixture_ask(fixture, "GET /echo/a/x HTTP/1.1\r\n" HOST END), 404);
+    assert_int_equal(fixture_ask(fixture, "GET /thing/1 HTTP/1.1\r\n" HOST END), 200);
+    assert_int_equal(fixture_ask(fixture, "GET /thing/ HTTP/1.1\r\n" HOST END), 404);
     assert_int_equal(fixture_ask(fixture, "GET /body/ HTTP/1.1\r\n" HOST END), 404);
     assert_int_equal(fixture_ask(fixture, "GET /bod HTTP/1.1\r\n" HOST END), 404);
 }
