@@ -8,7 +8,7 @@
 // RCT or ICT of JPEG 2000, else what the format says. BAD_DATA when the code stream does not fit the format (size, precision, sign, components) or is broken or cut: never more than frame_bytes are written.
 // UNSUPPORTED for a transfer syntax without decoder, named. Syntaxes: RLE (.5), JPEG baseline and extended (.4.50, .4.51, 8 bit, and 12 bit of one component), lossless (.4.57, .4.70), JPEG-LS (.4.80, .4.81), JPEG 2000 (.4.90, .4.91), HTJ2K (.4.201 to .203).
 //
-// Precision: High Bit + 1 in JPEG 2000, which says its sign; in the others up to Bits Allocated, since encoders are used that compress all allocated bits.
+// Precision may be anything from High Bit + 1 to Bits Allocated, since encoders are used that compress all allocated bits; of JPEG 2000 every sample is checked to fit into Bits Stored.
 bool image_decode(const char *transfer_syntax, const struct image_format *format, const uint8_t *data, size_t size,
                   uint8_t *out, enum image_color *color, struct error *err);
 

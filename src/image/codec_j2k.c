@@ -1,6 +1,7 @@
 // JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15), by OpenJPEG. The size header is read here first, so that OpenJPEG
 // never sees an image that is not the data set's, or one cut into a million tiles.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openjpeg.h>
@@ -15,7 +16,9 @@ enum {
     PRECISION_MAX = 16,
     BOXES_MAX = 64,
     BOX_HEADER = 8,
-    BOX_JP2C = 0x6A703263
+    BOX_JP2C = 0x6A703263,
+    SOT = 0xFF90,
+    SOT_SIZE = 12
 };
 
 #define BOX_SIGNATURE UINT64_C(0x0000000C6A502020)
@@ -89,7 +92,7 @@ static uint64_t tiles_along(uint32_t end, uint32_t tile_start, uint32_t tile)
 }
 
 // SIZ (15444-1 A.5.1), the first segment.
-static bool check_size(struct codec_job *job, const struct memory *memory, struct error *err)
+static bool check_size(struct codec_job *job, const struct memory *memory, unsigned *tiles, struct error *err)
 {
     const uint8_t *siz = memory->data;
     if (memory->size < SIZ_LEAST || bytes_u16be(siz) != 0xFF4F || bytes_u16be(siz + 2) != SOC_AND_SIZ)
@@ -101,14 +104,15 @@ static bool check_size(struct codec_job *job, const struct memory *memory, struc
     const unsigned components = bytes_u16be(siz + 40);
     if (x0 >= x1 || y0 >= y1 || tile_x == 0 || tile_y == 0 || tile_x0 > x0 || tile_y0 > y0)
         return error_set(err, ERROR_BAD_DATA, "JPEG 2000: size and tiles contradict each other");
-    if (tiles_along(x1, tile_x0, tile_x) > TILES_MAX || tiles_along(y1, tile_y0, tile_y) > TILES_MAX ||
-        tiles_along(x1, tile_x0, tile_x) * tiles_along(y1, tile_y0, tile_y) > TILES_MAX)
+    const uint64_t across = tiles_along(x1, tile_x0, tile_x), down = tiles_along(y1, tile_y0, tile_y);
+    if (across > TILES_MAX || down > TILES_MAX || across * down > TILES_MAX)
         return error_set(err, ERROR_BAD_DATA, "JPEG 2000: more than %d tiles", TILES_MAX);
+    *tiles = (unsigned)(across * down);
     if (components == 0 || memory->size < SIZ_LEAST + 3U * components)
         return error_set(err, ERROR_BAD_DATA, "JPEG 2000: %u components", components);
     job->precision = (siz[SIZ_LEAST] & 127U) + 1U;
     const bool is_signed = siz[SIZ_LEAST] >> 7 != 0;
-    if (!codec_fits(job, y1 - y0, x1 - x0, components, job->precision, job->format->high_bit + 1U, err))
+    if (!codec_fits(job, y1 - y0, x1 - x0, components, job->precision, job->format->bits_allocated, err))
         return false;
     if (is_signed != job->format->is_signed)
         return error_set(err, ERROR_BAD_DATA, "JPEG 2000: the samples are %s, PixelRepresentation says %s",
@@ -121,6 +125,74 @@ static bool check_size(struct codec_job *job, const struct memory *memory, struc
            error_set(err, ERROR_UNSUPPORTED, "JPEG 2000: samples of %u bits", job->precision);
 }
 
+// The first tile part's offset, 0 when there is none.
+static size_t first_tile_part(const struct memory *memory)
+{
+    size_t at = 2;
+    while (memory->size - at >= SOT_SIZE) {
+        const unsigned marker = bytes_u16be(memory->data + at);
+        const size_t length = bytes_u16be(memory->data + at + 2);
+        if (marker == SOT)
+            return at;
+        if (marker < 0xFF00 || length < 2 || length > memory->size - at - 2)
+            return 0;
+        at += 2 + length;
+    }
+    return 0;
+}
+
+// OpenJPEG fills tiles that are not there with nothing, and calls it success: so they are counted here. `parts` are those seen of each tile, `due` those stated.
+static bool count_tile_parts(const struct memory *memory, unsigned tiles, uint8_t *parts, uint8_t *due,
+                             struct error *err)
+{
+    size_t at = first_tile_part(memory);
+    while (at > 0 && memory->size - at >= SOT_SIZE && bytes_u16be(memory->data + at) == SOT) {
+        const uint8_t *sot = memory->data + at;
+        const unsigned tile = bytes_u16be(sot + 4);
+        const size_t length = bytes_u32be(sot + 6), left = memory->size - at;
+        if (tile >= tiles || length > left || (length > 0 && length < SOT_SIZE) || parts[tile] == UINT8_MAX)
+            return error_set(err, ERROR_BAD_DATA, "JPEG 2000: tile part %u of %zu bytes, with %zu left, of %u tiles",
+                             tile, length, left, tiles);
+        parts[tile]++;
+        if (sot[11] > 0)
+            due[tile] = sot[11];
+        if (length == 0) // up to the end
+            break;
+        at += length;
+    }
+    for (unsigned i = 0; i < tiles; i++)
+        if (parts[i] == 0 || parts[i] < due[i])
+            return error_set(err, ERROR_BAD_DATA, "JPEG 2000: of tile %u of %u there are %u parts of %u", i + 1, tiles,
+                             parts[i], due[i]);
+    return true;
+}
+
+static bool all_tiles_there(const struct memory *memory, unsigned tiles, struct error *err)
+{
+    uint8_t *counts = calloc(2, tiles);
+    if (!counts)
+        return error_set(err, ERROR_MEMORY, "no memory for %u tiles", tiles);
+    bool ok = count_tile_parts(memory, tiles, counts, counts + tiles, err);
+    free(counts);
+    return ok;
+}
+
+// Encoders exist that state 16 bits for 14. That is fine as long as no sample needs them.
+static bool fits_stored(const struct codec_job *job, const opj_image_comp_t *component, size_t pixels,
+                        struct error *err)
+{
+    const unsigned bits = job->format->high_bit + 1U;
+    if (job->precision <= bits)
+        return true;
+    const int32_t least = job->format->is_signed ? -(1 << (bits - 1)) : 0;
+    const int32_t most = job->format->is_signed ? (1 << (bits - 1)) - 1 : (1 << bits) - 1;
+    for (size_t i = 0; i < pixels; i++)
+        if (component->data[i] < least || component->data[i] > most)
+            return error_set(err, ERROR_BAD_DATA, "JPEG 2000: a sample is %d, with %u bits stored", component->data[i],
+                             job->format->bits_stored);
+    return true;
+}
+
 static bool store(struct codec_job *job, const opj_image_t *image, struct error *err)
 {
     const size_t pixels = (size_t)job->format->rows * job->format->columns, samples = job->format->samples;
@@ -131,6 +203,8 @@ static bool store(struct codec_job *job, const opj_image_t *image, struct error 
         const opj_image_comp_t *component = &image->comps[c];
         if (!component->data || (size_t)component->w * component->h != pixels)
             return error_set(err, ERROR_BAD_DATA, "JPEG 2000: component %zu was not decoded", c + 1);
+        if (!fits_stored(job, component, pixels, err))
+            return false;
         for (size_t i = 0; i < pixels; i++) {
             uint8_t *to = job->out + (i * samples + c) * bytes;
             const uint32_t value = (uint32_t)component->data[i]; // two's complement: the sign goes with it
@@ -161,7 +235,8 @@ static bool decode(opj_codec_t *codec, opj_stream_t *stream, struct codec_job *j
 bool codec_j2k(struct codec_job *job, struct error *err)
 {
     struct memory memory = {.data = job->data, .size = job->size};
-    if (!unwrap(&memory, err) || !check_size(job, &memory, err))
+    unsigned tiles = 0;
+    if (!unwrap(&memory, err) || !check_size(job, &memory, &tiles, err) || !all_tiles_there(&memory, tiles, err))
         return false;
     opj_codec_t *codec = opj_create_decompress(OPJ_CODEC_J2K);
     opj_stream_t *stream = opj_stream_default_create(OPJ_TRUE);

@@ -31,7 +31,8 @@ static void on_error(j_common_ptr jpeg)
 // libjpeg calls data that it had to make up a warning. Here that is an error: grey where anatomy should be is a wrong image.
 static void on_message(j_common_ptr jpeg, int level)
 {
-    static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_ADOBE_XFORM, JWRN_JFIF_MAJOR, JWRN_TOO_MUCH_DATA};
+    static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_ADOBE_XFORM, JWRN_JFIF_MAJOR, JWRN_TOO_MUCH_DATA,
+                                   JWRN_NOT_SEQUENTIAL};
     if (level >= 0)
         return;
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)

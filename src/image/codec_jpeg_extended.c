@@ -117,6 +117,7 @@ static bool decode_scan(struct extended *e, const struct codec_job *job, struct 
     return true;
 }
 
+// The scan header's spectral selection says nothing in a sequential stream (B.2.3); some encoders write zeros there.
 bool codec_jpeg_extended(struct codec_job *job, struct error *err)
 {
     struct extended e = {0};
@@ -126,8 +127,6 @@ bool codec_jpeg_extended(struct codec_job *job, struct error *err)
     jpeg_stream_init(&e.stream, job->data, job->size);
     if (!jpeg_next_scan(&e.stream, &e.scan, err))
         return false;
-    if (e.scan.first != 0 || e.scan.last != BLOCK_SIZE - 1 || e.scan.high != 0 || e.scan.low != 0)
-        return error_set(err, ERROR_BAD_DATA, "JPEG: a progressive scan in a sequential stream");
     if (!e.stream.dc[e.scan.component[0].dc].defined || !e.stream.ac[e.scan.component[0].ac].defined)
         return error_set(err, ERROR_BAD_DATA, "JPEG: a Huffman table is missing");
     make_cosines(&e);

@@ -64,12 +64,30 @@ static bool decode(charls_jpegls_decoder *decoder, struct codec_job *job, struct
     return decode_into(decoder, job, planes, sample_bytes, size, err);
 }
 
-bool codec_jpegls(struct codec_job *job, struct error *err)
+static bool decode_whole(struct codec_job *job, struct error *err)
 {
     charls_jpegls_decoder *decoder = charls_jpegls_decoder_create();
     if (!decoder)
         return error_set(err, ERROR_MEMORY, "no memory for a JPEG-LS decoder");
     bool ok = decode(decoder, job, err);
     charls_jpegls_decoder_destroy(decoder);
+    return ok;
+}
+
+// CharLS 2.4 counts bits for seconds behind a stream that ends without a marker: such a one, cut or only padded, is given an end marker first.
+bool codec_jpegls(struct codec_job *job, struct error *err)
+{
+    static const uint8_t end[] = {0xFF, 0xD9};
+    if (job->size >= sizeof end && memcmp(job->data + job->size - sizeof end, end, sizeof end) == 0)
+        return decode_whole(job, err);
+    uint8_t *ended = malloc(job->size + sizeof end);
+    if (!ended)
+        return error_set(err, ERROR_MEMORY, "no memory for a code stream of %zu bytes", job->size);
+    memcpy(ended, job->data, job->size);
+    memcpy(ended + job->size, end, sizeof end);
+    job->data = ended;
+    job->size += sizeof end;
+    bool ok = decode_whole(job, err);
+    free(ended);
     return ok;
 }

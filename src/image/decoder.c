@@ -131,15 +131,20 @@ static bool ask(struct image_decoder *decoder, struct worker *worker, const stru
 }
 
 // The child may have been taken over by what it decoded: nothing of its answer is believed without a look.
-static bool judge(struct decode_answer *answer, struct error *err)
+static bool is_sane(const struct decode_answer *answer)
+{
+    unsigned char ok;
+    memcpy(&ok, &answer->ok, sizeof ok);
+    return ok <= 1 && (unsigned)answer->color <= IMAGE_COLOR_OTHER && (unsigned)answer->error.code < ERROR_CODE_COUNT &&
+           memchr(answer->error.message, '\0', sizeof answer->error.message);
+}
+
+static bool pass_on(const struct decode_answer *answer, struct error *err)
 {
     char shown[ERROR_MESSAGE_SIZE];
-    unsigned char ok;
-    memcpy(&ok, &answer->ok, 1);
-    if (ok == 1 && (unsigned)answer->color <= IMAGE_COLOR_OTHER)
-        return true;
-    answer->error.message[ERROR_MESSAGE_SIZE - 1] = '\0';
-    enum error_code code = ok == 0 && answer->error.code == ERROR_UNSUPPORTED ? ERROR_UNSUPPORTED : ERROR_BAD_DATA;
+    enum error_code code = answer->error.code == ERROR_UNSUPPORTED || answer->error.code == ERROR_MEMORY
+                               ? answer->error.code
+                               : ERROR_BAD_DATA;
     return error_set(err, code, "%s",
                      text_show(shown, sizeof shown, answer->error.message, strlen(answer->error.message)));
 }
@@ -150,11 +155,17 @@ static bool decode_between(struct image_decoder *decoder, const struct decode_re
     struct decode_answer answer;
     struct worker *worker = take(decoder);
     bool ok = ask(decoder, worker, request, fds, &answer, err);
+    if (ok && !is_sane(&answer)) {
+        process_stop(&worker->process, NULL);
+        ok = tell(request->transfer_syntax, &(struct error){0}, "an answer that makes no sense", err);
+    }
     give_back(decoder, worker);
-    if (!ok || !judge(&answer, err) || !file_pread(fds[1], out, (size_t)request->format.frame_bytes, 0, err))
+    if (!ok)
         return false;
+    if (!answer.ok)
+        return pass_on(&answer, err);
     *color = answer.color;
-    return true;
+    return file_pread(fds[1], out, (size_t)request->format.frame_bytes, 0, err);
 }
 
 bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
