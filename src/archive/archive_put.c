@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "archive/rows.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "dicom/charset.h"
 #include "dicom/part10.h"
 #include "image/image.h"
 
@@ -105,7 +105,7 @@ static bool uid_is_standard(const char *uid)
     return dicom_uid_is_valid(uid, strlen(uid));
 }
 
-static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_object *object)
+static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_object *object, struct arena *arena)
 {
     struct image_format format;
     struct error ignored;
@@ -113,6 +113,8 @@ static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_
     if (!uid_is_standard(object->study) || !uid_is_standard(object->series) || !uid_is_standard(object->sop_instance) ||
         !uid_is_standard(object->sop_class))
         flags |= ARCHIVE_FLAG_UID;
+    if (!dicom_charset_is_known(dicom_text(dataset, 0x00080005, arena)))
+        flags |= ARCHIVE_FLAG_CHARSET;
     if (!image_describe(dataset, &format, &ignored) && ignored.code != ERROR_NOT_FOUND)
         flags |= ARCHIVE_FLAG_PIXELS;
     return flags;
@@ -174,7 +176,7 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
     out->frames = dicom_integer(dataset, 0x00280008, 0, &frames) && frames > 0 && frames <= IMAGE_FRAMES_MAX
                       ? (uint32_t)frames
                       : 1;
-    out->flags = flags_of(dataset, out);
+    out->flags = flags_of(dataset, out, arena);
     return true;
 }
 
@@ -240,7 +242,6 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
         withdraw(writer, object, &second);
         return false;
     }
-    fault_point("rows.after_commit");
     // Another association stored the same object between the look before the seal and the commit.
     return object->outcome != ARCHIVE_SAME || withdraw(writer, object, err);
 }

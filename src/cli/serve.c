@@ -60,6 +60,7 @@ static int serve(json_t *config)
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before any thread is made
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of that write
     umask(077);
     // Many threads with few bytes each: glibc's arena per thread would cost more than the data.
     mallopt(M_ARENA_MAX, 2);
