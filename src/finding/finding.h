@@ -53,15 +53,19 @@ extern const struct store_migration finding_migration;
 
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 
-// Adds those whose id is new; older findings of the same model and series become SUPERSEDED. One event FINDING_MADE for the series when anything was added.
+// Adds those whose id is new (all of one job, series and model); older findings of the same model and series become SUPERSEDED. One event FINDING_MADE for the series when anything was added.
 bool finding_add(struct database *db, const struct finding *findings, size_t count, struct error *err);
+// What other jobs of this model said of the series holds no more: for a job that found nothing, which has no findings to add.
+bool finding_supersede(struct database *db, const char *series, const char *model, const char *job, struct error *err);
 // ACCEPTED or REJECTED, with the name of who says so. An event FINDING_JUDGED. NOT_FOUND; CONFLICT when it is superseded.
 bool finding_judge(struct database *db, const char *id, enum finding_state state, const char *by, const char *comment,
                    int64_t now_ns, struct error *err);
 bool finding_list(struct database *db, const char *study, bool superseded_too, struct arena *arena,
                   struct finding **out, size_t *count, struct error *err);
-json_t *finding_to_json(const struct finding *finding); // the API's form; docs/openapi.yaml
-// One sentence: "Suspected intracranial haemorrhage, left, 12.3 mL (score .91); research use only".
+// NULL in *out: there is no such finding.
+bool finding_get(struct database *db, const char *id, struct arena *arena, struct finding **out, struct error *err);
+json_t *finding_to_json(const struct finding *finding); // the API's form; docs/openapi.json. NULL: no memory
+// One sentence: "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only".
 char *finding_sentence(const struct finding *finding, struct arena *arena);
 
 // ---- projections
@@ -77,6 +81,8 @@ struct finding_context {
     int64_t time_ns;                    // of the newest input
     const char *model, *model_version, *model_digest, *model_title;
     const char *label_text;
+    struct
+        finding_code concept; // what the model looks for, to say that it was not found; value NULL or "" when not known
 };
 
 // SOP Instance UIDs of the job's objects.

@@ -1,0 +1,265 @@
+#include "finding/object.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+enum {
+    SCRATCH_MAX = 1 << 20,
+    LO_MAX = 64,
+    SH_MAX = 16,
+    UTF8_MAX = 4,
+    SERIAL_SIZE = 17, // of the model's digest: enough to tell packages apart
+};
+
+// ---- UIDs
+
+void object_uid(char out[DICOM_UID_SIZE], const char *key, const char *purpose)
+{
+    uint8_t digest[HASH_SIZE];
+    char text[256];
+    int size = snprintf(text, sizeof text, "%.128s %.64s", object_text(key), purpose);
+    hash_of(text, (size_t)size, digest);
+    dicom_uid_from_digest(out, digest);
+}
+
+void object_tracking_uid(char out[DICOM_UID_SIZE], const struct finding *finding)
+{
+    char purpose[48];
+    snprintf(purpose, sizeof purpose, "tracking %lld", (long long)finding->segment);
+    object_uid(out, finding->job, purpose);
+}
+
+void object_device_uid(char out[DICOM_UID_SIZE], const char *model_digest)
+{
+    object_uid(out, model_digest, "device");
+}
+
+const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding *finding)
+{
+    snprintf(out, DICOM_UID_SIZE, "%.40s %lld", object_text(finding->model), (long long)finding->segment);
+    return out;
+}
+
+void finding_seg_uid(char out[DICOM_UID_SIZE], const char *job)
+{
+    object_uid(out, job, "seg");
+}
+
+void finding_sr_uid(char out[DICOM_UID_SIZE], const char *job)
+{
+    object_uid(out, job, "sr");
+}
+
+// ---- codes
+
+const struct finding_code *object_side(const char *side)
+{
+    static const struct {
+        const char *side;
+        struct finding_code code;
+    } rows[] = {
+        {"left", {"7771000", "SCT", "Left"}},
+        {"right", {"24028007", "SCT", "Right"}},
+        {"midline", {"261129000", "SCT", "Midline"}},
+    };
+    for (size_t i = 0; side && i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].side, side) == 0)
+            return &rows[i].code;
+    return NULL;
+}
+
+void object_write_code_in(struct dicom_writer *writer, const struct finding_code *code)
+{
+    bool is_long = strlen(code->value) > SH_MAX;
+    if (!is_long)
+        dicom_write_text(writer, 0x00080100, code->value);
+    dicom_write_text(writer, 0x00080102, code->scheme);
+    dicom_write_text(writer, 0x00080104, code->meaning);
+    if (is_long)
+        dicom_write_text(writer, 0x00080119, code->value);
+}
+
+void object_write_code(struct dicom_writer *writer, dicom_tag tag, const struct finding_code *code)
+{
+    dicom_write_sequence(writer, tag);
+    dicom_write_item(writer);
+    object_write_code_in(writer, code);
+    dicom_write_item_end(writer);
+    dicom_write_sequence_end(writer);
+}
+
+void object_write_reference(struct dicom_writer *writer, const char *sop_class, const char *instance)
+{
+    dicom_write_text(writer, 0x00081150, sop_class);
+    dicom_write_text(writer, 0x00081155, instance);
+}
+
+// ---- text
+
+void object_write_cut(struct object *object, dicom_tag tag, const char *text, size_t most)
+{
+    char cut[LO_MAX * UTF8_MAX + 1];
+    size_t used = 0, left = strlen(text), length;
+    for (size_t i = 0; i < most && i < LO_MAX && left > 0; i++, text += length, left -= length) {
+        length = text_utf8_length(text, left);
+        bool is_plain = length > 1 || (length == 1 && (unsigned char)*text >= ' ' && *text != 0x7F && *text != '\\');
+        if (length == 0)
+            length = 1;
+        if (is_plain)
+            memcpy(cut + used, text, length);
+        else
+            cut[used] = ' ';
+        used += is_plain ? length : 1;
+    }
+    cut[used] = '\0';
+    dicom_write_text(&object->writer, tag, cut);
+}
+
+void object_copy(struct object *object, dicom_tag tag)
+{
+    arena_reset(&object->scratch);
+    dicom_write_text(&object->writer, tag, dicom_text(object->context->source, tag, &object->scratch));
+}
+
+void object_copy_some(struct object *object, dicom_tag tag)
+{
+    arena_reset(&object->scratch);
+    const char *text = dicom_text(object->context->source, tag, &object->scratch);
+    if (text && *text)
+        dicom_write_text(&object->writer, tag, text);
+}
+
+// ---- head and middle
+
+static bool is_finite(const struct finding *finding)
+{
+    return isfinite(finding->volume_ml) && isfinite(finding->score);
+}
+
+static bool check_finding(const struct finding *finding, size_t index, struct error *err)
+{
+    if (finding->segment != (int64_t)index + 1)
+        return error_set(err, ERROR_BAD_VALUE, "finding %zu has segment number %lld; they count from 1", index + 1,
+                         (long long)finding->segment);
+    if (!finding->concept.value || !*finding->concept.value || !finding->concept.scheme || !finding->concept.meaning)
+        return error_set(err, ERROR_BAD_VALUE, "finding %zu has no code that says what it is", index + 1);
+    return is_finite(finding) || error_set(err, ERROR_BAD_VALUE, "finding %zu has volume %g and score %g", index + 1,
+                                           finding->volume_ml, finding->score);
+}
+
+bool object_begin(struct object *object, const struct finding_context *context, const struct finding *findings,
+                  size_t count, struct buffer *out, struct error *err)
+{
+    *object = (struct object){.context = context};
+    if (!dicom_text_copy(context->source, 0x0020000D, object->study, sizeof object->study) ||
+        !dicom_text_copy(context->source, 0x0020000E, object->series, sizeof object->series) || !*object->study ||
+        !*object->series)
+        return error_set(err, ERROR_BAD_VALUE, "the source image names no study or no series");
+    if (context->geometry->slices == 0 || context->geometry->slices > IMAGE_SLICES_MAX)
+        return error_set(err, ERROR_BAD_VALUE, "a result on %zu slices cannot be written", context->geometry->slices);
+    if (count > OBJECT_FINDINGS_MAX)
+        return error_set(err, ERROR_LIMIT, "%zu findings; an object takes %d", count, OBJECT_FINDINGS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (!check_finding(&findings[i], i, err))
+            return false;
+    dicom_writer_init(&object->writer, out, false);
+    arena_init(&object->scratch, SCRATCH_MAX);
+    return true;
+}
+
+void object_drop(struct object *object)
+{
+    arena_free(&object->scratch);
+}
+
+bool object_end(struct object *object, const char *what, struct error *err)
+{
+    object_drop(object);
+    return buffer_check(object->writer.out, what, err);
+}
+
+// "+0100", which holds for all dates of a data set, so for the ones written here too.
+static bool source_zone(const struct dicom_dataset *source, char out[8], int64_t *offset_ns)
+{
+    int64_t number;
+    if (!dicom_text_copy(source, 0x00080201, out, 8) || strlen(out) != 5 || (*out != '+' && *out != '-') ||
+        !text_to_i64(out + 1, 4, &number) || number < 0 || number % 100 > 59 || number > 1400)
+        return false;
+    *offset_ns = (number / 100 * 60 + number % 100) * 60 * CLOCK_SECOND * (*out == '-' ? -1 : 1);
+    return true;
+}
+
+void object_write_head(struct object *object, const struct object_kind *kind)
+{
+    struct dicom_writer *writer = &object->writer;
+    const struct finding_context *context = object->context;
+    char uid[DICOM_UID_SIZE], date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], zone[8], series[256];
+    int64_t offset_ns = 0;
+    bool has_zone = source_zone(context->source, zone, &offset_ns);
+    clock_dicom_date(date, context->time_ns + offset_ns);
+    clock_dicom_time(time, context->time_ns + offset_ns);
+    object_uid(uid, context->job, kind->purpose);
+    dicom_write_text(writer, 0x00080005, "ISO_IR 192");
+    if (kind->image_type)
+        dicom_write_text(writer, 0x00080008, kind->image_type);
+    dicom_write_text(writer, 0x00080016, kind->sop_class);
+    dicom_write_text(writer, 0x00080018, uid);
+    object_copy(object, 0x00080020);
+    dicom_write_text(writer, 0x00080021, date);
+    dicom_write_text(writer, 0x00080023, date);
+    object_copy(object, 0x00080030);
+    dicom_write_text(writer, 0x00080031, time);
+    dicom_write_text(writer, 0x00080033, time);
+    object_copy(object, 0x00080050);
+    dicom_write_text(writer, 0x00080060, kind->modality);
+    dicom_write_text(writer, 0x00080070, OBJECT_MANUFACTURER);
+    object_copy(object, 0x00080090);
+    if (has_zone)
+        dicom_write_text(writer, 0x00080201, zone);
+    object_copy_some(object, 0x00081030);
+    snprintf(series, sizeof series, "%s: %.200s", kind->title, object_text(context->label_text));
+    object_write_cut(object, 0x0008103E, series, LO_MAX);
+    object_write_cut(object, 0x00081090, context->model, LO_MAX);
+}
+
+// Identity removed needs a method (PS3.3 C.7.1.1); a source that tells it in codes only is pointed to.
+static void write_deidentified(struct object *object)
+{
+    char removed[17];
+    if (!dicom_text_copy(object->context->source, 0x00120062, removed, sizeof removed) || strcmp(removed, "YES") != 0)
+        return;
+    dicom_write_text(&object->writer, 0x00120062, removed);
+    arena_reset(&object->scratch);
+    const char *method = dicom_text(object->context->source, 0x00120063, &object->scratch);
+    dicom_write_text(&object->writer, 0x00120063, method && *method ? method : "As the source images say");
+}
+
+void object_write_middle(struct object *object, const struct object_kind *kind)
+{
+    static const dicom_tag if_there[] = {0x00101010, 0x00101020, 0x00101030}; // age, size, weight
+    struct dicom_writer *writer = &object->writer;
+    char purpose[64], uid[DICOM_UID_SIZE], serial[SERIAL_SIZE];
+    object_copy(object, 0x00100010);
+    object_copy(object, 0x00100020);
+    object_copy_some(object, 0x00100021);
+    object_copy(object, 0x00100030);
+    object_copy(object, 0x00100040);
+    for (size_t i = 0; i < sizeof if_there / sizeof *if_there; i++)
+        object_copy_some(object, if_there[i]);
+    write_deidentified(object);
+    text_copy(serial, sizeof serial, object_text(object->context->model_digest));
+    dicom_write_text(writer, 0x00181000, *serial ? serial : "unknown");
+    object_write_cut(object, 0x00181020, object->context->model_version, LO_MAX);
+    dicom_write_text(writer, 0x0020000D, object->study);
+    snprintf(purpose, sizeof purpose, "%s series", kind->purpose);
+    object_uid(uid, object->context->job, purpose);
+    dicom_write_text(writer, 0x0020000E, uid);
+    object_copy(object, 0x00200010);
+    dicom_write_integer(writer, 0x00200011, kind->series_number);
+    dicom_write_integer(writer, 0x00200013, 1);
+}

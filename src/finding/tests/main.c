@@ -1,0 +1,9 @@
+#include "support.h"
+
+#include "base/log.h"
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    return test_text() + test_rows() + test_seg() + test_sr();
+}

@@ -1,0 +1,320 @@
+#include "support.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "dicom/part10.h"
+
+enum { RING = 8, PATH_SIZE = 512, OUTPUT_MAX = 16 << 20, ARGUMENTS_MAX = 8 };
+
+extern char **environ;
+
+// ---- temporary files and programs
+
+static char folder[] = "/tmp/hilum-test-finding-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
+static void remove_folder(void)
+{
+
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *temporary(const char *name)
+{
+    static char paths[RING][PATH_SIZE];
+    static bool made;
+    static unsigned next;
+    if (!made) {
+        assert_non_null(mkdtemp(folder));
+        atexit(remove_folder);
+        made = true;
+    }
+    char *path = paths[next++ % RING];
+    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return path;
+}
+
+static void read_all(int fd, struct buffer *output)
+{
+    uint8_t block[4096];
+    ssize_t size;
+    while ((size = read(fd, block, sizeof block)) > 0)
+        buffer_append(output, block, (size_t)size);
+    buffer_byte(output, 0);
+}
+
+int run_program(const char *const argv[], struct buffer *output)
+{
+    int ends[2], status;
+    pid_t pid;
+    posix_spawn_file_actions_t actions;
+    buffer_init(output, OUTPUT_MAX);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (!failed)
+        read_all(ends[0], output);
+    close(ends[0]);
+    if (failed || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+void run_well(const char *const argv[], struct buffer *output)
+{
+    int status = run_program(argv, output);
+    if (status != 0)
+        fail_msg("%s ended with %d: %s", argv[0], status, output->data ? (const char *)output->data : "");
+}
+
+void ask_oracle(const char *const arguments[])
+{
+    const char *argv[ARGUMENTS_MAX + 3] = {"/usr/bin/python3", "src/finding/tests/oracle.py"};
+    struct buffer output;
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
+        argv[i + 2] = arguments[i];
+    run_well(argv, &output);
+    buffer_free(&output);
+}
+
+static void write_file(const char *path, const void *data, size_t size)
+{
+    struct error err;
+    assert_ok(file_replace(path, data, size, 0600, &err), err);
+}
+
+const char *scene_write(const struct buffer *dataset, const char *sop_class, const char *name)
+{
+    struct buffer file;
+    struct dicom_meta meta = {.transfer_syntax = DICOM_TS_EXPLICIT};
+    const char *path = temporary(name);
+    snprintf(meta.sop_class, sizeof meta.sop_class, "%s", sop_class);
+    snprintf(meta.sop_instance, sizeof meta.sop_instance, "2.25.1");
+    struct source_memory memory = {dataset->data, dataset->size};
+    struct arena arena;
+    const struct dicom_dataset *parsed;
+    struct error err;
+    arena_init(&arena, 64 << 20);
+    assert_ok(
+        dicom_parse(source_from_memory(&memory), dicom_transfer_syntax(DICOM_TS_EXPLICIT), NULL, &arena, &parsed, &err),
+        err);
+    assert_true(dicom_text_copy(parsed, 0x00080018, meta.sop_instance, sizeof meta.sop_instance));
+    arena_free(&arena);
+    buffer_init(&file, 64 << 20);
+    dicom_meta_write(&file, &meta);
+    buffer_append(&file, dataset->data, dataset->size);
+    write_file(path, file.data, file.size);
+    buffer_free(&file);
+    return path;
+}
+
+const char *scene_write_labels(const struct scene *scene)
+{
+    const char *path = temporary("labels.raw");
+    write_file(path, scene->labels, image_voxels(&scene->geometry) * sizeof *scene->labels);
+    return path;
+}
+
+// ---- scenes
+
+static const struct dicom_dataset *read_header(struct arena *arena, const char *path)
+{
+    struct buffer file;
+    struct dicom_meta meta;
+    struct error err;
+    const struct dicom_dataset *dataset;
+    const struct dicom_parse_options options = {.value_max = 64 << 10, .depth_max = 4, .stop_at_pixels = true};
+    buffer_init(&file, 1 << 20);
+    assert_ok(file_read(path, &file, &err), err);
+    assert_ok(dicom_meta_parse(file.data, file.size, &meta, &err), err);
+    struct source_memory memory = {file.data + meta.data_offset, file.size - meta.data_offset};
+    assert_ok(dicom_parse(source_from_memory(&memory), dicom_transfer_syntax_or_default(meta.transfer_syntax), &options,
+                          arena, &dataset, &err),
+              err);
+    buffer_free(&file);
+    return dataset;
+}
+
+// A ball of voxels with this label; what it covers goes into the finding.
+static void draw(struct scene *scene, size_t index, const double center[3], double radius_mm)
+{
+    const struct image_geometry *g = &scene->geometry;
+    struct finding *finding = &scene->findings[index];
+    double middle[3];
+    size_t count = 0;
+    image_to_patient(g, center, middle);
+    for (size_t i = 0; i < image_voxels(g); i++) {
+        const double voxel[3] = {(double)(i / g->columns / g->rows), (double)(i / g->columns % g->rows),
+                                 (double)(i % g->columns)};
+        double at[3];
+        image_to_patient(g, voxel, at);
+        if (hypot(hypot(at[0] - middle[0], at[1] - middle[1]), at[2] - middle[2]) > radius_mm)
+            continue;
+        scene->labels[i] = (uint16_t)(index + 1);
+        count++;
+    }
+    memcpy(finding->centroid_mm, middle, sizeof middle);
+    for (size_t i = 0; i < 3; i++) {
+        finding->low_mm[i] = middle[i] - radius_mm;
+        finding->high_mm[i] = middle[i] + radius_mm;
+    }
+    finding->volume_ml = (double)count * image_voxel_ml(g);
+}
+
+static void describe(struct scene *scene, size_t index, const char *side, double score)
+{
+    static char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
+    finding_seg_uid(seg, JOB);
+    finding_sr_uid(sr, JOB);
+    scene->findings[index] =
+        (struct finding){.id = arena_printf(&scene->arena, "%.32s-%zu", JOB, index + 1),
+                         .job = JOB,
+                         .study = dicom_text_at(scene->context.source, 0x0020000D, 0, &scene->arena),
+                         .series = dicom_text_at(scene->context.source, 0x0020000E, 0, &scene->arena),
+                         .model = "head-ct-hyperdense",
+                         .model_version = "1.0.0",
+                         .model_digest = JOB,
+                         .label_text = LABEL,
+                         .concept = {"1386000", "SCT", "Intracranial hemorrhage"},
+                         .site = {"12738006", "SCT", "Brain"},
+                         .side = side,
+                         .score = score,
+                         .segment = (int64_t)index + 1,
+                         .seg_instance = seg,
+                         .sr_instance = sr,
+                         .urgency = FINDING_STAT,
+                         .judged_by = "",
+                         .comment = "",
+                         .made_ns = INT64_C(1347635528123456000)};
+}
+
+static void read_series(struct scene *scene, const char *const *paths, size_t count)
+{
+    struct image_slice *slices = arena_calloc(&scene->arena, count, sizeof *slices);
+    const struct dicom_dataset **headers = arena_calloc(&scene->arena, count, sizeof *headers);
+    const char **instances = arena_calloc(&scene->arena, count, sizeof *instances);
+    struct error err;
+    for (size_t i = 0; i < count; i++) {
+        headers[i] = read_header(&scene->arena, paths[i]);
+        assert_ok(image_slice_read(headers[i], &slices[i], &err), err);
+        slices[i].index = i;
+    }
+    assert_ok(image_geometry_of(slices, count, &scene->geometry, &err), err);
+    for (size_t i = 0; i < count; i++)
+        instances[i] = dicom_text_at(headers[slices[i].index], 0x00080018, 0, &scene->arena);
+    scene->context = (struct finding_context){.source = headers[slices[0].index],
+                                              .geometry = &scene->geometry,
+                                              .slice_instances = instances,
+                                              .slice_class = dicom_text_at(headers[0], 0x00080016, 0, &scene->arena),
+                                              .job = JOB,
+                                              .time_ns = INT64_C(1347635528123456000),
+                                              .model = "head-ct-hyperdense",
+                                              .model_version = "1.0.0",
+                                              .model_digest = JOB,
+                                              .model_title = "Hyperdense region in the brain",
+                                              .label_text = LABEL};
+    scene->labels = calloc(image_voxels(&scene->geometry), sizeof *scene->labels);
+    assert_non_null(scene->labels);
+    describe(scene, 0, "left", 0.91);
+    describe(scene, 1, "right", 0.5);
+}
+
+void scene_head(struct scene *scene)
+{
+    enum { FIRST = 40, SLICES = 20 };
+    static char made[PATH_SIZE];
+    const char *paths[SLICES];
+    *scene = (struct scene){0};
+    arena_init(&scene->arena, 64 << 20);
+    if (!made[0]) {
+        struct buffer output;
+        snprintf(made, sizeof made, "%s", temporary("head"));
+        char parent[PATH_SIZE];
+        snprintf(parent, sizeof parent, "%s", temporary(""));
+        run_well((const char *const[]){"/usr/bin/python3", "tools/head-ct", "make", parent, NULL}, &output);
+        buffer_free(&output);
+    }
+    for (size_t i = 0; i < SLICES; i++) // from head to feet: sorting turns them
+        paths[i] = arena_printf(&scene->arena, "%s/slice-%03zu.dcm", made, FIRST + SLICES - 1 - i);
+    snprintf(scene->sources, sizeof scene->sources, "%s", made);
+    read_series(scene, paths, SLICES);
+    draw(scene, 0, (const double[3]){8, 120, 160}, 9);
+    draw(scene, 1, (const double[3]){12, 140, 90}, 8);
+}
+
+void scene_oblique(struct scene *scene)
+{
+    enum { SLICES = 5 };
+    const char *paths[SLICES];
+    struct buffer output;
+    char made[PATH_SIZE];
+    *scene = (struct scene){0};
+    arena_init(&scene->arena, 64 << 20);
+    snprintf(made, sizeof made, "%s", temporary("oblique"));
+    run_well((const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "oblique", made, NULL}, &output);
+    buffer_free(&output);
+    for (size_t i = 0; i < SLICES; i++)
+        paths[i] = arena_printf(&scene->arena, "%s/%zu.dcm", made, i);
+    snprintf(scene->sources, sizeof scene->sources, "%s", made);
+    read_series(scene, paths, SLICES);
+    scene->findings[1].side = "";
+    draw(scene, 0, (const double[3]){2, 12, 9}, 5);
+    draw(scene, 1, (const double[3]){3, 28, 20}, 6);
+}
+
+void scene_free(struct scene *scene)
+{
+    free(scene->labels);
+    arena_free(&scene->arena);
+}
+
+struct finding_study study_row(void)
+{
+    return (struct finding_study){.study = "1.2.840.99.1",
+                                  .patient_id = "P|1&2",
+                                  .issuer = "HOSP^A",
+                                  .patient_name = "M\xC3\xBCller^J\xC3\xB6rg^Karl^Dr.^Jr.=\xE5\xB1\xB1^\xE7\x94\xB0",
+                                  .birth_date = "19501231",
+                                  .sex = "M",
+                                  .accession = "ACC~7",
+                                  .description = "CT head \\ without contrast",
+                                  .study_date = "20120914",
+                                  .study_time = "151208.123456",
+                                  .referring = "House^Gregory"};
+}
+
+// ---- a store
+
+void place_open(struct place *place)
+{
+    *place = (struct place){0};
+    snprintf(place->folder, sizeof place->folder, "%s", temporary("store-XXXXXX"));
+    assert_non_null(mkdtemp(place->folder));
+    arena_init(&place->arena, 16 << 20);
+    place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
+    assert_ok(place->store && store_migrate(place->store, &finding_migration, &place->err), place->err);
+}
+
+void place_close(struct place *place)
+{
+    store_close(place->store);
+    arena_free(&place->arena);
+}
