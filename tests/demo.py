@@ -95,7 +95,7 @@ def run(demo, server, pacs, listener, folder):
     say(f"108 slices each; SYNTHETIC bleed: {truth['side']}, {truth['volume_ml']:.1f} mL")
 
     demo.step("enter a PACS that is down, an HL7 receiver that is moody, and a rule that names both")
-    server.put_json("/api/peers/pacs", {"title": pacs.title, "host": "127.0.0.1", "port": pacs.dicom, "rights": ["target"], "plain": True})
+    server.put_json("/api/peers/pacs", {"title": pacs.title, "host": "127.0.0.1", "port": pacs.dicom, "rights": ["target"], "plain": "accepted"})
     server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port, "application": "RIS", "facility": "TEST"})
     rules = server.get_json("/api/rules")
     check(len(rules) == 1 and rules[0]["enabled"], "a fresh data folder has the model's rule, active: " + rules[0]["name"])

@@ -58,9 +58,9 @@ static int add(const struct options *o, const char *name)
         return cli_usage("peer add needs --title TITLE and --address HOST:PORT");
     if (o->limit && !text_to_u64(o->limit, strlen(o->limit), &limit))
         return cli_usage("--limit '%s' is no number", o->limit);
-    json_t *peer = json_pack("{s:s, s:s, s:i, s:o, s:b, s:s, s:I}", "title", o->title, "host", host, "port", (int)port,
-                             "rights", rights_of(o->rights), "plain", o->plain, "issuer", o->issuer ? o->issuer : "",
-                             "associations_max", (json_int_t)limit);
+    json_t *peer = json_pack("{s:s, s:s, s:i, s:o, s:s, s:s, s:I}", "title", o->title, "host", host, "port", (int)port,
+                             "rights", rights_of(o->rights), "plain", o->plain ? "accepted" : "refused", "issuer",
+                             o->issuer ? o->issuer : "", "associations_max", (json_int_t)limit);
     char *body = peer ? json_dumps(peer, JSON_COMPACT) : NULL;
     json_decref(peer);
     buffer_init(&out, 1 << 20);
@@ -81,7 +81,7 @@ static void print_peer(const json_t *peer)
     printf("%-20s %-16s %s:%lld %s%s issuer '%s'\n", json_string_value(json_object_get(peer, "name")),
            json_string_value(json_object_get(peer, "title")), json_string_value(json_object_get(peer, "host")),
            (long long)json_integer_value(json_object_get(peer, "port")), rights ? rights : "",
-           json_is_true(json_object_get(peer, "plain")) ? " plain" : "",
+           strcmp(json_string_value(json_object_get(peer, "plain")), "accepted") == 0 ? " plain" : "",
            json_string_value(json_object_get(peer, "issuer")));
     free(rights);
 }

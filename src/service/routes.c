@@ -1,4 +1,4 @@
-// Every path the server answers, in one place. docs/openapi.yaml describes those under /api.
+// Every path the server answers, in one place. docs/openapi.json describes those under /api.
 #include "service/internal.h"
 
 #include <stdlib.h>

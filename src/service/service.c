@@ -130,6 +130,13 @@ static bool start_runner(struct service *service, struct error *err)
     return service->runner != NULL;
 }
 
+// What the process before this one held, and did not end, is free again.
+static bool write_recovery(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return queue_recover(db, clock_now_ns(), err);
+}
+
 static bool start_flow(struct service *service, struct error *err)
 {
     char folder[4096];
@@ -142,7 +149,8 @@ static bool start_flow(struct service *service, struct error *err)
         !service_beside(service->page_folder, sizeof service->page_folder, config_text(service->config, "page.folder"),
                         "../ui/dist"))
         return error_set(err, ERROR_BAD_VALUE, "models.folder or page.folder is too long");
-    if (!service_open_packages(service, folder, err) || !start_runner(service, err))
+    if (!store_write(service->store, STORE_DURABLE, write_recovery, NULL, err) ||
+        !service_open_packages(service, folder, err) || !start_runner(service, err))
         return false;
     options.packages = service->packages;
     options.runner = service->runner;

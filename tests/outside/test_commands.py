@@ -88,7 +88,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(server.command("peer", "list", *url).stdout, "")
             second = hilum("serve", "--data", server.data, "--http", "127.0.0.1:1", "--dicom", "127.0.0.1:1")
             self.assertEqual(second.returncode, 1)
-            self.assertIn("pid", second.stderr)
+            self.assertIn("in use by process", second.stderr)
         unreachable = hilum("peer", "list", "--server", f"http://127.0.0.1:{server.http}")
         self.assertEqual(unreachable.returncode, 1)
         self.assertIn("is the server running", unreachable.stderr)
@@ -96,7 +96,7 @@ class Commands(unittest.TestCase):
     def test_a_peer_s_default_issuer_keeps_two_sites_apart(self):
         with Hilum() as server:
             for name, title, issuer in (("a", "SITE_A", "ISSUER_A"), ("b", "SITE_B", "ISSUER_B")):
-                server.put_json(f"/api/peers/{name}", {"title": title, "host": "127.0.0.1", "port": 104, "rights": ["store"], "plain": True, "issuer": issuer})
+                server.put_json(f"/api/peers/{name}", {"title": title, "host": "127.0.0.1", "port": 104, "rights": ["store"], "plain": "accepted", "issuer": issuer})
             server.storescu(test_file("CT_small.dcm"), aet="SITE_A")
             server.storescu(test_file("MR_small.dcm"), aet="SITE_B")
             issuers = {row["00100021"]["Value"][0] for row in server.get_json("/dicom-web/studies")}

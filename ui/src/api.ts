@@ -1,4 +1,4 @@
-// The server's API, typed as far as the page uses it (docs/openapi.yaml).
+// The server's API, typed as far as the page uses it (docs/openapi.json).
 
 export interface Item {
     study: string;

@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""/api is what docs/openapi.json says: every route is described, every described answer has the form it is said to have."""
+
+import json
+import os
+import re
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import ROOT, Hilum, pydicom_files
+
+with open(os.path.join(ROOT, "docs", "openapi.json"), encoding="utf-8") as f:
+    OPENAPI = json.load(f)
+
+TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict, "null": type(None)}
+
+
+def fits(value, schema, where):
+    """Checks the part of JSON Schema that the description uses."""
+    if "$ref" in schema:
+        return fits(value, OPENAPI["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], where)
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    assert any(isinstance(value, TYPES[name]) and not (isinstance(value, bool) and name in ("integer", "number")) for name in types), f"{where}: {value!r} is no {types}"
+    if "enum" in schema:
+        assert value in schema["enum"], f"{where}: {value!r} is none of {schema['enum']}"
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            fits(item, schema["items"], f"{where}[{i}]")
+    if isinstance(value, dict) and "properties" in schema:
+        for name in schema["required"]:
+            assert name in value, f"{where} lacks {name}"
+        for name, item in value.items():
+            assert name in schema["properties"], f"{where} has {name}, which is not described"
+            fits(item, schema["properties"][name], f"{where}.{name}")
+    return True
+
+
+class Api(unittest.TestCase):
+    def test_every_route_is_described_and_every_description_is_a_route(self):
+        with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
+            routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/api/[^"]*)"', f.read())}
+        described = {(method, path) for path, methods in OPENAPI["paths"].items() for method in methods}
+        self.assertEqual(routes, described)
+
+    def test_answers_have_the_form_described(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        with Hilum() as server:
+            server.storescu(path)
+            server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": 104, "rights": ["target"], "plain": "accepted"})
+            server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": 2575})
+            checked = 0
+            for where, methods in OPENAPI["paths"].items():
+                answer = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("application/json")
+                if answer and "{" not in where:
+                    fits(server.get_json(where), answer["schema"], where)
+                    checked += 1
+            self.assertGreaterEqual(checked, 9)
+            for request in (("/api/rules/x", "PUT", b"{}"), ("/api/peers/x", "PUT", b"[]"), ("/api/nothing", "GET", None), ("/api/findings/none/judge", "POST", b'{"state":"accepted","by":"me"}'), ("/api/peers/none", "DELETE", None)):
+                status, headers, body = server.request(*request)
+                self.assertIn(status, (400, 404), request)
+                self.assertEqual(headers["Content-Type"], "application/problem+json", request)
+                fits(json.loads(body), OPENAPI["components"]["schemas"]["Problem"], str(request))
+
+    def test_a_rule_takes_effect_at_once_and_is_refused_by_member(self):
+        with Hilum() as server:
+            names = {rule["name"] for rule in server.get_json("/api/rules")}
+            server.put_json("/api/rules/second", {"modality": "CT", "model": "head-ct-hyperdense", "priority": 3})
+            self.assertEqual({rule["name"] for rule in server.get_json("/api/rules")}, names | {"second"})
+            status, _, body = server.request("/api/rules/third", "PUT", b'{"model":"m","modalty":"CT"}')
+            self.assertEqual(status, 400)
+            self.assertIn("modalty", json.loads(body)["detail"])
+            self.assertEqual(server.request("/api/rules/second", "DELETE")[0], 204)
+            self.assertEqual({rule["name"] for rule in server.get_json("/api/rules")}, names)
+
+
+if __name__ == "__main__":
+    unittest.main()
