@@ -52,7 +52,8 @@ class Hilum:
         self.log_path = os.path.join(self.folder or os.path.dirname(self.data), f"log-{self.http}.txt")
         self.process = None
 
-    def start(self):
+    def launch(self):
+        """Starts the process, and does not wait."""
         arguments = ["--data", self.data, "--http", f"127.0.0.1:{self.http}", "--dicom", f"127.0.0.1:{self.dicom}"]
         if self.config:
             path = self.log_path + ".yaml"
@@ -61,6 +62,9 @@ class Hilum:
             arguments += ["--config", path]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.wrap + [HILUM, "serve"] + arguments + self.extra, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        self.launch()
         wait_for_port(self.http, process=self.process)
         return self
 
@@ -142,7 +146,8 @@ class Hilum:
 class Orthanc:
     """Debian's Orthanc as the PACS, on free ports, in a folder of its own."""
 
-    def __init__(self, title="ORTHANC", plugins=()):
+    def __init__(self, title="ORTHANC", plugins=(), nodelay=True):
+        self.nodelay = nodelay  # without, it keeps DCMTK's default: Nagle's algorithm
         self.folder = tempfile.mkdtemp(prefix="orthanc-test-")
         self.http, self.dicom, self.title, self.plugins = free_port(), free_port(), title, list(plugins)
         self.process = None
@@ -156,8 +161,11 @@ class Orthanc:
         path = os.path.join(self.folder, "orthanc.json")
         with open(path, "w", encoding="utf-8") as f:
             json.dump(config, f)
+        env = {name: value for name, value in os.environ.items() if name != "TCP_NODELAY"}
+        if self.nodelay:
+            env["TCP_NODELAY"] = "1"
         with open(os.path.join(self.folder, "log.txt"), "ab") as log:
-            self.process = subprocess.Popen(["Orthanc", path], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ, TCP_NODELAY="1"))
+            self.process = subprocess.Popen(["Orthanc", path], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
         wait_for_port(self.http, process=self.process)
         wait_for_port(self.dicom, process=self.process)
         return self
