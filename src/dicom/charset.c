@@ -250,6 +250,21 @@ static const char *whole_encoding(const char *term, size_t size)
     return NULL;
 }
 
+bool dicom_charset_is_known(const char *charset)
+{
+    const char *term = charset ? charset : "";
+    for (;;) {
+        size_t step = strcspn(term, "\\"), size = step;
+        const char *trimmed = term;
+        text_trim(&trimmed, &size);
+        if (size > 0 && !whole_encoding(trimmed, size) && !set_by_ir(term_ir(trimmed, size)))
+            return false;
+        if (term[step] == '\0')
+            return true;
+        term += step + 1;
+    }
+}
+
 // What the first value puts into G0 and G1.
 static void set_first(struct decoder *decoder, const char *term, size_t size)
 {

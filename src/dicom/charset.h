@@ -7,6 +7,9 @@
 #include "base/arena.h"
 #include "dicom/dicom.h"
 
+// True when every term of `charset`, the value of (0008,0005), is one that is known here; "" and NULL are.
+bool dicom_charset_is_known(const char *charset);
+
 // `charset` is the value of (0008,0005) as it stands ("ISO 2022 IR 6\\ISO 2022 IR 87", "GB18030", "" or NULL for the
 // default repertoire). What cannot be converted (unknown set, cut escape, wrong bytes) becomes U+FFFD, byte for byte:
 // text is never lost silently and never an error. The result is NUL-terminated in `arena`; NUL bytes inside become

@@ -218,7 +218,7 @@ bool dicom_sop_class_is_storage(const char *uid)
 
 bool dicom_uid_is_valid(const char *uid, size_t size)
 {
-    if (size == 0 || size >= DICOM_UID_SIZE)
+    if (size == 0 || size > DICOM_UID_MAX)
         return false;
     bool in_component = false;
     for (size_t i = 0; i < size; i++) {

@@ -40,11 +40,14 @@ static inline bool dicom_tag_is_private(dicom_tag tag)
 }
 
 enum {
-    DICOM_UID_SIZE = 65,       // 64 characters and NUL (PS3.5 section 9.1)
-    DICOM_AE_SIZE = 17,        // 16 characters and NUL
-    DICOM_TAG_TEXT_SIZE = 12,  // "(gggg,eeee)" and NUL
-    DICOM_DEPTH_MAX = 64,      // sequences inside sequences; deeper is refused
-    DICOM_VALUES_MAX = 65536,  // values of one element that typed access looks at
+    // A UID has 64 characters at most (PS3.5 section 9.1). Real senders make longer ones, and ones with letters: those are
+    // kept as they came, so a place for a UID has room for twice that and NUL.
+    DICOM_UID_MAX = 64,
+    DICOM_UID_SIZE = 2 * DICOM_UID_MAX + 1,
+    DICOM_AE_SIZE = 17,       // 16 characters and NUL
+    DICOM_TAG_TEXT_SIZE = 12, // "(gggg,eeee)" and NUL
+    DICOM_DEPTH_MAX = 64,     // sequences inside sequences; deeper is refused
+    DICOM_VALUES_MAX = 65536, // values of one element that typed access looks at
 };
 
 // PS3.5 section 6.2. The number is the two characters, first one high, so that a VR read from a stream needs no
@@ -89,11 +92,11 @@ enum dicom_vr {
 };
 
 bool dicom_vr_known(enum dicom_vr vr);
-bool dicom_vr_is_text(enum dicom_vr vr);        // a character string of any kind
-bool dicom_vr_has_charset(enum dicom_vr vr);    // LO LT PN SH ST UC UT: under Specific Character Set
+bool dicom_vr_is_text(enum dicom_vr vr);     // a character string of any kind
+bool dicom_vr_has_charset(enum dicom_vr vr); // LO LT PN SH ST UC UT: under Specific Character Set
 // 2 reserved bytes and a 32-bit length in explicit VR (PS3.5 section 7.1.2)
 bool dicom_vr_has_long_length(enum dicom_vr vr);
-size_t dicom_vr_unit(enum dicom_vr vr);         // bytes of one binary value (US 2, FD 8, AT 4, OW 2 ...), 1 otherwise
+size_t dicom_vr_unit(enum dicom_vr vr); // bytes of one binary value (US 2, FD 8, AT 4, OW 2 ...), 1 otherwise
 void dicom_vr_text(enum dicom_vr vr, char out[3]);
 
 // One row of the data dictionary (PS3.6), generated into dicom_dictionary.c from the published tables. Repeating groups
@@ -101,9 +104,9 @@ void dicom_vr_text(enum dicom_vr vr, char out[3]);
 struct dicom_attribute {
     dicom_tag tag;
     const char *keyword;
-    enum dicom_vr vr;      // of "US or SS" the first, of "OB or OW" OW
-    bool vr_by_pixels;     // "US or SS" and the like: decided by Pixel Representation and context
-    bool multiple;         // value multiplicity above 1 possible
+    enum dicom_vr vr;  // of "US or SS" the first, of "OB or OW" OW
+    bool vr_by_pixels; // "US or SS" and the like: decided by Pixel Representation and context
+    bool multiple;     // value multiplicity above 1 possible
     bool retired;
 };
 

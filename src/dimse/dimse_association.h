@@ -9,7 +9,7 @@
 #include "dimse_wire.h"
 
 enum {
-    DIMSE_ARENA_MAX = 1 << 20,        // contexts and their syntaxes: 128 * (64 * 65 + 200) bytes at most
+    DIMSE_ARENA_MAX = 2 << 20,        // contexts and their syntaxes: 128 * (64 * 129 + 300) bytes at most
     DIMSE_LOOKAHEAD = 8 << 10,        // room behind a PDU for what came with it
     DIMSE_PDU_HEADER = 6,             // type, reserved, length
     DIMSE_PDV_HEADER = 6,             // length, context, message control header

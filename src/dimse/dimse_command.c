@@ -71,6 +71,9 @@ static bool read_value(struct dimse_command_set *set, const struct field *field,
     const char *text = (const char *)value;
     text_trim(&text, &size);
     text_copy_n(place, field->capacity, text, size);
+    // A NUL inside would hide what stands behind it: no UID, title or comment holds what it becomes.
+    for (size_t i = 0; i < size && i < field->capacity - 1; i++)
+        place[i] = place[i] != '\0' ? place[i] : '\\';
     if (field->kind == UID && size > 0 && !dicom_uid_is_valid(text, size))
         set->message.uids_valid = false;
     return true;

@@ -351,7 +351,7 @@ static void write_sr(struct sr *sr)
     write_empty_sequence(w, 0x0040A372);
     write_evidence(sr);
     dicom_write_text(w, 0x0040A491, "COMPLETE");
-    object_write_cut(&sr->object, 0x0040A492, object_text(sr->object.context->label_text), DICOM_UID_SIZE - 1);
+    object_write_cut(&sr->object, 0x0040A492, object_text(sr->object.context->label_text), DICOM_UID_MAX);
     dicom_write_text(w, 0x0040A493, "UNVERIFIED");
     write_template(w, "1500");
     write_content(sr);

@@ -109,6 +109,19 @@ static void no_room_gives_null(void **state)
     arena_free(&arena);
 }
 
+static void a_term_that_is_none_is_told(void **state)
+{
+    (void)state;
+    static const char *const known[] = {
+        "", "ISO_IR 100", "ISO 2022 IR 6\\ISO 2022 IR 87", "\\ISO 2022 IR 149", "GB18030", "ISO_IR 192 ", "ISO-IR 100"};
+    static const char *const unknown[] = {"ISO_IR 999", "utf8", "ISO_IR 100\\latin1", "x"};
+    assert_true(dicom_charset_is_known(NULL));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_true(dicom_charset_is_known(known[i]));
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_false(dicom_charset_is_known(unknown[i]));
+}
+
 int run_charset_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +131,7 @@ int run_charset_tests(void)
         cmocka_unit_test(what_cannot_be_converted_is_marked_byte_for_byte),
         cmocka_unit_test(a_second_byte_of_5c_is_no_backslash),
         cmocka_unit_test(no_room_gives_null),
+        cmocka_unit_test(a_term_that_is_none_is_told),
     };
     return cmocka_run_group_tests_name("charset", tests, NULL, NULL);
 }
