@@ -46,6 +46,7 @@ struct dimse_timers {
     int64_t artim_ns;    // default 30 s
     int64_t idle_ns;     // default 60 s
     int64_t transfer_ns; // default 30 s
+    int64_t linger_ns;   // to the peer's close after a reject, release or abort; 0: artim_ns
 };
 
 extern const struct dimse_timers dimse_timers_default;

@@ -16,7 +16,9 @@ enum {
     ITEM_MAXIMUM_LENGTH = 0x51,
     ITEM_IMPLEMENTATION_UID = 0x52,
     ITEM_IMPLEMENTATION_VERSION = 0x55,
-    FIXED_SIZE = 68, // before the items
+    ITEM_USER_IDENTITY = 0x58,
+    IDENTITY_JWT = 5, // PS3.7 Table D.3-14
+    FIXED_SIZE = 68,  // before the items
     TITLE_SIZE = 16,
 };
 
@@ -144,6 +146,23 @@ static bool read_context(struct dimse_association *a, const struct item *item)
     return named || malformed(a, "presentation context: no abstract syntax");
 }
 
+// PS3.7 section D.3.3.7: type, 1 byte, two texts with their lengths. A name is passed over, as the standard allows an
+// acceptor that asks for none. A token is a claim that we have no key to check: who sends one wants it checked.
+static bool read_identity(struct dimse_association *a, const struct item *part)
+{
+    if (part->size < 6)
+        return malformed(a, "user identity");
+    size_t first = bytes_u16be(part->value + 2);
+    if (first > part->size - 6)
+        return malformed(a, "user identity");
+    size_t second = bytes_u16be(part->value + 4 + first);
+    if (second > part->size - 6 - first)
+        return malformed(a, "user identity");
+    if (part->value[0] == IDENTITY_JWT)
+        refuse(a, DIMSE_REJECT_NO_REASON, "a JSON Web Token, which cannot be verified here");
+    return true;
+}
+
 static bool read_user_part(struct dimse_association *a, const struct item *part)
 {
     struct dimse_request *request = &a->request;
@@ -161,6 +180,8 @@ static bool read_user_part(struct dimse_association *a, const struct item *part)
     case ITEM_IMPLEMENTATION_VERSION:
         text_show(request->implementation_version, sizeof request->implementation_version, part->value, part->size);
         return true;
+    case ITEM_USER_IDENTITY:
+        return a->requestor || read_identity(a, part);
     default: // other negotiations are not taken up, which the standard allows by not answering them
         return true;
     }

@@ -47,6 +47,8 @@ static enum dimse_state closed(struct dimse_association *a, enum dimse_indicatio
 static enum dimse_state await_close(struct dimse_association *a)
 {
     start_artim(a);
+    if (a->timers.linger_ns > 0)
+        a->artim_deadline_ns = clock_monotonic_ns() + a->timers.linger_ns;
     a->linger_left = DIMSE_LINGER_MAX;
     return DIMSE_STA13_AWAIT_CLOSE;
 }

@@ -52,6 +52,20 @@ static void negotiate(struct dimse_session *session)
 
 // ---- admission
 
+// A wrong peer, as the audit trail has it. One that merely hung up was refused nothing.
+static void audit_end(struct service *service, const char *calling, const char *address, const struct error *reason)
+{
+    struct access_record record = {.event = ACCESS_EVENT_ASSOCIATION,
+                                   .success = false,
+                                   .actor = calling,
+                                   .address = address,
+                                   .patient = "",
+                                   .study = "",
+                                   .detail = reason->message};
+    if (reason->code != ERROR_CLOSED)
+        access_audit(service->access, &record, clock_now_ns());
+}
+
 // What the listener may interrupt.
 static void publish(struct dimse_slot *slot, struct dimse_association *association, bool admitted)
 {
@@ -118,10 +132,16 @@ static void run(struct dimse_session *session)
     struct error err;
     enum dimse_received received = DIMSE_BROKEN;
     bool going = dimse_accept(session->association, &err);
-    while (going && (received = dimse_receive(session->association, &message, &err)) == DIMSE_MESSAGE)
+    while (going && (received = dimse_receive(session->association, &message, &err)) == DIMSE_MESSAGE) {
+        session->spoken = true;
         going = handle(session, &message, &err);
+    }
     if (!going || received == DIMSE_BROKEN)
         log_warning("dimse", "association of %s at %s ended: %s", request->calling, request->address, err.message);
+    // Peers may keep an association without a word for as long as idle_ns; that it ends then is no incident.
+    bool idle = session->spoken && err.code == ERROR_TIMEOUT;
+    if ((!going || received == DIMSE_BROKEN) && !session->end_told && !idle)
+        audit_end(session->service, request->calling, request->address, &err);
     if (!going || received != DIMSE_RELEASED)
         atomic_fetch_add(&session->service->counters.associations_aborted, 1);
 }
@@ -144,7 +164,6 @@ static void finish(struct dimse_session *session)
     if (session->stored > 0)
         log_info("dimse", "%s at %s stored %llu objects", session->request->calling, session->request->address,
                  (unsigned long long)session->stored);
-    access_leave(session->service->access, &session->ticket);
 }
 
 void *dimse_service_association(void *payload)
@@ -152,10 +171,13 @@ void *dimse_service_association(void *payload)
     struct dimse_slot *slot = payload;
     struct error err;
     struct dimse_session session = {.service = slot->dimse->service};
-    session.association = dimse_listen_request(slot->fd, &slot->dimse->timers, &err);
+    struct dimse_timers timers = slot->dimse->timers;
+    timers.linger_ns = slot->pressed ? 1 : 0;
+    session.association = dimse_listen_request(slot->fd, &timers, &err);
     publish(slot, session.association, false);
     if (!session.association) {
         log_info("dimse", "connection from %s without an association: %s", slot->address, err.message);
+        audit_end(session.service, "(unknown)", slot->address, &err);
         atomic_fetch_add(&session.service->counters.associations_refused, 1);
     } else {
         session.request = dimse_request(session.association);
@@ -167,6 +189,8 @@ void *dimse_service_association(void *payload)
             finish(&session);
             publish(slot, NULL, true);
             dimse_close(session.association);
+            // Only now: until the peer has closed it is one of its associations.
+            access_leave(session.service->access, &session.ticket);
         }
     }
     dimse_service_leave(slot);

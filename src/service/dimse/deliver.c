@@ -42,7 +42,8 @@ static bool send(struct service *service, struct dimse_association *association,
 
 bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, bool *refused, struct error *err)
 {
-    static const struct dimse_timers timers = {SECONDS * CLOCK_SECOND, SECONDS * CLOCK_SECOND, SECONDS * CLOCK_SECOND};
+    static const struct dimse_timers timers = {
+        .artim_ns = SECONDS * CLOCK_SECOND, .idle_ns = SECONDS * CLOCK_SECOND, .transfer_ns = SECONDS * CLOCK_SECOND};
     struct access_peer entry;
     struct archive_object *object;
     struct arena arena;

@@ -11,12 +11,16 @@ enum {
     DIMSE_SLOTS = ACCESS_ASSOCIATIONS_ALL + 128, // connections, admitted or not yet
     DIMSE_WAITING_PER_ADDRESS = 64,              // of one address, that have not been admitted yet
     DIMSE_STACK = 256 << 10,
+    // From here on of one address a refused peer is not waited for to close: those who keep refused connections open
+    // would else take the places of others at their address.
+    DIMSE_LINGERING_PER_ADDRESS = DIMSE_WAITING_PER_ADDRESS / 2,
 };
 
 // One connection. Owned by its thread; the listener looks at it under the mutex.
 struct dimse_slot {
     bool used;
     bool admitted;
+    bool pressed; // too many of its address wait: no lingering
     int fd;
     char address[48];
     struct dimse_association *association; // NULL until the request was read
@@ -49,6 +53,8 @@ struct dimse_session {
     struct archive_writer *writer; // NULL until the first object
     uint64_t stored;
     char last_study[DICOM_UID_SIZE];
+    bool spoken;   // a message came
+    bool end_told; // the audit trail knows how it ended: with the object that broke off
 };
 
 // Handles a C-STORE request (store.c). false: the association is over.

@@ -67,7 +67,7 @@ static void address_text(const struct sockaddr_storage *address, char *out, sock
 }
 
 // A free slot, unless the address holds too many that have not yet been admitted. Under the mutex.
-static struct dimse_slot *find_slot(struct dimse_service *dimse, const char *address)
+static struct dimse_slot *find_slot(struct dimse_service *dimse, const char *address, bool *pressed)
 {
     struct dimse_slot *free_slot = NULL;
     size_t waiting = 0;
@@ -78,6 +78,7 @@ static struct dimse_slot *find_slot(struct dimse_service *dimse, const char *add
         else if (!slot->admitted && strcmp(slot->address, address) == 0)
             waiting++;
     }
+    *pressed = waiting >= DIMSE_LINGERING_PER_ADDRESS;
     return waiting < DIMSE_WAITING_PER_ADDRESS ? free_slot : NULL;
 }
 
@@ -95,10 +96,11 @@ static bool start_thread(struct dimse_slot *slot)
 
 static void take(struct dimse_service *dimse, int fd, const char *address)
 {
+    bool pressed = false;
     pthread_mutex_lock(&dimse->mutex);
-    struct dimse_slot *slot = dimse->stopping ? NULL : find_slot(dimse, address);
+    struct dimse_slot *slot = dimse->stopping ? NULL : find_slot(dimse, address, &pressed);
     if (slot) {
-        *slot = (struct dimse_slot){.used = true, .fd = fd, .dimse = dimse};
+        *slot = (struct dimse_slot){.used = true, .pressed = pressed, .fd = fd, .dimse = dimse};
         text_copy(slot->address, sizeof slot->address, address);
         dimse->running++;
     }

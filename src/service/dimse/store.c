@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static void audit(struct dimse_session *session, enum access_event event, bool success, const char *patient,
+static void audit(const struct dimse_session *session, enum access_event event, bool success, const char *patient,
                   const char *study, const char *detail)
 {
     struct access_record record = {.event = event,
@@ -28,7 +28,8 @@ static bool refuse(struct dimse_session *session, const struct dimse_message *me
     log_warning("dimse", "object of %s at %s refused with %04XH: %s", session->request->calling,
                 session->request->address, error_dimse(reason->code), reason->message);
     audit(session, ACCESS_EVENT_REFUSED, false, "", "", reason->message);
-    return dimse_respond(session->association, message, error_dimse(reason->code), reason->message, err);
+    session->end_told = !dimse_respond(session->association, message, error_dimse(reason->code), reason->message, err);
+    return !session->end_told;
 }
 
 static bool accept_object(struct dimse_session *session, const struct dimse_message *message,
