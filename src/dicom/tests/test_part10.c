@@ -174,11 +174,11 @@ static void uids_are_cut_at_nul_and_stay_out_when_too_long(void **state)
 {
     (void)state;
     struct buffer file = sample_file();
-    char uid[66];
+    char uid[DICOM_UID_SIZE + 1];
     memset(uid, '1', sizeof uid);
     file.size = 144; // group length only
     put_explicit(&file, DICOM_TAG(0x0002, 0x0002), "UI", "1.2 \0x", 6);
-    put_explicit(&file, DICOM_TAG(0x0002, 0x0003), "UI", uid, 66);
+    put_explicit(&file, DICOM_TAG(0x0002, 0x0003), "UI", uid, sizeof uid);
     put_explicit(&file, DICOM_TAG(0x0002, 0x0010), "UI", "1.2.840.10008.1.2\0", 18);
     struct dicom_meta meta = parse(&file);
     assert_string_equal(meta.sop_instance, "");
