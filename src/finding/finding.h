@@ -97,19 +97,36 @@ bool finding_to_seg(const struct finding_context *context, const struct finding 
 bool finding_to_sr(const struct finding_context *context, const struct finding *findings, size_t count,
                    struct buffer *out, struct error *err);
 
-// What a message to the record needs beside the findings; from the archive's study row.
+// A series of the study, for the ImagingStudy.
+struct finding_study_series {
+    const char *uid, *modality, *description;
+    int64_t number; // negative: not known
+    size_t object_count;
+};
+
+// What a message to the record needs beside the findings; from the archive's study row. NULL or "" where it is not known.
 struct finding_study {
     const char *study, *patient_id, *issuer, *patient_name, *birth_date, *sex, *accession, *description, *study_date,
         *study_time, *referring;
+    const char *modality; // of the analysed series
+    // Of the job: who found nothing, and of what, where there are no findings that tell it.
+    const char *model, *model_version, *label_text;
+    struct finding_code concept;
+    const struct finding_study_series *series; // all of the study
+    size_t series_count;
 };
 
-// ORU^R01 2.5.1, one OBR, first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding: CWE the finding with sub-ID, NM volume in mL, NM score, TX the sentence. OBR-25 and OBX-11 are `status` ("R", "P" or "F"). Control ID (MSH-10) is the first 20
-// characters of a digest of the job's key: the same result is the same message.
+// ORU^R01 2.5.1, one OBR, first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding, with its number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in %, TX the sentence. Without findings one TX says that nothing was found. OBR-25 and
+// OBX-11 are `status` ("R", "P" or "F"). Control ID (MSH-10) is the first 20 characters of a digest of the job's key: the same result is the same message.
 bool finding_to_oru(const struct finding_study *study, const char *job, const struct finding *findings, size_t count,
                     const char *status, int64_t time_ns, struct buffer *out, struct error *err);
 void finding_oru_control(char out[21], const char *job);
 
-// FHIR R4: DiagnosticReport, Observations and ImagingStudy of one study as a searchset Bundle, or one resource by type and id. NULL in *out: no such resource.
+// FHIR R4, relative references: a list of the study's DiagnosticReport (id: the study's UID), an Observation for each finding (id: the finding's), its ImagingStudy (id: the study's UID), Patient, and a Device for each model. A new reference; print it with fhir_print.
+bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
+                            json_t **out, struct error *err);
+
+// One of them by type and id; NULL in *out: no such resource. With `id` NULL a searchset Bundle of those of the type; with `type` NULL too, of the report with all that it refers to.
 bool finding_to_fhir(const struct finding_study *study, const struct finding *findings, size_t count, const char *base,
                      const char *type, const char *id, json_t **out, struct error *err);
 

@@ -120,6 +120,18 @@ void object_write_cut(struct object *object, dicom_tag tag, const char *text, si
     dicom_write_text(&object->writer, tag, cut);
 }
 
+void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS])
+{
+    size_t size = strcspn(name, "=");
+    text_copy_n(copy, OBJECT_NAME_SIZE, name, size);
+    for (size_t i = 0; i < OBJECT_NAME_PARTS; i++) {
+        parts[i] = copy;
+        copy += strcspn(copy, "^");
+        if (*copy)
+            *copy++ = '\0';
+    }
+}
+
 void object_copy(struct object *object, dicom_tag tag)
 {
     arena_reset(&object->scratch);

@@ -1,0 +1,390 @@
+// FHIR R4 of a study: what src/fhir builds from the study row and its findings. References are by ids that follow from what they name:
+//
+//   DiagnosticReport, ImagingStudy   the Study Instance UID
+//   Observation                      the finding's id
+//   Device                           the UID of the model package, as the SR's device observer has it
+//   Patient                          a digest of issuer and patient ID
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "fhir/fhir.h"
+#include "finding/object.h"
+
+enum { PATIENT_ID_SIZE = 33, URN_SIZE = 80, NAME_DISPLAY_SIZE = 400, CONCLUSION_MAX = 1 << 20, SCRATCH_MAX = 4 << 20 };
+
+struct view {
+    const struct finding_study *study;
+    const struct finding *findings;
+    size_t count;
+    char patient[PATIENT_ID_SIZE];
+    char started[FHIR_DATE_SIZE];
+    struct arena arena;
+    json_t *list;
+    struct error *err;
+};
+
+// Takes the resource; false when it could not be made.
+static bool add(struct view *view, json_t *resource)
+{
+    if (!resource)
+        return false;
+    return json_array_append_new(view->list, resource) == 0 ||
+           error_set(view->err, ERROR_MEMORY, "no memory for FHIR resources");
+}
+
+static struct fhir_reference patient_of(const struct view *view)
+{
+    return (struct fhir_reference){.type = "Patient", .id = view->patient};
+}
+
+static struct fhir_reference images_of(const struct view *view)
+{
+    return (struct fhir_reference){.type = "ImagingStudy", .id = view->study->study};
+}
+
+static struct fhir_concept concept_of(const struct finding_code *code)
+{
+    if (!*object_text(code->value))
+        return (struct fhir_concept){0};
+    return (struct fhir_concept){.coding = {{fhir_system_of(code->scheme), code->value, code->meaning}},
+                                 .text = code->meaning};
+}
+
+// "Gregory House", as people write it.
+static void display_name(const char *name, char out[NAME_DISPLAY_SIZE])
+{
+    static const size_t order[] = {3, 1, 2, 0, 4};
+    char copy[OBJECT_NAME_SIZE];
+    const char *parts[OBJECT_NAME_PARTS];
+    size_t used = 0;
+    object_split_name(object_text(name), copy, parts);
+    *out = '\0';
+    for (size_t i = 0; i < OBJECT_NAME_PARTS; i++)
+        if (*parts[order[i]])
+            used += (size_t)snprintf(out + used, NAME_DISPLAY_SIZE - used, "%s%s", used ? " " : "", parts[order[i]]);
+}
+
+// ---- Patient, ImagingStudy, Device
+
+static bool add_patient(struct view *view)
+{
+    const struct finding_study *study = view->study;
+    const struct fhir_identifier identifier = {study->issuer, study->patient_id, "MR"};
+    char copy[OBJECT_NAME_SIZE], born[FHIR_DATE_SIZE];
+    const char *name[OBJECT_NAME_PARTS];
+    object_split_name(object_text(study->patient_name), copy, name);
+    fhir_date(born, study->birth_date);
+    return add(view, fhir_patient(&(struct fhir_patient){.id = view->patient,
+                                                         .identifiers = &identifier,
+                                                         .identifier_count = 1,
+                                                         .family = name[0],
+                                                         .given = name[1],
+                                                         .middle = name[2],
+                                                         .prefix = name[3],
+                                                         .suffix = name[4],
+                                                         .gender = fhir_gender(study->sex),
+                                                         .birth_date = born},
+                                  view->err));
+}
+
+static const struct fhir_series *series_of(struct view *view)
+{
+    const struct finding_study *study = view->study;
+    struct fhir_series *series = arena_calloc(&view->arena, study->series_count + 1, sizeof *series);
+    for (size_t i = 0; series && i < study->series_count; i++)
+        series[i] = (struct fhir_series){.uid = study->series[i].uid,
+                                         .modality = study->series[i].modality,
+                                         .description = study->series[i].description,
+                                         .number = study->series[i].number,
+                                         .instance_count = study->series[i].object_count};
+    return series;
+}
+
+static bool add_images(struct view *view)
+{
+    const struct finding_study *study = view->study;
+    char referrer[NAME_DISPLAY_SIZE];
+    display_name(study->referring, referrer);
+    json_t *images = fhir_imaging_study(&(struct fhir_imaging_study){.id = study->study,
+                                                                     .uid = study->study,
+                                                                     .accession = study->accession,
+                                                                     .subject = patient_of(view),
+                                                                     .started = view->started,
+                                                                     .description = study->description,
+                                                                     .referrer = *referrer ? referrer : NULL,
+                                                                     .series = series_of(view),
+                                                                     .series_count = study->series_count},
+                                        view->err);
+    if (images && study->series_count == 0) { // not told, which is not none
+        json_object_del(images, "numberOfSeries");
+        json_object_del(images, "numberOfInstances");
+    }
+    return add(view, images);
+}
+
+// The first finding of each model package brings its Device.
+static bool is_first_of_model(const struct view *view, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(object_text(view->findings[i].model_digest), object_text(view->findings[index].model_digest)) == 0)
+            return false;
+    return true;
+}
+
+static bool add_device(struct view *view, const struct finding *finding)
+{
+    char uid[DICOM_UID_SIZE], urn[URN_SIZE];
+    object_device_uid(uid, finding->model_digest);
+    snprintf(urn, sizeof urn, "urn:oid:%s", uid);
+    return add(view, fhir_device(&(struct fhir_device){.id = uid,
+                                                       .identifier = {.system = "urn:ietf:rfc:3986", .value = urn},
+                                                       .name = finding->model,
+                                                       .version = finding->model_version,
+                                                       .manufacturer = OBJECT_MANUFACTURER,
+                                                       .note = finding->label_text},
+                                 view->err));
+}
+
+// ---- Observation
+
+static enum fhir_status status_of(enum finding_state state)
+{
+    static const enum fhir_status statuses[] = {[FINDING_UNVERIFIED] = FHIR_PRELIMINARY,
+                                                [FINDING_ACCEPTED] = FHIR_FINAL,
+                                                [FINDING_REJECTED] = FHIR_ENTERED_IN_ERROR,
+                                                [FINDING_SUPERSEDED] = FHIR_CANCELLED};
+    return statuses[state];
+}
+
+static enum fhir_asserter asserter_of(enum finding_state state)
+{
+    return state == FINDING_ACCEPTED ? FHIR_ASSERTER_CLINICIAN_FROM_AI : FHIR_ASSERTER_AI;
+}
+
+static const struct fhir_concept certainty = {.coding = {{FHIR_DICOM, "111012", "Certainty of Finding"}}};
+static const struct fhir_concept volume = {.coding = {{FHIR_SNOMED, "118565006", "Volume"}}};
+static const struct fhir_concept side_name = {.coding = {{FHIR_SNOMED, "272741003", "Laterality"}}};
+static const struct fhir_concept finding_name = {.coding = {{FHIR_DICOM, "121071", "Finding"}}};
+
+static bool add_observation(struct view *view, const struct finding *f)
+{
+    char uid[DICOM_UID_SIZE], device[DICOM_UID_SIZE], urn[URN_SIZE];
+    const struct finding_code *side = object_side(f->side);
+    struct fhir_component components[3] = {
+        {.code = volume, .quantity = {f->volume_ml, 1, "mL", "mL"}},
+        {.code = certainty, .quantity = {f->score * 100, 0, "%", "%"}},
+    };
+    if (side)
+        components[2] = (struct fhir_component){.code = side_name, .concept = concept_of(side)};
+    object_tracking_uid(uid, f);
+    object_device_uid(device, f->model_digest);
+    snprintf(urn, sizeof urn, "urn:oid:%s", uid);
+    const struct fhir_observation observation = {.id = f->id,
+                                                 .asserter = asserter_of(f->state),
+                                                 .identifier = {.system = FHIR_DICOM_UID, .value = urn},
+                                                 .status = status_of(f->state),
+                                                 .code = finding_name,
+                                                 .subject = patient_of(view),
+                                                 .effective = view->started,
+                                                 .issued_ns = f->judged_ns ? f->judged_ns : f->made_ns,
+                                                 .concept = concept_of(&f->concept),
+                                                 .body_site = concept_of(&f->site),
+                                                 .device = {.type = "Device", .id = device},
+                                                 .derived_from = images_of(view),
+                                                 .note = finding_sentence(f, &view->arena),
+                                                 .components = components,
+                                                 .component_count = side ? 3 : 2};
+    return add(view, fhir_observation(&observation, view->err));
+}
+
+// ---- DiagnosticReport
+
+static bool counts(const struct finding *finding)
+{
+    return finding->state != FINDING_SUPERSEDED;
+}
+
+// One line for each finding that is not rejected.
+static const char *conclusion_of(struct view *view)
+{
+    struct buffer text;
+    size_t standing = 0, rejected = 0;
+    buffer_init(&text, CONCLUSION_MAX);
+    for (size_t i = 0; i < view->count; i++) {
+        const struct finding *f = &view->findings[i];
+        if (!counts(f))
+            continue;
+        rejected += f->state == FINDING_REJECTED;
+        if (f->state == FINDING_REJECTED)
+            continue;
+        buffer_printf(&text, "%s%s; %s", standing++ ? "\n" : "", object_text(finding_sentence(f, &view->arena)),
+                      finding_state_text(f->state));
+        if (f->state == FINDING_ACCEPTED)
+            buffer_printf(&text, " by %s (name as typed)", object_text(f->judged_by));
+    }
+    if (standing == 0)
+        buffer_text(&text, rejected ? "What a model found was rejected on review." : "No finding is recorded.");
+    const char *copy = text.failed ? NULL : arena_strndup(&view->arena, (const char *)text.data, text.size);
+    buffer_free(&text);
+    return copy;
+}
+
+// All judged: final. One not: preliminary. None there: registered, nothing said yet.
+static enum fhir_status report_status(const struct view *view)
+{
+    enum fhir_status status = FHIR_REGISTERED;
+    for (size_t i = 0; i < view->count; i++) {
+        if (view->findings[i].state == FINDING_UNVERIFIED)
+            return FHIR_PRELIMINARY;
+        if (counts(&view->findings[i]))
+            status = FHIR_FINAL;
+    }
+    return status;
+}
+
+static int64_t issued_of(const struct view *view)
+{
+    int64_t issued = 0;
+    for (size_t i = 0; i < view->count; i++) {
+        const struct finding *f = &view->findings[i];
+        int64_t at = f->judged_ns > f->made_ns ? f->judged_ns : f->made_ns;
+        if (counts(f) && at > issued)
+            issued = at;
+    }
+    return issued;
+}
+
+static const char *label_of(const struct view *view)
+{
+    for (size_t i = 0; i < view->count; i++)
+        if (*object_text(view->findings[i].label_text))
+            return view->findings[i].label_text;
+    return view->study->label_text;
+}
+
+static bool add_report(struct view *view)
+{
+    struct fhir_reference *results = arena_calloc(&view->arena, view->count + 1, sizeof *results);
+    size_t result_count = 0;
+    enum fhir_status status = report_status(view);
+    const char *conclusion = conclusion_of(view);
+    if (!results || !conclusion)
+        return error_set(view->err, ERROR_LIMIT, "%zu findings do not fit into a report", view->count);
+    for (size_t i = 0; i < view->count; i++)
+        if (counts(&view->findings[i]))
+            results[result_count++] = (struct fhir_reference){.type = "Observation", .id = view->findings[i].id};
+    const struct fhir_report report = {.id = view->study->study,
+                                       .asserter =
+                                           status == FHIR_FINAL ? FHIR_ASSERTER_CLINICIAN_FROM_AI : FHIR_ASSERTER_AI,
+                                       .status = status,
+                                       .based_on = {.identifier = {.value = view->study->accession, .type = "ACSN"}},
+                                       .subject = patient_of(view),
+                                       .effective = view->started,
+                                       .issued_ns = issued_of(view),
+                                       .imaging_study = images_of(view),
+                                       .results = results,
+                                       .result_count = result_count,
+                                       .conclusion = conclusion,
+                                       .note = label_of(view)};
+    return add(view, fhir_report(&report, view->err));
+}
+
+// ---- the whole
+
+static bool add_findings(struct view *view)
+{
+    for (size_t i = 0; i < view->count; i++)
+        if ((is_first_of_model(view, i) && !add_device(view, &view->findings[i])) ||
+            !add_observation(view, &view->findings[i]))
+            return false;
+    return true;
+}
+
+static void name_patient(struct view *view)
+{
+    uint8_t digest[HASH_SIZE];
+    char hex[2 * HASH_SIZE + 1], text[512];
+    int size = snprintf(text, sizeof text, "%.200s\n%.200s", object_text(view->study->issuer),
+                        object_text(view->study->patient_id));
+    hash_of(text, (size_t)size, digest);
+    text_hex(hex, digest, sizeof digest);
+    text_copy(view->patient, sizeof view->patient, hex);
+}
+
+bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
+                            json_t **out, struct error *err)
+{
+    struct view view = {.study = study, .findings = findings, .count = count, .list = json_array(), .err = err};
+    name_patient(&view);
+    fhir_date(view.started, study->study_date);
+    arena_init(&view.arena, SCRATCH_MAX);
+    bool ok = (view.list || error_set(err, ERROR_MEMORY, "no memory for FHIR resources")) && add_report(&view) &&
+              add_images(&view) && add_patient(&view) && add_findings(&view);
+    arena_free(&view.arena);
+    if (!ok)
+        json_decref(view.list);
+    *out = ok ? view.list : NULL;
+    return ok;
+}
+
+static bool is_of(const json_t *resource, const char *key, const char *text)
+{
+    const char *value = json_string_value(json_object_get(resource, key));
+    return value && strcmp(value, text) == 0;
+}
+
+static json_t *find_resource(const json_t *list, const char *type, const char *id)
+{
+    size_t i;
+    json_t *resource;
+    json_array_foreach(list, i, resource)
+    {
+        if (is_of(resource, "resourceType", type) && is_of(resource, "id", id))
+            return json_incref(resource);
+    }
+    return NULL;
+}
+
+static json_t *bundle_of(const struct finding_study *study, const json_t *list, const char *base, const char *type,
+                         struct error *err)
+{
+    const char *wanted = type ? type : "DiagnosticReport";
+    char self[512];
+    size_t i;
+    json_t *resource, *bundle = NULL;
+    struct arena arena;
+    arena_init(&arena, SCRATCH_MAX);
+    json_t **matches = arena_calloc(&arena, json_array_size(list) + 1, sizeof *matches);
+    json_t **includes = arena_calloc(&arena, json_array_size(list) + 1, sizeof *includes);
+    struct fhir_search search = {.base = base, .self = self, .matches = matches, .includes = includes};
+    snprintf(self, sizeof self, "%.300s/%.32s?identifier=urn:oid:%.64s", base, wanted, study->study);
+    if (matches && includes) {
+        json_array_foreach(list, i, resource)
+        {
+            if (is_of(resource, "resourceType", wanted))
+                matches[search.match_count++] = resource;
+            else if (!type)
+                includes[search.include_count++] = resource;
+        }
+        search.total = (int64_t)search.match_count;
+        bundle = fhir_searchset(&search, err);
+    } else {
+        error_set(err, ERROR_MEMORY, "no memory for a FHIR bundle");
+    }
+    arena_free(&arena);
+    return bundle;
+}
+
+bool finding_to_fhir(const struct finding_study *study, const struct finding *findings, size_t count, const char *base,
+                     const char *type, const char *id, json_t **out, struct error *err)
+{
+    json_t *list;
+    *out = NULL;
+    if (!finding_fhir_resources(study, findings, count, &list, err))
+        return false;
+    *out = id ? find_resource(list, object_text(type), id) : bundle_of(study, list, base, type, err);
+    json_decref(list);
+    return *out || id;
+}

@@ -1,0 +1,224 @@
+// FHIR: one report per study that refers to what is there and no more.
+#include "support.h"
+
+#include <string.h>
+
+#include "fhir/fhir.h"
+
+static struct finding found(const char *id, enum finding_state state)
+{
+    return (struct finding){.id = id,
+                            .job = JOB,
+                            .study = "1.2.840.99.1",
+                            .series = "1.2.3",
+                            .model = "head-ct-hyperdense",
+                            .model_version = "1.0.0",
+                            .model_digest = JOB,
+                            .label_text = LABEL,
+                            .concept = {"1386000", "SCT", "Intracranial hemorrhage"},
+                            .site = {"12738006", "SCT", "Brain"},
+                            .side = "left",
+                            .volume_ml = 12.34,
+                            .score = 0.914,
+                            .segment = 1,
+                            .state = state,
+                            .judged_by = state == FINDING_UNVERIFIED ? "" : "Ann",
+                            .made_ns = INT64_C(1347635528123000000)};
+}
+
+static json_t *get(const struct finding *findings, size_t count, const char *type, const char *id)
+{
+    struct finding_study study = study_row();
+    struct error err;
+    json_t *out;
+    assert_ok(finding_to_fhir(&study, findings, count, "http://localhost/fhir", type, id, &out, &err), err);
+    return out;
+}
+
+// "a.b.0.c" inside a tree.
+static const json_t *at(const json_t *json, const char *path)
+{
+    char key[64];
+    while (json && *path) {
+        size_t size = strcspn(path, ".");
+        assert_true(size < sizeof key);
+        memcpy(key, path, size);
+        key[size] = '\0';
+        json = json_is_array(json) ? json_array_get(json, (size_t)(key[0] - '0')) : json_object_get(json, key);
+        path += size + (path[size] == '.');
+    }
+    return json;
+}
+
+static void assert_at(const json_t *json, const char *path, const char *want)
+{
+    const char *got = json_string_value(at(json, path));
+    if (!got || strcmp(got, want) != 0)
+        fail_msg("%s is \"%s\", not \"%s\"", path, got ? got : "absent", want);
+}
+
+static void a_finding_is_an_observation_with_components(void **state)
+{
+    (void)state;
+    struct finding finding = found("a-1", FINDING_UNVERIFIED);
+    json_t *json = get(&finding, 1, "Observation", "a-1");
+    assert_at(json, "status", "preliminary");
+    assert_at(json, "meta.security.0.code", "AIAST");
+    assert_at(json, "valueCodeableConcept.coding.0.system", FHIR_SNOMED);
+    assert_at(json, "valueCodeableConcept.coding.0.code", "1386000");
+    assert_at(json, "bodySite.coding.0.code", "12738006");
+    assert_at(json, "effectiveDateTime", "2012-09-14");
+    assert_at(json, "derivedFrom.0.reference", "ImagingStudy/1.2.840.99.1");
+    assert_at(json, "component.0.valueQuantity.code", "mL");
+    assert_at(json, "component.2.valueCodeableConcept.coding.0.code", "7771000");
+    assert_true(json_number_value(at(json, "component.0.valueQuantity.value")) == 12.3);
+    assert_true(json_number_value(at(json, "component.1.valueQuantity.value")) == 91);
+    assert_non_null(strstr(json_string_value(at(json, "note.0.text")), "research use only"));
+    json_decref(json);
+}
+
+static void every_reference_of_the_bundle_is_in_the_bundle(void **state)
+{
+    (void)state;
+    static const char *const references[] = {"resource.subject.reference",       "resource.device.reference",
+                                             "resource.derivedFrom.0.reference", "resource.imagingStudy.0.reference",
+                                             "resource.result.0.reference",      "resource.result.1.reference"};
+    struct finding findings[] = {found("a-1", FINDING_UNVERIFIED), found("a-2", FINDING_UNVERIFIED)};
+    json_t *bundle = get(findings, 2, NULL, NULL), *entry, *other;
+    size_t i, k, seen = 0;
+    assert_at(bundle, "resourceType", "Bundle");
+    assert_at(bundle, "type", "searchset");
+    assert_int_equal(json_integer_value(at(bundle, "total")), 1);
+    assert_int_equal(json_array_size(at(bundle, "entry")), 6); // report, images, patient, one device, two observations
+    json_array_foreach(at(bundle, "entry"), i, entry)
+    {
+        for (size_t r = 0; r < sizeof references / sizeof *references; r++) {
+            const char *reference = json_string_value(at(entry, references[r]));
+            bool is_there = !reference;
+            json_array_foreach(at(bundle, "entry"), k, other)
+            {
+                const char *url = json_string_value(at(other, "fullUrl"));
+                is_there = is_there || strcmp(url + strlen("http://localhost/fhir/"), reference) == 0;
+            }
+            if (!is_there)
+                fail_msg("%s is not in the bundle", reference);
+            seen += reference != NULL;
+        }
+    }
+    assert_int_equal(seen, 1 + 1 + 2 + 1 + 2 * 3);
+    json_decref(bundle);
+}
+
+static void check_report(const struct finding *findings, size_t count, const char *status, const char *conclusion)
+{
+    json_t *json = get(findings, count, "DiagnosticReport", "1.2.840.99.1");
+    assert_at(json, "status", status);
+    const char *text = json_string_value(at(json, "conclusion"));
+    if (!text || !strstr(text, conclusion))
+        fail_msg("the conclusion is %s", text ? text : "absent");
+    json_decref(json);
+}
+
+static void a_report_is_as_final_as_its_findings(void **state)
+{
+    (void)state;
+    struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
+                                 found("a-3", FINDING_SUPERSEDED), found("a-4", FINDING_UNVERIFIED)};
+    check_report(NULL, 0, "registered", "No finding is recorded.");
+    check_report(findings, 3, "final", "; accepted by Ann (name as typed)");
+    check_report(findings + 1, 2, "final", "rejected on review");
+    check_report(findings, 4, "preliminary", "; unverified");
+    json_t *json = get(findings, 4, "DiagnosticReport", "1.2.840.99.1");
+    assert_int_equal(json_array_size(at(json, "result")), 3);
+    assert_at(json, "meta.security.0.code", "AIAST");
+    json_decref(json);
+}
+
+static void a_judged_observation_says_so(void **state)
+{
+    (void)state;
+    struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
+                                 found("a-3", FINDING_SUPERSEDED)};
+    static const char *const want[][3] = {
+        {"a-1", "final", "CLINAST_AIRPT"}, {"a-2", "entered-in-error", "AIAST"}, {"a-3", "cancelled", "AIAST"}};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *json = get(findings, 3, "Observation", want[i][0]);
+        assert_at(json, "status", want[i][1]);
+        assert_at(json, "meta.security.0.code", want[i][2]);
+        json_decref(json);
+    }
+}
+
+static void what_is_not_there_is_null(void **state)
+{
+    (void)state;
+    struct finding finding = found("a-1", FINDING_UNVERIFIED);
+    assert_null(get(&finding, 1, "Observation", "a-2"));
+    assert_null(get(&finding, 1, "Medication", "a-1"));
+}
+
+static void a_type_without_id_gives_all_of_it(void **state)
+{
+    (void)state;
+    struct finding findings[] = {found("a-1", FINDING_UNVERIFIED), found("a-2", FINDING_UNVERIFIED)};
+    json_t *bundle = get(findings, 2, "Observation", NULL);
+    assert_int_equal(json_array_size(at(bundle, "entry")), 2);
+    assert_int_equal(json_integer_value(at(bundle, "total")), 2);
+    json_decref(bundle);
+}
+
+static void an_imaging_study_counts_only_series_that_it_was_told(void **state)
+{
+    (void)state;
+    const struct finding_study_series series[] = {{"1.2.3", "CT", "Head", 2, 108},
+                                                  {"1.2.4", "SR", "AI result", 9002, 1}};
+    struct finding_study study = study_row();
+    struct error err;
+    json_t *json = get(NULL, 0, "ImagingStudy", study.study);
+    assert_null(at(json, "numberOfSeries"));
+    assert_null(at(json, "numberOfInstances"));
+    assert_at(json, "referrer.display", "Gregory House");
+    json_decref(json);
+    study.series = series;
+    study.series_count = 2;
+    assert_ok(finding_to_fhir(&study, NULL, 0, "http://localhost/fhir", "ImagingStudy", study.study, &json, &err), err);
+    assert_int_equal(json_integer_value(at(json, "numberOfInstances")), 109);
+    assert_at(json, "series.1.modality.code", "SR");
+    json_decref(json);
+}
+
+static void a_patient_is_named_in_parts(void **state)
+{
+    (void)state;
+    struct finding_study study = study_row();
+    struct error err;
+    json_t *list, *json = NULL, *one;
+    size_t i;
+    assert_ok(finding_fhir_resources(&study, NULL, 0, &list, &err), err);
+    json_array_foreach(list, i, one)
+    {
+        if (strcmp(json_string_value(at(one, "resourceType")), "Patient") == 0)
+            json = one;
+    }
+    assert_at(json, "name.0.family", "M\xC3\xBCller");
+    assert_at(json, "name.0.given.1", "Karl");
+    assert_at(json, "name.0.prefix.0", "Dr.");
+    assert_at(json, "gender", "male");
+    assert_at(json, "birthDate", "1950-12-31");
+    json_decref(list);
+}
+
+int test_fhir(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_finding_is_an_observation_with_components),
+        cmocka_unit_test(every_reference_of_the_bundle_is_in_the_bundle),
+        cmocka_unit_test(a_report_is_as_final_as_its_findings),
+        cmocka_unit_test(a_judged_observation_says_so),
+        cmocka_unit_test(what_is_not_there_is_null),
+        cmocka_unit_test(a_type_without_id_gives_all_of_it),
+        cmocka_unit_test(an_imaging_study_counts_only_series_that_it_was_told),
+        cmocka_unit_test(a_patient_is_named_in_parts),
+    };
+    return cmocka_run_group_tests_name("FHIR of findings", tests, NULL, NULL);
+}

@@ -1,0 +1,258 @@
+// The HL7 message: as python3-hl7 reads it, and as our own parser does.
+#include "support.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "hl7/hl7.h"
+
+static struct arena arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    arena_init(&arena, 16 << 20);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    arena_free(&arena);
+    return 0;
+}
+
+static void two_findings(struct finding out[2])
+{
+    out[0] = (struct finding){.id = "a-1",
+                              .job = JOB,
+                              .model = "head-ct-hyperdense",
+                              .model_version = "1.0.0",
+                              .label_text = LABEL,
+                              .concept = {"1386000", "SCT", "Intracranial hemorrhage"},
+                              .site = {"12738006", "SCT", "Brain"},
+                              .side = "left",
+                              .volume_ml = 12.34,
+                              .score = 0.914,
+                              .segment = 1};
+    out[1] = out[0];
+    out[1].side = "";
+    out[1].site.value = "";
+    out[1].segment = 2;
+    out[1].concept.meaning = "a|b^c";
+}
+
+static void make(const struct finding_study *study, size_t count, struct buffer *out)
+{
+    struct finding findings[2];
+    struct error err;
+    two_findings(findings);
+    buffer_init(out, 1 << 20);
+    assert_ok(finding_to_oru(study, JOB, findings, count, "R", INT64_C(1347635528123000000), out, &err), err);
+}
+
+static const struct hl7_message *parse(const struct buffer *message)
+{
+    const struct hl7_message *parsed;
+    struct error err;
+    assert_ok(hl7_parse((const char *)message->data, message->size, &arena, &parsed, &err), err);
+    return parsed;
+}
+
+static void assert_field(const struct hl7_message *message, const char *segment, size_t nth, unsigned field,
+                         unsigned component, const char *want)
+{
+    const char *got = hl7_get(message, segment, nth, field, 1, component, 1, &arena);
+    if (strcmp(got, want) != 0)
+        fail_msg("%s[%zu]-%u.%u is \"%s\", not \"%s\"", segment, nth, field, component, got, want);
+}
+
+static void python_reads_the_message(void **state)
+{
+    (void)state;
+    struct buffer message, said;
+    struct error err;
+    struct finding_study study = study_row();
+    study.modality = "CT";
+    make(&study, 2, &message);
+    const char *path = temporary("message.hl7");
+    assert_ok(file_replace(path, message.data, message.size, 0600, &err), err);
+    run_well((const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "oru", path, NULL}, &said);
+    static const char *const lines[] = {
+        "MSH-9 ORU^R01^ORU_R01\n",
+        "MSH-12 2.5.1\n",
+        "MSH-18 UNICODE UTF-8\n",
+        "PID-3 P\\F\\1\\T\\2^^^HOSP\\S\\A^PI\n",
+        "PID-5 M\xC3\xBCller^J\xC3\xB6rg^Karl^Jr.^Dr.\n",
+        "PID-7 19501231\n",
+        "PID-8 M\n",
+        "OBR-3 ACC\\R\\7\n",
+        "OBR-4 18748-4^Diagnostic imaging study^LN^^CT head \\E\\ without contrast\n",
+        "OBR-7 20120914151208.1234\n",
+        "OBR-16 ^House^Gregory^^^\n",
+        "OBR-18 ACC\\R\\7\n",
+        "OBR-24 CT\n",
+        "OBR-25 R\n",
+        "OBX-3 113014^DICOM Study^DCM\n",
+        "OBX-5 1.2.840.99.1\n",
+        "OBX-5 1386000^Intracranial hemorrhage^SCT\n",
+        "OBX-5 1386000^a\\F\\b\\S\\c^SCT\n",
+        "OBX-5 12.3\n",
+        "OBX-6 mL^milliliter^UCUM\n",
+        "OBX-18 head-ct-hyperdense^1.0.0\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr((const char *)said.data, lines[i]))
+            fail_msg("python3-hl7 sees no %s in:\n%s", lines[i], (const char *)said.data);
+    buffer_free(&said);
+    buffer_free(&message);
+}
+
+static void each_finding_has_its_sub_id_values_and_flags(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = study_row();
+    make(&study, 2, &out);
+    const struct hl7_message *message = parse(&out);
+    static const struct {
+        const char *type, *item, *sub_id, *value, *probability;
+    } rows[] = {
+        {"ST", "113014", "", "1.2.840.99.1", ""},
+        {"CWE", "121071", "1", "1386000", "0.91"},
+        {"CWE", "363698007", "1", "12738006", ""},
+        {"CWE", "272741003", "1", "7771000", ""},
+        {"NM", "118565006", "1", "12.3", ""},
+        {"NM", "111012", "1", "91.4", ""},
+        {"TX", "59776-5", "1",
+         "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only, not a medical device", ""},
+        {"CWE", "121071", "2", "1386000", "0.91"},
+        {"NM", "118565006", "2", "12.3", ""},
+        {"NM", "111012", "2", "91.4", ""},
+        {"TX", "59776-5", "2", "Suspected a|b^c, 12.3 mL (score 0.91); research use only, not a medical device", ""},
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
+    assert_int_equal(hl7_count(message, "OBX"), ROWS);
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_field(message, "OBX", i, 2, 1, rows[i].type);
+        assert_field(message, "OBX", i, 3, 1, rows[i].item);
+        assert_field(message, "OBX", i, 4, 1, rows[i].sub_id);
+        assert_field(message, "OBX", i, 5, 1, rows[i].value);
+        assert_field(message, "OBX", i, 8, 1, i > 0 ? "A" : "");
+        assert_field(message, "OBX", i, 9, 1, rows[i].probability);
+        assert_field(message, "OBX", i, 11, 1, i > 0 ? "R" : "O");
+        assert_field(message, "OBX", i, 14, 1, "20120914151208.1234");
+    }
+    assert_field(message, "OBR", 0, 24, 1, "RAD");
+    buffer_free(&out);
+}
+
+static void no_finding_is_said_with_who_looked_and_for_what(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = study_row();
+    make(&study, 0, &out);
+    const struct hl7_message *message = parse(&out);
+    assert_int_equal(hl7_count(message, "OBX"), 2);
+    assert_field(message, "OBX", 1, 8, 1, "N");
+    assert_field(
+        message, "OBX", 1, 5, 1,
+        "Nothing was found by the analysis of the images. This does not exclude disease. Label: research use only");
+    buffer_free(&out);
+    study.model = "head-ct-hyperdense";
+    study.model_version = "1.0.0";
+    study.label_text = LABEL;
+    study.concept = (struct finding_code){"1386000", "SCT", "Intracranial hemorrhage"};
+    make(&study, 0, &out);
+    message = parse(&out);
+    assert_field(message, "OBX", 1, 18, 1, "head-ct-hyperdense");
+    assert_field(
+        message, "OBX", 1, 5, 1,
+        "Nothing was found by head-ct-hyperdense 1.0.0, which looks for: Intracranial hemorrhage. This does not "
+        "exclude disease. Label: " LABEL);
+    buffer_free(&out);
+}
+
+static void the_same_result_is_the_same_message(void **state)
+{
+    (void)state;
+    struct buffer first, second;
+    struct finding_study study = study_row();
+    char control[21], other[21];
+    make(&study, 2, &first);
+    make(&study, 2, &second);
+    assert_int_equal(first.size, second.size);
+    assert_memory_equal(first.data, second.data, first.size);
+    finding_oru_control(control, JOB);
+    finding_oru_control(other, "another");
+    assert_int_equal(strlen(control), 20);
+    assert_string_not_equal(control, other);
+    assert_field(parse(&first), "MSH", 0, 10, 1, control);
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
+static void times_that_are_none_are_left_out(void **state)
+{
+    (void)state;
+    static const char *const rows[][3] = {
+        {"20120914", "15:12:08", "20120914"},
+        {"20120914", "1512", "201209141512"},
+        {"20120914", "", "20120914"},
+        {"2012.09.14", "151208", ""},
+        {"", "151208", ""},
+        {"20120914", "151208.", "20120914151208"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer out;
+        struct finding_study study = study_row();
+        study.study_date = rows[i][0];
+        study.study_time = rows[i][1];
+        make(&study, 0, &out);
+        assert_field(parse(&out), "OBR", 0, 7, 1, rows[i][2]);
+        buffer_free(&out);
+    }
+}
+
+static void a_study_of_which_nothing_is_known_gives_a_message_too(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = {.study = "1.2"};
+    make(&study, 1, &out);
+    const struct hl7_message *message = parse(&out);
+    char control[21];
+    finding_oru_control(control, JOB);
+    assert_field(message, "OBR", 0, 3, 1, control);
+    assert_field(message, "PID", 0, 8, 1, "U");
+    buffer_free(&out);
+}
+
+static void a_status_of_no_table_is_refused(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct error err;
+    struct finding_study study = study_row();
+    buffer_init(&out, 1 << 20);
+    assert_false(finding_to_oru(&study, JOB, NULL, 0, "Q", 0, &out, &err));
+    assert_int_equal(err.code, ERROR_BAD_VALUE);
+    assert_false(finding_to_oru(&study, JOB, NULL, 0, NULL, 0, &out, &err));
+    assert_int_equal(out.size, 0);
+    buffer_free(&out);
+}
+
+int test_oru(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(python_reads_the_message, begin, end),
+        cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, begin, end),
+        cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, begin, end),
+        cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, begin, end),
+        cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, begin, end),
+        cmocka_unit_test_setup_teardown(a_study_of_which_nothing_is_known_gives_a_message_too, begin, end),
+        cmocka_unit_test_setup_teardown(a_status_of_no_table_is_refused, begin, end),
+    };
+    return cmocka_run_group_tests_name("HL7 results", tests, NULL, NULL);
+}
