@@ -21,7 +21,7 @@ try {
     await page.goto(url);
     await page.waitForSelector(".live:text('live')");
     await page.waitForSelector(`tr[data-study="${study}"]`, { timeout: 60000 });
-    await page.waitForFunction((uid) => document.querySelector("tbody tr")?.dataset.study === uid, study, { timeout: 60000 });
+    await page.waitForFunction((uid) => document.querySelector("tbody tr.stat")?.dataset.study === uid, study, { timeout: 60000 });
     seen.first = await page.locator("tbody tr").first().getAttribute("data-study");
     seen.urgency = await page.locator("tbody tr").first().locator("td").first().textContent();
     seen.reason = await page.locator("tbody tr").first().locator("td").last().textContent();
