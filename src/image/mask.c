@@ -1,4 +1,4 @@
-// Thresholds, components and their measures, the box and the midplane of a mask.
+// Thresholds, components and their measures, the box of a mask.
 #include "image/mask.h"
 
 #include <math.h>
@@ -147,7 +147,7 @@ bool mask_means(const uint16_t *labels, const float *values, size_t voxels, size
     return true;
 }
 
-// ---- box and midplane
+// ---- box
 
 bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double margin_mm, struct image_box *out)
 {
@@ -172,76 +172,4 @@ bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double
     }
     *out = box;
     return true;
-}
-
-// Sums over the mask's voxels of index, and of the products of indices.
-struct moments {
-    double count, first[3], second[3][3];
-};
-
-static void moments_of(const uint8_t *mask, const struct image_geometry *geometry, struct moments *out)
-{
-    *out = (struct moments){0};
-    size_t at = 0;
-    for (size_t k = 0; k < geometry->slices; k++)
-        for (size_t j = 0; j < geometry->rows; j++)
-            for (size_t i = 0; i < geometry->columns; i++, at++) {
-                if (!mask[at])
-                    continue;
-                const double place[3] = {(double)k, (double)j, (double)i};
-                out->count++;
-                for (int a = 0; a < 3; a++) {
-                    out->first[a] += place[a];
-                    for (int b = a; b < 3; b++)
-                        out->second[a][b] += place[a] * place[b];
-                }
-            }
-}
-
-// Mean place and covariance in patient space: the index ones, seen through the geometry's axes.
-static void to_patient_moments(const struct moments *moments, const struct image_geometry *geometry, double mean[3],
-                               double covariance[3][3])
-{
-    const double *axes[3] = {geometry->normal, geometry->column_direction, geometry->row_direction};
-    double middle[3];
-    memset(covariance, 0, 9 * sizeof(double));
-    for (int a = 0; a < 3; a++)
-        middle[a] = moments->first[a] / moments->count;
-    image_to_patient(geometry, middle, mean);
-    for (int a = 0; a < 3; a++)
-        for (int b = 0; b < 3; b++) {
-            double second = a <= b ? moments->second[a][b] : moments->second[b][a];
-            double together =
-                (second / moments->count - middle[a] * middle[b]) * geometry->spacing_mm[a] * geometry->spacing_mm[b];
-            for (int x = 0; x < 3; x++)
-                for (int y = 0; y < 3; y++)
-                    covariance[x][y] += together * axes[a][x] * axes[b][y];
-        }
-}
-
-bool mask_midplane_of(const uint8_t *mask, const struct image_geometry *geometry, struct mask_midplane *out,
-                      struct error *err)
-{
-    struct moments moments;
-    double mean[3], c[3][3];
-    moments_of(mask, geometry, &moments);
-    if (moments.count == 0)
-        return error_set(err, ERROR_CONFLICT, "an empty mask has no halves");
-    to_patient_moments(&moments, geometry, mean, c);
-    double determinant = c[1][1] * c[2][2] - c[1][2] * c[1][2];
-    if (!(determinant > 1))
-        return error_set(err, ERROR_CONFLICT, "a mask of %.0f voxels is too flat to have halves", moments.count);
-    double by_y = (c[0][1] * c[2][2] - c[0][2] * c[1][2]) / determinant;
-    double by_z = (c[0][2] * c[1][1] - c[0][1] * c[1][2]) / determinant;
-    double length = sqrt(1 + by_y * by_y + by_z * by_z);
-    *out = (struct mask_midplane){.normal = {1 / length, -by_y / length, -by_z / length}};
-    for (int axis = 0; axis < 3; axis++)
-        out->offset_mm += out->normal[axis] * mean[axis];
-    return true;
-}
-
-double mask_left_mm(const struct mask_midplane *plane, const double patient_mm[3])
-{
-    return plane->normal[0] * patient_mm[0] + plane->normal[1] * patient_mm[1] + plane->normal[2] * patient_mm[2] -
-           plane->offset_mm;
 }

@@ -28,7 +28,7 @@ bool mask_brain(const int16_t *hu, const struct image_geometry *geometry, const 
 // The smallest box around the mask, widened by margin_mm within the volume. false when the mask is empty.
 bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double margin_mm, struct image_box *out);
 
-// The plane between the halves of a mask that has a left and a right, such as the brain: x of the patient as a linear function of y and z, by least squares over the mask's voxels. CONFLICT when the mask is flat or empty.
+// The plane between the halves of a mask that has a left and a right, such as the brain: the one, turned by up to 38 degrees about the patient's axes, in which the mask mirrors itself best. CONFLICT when the mask is too small or empty.
 struct mask_midplane {
     double normal[3]; // unit, to the patient's left
     double offset_mm;

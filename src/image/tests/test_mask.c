@@ -242,6 +242,37 @@ static void a_region_has_its_own_volume_however_high_it_stands(void **state)
     free(values);
 }
 
+static void what_does_not_hang_together_with_its_core_is_left_out(void **state)
+{
+    (void)state;
+    const struct image_geometry g = axial(40, 60, 60, 1.5, 1);
+    const double middle[3] = {20, 30, 30}, neighbour[3] = {42, 30, 30};
+    size_t voxels = image_voxels(&g);
+    uint8_t *core = malloc(voxels), *allowed = malloc(voxels), *out = malloc(voxels);
+    float *values = malloc(voxels * sizeof *values);
+    struct error err;
+    double bridged = 0, got = 0;
+    for (size_t at = 0; at < voxels; at++) {
+        const double bridge[3] = {(double)(at % 60), 30, 30};
+        double r = mm_between(&g, at, middle), other = mm_between(&g, at, neighbour);
+        core[at] = r < 5;
+        allowed[at] = 1;
+        values[at] = r < 10 || other < 8 || (mm_between(&g, at, bridge) < 2.5 && at % 60 < 42) ? 30 : 0;
+        bridged += r < 10;
+    }
+    const struct mask_grow_options options = {.reach_mm = 25, .shell_mm = 6, .fraction = .5, .open_mm = 3};
+    assert_true(mask_grow(core, values, allowed, &g, &options, out, &err));
+    for (size_t at = 0; at < voxels; at++) {
+        got += out[at];
+        assert_false(out[at] && mm_between(&g, at, neighbour) < 8);
+    }
+    assert_near(got / bridged, 1, .05);
+    free(core);
+    free(allowed);
+    free(out);
+    free(values);
+}
+
 static void no_core_grows_to_nothing(void **state)
 {
     (void)state;
@@ -286,22 +317,24 @@ static void the_midplane_of_a_turned_ellipsoid_is_its_own(void **state)
                                .normal = {0, 1, 0}};
     size_t voxels = image_voxels(&g);
     uint8_t *mask = malloc(voxels);
-    const double middle[3] = {17, 5, -4}, turn = .12; // radians about z: the front towards the right
+    const double middle[3] = {17, 5, -4}, turn = .35; // radians about z, nearly a round head
     for (size_t at = 0; at < voxels; at++) {
         const double voxel[3] = {(double)(at / (60 * 66)), (double)(at / 66 % 60), (double)(at % 66)};
         double p[3];
         image_to_patient(&g, voxel, p);
         double x = p[0] - middle[0], y = p[1] - middle[1], z = p[2] - middle[2];
         double across = x * cos(turn) - y * sin(turn), along = x * sin(turn) + y * cos(turn);
-        mask[at] = across * across / (65 * 65) + along * along / (90 * 90) + z * z / (60 * 60) < 1;
+        mask[at] = across * across / (65 * 65) + along * along / (85 * 85) + z * z / (60 * 60) < 1;
     }
     struct mask_midplane plane;
     struct error err;
     assert_true(mask_midplane_of(mask, &g, &plane, &err));
-    assert_near(mask_left_mm(&plane, middle), 0, .3);
-    const double left[3] = {17 + 30, 5, -4}, front_right[3] = {17 - 15, 5 - 60, -4};
-    assert_near(mask_left_mm(&plane, left), 30 * cos(turn), 2);
-    assert_true(mask_left_mm(&plane, front_right) < 0);
+    for (int along = -80; along <= 80; along += 80)
+        for (int across = -40; across <= 40; across += 40) {
+            const double place[3] = {middle[0] + across * cos(turn) + along * sin(turn),
+                                     middle[1] - across * sin(turn) + along * cos(turn), middle[2]};
+            assert_near(mask_left_mm(&plane, place), across, 3);
+        }
     memset(mask, 0, voxels);
     assert_false(mask_midplane_of(mask, &g, &plane, &err));
     assert_int_equal(err.code, ERROR_CONFLICT);
@@ -442,6 +475,34 @@ static void what_has_no_skull_has_no_brain(void **state)
     free(mask);
 }
 
+static void a_dense_mass_inside_the_brain_stays_in_the_mask(void **state)
+{
+    (void)state;
+    const struct image_geometry g = axial(70, 80, 80, 3, 3);
+    const double middle[3] = {120, 120, 105}, mass[3] = {130, 110, 100};
+    size_t voxels = image_voxels(&g), inside = 0, masses = 0;
+    int16_t *hu = malloc(voxels * sizeof *hu);
+    uint8_t *mask = malloc(voxels);
+    float median;
+    struct error err;
+    for (size_t at = 0; at < voxels; at++) {
+        double r = mm_between(&g, at, middle);
+        hu[at] = r > 86 ? -1000 : r > 75 ? 1000 : mm_between(&g, at, mass) < 20 ? 150 : 33;
+    }
+    assert_true(mask_brain(hu, &g, &brain_options, mask, &median, &err));
+    assert_near(median, 33, 0);
+    for (size_t at = 0; at < voxels; at++) {
+        double r = mm_between(&g, at, middle);
+        inside += r < 70;
+        masses += mm_between(&g, at, mass) < 20 && mask[at];
+        assert_true(r > 70 || mask[at]);
+        assert_true(r <= 75 || !mask[at]);
+    }
+    assert_true(masses > 0 && inside > 0);
+    free(hu);
+    free(mask);
+}
+
 static void the_smallest_volumes_do_no_harm(void **state)
 {
     (void)state;
@@ -468,6 +529,7 @@ int test_mask(void)
         cmocka_unit_test(components_are_scipys_largest_first),
         cmocka_unit_test(small_components_and_those_past_the_most_are_left_out),
         cmocka_unit_test(a_region_has_its_own_volume_however_high_it_stands),
+        cmocka_unit_test(what_does_not_hang_together_with_its_core_is_left_out),
         cmocka_unit_test(no_core_grows_to_nothing),
         cmocka_unit_test(the_box_is_widened_within_the_volume),
         cmocka_unit_test(the_midplane_of_a_turned_ellipsoid_is_its_own),
@@ -475,6 +537,7 @@ int test_mask(void)
         cmocka_unit_test(the_brain_is_found_as_another_method_finds_it),
         cmocka_unit_test(the_brain_is_found_in_any_orientation_and_in_heads_cut_off),
         cmocka_unit_test(what_has_no_skull_has_no_brain),
+        cmocka_unit_test(a_dense_mass_inside_the_brain_stays_in_the_mask),
         cmocka_unit_test(the_smallest_volumes_do_no_harm),
     };
     return cmocka_run_group_tests_name("mask", tests, NULL, NULL);
