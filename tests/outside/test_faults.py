@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+"""A full disk, a disk below the low-water mark, and a database that another process holds: refusals that say "later" (A700H, 507, 503), nothing half-stored, reading goes on, and it heals without a
+restart (docs/bad-input.md, section 2)."""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import corpus
+from corpus import EXPLICIT, ROOT, Peer
+from harness import wait_until
+from test_bad_input import Watched
+
+FULL = 0xA700
+DISK_MB, FILLER_MB = 16, 8
+
+
+def config(low_water_mb):
+    return f"disk:\n  low_water_mb: {low_water_mb}\n"
+
+
+class Sender:
+    """Stores objects of a size and keeps account of what was acknowledged and what was refused."""
+
+    def __init__(self, server, first, size):
+        self.server, self.size, self.next = server, size, first
+        self.kept, self.refused = {}, {}
+
+    def object(self, number):
+        seed = hashlib.sha256(str(number).encode()).digest()
+        return corpus.sound(number, replace={0x7FE00010: ("OW", (seed * (self.size // len(seed) + 1))[:self.size & ~1])})
+
+    def send(self, peer, number):
+        status = peer.store(self.object(number), f"{ROOT}.{number}.1")
+        if status not in (0, FULL):
+            raise AssertionError(f"object {number} was answered {status:04X}H")
+        (self.refused if status else self.kept)[number] = True
+        if status == 0:
+            self.refused.pop(number, None)
+        return status
+
+    def until_full(self, most):
+        with Peer(self.server.dicom) as peer:
+            assert peer.associate(calling="FAULTS") == 2
+            for _ in range(most):
+                self.next += 1
+                if self.send(peer, self.next) == FULL:
+                    assert peer.echo() == 0  # the association goes on
+                    return True
+        return False
+
+    def again(self):
+        """What was refused, once more."""
+        with Peer(self.server.dicom) as peer:
+            assert peer.associate(calling="FAULTS") == 2
+            return [self.send(peer, number) for number in list(self.refused)]
+
+    def check(self, test):
+        """What was acknowledged is there bit for bit; of what was refused there is nothing."""
+        for number in self.kept:
+            test.assertEqual(self.server.data_set(f"{ROOT}.{number}", f"{ROOT}.{number}.0", f"{ROOT}.{number}.1")[0], self.object(number), number)
+        for number in self.refused:
+            test.assertEqual(self.server.get_json(f"/dicom-web/instances?SOPInstanceUID={ROOT}.{number}.1"), [])
+        test.assertEqual(self.server.stored(), len(self.kept))
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="hilum-full-")
+        self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "hilum-test", self.folder], capture_output=True).returncode == 0
+
+    def tearDown(self):
+        if self.mounted:
+            subprocess.run(["umount", self.folder], check=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fills_and_heals(self, size):
+        filler = os.path.join(self.folder, "filler")
+        with open(filler, "wb") as f:
+            f.write(bytes(FILLER_MB << 20))
+        server = Watched(data=os.path.join(self.folder, "data"), config=config(0))
+        server.log_path = os.path.join(tempfile.gettempdir(), f"hilum-full-{server.http}.txt")
+        try:
+            server.start()
+            sender = Sender(server, 900000 + size, size)
+            self.assertTrue(sender.until_full(5000), "the disk was never full")
+            for _ in range(3):  # others try too, on associations and lanes of their own
+                sender.until_full(20)
+            self.assertGreaterEqual(len(sender.refused), 1)
+            sender.check(self)
+            os.remove(filler)
+            self.assertEqual(set(sender.again()), {0})
+            sender.check(self)
+            wait_until(lambda: server.request("/healthz")[0] == 200, 5, "healthy again")
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            sender.check(self)
+        finally:
+            server.stop()
+            os.remove(server.log_path)
+
+    def test_a_disk_full_of_large_objects_refuses_and_heals(self):
+        if not self.mounted:
+            self.skipTest("a file system of its own needs root")
+        self.fills_and_heals(512 << 10)
+
+    def test_a_disk_full_of_small_objects_refuses_and_heals(self):
+        """Here it is the database that finds no room first."""
+        if not self.mounted:
+            self.skipTest("a file system of its own needs root")
+        self.fills_and_heals(2 << 10)
+
+
+class Faults(unittest.TestCase):
+    def test_a_file_that_may_not_grow_is_a_full_disk_too(self):
+        with Watched(config=config(0), wrap=["prlimit", f"--fsize={3 << 20}:unlimited"]) as server:
+            sender = Sender(server, 910000, 512 << 10)
+            self.assertTrue(sender.until_full(20))
+            sender.check(self)
+            subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=unlimited:unlimited"], check=True)
+            self.assertEqual(set(sender.again()), {0})
+            sender.check(self)
+
+    def test_below_the_low_water_mark_objects_are_refused_and_reading_goes_on(self):
+        with Watched(config=config(0)) as server:
+            sender = Sender(server, 920000, 1 << 10)
+            self.assertFalse(sender.until_full(5))
+            self.assertEqual(server.request("/healthz")[0], 200)
+            self.assertEqual(server.stop(), 0)
+            server.config = config(1 << 30)
+            server.start()
+            self.assertTrue(sender.until_full(1))
+            status, _, body = server.request("/api/import", "POST", corpus.part10(sender.object(sender.next), EXPLICIT, f"{ROOT}.{sender.next}.1"))
+            self.assertEqual(status, 507, body)
+            self.assertEqual(server.request("/healthz")[0], 503)
+            sender.check(self)
+            wait_until(lambda: server.refusals().get("FAULTS") == 1, 3, "one audit record of the refusal")
+            self.assertEqual(server.stop(), 0)
+            server.config = config(0)
+            server.start()
+            self.assertEqual(sender.again(), [0])
+            sender.check(self)
+
+    def test_a_database_that_another_process_holds_refuses_and_heals(self):
+        """On a lane that has objects already: the record is synced when its rows are refused, and must be put down again."""
+        with Watched(config=config(0)) as server, Peer(server.dicom) as peer:
+            sender = Sender(server, 930000, 1 << 10)
+            self.assertEqual(peer.associate(calling="FAULTS"), 2)
+            self.assertEqual(sender.send(peer, 930001), 0)
+            holder = sqlite3.connect(os.path.join(server.data, "hilum.db"), isolation_level=None)
+            holder.execute("BEGIN EXCLUSIVE")
+            try:
+                held = threading.Thread(target=sender.send, args=(peer, 930002))
+                start = time.monotonic()
+                held.start()
+                while held.is_alive():
+                    self.assertEqual(len(server.get_json("/dicom-web/instances")), 1)  # reading goes on
+                    time.sleep(0.2)
+                waited = time.monotonic() - start
+                self.assertEqual(list(sender.refused), [930002])
+                self.assertGreater(waited, 3)
+                self.assertLess(waited, 14)  # what is in the queue before it waits too
+                sender.check(self)
+            finally:
+                holder.execute("ROLLBACK")
+                holder.close()
+            self.assertEqual(peer.echo(), 0)  # the association goes on, and so does its lane
+            self.assertEqual(sender.send(peer, 930002), 0)
+            self.assertEqual(sender.send(peer, 930003), 0)
+            sender.check(self)
+            server.kill()
+            server.start()
+            sender.check(self)
+
+    def test_a_database_that_is_held_for_a_moment_only_delays(self):
+        with Watched(config=config(0)) as server:
+            sender = Sender(server, 940000, 1 << 10)
+            holder = sqlite3.connect(os.path.join(server.data, "hilum.db"), isolation_level=None, check_same_thread=False)
+            holder.execute("BEGIN EXCLUSIVE")
+            timer = threading.Timer(1, holder.execute, ["ROLLBACK"])
+            timer.start()
+            start = time.monotonic()
+            self.assertFalse(sender.until_full(1))
+            self.assertGreater(time.monotonic() - start, 0.8)
+            timer.join()
+            sender.check(self)
+            holder.close()
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")
