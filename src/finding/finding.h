@@ -116,10 +116,16 @@ struct finding_study {
     size_t series_count;
 };
 
-// ORU^R01 2.5.1, one OBR, first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding, with its number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in %, TX the sentence. Without findings one TX says that nothing was found. OBR-25 and
-// OBX-11 are `status` ("R", "P" or "F"). Control ID (MSH-10) is the first 20 characters of a digest of the job's key: the same result is the same message.
+// To whom a message goes, and as what.
+struct finding_receiver {
+    const char *application, *facility; // MSH-5, MSH-6
+    const char *status;                 // OBR-25 and OBX-11: "R", "P" or "F"
+};
+
+// ORU^R01 2.5.1, one OBR, first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding, with its number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in %, TX the sentence. Without findings one TX says that nothing was found.
+// Control ID (MSH-10) is the first 20 characters of a digest of the job's key: the same result is the same message.
 bool finding_to_oru(const struct finding_study *study, const char *job, const struct finding *findings, size_t count,
-                    const char *status, int64_t time_ns, struct buffer *out, struct error *err);
+                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
 void finding_oru_control(char out[21], const char *job);
 
 // FHIR R4, relative references: a list of the study's DiagnosticReport (id: the study's UID), an Observation for each finding (id: the finding's), its ImagingStudy (id: the study's UID), Patient, and a Device for each model. A new reference; print it with fhir_print.

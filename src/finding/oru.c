@@ -237,17 +237,18 @@ static bool check_status(const char *status, struct error *err)
 }
 
 bool finding_to_oru(const struct finding_study *study, const char *job, const struct finding *findings, size_t count,
-                    const char *status, int64_t time_ns, struct buffer *out, struct error *err)
+                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err)
 {
-    struct oru oru = {.writer = {.out = out}, .study = study, .status = status};
+    struct oru oru = {.writer = {.out = out}, .study = study, .status = receiver->status};
     char control[HL7_CONTROL_OWN_MAX + 1], issued[HL7_TIME_SIZE];
     bool ok = true;
-    if (!check_status(status, err))
+    if (!check_status(receiver->status, err))
         return false;
     finding_oru_control(control, job);
     join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
     arena_init(&oru.scratch, SCRATCH_MAX);
-    hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", "", "", "ORU^R01^ORU_R01", control, "P", time_ns});
+    hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
+                                                       "ORU^R01^ORU_R01", control, "P", time_ns});
     put_patient(&oru);
     put_request(&oru, control, hl7_time(issued, time_ns));
     put_text(&oru, &(struct observation){.type = "ST", .item = &study_code, .status = "O"}, object_text(study->study));

@@ -48,7 +48,9 @@ static void make(const struct finding_study *study, size_t count, struct buffer 
     struct error err;
     two_findings(findings);
     buffer_init(out, 1 << 20);
-    assert_ok(finding_to_oru(study, JOB, findings, count, "R", INT64_C(1347635528123000000), out, &err), err);
+    assert_ok(finding_to_oru(study, JOB, findings, count, &(struct finding_receiver){"RIS", "TEST", "R"},
+                             INT64_C(1347635528123000000), out, &err),
+              err);
 }
 
 static const struct hl7_message *parse(const struct buffer *message)
@@ -79,6 +81,8 @@ static void python_reads_the_message(void **state)
     assert_ok(file_replace(path, message.data, message.size, 0600, &err), err);
     run_well((const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "oru", path, NULL}, &said);
     static const char *const lines[] = {
+        "MSH-5 RIS\n",
+        "MSH-6 TEST\n",
         "MSH-9 ORU^R01^ORU_R01\n",
         "MSH-12 2.5.1\n",
         "MSH-18 UNICODE UTF-8\n",
@@ -202,6 +206,7 @@ static void times_that_are_none_are_left_out(void **state)
         {"20120914", "", "20120914"},
         {"2012.09.14", "151208", ""},
         {"", "151208", ""},
+        {"20120914x", "151208", ""},
         {"20120914", "151208.", "20120914151208"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -236,9 +241,9 @@ static void a_status_of_no_table_is_refused(void **state)
     struct error err;
     struct finding_study study = study_row();
     buffer_init(&out, 1 << 20);
-    assert_false(finding_to_oru(&study, JOB, NULL, 0, "Q", 0, &out, &err));
+    assert_false(finding_to_oru(&study, JOB, NULL, 0, &(struct finding_receiver){"", "", "Q"}, 0, &out, &err));
     assert_int_equal(err.code, ERROR_BAD_VALUE);
-    assert_false(finding_to_oru(&study, JOB, NULL, 0, NULL, 0, &out, &err));
+    assert_false(finding_to_oru(&study, JOB, NULL, 0, &(struct finding_receiver){"", "", NULL}, 0, &out, &err));
     assert_int_equal(out.size, 0);
     buffer_free(&out);
 }
