@@ -377,21 +377,38 @@ bool process_receive(struct process *process, int64_t timeout_ns, void *message,
 
 // ---- memory that travels
 
-int process_memfd(const char *name, const void *data, size_t size, bool sealed, struct error *err)
+int process_memfd_open(const char *name, size_t size, struct error *err)
 {
-    const int seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL | (sealed ? F_SEAL_WRITE : 0);
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) {
         error_errno(err, errno, "memory file '%s'", name);
         return -1;
     }
-    bool ok = ftruncate(fd, (off_t)size) == 0 || error_errno(err, errno, "memory file '%s' of %zu bytes", name, size);
-    ok = ok && (!data || size == 0 || file_pwrite(fd, data, size, 0, err));
-    if (ok && fcntl(fd, F_ADD_SEALS, seals) != 0)
-        ok = error_errno(err, errno, "sealing memory file '%s'", name);
-    if (!ok) {
-        close(fd);
+    if (ftruncate(fd, (off_t)size) == 0)
+        return fd;
+    error_errno(err, errno, "memory file '%s' of %zu bytes", name, size);
+    close(fd);
+    return -1;
+}
+
+static bool add_seals(int fd, int more, struct error *err)
+{
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL | more) == 0 ||
+           error_errno(err, errno, "sealing a memory file");
+}
+
+bool process_memfd_seal(int fd, struct error *err)
+{
+    return add_seals(fd, F_SEAL_WRITE, err);
+}
+
+int process_memfd(const char *name, const void *data, size_t size, bool sealed, struct error *err)
+{
+    int fd = process_memfd_open(name, size, err);
+    if (fd < 0)
         return -1;
-    }
-    return fd;
+    if ((!data || size == 0 || file_pwrite(fd, data, size, 0, err)) && add_seals(fd, sealed ? F_SEAL_WRITE : 0, err))
+        return fd;
+    close(fd);
+    return -1;
 }

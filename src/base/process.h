@@ -79,5 +79,8 @@ bool process_receive(struct process *process, int64_t timeout_ns, void *message,
 
 // A memfd of `size` bytes holding `data` (NULL: zeros), sealed against growing and shrinking, and against writing when `sealed`. -1 on failure.
 int process_memfd(const char *name, const void *data, size_t size, bool sealed, struct error *err);
+// One of `size` zeros that is filled bit by bit with pwrite, not mapped, and then sealed against any change.
+int process_memfd_open(const char *name, size_t size, struct error *err);
+bool process_memfd_seal(int fd, struct error *err);
 
 #endif

@@ -110,7 +110,7 @@ static int make_volume(const struct series *series, struct error *err)
     size_t stored_bytes = area * series->slices[0].bits_allocated / 8;
     uint8_t *stored = malloc(stored_bytes);
     int16_t *hu = malloc(area * sizeof *hu);
-    int fd = process_memfd("volume", NULL, series->geometry.slices * area * sizeof *hu, false, err);
+    int fd = process_memfd_open("volume", series->geometry.slices * area * sizeof *hu, err);
     bool ok = fd >= 0 && ((stored && hu) || error_set(err, ERROR_MEMORY, "no memory for a slice"));
     for (size_t k = 0; ok && k < series->geometry.slices; k++) {
         ok = read_pixels(&series->parts[series->slices[k].index], stored, stored_bytes, err);
@@ -121,11 +121,11 @@ static int make_volume(const struct series *series, struct error *err)
     }
     free(stored);
     free(hu);
-    if (!ok && fd >= 0) {
+    if (ok && process_memfd_seal(fd, err))
+        return fd;
+    if (fd >= 0)
         close(fd);
-        fd = -1;
-    }
-    return fd;
+    return -1;
 }
 
 // ---- printing

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-enum { EVENTS_AT_ONCE = 256, DUE_AT_ONCE = 64, MATCHES_MAX = 64 };
+enum { EVENTS_AT_ONCE = 256, DUE_AT_ONCE = 64, MATCHES_MAX = 2 * FLOW_ROWS_MAX }; // one series has no more than rules
 
 struct step {
     struct flow *flow;
@@ -29,13 +29,14 @@ static int64_t quiet_of(int64_t gap_ns)
 
 struct known {
     int64_t last_ns, gap_ns;
-    bool found;
+    bool open; // the association that sent the last object
 };
 
 static bool look_up(struct database *db, const char *study, const char *series, struct known *out, struct error *err)
 {
     bool row;
-    struct sql *sql = sql_prepare(db, "SELECT last_ns, gap_ns FROM flow_series WHERE study=?1 AND series=?2", err);
+    struct sql *sql =
+        sql_prepare(db, "SELECT last_ns, gap_ns, open FROM flow_series WHERE study=?1 AND series=?2", err);
     *out = (struct known){0};
     if (!sql)
         return false;
@@ -43,7 +44,7 @@ static bool look_up(struct database *db, const char *study, const char *series, 
     sql_bind_text(sql, 2, series);
     bool ok = sql_step(sql, &row, err);
     if (ok && row)
-        *out = (struct known){sql_int(sql, 0), sql_int(sql, 1), true};
+        *out = (struct known){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2) != 0};
     sql_done(sql);
     return ok;
 }
@@ -60,7 +61,7 @@ static bool on_stored(struct database *db, const struct store_event *event, stru
     if (series && sender && how && strcmp(how, "job") != 0) {
         bool open = strcmp(how, "c-store") == 0;
         ok = look_up(db, event->study, series, &known, err);
-        int64_t gap_ns = known.found && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
+        int64_t gap_ns = known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
         // A pause between two sendings is no gap between two slices.
         if (gap_ns > FLOW_QUIET_MAX_NS || gap_ns < known.gap_ns)
             gap_ns = known.gap_ns;
@@ -103,7 +104,13 @@ static bool write_step(struct database *db, void *payload, struct error *err)
 
 // ---- a step
 
-// Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its jobs.
+// What passes by itself: the step is taken again.
+static bool is_passing(enum error_code code)
+{
+    return code == ERROR_BUSY || code == ERROR_MEMORY;
+}
+
+// Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its jobs. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
     step->matches = arena_calloc(&step->flow->arena, MATCHES_MAX, sizeof *step->matches);
@@ -117,10 +124,18 @@ static bool match_all(struct step *step, struct error *err)
         if (event->kind != STORE_EVENT_SERIES_COMPLETE)
             continue;
         if (!flow_match_series(step->flow, event->study, event->subject, &found, &count, &why)) {
+            if (is_passing(why.code)) {
+                *err = why;
+                return false;
+            }
+            if (why.code == ERROR_LIMIT && i > 0) {
+                step->count = i;
+                break;
+            }
             log_warning("flow", "series %s gets no jobs: %s", event->subject, why.message);
             continue;
         }
-        if (step->match_count + count > MATCHES_MAX) {
+        if (step->match_count + count > MATCHES_MAX && i > 0) {
             step->count = i; // the rest in the next step
             break;
         }

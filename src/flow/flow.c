@@ -18,34 +18,39 @@ static bool mark_seen(struct database *db, void *payload, struct error *err)
                    (const char *)payload);
 }
 
-static bool was_seen(struct store *store, const char *name, bool *seen, struct error *err)
+static bool is_row(struct store *store, const char *sql, const char *name, bool *found, struct error *err)
 {
     int64_t one;
     struct database *db = store_read_begin(store, err);
     if (!db)
         return false;
-    bool ok = sql_get_int(db, err, &one, seen, "SELECT 1 FROM flow_seen WHERE name=?1", "t", name);
+    bool ok = sql_get_int(db, err, &one, found, sql, "t", name);
     store_read_end(store, db);
     return ok;
 }
 
-// Once for each package: a rule that was removed by a person stays removed.
+// Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has entered stays as it is.
 static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
                                 struct error *err)
 {
     struct flow_rule rule;
-    bool seen;
+    bool seen, entered;
     const char *name = model_package_name(package);
-    if (!was_seen(options->store, name, &seen, err))
+    if (!is_row(options->store, "SELECT 1 FROM flow_seen WHERE name=?1", name, &seen, err))
         return false;
     if (seen || !*model_package_rule(package))
         return true;
     json_t *json = json_loads(model_package_rule(package), 0, NULL);
-    bool ok = flow_rule_from_json(json, &rule, err) &&
-              flow_rule_put(options->store, options->access, &rule, "package", err) &&
-              store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err);
+    bool fit = flow_rule_from_json(json, &rule, err);
     json_decref(json);
-    return ok || error_prefix(err, "the rule of package %s", name);
+    if (!fit) { // one bad package keeps no server from starting
+        log_error("flow", "package %s brings no rule: %s", name, err->message);
+        return true;
+    }
+    if (!is_row(options->store, "SELECT 1 FROM flow_config WHERE kind='rule' AND name=?1", rule.name, &entered, err))
+        return false;
+    return (entered || flow_rule_put(options->store, options->access, &rule, "package", err)) &&
+           store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err);
 }
 
 // ---- threads
@@ -61,6 +66,7 @@ static void *run(void *payload)
     while (!flow->stopping) {
         struct error err;
         bool worked = false;
+        flow_leases_renew(flow);
         if (!flow_step(flow, clock_now_ns(), &worked, &err)) {
             log_warning("flow", "the log cannot be followed: %s", err.message);
             clock_sleep_ns(CLOCK_SECOND);
@@ -95,6 +101,7 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     }
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
+    pthread_mutex_init(&flow->lease_lock, NULL);
     bool ok = true;
     for (struct model_package *const *package = options->packages; ok && package && *package; package++)
         ok = enter_standard_rule(options, *package, err);
@@ -111,6 +118,8 @@ void flow_stop(struct flow *flow)
     if (!flow)
         return;
     flow->stopping = true;
+    if (flow->options.runner)
+        model_runner_interrupt(flow->options.runner);
     store_event_wake(flow->options.store);
     if (flow->thread_runs)
         pthread_join(flow->thread, NULL);
@@ -118,5 +127,6 @@ void flow_stop(struct flow *flow)
         pthread_join(flow->workers[i], NULL);
     queue_consumer_close(flow->consumer);
     arena_free(&flow->arena);
+    pthread_mutex_destroy(&flow->lease_lock);
     free(flow);
 }

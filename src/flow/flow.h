@@ -28,6 +28,8 @@ extern const struct store_migration flow_migration;
 
 // ---- rules: versioned, audited rows, changed without a restart
 
+enum { FLOW_ROWS_MAX = 256 }; // rules; and HL7 targets
+
 struct flow_rule {
     char name[65]; // the key
     bool enabled;
@@ -52,7 +54,7 @@ struct flow_rule {
 bool flow_rule_from_json(const json_t *json, struct flow_rule *out,
                          struct error *err); // unknown keys are refused by name
 json_t *flow_rule_to_json(const struct flow_rule *rule);
-// Durable, audited, CONFIG_CHANGED.
+// Durable, audited, CONFIG_CHANGED; what is so already is left alone. LIMIT past FLOW_ROWS_MAX.
 bool flow_rule_put(struct store *store, struct access *access, const struct flow_rule *rule, const char *actor,
                    struct error *err);
 bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
@@ -92,14 +94,17 @@ struct flow_options {
 
 // First start on a fresh data folder: for each package that brings a standard rule in its manifest, that rule is entered (active).
 struct flow *flow_start(const struct flow_options *options, struct error *err);
-void flow_stop(struct flow *flow); // NULL is fine; a running job is given back
+void flow_stop(
+    struct flow
+        *flow); // NULL is fine; a running job is broken off and taken up again at the next start (queue_recover)
 
 // One step of the consumer at `now_ns`: takes what events there are, and finds what is due. For tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
 // ---- what a job says of itself, inside queue_job.input and .result
 
-// The job's key: SHA-256 over package digest, parameters and every input object's digest.
-void flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count);
+// The job's key: SHA-256 over the package's digest (which holds those of its parameters and operators) and every input object's digest, whatever their order.
+bool flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count,
+                  struct error *err);
 
 #endif

@@ -12,6 +12,14 @@
 
 enum { FLOW_WORKERS_MAX = 8, FLOW_ARENA_MAX = 256 << 20 };
 
+#define FLOW_LEASE_NS (INT64_C(120) * 1000000000) // of a job; renewed four times in it
+
+struct flow_lease { // of a job that a worker does now; key "": free
+    char key[QUEUE_KEY_MAX + 1];
+    int64_t token;
+    int64_t next_ns, end_ns; // monotonic: when it is renewed next, and for the last time
+};
+
 struct flow {
     struct flow_options options;
     struct queue_consumer *consumer;
@@ -21,6 +29,8 @@ struct flow {
     unsigned worker_count;
     bool thread_runs;
     _Atomic bool stopping;
+    pthread_mutex_t lease_lock; // of `leases`
+    struct flow_lease leases[FLOW_WORKERS_MAX];
 };
 
 // ---- named_row.c: configuration kept as versioned JSON by kind and name
@@ -31,6 +41,7 @@ struct named_row {
     json_t *json; // borrowed
     int64_t version;
 };
+// `json` loses its member "version".
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
                    const char *actor, struct error *err);
 bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
@@ -67,6 +78,12 @@ struct flow_match {
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct flow_match **out, size_t *count,
                        struct error *err);
 struct model_package *flow_package(const struct flow *flow, const char *name); // NULL: not installed
+
+// ---- lease.c
+
+void flow_lease_hold(struct flow *flow, const struct queue_job *job);
+void flow_lease_drop(struct flow *flow, const struct queue_job *job);
+void flow_leases_renew(struct flow *flow); // those that are due; the consumer's thread calls it
 
 // ---- worker.c
 

@@ -113,19 +113,31 @@ static bool holds(const struct flow_rule *rule, const struct subject *subject)
            subject->count >= rule->slices_min && !(rule->no_contrast && subject->contrast);
 }
 
-void flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count)
+static int by_digest(const void *a, const void *b)
+{
+    return memcmp(a, b, HASH_SIZE);
+}
+
+// Sorted, because the archive's order of equal instance numbers is that of arrival, which a rebuild need not repeat.
+bool flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count,
+                  struct error *err)
 {
     uint8_t digest[HASH_SIZE];
     struct hash *hash = hash_new();
-    memset(digest, 0, sizeof digest);
-    if (hash) {
-        hash_add(hash, package_digest, strlen(package_digest));
+    uint8_t(*inputs)[HASH_SIZE] = calloc(count + 1, sizeof *inputs);
+    bool ok = (hash && inputs) || error_set(err, ERROR_MEMORY, "no memory for a job's key");
+    if (ok) {
         for (size_t i = 0; i < count; i++)
-            hash_add(hash, objects[i].digest, HASH_SIZE);
+            memcpy(inputs[i], objects[i].digest, HASH_SIZE);
+        qsort(inputs, count, sizeof *inputs, by_digest);
+        hash_add(hash, package_digest, strlen(package_digest));
+        hash_add(hash, inputs, count * sizeof *inputs);
         hash_end(hash, digest);
-        hash_free(hash);
+        text_hex(out, digest, sizeof digest);
     }
-    text_hex(out, digest, sizeof digest);
+    hash_free(hash);
+    free(inputs);
+    return ok;
 }
 
 struct model_package *flow_package(const struct flow *flow, const char *name)
@@ -152,7 +164,8 @@ static bool make_job(struct flow *flow, const struct flow_rule *rule, const stru
     if (!package)
         return error_set(err, ERROR_NOT_FOUND, "rule '%s' names model '%s', which is not installed", rule->name,
                          rule->model);
-    flow_job_key(key, model_package_digest(package), subject->objects, subject->count);
+    if (!flow_job_key(key, model_package_digest(package), subject->objects, subject->count, err))
+        return false;
     json_t *input = json_pack("{s:s, s:s, s:o, s:o}", "package", model_package_name(package), "rule", rule->name,
                               "send_to", names_to_json(rule->send_to, rule->send_to_count), "hl7_to",
                               names_to_json(rule->hl7_to, rule->hl7_to_count));

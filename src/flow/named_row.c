@@ -23,16 +23,33 @@ const struct store_migration flow_migration = {"flow", steps};
 struct change {
     const char *kind, *name;
     const char *text; // NULL: remove
+    bool same;        // it was so already
 };
+
+static bool is_room(struct database *db, const char *kind, struct error *err)
+{
+    int64_t count;
+    bool found;
+    if (!sql_get_int(db, err, &count, &found, "SELECT count(*) FROM flow_config WHERE kind=?1", "t", kind))
+        return false;
+    return count <= FLOW_ROWS_MAX ||
+           error_set(err, ERROR_LIMIT, "more than %d of kind %s; remove what is not needed", FLOW_ROWS_MAX, kind);
+}
 
 static bool write_change(struct database *db, void *payload, struct error *err)
 {
-    const struct change *change = payload;
+    struct change *change = payload;
     if (change->text) {
         if (!sql_run(db, err,
                      "INSERT INTO flow_config(kind, name, version, json) VALUES(?1,?2,1,?3)"
-                     " ON CONFLICT(kind, name) DO UPDATE SET version=version+1, json=excluded.json",
+                     " ON CONFLICT(kind, name) DO UPDATE SET version=version+1, json=excluded.json WHERE "
+                     "json<>excluded.json",
                      "ttt", change->kind, change->name, change->text))
+            return false;
+        change->same = sql_changes(db) == 0;
+        if (change->same)
+            return true;
+        if (!is_room(db, change->kind, err))
             return false;
     } else {
         if (!sql_run(db, err, "DELETE FROM flow_config WHERE kind=?1 AND name=?2", "tt", change->kind, change->name))
@@ -43,12 +60,14 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     return store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "", err);
 }
 
-static bool apply(struct store *store, struct access *access, const struct change *change, const char *actor,
+static bool apply(struct store *store, struct access *access, struct change *change, const char *actor,
                   struct error *err)
 {
     char detail[160];
-    if (!store_write(store, STORE_DURABLE, write_change, (void *)(uintptr_t)change, err))
+    if (!store_write(store, STORE_DURABLE, write_change, change, err))
         return false;
+    if (change->same)
+        return true;
     struct access_record record = {.event = ACCESS_EVENT_CHANGED,
                                    .success = true,
                                    .actor = actor,
@@ -64,8 +83,9 @@ static bool apply(struct store *store, struct access *access, const struct chang
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
                    const char *actor, struct error *err)
 {
+    json_object_del(json, "version"); // a column of its own
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    struct change change = {kind, name, text};
+    struct change change = {.kind = kind, .name = name, .text = text};
     bool ok = text ? apply(store, access, &change, actor, err)
                    : error_set(err, ERROR_MEMORY, "no memory for %s '%.64s'", kind, name);
     free(text);
@@ -75,7 +95,7 @@ bool named_row_put(struct store *store, struct access *access, const char *kind,
 bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
                       struct error *err)
 {
-    struct change change = {kind, name, NULL};
+    struct change change = {.kind = kind, .name = name};
     return apply(store, access, &change, actor, err);
 }
 
@@ -111,7 +131,8 @@ static bool read_names(const json_t *value, const struct field *field, char *bas
     *count = json_array_size(value);
     json_array_foreach(value, i, name)
     {
-        if (!json_is_string(name) ||
+        if (!json_is_string(name) || json_string_length(name) != strlen(json_string_value(name)) ||
+            json_string_length(name) == 0 ||
             !text_copy(base + field->offset + i * field->capacity, field->capacity, json_string_value(name)))
             return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a list of names of at most %zu characters", what,
                              field->name, field->capacity - 1);

@@ -17,7 +17,6 @@
 #include "finding/finding.h"
 #include "image/image.h"
 
-#define LEASE_NS (INT64_C(120) * CLOCK_SECOND)
 #define RETRY_NS (INT64_C(5) * CLOCK_SECOND)
 #define IDLE_NS (INT64_C(1) * CLOCK_SECOND)
 
@@ -40,6 +39,7 @@ struct work {
     struct model_result result; // labels_fd owned
     struct finding *findings;
     char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
+    int64_t version;                        // of the series, as of the last look at its objects
     int64_t newest_ns;                      // receipt of the newest input
     int64_t claimed_ns, read_ns, stored_ns; // monotonic: when each stage had ended
 };
@@ -147,7 +147,7 @@ static int make_volume(struct work *work, struct error *err)
         error_set(err, ERROR_LIMIT, "the volume has %llu bytes, more than models get", (unsigned long long)total);
         return -1;
     }
-    int fd = process_memfd("volume", NULL, (size_t)total, false, err);
+    int fd = process_memfd_open("volume", (size_t)total, err);
     uint8_t *stored = malloc(slice_bytes);
     int16_t *hu = malloc(area * sizeof *hu);
     bool ok = fd >= 0 && ((stored && hu) || error_set(err, ERROR_MEMORY, "no memory for a slice"));
@@ -160,7 +160,7 @@ static int make_volume(struct work *work, struct error *err)
     }
     free(stored);
     free(hu);
-    if (ok)
+    if (ok && process_memfd_seal(fd, err))
         return fd;
     if (fd >= 0)
         close(fd);
@@ -313,7 +313,8 @@ static bool study_of(struct work *work, struct finding_study *out, struct error 
                                   .description = row_field(row, 0x00081030),
                                   .study_date = row_field(row, 0x00080020),
                                   .study_time = row_field(row, 0x00080030),
-                                  .referring = row_field(row, 0x00080090)};
+                                  .referring = row_field(row, 0x00080090),
+                                  .modality = dicom_text(work->headers[0], 0x00080060, &work->arena)};
     return true;
 }
 
@@ -347,7 +348,8 @@ static bool add_hl7(struct ending *ending, const struct flow_hl7_target *target,
     struct queue_delivery *delivery = &ending->deliveries[ending->delivery_count++];
     finding_oru_control(control, work->job->key);
     buffer_init(&message, MESSAGE_MAX);
-    bool ok = finding_to_oru(study, work->job->key, work->findings, work->result.count, target->unsigned_status,
+    bool ok = finding_to_oru(study, work->job->key, work->findings, work->result.count,
+                             &(struct finding_receiver){target->application, target->facility, target->unsigned_status},
                              work->newest_ns, &message, err) &&
               buffer_check(&message, "the HL7 message", err);
     *delivery = (struct queue_delivery){
@@ -396,12 +398,36 @@ static bool plan_deliveries(struct ending *ending, struct error *err)
     return true;
 }
 
+static bool read_version(struct database *db, const struct queue_job *job, int64_t *out, struct error *err)
+{
+    bool found;
+    *out = 0;
+    return sql_get_int(db, err, out, &found, "SELECT version FROM flow_series WHERE study=?1 AND series=?2", "tt",
+                       job->study, job->series);
+}
+
+// Nothing found is a finding too: what an earlier version of the series was said to show holds no more, and the reading list must hear of it.
+static bool add_nothing(struct database *db, const struct work *work, struct error *err)
+{
+    if (!finding_supersede(db, work->job->series, model_package_name(work->package), work->job->key, err))
+        return false;
+    return sql_changes(db) == 0 ||
+           store_event_add(db, STORE_EVENT_FINDING_MADE, work->job->study, work->job->series, "{\"count\":0}", err);
+}
+
 static bool write_ending(struct database *db, void *payload, struct error *err)
 {
     struct ending *ending = payload;
     struct work *work = ending->work;
+    int64_t version;
     bool added;
-    if (work->result.count > 0 && !finding_add(db, work->findings, work->result.count, err))
+    // Were a newer version's job done before this one, its findings would be superseded by older ones.
+    if (!read_version(db, work->job, &version, err))
+        return false;
+    if (version != work->version)
+        return error_set(err, ERROR_BUSY, "the series got a new version while the job ended");
+    if (!(work->result.count > 0 ? finding_add(db, work->findings, work->result.count, err)
+                                 : add_nothing(db, work, err)))
         return false;
     for (size_t i = 0; i < ending->delivery_count; i++)
         if (!queue_delivery_add(db, &ending->deliveries[i], ending->now_ns, &added, err))
@@ -482,26 +508,31 @@ static void finish_otherwise(struct work *work, enum queue_job_state state, cons
 
 // ---- one job
 
-// A late slice gave the series a new version and that a job of its own: this one's input is no more.
-static bool is_current(struct work *work, struct error *err)
+// The series' objects now, and its version before the look at them. A late slice gives it another content, which gets a job of its own: this one's input is no more then.
+static bool look_at_series(struct work *work, struct archive_object **objects, size_t *count, struct error *err)
 {
     char key[65];
-    flow_job_key(key, model_package_digest(work->package), work->objects, work->count);
+    const struct flow_options *options = &work->flow->options;
+    struct database *db = store_read_begin(options->store, err);
+    bool ok = db && read_version(db, work->job, &work->version, err);
+    store_read_end(options->store, db);
+    if (!ok ||
+        !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
+                         err) ||
+        !flow_job_key(key, model_package_digest(work->package), *objects, *count, err))
+        return false;
     return strcmp(key, work->job->key) == 0 ||
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");
 }
 
 static bool prepare(struct work *work, struct error *err)
 {
-    const struct flow_options *options = &work->flow->options;
     work->input = json_loads(work->job->input, 0, NULL);
     const char *name = json_string_value(json_object_get(work->input, "package"));
     work->package = name ? flow_package(work->flow, name) : NULL;
     if (!work->package)
         return error_set(err, ERROR_NOT_FOUND, "model '%s' is not installed here", name ? name : "");
-    return archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, &work->objects,
-                           &work->count, err) &&
-           is_current(work, err) && read_headers(work, err) && suits(work, err);
+    return look_at_series(work, &work->objects, &work->count, err) && read_headers(work, err) && suits(work, err);
 }
 
 static bool compute(struct work *work, struct error *err)
@@ -517,7 +548,9 @@ static bool compute(struct work *work, struct error *err)
 
 static bool keep(struct work *work, struct error *err)
 {
-    if (!make_findings(work, err) || !store_results(work, err))
+    struct archive_object *objects;
+    size_t count;
+    if (!look_at_series(work, &objects, &count, err) || !make_findings(work, err) || !store_results(work, err))
         return false;
     fault_point("job.after_store");
     work->stored_ns = clock_monotonic_ns();
@@ -528,6 +561,15 @@ static bool keep(struct work *work, struct error *err)
 static bool is_worth_a_retry(enum error_code code)
 {
     return code == ERROR_FULL || code == ERROR_BUSY || code == ERROR_IO || code == ERROR_MEMORY;
+}
+
+// What becomes of a job that could not be done.
+static void give_up(struct work *work, enum queue_job_state state, const char *outcome, const struct error *err)
+{
+    if (err->code == ERROR_CANCELLED) // the program ends: the job stays claimed, and the next start frees it
+        log_info("flow", "job %.16s is broken off: %s", work->job->key, err->message);
+    else
+        finish_otherwise(work, is_worth_a_retry(err->code) ? QUEUE_JOB_QUEUED : state, outcome, err);
 }
 
 static void run_job(struct flow *flow, struct queue_job *job)
@@ -542,14 +584,14 @@ static void run_job(struct flow *flow, struct queue_job *job)
     work->claimed_ns = clock_monotonic_ns();
     arena_init(&work->arena, FLOW_ARENA_MAX);
     if (!prepare(work, &err)) {
-        finish_otherwise(work, is_worth_a_retry(err.code) ? QUEUE_JOB_QUEUED : QUEUE_JOB_SKIPPED, "not analysed", &err);
+        give_up(work, QUEUE_JOB_SKIPPED, "not analysed", &err);
     } else if (!compute(work, &err)) {
-        finish_otherwise(work, is_worth_a_retry(err.code) ? QUEUE_JOB_QUEUED : QUEUE_JOB_FAILED, "not analysed", &err);
+        give_up(work, QUEUE_JOB_FAILED, "not analysed", &err);
     } else if (*work->result.not_analysed) {
         error_set(&err, ERROR_BAD_VALUE, "%s", work->result.not_analysed);
         finish_otherwise(work, QUEUE_JOB_SKIPPED, "not analysed", &err);
     } else if (!keep(work, &err)) {
-        finish_otherwise(work, is_worth_a_retry(err.code) ? QUEUE_JOB_QUEUED : QUEUE_JOB_FAILED, "", &err);
+        give_up(work, err.code == ERROR_CONFLICT ? QUEUE_JOB_SKIPPED : QUEUE_JOB_FAILED, "", &err);
     } else {
         log_info("flow", "job %.16s on series %s done: %zu findings", job->key, job->series, work->result.count);
     }
@@ -571,7 +613,7 @@ struct claim {
 static bool write_claim(struct database *db, void *payload, struct error *err)
 {
     struct claim *claim = payload;
-    return queue_job_claim(db, "model", claim->now_ns, LEASE_NS, claim->arena, &claim->job, err);
+    return queue_job_claim(db, "model", claim->now_ns, FLOW_LEASE_NS, claim->arena, &claim->job, err);
 }
 
 void *flow_worker(void *payload)
@@ -588,7 +630,9 @@ void *flow_worker(void *payload)
             log_warning("flow", "no job can be claimed: %s", err.message);
             clock_sleep_ns(IDLE_NS);
         } else if (claim.job) {
+            flow_lease_hold(flow, claim.job);
             run_job(flow, claim.job);
+            flow_lease_drop(flow, claim.job);
         } else {
             store_event_wait(flow->options.store, seen, IDLE_NS);
         }

@@ -92,14 +92,16 @@ struct model_runner_options {
     unsigned threads;        // of ONNX Runtime in a child
 };
 
-// Nothing is started yet. A child is started at a package's first run, kept warm, ended after idle_ns without work.
+// Nothing is started yet. A child is started at a package's first run and kept warm, until another package needs its place (8 at most).
 struct model_runner *model_runner_open(const struct model_runner_options *options, struct error *err);
 void model_runner_close(struct model_runner *runner);
+// Ends the runs that go on, within a quarter of a second, and all later ones, with CANCELLED: the program is about to end. Any thread.
+void model_runner_interrupt(struct model_runner *runner);
 
 // Starts the package's child and loads its graph, so that the next run is warm.
 bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err);
 
-// `volume_fd`: a memfd of int16_t HU [slices][rows][columns]. Runs of one package take turns. A child that crashes, breaks the sandbox's rules, runs out of time or memory costs this run only: the error says what ended it, and the next run
+// `volume_fd`: a sealed memfd (process_memfd_seal) of int16_t HU [slices][rows][columns]. Runs of one package take turns. A child that crashes, breaks the sandbox's rules, runs out of time or memory costs this run only: the error says what ended it, and the next run
 // starts a new child.
 bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
                int volume_fd, struct model_result *out, struct error *err);

@@ -1,10 +1,14 @@
 // The runner, from the server's side: one warm child per package.
 #include "model/model.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,18 +18,21 @@
 #include "model/package.h"
 
 #define LOAD_NS (INT64_C(30) * CLOCK_SECOND)
+#define LOOK_NS (INT64_C(250) * CLOCK_MS) // how often a wait looks for the end of the program
 enum { CHILDREN_MAX = 8 };
 
 struct child {
-    const struct model_package *package; // NULL: free
+    const struct model_package *package; // NULL: free; changed only with both locks held
     struct process process;              // pid 0: not running
     pthread_mutex_t turn;                // of a run
 };
 
 struct model_runner {
     struct model_runner_options options;
-    char *library;        // owned
-    pthread_mutex_t lock; // of `package` of the children
+    char *library; // owned
+    pthread_mutex_t
+        lock; // of `package` of the children; taken before a turn is tried, never waited for with a turn held
+    _Atomic bool interrupted;
     struct child children[CHILDREN_MAX];
 };
 
@@ -61,6 +68,11 @@ void model_runner_close(struct model_runner *runner)
     free(runner);
 }
 
+void model_runner_interrupt(struct model_runner *runner)
+{
+    runner->interrupted = true;
+}
+
 // ---- a child
 
 static bool start(const struct model_runner *runner, struct child *child, struct error *err)
@@ -73,14 +85,49 @@ static bool start(const struct model_runner *runner, struct child *child, struct
     return process_start(&child->process, arguments, runner->options.memory_max, err);
 }
 
-static bool exchange(struct child *child, const struct model_request *request, const int fds[2], int64_t timeout_ns,
-                     struct model_answer *answer, struct error *err)
+// The answer, in slices of LOOK_NS.
+static bool receive(const struct model_runner *runner, struct child *child, int64_t timeout_ns,
+                    struct model_answer *answer, size_t *size, struct error *err)
+{
+    int64_t deadline = clock_monotonic_ns() + timeout_ns;
+    for (;;) {
+        int64_t left = deadline - clock_monotonic_ns(), slice = left < LOOK_NS ? left : LOOK_NS;
+        if (runner->interrupted)
+            return error_set(err, ERROR_CANCELLED, "the program ends");
+        if (process_receive(&child->process, slice > 0 ? slice : 1, answer, sizeof *answer, size, NULL, NULL, err))
+            return true;
+        if (err->code != ERROR_TIMEOUT || clock_monotonic_ns() >= deadline)
+            return false;
+    }
+}
+
+static bool exchange(const struct model_runner *runner, struct child *child, const struct model_request *request,
+                     const int fds[2], int64_t timeout_ns, struct model_answer *answer, struct error *err)
 {
     size_t size;
     if (!process_send(child->process.socket, request, sizeof *request, fds, 2, err) ||
-        !process_receive(&child->process, timeout_ns, answer, sizeof *answer, &size, NULL, NULL, err))
+        !receive(runner, child, timeout_ns, answer, &size, err))
         return false;
     return size == sizeof *answer || error_set(err, ERROR_PROTOCOL, "an answer of %zu bytes", size);
+}
+
+static void end_child(struct child *child)
+{
+    if (child->process.pid > 0)
+        process_stop(&child->process, NULL);
+    child->process.pid = 0;
+}
+
+// A warm child that was killed between two runs, or speaks unasked, is no more use; the run that finds it so is not at fault.
+static bool is_warm(struct child *child)
+{
+    struct pollfd poller = {.fd = child->process.socket, .events = POLLIN};
+    if (child->process.pid > 0 && poll(&poller, 1, 0) == 0)
+        return true;
+    if (child->process.pid > 0)
+        log_warning("model", "the process of model %s was gone between two runs", child->package->name);
+    end_child(child);
+    return false;
 }
 
 // Says what ended the child, in words for the page: the cause on our side (time, memory) before what the kernel says.
@@ -90,16 +137,18 @@ static bool tell_end(struct child *child, const struct error *cause, struct erro
     child->process.closed |= cause->code == ERROR_CLOSED;
     process_stop(&child->process, why);
     child->process.pid = 0;
+    if (cause->code == ERROR_CANCELLED)
+        return error_set(err, ERROR_CANCELLED, "%s", cause->message);
     if (cause->code == ERROR_TIMEOUT)
         return error_set(err, ERROR_TIMEOUT, "the model took longer than it may and was ended");
     return error_set(err, ERROR_BAD_DATA, "the model's process ended: %s", why);
 }
 
-static bool ask(struct child *child, const struct model_request *request, const int fds[2], int64_t timeout_ns,
-                struct model_answer *answer, struct error *err)
+static bool ask(const struct model_runner *runner, struct child *child, const struct model_request *request,
+                const int fds[2], int64_t timeout_ns, struct model_answer *answer, struct error *err)
 {
     struct error cause;
-    if (!exchange(child, request, fds, timeout_ns, answer, &cause))
+    if (!exchange(runner, child, request, fds, timeout_ns, answer, &cause))
         return tell_end(child, &cause, err);
     if (answer->ok)
         return true;
@@ -123,11 +172,9 @@ static bool load(struct model_runner *runner, struct child *child, struct error 
              0 &&
          (fds[1] = process_memfd("graph", package->graph.data, package->graph.size, true, err)) >= 0 &&
          start(runner, child, err);
-    if (ok && !ask(child, &request, fds, LOAD_NS, answer, err)) {
+    if (ok && !ask(runner, child, &request, fds, LOAD_NS, answer, err)) {
         ok = error_prefix(err, "model %s cannot start", package->name);
-        if (child->process.pid > 0)
-            process_stop(&child->process, NULL);
-        child->process.pid = 0;
+        end_child(child);
     }
     for (int i = 0; i < 2; i++)
         if (fds[i] >= 0)
@@ -136,21 +183,39 @@ static bool load(struct model_runner *runner, struct child *child, struct error 
     return ok;
 }
 
-// The package's place; a new one may push out a model that is not running now.
+// A place for a package that has none, free or that of a model that does not run now, with its turn held. With runner->lock held.
+static struct child *make_place(struct model_runner *runner, const struct model_package *package)
+{
+    for (int free_only = 1; free_only >= 0; free_only--)
+        for (size_t i = 0; i < CHILDREN_MAX; i++) {
+            struct child *child = &runner->children[i];
+            if ((free_only && child->package) || pthread_mutex_trylock(&child->turn) != 0)
+                continue;
+            end_child(child);
+            child->package = package;
+            return child;
+        }
+    return NULL;
+}
+
+// The package's child with its turn held; NULL: all places are busy with other models.
 static struct child *find_child(struct model_runner *runner, const struct model_package *package)
 {
-    struct child *found = NULL;
-    pthread_mutex_lock(&runner->lock);
-    for (size_t i = 0; i < CHILDREN_MAX && !found; i++)
-        if (runner->children[i].package == package)
-            found = &runner->children[i];
-    for (size_t i = 0; i < CHILDREN_MAX && !found; i++)
-        if (!runner->children[i].package) {
-            found = &runner->children[i];
-            found->package = package;
-        }
-    pthread_mutex_unlock(&runner->lock);
-    return found;
+    for (;;) {
+        struct child *found = NULL;
+        pthread_mutex_lock(&runner->lock);
+        for (size_t i = 0; i < CHILDREN_MAX && !found; i++)
+            if (runner->children[i].package == package)
+                found = &runner->children[i];
+        struct child *made = found ? NULL : make_place(runner, package);
+        pthread_mutex_unlock(&runner->lock);
+        if (!found)
+            return made;
+        pthread_mutex_lock(&found->turn);
+        if (found->package == package)
+            return found;
+        pthread_mutex_unlock(&found->turn); // it was pushed out meanwhile
+    }
 }
 
 // With the child's turn held and the graph loaded. NULL with *err.
@@ -159,12 +224,11 @@ static struct child *take(struct model_runner *runner, const struct model_packag
 {
     struct child *child = find_child(runner, package);
     if (!child) {
-        error_set(err, ERROR_LIMIT, "more than %d models at once", CHILDREN_MAX);
+        error_set(err, ERROR_BUSY, "%d other models run now", CHILDREN_MAX);
         return NULL;
     }
-    pthread_mutex_lock(&child->turn);
     int64_t began = clock_monotonic_ns();
-    if (child->process.pid > 0 || load(runner, child, err)) {
+    if (is_warm(child) || load(runner, child, err)) {
         *start_ns = clock_monotonic_ns() - began;
         return child;
     }
@@ -215,8 +279,7 @@ static bool take_result(struct child *child, const struct model_answer *answer, 
                         struct model_result *out, struct error *err)
 {
     if (!is_sane(&answer->result)) {
-        process_stop(&child->process, NULL);
-        child->process.pid = 0;
+        end_child(child);
         return error_set(err, ERROR_BAD_DATA, "the model gave an answer that makes no sense");
     }
     *out = answer->result;
@@ -233,16 +296,29 @@ static bool run(struct model_runner *runner, struct child *child, const struct i
     int fds[2] = {volume_fd, labels_fd};
     if (!answer)
         return error_set(err, ERROR_MEMORY, "no memory for a result");
-    bool ok = ask(child, &request, fds, runner->options.timeout_ns, answer, err) &&
+    bool ok = ask(runner, child, &request, fds, runner->options.timeout_ns, answer, err) &&
               take_result(child, answer, start_ns, out, err);
     free(answer);
     return ok;
+}
+
+// The input: of the size that the geometry says, and not to be changed by anyone.
+static bool is_input(int volume_fd, size_t size, struct error *err)
+{
+    struct stat status;
+    int seals = fcntl(volume_fd, F_GET_SEALS);
+    if (seals < 0 || !(seals & F_SEAL_WRITE))
+        return error_set(err, ERROR_USAGE, "the volume is not sealed");
+    return (fstat(volume_fd, &status) == 0 && (uint64_t)status.st_size == size) ||
+           error_set(err, ERROR_USAGE, "the volume has not the %zu bytes that its geometry says", size);
 }
 
 bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
                int volume_fd, struct model_result *out, struct error *err)
 {
     int64_t start_ns = 0;
+    if (!is_input(volume_fd, image_voxels(geometry) * sizeof(int16_t), err))
+        return false;
     int labels_fd = process_memfd("labels", NULL, image_voxels(geometry) * sizeof(uint16_t), false, err);
     struct child *child = labels_fd >= 0 ? take(runner, package, &start_ns, err) : NULL;
     bool ok = child && run(runner, child, geometry, volume_fd, labels_fd, start_ns, out, err);

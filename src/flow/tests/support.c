@@ -1,0 +1,290 @@
+#include "support.h"
+
+#include <ftw.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "dicom/writer.h"
+#include "finding/finding.h"
+
+// ---- packages
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct model_package *make_package(struct ground *ground, const char *name, const char *rule)
+{
+    static const char manifest[] =
+        "{\"format\":\"hilum-model/1\",\"name\":\"%s\",\"version\":\"1\",\"title\":\"A model\","
+        "\"label\":\"research use only\",\"files\":{\"graph.onnx\":\"%s\"},\"needs\":{\"modality\":\"CT\"},%s%s%s"
+        "\"before\":[{\"op\":\"mask_brain\",\"bone_hu\":200,\"margin_mm\":1,\"enclosure\":0.7,\"core_mm\":6},"
+        "{\"op\":\"subtract_median\"}],\"graph\":{\"file\":\"graph.onnx\",\"inputs\":{\"x\":\"volume\"},"
+        "\"outputs\":[\"y\"]},\"after\":[{\"op\":\"threshold\",\"values\":\"y\",\"low\":0.5,\"mask_margin_mm\":1},"
+        "{\"op\":\"components\",\"minimum_ml\":1,\"most\":4,\"score\":\"y\"},{\"op\":\"side\",\"midline_mm\":5}],"
+        "\"finding\":{\"concept\":{\"value\":\"1\",\"scheme\":\"SCT\",\"meaning\":\"A thing\"},\"urgency\":\"stat\"}}";
+    char folder[256], text[4096], hex[2 * HASH_SIZE + 1];
+    uint8_t digest[HASH_SIZE];
+    snprintf(folder, sizeof folder, "%s/package-%s", ground->folder, name);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    hash_of(name, strlen(name), digest);
+    text_hex(hex, digest, sizeof digest);
+    snprintf(text, sizeof text, manifest, name, hex, rule ? "\"rule\":" : "", rule ? rule : "", rule ? "," : "");
+    write_file(folder, "graph.onnx", name);
+    write_file(folder, "manifest.json", text);
+    struct model_package *package = model_package_open(folder, &ground->err);
+    assert_ok(package != NULL, ground->err);
+    return package;
+}
+
+void ground_add_package(struct ground *ground, const char *name, const char *rule)
+{
+    size_t i = 0;
+    while (i < GROUND_PACKAGES && ground->packages[i])
+        i++;
+    assert_true(i < GROUND_PACKAGES);
+    ground->packages[i] = make_package(ground, name, rule);
+}
+
+// ---- the ground
+
+void ground_restart_flow(struct ground *ground)
+{
+    flow_stop(ground->flow);
+    struct flow_options options = {
+        .store = ground->store, .access = ground->access, .archive = ground->archive, .packages = ground->packages};
+    ground->flow = flow_start(&options, &ground->err);
+    assert_ok(ground->flow != NULL, ground->err);
+}
+
+void ground_open(struct ground *ground, const char *const *models, const char *rule)
+{
+    static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
+                                                               &flow_migration};
+    const char *base = getenv("TMPDIR");
+    *ground = (struct ground){0};
+    snprintf(ground->folder, sizeof ground->folder, "%.60s/flow-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(ground->folder));
+    arena_init(&ground->arena, 64 << 20);
+    ground->store = store_open(&(struct store_options){.folder = ground->folder}, &ground->err);
+    assert_ok(ground->store != NULL, ground->err);
+    for (size_t i = 0; i < sizeof migrations / sizeof *migrations; i++)
+        assert_ok(store_migrate(ground->store, migrations[i], &ground->err), ground->err);
+    ground->access = access_open(ground->store, ground->folder, &ground->err);
+    assert_ok(ground->access != NULL, ground->err);
+    ground->archive = archive_open(ground->store, &ground->err);
+    assert_ok(ground->archive != NULL, ground->err);
+    for (size_t i = 0; i < GROUND_PACKAGES && models && models[i]; i++)
+        ground_add_package(ground, models[i], i == 0 ? rule : NULL);
+    ground_restart_flow(ground);
+}
+
+static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+void ground_close(struct ground *ground)
+{
+    flow_stop(ground->flow);
+    for (struct model_package **package = ground->packages; *package; package++)
+        model_package_close(*package);
+    archive_close(ground->archive);
+    access_close(ground->access);
+    store_close(ground->store);
+    arena_free(&ground->arena);
+    assert_int_equal(nftw(ground->folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+// ---- slices
+
+static const char * or (const char *text, const char *usual)
+{
+    return text ? text : usual;
+}
+
+static void write_slice(const struct slice *slice, struct buffer *out)
+{
+    static const double orientation[] = {1, 0, 0, 0, 1, 0};
+    struct dicom_writer w;
+    int number = slice->number ? slice->number : 1;
+    double spacing_mm = slice->spacing_mm > 0 ? slice->spacing_mm : 1.5;
+    double position[] = {0, 0, number * spacing_mm}, pixel_mm[] = {1, 1};
+    int16_t pixels[16];
+    for (size_t i = 0; i < 16; i++)
+        pixels[i] = (int16_t)slice->pixel;
+    dicom_writer_init(&w, out, false);
+    dicom_write_text(&w, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
+    dicom_write_printf(&w, 0x00080018, "%s.%d", or (slice->series, "1.2.3.1"), number);
+    dicom_write_text(&w, 0x00080060, or (slice->modality, "CT"));
+    dicom_write_text(&w, 0x00081030, or (slice->study_description, ""));
+    dicom_write_text(&w, 0x0008103E, or (slice->description, ""));
+    dicom_write_text(&w, 0x00100010, "Test^Flow");
+    dicom_write_text(&w, 0x00100020, "F1");
+    dicom_write_text(&w, 0x00180010, or (slice->agent, ""));
+    dicom_write_text(&w, 0x00180015, or (slice->body_part, "HEAD"));
+    dicom_write_text(&w, 0x0020000D, or (slice->study, "1.2.3"));
+    dicom_write_text(&w, 0x0020000E, or (slice->series, "1.2.3.1"));
+    dicom_write_integer(&w, 0x00200013, number);
+    dicom_write_doubles(&w, 0x00200032, position, 3);
+    dicom_write_doubles(&w, 0x00200037, orientation, 6);
+    dicom_write_integer(&w, 0x00280002, 1);
+    dicom_write_text(&w, 0x00280004, "MONOCHROME2");
+    dicom_write_integer(&w, 0x00280010, 4);
+    dicom_write_integer(&w, 0x00280011, 4);
+    dicom_write_doubles(&w, 0x00280030, pixel_mm, 2);
+    dicom_write_integer(&w, 0x00280100, 16);
+    dicom_write_integer(&w, 0x00280101, 16);
+    dicom_write_integer(&w, 0x00280102, 15);
+    dicom_write_integer(&w, 0x00280103, 1);
+    dicom_write_bytes(&w, 0x7FE00010, DICOM_VR_OW, pixels, sizeof pixels);
+}
+
+// The newest event gets the simulated time.
+static bool set_time(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "UPDATE event SET time_ns=?1 WHERE number=(SELECT max(number) FROM event)", "i",
+                   *(const int64_t *)payload);
+}
+
+static enum archive_outcome put(struct ground *ground, struct archive_writer *writer, const struct slice *slice,
+                                int64_t at_ns)
+{
+    struct buffer data;
+    struct archive_stored stored;
+    struct archive_origin origin = {.how = or (slice->how, "c-store"),
+                                    .called = "HILUM",
+                                    .calling = or (slice->calling, "SCANNER"),
+                                    .address = "127.0.0.1",
+                                    .issuer = ""};
+    buffer_init(&data, 1 << 20);
+    write_slice(slice, &data);
+    assert_ok(buffer_check(&data, "a slice", &ground->err), ground->err);
+    struct source_memory memory = {data.data, data.size};
+    assert_ok(
+        archive_put(writer, source_from_memory(&memory), DICOM_TS_EXPLICIT, &origin, at_ns, &stored, &ground->err),
+        ground->err);
+    buffer_free(&data);
+    if (stored.outcome != ARCHIVE_SAME)
+        assert_ok(store_write(ground->store, STORE_REPLAYABLE, set_time, &at_ns, &ground->err), ground->err);
+    return stored.outcome;
+}
+
+enum archive_outcome ground_put(struct ground *ground, const struct slice *slice, int64_t at_ns)
+{
+    struct archive_writer *writer = archive_writer_open(ground->archive, &ground->err);
+    assert_ok(writer != NULL, ground->err);
+    enum archive_outcome outcome = put(ground, writer, slice, at_ns);
+    archive_writer_close(writer);
+    return outcome;
+}
+
+void ground_put_series(struct ground *ground, const struct slice *like, int count, int64_t at_ns)
+{
+    struct slice slice = *like;
+    struct archive_writer *writer = archive_writer_open(ground->archive, &ground->err);
+    assert_ok(writer != NULL, ground->err);
+    for (slice.number = 1; slice.number <= count; slice.number++)
+        put(ground, writer, &slice, at_ns);
+    archive_writer_close(writer);
+}
+
+struct end {
+    const char *calling;
+    int64_t at_ns;
+};
+
+static bool write_end(struct database *db, void *payload, struct error *err)
+{
+    struct end *end = payload;
+    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, "", end->calling, "", err) &&
+           set_time(db, &end->at_ns, err);
+}
+
+void ground_end(struct ground *ground, const char *calling, int64_t at_ns)
+{
+    struct end end = {calling, at_ns};
+    assert_ok(store_write(ground->store, STORE_REPLAYABLE, write_end, &end, &ground->err), ground->err);
+}
+
+// ---- steps and what came of them
+
+void ground_step(struct ground *ground, int64_t now_ns)
+{
+    bool worked = true;
+    for (int i = 0; worked; i++) {
+        assert_true(i < 1000);
+        assert_ok(flow_step(ground->flow, now_ns, &worked, &ground->err), ground->err);
+    }
+}
+
+size_t ground_jobs(struct ground *ground, struct queue_job **out)
+{
+    size_t count;
+    struct database *db = store_read_begin(ground->store, &ground->err);
+    assert_ok(db != NULL, ground->err);
+    assert_ok(queue_job_list(db, NULL, 100, &ground->arena, out, &count, &ground->err), ground->err);
+    store_read_end(ground->store, db);
+    for (size_t i = 0; i < count / 2; i++) {
+        struct queue_job swap = (*out)[i];
+        (*out)[i] = (*out)[count - 1 - i];
+        (*out)[count - 1 - i] = swap;
+    }
+    return count;
+}
+
+struct queue_job *ground_only_job(struct ground *ground)
+{
+    struct queue_job *jobs;
+    assert_int_equal(ground_jobs(ground, &jobs), 1);
+    return jobs;
+}
+
+size_t ground_completions(struct ground *ground)
+{
+    struct store_event *events;
+    size_t count, same = 0;
+    struct database *db = store_read_begin(ground->store, &ground->err);
+    assert_ok(db != NULL, ground->err);
+    assert_ok(store_event_read(db, 0, 10000, &ground->arena, &events, &count, &ground->err), ground->err);
+    store_read_end(ground->store, db);
+    for (size_t i = 0; i < count; i++)
+        same += events[i].kind == STORE_EVENT_SERIES_COMPLETE;
+    return same;
+}
+
+void ground_rule(struct ground *ground, const char *text)
+{
+    struct flow_rule rule;
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    assert_ok(flow_rule_from_json(json, &rule, &ground->err) &&
+                  flow_rule_put(ground->store, ground->access, &rule, "test", &ground->err),
+              ground->err);
+    json_decref(json);
+}
+
+bool ground_rule_refused(struct ground *ground, const char *text)
+{
+    struct flow_rule rule;
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    bool refused = !flow_rule_from_json(json, &rule, &ground->err);
+    json_decref(json);
+    return refused;
+}

@@ -1,0 +1,239 @@
+// When a series is taken as whole: on a simulated clock.
+#include "support.h"
+
+#include <string.h>
+
+static const char *const one_model[] = {"one", NULL};
+#define RULE "{\"name\":\"any-ct\",\"modality\":\"CT\",\"model\":\"one\"}"
+#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
+
+static void ended_association_and_quiet_make_a_series_whole(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
+    ground_end(&g, "SCANNER", AT(1));
+    ground_step(&g, AT(1.9));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_step(&g, AT(2));
+    assert_int_equal(ground_completions(&g), 1);
+    struct queue_job *job = ground_only_job(&g);
+    assert_string_equal(job->study, "1.2.3");
+    assert_string_equal(job->series, "1.2.3.1");
+    assert_string_equal(job->model, "one 1");
+    ground_step(&g, AT(3600));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_close(&g);
+}
+
+static void open_association_waits_four_times_the_longest_gap(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1}, AT(0));
+    ground_put(&g, &(struct slice){.number = 2}, AT(3)); // a gap of 3 s: 12 s of silence
+    ground_put(&g, &(struct slice){.number = 3}, AT(4));
+    ground_step(&g, AT(15.9));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_step(&g, AT(16));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_close(&g);
+}
+
+static void open_association_waits_at_least_five_seconds_and_at_most_sixty(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1}, AT(0));
+    ground_put(&g, &(struct slice){.number = 2}, AT(.1));
+    ground_step(&g, AT(5.05));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_step(&g, AT(5.1));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_put(&g, &(struct slice){.series = "1.2.3.2", .number = 1}, AT(100));
+    ground_put(&g, &(struct slice){.series = "1.2.3.2", .number = 2}, AT(150)); // a gap of 50 s
+    ground_step(&g, AT(209.9));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_step(&g, AT(210));
+    assert_int_equal(ground_completions(&g), 2);
+    ground_close(&g);
+}
+
+static void pause_between_two_associations_is_no_gap(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1}, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(3));
+    ground_put(&g, &(struct slice){.number = 2}, AT(30)); // another association, still open
+    ground_step(&g, AT(34.9));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_step(&g, AT(35));
+    assert_int_equal(ground_completions(&g), 2);
+    ground_close(&g);
+}
+
+static void other_senders_end_ends_nothing(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1}, AT(0));
+    ground_end(&g, "ELSEWHERE", AT(1));
+    ground_step(&g, AT(4.9));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_close(&g);
+}
+
+static void imported_series_needs_only_quiet(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){.how = "import", .calling = ""}, 2, AT(0));
+    ground_step(&g, AT(1.9));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_step(&g, AT(2));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_close(&g);
+}
+
+static void late_slice_makes_a_new_version_and_another_job(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){0}, 2, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(2));
+    assert_int_equal(ground_jobs(&g, &jobs), 1);
+    ground_put(&g, &(struct slice){.number = 3}, AT(300));
+    ground_end(&g, "SCANNER", AT(300));
+    ground_step(&g, AT(302));
+    assert_int_equal(ground_completions(&g), 2);
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    assert_string_not_equal(jobs[0].key, jobs[1].key);
+    ground_close(&g);
+}
+
+static void the_same_slices_again_make_no_second_job(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    for (int i = 0; i < 2; i++) {
+        ground_put_series(&g, &(struct slice){0}, 2, AT(100 * i));
+        ground_end(&g, "SCANNER", AT(100 * i));
+        ground_step(&g, AT(100 * i + 2));
+    }
+    assert_int_equal(ground_completions(&g), 1);
+    ground_only_job(&g);
+    ground_close(&g);
+}
+
+// Other bytes under a known UID are kept beside: the series' content, and so the job, is the one it was.
+static void bytes_kept_beside_make_no_second_job(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){0}, 2, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(2));
+    assert_int_equal(ground_put(&g, &(struct slice){.number = 1, .pixel = 7}, AT(100)), ARCHIVE_KEPT_BESIDE);
+    ground_end(&g, "SCANNER", AT(100));
+    ground_step(&g, AT(200));
+    ground_only_job(&g);
+    ground_close(&g);
+}
+
+static void what_jobs_store_makes_no_series_whole(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){.how = "job", .calling = "HILUM"}, 2, AT(0));
+    ground_end(&g, "HILUM", AT(1));
+    ground_step(&g, AT(3600));
+    assert_int_equal(ground_completions(&g), 0);
+    ground_close(&g);
+}
+
+static void a_restart_forgets_nothing_and_repeats_nothing(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put_series(&g, &(struct slice){0}, 2, AT(0));
+    ground_step(&g, AT(0));
+    ground_restart_flow(&g);
+    ground_end(&g, "SCANNER", AT(1));
+    ground_restart_flow(&g);
+    ground_step(&g, AT(2));
+    ground_restart_flow(&g);
+    ground_step(&g, AT(3));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_only_job(&g);
+    ground_close(&g);
+}
+
+// The objects of one step's series together are past any arena: each gets its jobs all the same.
+static void many_series_due_at_once_all_get_their_jobs(void **state)
+{
+    enum { SERIES = 150 };
+    struct ground g;
+    struct queue_job *jobs;
+    char series[32];
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    for (int i = 0; i < SERIES; i++) {
+        snprintf(series, sizeof series, "1.2.3.%d", i + 1);
+        ground_put_series(&g, &(struct slice){.series = series}, 1, AT(0));
+    }
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(10));
+    assert_int_equal(ground_completions(&g), SERIES);
+    assert_int_equal(ground_jobs(&g, &jobs), 100); // as many as the list gives
+    ground_close(&g);
+}
+
+static void key_follows_from_package_and_contents_in_any_order(void **state)
+{
+    struct archive_object objects[3] = {{.digest = {1}}, {.digest = {2}}, {.digest = {3}}};
+    struct archive_object turned[3] = {objects[2], objects[0], objects[1]};
+    char key[65], same[65], other[65];
+    struct error err;
+    (void)state;
+    assert_ok(flow_job_key(key, "p", objects, 3, &err) && flow_job_key(same, "p", turned, 3, &err), err);
+    assert_string_equal(key, same);
+    assert_ok(flow_job_key(other, "q", objects, 3, &err), err);
+    assert_string_not_equal(key, other);
+    assert_ok(flow_job_key(other, "p", objects, 2, &err), err);
+    assert_string_not_equal(key, other);
+}
+
+int test_complete(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ended_association_and_quiet_make_a_series_whole),
+        cmocka_unit_test(open_association_waits_four_times_the_longest_gap),
+        cmocka_unit_test(open_association_waits_at_least_five_seconds_and_at_most_sixty),
+        cmocka_unit_test(pause_between_two_associations_is_no_gap),
+        cmocka_unit_test(other_senders_end_ends_nothing),
+        cmocka_unit_test(imported_series_needs_only_quiet),
+        cmocka_unit_test(late_slice_makes_a_new_version_and_another_job),
+        cmocka_unit_test(the_same_slices_again_make_no_second_job),
+        cmocka_unit_test(bytes_kept_beside_make_no_second_job),
+        cmocka_unit_test(what_jobs_store_makes_no_series_whole),
+        cmocka_unit_test(a_restart_forgets_nothing_and_repeats_nothing),
+        cmocka_unit_test(many_series_due_at_once_all_get_their_jobs),
+        cmocka_unit_test(key_follows_from_package_and_contents_in_any_order),
+    };
+    return cmocka_run_group_tests_name("completeness", tests, NULL, NULL);
+}
