@@ -314,7 +314,11 @@ static bool study_of(struct work *work, struct finding_study *out, struct error 
                                   .study_date = row_field(row, 0x00080020),
                                   .study_time = row_field(row, 0x00080030),
                                   .referring = row_field(row, 0x00080090),
-                                  .modality = dicom_text(work->headers[0], 0x00080060, &work->arena)};
+                                  .modality = dicom_text(work->headers[0], 0x00080060, &work->arena),
+                                  .model = model_package_name(work->package),
+                                  .model_version = model_package_version(work->package),
+                                  .label_text = model_package_label(work->package),
+                                  .concept = code_of(model_package_concept(work->package))};
     return true;
 }
 

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "fhir/fhir.h"
 #include "finding/finding.h"
 
-#define FHIR_JSON "application/fhir+json"
+enum { ANSWER_MAX = 16 << 20 };
 
 static const char *field(const struct archive_row *row, dicom_tag tag)
 {
@@ -51,27 +53,68 @@ static bool find_findings(struct service *service, struct http_request *request,
     return ok;
 }
 
-static void reply(struct http_request *request, json_t *resource)
+static bool find_series(struct service *service, struct http_request *request, struct finding_study *study,
+                        struct error *err)
 {
-    char *text = json_dumps(resource, JSON_COMPACT);
-    struct error err;
-    if (text) {
-        http_reply(request, 200, FHIR_JSON, text, strlen(text));
-    } else {
-        error_set(&err, ERROR_MEMORY, "no memory for the answer");
-        http_reply_error(request, &err);
+    struct archive_query query = {.level = ARCHIVE_SERIES, .study = study->study};
+    struct archive_row *rows;
+    size_t count = 0;
+    int64_t number;
+    bool more;
+    if (!archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, err))
+        return false;
+    struct finding_study_series *series = arena_calloc(http_arena(request), count, sizeof *series);
+    if (!series)
+        return error_set(err, ERROR_LIMIT, "no memory for %zu series", count);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = field(&rows[i], 0x00200011), *objects = field(&rows[i], 0x00201209);
+        series[i] = (struct finding_study_series){field(&rows[i], 0x0020000E), field(&rows[i], 0x00080060),
+                                                  field(&rows[i], 0x0008103E), -1, 0};
+        if (text_to_i64(text, strlen(text), &number))
+            series[i].number = number;
+        if (text_to_i64(objects, strlen(objects), &number) && number > 0)
+            series[i].object_count = (size_t)number;
     }
-    free(text);
-    json_decref(resource);
+    study->series = series;
+    study->series_count = count;
+    study->modality = count > 0 ? series[0].modality : "";
+    return true;
 }
 
-// The study a request is about: ?study=UID, or the resource's id, which begins with the study's UID.
-static const char *study_uid(struct http_request *request, const char *id)
+// The study a request is about: ?study=UID; else the id, which is the study's UID but for Observations, whose id is their finding's.
+static bool which_study(struct service *service, struct http_request *request, const char *id, const char **out,
+                        struct error *err)
 {
-    const char *study = http_query(request, "study");
-    if (study || !id)
-        return study;
-    return arena_strndup(http_arena(request), id, strcspn(id, "_"));
+    *out = http_query(request, "study");
+    if (*out)
+        return true;
+    if (!id)
+        return error_set(err, ERROR_BAD_VALUE, "say which study with ?study=UID");
+    *out = id;
+    if (strcmp(http_path_part(request, "type"), "Observation") != 0)
+        return true;
+    struct finding *finding = NULL;
+    struct database *db = store_read_begin(service->store, err);
+    bool ok = db && finding_get(db, id, http_arena(request), &finding, err);
+    if (db)
+        store_read_end(service->store, db);
+    *out = finding ? finding->study : NULL;
+    return ok && (finding || error_set(err, ERROR_NOT_FOUND, "there is no finding %.80s", id));
+}
+
+static void reply(struct http_request *request, json_t *resource)
+{
+    struct buffer body;
+    struct error err;
+    buffer_init(&body, ANSWER_MAX);
+    bool ok = fhir_print(resource, &body, &err);
+    json_decref(resource);
+    if (ok) {
+        http_reply_buffer(request, 200, FHIR_CONTENT_TYPE, &body);
+        return;
+    }
+    buffer_free(&body);
+    http_reply_error(request, &err);
 }
 
 static void answer(struct service *service, struct http_request *request, const char *id)
@@ -81,15 +124,15 @@ static void answer(struct service *service, struct http_request *request, const 
     struct error err;
     size_t count = 0;
     json_t *resource = NULL;
+    const char *uid, *type = http_path_part(request, "type");
     const char *base = arena_printf(http_arena(request), "http://%s/fhir", http_header(request, "Host"));
-    const char *uid = study_uid(request, id);
-    bool ok = (base && uid) || error_set(&err, ERROR_BAD_VALUE, "say which study with ?study=UID");
-    ok = ok && find_study(service, request, uid, &study, &err) &&
+    bool ok = base != NULL || error_set(&err, ERROR_LIMIT, "no memory for an answer");
+    ok = ok && which_study(service, request, id, &uid, &err) && find_study(service, request, uid, &study, &err) &&
+         find_series(service, request, &study, &err) &&
          find_findings(service, request, study.study, &findings, &count, &err) &&
-         finding_to_fhir(&study, findings, count, base, http_path_part(request, "type"), id, &resource, &err);
+         finding_to_fhir(&study, findings, count, base, type, id, &resource, &err);
     if (ok && !resource)
-        ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", http_path_part(request, "type"),
-                       id ? id : "");
+        ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id ? id : "");
     if (ok)
         reply(request, resource);
     else
