@@ -41,5 +41,10 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@bench/run
 
+soak:
+	@tools/setup build test run
+	@$(MAKE) --no-print-directory build
+	@HILUM=$(BUILD)/hilum /usr/bin/python3 tests/outside/soak_kill.py $(or $(KILLS),100) $(or $(SEED),1)
+
 clean:
 	@rm -rf $(BUILD)
