@@ -45,6 +45,12 @@ soak:
 	@tools/setup build test run
 	@$(MAKE) --no-print-directory build
 	@HILUM=$(BUILD)/hilum /usr/bin/python3 tests/outside/soak_kill.py $(or $(KILLS),100) $(or $(SEED),1)
+	@ninja -C $(BUILD) soak-powercut
+
+# FUZZ: seconds and targets, as in FUZZ="60 reader"
+fuzz:
+	@tools/setup build test lint
+	@tools/fuzz $(FUZZ)
 
 clean:
 	@rm -rf $(BUILD)

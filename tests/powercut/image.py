@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Builds the folder that a power cut may leave, from the log of powercut-record.so.
 
-    image.py LOG SEED OUT [--ignore CALL:PATH]... [--cut N]
+    image.py LOG SEED OUT [--ignore CALL:PATH]... [--cut N] [--journal]
 
 The seed chooses where the power goes off and what of the unsynced is on the disk. What is kept for certain: contents that a completed fsync or fdatasync of the
 file covers, names that a completed fsync of their folder covers. Everything else is kept or dropped: each 4 KiB page of a file by itself, each change of a file's size,
 each name made or taken away. A rename within one folder is whole or not at all; one from folder to folder is two changes. A file's own sync does nothing for its name.
+
+--journal is kinder than what is promised: any completed sync covers every name made or taken away before it, which is what ext4 and xfs do.
 
 --ignore takes syncs out: "fdatasync:lanes/*", "fsync-dir:packs", "*:hilum.db-wal" (shell patterns on the call and on the path).
 
@@ -142,8 +144,8 @@ def changes_of(kind, file, payload):
     return [(source, None), (target, file)]
 
 
-def names_after(records, synced, chance):
-    """Path to file, of all names that are there."""
+def names_after(records, synced, chance, journaled):
+    """Path to file, of all names that are there. Changes before `journaled` are on the disk whatever folder they are in."""
     folders = {'': None}  # path of a folder to its file number
     for kind, _, file, _, _, payload in records:
         if kind == MKDIR:
@@ -158,7 +160,7 @@ def names_after(records, synced, chance):
         for path, target in changes_of(kind, file, payload):
             parent = os.path.dirname(path)
             coin = coins.setdefault(parent, chance.random() < 0.5)
-            if index < synced.get(folders.get(parent), 0) or coin:
+            if index < max(synced.get(folders.get(parent), 0), journaled) or coin:
                 if target is None:
                     names.pop(path, None)
                 else:
@@ -166,21 +168,21 @@ def names_after(records, synced, chance):
     return names
 
 
-def build(records, synced, chance, out):
-    names = names_after(records, synced, chance)
+def build(records, synced, chance, out, journal):
+    names = names_after(records, synced, chance, max(synced.values(), default=0) if journal else 0)
     folders = {bytes(r[5]).decode() for r in records if r[0] == MKDIR}
     operations = {}
     for index, (kind, _, file, offset, length, payload) in enumerate(records):
         if kind in (WRITE, TRUNCATE, EXTEND, ZERO):
             operations.setdefault(file, []).append((index, kind, offset, length, payload))
     os.makedirs(out, mode=0o700)
-    contents = {}
+    contents, made = {}, {''}
     for path in sorted(names):
-        parent = os.path.dirname(path)
-        if parent and parent not in names:
+        if os.path.dirname(path) not in made:
             continue  # its folder is not there
         if path in folders:
             os.mkdir(os.path.join(out, path), 0o700)
+            made.add(path)
             continue
         file = names[path]
         if file in contents:
@@ -198,6 +200,7 @@ def main():
     parser.add_argument('out')
     parser.add_argument('--ignore', action='append', default=[], metavar='CALL:PATH')
     parser.add_argument('--cut', type=int, help='the record before which the power goes off')
+    parser.add_argument('--journal', action='store_true')
     args = parser.parse_args()
     records = read_log(args.log)
     chance = random.Random(args.seed)
@@ -207,7 +210,7 @@ def main():
     cut_ns = records[cut][1] if cut < len(records) else records[-1][1]
     ignore = [tuple(pattern.split(':', 1)) for pattern in args.ignore]
     before = records[:cut]
-    build(before, covered(before, ignore), chance, args.out)
+    build(before, covered(before, ignore), chance, args.out, args.journal)
     json.dump({'cut': cut, 'records': len(records), 'cut_ns': cut_ns}, sys.stdout)
     print()
 

@@ -1,10 +1,13 @@
 // LD_PRELOAD layer: logs every operation on files under $POWERCUT_FOLDER to $POWERCUT_LOG, with the data, in order. It knows nothing of the program.
 //
+// It can also play a full disk: while the file $POWERCUT_FULL_FLAG is there, writes to files that match the shell pattern $POWERCUT_FULL answer ENOSPC.
+//
 // What it does not see: writes through shared mappings, and stdio's own writes (fopen and the descriptor are seen). Of SQLite's files that is only -shm,
 // which is made anew after a crash.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -346,6 +349,12 @@ int dup3(int fd, int to, int flags)
 
 // ---- writing
 
+static bool is_full(const char *path)
+{
+    const char *flag = getenv("POWERCUT_FULL_FLAG"), *pattern = getenv("POWERCUT_FULL");
+    return flag && pattern && fnmatch(pattern, path, 0) == 0 && syscall(SYS_access, flag, F_OK) == 0;
+}
+
 // `offset` -1: the file's own position.
 static ssize_t write_any(int fd, const struct iovec *parts, int count, off_t offset)
 {
@@ -353,6 +362,11 @@ static ssize_t write_any(int fd, const struct iovec *parts, int count, off_t off
     bool mine = tracked && path_of(fd);
     if (tracked && !mine)
         leave(); // a pipe or socket may block
+    if (mine && is_full(path_of(fd))) {
+        leave();
+        errno = ENOSPC;
+        return -1;
+    }
     ssize_t done =
         offset < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, (long)offset, 0L);
     if (!mine)
