@@ -169,6 +169,11 @@ static int make_volume(struct work *work, struct error *err)
 
 // ---- output
 
+static struct finding_code code_of(const struct model_code *code)
+{
+    return (struct finding_code){code->value, code->scheme, code->meaning};
+}
+
 static struct finding_context context_of(struct work *work)
 {
     const char **instances = arena_calloc(&work->arena, work->count, sizeof *instances);
@@ -184,12 +189,8 @@ static struct finding_context context_of(struct work *work)
                                     .model_version = model_package_version(work->package),
                                     .model_digest = model_package_digest(work->package),
                                     .model_title = model_package_title(work->package),
-                                    .label_text = model_package_label(work->package)};
-}
-
-static struct finding_code code_of(const struct model_code *code)
-{
-    return (struct finding_code){code->value, code->scheme, code->meaning};
+                                    .label_text = model_package_label(work->package),
+                                    .concept = code_of(model_package_concept(work->package))};
 }
 
 static bool make_findings(struct work *work, struct error *err)

@@ -106,7 +106,7 @@ static bool run_grow(struct pass *pass, const json_t *parameters, struct error *
     uint8_t *grown = malloc(image_voxels(&pass->geometry));
     if (!grown)
         return no_memory(err);
-    bool ok = mask_grow(pass->mask, value_named(pass, parameters, "values"), pass->allowed, &pass->geometry, &options,
+    bool ok = mask_grow(pass->mask, value_named(pass, parameters, "values"), pass->brain, &pass->geometry, &options,
                         grown, err);
     free(pass->mask);
     pass->mask = grown;

@@ -72,7 +72,7 @@ json_t *service_read_json(struct http_request *request, struct error *err)
 
 void service_reply_json(struct http_request *request, int status, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) : NULL;
     struct error err;
     json_decref(json);
     if (text) {
