@@ -18,12 +18,26 @@ struct graph {
     OrtValue *outputs[MODEL_OUTPUTS_MAX]; // of the last run
 };
 
+// The library wraps a cause once for each node around it and names its own source files: the innermost cause is what a person needs.
+static void tell(const char *message, struct error *err)
+{
+    static const char inner[] = "Status Message: ";
+    const char *next;
+    if (strstr(message, "Failed to allocate memory") || strstr(message, "bad_alloc")) {
+        error_set(err, ERROR_BAD_DATA, "the model needs more memory than it may take (models.memory_mb)");
+        return;
+    }
+    while ((next = strstr(message, inner)))
+        message = next + strlen(inner);
+    error_set(err, ERROR_BAD_DATA, "ONNX Runtime: %s", message);
+}
+
 // Takes the status; false with its text when there is one.
 static bool fine(OrtStatus *status, struct error *err)
 {
     if (!status)
         return true;
-    error_set(err, ERROR_BAD_DATA, "ONNX Runtime: %s", ort->GetErrorMessage(status));
+    tell(ort->GetErrorMessage(status), err);
     ort->ReleaseStatus(status);
     return false;
 }
@@ -38,8 +52,9 @@ bool graph_load_library(const char *path, struct error *err)
     ort = base ? base()->GetApi(API_VERSION) : NULL;
     if (!ort)
         return error_set(err, ERROR_NOT_FOUND, "%s is no ONNX Runtime with C API %d", path, API_VERSION);
+    // Errors come back as statuses; written to stderr as well they would only be twice in the log.
     // Reads what the processor can from /proc and /sys, which is out of reach afterwards.
-    return fine(ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "hilum", &environment), err);
+    return fine(ort->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "hilum", &environment), err);
 }
 
 struct graph *graph_open(const void *model, size_t size, unsigned threads, struct error *err)

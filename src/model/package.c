@@ -175,13 +175,19 @@ static bool check_files(struct model_package *package, int folder, struct error 
     return true;
 }
 
-static bool check_nothing_else(const struct model_package *package, struct error *err)
+static bool check_nothing_else(const struct model_package *package, int folder_fd, struct error *err)
 {
     struct dirent *entry;
     bool ok = true;
-    DIR *folder = opendir(package->folder);
-    if (!folder)
-        return error_errno(err, errno, "cannot list package %s", package->folder);
+    int fd = openat(folder_fd, ".",
+                    O_RDONLY | O_DIRECTORY | O_CLOEXEC); // the folder that was read, whatever the path names now
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!folder) {
+        error_errno(err, errno, "cannot list package %s", package->folder);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
     while (ok && (entry = readdir(folder)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             strcmp(entry->d_name, "manifest.json") != 0 &&
@@ -206,7 +212,8 @@ static bool open_package(struct model_package *package, struct error *err)
         ok = json_is_object(package->manifest) ||
              error_set(err, ERROR_BAD_DATA, "manifest.json: %s at line %d", where.text, where.line);
     }
-    ok = ok && take_manifest(package, err) && check_files(package, folder, err) && check_nothing_else(package, err);
+    ok = ok && take_manifest(package, err) && check_files(package, folder, err) &&
+         check_nothing_else(package, folder, err) && onnx_check(package->graph.data, package->graph.size, err);
     close(folder);
     if (ok) {
         hash_of(package->manifest_text.data, package->manifest_text.size, digest);

@@ -17,4 +17,7 @@ struct model_package {
     struct buffer graph; // the file that was checked, so that what runs is what was checked
 };
 
+// Is it an ONNX model that needs no other file? BAD_DATA says what is wrong. Cheap: no tensor is read.
+bool onnx_check(const void *data, size_t size, struct error *err);
+
 #endif

@@ -1,0 +1,14 @@
+#include <string.h>
+
+#include "support.h"
+
+// The runner starts this program again as its child.
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "runner") == 0)
+        return model_runner_main(argc - 1, argv + 1);
+    support_begin();
+    int failed = test_package() + test_runner();
+    support_end();
+    return failed;
+}

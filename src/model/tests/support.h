@@ -1,0 +1,45 @@
+// Packages copied and changed at will, and the head to run them on.
+#ifndef MODEL_TESTS_SUPPORT_H
+#define MODEL_TESTS_SUPPORT_H
+
+#include <jansson.h>
+
+#include "base/tests/check.h"
+#include "model/model.h"
+
+#define REAL_PACKAGE "models/head-ct-hyperdense"
+enum { SUPPORT_PATH = 128 };
+
+// Folders under one temporary folder, which support_end deletes.
+void support_begin(void);
+void support_end(void);
+const char *support_path(char out[SUPPORT_PATH], const char *name);
+
+int run_quietly(const char *const argv[]); // exit status, -1 when there is none
+
+// A fresh copy of the real package; its folder into `out`.
+void copy_package(char out[SUPPORT_PATH]);
+void write_member(const char *folder, const char *name, const void *data, size_t size);
+void *read_member_of(const char *folder, const char *name, size_t *size);
+json_t *read_manifest(const char *folder);
+void write_manifest(const char *folder, json_t *manifest); // takes it
+// The graph by make.py's name in place of the real one, with its digest.
+struct model_package *package_with_graph(const char *graph);
+void set_graph(const char *folder, const void *data, size_t size); // with its digest
+
+// Opens and must be refused; the message names this.
+void assert_refused(const char *folder, const char *named);
+
+// The head with a bleed.
+struct head {
+    struct image_geometry geometry;
+    int volume_fd; // sealed
+    char side[8];
+    double volume_ml;
+};
+const struct head *the_head(void);
+
+int test_package(void);
+int test_runner(void);
+
+#endif

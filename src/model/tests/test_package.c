@@ -1,0 +1,257 @@
+// A package is whole or refused, by the name of what is wrong (docs/bad-input.md, 76 and 77).
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void the_real_package_opens(void **state)
+{
+    struct error err;
+    (void)state;
+    struct model_package *package = model_package_open(REAL_PACKAGE, &err);
+    assert_ok(package != NULL, err);
+    assert_string_equal(model_package_name(package), "head-ct-hyperdense");
+    assert_int_equal(strlen(model_package_digest(package)), 64);
+    assert_non_null(strstr(model_package_label(package), "not a medical device"));
+    assert_string_equal(model_package_needs(package)->modality, "CT");
+    assert_true(model_package_needs(package)->contrast_refused);
+    assert_string_equal(model_package_concept(package)->scheme, "SCT");
+    assert_non_null(strstr(model_package_rule(package), "no_contrast"));
+    model_package_close(package);
+}
+
+// Every byte of card and graph, and of the manifest all whose change leaves the same JSON but for spaces: those give another digest.
+static void any_byte_flipped_in_any_file_is_found(void **state)
+{
+    static const char *const names[] = {"model.onnx", "card.md", "manifest.json"};
+    char folder[SUPPORT_PATH], digest[65];
+    struct error err;
+    (void)state;
+    copy_package(folder);
+    struct model_package *package = model_package_open(folder, &err);
+    assert_ok(package != NULL, err);
+    snprintf(digest, sizeof digest, "%s", model_package_digest(package));
+    model_package_close(package);
+    for (size_t n = 0; n < 3; n++) {
+        size_t size;
+        uint8_t *data = read_member_of(folder, names[n], &size);
+        for (size_t i = 0; i < size; i++) {
+            data[i] ^= 1;
+            write_member(folder, names[n], data, size);
+            package = model_package_open(folder, &err);
+            if (package && (n < 2 || strcmp(model_package_digest(package), digest) == 0))
+                fail_msg("byte %zu of %s flipped is not found", i, names[n]);
+            model_package_close(package);
+            data[i] ^= 1;
+        }
+        write_member(folder, names[n], data, size);
+        free(data);
+    }
+}
+
+static void missing_and_extra_files_are_refused(void **state)
+{
+    char folder[SUPPORT_PATH], path[2 * SUPPORT_PATH];
+    (void)state;
+    copy_package(folder);
+    snprintf(path, sizeof path, "%s/card.md", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(folder, "card.md");
+    copy_package(folder);
+    write_member(folder, "more.bin", "x", 1);
+    assert_refused(folder, "more.bin");
+    copy_package(folder);
+    snprintf(path, sizeof path, "%s/sub", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_refused(folder, "sub");
+    copy_package(folder);
+    snprintf(path, sizeof path, "%s/manifest.json", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(folder, "manifest.json");
+}
+
+static void links_are_refused(void **state)
+{
+    char folder[SUPPORT_PATH], other[SUPPORT_PATH], path[2 * SUPPORT_PATH], target[2 * SUPPORT_PATH];
+    (void)state;
+    copy_package(folder);
+    copy_package(other);
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    snprintf(target, sizeof target, "%s/model.onnx", other);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(target, path), 0);
+    assert_refused(folder, "model.onnx");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link(target, path), 0);
+    assert_refused(folder, "model.onnx");
+    assert_refused(other, "model.onnx");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); // and nobody waits for a writer
+    assert_refused(folder, "model.onnx");
+}
+
+static void names_that_lead_out_of_the_folder_are_refused(void **state)
+{
+    static const char *const names[] = {"../card.md", "/etc/passwd", "sub/card.md", "..", "."};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char folder[SUPPORT_PATH];
+        copy_package(folder);
+        json_t *manifest = read_manifest(folder);
+        json_object_set_new(json_object_get(manifest, "files"), names[i], json_string("00"));
+        write_manifest(folder, manifest);
+        assert_refused(folder, names[i]);
+    }
+}
+
+static void graphs_that_take_data_from_other_files_are_refused(void **state)
+{
+    static const char *const graphs[] = {"external", "external-in-node"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        assert_null(package_with_graph(graphs[i]));
+}
+
+static void what_is_no_onnx_is_refused(void **state)
+{
+    static const char *const graphs[] = {"", "garbage", "\x3a\x7f short", "\x08\x08"};
+    static const size_t sizes[] = {0, 7, 8, 2};
+    char folder[SUPPORT_PATH];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        copy_package(folder);
+        set_graph(folder, graphs[i], sizes[i]);
+        assert_refused(folder, "no ONNX");
+    }
+}
+
+// GraphProto in AttributeProto in NodeProto in GraphProto ...: must end, and not by the stack's.
+static void deeply_nested_graphs_are_refused(void **state)
+{
+    enum { LEVELS = 3000, SIZE = LEVELS * 20 };
+    uint8_t *data = malloc(SIZE), *at = data + SIZE;
+    char folder[SUPPORT_PATH];
+    static const uint8_t fields[] = {1 << 3 | 2, 5 << 3 | 2, 6 << 3 | 2}; // node, attribute, graph
+    (void)state;
+    for (int level = LEVELS; level-- > 0;) {
+        uint64_t size = (uint64_t)(data + SIZE - at);
+        at -= 5;
+        for (int i = 0; i < 5; i++)
+            at[i] = (uint8_t)((size >> 7 * i & 0x7F) | (i < 4 ? 0x80 : 0));
+        *--at = level == 0 ? 7 << 3 | 2 : fields[(level - 1) % 3];
+    }
+    copy_package(folder);
+    set_graph(folder, at, (size_t)(data + SIZE - at));
+    assert_refused(folder, "deeper");
+    free(data);
+}
+
+// A change to the manifest's JSON, and what the refusal names.
+static const struct {
+    const char *at; // where: members and indices with '/', the last is set
+    const char *to; // JSON; NULL deletes
+    const char *named;
+} changes[] = {
+    {"format", "\"hilum-model/2\"", "hilum-model/2"},
+    {"name", "\"\"", "name"},
+    {"label", NULL, "label"},
+    {"files", "{}", "files"},
+    {"files/model.onnx", "7", "model.onnx"},
+    {"graph/file", "\"other.onnx\"", "graph"},
+    {"graph/inputs/hu", "\"pixels\"", "hu"},
+    {"graph/inputs", "{}", "inputs"},
+    {"graph/outputs", "[]", "outputs"},
+    {"graph/outputs/0", "3", "outputs"},
+    {"needs", "[]", "needs"},
+    {"needs/slices_max", "1000000", "slices_max"},
+    {"before/0/op", "\"sharpen\"", "sharpen"},
+    {"before/0/op", "\"threshold\"", "threshold"},
+    {"before/0/coarsest_mm", "[1, 1]", "coarsest_mm"},
+    {"before/0/coarsest_mm", "[0, 1, 1]", "coarsest_mm"},
+    {"before/1/bone_hu", "\"200\"", "bone_hu"},
+    {"before/1/bone_hu", "4000", "bone_hu"},
+    {"before/1/margin_mm", NULL, "margin_mm"},
+    {"before/1/more", "1", "mask_brain"},
+    {"before/0", "{\"op\":\"subtract_median\"}", "subtract_median"}, // stands before mask_brain
+    {"before/3", NULL, "subtract_median"},
+    {"before", "{}", "before"},
+    {"after/0/values", "\"nothing\"", "values"},
+    {"after/3/most", "65", "most"},
+    {"after/4", NULL, "side"},
+    {"finding/concept", NULL, "value"},
+    {"finding/concept/value", "\"12345678901234567\"", "concept"},
+    {"finding/urgency", "\"immediately\"", "urgency"},
+    {"rule", "7", "rule"},
+};
+
+static void change(json_t *manifest, const char *at, const char *to)
+{
+    char path[64], *save = NULL, *step, *next;
+    json_t *where = manifest;
+    snprintf(path, sizeof path, "%s", at);
+    step = strtok_r(path, "/", &save);
+    while ((next = strtok_r(NULL, "/", &save))) {
+        where = json_is_array(where) ? json_array_get(where, (size_t)strtoul(step, NULL, 10))
+                                     : json_object_get(where, step);
+        step = next;
+    }
+    json_t *value = to ? json_loads(to, JSON_DECODE_ANY, NULL) : NULL;
+    assert_true(!to || value);
+    if (json_is_array(where))
+        assert_int_equal(to ? json_array_set_new(where, (size_t)strtoul(step, NULL, 10), value)
+                            : json_array_remove(where, (size_t)strtoul(step, NULL, 10)),
+                         0);
+    else
+        assert_int_equal(to ? json_object_set_new(where, step, value) : json_object_del(where, step), 0);
+}
+
+static void unfit_manifests_are_refused_by_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char folder[SUPPORT_PATH];
+        copy_package(folder);
+        json_t *manifest = read_manifest(folder);
+        change(manifest, changes[i].at, changes[i].to);
+        write_manifest(folder, manifest);
+        assert_refused(folder, changes[i].named);
+    }
+}
+
+static void manifests_that_are_no_json_are_refused(void **state)
+{
+    static const char *const texts[] = {"", "[]", "{\"format\":1,\"format\":2}", "{", "\xff"};
+    char folder[SUPPORT_PATH];
+    (void)state;
+    copy_package(folder);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        write_member(folder, "manifest.json", texts[i], strlen(texts[i]));
+        assert_refused(folder, "manifest");
+    }
+    char *deep = malloc(200001);
+    memset(deep, '[', 200000);
+    deep[200000] = '\0';
+    write_member(folder, "manifest.json", deep, 200000);
+    assert_refused(folder, "manifest");
+    free(deep);
+}
+
+int test_package(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_real_package_opens),
+        cmocka_unit_test(any_byte_flipped_in_any_file_is_found),
+        cmocka_unit_test(missing_and_extra_files_are_refused),
+        cmocka_unit_test(links_are_refused),
+        cmocka_unit_test(names_that_lead_out_of_the_folder_are_refused),
+        cmocka_unit_test(graphs_that_take_data_from_other_files_are_refused),
+        cmocka_unit_test(what_is_no_onnx_is_refused),
+        cmocka_unit_test(deeply_nested_graphs_are_refused),
+        cmocka_unit_test(unfit_manifests_are_refused_by_name),
+        cmocka_unit_test(manifests_that_are_no_json_are_refused),
+    };
+    return cmocka_run_group_tests_name("packages", tests, NULL, NULL);
+}
