@@ -46,7 +46,7 @@ bool cli_call_file(const char *server, const char *path, int fd, unsigned long l
 bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
               struct error *err);
 
-extern const struct cli_command cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_runner,
-    cli_send, cli_serve, cli_version;
+extern const struct cli_command cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer,
+    cli_runner, cli_send, cli_serve, cli_version;
 
 #endif

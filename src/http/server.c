@@ -138,7 +138,7 @@ static bool charge_body(struct http_request *request, size_t size)
 {
     struct http_server *server = request->connection->server;
     request->charged += size;
-    return (server->body_bytes += size) <= HTTP_BODIES_MAX;
+    return atomic_fetch_add(&server->body_bytes, size) + size <= HTTP_BODIES_MAX;
 }
 
 static void keep_in_file(struct http_request *request, const char *data, size_t size)
