@@ -242,22 +242,24 @@ static void put_difference(struct bit_writer *w, int32_t difference)
         put_bits(w, (uint32_t)(difference < 0 ? difference - 1 : difference), length);
 }
 
-static int32_t predict_by_plane(const uint16_t *at, unsigned x, unsigned y, unsigned columns, unsigned restart_lines)
+static int32_t predict_by_plane(const uint16_t *at, unsigned x, unsigned y, unsigned columns, unsigned restart_lines,
+                                unsigned precision)
 {
     bool fresh = y == 0 || (restart_lines > 0 && y % restart_lines == 0);
     if (fresh)
-        return x == 0 ? 1 << 15 : at[-1];
+        return x == 0 ? 1 << (precision - 1) : at[-1];
     return x == 0 ? at[-(int)columns] : at[-1] + at[-(int)columns] - at[-(int)columns - 1];
 }
 
 static void encode_lossless(struct bit_writer *w, const uint16_t *pixels, unsigned rows, unsigned columns,
-                            unsigned restart_lines)
+                            unsigned restart_lines, unsigned precision)
 {
     static const uint8_t huffman[] = {0xFF, 0xC4, 0, 36, 0, 0, 0, 0, 0, 17, 0, 0, 0,  0,  0,  0,  0,  0,  0,
                                       0,    0,    0, 1,  2, 3, 4, 5, 6, 7,  8, 9, 10, 11, 12, 13, 14, 15, 16};
     static const uint8_t scan[] = {0xFF, 0xDA, 0, 8, 1, 1, 0, 4, 0, 0};
     buffer_init(&w->out, 1 << 20);
-    buffer_append(&w->out, "\xFF\xD8\xFF\xC3\0\x0B\x10", 7);
+    buffer_append(&w->out, "\xFF\xD8\xFF\xC3\0\x0B", 6);
+    buffer_byte(&w->out, (uint8_t)precision);
     buffer_u16be(&w->out, (uint16_t)rows);
     buffer_u16be(&w->out, (uint16_t)columns);
     buffer_append(&w->out, "\1\1\x11\0", 4);
@@ -273,7 +275,7 @@ static void encode_lossless(struct bit_writer *w, const uint16_t *pixels, unsign
         }
         for (unsigned x = 0; x < columns; x++) {
             const uint16_t *at = pixels + (size_t)y * columns + x;
-            put_difference(w, *at - predict_by_plane(at, x, y, columns, restart_lines));
+            put_difference(w, *at - predict_by_plane(at, x, y, columns, restart_lines, precision));
         }
     }
     pad_bits(w);
@@ -300,13 +302,42 @@ static void lossless_jpeg_with_restarts_comes_back(void **state)
         struct bit_writer w = {0};
         struct error err;
         enum image_color color;
-        encode_lossless(&w, pixels, ROWS, COLUMNS, restart_lines);
+        encode_lossless(&w, pixels, ROWS, COLUMNS, restart_lines, 16);
         if (!image_decode("1.2.840.10008.1.2.4.57", &format, w.out.data, w.out.size, out, &color, &err))
             fail_msg("restart after %u lines: %s", restart_lines, err.message);
         for (unsigned i = 0; i < ROWS * COLUMNS; i++)
             assert_int_equal(bytes_u16le(out + 2 * i), pixels[i]);
         buffer_free(&w.out);
     }
+}
+
+// A code stream of 12 bits does not say that they are signed; the data set does.
+static void signed_samples_have_their_sign_in_all_bits(void **state)
+{
+    (void)state;
+    enum { ROWS = 16, COLUMNS = 16, STORED = 12 };
+    static uint16_t pixels[ROWS * COLUMNS];
+    static uint8_t out[sizeof pixels];
+    const struct image_format format = {.rows = ROWS,
+                                        .columns = COLUMNS,
+                                        .frames = 1,
+                                        .samples = 1,
+                                        .bits_allocated = 16,
+                                        .bits_stored = STORED,
+                                        .high_bit = STORED - 1,
+                                        .is_signed = true,
+                                        .frame_bytes = sizeof pixels};
+    struct bit_writer w = {0};
+    struct error err;
+    enum image_color color;
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        pixels[i] = (uint16_t)((i * 16 - 2048) & 0xFFF);
+    encode_lossless(&w, pixels, ROWS, COLUMNS, 0, STORED);
+    if (!image_decode("1.2.840.10008.1.2.4.70", &format, w.out.data, w.out.size, out, &color, &err))
+        fail_msg("%s", err.message);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        assert_int_equal((int16_t)bytes_u16le(out + 2 * i), i * 16 - 2048);
+    buffer_free(&w.out);
 }
 
 // A binary portable grey map, most significant byte first.
@@ -356,6 +387,7 @@ int test_codec(void)
         cmocka_unit_test(real_files_decode_as_other_decoders_do),
         cmocka_unit_test(what_others_compress_comes_back),
         cmocka_unit_test(lossless_jpeg_with_restarts_comes_back),
+        cmocka_unit_test(signed_samples_have_their_sign_in_all_bits),
         cmocka_unit_test(high_throughput_jpeg_2000_comes_back),
     };
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);
