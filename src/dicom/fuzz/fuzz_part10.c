@@ -1,9 +1,5 @@
 // Attacks the reading of preamble and file meta information, and the recognition of bare data sets.
-//
-//   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -Isrc -o
-//   fuzz_part10
-//       src/dicom/fuzz/fuzz_part10.c src/dicom/*.c src/base/{arena,buffer,error,text}.c -lz
-//   ./fuzz_part10 -max_total_time=180 -max_len=4096 CORPUS
+// Run by tools/fuzz.
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,16 +1,13 @@
 // Attacks the data set parser, the tree, typed access, character sets and the JSON writer. The first byte of an input
-// picks the transfer syntax and the size of the pieces in which the rest, the data set, arrives.
-//
-//   clang-14 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -D_GNU_SOURCE -Isrc -o
-//   fuzz_reader
-//       src/dicom/fuzz/fuzz_reader.c src/dicom/*.c src/base/{arena,buffer,error,text}.c -lz
-//   ./fuzz_reader -max_total_time=180 -max_len=65536 -rss_limit_mb=512 -timeout=5 CORPUS
+// picks the transfer syntax, the size of the pieces in which the rest, the data set, arrives, and what is asked of the
+// parser. Run by tools/fuzz.
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/charset.h"
 #include "dicom/json.h"
 
-enum { ARENA_MAX = 32 << 20, JSON_MAX = 64 << 20 };
+enum { ARENA_MAX = 32 << 20, ARENA_SMALL = 2 << 10, JSON_MAX = 64 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,7 +41,7 @@ static void use_element(const struct dicom_dataset *dataset, const struct dicom_
         if (value && i > 0 && i >= count)
             abort();
     }
-    dicom_text(dataset, element->tag, arena);
+    dicom_charset_is_known(dicom_text(dataset, element->tag, arena));
     dicom_text_copy(dataset, element->tag, text, sizeof text);
 }
 
@@ -73,6 +70,8 @@ static void write_json(const struct dicom_dataset *dataset, struct arena *arena)
     struct error err = {0};
     buffer_init(&json, JSON_MAX);
     dicom_json_write(&json, dataset, &options, arena, &err);
+    for (size_t i = 0; i < dataset->count && i < 3; i++)
+        dicom_json_write_element(&json, dataset, &dataset->elements[i], &options, arena, &err);
     buffer_free(&json);
 }
 
@@ -90,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena;
     struct error err = {0};
     const struct dicom_dataset *dataset;
-    arena_init(&arena, ARENA_MAX);
+    arena_init(&arena, *data & 128 ? ARENA_SMALL : ARENA_MAX);
     if (dicom_parse((struct source){.next = next, .payload = &pieces}, dicom_transfer_syntax(syntaxes[*data & 3]),
                     &options, &arena, &dataset, &err)) {
         use(dataset, 0, &arena);

@@ -1,10 +1,6 @@
 // Bytes of a peer against the acceptor or the requestor: negotiation, framing, messages, data sets, release and abort.
-// The first byte picks how they are cut into receives, the lowest bit of the second the role.
-//
-//   clang-14 -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-//       -Isrc src/dimse/fuzz/fuzz_pdu.c src/dimse/*.c src/base/{arena,buffer,clock,error,file,log,source,text}.c
-//       src/dicom/{dicom,dicom_dictionary,transfer_syntax}.c -o fuzz_pdu -lcrypto -lm
-//   ./fuzz_pdu -max_len=70000 -max_total_time=180 CORPUS
+// The first byte picks how they are cut into receives. Of the second, the lowest bit is the role, the next two say how
+// the connection is when the bytes are used up, the next one whether the peer stops taking ours. Run by tools/fuzz.
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +14,8 @@ struct memory {
     const uint8_t *data;
     size_t left;
     size_t step;
+    enum dimse_wire_result at_end; // never OK
+    size_t sends_left;
 };
 
 static enum dimse_wire_result memory_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns,
@@ -25,9 +23,11 @@ static enum dimse_wire_result memory_receive(void *payload, uint8_t *data, size_
 {
     struct memory *memory = payload;
     (void)deadline_ns;
-    (void)err;
-    if (memory->left == 0)
-        return DIMSE_WIRE_END;
+    if (memory->left == 0) {
+        if (memory->at_end == DIMSE_WIRE_BROKEN)
+            error_set(err, ERROR_CLOSED, "the connection broke");
+        return memory->at_end;
+    }
     size_t part = memory->left < size ? memory->left : size;
     *got = part < memory->step ? part : memory->step;
     memcpy(data, memory->data, *got);
@@ -40,9 +40,12 @@ static enum dimse_wire_result memory_send(void *payload, struct iovec *parts, si
                                           struct error *err)
 {
     static volatile uint8_t sum; // every byte that would go out is read
-    (void)payload;
+    struct memory *memory = payload;
     (void)deadline_ns;
     (void)err;
+    if (memory->sends_left == 0)
+        return DIMSE_WIRE_TIMEOUT;
+    memory->sends_left--;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < parts[i].iov_len; j++)
             sum = (uint8_t)(sum + ((const uint8_t *)parts[i].iov_base)[j]);
@@ -79,6 +82,10 @@ static void accept_one(struct dimse_wire wire)
     if (a == NULL)
         return;
     const struct dimse_request *request = dimse_request(a);
+    if (strcmp(request->called, "NOBODY") == 0) {
+        dimse_reject(a, DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLED_UNKNOWN);
+        return;
+    }
     for (size_t i = 0; i < request->context_count; i++) {
         if (request->contexts[i].proposed_count > 0 && request->contexts[i].id % 8 != 7)
             dimse_answer_context(a, i, DIMSE_CONTEXT_ACCEPTED, request->contexts[i].proposed[0]);
@@ -125,7 +132,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    struct memory memory = {.data = data + 2, .left = size - 2, .step = data[0] == 0 ? SIZE_MAX : data[0]};
+    static const enum dimse_wire_result ends[] = {DIMSE_WIRE_END, DIMSE_WIRE_TIMEOUT, DIMSE_WIRE_BROKEN,
+                                                  DIMSE_WIRE_END};
+    struct memory memory = {.data = data + 2,
+                            .left = size - 2,
+                            .step = data[0] == 0 ? SIZE_MAX : data[0],
+                            .at_end = ends[data[1] >> 1 & 3],
+                            .sends_left = data[1] & 8 ? 2 : SIZE_MAX};
     struct dimse_wire wire = {.receive = memory_receive,
                               .send = memory_send,
                               .shut = memory_nothing,

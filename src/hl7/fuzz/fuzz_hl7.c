@@ -1,4 +1,5 @@
-// libFuzzer target: the first byte chooses what the rest is for: a message, a message with its answer, or MLLP bytes in pieces.
+// Attacks the HL7 parser and writer and MLLP's frames. The first byte chooses what the rest is for: a message, a message
+// with its answer, or MLLP bytes in pieces. Run by tools/fuzz.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

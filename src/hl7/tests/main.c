@@ -1,4 +1,3 @@
-int test_fuzz_corpus(void);
 int test_message(void);
 int test_mllp(void);
 int test_python(void);
@@ -6,5 +5,5 @@ int test_writer(void);
 
 int main(void)
 {
-    return test_message() + test_writer() + test_mllp() + test_python() + test_fuzz_corpus();
+    return test_message() + test_writer() + test_mllp() + test_python();
 }
