@@ -5,12 +5,14 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/config_apply.h"
 #include "service/service.h"
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_config = {"config", "example | schema | check FILE",
-                                       "print or check the configuration file", run, false};
+const struct cli_command cli_config = {
+    "config", "example | schema | check FILE | diff FILE | apply FILE [OPTIONS]",
+    "print or check the configuration file; compare peers and rules with a file, or change them to it", run, false};
 
 static int print(void (*make)(struct buffer *out, const struct config_key *const *tables))
 {
@@ -39,7 +41,11 @@ static int check(const char *path)
 
 static int run(int argc, char **argv)
 {
-    static const struct cli_option options[] = {{NULL, NULL, NULL, NULL, NULL}};
+    const char *server = CLI_SERVER;
+    const struct cli_option options[] = {
+        {"server", "URL", "of diff and apply: the running server (" CLI_SERVER ")", &server, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_config, options, &status))
         return status;
@@ -49,5 +55,9 @@ static int run(int argc, char **argv)
         return print(config_print_schema);
     if (argc == 3 && strcmp(argv[1], "check") == 0)
         return check(argv[2]);
-    return cli_usage("config needs example, schema or check FILE");
+    if (argc == 3 && strcmp(argv[1], "diff") == 0)
+        return cli_config_apply(server, argv[2], false);
+    if (argc == 3 && strcmp(argv[1], "apply") == 0)
+        return cli_config_apply(server, argv[2], true);
+    return cli_usage("config needs example, schema, check FILE, diff FILE or apply FILE");
 }

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""Peers, rules and HL7 targets changed under a running server: `hilum config diff|apply`, `hilum peer`, the API; each read back by another way than it was written."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import Hilum
+
+WHOLE = """
+peers:
+  - {name: pacs, title: PACS, host: 127.0.0.1, port: 1104, rights: [target, find], plain: accepted}
+hl7_targets:
+  - {name: ris, host: 127.0.0.1, port: 2575, application: RIS}
+rules:
+  - name: heads
+    modality: CT
+    slices_min: 20
+    spacing_max_mm: 3
+    model: head-ct-hyperdense
+    send_to: [pacs]
+    hl7_to: [ris]
+"""
+
+
+class ConfigApply(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Hilum().start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    def config(self, verb, text, check=True):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(text)
+            f.flush()
+            return self.server.command("config", verb, f.name, "--server", self.server.url(""), check=check)
+
+    def names(self, kind):
+        return [entry["name"] for entry in self.server.get_json(f"/api/{kind}")]
+
+    def test_a_file_is_compared_applied_and_applied_again(self):
+        self.config("apply", "peers: []\nhl7_targets: []\nrules: []\n")
+        shown = self.config("diff", WHOLE).stdout
+        for line in ("+ peer pacs", "+ HL7 target ris", "+ rule heads", "3 would change"):
+            self.assertIn(line, shown)
+        self.assertEqual(self.names("peers") + self.names("rules") + self.names("hl7-targets"), [], "diff changes nothing")
+        self.assertIn("3 changed", self.config("apply", WHOLE).stdout)
+        rule, = self.server.get_json("/api/rules")
+        self.assertEqual((rule["name"], rule["modality"], rule["slices_min"], rule["spacing_max_mm"], rule["send_to"], rule["version"]), ("heads", "CT", 20, 3, ["pacs"], 1))
+        peer, = self.server.get_json("/api/peers")
+        self.assertEqual((peer["title"], peer["port"], peer["rights"], peer["plain"]), ("PACS", 1104, ["find", "target"], "accepted"))
+        last = self.server.request("/metrics")[2]
+        for verb in ("apply", "diff"):
+            self.assertIn("the server is as", self.config(verb, WHOLE).stdout)
+        self.assertEqual(self.server.get_json("/api/rules")[0]["version"], 1)
+        self.assertEqual(self.server.request("/metrics")[2], last, "no event: nothing was written")
+
+    def test_a_changed_member_is_shown_with_both_values_and_raises_the_version(self):
+        self.config("apply", WHOLE)
+        version = self.server.get_json("/api/rules")[0]["version"]
+        shown = self.config("apply", WHOLE.replace("slices_min: 20", "slices_min: 30")).stdout
+        self.assertIn("~ rule heads: slices_min 20 -> 30", shown)
+        self.assertIn("1 changed", shown)
+        rule, = self.server.get_json("/api/rules")
+        self.assertEqual((rule["slices_min"], rule["version"]), (30, version + 1))
+
+    def test_what_a_section_does_not_name_is_removed_and_other_sections_are_left_alone(self):
+        self.config("apply", WHOLE)
+        self.server.put_json("/api/rules/by-hand", {"model": "head-ct-hyperdense"})
+        shown = self.config("apply", WHOLE[WHOLE.index("rules:") :]).stdout
+        self.assertIn("- rule by-hand", shown)
+        self.assertEqual(self.names("rules"), ["heads"])
+        self.assertEqual(self.names("peers"), ["pacs"])
+        self.assertEqual(self.names("hl7-targets"), ["ris"])
+
+    def test_an_unfit_file_is_refused_by_name_before_anything_changes(self):
+        self.config("apply", WHOLE)
+        before = [self.server.get_json(f"/api/{kind}") for kind in ("peers", "rules", "hl7-targets")]
+        for text, named in (
+            ("peers: []\nrules: [{name: r, model: m, modalty: CT}]", "modalty"),
+            ("peers: []\nruls: []", "ruls"),
+            ("peers: []\nrules: {name: r}", "rules must be a list"),
+            ("peers: []\nrules: [{name: r, model: m}, {name: r, model: m}]", "twice"),
+            ("peers: []\nrules: [{name: ../peers/pacs, model: m}]", "../peers/pacs"),
+            ("rules: []\npeers: [{name: p, title: TOO_LONG_A_TITLE_1, host: h, rights: [store]}]", "title"),
+            ("rules: []\nhl7_targets: [{name: t, host: h, port: 0}]", "port"),
+            ("rules: [", ".yaml:"),
+        ):
+            result = self.config("apply", text, check=False)
+            self.assertEqual(result.returncode, 1, text)
+            self.assertIn(named, result.stderr, text)
+        self.assertEqual(before, [self.server.get_json(f"/api/{kind}") for kind in ("peers", "rules", "hl7-targets")])
+
+    def test_without_a_server_it_fails_with_the_address(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(WHOLE)
+            f.flush()
+            result = self.server.command("config", "diff", f.name, "--server", "http://127.0.0.1:9", check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("127.0.0.1", result.stderr)
+
+    def test_peer_commands_enter_list_and_remove(self):
+        at = ("--server", self.server.url(""))
+        self.server.command("peer", "add", "ct1", "--title", "CT1", "--address", "127.0.0.1:11113", "--plain", "--no-echo", *at)
+        entry = next(peer for peer in self.server.get_json("/api/peers") if peer["name"] == "ct1")
+        self.assertEqual((entry["title"], entry["plain"], entry["rights"]), ("CT1", "accepted", ["store", "find", "get"]))
+        self.assertIn("plain", self.server.command("peer", "list", *at).stdout)
+        self.server.command("peer", "add", "ct1", "--title", "CT1", "--address", "127.0.0.1:11113", "--no-echo", *at)
+        self.assertEqual(next(peer for peer in self.server.get_json("/api/peers") if peer["name"] == "ct1")["plain"], "refused")
+        self.server.command("peer", "remove", "ct1", *at)
+        self.assertNotIn("ct1", self.names("peers"))
+
+
+if __name__ == "__main__":
+    unittest.main()
