@@ -344,7 +344,9 @@ def check_orthanc(args):
             unread += hashlib.sha256(data_set_of(server.get(f"/instances/{ids[answer['instance']]}/file"))).hexdigest() != answer["digest"]
         except (OSError, http.client.HTTPException, struct.error):
             unread += 1
-    server.stop()
+    if server.process:
+        server.process.kill()
+        server.process.wait()
     check.require(unlisted + unread == 0, f"{unlisted} are not in the index, {unread} are and cannot be read")
     return check.report(unlisted + unread, ready)
 
