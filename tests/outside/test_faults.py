@@ -74,20 +74,21 @@ class Sender:
 
 class FullDisk(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="hilum-full-")
+        self.folder, self.logs = tempfile.mkdtemp(prefix="hilum-full-"), tempfile.mkdtemp(prefix="hilum-full-")
         self.mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "hilum-test", self.folder], capture_output=True).returncode == 0
 
     def tearDown(self):
         if self.mounted:
             subprocess.run(["umount", self.folder], check=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self.logs):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def fills_and_heals(self, size):
         filler = os.path.join(self.folder, "filler")
         with open(filler, "wb") as f:
             f.write(bytes(FILLER_MB << 20))
         server = Watched(data=os.path.join(self.folder, "data"), config=config(0))
-        server.log_path = os.path.join(tempfile.gettempdir(), f"hilum-full-{server.http}.txt")
+        server.log_path = os.path.join(self.logs, "log.txt")  # not on the full disk
         try:
             server.start()
             sender = Sender(server, 900000 + size, size)
@@ -105,7 +106,6 @@ class FullDisk(unittest.TestCase):
             sender.check(self)
         finally:
             server.stop()
-            os.remove(server.log_path)
 
     def test_a_disk_full_of_large_objects_refuses_and_heals(self):
         if not self.mounted:
