@@ -8,27 +8,27 @@ build: $(BUILD)/build.ninja ui/dist/index.html
 	@ninja -C $(BUILD)
 
 ui/dist/index.html: ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*)
-	@tools/setup page
+	@tools/setup build
 	@cd ui && npm ci --ignore-scripts --silent && npm run --silent build >/dev/null
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/rooms.cmake
-	@tools/setup page build
+	@tools/setup build
 	@cmake -G Ninja -S . -B $(BUILD) >/dev/null
 
 setup:
 	@tools/setup
 
 run: build
-	@tools/setup run
+	@tools/setup build
 	@$(BUILD)/hilum serve
 
 demo:
-	@tools/setup build test run
+	@tools/setup build test
 	@$(MAKE) --no-print-directory build
 	@tests/demo.py $(if $(ONCE),--once)
 
 test:
-	@tools/setup build test run
+	@tools/setup build test
 	@$(MAKE) --no-print-directory build
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
@@ -37,12 +37,12 @@ lint:
 	@tools/lint
 
 bench:
-	@tools/setup build test run
+	@tools/setup build test
 	@$(MAKE) --no-print-directory build
 	@bench/run
 
 soak:
-	@tools/setup build test run
+	@tools/setup build test
 	@$(MAKE) --no-print-directory build
 	@HILUM=$(BUILD)/hilum /usr/bin/python3 tests/outside/soak_kill.py $(or $(KILLS),100) $(or $(SEED),1)
 	@ninja -C $(BUILD) soak-powercut
