@@ -1,0 +1,49 @@
+// An archive in a folder of its own, and small data sets for it.
+#ifndef ARCHIVE_TESTS_SUPPORT_H
+#define ARCHIVE_TESTS_SUPPORT_H
+
+#include "archive/archive.h"
+#include "base/buffer.h"
+#include "base/tests/check.h"
+
+enum { PLACE_PATH = 96 };
+
+struct place {
+    char folder[PLACE_PATH];
+    struct store *store;
+    struct archive *archive;
+    struct archive_writer *writer;
+    struct arena arena;
+    struct error err;
+};
+
+void place_open(struct place *place);
+void place_reopen(struct place *place);
+void place_close(struct place *place);
+void place_start(struct place *place); // store, archive and writer of place->folder
+void place_stop(struct place *place);
+size_t place_files(struct place *place, const char *part, const char *ending); // how many
+
+// What is NULL gets a usual value; "" is written empty, "-" not at all.
+struct object {
+    const char *class, *instance, *study, *series;
+    const char *date, *time, *accession, *referring, *study_description, *patient_name, *patient_id, *issuer, *birth;
+    const char *modality, *series_description, *series_number, *instance_number;
+    const char *charset;
+    bool implicit, pixels;
+    int fill; // the pixels' bytes
+};
+void object_write(const struct object *object, struct buffer *out); // inits `out`
+bool object_put(struct place *place, const struct object *object, struct archive_stored *out);
+bool bytes_put(struct place *place, const void *data, size_t size, const char *syntax,
+               const struct archive_origin *origin, struct archive_stored *out);
+extern const struct archive_origin usual_origin;
+
+size_t find_count(struct place *place, enum archive_level level, dicom_tag tag, const char *value); // asserts it works
+int test_put(void);
+int test_find(void);
+int test_read(void);
+int test_again(void);
+int again_child_main(const char *folder); // until it is killed
+
+#endif
