@@ -153,6 +153,10 @@ bool archive_versions(struct archive *archive, const char *instance, struct aren
 bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
                        struct error *err);
 
+// The newest 1,000 objects that have a flag. None is fine.
+bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+                     struct error *err);
+
 // The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated object the whole is inflated.
 bool archive_header(struct archive *archive, const struct archive_object *object, size_t value_max, struct arena *arena,
                     const struct dicom_dataset **out, struct error *err);

@@ -16,7 +16,16 @@ enum { FILE_BLOCK = 64 << 10, OBJECTS_MAX = 100000 };
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
-enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
+enum way {
+    OF_STUDY,
+    OF_SERIES,
+    OF_INSTANCE,
+    OF_INSTANCE_ALONE,
+    OF_VERSIONS,
+    OF_SERIES_ALONE,
+    OF_CONFLICTS,
+    OF_FLAGGED
+};
 
 // One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
 static const struct {
@@ -30,6 +39,7 @@ static const struct {
     [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank", 3},
     [OF_SERIES_ALONE] = {OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
     [OF_CONFLICTS] = {OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
+    [OF_FLAGGED] = {OBJECT_COLUMNS "flags>0 ORDER BY instance.id DESC LIMIT 1000", 0},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -94,7 +104,7 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
-    if (ok && *count == 0 && which != OF_CONFLICTS)
+    if (ok && *count == 0 && which != OF_CONFLICTS && which != OF_FLAGGED)
         return error_set(err, ERROR_NOT_FOUND, "there is no %s %s here",
                          instance ? "object"
                          : series ? "series"
@@ -124,6 +134,12 @@ bool archive_conflicts(struct archive *archive, struct arena *arena, struct arch
                        struct error *err)
 {
     return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
+}
+
+bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+                     struct error *err)
+{
+    return ask(archive, OF_FLAGGED, NULL, NULL, NULL, arena, out, count, err);
 }
 
 bool archive_bytes(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,

@@ -32,7 +32,8 @@ static const char *const steps[] = {
     " rank INTEGER NOT NULL, UNIQUE(container, offset)) STRICT;"
     "CREATE INDEX instance_by_uid ON instance(uid, rank);"
     "CREATE INDEX instance_by_series ON instance(series, rank);"
-    "CREATE INDEX instance_conflicts ON instance(id) WHERE rank>0;",
+    "CREATE INDEX instance_conflicts ON instance(id) WHERE rank>0;"
+    "CREATE INDEX instance_flagged ON instance(id) WHERE flags>0;",
     NULL,
 };
 

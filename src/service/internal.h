@@ -64,7 +64,7 @@ http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomw
 http_handler api_health, api_metrics, api_status;                      // api/status.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
 http_handler api_import;                                               // api/import.c
-http_handler api_conflicts;                                            // api/conflicts.c
+http_handler api_conflicts, api_flagged;                               // api/conflicts.c
 http_handler api_worklist, api_worklist_read;                          // api/worklist.c
 http_handler api_findings, api_finding_judge, api_jobs;
 http_handler api_rules, api_rule_put, api_rule_delete, api_models; // api/rules.c

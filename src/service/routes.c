@@ -33,6 +33,7 @@ const struct http_route service_routes[] = {
     {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false},
     {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false},
     {"GET", "/api/conflicts", api_conflicts, 0, false},
+    {"GET", "/api/flagged", api_flagged, 0, false},
     {"GET", "/api/worklist", api_worklist, 0, false},
     {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false},
     {"GET", "/api/studies/{study}/findings", api_findings, 0, false},

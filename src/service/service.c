@@ -41,6 +41,8 @@ static const struct config_key keys[] = {
     {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
     {"disk.low_water_mb", CONFIG_INTEGER, "1024", 0, 1 << 30, NULL,
      "Below this much free space objects are refused (A700H); reading goes on."},
+    {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
+     "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 const struct config_key *const service_config[] = {keys, NULL};
@@ -92,7 +94,8 @@ static bool start_rooms(struct service *service, struct error *err)
 {
     struct store_options options = {.folder = config_text(service->config, "data"),
                                     .low_water_bytes = (uint64_t)config_integer(service->config, "disk.low_water_mb")
-                                                       << 20};
+                                                       << 20,
+                                    .spare_bytes = (uint64_t)config_integer(service->config, "disk.spare_mb") << 20};
     bool reduced = strcmp(config_text(service->config, "sandbox"), "reduced") == 0;
     if (!read_titles(service, err))
         return false;

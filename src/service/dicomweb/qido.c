@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "dicom/json.h"
 
-enum { ANSWER_MAX = 32 << 20 };
+enum { ANSWER_MAX = 64 << 20, ROWS_MAX = 128 << 20 }; // ARCHIVE_LIMIT_MAX instances with all that is indexed fit
 
 // ---- the request
 
@@ -143,15 +143,18 @@ static void answer(struct service *service, struct http_request *request, enum a
     struct archive_query query = {.level = level};
     struct archive_row *rows;
     struct buffer body;
+    struct arena rows_arena;
     struct error err;
     size_t count = 0;
     bool more = false;
     query.study = http_path_part(request, "study");
     query.series = http_path_part(request, "series");
     buffer_init(&body, ANSWER_MAX);
+    arena_init(&rows_arena, ROWS_MAX);
     bool ok = read_query(request, &query, &err) &&
-              archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, &err) &&
-              write_rows(&body, rows, count, level, dicomweb_base(request), http_arena(request), &err);
+              archive_find(service->archive, &query, &rows_arena, &rows, &count, &more, &err) &&
+              write_rows(&body, rows, count, level, dicomweb_base(request), &rows_arena, &err);
+    arena_free(&rows_arena);
     if (!ok) {
         buffer_free(&body);
         http_reply_error(request, &err);
