@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "store/event.h"
 
-#define LEASE_NS (INT64_C(120) * CLOCK_SECOND)
+// Longer than the largest object takes on the slowest line: a delivery whose lease runs out while it is sent would be sent again without end. What a crash leaves is freed at the next start (queue_recover), not by this.
+#define LEASE_NS (INT64_C(3600) * CLOCK_SECOND)
 #define IDLE_NS (INT64_C(1) * CLOCK_SECOND)
 enum { DELIVERY_ARENA = 16 << 20 };
 

@@ -39,13 +39,24 @@ static bool has_manifest(const char *folder)
 static void open_package(struct service *service, size_t *count, const char *folder)
 {
     struct error err;
-    if (!has_manifest(folder) || *count == PACKAGES_MAX)
+    if (!has_manifest(folder))
         return;
+    if (*count == PACKAGES_MAX) {
+        log_error("service", "model package %s is not installed: there are %d already", folder, PACKAGES_MAX);
+        return;
+    }
     struct model_package *package = model_package_open(folder, &err);
     if (!package) {
         log_error("service", "model package %s is not installed: %s", folder, err.message);
         return;
     }
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(model_package_name(service->packages[i]), model_package_name(package)) == 0) {
+            log_error("service", "model package %s is not installed: %s is named %s too", folder,
+                      model_package_folder(service->packages[i]), model_package_name(package));
+            model_package_close(package);
+            return;
+        }
     service->packages[(*count)++] = package;
     log_info("service", "model %s %s is installed", model_package_name(package), model_package_version(package));
 }

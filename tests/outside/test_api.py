@@ -3,11 +3,15 @@
 
 import json
 import os
+import pathlib
 import re
 import sys
+import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pydicom
 from harness import ROOT, Hilum, pydicom_files
 
 with open(os.path.join(ROOT, "docs", "openapi.json"), encoding="utf-8") as f:
@@ -72,6 +76,31 @@ class Api(unittest.TestCase):
             self.assertIn("modalty", json.loads(body)["detail"])
             self.assertEqual(server.request("/api/rules/second", "DELETE")[0], 204)
             self.assertEqual({rule["name"] for rule in server.get_json("/api/rules")}, names)
+
+    def test_reads_of_patient_data_are_in_the_audit_trail_and_event_streams_begin_with_an_id(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        with Hilum() as server:
+            server.storescu(path)
+            study = pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID
+            for where in ("/api/worklist", f"/api/studies/{study}/findings", f"/fhir/ImagingStudy?study={study}"):
+                self.assertEqual(server.request(where)[0], 200, where)
+            with urllib.request.urlopen(server.url("/api/events"), timeout=10) as stream:
+                lines = []
+                while not lines or not lines[-1].startswith(b"id: "):
+                    lines.append(stream.readline())
+            begun = lines[-1][4:].strip().decode()
+            server.put_json("/api/rules/told", {"model": "m"})
+            with urllib.request.urlopen(urllib.request.Request(server.url("/api/events"), headers={"Last-Event-ID": begun}), timeout=10) as stream:
+                text = b""
+                while b"config.changed" not in text:
+                    text += stream.readline()
+            self.assertNotIn(b"reset", text)
+            time.sleep(1.5)  # the trail is written within a second
+            lines = [line for p in pathlib.Path(server.data).glob("audit-*.log") for line in p.read_text("utf-8").splitlines() if '"Query"' in line]
+            self.assertEqual(len(lines), 2)  # one of no study, one of both reads of this one
+            self.assertIn("reading list", lines[0])
+            self.assertIn(study, lines[1])
+            self.assertIn('count="2"', lines[1])
 
 
 if __name__ == "__main__":

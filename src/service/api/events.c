@@ -15,6 +15,8 @@ struct stream {
     struct store *store;
     uint64_t after;
     bool reset; // to be told first
+    bool
+        fresh; // came without an id: gets the one of now, so that it misses nothing should it break off before the first event
     struct arena arena;
 };
 
@@ -38,6 +40,11 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
         stream->reset = false;
         buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: reset\ndata: {}\n\n", store_event_epoch(stream->store),
                       stream->after);
+        return true;
+    }
+    if (stream->fresh) { // an id alone is no event to the reader, but it is kept and sent back
+        stream->fresh = false;
+        buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\n\n", store_event_epoch(stream->store), stream->after);
         return true;
     }
     if (!store_event_wait(stream->store, stream->after, timeout_ns))
@@ -67,6 +74,7 @@ static void place(struct stream *stream, const char *id)
     uint64_t epoch, number, last = store_event_last(stream->store);
     const char *dash = id ? strchr(id, '-') : NULL;
     stream->after = last;
+    stream->fresh = !id;
     if (!id)
         return;
     bool known = dash && text_to_u64(id, (size_t)(dash - id), &epoch) &&

@@ -8,6 +8,7 @@
 #include "finding/finding.h"
 #include "queue/queue.h"
 #include "reading/reading.h"
+#include "service/dicomweb/dicomweb.h"
 
 enum { JOBS_MAX = 500 };
 
@@ -25,6 +26,7 @@ void api_worklist(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, reading_item_to_json(&items[i]));
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, "", "reading list");
     service_reply_json(request, 200, list);
 }
 
@@ -89,6 +91,7 @@ void api_findings(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, finding_to_json(&findings[i]));
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "findings");
     service_reply_json(request, 200, list);
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "fhir/fhir.h"
 #include "finding/finding.h"
+#include "service/dicomweb/dicomweb.h"
 
 enum { ANSWER_MAX = 16 << 20 };
 
@@ -133,10 +134,12 @@ static void answer(struct service *service, struct http_request *request, const 
          finding_to_fhir(&study, findings, count, base, type, id, &resource, &err);
     if (ok && !resource)
         ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id ? id : "");
-    if (ok)
+    if (ok) {
+        dicomweb_audit(service, request, ACCESS_EVENT_QUERY, study.study, http_path(request));
         reply(request, resource);
-    else
+    } else {
         http_reply_error(request, &err);
+    }
 }
 
 void fhir_search(void *payload, struct http_request *request)
