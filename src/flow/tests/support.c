@@ -35,14 +35,16 @@ static struct model_package *make_package(struct ground *ground, const char *nam
         "\"outputs\":[\"y\"]},\"after\":[{\"op\":\"threshold\",\"values\":\"y\",\"low\":0.5,\"mask_margin_mm\":1},"
         "{\"op\":\"components\",\"minimum_ml\":1,\"most\":4,\"score\":\"y\"},{\"op\":\"side\",\"midline_mm\":5}],"
         "\"finding\":{\"concept\":{\"value\":\"1\",\"scheme\":\"SCT\",\"meaning\":\"A thing\"},\"urgency\":\"stat\"}}";
-    char folder[256], text[4096], hex[2 * HASH_SIZE + 1];
+    char folder[256], text[4096], hex[2 * HASH_SIZE + 1], graph[80];
     uint8_t digest[HASH_SIZE];
     snprintf(folder, sizeof folder, "%s/package-%s", ground->folder, name);
     assert_int_equal(mkdir(folder, 0700), 0);
-    hash_of(name, strlen(name), digest);
+    // ONNX: a model with a graph with a name.
+    snprintf(graph, sizeof graph, "\x3a%c\x12%c%s", (char)(strlen(name) + 2), (char)strlen(name), name);
+    hash_of(graph, strlen(graph), digest);
     text_hex(hex, digest, sizeof digest);
     snprintf(text, sizeof text, manifest, name, hex, rule ? "\"rule\":" : "", rule ? rule : "", rule ? "," : "");
-    write_file(folder, "graph.onnx", name);
+    write_file(folder, "graph.onnx", graph);
     write_file(folder, "manifest.json", text);
     struct model_package *package = model_package_open(folder, &ground->err);
     assert_ok(package != NULL, ground->err);
