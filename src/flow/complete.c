@@ -113,9 +113,6 @@ static bool is_passing(enum error_code code)
 // Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its jobs. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
-    step->matches = arena_calloc(&step->flow->arena, MATCHES_MAX, sizeof *step->matches);
-    if (!step->matches)
-        return error_set(err, ERROR_LIMIT, "no memory for rules");
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
         struct flow_match *found;
@@ -123,6 +120,11 @@ static bool match_all(struct step *step, struct error *err)
         size_t count = 0;
         if (event->kind != STORE_EVENT_SERIES_COMPLETE)
             continue;
+        // Not for each step: while a series comes in there are many without a whole one.
+        if (!step->matches)
+            step->matches = arena_calloc(&step->flow->arena, MATCHES_MAX, sizeof *step->matches);
+        if (!step->matches)
+            return error_set(err, ERROR_LIMIT, "no memory for rules");
         if (!flow_match_series(step->flow, event->study, event->subject, &found, &count, &why)) {
             if (is_passing(why.code)) {
                 *err = why;
