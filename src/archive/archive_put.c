@@ -289,7 +289,7 @@ static void report(const struct rows_object *object, struct archive_stored *out)
 
 static bool begin(struct archive_writer *writer, struct error *err)
 {
-    if (writer->lane && store_lane_size(writer->lane) > ARCHIVE_LANE_MAX)
+    if (writer->lane && (store_lane_size(writer->lane) > ARCHIVE_LANE_MAX || store_lane_is_used_up(writer->lane)))
         close_lane(writer);
     if (!writer->lane)
         writer->lane = store_lane_open(writer->archive->store, err);

@@ -127,6 +127,39 @@ struct descriptors {
 void descriptors_init(struct descriptors *descriptors);
 void descriptors_close(struct descriptors *descriptors);
 
+// ---- spare files (spare.c)
+
+enum { SPARES_MAX = 16 };
+
+struct spare {
+    uint64_t number, size;
+    int fd;
+};
+
+struct spares {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool ready_to_close, runs;
+    atomic_bool stopping;
+    _Atomic int64_t used_ns; // the last record begun or sealed
+    struct spare ready[SPARES_MAX];
+    uint64_t count;
+    uint64_t wanted, size; // how many, how long
+    uint64_t bytes_max;    // of all
+    uint64_t next_number;
+    uint64_t burst_lanes, burst_longest; // seen since it was quiet
+};
+
+bool spares_open(struct store *store, uint64_t bytes_max, struct error *err); // removes what an earlier run left
+void spares_close(struct store *store);
+void spares_touch(struct store *store);                    // an object comes in: this is no quiet time
+void spares_note(struct store *store, uint64_t lane_size); // a lane is closed
+// Gives a spare the lane's name. false: there is none.
+bool spares_take(struct store *store, const char *lane, int *fd, uint64_t *size);
+bool spares_any(struct store *store);
+bool spares_give_back(struct store *store); // their room on the disk; true if there were any
+
 // ---- the store
 
 struct store {
@@ -143,6 +176,7 @@ struct store {
     struct event_board board;
     struct tombstones tombstones;
     struct descriptors descriptors;
+    struct spares spares;
     pthread_mutex_t quarantine_lock;
 };
 

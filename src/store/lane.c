@@ -15,9 +15,10 @@ struct store_lane {
     struct store *store;
     struct pack pack; // container (0: no file yet), descriptor, end of the last sealed record, index
     struct hash *hash;
-    uint64_t at; // where the next bytes go
-    bool open;   // a record is begun
-    bool hashed; // `digest` is that of the data, which is whole
+    uint64_t at;     // where the next bytes go
+    uint64_t zeroed; // end of the zeros written ahead; 0 without
+    bool open;       // a record is begun
+    bool hashed;     // `digest` is that of the data, which is whole
     uint8_t digest[HASH_SIZE];
     bool folder_synced; // [S2]
     bool dead;          // a sync failed: what the page cache says can no longer be believed
@@ -36,6 +37,11 @@ struct store_lane *store_lane_open(struct store *store, struct error *err)
     free(lane);
     error_set(err, ERROR_MEMORY, "no memory for a lane");
     return NULL;
+}
+
+bool store_lane_is_used_up(const struct store_lane *lane)
+{
+    return lane->zeroed > 0 && lane->pack.end >= lane->zeroed && spares_any(lane->store);
 }
 
 uint64_t store_lane_size(const struct store_lane *lane)
@@ -62,7 +68,10 @@ static bool make_file(struct store_lane *lane, struct error *err)
     if (!store_write(store, STORE_REPLAYABLE, insert_row, &container, err))
         return false;
     store_lane_name(name, container);
-    int fd = openat(store->lanes_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = -1;
+    lane->zeroed = 0;
+    if (!spares_take(store, name, &fd, &lane->zeroed))
+        fd = openat(store->lanes_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(err, errno, "cannot create lane %s", name);
     format_file_header(header, container, store->id);
@@ -81,6 +90,8 @@ static bool enough_space(struct store *store, struct error *err)
     if (store->low_water_bytes == 0 || fstatvfs(store->folder_fd, &status) != 0)
         return true;
     uint64_t left = (uint64_t)status.f_bavail * status.f_frsize;
+    if (left < store->low_water_bytes && spares_give_back(store))
+        return enough_space(store, err);
     return left >= store->low_water_bytes ||
            error_set(err, ERROR_FULL, "%llu MiB are left on the disk of %s, less than the low-water mark of %llu MiB",
                      (unsigned long long)left >> 20, store->folder, (unsigned long long)store->low_water_bytes >> 20);
@@ -96,6 +107,7 @@ bool store_record_begin(struct store_lane *lane, struct error *err)
     if (lane->dead)
         return error_set(err, ERROR_IO, "lane %llu is out of use since a sync failed",
                          (unsigned long long)lane->pack.container);
+    spares_touch(lane->store);
     if (!enough_space(lane->store, err) || (lane->pack.container == 0 && !make_file(lane, err)))
         return false;
     store_record_drop(lane);
@@ -124,6 +136,7 @@ void store_record_drop(struct store_lane *lane)
     if (!lane->open)
         return;
     lane->open = false;
+    lane->zeroed = 0;
     if (!lane->dead && ftruncate(lane->pack.fd, (off_t)lane->pack.end) != 0)
         log_warning("store", "lane %llu could not be cut at %llu", (unsigned long long)lane->pack.container,
                     (unsigned long long)lane->pack.end);
@@ -225,6 +238,7 @@ bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_si
     lane->pack.end = format_record_end(&record);
     if (!sync_record(lane, err))
         return kill_lane(lane, &record.record, err);
+    spares_touch(lane->store);
     *out = record.record;
     return true;
 }
@@ -249,6 +263,7 @@ static bool finish(struct store_lane *lane, struct error *err)
                          (unsigned long long)lane->pack.container);
     if (lane->pack.index.count == 0)
         return remove_empty(lane, err);
+    spares_note(lane->store, lane->pack.end);
     return pack_make(lane->store, &lane->pack, err);
 }
 

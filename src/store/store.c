@@ -266,6 +266,7 @@ static void close_fd(int fd)
 
 static void store_free(struct store *store)
 {
+    spares_close(store);
     descriptors_close(&store->descriptors);
     read_pool_close(&store->readers);
     if (store->writes.db)
@@ -285,7 +286,8 @@ struct store *store_open(const struct store_options *options, struct error *err)
     struct store *store = store_new(options, err);
     if (!store)
         return NULL;
-    if (open_folders(store, err) && lock_folder(store, err) && tombstones_open(store, err) && open_database(store, err))
+    if (open_folders(store, err) && lock_folder(store, err) && tombstones_open(store, err) &&
+        open_database(store, err) && spares_open(store, options->spare_bytes, err))
         return store;
     store_free(store);
     return NULL;

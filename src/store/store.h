@@ -23,6 +23,7 @@ struct store_lane;
 struct store_options {
     const char *folder;       // made when missing
     uint64_t low_water_bytes; // store_record_begin answers FULL when the file system has less; reads go on
+    uint64_t spare_bytes;     // at most this much zeros written ahead in quiet times, for faster syncs; 0: none
 };
 
 // Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first
@@ -71,6 +72,9 @@ bool store_record_withdraw(struct store *store, const struct store_record *recor
 
 // Index, sync, a name in packs/, sync, the lane's name away [R5]. An empty lane leaves no file. Frees the lane on failure too (the file stays a lane until the next start).
 bool store_lane_close(struct store_lane *lane, struct error *err);
+
+// The zeros written ahead for this lane are used up, and another lane would have some.
+bool store_lane_is_used_up(const struct store_lane *lane);
 
 // Size of the lane so far, to close long ones: a lane past this is better closed and another opened.
 uint64_t store_lane_size(const struct store_lane *lane);

@@ -98,6 +98,8 @@ size_t helper_count(const char *folder, const char *part, const char *ending)
 
 // ---- the store
 
+uint64_t helper_spare_bytes;
+
 static const char *const schema[] = {
     "CREATE TABLE object(name TEXT PRIMARY KEY, container INTEGER NOT NULL, offset INTEGER NOT NULL,"
     " arrival INTEGER NOT NULL) STRICT",
@@ -107,7 +109,7 @@ static const char *const schema[] = {
 struct store *helper_open(const char *folder, struct error *err)
 {
     static const struct store_migration migration = {"test", schema};
-    struct store *store = store_open(&(struct store_options){.folder = folder}, err);
+    struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = helper_spare_bytes}, err);
     if (store && !store_migrate(store, &migration, err)) {
         store_close(store);
         return NULL;
