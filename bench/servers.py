@@ -16,6 +16,7 @@ import harness  # noqa: E402
 
 DICOMWEB = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 SAMPLE_SECONDS = 0.1
+SETTLE_SECONDS = 15
 NODELAY = dict(os.environ, TCP_NODELAY="1")
 STOCK = {name: value for name, value in os.environ.items() if name != "TCP_NODELAY"}
 
@@ -118,9 +119,20 @@ class Images:
 
 # ---- clients
 
+def settle(servers):
+    """Waits until none of them writes, and all that was written is on the disk: what one does after its turn must not slow the next."""
+    end, before = time.monotonic() + SETTLE_SECONDS, None
+    while time.monotonic() < end:
+        written = [re.search(r"^write_bytes: (\d+)", open(f"/proc/{server.process.pid}/io", encoding="ascii").read(), re.M).group(1) for server in servers]
+        if written == before:
+            break
+        before = written
+        time.sleep(0.5)
+    os.sync()
+
+
 def send(port, paths, associations=1, env=None):
     """Seconds that `storescu` needs for the files, over that many associations at once."""
-    os.sync()
     share = -(-len(paths) // associations)
     start = time.monotonic()
     clients = [subprocess.Popen(["storescu", "-aec", "HILUM", "127.0.0.1", str(port), *paths[i : i + share]], env=env or NODELAY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
