@@ -41,6 +41,7 @@ struct archive_origin {
     const char *called; // AE titles, "" when there are none
     const char *calling;
     const char *address;
+    const char *association;  // names the association among all there ever were; NULL: none
     const char *issuer;       // default Issuer of Patient ID (0010,0021) for objects without one; "" none
     const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
     const char *sop_instance; // likewise; another one inside the data set is refused

@@ -184,8 +184,9 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
 
 static char *event_detail(const struct rows_object *object, const struct archive_origin *origin, struct arena *arena)
 {
-    json_t *detail = json_pack("{s:s, s:s, s:s, s:s}", "series", object->series, "class", object->sop_class, "from",
-                               origin->calling, "how", origin->how);
+    json_t *detail = json_pack("{s:s, s:s, s:s, s:s, s:s}", "series", object->series, "class", object->sop_class,
+                               "from", origin->calling, "how", origin->how, "association",
+                               origin->association ? origin->association : origin->calling);
     char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
     char *copy = text ? arena_strdup(arena, text) : NULL;
     free(text);

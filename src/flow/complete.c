@@ -56,9 +56,10 @@ static bool on_stored(struct database *db, const struct store_event *event, stru
     const char *series = json_string_value(json_object_get(detail, "series"));
     const char *sender = json_string_value(json_object_get(detail, "from"));
     const char *how = json_string_value(json_object_get(detail, "how"));
+    const char *association = json_string_value(json_object_get(detail, "association"));
     // What jobs make is no input.
     bool ok = true;
-    if (series && sender && how && strcmp(how, "job") != 0) {
+    if (series && sender && how && association && strcmp(how, "job") != 0) {
         bool open = strcmp(how, "c-store") == 0;
         ok = look_up(db, event->study, series, &known, err);
         int64_t gap_ns = known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
@@ -68,11 +69,12 @@ static bool on_stored(struct database *db, const struct store_event *event, stru
         int64_t due_ns = event->time_ns + (open ? quiet_of(gap_ns) : FLOW_QUIET_NS);
         ok = ok && sql_run(db, err,
                            "INSERT INTO flow_series(study, series, sender, last_ns, gap_ns, open, objects, version, "
-                           "due_ns) VALUES(?1,?2,?3,?4,?5,?6,1,0,?7)"
+                           "due_ns, association) VALUES(?1,?2,?3,?4,?5,?6,1,0,?7,?8)"
                            " ON CONFLICT(study, series) DO UPDATE SET sender=excluded.sender, "
                            "last_ns=excluded.last_ns, gap_ns=excluded.gap_ns, open=excluded.open,"
-                           " objects=objects+1, due_ns=excluded.due_ns",
-                           "tttiiii", event->study, series, sender, event->time_ns, gap_ns, (int64_t)open, due_ns);
+                           " objects=objects+1, due_ns=excluded.due_ns, association=excluded.association",
+                           "tttiiiit", event->study, series, sender, event->time_ns, gap_ns, (int64_t)open, due_ns,
+                           association);
     }
     json_decref(detail);
     return ok;
@@ -80,9 +82,10 @@ static bool on_stored(struct database *db, const struct store_event *event, stru
 
 static bool on_ended(struct database *db, const struct store_event *event, struct error *err)
 {
-    return sql_run(db, err,
-                   "UPDATE flow_series SET open=0, due_ns=last_ns+?2 WHERE sender=?1 AND open=1 AND due_ns IS NOT NULL",
-                   "ti", event->subject, FLOW_QUIET_NS);
+    return sql_run(
+        db, err,
+        "UPDATE flow_series SET open=0, due_ns=last_ns+?2 WHERE association=?1 AND open=1 AND due_ns IS NOT NULL", "ti",
+        event->subject, FLOW_QUIET_NS);
 }
 
 static bool write_step(struct database *db, void *payload, struct error *err)

@@ -12,8 +12,9 @@ static const char *const steps[] = {
     "PRIMARY KEY(kind, name)) STRICT;"
     "CREATE TABLE flow_series(study TEXT NOT NULL, series TEXT NOT NULL, sender TEXT NOT NULL, last_ns INTEGER NOT "
     "NULL, gap_ns INTEGER NOT NULL,"
-    " open INTEGER NOT NULL, objects INTEGER NOT NULL, version INTEGER NOT NULL, due_ns INTEGER, PRIMARY KEY(study, "
-    "series)) STRICT;"
+    " open INTEGER NOT NULL, objects INTEGER NOT NULL, version INTEGER NOT NULL, due_ns INTEGER,"
+    " association TEXT NOT NULL, PRIMARY KEY(study, series)) STRICT;"
+    "CREATE INDEX flow_series_open ON flow_series(association) WHERE open=1;"
     "CREATE INDEX flow_series_due ON flow_series(due_ns) WHERE due_ns IS NOT NULL;"
     "CREATE TABLE flow_seen(name TEXT PRIMARY KEY) STRICT;",
     NULL,

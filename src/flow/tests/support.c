@@ -173,6 +173,7 @@ static enum archive_outcome put(struct ground *ground, struct archive_writer *wr
                                     .called = "HILUM",
                                     .calling = or (slice->calling, "SCANNER"),
                                     .address = "127.0.0.1",
+                                    .association = slice->association,
                                     .issuer = ""};
     buffer_init(&data, 1 << 20);
     write_slice(slice, &data);

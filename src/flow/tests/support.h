@@ -37,6 +37,7 @@ struct slice {
     double spacing_mm;          // 0: 1.5
     const char *modality, *body_part, *description, *study_description, *agent;
     const char *calling, *how; // "SCANNER", "c-store"
+    const char *association;   // NULL: named like its sender
     int pixel;                 // value of all pixels, to make other bytes
 };
 // Its event bears the time given.

@@ -90,6 +90,21 @@ static void other_senders_end_ends_nothing(void **state)
     ground_close(&g);
 }
 
+static void of_two_associations_of_one_title_each_ends_its_own_series(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1, .association = "SCANNER 1"}, AT(0));
+    ground_put(&g, &(struct slice){.series = "1.2.3.2", .number = 2, .association = "SCANNER 2"}, AT(0));
+    ground_end(&g, "SCANNER 1", AT(1));
+    ground_step(&g, AT(4.9));
+    assert_int_equal(ground_completions(&g), 1);
+    ground_step(&g, AT(5));
+    assert_int_equal(ground_completions(&g), 2);
+    ground_close(&g);
+}
+
 static void imported_series_needs_only_quiet(void **state)
 {
     struct ground g;
@@ -226,6 +241,7 @@ int test_complete(void)
         cmocka_unit_test(open_association_waits_at_least_five_seconds_and_at_most_sixty),
         cmocka_unit_test(pause_between_two_associations_is_no_gap),
         cmocka_unit_test(other_senders_end_ends_nothing),
+        cmocka_unit_test(of_two_associations_of_one_title_each_ends_its_own_series),
         cmocka_unit_test(imported_series_needs_only_quiet),
         cmocka_unit_test(late_slice_makes_a_new_version_and_another_job),
         cmocka_unit_test(the_same_slices_again_make_no_second_job),

@@ -1,6 +1,7 @@
 // One association, from the request to its end: admission, negotiation, messages.
 #include "service/dimse/dimse_service.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -129,7 +130,7 @@ static void run(struct dimse_session *session)
 {
     const struct dimse_request *request = session->request;
     struct dimse_message message;
-    struct error err;
+    struct error err = {0};
     enum dimse_received received = DIMSE_BROKEN;
     bool going = dimse_accept(session->association, &err);
     while (going && (received = dimse_receive(session->association, &message, &err)) == DIMSE_MESSAGE) {
@@ -151,7 +152,7 @@ static void run(struct dimse_session *session)
 static bool write_end(struct database *db, void *payload, struct error *err)
 {
     const struct dimse_session *session = payload;
-    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, session->last_study, session->request->calling, "", err);
+    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, session->last_study, session->name, "", err);
 }
 
 // The end of an association that stored something is one sign that its series are whole.
@@ -164,6 +165,14 @@ static void finish(struct dimse_session *session)
     if (session->stored > 0)
         log_info("dimse", "%s at %s stored %llu objects", session->request->calling, session->request->address,
                  (unsigned long long)session->stored);
+}
+
+// Two associations of one title at once must not be taken for each other when one ends.
+static void name_association(struct dimse_session *session)
+{
+    static _Atomic uint64_t counter;
+    snprintf(session->name, sizeof session->name, "%s %llx.%llx", session->request->calling,
+             (unsigned long long)session->service->started_ns, (unsigned long long)atomic_fetch_add(&counter, 1));
 }
 
 void *dimse_service_association(void *payload)
@@ -184,6 +193,7 @@ void *dimse_service_association(void *payload)
         if (admit(&session, slot)) {
             publish(slot, session.association, true);
             atomic_fetch_add(&session.service->counters.associations, 1);
+            name_association(&session);
             negotiate(&session);
             run(&session);
             finish(&session);

@@ -52,6 +52,7 @@ struct dimse_session {
     struct access_ticket ticket;
     struct archive_writer *writer; // NULL until the first object
     uint64_t stored;
+    char name[48]; // of the association, among all there ever were
     char last_study[DICOM_UID_SIZE];
     bool spoken;   // a message came
     bool end_told; // the audit trail knows how it ended: with the object that broke off

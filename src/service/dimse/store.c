@@ -69,6 +69,7 @@ bool dimse_session_store(struct dimse_session *session, const struct dimse_messa
                                     .called = session->request->called,
                                     .calling = session->request->calling,
                                     .address = session->request->address,
+                                    .association = session->name,
                                     .issuer = session->ticket.peer.issuer,
                                     .sop_class = message->sop_class,
                                     .sop_instance = message->sop_instance};
