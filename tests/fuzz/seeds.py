@@ -230,7 +230,8 @@ def acceptor():
     long_text = command(0x30, {0x00000902: b"x" * 20000})
     yield ask + dicom.data_pdus(1, long_text, 1)
     yield ask + dicom.pdu(4, dicom.pdv(1, 1, long_text[:9000])) + dicom.pdu(4, dicom.pdv(1, 3, long_text[9000:]))
-    for bad in (b"abc", struct.pack("<HHI", 8, 0x100, 0), struct.pack("<HHI", 0, 0x100, 99), struct.pack("<HHI", 0, 0x100, 3) + b"abc", dicom.command_set({0x00000100: dicom.us(0x30)}), dicom.command_set({})):
+    for bad in (b"abc", struct.pack("<HHI", 8, 0x100, 0), struct.pack("<HHI", 0, 0x100, 99), struct.pack("<HHI", 0, 0x100, 3) + b"abc", struct.pack("<HHI", 0, 0x902, 5000) + b"text", struct.pack("<HHI", 0, 0x1000, 9) + b"1.2.3.4\0",
+                struct.pack("<HHI", 0, 0x902, 0xFFFFFFF8) + b"text", dicom.command_set({0x00000100: dicom.us(0x30)}), dicom.command_set({})):
         yield ask + dicom.data_pdus(1, bad, 1)
     yield ask + dicom.data_pdus(1, command(0x21, {0x00000600: "MOVER ", 0x00001030: "FROM", 0x00001031: dicom.us(7), 0x00000003: "1.2", 0x00001001: "1.x.2.", 0x00000002: "1.2\0003"}), 1) + RELEASE
     yield ask + dicom.data_pdus(1, response(1, 5, 0xA700, "no\\room\n"), 1) + dicom.data_pdus(1, command(0xFFF, {0x00000120: dicom.us(3)}), 1) + RELEASE
