@@ -63,9 +63,9 @@ static int serve(json_t *config)
     signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of that write
     umask(077);
     // Many threads with few bytes each: glibc's arena per thread would cost more than the data.
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_ARENA_MAX, 4);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     struct service *service = service_start(config, &err);
     if (!service)
         return cli_fail(&err);
