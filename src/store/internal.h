@@ -129,7 +129,7 @@ void descriptors_close(struct descriptors *descriptors);
 
 // ---- spare files (spare.c)
 
-enum { SPARES_MAX = 16 };
+enum { SPARES_MAX = 32 };
 
 struct spare {
     uint64_t number, size;
@@ -146,9 +146,10 @@ struct spares {
     struct spare ready[SPARES_MAX];
     uint64_t count;
     uint64_t wanted, size; // how many, how long
+    uint64_t bytes;        // what they follow from
     uint64_t bytes_max;    // of all
     uint64_t next_number;
-    uint64_t burst_lanes, burst_longest; // seen since it was quiet
+    uint64_t burst_bytes, burst_longest; // seen since it was quiet
 };
 
 bool spares_open(struct store *store, uint64_t bytes_max, struct error *err); // removes what an earlier run left

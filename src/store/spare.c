@@ -1,7 +1,8 @@
 // Spare files: zeros written ahead, in quiet times, for the next lanes. An fdatasync of a file whose blocks are written already changes no metadata, so it needs no commit of the
 // file system's journal and takes about half as long. The price is that what goes into spares is written twice, by time that nobody waits for.
 //
-// How many and how long follows from what was stored lately: as many as the last bursts had lanes, as long as their lanes were. Nothing comes of it until something has been stored.
+// How much and in what lengths follows from what was stored lately: as many bytes as the largest of the last bursts, in files as long as its lanes were. A length that is too great is soon given up, since what a
+// short lane does not use is thrown away; the sum is kept longer, since what is not used stays for the next. Nothing comes of it until something has been stored.
 // A spare is a lanes/NNNNNNNNNN.spare that is whole and synced; it becomes a lane by a second name, and the first goes. What a crash leaves of them is removed at the next start.
 #include <errno.h>
 #include <fcntl.h>
@@ -38,29 +39,35 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-// What was seen in the burst that is over rules at once when it is more, and by a quarter of a burst when it is less.
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t whole_blocks(uint64_t size)
+{
+    return (size + SPARE_BLOCK - 1) / SPARE_BLOCK * SPARE_BLOCK;
+}
+
+// What was seen in the burst that is over rules at once when it is more, and little by little when it is less.
 static void end_burst(struct spares *spares)
 {
-    if (spares->burst_lanes == 0)
+    if (spares->burst_bytes == 0)
         return;
-    uint64_t size = (spares->burst_longest + SPARE_LEAST - 1) / SPARE_LEAST * SPARE_LEAST;
-    size = size < SPARE_LEAST ? SPARE_LEAST : size > SPARE_MOST ? SPARE_MOST : size;
-    spares->size = larger(size, spares->size - spares->size / 4);
-    spares->size = spares->size / SPARE_LEAST * SPARE_LEAST;
-    uint64_t wanted = larger(spares->burst_lanes, spares->wanted - spares->wanted / 4);
-    uint64_t most = spares->bytes_max / spares->size;
-    wanted = wanted < most ? wanted : most;
-    spares->wanted = wanted < SPARES_MAX ? wanted : SPARES_MAX;
-    spares->burst_lanes = 0;
-    spares->burst_longest = 0;
+    uint64_t size = smaller(spares->burst_longest, SPARE_MOST);
+    spares->size = larger(size, whole_blocks(spares->size - spares->size / 4));
+    spares->bytes = smaller(larger(spares->burst_bytes, spares->bytes - spares->bytes / 16), spares->bytes_max);
+    uint64_t wanted = smaller((spares->bytes + spares->size - 1) / spares->size, spares->bytes_max / spares->size);
+    spares->wanted = smaller(wanted, SPARES_MAX);
+    spares->burst_bytes = spares->burst_longest = 0;
 }
 
 void spares_note(struct store *store, uint64_t lane_size)
 {
     struct spares *spares = &store->spares;
     pthread_mutex_lock(&spares->lock);
-    spares->burst_lanes += (lane_size + SPARE_MOST - 1) / SPARE_MOST;
-    spares->burst_longest = larger(spares->burst_longest, lane_size);
+    spares->burst_bytes += whole_blocks(lane_size);
+    spares->burst_longest = larger(spares->burst_longest, whole_blocks(lane_size));
     pthread_cond_signal(&spares->changed);
     pthread_mutex_unlock(&spares->lock);
 }
@@ -123,7 +130,7 @@ static void wait_a_little(struct spares *spares)
 {
     int64_t until_ns = clock_monotonic_ns() + look_ns;
     struct timespec until = {.tv_sec = until_ns / CLOCK_SECOND, .tv_nsec = until_ns % CLOCK_SECOND};
-    if (spares->count < spares->wanted || spares->burst_lanes > 0)
+    if (spares->count < spares->wanted || spares->burst_bytes > 0)
         pthread_cond_timedwait(&spares->changed, &spares->lock, &until);
     else
         pthread_cond_wait(&spares->changed, &spares->lock);
