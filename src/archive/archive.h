@@ -45,6 +45,7 @@ struct archive_origin {
     const char *issuer;       // default Issuer of Patient ID (0010,0021) for objects without one; "" none
     const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
     const char *sop_instance; // likewise; another one inside the data set is refused
+    const char *preamble;     // of a file, when it is not all zeros: in hexadecimal; NULL: none. Kept, never served.
 };
 
 enum archive_outcome { ARCHIVE_STORED, ARCHIVE_SAME, ARCHIVE_KEPT_BESIDE };

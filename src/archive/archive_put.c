@@ -201,6 +201,8 @@ static char *make_meta(const struct rows_object *object, const struct archive_or
                   object->sop_instance, "transfer_syntax", object->transfer_syntax, "how", origin->how, "called",
                   origin->called, "calling", origin->calling, "address", origin->address, "issuer",
                   origin->issuer ? origin->issuer : "", "received_ns", (json_int_t)object->received_ns);
+    if (meta && origin->preamble)
+        json_object_set_new(meta, "preamble", json_string(origin->preamble));
     char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
     char *copy = text ? arena_strdup(arena, text) : NULL;
     free(text);
@@ -396,20 +398,35 @@ bool archive_put_again(struct archive *archive, const struct store_record *recor
 
 // ---- files
 
+enum { PREAMBLE_TEXT_SIZE = 2 * DICOM_PREAMBLE_SIZE + 1 };
+
+// A file may be a DICOM file and another one (a TIFF, a program) at once by its preamble. NULL when it says nothing.
+static const char *preamble_text(const struct dicom_meta *meta, const uint8_t *file, char out[PREAMBLE_TEXT_SIZE])
+{
+    static const uint8_t zeros[DICOM_PREAMBLE_SIZE];
+    if (!meta->has_preamble || memcmp(file, zeros, sizeof zeros) == 0)
+        return NULL;
+    text_hex(out, file, DICOM_PREAMBLE_SIZE);
+    return out;
+}
+
 bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, const struct archive_origin *origin,
                       int64_t now_ns, struct archive_stored *out, struct error *err)
 {
     enum { HEAD = DICOM_META_SIZE_MAX + DICOM_PREAMBLE_SIZE + 4 };
     struct dicom_meta meta;
+    struct archive_origin file_origin = *origin;
+    char preamble[PREAMBLE_TEXT_SIZE];
     size_t head = size < HEAD ? (size_t)size : HEAD;
     uint8_t *block = malloc(FILE_BLOCK);
     if (!block)
         return error_set(err, ERROR_MEMORY, "no memory to read a file");
     bool ok = file_pread(fd, block, head, 0, err) && dicom_meta_parse(block, head, &meta, err);
     if (ok) {
+        file_origin.preamble = preamble_text(&meta, block, preamble);
         struct source_file file = {fd, meta.data_offset, size - meta.data_offset, block, FILE_BLOCK};
         // What the meta information says of class and instance is not asked: in real files it is often another's.
-        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, origin, now_ns, out, err);
+        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, &file_origin, now_ns, out, err);
     }
     free(block);
     return ok;

@@ -157,6 +157,7 @@ static bool parse_without_magic(struct cursor *cursor, struct dicom_meta *out, s
     static const size_t places[] = {0, DICOM_PREAMBLE_SIZE};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         cursor->at = places[i];
+        out->has_preamble = places[i] > 0;
         if (cursor->size < cursor->at + 8)
             continue;
         if (at_group_2(cursor) && vr_at(cursor->data + cursor->at + 4))
@@ -173,6 +174,7 @@ bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, 
     struct dicom_meta meta = {0};
     if (size >= HEAD_SIZE && memcmp(data + DICOM_PREAMBLE_SIZE, "DICM", MAGIC_SIZE) == 0) {
         cursor.at = HEAD_SIZE;
+        meta.has_preamble = true;
         if (!parse_group_2(&cursor, &meta, err))
             return false;
     } else if (!parse_without_magic(&cursor, &meta, err)) {

@@ -18,6 +18,7 @@ struct dicom_meta {
     uint64_t data_offset;                 // of the data set in the file
     // no meta information told it: the transfer syntax was found by looking at the data set
     bool guessed;
+    bool has_preamble; // the first DICOM_PREAMBLE_SIZE bytes of the file, which may hold anything
 };
 
 // Reads preamble and meta information at the start of `data`, of which `size` bytes (DICOM_META_SIZE_MAX +

@@ -66,6 +66,19 @@ class Watched(Hilum):
                 out.append((f.read(), reason.read()))
         return out
 
+    def meta_texts(self):
+        """The meta text of every record on disk, by SOP Instance UID (docs/store-format.md)."""
+        out = {}
+        for path in glob.glob(os.path.join(self.data, "lanes", "*.lane")) + glob.glob(os.path.join(self.data, "packs", "*.pack")):
+            with open(path, "rb") as f:
+                raw = f.read()
+            for at in range(64, len(raw), 16):
+                if raw[at:at + 8] == b"HILUMOB1":
+                    size, meta_size = struct.unpack_from("<QI", raw, at + 16)
+                    meta = json.loads(raw[at + 128 + size:at + 128 + size + meta_size])
+                    out[meta["sop_instance"]] = meta
+        return out
+
     def stored(self):
         return self.get_json("/api/status")["instances"]
 
@@ -296,13 +309,16 @@ class Bad(unittest.TestCase):
         """Line 24"""
         self.line(24)
 
-    def test_a_preamble_that_is_a_program_is_not_served(self):
+    def test_a_preamble_that_is_a_program_is_kept_and_not_served(self):
         """Line 25"""
-        for number, preamble in enumerate((b"MZ\x90\0", b"\x7fELF\2\1\1\0")):
+        for number, preamble in enumerate((b"MZ\x90\0", b"\x7fELF\2\1\1\0", b"")):
             instance = f"{corpus.ROOT}.{25000 + number}"
             data = corpus.sound(25000 + number)
-            status, _, body = self.server.request("/api/import", "POST", corpus.part10(data, EXPLICIT, instance + ".1", preamble.ljust(128, b"\xcc")))
+            preamble = preamble.ljust(128, b"\xcc") if preamble else bytes(128)
+            status, _, body = self.server.request("/api/import", "POST", corpus.part10(data, EXPLICIT, instance + ".1", preamble))
             self.assertEqual(status, 200, body)
+            kept = self.server.meta_texts()[instance + ".1"].get("preamble")
+            self.assertEqual(kept, preamble.hex() if any(preamble) else None)
             self.assertEqual(self.server.data_set(instance, instance + ".0", instance + ".1"), (data, bytes(128) + b"DICM"))
             self.unscathed(len(data))
 

@@ -44,6 +44,7 @@ static void what_is_written_is_read_back(void **state)
     assert_string_equal(meta.source_ae, sample.source_ae);
     assert_int_equal(meta.data_offset, file.size);
     assert_false(meta.guessed);
+    assert_true(meta.has_preamble);
     buffer_free(&file);
 }
 
@@ -151,6 +152,7 @@ static void a_bare_data_set_is_recognised(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct dicom_meta meta = parse(cases[i].bytes);
         assert_true(meta.guessed);
+        assert_int_equal(meta.has_preamble, meta.data_offset == DICOM_PREAMBLE_SIZE);
         assert_string_equal(meta.transfer_syntax, cases[i].syntax);
         assert_int_equal(meta.data_offset, cases[i].offset);
         buffer_free(cases[i].bytes);

@@ -232,7 +232,7 @@ static void expect_storescp_takes(const char *path, const char *sop_class, const
     close(mkstemp(dump));
     storescp_start(&scp);
     object_read(&object, path);
-    struct dimse_peer peer = {.host = "localhost", .port = scp.port, .called = "ANY", .calling = "TEST"};
+    struct dimse_peer peer = {.host = "127.0.0.1", .port = scp.port, .called = "ANY", .calling = "TEST"};
     struct dimse_proposal proposal = {.abstract = sop_class, .transfer = {transfer}};
     struct dimse_association *a = dimse_connect(&peer, &proposal, 1, &calm_timers, &err);
     assert_non_null(a);
