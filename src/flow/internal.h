@@ -75,8 +75,11 @@ struct flow_match {
     struct queue_job job;
     struct flow_rule rule;
 };
-bool flow_match_series(struct flow *flow, const char *study, const char *series, struct flow_match **out, size_t *count,
-                       struct error *err);
+bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
+                       struct flow_match **out, size_t *count, struct error *err);
+// What a rule and a package's needs ask, ASCII letters folded: is the word in the description; is the part of the body the one asked for, or in the description?
+bool flow_says(const char *description, const char *word);
+bool flow_is_part(const char *body_part, const char *description, const char *asked);
 struct model_package *flow_package(const struct flow *flow, const char *name); // NULL: not installed
 
 // ---- lease.c

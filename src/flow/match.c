@@ -12,6 +12,7 @@ enum { HEADER_VALUE_MAX = 4096 };
 
 // What the rules ask about a series, looked up once.
 struct subject {
+    struct arena *arena;
     const char *modality, *body_part, *description, *sender; // description: series and study together
     const struct archive_object *objects;
     size_t count;
@@ -42,7 +43,7 @@ static bool find_sender(struct flow *flow, const char *study, const char *series
         sql_bind_text(sql, 2, series);
         ok = sql_step(sql, &row, err);
         if (ok && row)
-            out->sender = arena_strdup(&flow->arena, sql_text(sql, 0));
+            out->sender = arena_strdup(out->arena, sql_text(sql, 0));
     }
     sql_done(sql);
     store_read_end(flow->options.store, db);
@@ -67,10 +68,10 @@ static bool look_inside(struct flow *flow, struct subject *subject, struct error
 {
     const struct dicom_dataset *first, *second;
     size_t next = subject->count > 1 ? 1 : 0;
-    if (!archive_header(flow->options.archive, &subject->objects[0], HEADER_VALUE_MAX, &flow->arena, &first, err) ||
-        !archive_header(flow->options.archive, &subject->objects[next], HEADER_VALUE_MAX, &flow->arena, &second, err))
+    if (!archive_header(flow->options.archive, &subject->objects[0], HEADER_VALUE_MAX, subject->arena, &first, err) ||
+        !archive_header(flow->options.archive, &subject->objects[next], HEADER_VALUE_MAX, subject->arena, &second, err))
         return false;
-    const char *agent = dicom_text(first, 0x00180010, &flow->arena);
+    const char *agent = dicom_text(first, 0x00180010, subject->arena);
     subject->contrast = agent && *agent;
     subject->spacing_mm = spacing_of(first, second);
     return true;
@@ -83,31 +84,34 @@ static bool describe(struct flow *flow, const char *study, const char *series, s
     struct archive_object *objects;
     size_t count = 0;
     bool more;
-    if (!archive_find(flow->options.archive, &query, &flow->arena, &rows, &count, &more, err) ||
-        !archive_objects(flow->options.archive, study, series, NULL, &flow->arena, &objects, &out->count, err))
+    if (!archive_find(flow->options.archive, &query, out->arena, &rows, &count, &more, err) ||
+        !archive_objects(flow->options.archive, study, series, NULL, out->arena, &objects, &out->count, err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "series %s is gone", series);
     out->objects = objects;
     out->modality = field(&rows[0], 0x00080060);
     out->body_part = field(&rows[0], 0x00180015);
-    out->description = arena_printf(&flow->arena, "%s %s", field(&rows[0], 0x0008103E), field(&rows[0], 0x00081030));
+    out->description = arena_printf(out->arena, "%s %s", field(&rows[0], 0x0008103E), field(&rows[0], 0x00081030));
     return out->description ? find_sender(flow, study, series, out, err) && look_inside(flow, out, err)
                             : error_set(err, ERROR_LIMIT, "no memory for a series");
 }
 
-// Is `word` in `text`, ASCII letters folded?
-static bool contains(const char *text, const char *word)
+bool flow_says(const char *description, const char *word)
 {
-    return strcasestr(text, word) != NULL;
+    return strcasestr(description, word) != NULL;
+}
+
+bool flow_is_part(const char *body_part, const char *description, const char *asked)
+{
+    return text_same_fold(asked, body_part) || flow_says(description, asked);
 }
 
 static bool holds(const struct flow_rule *rule, const struct subject *subject)
 {
     return rule->enabled && (!*rule->modality || strcmp(rule->modality, subject->modality) == 0) &&
-           (!*rule->body_part || text_same_fold(rule->body_part, subject->body_part) ||
-            contains(subject->description, rule->body_part)) &&
-           (!*rule->description || contains(subject->description, rule->description)) &&
+           (!*rule->body_part || flow_is_part(subject->body_part, subject->description, rule->body_part)) &&
+           (!*rule->description || flow_says(subject->description, rule->description)) &&
            (!*rule->calling || strcmp(rule->calling, subject->sender) == 0) &&
            (rule->spacing_max_mm <= 0 || (subject->spacing_mm > 0 && subject->spacing_mm <= rule->spacing_max_mm)) &&
            subject->count >= rule->slices_min && !(rule->no_contrast && subject->contrast);
@@ -166,17 +170,18 @@ static bool make_job(struct flow *flow, const struct flow_rule *rule, const stru
                          rule->model);
     if (!flow_job_key(key, model_package_digest(package), subject->objects, subject->count, err))
         return false;
-    json_t *input = json_pack("{s:s, s:s, s:o, s:o}", "package", model_package_name(package), "rule", rule->name,
-                              "send_to", names_to_json(rule->send_to, rule->send_to_count), "hl7_to",
+    json_t *input = json_pack("{s:s, s:s, s:s, s:o, s:o}", "package", model_package_name(package), "digest",
+                              model_package_digest(package), "rule", rule->name, "send_to",
+                              names_to_json(rule->send_to, rule->send_to_count), "hl7_to",
                               names_to_json(rule->hl7_to, rule->hl7_to_count));
     char *text = json_dumps(input, JSON_COMPACT);
     *job = (struct queue_job){
-        .key = arena_strdup(&flow->arena, key),
+        .key = arena_strdup(subject->arena, key),
         .kind = "model",
-        .study = arena_strdup(&flow->arena, study),
-        .series = arena_strdup(&flow->arena, series),
-        .model = arena_printf(&flow->arena, "%s %s", model_package_name(package), model_package_version(package)),
-        .input = text ? arena_strdup(&flow->arena, text) : NULL,
+        .study = arena_strdup(subject->arena, study),
+        .series = arena_strdup(subject->arena, series),
+        .model = arena_printf(subject->arena, "%s %s", model_package_name(package), model_package_version(package)),
+        .input = text ? arena_strdup(subject->arena, text) : NULL,
         .priority = rule->priority};
     free(text);
     json_decref(input);
@@ -212,16 +217,16 @@ static struct flow_match *merge(struct flow_match *matches, size_t count, const 
     return &matches[count];
 }
 
-bool flow_match_series(struct flow *flow, const char *study, const char *series, struct flow_match **out, size_t *count,
-                       struct error *err)
+bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
+                       struct flow_match **out, size_t *count, struct error *err)
 {
-    struct subject subject = {0};
+    struct subject subject = {.arena = arena};
     struct flow_rule *rules;
     size_t rule_count = 0;
     *count = 0;
-    if (!flow_rule_list(flow->options.store, &flow->arena, &rules, &rule_count, err))
+    if (!flow_rule_list(flow->options.store, arena, &rules, &rule_count, err))
         return false;
-    *out = arena_calloc(&flow->arena, rule_count, sizeof **out);
+    *out = arena_calloc(arena, rule_count, sizeof **out);
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for %zu rules", rule_count);
     if (rule_count == 0)

@@ -28,8 +28,9 @@ struct work {
     struct flow *flow;
     struct queue_job *job;
     struct model_package *package;
-    const char *rule;
-    json_t *input; // owned
+    json_t *input;               // owned: what is asked for now, see flow_match_series
+    const char *digest;          // of the package the job was made for
+    struct queue_job *successor; // of a job whose package was replaced
     struct arena arena;
     struct archive_object *objects;
     const struct dicom_dataset **headers; // by object
@@ -64,7 +65,33 @@ static bool read_headers(struct work *work, struct error *err)
     return image_geometry_of(work->slices, work->count, &work->geometry, err);
 }
 
-static bool suits(const struct work *work, struct error *err)
+// Of the first object; "" when it has none.
+static const char *header_text(struct work *work, dicom_tag tag)
+{
+    const char *text = dicom_text(work->headers[0], tag, &work->arena);
+    return text ? text : "";
+}
+
+// Of the part of the body that the model is for, said in one way or the other.
+static bool is_part_for(struct work *work, const struct model_needs *needs, struct error *err)
+{
+    const char *part = header_text(work, 0x00180015), *series = header_text(work, 0x0008103E),
+               *study = header_text(work, 0x00081030);
+    const char *description = arena_printf(&work->arena, "%s %s", series, study);
+    if (!description)
+        return error_set(err, ERROR_LIMIT, "no memory for a description");
+    bool holds = needs->body_part_count + needs->word_count == 0;
+    for (size_t i = 0; i < needs->body_part_count && !holds; i++)
+        holds = flow_is_part(part, description, needs->body_parts[i]);
+    for (size_t i = 0; i < needs->word_count && !holds; i++)
+        holds = flow_says(description, needs->words[i]);
+    return holds ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "body part '%.40s', series '%.60s', study '%.60s': the model is for another part of the body",
+                     part, series, study);
+}
+
+static bool suits(struct work *work, struct error *err)
 {
     const struct model_needs *needs = model_package_needs(work->package);
     const struct dicom_dataset *first = work->headers[0];
@@ -81,7 +108,7 @@ static bool suits(const struct work *work, struct error *err)
     if (needs->spacing_max_mm > 0 && work->geometry.spacing_mm[0] > needs->spacing_max_mm)
         return error_set(err, ERROR_BAD_VALUE, "slices every %.2f mm; the model needs at most %.2f mm",
                          work->geometry.spacing_mm[0], needs->spacing_max_mm);
-    return true;
+    return is_part_for(work, needs, err);
 }
 
 static const struct dicom_element *pixels_of(const struct dicom_dataset *dataset, struct error *err)
@@ -485,6 +512,7 @@ static bool finish_done(struct work *work, struct error *err)
 
 struct verdict {
     struct queue_job job;
+    const struct queue_job *successor; // to be added with it; NULL: none
     int64_t token;
     int64_t now_ns;
 };
@@ -492,14 +520,17 @@ struct verdict {
 static bool write_verdict(struct database *db, void *payload, struct error *err)
 {
     struct verdict *verdict = payload;
-    return queue_job_finish(db, &verdict->job, verdict->token, verdict->now_ns, err);
+    bool added;
+    return (!verdict->successor || queue_job_add(db, verdict->successor, verdict->now_ns, &added, err)) &&
+           queue_job_finish(db, &verdict->job, verdict->token, verdict->now_ns, err);
 }
 
 static void finish_otherwise(struct work *work, enum queue_job_state state, const char *outcome,
                              const struct error *reason)
 {
     struct error err;
-    struct verdict verdict = {.job = *work->job, .token = work->job->token, .now_ns = clock_now_ns()};
+    struct verdict verdict = {
+        .job = *work->job, .successor = work->successor, .token = work->job->token, .now_ns = clock_now_ns()};
     verdict.job.state = state;
     verdict.job.outcome = outcome;
     verdict.job.reason = reason->message;
@@ -524,20 +555,69 @@ static bool look_at_series(struct work *work, struct archive_object **objects, s
     if (!ok ||
         !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
                          err) ||
-        !flow_job_key(key, model_package_digest(work->package), *objects, *count, err))
+        !flow_job_key(key, work->digest, *objects, *count, err))
         return false;
     return strcmp(key, work->job->key) == 0 ||
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");
 }
 
-static bool prepare(struct work *work, struct error *err)
+// Why the job's rule does not ask for it any more.
+static bool explain_rule(struct work *work, const char *name, struct error *err)
 {
-    work->input = json_loads(work->job->input, 0, NULL);
-    const char *name = json_string_value(json_object_get(work->input, "package"));
+    struct flow_rule *rules;
+    size_t count = 0;
+    if (!flow_rule_list(work->flow->options.store, &work->arena, &rules, &count, err))
+        return false;
+    const struct flow_rule *rule = NULL;
+    for (size_t i = 0; i < count && !rule; i++)
+        rule = strcmp(rules[i].name, name) == 0 ? &rules[i] : NULL;
+    return error_set(err, ERROR_NOT_FOUND, "rule '%s' %s, and no other asks %s of this series", name,
+                     !rule            ? "was removed while the job waited"
+                     : !rule->enabled ? "was disabled while the job waited"
+                                      : "does not hold for the series any more",
+                     work->job->model);
+}
+
+static bool note_successor(struct work *work, struct queue_job *successor, struct error *err)
+{
+    work->successor = successor;
+    return error_set(err, ERROR_CONFLICT,
+                     "model %s (%.12s) was replaced by %s (%.12s) while the job waited; a job of the new one takes the "
+                     "series",
+                     work->job->model, work->digest, successor->model, model_package_digest(work->package));
+}
+
+// Rules and packages may have changed since the job was made: those of now say whether it is done, by what, and for whom.
+static bool ask_again(struct work *work, const json_t *made, struct error *err)
+{
+    const char *name = json_string_value(json_object_get(made, "package")),
+               *rule = json_string_value(json_object_get(made, "rule")),
+               *digest = json_string_value(json_object_get(made, "digest"));
+    struct flow_match *matches, *match = NULL;
+    size_t count;
     work->package = name ? flow_package(work->flow, name) : NULL;
     if (!work->package)
-        return error_set(err, ERROR_NOT_FOUND, "model '%s' is not installed here", name ? name : "");
-    return look_at_series(work, &work->objects, &work->count, err) && read_headers(work, err) && suits(work, err);
+        return error_set(err, ERROR_NOT_FOUND, "model %s is not installed any more", work->job->model);
+    work->digest = digest ? arena_strdup(&work->arena, digest) : model_package_digest(work->package);
+    if (!work->digest)
+        return error_set(err, ERROR_LIMIT, "no memory for a job");
+    if (!flow_match_series(work->flow, work->job->study, work->job->series, &work->arena, &matches, &count, err))
+        return false;
+    for (size_t i = 0; i < count && !match; i++)
+        match = strcmp(matches[i].rule.model, name) == 0 ? &matches[i] : NULL;
+    if (!match)
+        return explain_rule(work, rule ? rule : "", err);
+    work->input = json_loads(match->job.input, 0, NULL);
+    return look_at_series(work, &work->objects, &work->count, err) &&
+           (strcmp(work->digest, model_package_digest(work->package)) == 0 || note_successor(work, &match->job, err));
+}
+
+static bool prepare(struct work *work, struct error *err)
+{
+    json_t *made = json_loads(work->job->input, 0, NULL);
+    bool ok = ask_again(work, made, err);
+    json_decref(made);
+    return ok && read_headers(work, err) && suits(work, err);
 }
 
 static bool compute(struct work *work, struct error *err)

@@ -17,7 +17,13 @@
 
 // ---- packages
 
-enum { MODEL_NAME_SIZE = 65, MODEL_FILES_MAX = 16, MODEL_FILE_MAX = 512 << 20, MODEL_FINDINGS_MAX = 64 };
+enum {
+    MODEL_NAME_SIZE = 65,
+    MODEL_FILES_MAX = 16,
+    MODEL_FILE_MAX = 512 << 20,
+    MODEL_FINDINGS_MAX = 64,
+    MODEL_WORDS_MAX = 64
+};
 
 struct model_code { // a coded concept
     char value[17];
@@ -28,6 +34,9 @@ struct model_code { // a coded concept
 // What a series must be for this model; what is not said ("" or 0) is not asked.
 struct model_needs {
     char modality[17];
+    // The part of the body, said in either way: one of the body parts, or a word in the description, as in a rule (flow.h).
+    const char *body_parts[MODEL_WORDS_MAX], *words[MODEL_WORDS_MAX];
+    size_t body_part_count, word_count;
     double spacing_max_mm; // between slices
     uint32_t slices_min;
     uint32_t slices_max;

@@ -40,6 +40,23 @@ static bool take_code(const json_t *finding, const char *name, bool needed, stru
     return true;
 }
 
+// The texts of a list, which stay the manifest's.
+static bool take_words(const json_t *needs, const char *name, const char **out, size_t *count, struct error *err)
+{
+    const json_t *list = json_object_get(needs, name), *word;
+    size_t i;
+    if (list && (!json_is_array(list) || json_array_size(list) > MODEL_WORDS_MAX))
+        return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be a list of at most %d words", name,
+                         MODEL_WORDS_MAX);
+    json_array_foreach(list, i, word)
+    {
+        if (json_string_length(word) == 0)
+            return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be a list of words", name);
+        out[(*count)++] = json_string_value(word);
+    }
+    return true;
+}
+
 static bool take_needs(const json_t *manifest, struct model_needs *out, struct error *err)
 {
     const json_t *needs = json_object_get(manifest, "needs");
@@ -56,7 +73,8 @@ static bool take_needs(const json_t *manifest, struct model_needs *out, struct e
     out->slices_min = (uint32_t)least;
     out->slices_max = (uint32_t)most;
     out->contrast_refused = json_is_false(contrast);
-    return true;
+    return take_words(needs, "body_part", out->body_parts, &out->body_part_count, err) &&
+           take_words(needs, "description", out->words, &out->word_count, err);
 }
 
 // The words that runner_child understands as inputs.

@@ -2,6 +2,7 @@
 //
 //   FROM     TO       BY
 //   -        QUEUED   queue_job_add
+//   SKIPPED  QUEUED   the same: what was not done is wanted again (its package is back, say)
 //   QUEUED   RUNNING  queue_job_claim
 //   RUNNING  QUEUED   queue_job_claim of anyone once the lease ran out; queue_job_finish that gives it back
 //   RUNNING  FAILED   the same two, after the last attempt
@@ -74,7 +75,10 @@ bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now
         return false;
     if (!sql_run(db, err,
                  "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns, retry_ns)"
-                 " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                 " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = 0,"
+                 " input = excluded.input, outcome = '', reason = '', result = '', priority = excluded.priority,"
+                 " started_ns = 0, finished_ns = 0, retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
+                 " WHERE state = 4",
                  "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
                  queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
         return false;

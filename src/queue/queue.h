@@ -5,7 +5,7 @@
 //   STORE_DURABLE     queue_job_add, queue_job_finish, queue_delivery_add, _done, _failed, _replay; queue_consumer_advance when the same write function does one of these or writes findings
 //   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what a power cut takes back is only done again
 // Whatever is synced makes all earlier transactions durable too, so no order between the two kinds can be lost.
-// Jobs:       queued -> running (leased) -> done | failed | skipped; a lease that runs out puts it back to queued; past attempts_max it is failed
+// Jobs:       queued -> running (leased) -> done | failed | skipped; skipped -> queued when it is asked for again; a lease that runs out puts it back to queued; past attempts_max it is failed
 // Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal, or replays without end, to dead; dead -> waiting by a person
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -82,7 +82,7 @@ struct queue_job {
 enum { QUEUE_JOB_ATTEMPTS_MAX = 3 };
 
 // All of these run inside a write function (the caller's transaction) but queue_job_list and _get, which take any connection.
-// Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). false in *added: the key exists. Adds JOB_QUEUED.
+// Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). A job of that key that was skipped is queued again; false in *added: it exists otherwise. Adds JOB_QUEUED.
 bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err);
 // The next job of `kind`: highest priority, then oldest; also those whose lease ran out. NULL in *out: none. Jobs out of attempts become failed ("gave up after 3 attempts: " + last reason).
 bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,

@@ -1,6 +1,11 @@
 #include "support.h"
 
-int main(void)
+#include <string.h>
+
+// The runner starts this program again as its child.
+int main(int argc, char **argv)
 {
-    return test_complete() + test_rules() + test_standard_rules();
+    if (argc > 1 && strcmp(argv[1], "runner") == 0)
+        return model_runner_main(argc - 1, argv + 1);
+    return test_complete() + test_rules() + test_standard_rules() + test_worker();
 }

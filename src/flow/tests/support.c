@@ -13,6 +13,11 @@
 #include "dicom/writer.h"
 #include "finding/finding.h"
 
+static const char * or (const char *text, const char *usual)
+{
+    return text ? text : usual;
+}
+
 // ---- packages
 
 static void write_file(const char *folder, const char *name, const char *text)
@@ -25,11 +30,11 @@ static void write_file(const char *folder, const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static struct model_package *make_package(struct ground *ground, const char *name, const char *rule)
+static struct model_package *make_package(struct ground *ground, const struct package *like)
 {
     static const char manifest[] =
-        "{\"format\":\"hilum-model/1\",\"name\":\"%s\",\"version\":\"1\",\"title\":\"A model\","
-        "\"label\":\"research use only\",\"files\":{\"graph.onnx\":\"%s\"},\"needs\":{\"modality\":\"CT\"},%s%s%s"
+        "{\"format\":\"hilum-model/1\",\"name\":\"%s\",\"version\":\"%s\",\"title\":\"A model\","
+        "\"label\":\"research use only\",\"files\":{\"graph.onnx\":\"%s\"},\"needs\":{\"modality\":\"CT\"%s},%s%s%s"
         "\"before\":[{\"op\":\"mask_brain\",\"bone_hu\":200,\"margin_mm\":1,\"enclosure\":0.7,\"core_mm\":6},"
         "{\"op\":\"subtract_median\"}],\"graph\":{\"file\":\"graph.onnx\",\"inputs\":{\"x\":\"volume\"},"
         "\"outputs\":[\"y\"]},\"after\":[{\"op\":\"threshold\",\"values\":\"y\",\"low\":0.5,\"mask_margin_mm\":1},"
@@ -37,13 +42,15 @@ static struct model_package *make_package(struct ground *ground, const char *nam
         "\"finding\":{\"concept\":{\"value\":\"1\",\"scheme\":\"SCT\",\"meaning\":\"A thing\"},\"urgency\":\"stat\"}}";
     char folder[256], text[4096], hex[2 * HASH_SIZE + 1], graph[80];
     uint8_t digest[HASH_SIZE];
-    snprintf(folder, sizeof folder, "%s/package-%s", ground->folder, name);
+    const char *name = like->name, *rule = like->rule;
+    snprintf(folder, sizeof folder, "%s/package-%d-%s", ground->folder, ground->package_folders++, name);
     assert_int_equal(mkdir(folder, 0700), 0);
     // ONNX: a model with a graph with a name.
     snprintf(graph, sizeof graph, "\x3a%c\x12%c%s", (char)(strlen(name) + 2), (char)strlen(name), name);
     hash_of(graph, strlen(graph), digest);
     text_hex(hex, digest, sizeof digest);
-    snprintf(text, sizeof text, manifest, name, hex, rule ? "\"rule\":" : "", rule ? rule : "", rule ? "," : "");
+    snprintf(text, sizeof text, manifest, name, or (like->version, "1"), hex, or (like->needs, ""),
+             rule ? "\"rule\":" : "", rule ? rule : "", rule ? "," : "");
     write_file(folder, "graph.onnx", graph);
     write_file(folder, "manifest.json", text);
     struct model_package *package = model_package_open(folder, &ground->err);
@@ -51,13 +58,27 @@ static struct model_package *make_package(struct ground *ground, const char *nam
     return package;
 }
 
-void ground_add_package(struct ground *ground, const char *name, const char *rule)
+void ground_add_package(struct ground *ground, const struct package *like)
 {
     size_t i = 0;
-    while (i < GROUND_PACKAGES && ground->packages[i])
+    while (i < GROUND_PACKAGES && ground->packages[i] &&
+           strcmp(model_package_name(ground->packages[i]), like->name) != 0)
         i++;
     assert_true(i < GROUND_PACKAGES);
-    ground->packages[i] = make_package(ground, name, rule);
+    flow_stop(ground->flow); // it looks at the old one
+    ground->flow = NULL;
+    model_package_close(ground->packages[i]);
+    ground->packages[i] = make_package(ground, like);
+}
+
+void ground_drop_packages(struct ground *ground)
+{
+    flow_stop(ground->flow);
+    ground->flow = NULL;
+    for (struct model_package **package = ground->packages; *package; package++) {
+        model_package_close(*package);
+        *package = NULL;
+    }
 }
 
 // ---- the ground
@@ -69,6 +90,42 @@ void ground_restart_flow(struct ground *ground)
         .store = ground->store, .access = ground->access, .archive = ground->archive, .packages = ground->packages};
     ground->flow = flow_start(&options, &ground->err);
     assert_ok(ground->flow != NULL, ground->err);
+}
+
+static bool are_all_ended(struct ground *ground)
+{
+    struct queue_job *jobs;
+    size_t count = ground_jobs(ground, &jobs);
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING)
+            return false;
+    return true;
+}
+
+void ground_work(struct ground *ground)
+{
+    flow_stop(ground->flow);
+    struct model_runner *runner = model_runner_open(&(struct model_runner_options){.onnxruntime = "/nowhere",
+                                                                                   .reduced = true,
+                                                                                   .memory_max = 1 << 30,
+                                                                                   .timeout_ns = CLOCK_SECOND,
+                                                                                   .threads = 1},
+                                                    &ground->err);
+    assert_ok(runner != NULL, ground->err);
+    struct flow_options options = {.store = ground->store,
+                                   .access = ground->access,
+                                   .archive = ground->archive,
+                                   .packages = ground->packages,
+                                   .runner = runner,
+                                   .workers = 1};
+    ground->flow = flow_start(&options, &ground->err);
+    assert_ok(ground->flow != NULL, ground->err);
+    for (int i = 0; !are_all_ended(ground); i++) {
+        assert_true(i < 2000);
+        clock_sleep_ns(10 * CLOCK_MS);
+    }
+    ground_restart_flow(ground);
+    model_runner_close(runner);
 }
 
 void ground_open(struct ground *ground, const char *const *models, const char *rule)
@@ -89,7 +146,7 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     ground->archive = archive_open(ground->store, &ground->err);
     assert_ok(ground->archive != NULL, ground->err);
     for (size_t i = 0; i < GROUND_PACKAGES && models && models[i]; i++)
-        ground_add_package(ground, models[i], i == 0 ? rule : NULL);
+        ground_add_package(ground, &(struct package){.name = models[i], .rule = i == 0 ? rule : NULL});
     ground_restart_flow(ground);
 }
 
@@ -114,11 +171,6 @@ void ground_close(struct ground *ground)
 }
 
 // ---- slices
-
-static const char * or (const char *text, const char *usual)
-{
-    return text ? text : usual;
-}
 
 static void write_slice(const struct slice *slice, struct buffer *out)
 {

@@ -17,6 +17,7 @@ struct ground {
     struct access *access;
     struct archive *archive;
     struct model_package *packages[GROUND_PACKAGES + 1];
+    int package_folders; // made so far
     struct flow *flow;
     struct arena arena;
     struct error err;
@@ -26,8 +27,18 @@ struct ground {
 
 // A new folder, with packages of these names (NULL-ended); `rule` of the first one, as JSON, or NULL.
 void ground_open(struct ground *ground, const char *const *models, const char *rule);
-void ground_add_package(struct ground *ground, const char *name, const char *rule); // for the next restart
+// A package to install; what is NULL gets a usual value.
+struct package {
+    const char *name, *version; // "1"
+    const char *needs;          // more members of its needs, with a comma in front
+    const char *rule;
+};
+// For the next restart, which must follow; one of that name is replaced.
+void ground_add_package(struct ground *ground, const struct package *like);
+void ground_drop_packages(struct ground *ground); // all; likewise
 void ground_restart_flow(struct ground *ground);
+// Lets a worker have all jobs until none waits; models cannot run, so what would run fails.
+void ground_work(struct ground *ground);
 void ground_close(struct ground *ground);
 
 // A slice to arrive; what is NULL or 0 gets a usual value.
@@ -58,5 +69,6 @@ struct queue_job *ground_only_job(struct ground *ground);
 int test_complete(void);
 int test_rules(void);
 int test_standard_rules(void);
+int test_worker(void);
 
 #endif

@@ -301,7 +301,7 @@ static void packages_rule_goes_over_no_rule_of_a_person(void **state)
     (void)state;
     ground_open(&g, none, NULL);
     ground_rule(&g, "{\"name\":\"standard\",\"model\":\"two\",\"modality\":\"MR\"}");
-    ground_add_package(&g, "one", STANDARD);
+    ground_add_package(&g, &(struct package){.name = "one", .rule = STANDARD});
     ground_restart_flow(&g);
     assert_int_equal(rule_count(&g, &rules), 1);
     assert_string_equal(rules[0].modality, "MR");

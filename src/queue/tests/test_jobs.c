@@ -81,12 +81,35 @@ static void the_same_key_is_one_job(void **state)
     place_open(&place);
     add(&place, "a", 0);
     struct queue_job *job = claim(&place, T0);
-    assert_ok(finish(&place, job, QUEUE_JOB_SKIPPED, "too few slices", T0), place.err);
+    assert_ok(finish(&place, job, QUEUE_JOB_DONE, "", T0), place.err);
     assert_ok(job_add(place.store, &(struct queue_job){.key = "a", .kind = "model"}, T0, &added, &place.err),
               place.err);
     assert_false(added);
-    assert_int_equal(job_get(&place, "a")->state, QUEUE_JOB_SKIPPED);
+    assert_int_equal(job_get(&place, "a")->state, QUEUE_JOB_DONE);
     assert_int_equal(place_events(&place, STORE_EVENT_JOB_QUEUED), 1);
+    place_close(&place);
+}
+
+static void a_skipped_job_that_is_asked_for_again_is_queued_again(void **state)
+{
+    struct place place;
+    bool added;
+    (void)state;
+    place_open(&place);
+    add(&place, "a", 0);
+    struct queue_job *job = claim(&place, T0);
+    assert_ok(finish(&place, job, QUEUE_JOB_SKIPPED, "its package was replaced", T0), place.err);
+    assert_ok(job_add(place.store, &(struct queue_job){.key = "a", .kind = "model", .input = "{\"now\":1}"}, T0, &added,
+                      &place.err),
+              place.err);
+    assert_true(added);
+    assert_int_equal(place_events(&place, STORE_EVENT_JOB_QUEUED), 2);
+    struct queue_job *again = claim(&place, T0);
+    assert_string_equal(again->reason, "");
+    assert_string_equal(again->input, "{\"now\":1}");
+    assert_int_equal(again->attempts, 1);
+    assert_false(finish(&place, job, QUEUE_JOB_DONE, "", T0)); // the first lease is over
+    assert_ok(finish(&place, again, QUEUE_JOB_DONE, "", T0), place.err);
     place_close(&place);
 }
 
@@ -340,6 +363,7 @@ int test_jobs(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_claimed_by_priority_then_age_and_finished),
         cmocka_unit_test(the_same_key_is_one_job),
+        cmocka_unit_test(a_skipped_job_that_is_asked_for_again_is_queued_again),
         cmocka_unit_test(a_worker_that_lost_its_lease_cannot_commit),
         cmocka_unit_test(a_lease_that_ran_out_unclaimed_still_commits),
         cmocka_unit_test(a_renewed_lease_holds),

@@ -1,0 +1,165 @@
+// What the worker does with a job before a model runs: what was asked for may have changed while it waited.
+#include "support.h"
+
+#include <string.h>
+
+static const char *const one_model[] = {"one", NULL};
+#define RULE "{\"name\":\"any-ct\",\"modality\":\"CT\",\"model\":\"one\",\"send_to\":[\"pacs\"],\"priority\":7}"
+#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
+
+static void send_series(struct ground *g, const struct slice *like)
+{
+    ground_put_series(g, like, 3, AT(0));
+    ground_end(g, "SCANNER", AT(0));
+    ground_step(g, AT(3));
+}
+
+#define assert_says(job, part)                                                                                         \
+    do {                                                                                                               \
+        if (!strstr((job)->reason, part))                                                                              \
+            fail_msg("the reason is '%s', without '%s'", (job)->reason, part);                                         \
+    } while (0)
+
+static const struct {
+    const char *needs;
+    struct slice slice;
+    bool fits;
+} parts[] = {
+    {"", {.body_part = "CHEST"}, true},
+    {",\"body_part\":[\"BRAIN\",\"HEAD\"]", {.body_part = "head"}, true},
+    {",\"body_part\":[\"BRAIN\",\"HEAD\"]", {.body_part = "CHEST"}, false},
+    {",\"body_part\":[\"BRAIN\",\"HEAD\"]", {.body_part = "X", .description = "CT Head 1.5"}, true},
+    {",\"description\":[\"kopf\"]", {.body_part = "HEAD"}, false},
+    {",\"description\":[\"kopf\"]", {.study_description = "CT Kopf nativ"}, true},
+    {",\"body_part\":[\"HEAD\"],\"description\":[\"kopf\"]", {.body_part = "HEAD", .description = "5 mm"}, true},
+    {",\"body_part\":[\"HEAD\"],\"description\":[\"kopf\"]", {.body_part = "X", .description = "KOPF 5 mm"}, true},
+    {",\"body_part\":[\"HEAD\"],\"description\":[\"kopf\"]", {.body_part = "X", .description = "5 mm"}, false},
+};
+
+static void the_part_of_the_body_that_a_package_needs_is_asked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct ground g;
+        ground_open(&g, NULL, NULL);
+        ground_add_package(&g, &(struct package){.name = "one", .needs = parts[i].needs, .rule = RULE});
+        ground_restart_flow(&g);
+        send_series(&g, &parts[i].slice);
+        ground_work(&g);
+        struct queue_job *job = ground_only_job(&g);
+        bool fits = job->state != QUEUE_JOB_SKIPPED;
+        if (fits != parts[i].fits)
+            fail_msg("needs %s: %s %s", parts[i].needs, queue_job_state_text(job->state), job->reason);
+        if (!fits)
+            assert_says(job, "another part of the body");
+        ground_close(&g);
+    }
+}
+
+static void job_of_a_replaced_package_is_skipped_and_one_of_the_new_is_there(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    ground_add_package(&g, &(struct package){.name = "one", .version = "2"});
+    ground_work(&g);
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    assert_int_equal(jobs[0].state, QUEUE_JOB_SKIPPED);
+    assert_string_equal(jobs[0].outcome, "not analysed");
+    assert_says(&jobs[0], "one 1 (");
+    assert_says(&jobs[0], "replaced by one 2 (");
+    assert_string_equal(jobs[1].model, "one 2");
+    assert_string_equal(jobs[1].series, jobs[0].series);
+    assert_int_equal(jobs[1].priority, 7);
+    assert_non_null(strstr(jobs[1].input, "\"send_to\":[\"pacs\"]"));
+    assert_int_equal(jobs[1].state, QUEUE_JOB_FAILED); // it was tried: models cannot run here
+    ground_close(&g);
+}
+
+static void job_of_a_changed_series_is_left_to_the_newer_one_whatever_the_package(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    ground_put(&g, &(struct slice){.number = 4}, AT(10));
+    ground_step(&g, AT(20));
+    ground_work(&g);
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    assert_int_equal(jobs[0].state, QUEUE_JOB_SKIPPED);
+    assert_says(&jobs[0], "the series has changed");
+    assert_int_equal(jobs[1].state, QUEUE_JOB_FAILED);
+    ground_close(&g);
+}
+
+static void job_whose_package_is_gone_says_so(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    ground_drop_packages(&g);
+    ground_work(&g);
+    struct queue_job *job = ground_only_job(&g);
+    assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
+    assert_says(job, "model one 1 is not installed any more");
+    ground_close(&g);
+}
+
+static const struct {
+    const char *rule; // as it is when the job comes up; NULL: removed
+    const char *reason;
+} edits[] = {
+    {NULL, "rule 'any-ct' was removed"},
+    {"{\"name\":\"any-ct\",\"model\":\"one\",\"enabled\":false}", "rule 'any-ct' was disabled"},
+    {"{\"name\":\"any-ct\",\"model\":\"one\",\"modality\":\"MR\"}", "rule 'any-ct' does not hold"},
+    {"{\"name\":\"any-ct\",\"model\":\"two\"}", "rule 'any-ct' does not hold"},
+};
+
+static void job_that_no_rule_asks_for_any_more_is_skipped_with_the_rule(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+        struct ground g;
+        ground_open(&g, one_model, RULE);
+        send_series(&g, &(struct slice){0});
+        if (edits[i].rule)
+            ground_rule(&g, edits[i].rule);
+        else
+            assert_ok(flow_rule_remove(g.store, g.access, "any-ct", "test", &g.err), g.err);
+        ground_work(&g);
+        struct queue_job *job = ground_only_job(&g);
+        assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
+        assert_says(job, edits[i].reason);
+        ground_close(&g);
+    }
+}
+
+static void job_goes_on_while_another_rule_asks_for_it(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_rule(&g, "{\"name\":\"second\",\"model\":\"one\"}");
+    send_series(&g, &(struct slice){0});
+    assert_ok(flow_rule_remove(g.store, g.access, "any-ct", "test", &g.err), g.err);
+    ground_work(&g);
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED);
+    ground_close(&g);
+}
+
+int test_worker(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_part_of_the_body_that_a_package_needs_is_asked),
+        cmocka_unit_test(job_of_a_replaced_package_is_skipped_and_one_of_the_new_is_there),
+        cmocka_unit_test(job_of_a_changed_series_is_left_to_the_newer_one_whatever_the_package),
+        cmocka_unit_test(job_whose_package_is_gone_says_so),
+        cmocka_unit_test(job_that_no_rule_asks_for_any_more_is_skipped_with_the_rule),
+        cmocka_unit_test(job_goes_on_while_another_rule_asks_for_it),
+    };
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
