@@ -108,12 +108,19 @@ bool store_cursor_set(struct database *db, const char *consumer, uint64_t number
 }
 
 // The highest number in the table is the counter; only here, where it may go, the row takes it over, which spares every other commit a page of the WAL.
-bool store_event_prune(struct database *db, int64_t before_ns, struct error *err)
+bool store_event_prune(struct database *db, int64_t before_ns, int64_t most, bool *more, struct error *err)
 {
     // Times only choose among events that every cursor has passed; a clock that jumped costs no consumer anything.
-    return sql_run(db, err, "UPDATE store_state SET event_last = ?", "i", (int64_t)db->event_next - 1) &&
-           sql_run(db, err, "DELETE FROM event WHERE number <= (SELECT min(number) FROM cursor) AND time_ns < ?", "i",
-                   before_ns);
+    if (!sql_run(db, err, "UPDATE store_state SET event_last = ?", "i", (int64_t)db->event_next - 1) ||
+        !sql_run(db, err,
+                 "DELETE FROM event WHERE number <= (SELECT min(number) FROM cursor)"
+                 " AND number < (SELECT min(number) FROM event) + ?2"
+                 " AND number < coalesce((SELECT min(young.number) FROM event AS young WHERE young.time_ns >= ?1"
+                 "  AND young.number < (SELECT min(number) FROM event) + ?2), 9223372036854775807)",
+                 "ii", before_ns, most))
+        return false;
+    *more = sql_changes(db) == most;
+    return true;
 }
 
 // ---- waiting

@@ -58,7 +58,7 @@ void store_event_wake(struct store *store);
 bool store_cursor_get(struct database *db, const char *consumer, uint64_t *out, struct error *err);
 bool store_cursor_set(struct database *db, const char *consumer, uint64_t number, struct error *err);
 
-// Drops events behind every cursor and older than `before_ns`. Without any cursor nothing goes.
-bool store_event_prune(struct database *db, int64_t before_ns, struct error *err);
+// Drops at most `most` events from the log's beginning, up to the first that a cursor has not passed or that is not older than `before_ns`. *more: another piece may go. Without any cursor nothing goes.
+bool store_event_prune(struct database *db, int64_t before_ns, int64_t most, bool *more, struct error *err);
 
 #endif

@@ -43,6 +43,7 @@ struct database {
     uint64_t event_next; // the writer's: number of the next event, inside a transaction
     int wal_pages;       // the writer's: pages in the WAL after the last commit
     bool full_sync;      // the writer's: PRAGMA synchronous is FULL
+    bool sync_failed;    // the disk would not sync the WAL or the database
     bool running_once;
 };
 
@@ -50,6 +51,7 @@ struct database *database_open(const char *folder, bool writer, struct error *er
 void database_close(struct database *db);
 void database_reset(struct database *db); // statements left open by a defect
 bool database_exec(struct database *db, const char *sql, struct error *err);
+bool database_is_failed_sync(int code);
 bool database_fail(struct database *db, int code, const char *doing, struct error *err); // false
 
 // ---- the write queue (write.c) and the readers' pool (read.c)
@@ -171,7 +173,7 @@ struct store {
     bool was_clean; // the last stop
     _Atomic uint64_t next_container;
     _Atomic uint64_t next_arrival;
-    _Atomic bool stopped; // a refused object could not be put down: nothing more is taken
+    _Atomic(const char *) stopped; // why nothing more is taken; NULL: it is
     struct write_queue writes;
     struct read_pool readers;
     struct event_board board;
@@ -180,6 +182,11 @@ struct store {
     struct spares spares;
     pthread_mutex_t quarantine_lock;
 };
+
+// Nothing more is stored until a restart. `why` is a constant; the first one stays.
+void store_stop(struct store *store, const char *why);
+// A sync failed, as err says. The kernel calls the pages clean that it could not write, so a later sync proves nothing: storing stops, unless it was for want of space.
+void store_sync_failed(struct store *store, const struct error *err);
 
 enum { STORE_NAME_SIZE = 32 };
 void store_lane_name(char out[STORE_NAME_SIZE], uint64_t container); // "0000000001.lane"

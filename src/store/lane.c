@@ -101,9 +101,9 @@ static bool enough_space(struct store *store, struct error *err)
 
 bool store_record_begin(struct store_lane *lane, struct error *err)
 {
-    if (atomic_load(&lane->store->stopped))
-        return error_set(err, ERROR_FULL,
-                         "storing has stopped until a restart: a refused object could not be put down");
+    const char *why = store_stopped(lane->store);
+    if (why)
+        return error_set(err, ERROR_FULL, "storing has stopped until a restart: %s", why);
     if (lane->dead)
         return error_set(err, ERROR_IO, "lane %llu is out of use since a sync failed",
                          (unsigned long long)lane->pack.container);
@@ -215,6 +215,7 @@ static bool kill_lane(struct store_lane *lane, const struct store_record *record
 {
     struct error ignored;
     lane->dead = true;
+    store_sync_failed(lane->store, err);
     log_error("store", "lane %llu is out of use: %s", (unsigned long long)lane->pack.container, err->message);
     store_record_withdraw(lane->store, record, &ignored);
     return false;

@@ -8,7 +8,13 @@
 #include "base/fault.h"
 #include "base/file.h"
 
-static bool write_index(struct pack *pack, struct error *err)
+static bool sync_failed(struct store *store, struct error *err)
+{
+    store_sync_failed(store, err);
+    return false;
+}
+
+static bool write_index(struct store *store, struct pack *pack, struct error *err)
 {
     struct buffer bytes;
     buffer_init(&bytes, (size_t)FORMAT_INDEX_MAX * 24 + 128);
@@ -17,10 +23,11 @@ static bool write_index(struct pack *pack, struct error *err)
     if (ok && ftruncate(pack->fd, (off_t)pack->end) != 0)
         ok = error_errno(err, errno, "cannot cut lane %llu", (unsigned long long)pack->container);
     ok = ok && file_pwrite(pack->fd, bytes.data, bytes.size, pack->end, err);
-    if (ok && fsync(pack->fd) != 0) // [S4]
-        ok = error_errno(err, errno, "cannot sync the index of pack %llu", (unsigned long long)pack->container);
     buffer_free(&bytes);
-    return ok;
+    if (!ok || fsync(pack->fd) == 0) // [S4]
+        return ok;
+    error_errno(err, errno, "cannot sync the index of pack %llu", (unsigned long long)pack->container);
+    return sync_failed(store, err);
 }
 
 static bool same_file(int fd, int folder_fd, const char *name)
@@ -41,8 +48,10 @@ static bool move_to_packs(struct store *store, const struct pack *pack, struct e
     if (linkat(store->lanes_fd, lane, store->packs_fd, name, 0) != 0 &&
         !(errno == EEXIST && same_file(pack->fd, store->packs_fd, name)))
         return error_errno(err, errno, "cannot give %s its name in packs (the file system must have hard links)", lane);
-    if (fsync(store->packs_fd) != 0)
-        return error_errno(err, errno, "cannot sync folder packs");
+    if (fsync(store->packs_fd) != 0) { // [S5]
+        error_errno(err, errno, "cannot sync folder packs");
+        return sync_failed(store, err);
+    }
     fault_point("pack.after_rename");
     if (unlinkat(store->lanes_fd, lane, 0) != 0 && errno != ENOENT)
         return error_errno(err, errno, "cannot remove %s", lane);
@@ -73,6 +82,6 @@ bool pack_make(struct store *store, struct pack *pack, struct error *err)
     for (size_t i = 0; i < pack->index.count; i++)
         if (pack->index.entries[i].arrival > arrival_last)
             arrival_last = pack->index.entries[i].arrival;
-    return write_index(pack, err) && move_to_packs(store, pack, err) &&
+    return write_index(store, pack, err) && move_to_packs(store, pack, err) &&
            pack_list(store, pack->container, arrival_last, err);
 }

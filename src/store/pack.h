@@ -8,6 +8,7 @@ struct pack {
     uint64_t container;
     int fd;       // of the lane; stays the caller's
     uint64_t end; // of the last record
+    bool damaged; // rows name a record at `end`, and there is none
     struct format_index index;
 };
 

@@ -29,6 +29,8 @@ struct run {
     uint64_t arrival_last;
     struct pack *lanes; // without descriptors: there may be more of them than a process may open
     size_t lane_count;
+    uint64_t *listed; // numbers of the packs that the table lists, ascending
+    size_t listed_count;
     struct unlisted *packs;
     size_t pack_count;
 };
@@ -64,7 +66,14 @@ static bool walk(struct run *run, struct pack *pack, uint64_t *arrival_last, str
              (kind != SCAN_NEW || add_found(run, &record.record, err));
     }
     pack->end = scan.end;
-    if (ok && scan.size > scan.end && found == false)
+    // Rows name the place where the records end: what lies there was synced once, so no power cut tore it.
+    if (ok && scan.size > scan.end)
+        ok = run->replay->known(run->replay->payload, &(struct store_place){pack->container, scan.end}, &pack->damaged,
+                                err);
+    if (ok && pack->damaged)
+        log_error("store", "container %llu is damaged from offset %llu on, where an object was: nothing is cut off",
+                  (unsigned long long)pack->container, (unsigned long long)pack->end);
+    else if (ok && scan.size > scan.end)
         log_debug("store", "container %llu: %llu bytes behind its last record", (unsigned long long)pack->container,
                   (unsigned long long)(scan.size - scan.end));
     scan_end(&scan);
@@ -76,10 +85,13 @@ static bool walk(struct run *run, struct pack *pack, uint64_t *arrival_last, str
 static bool walk_file(struct run *run, int folder_fd, const char *name, struct pack *pack, uint64_t *arrival_last,
                       struct error *err)
 {
+    size_t before = run->count;
     pack->fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (pack->fd < 0)
         return error_errno(err, errno, "cannot open %s", name);
-    bool ok = walk(run, pack, arrival_last, err);
+    bool ok = walk(run, pack, arrival_last, err) || error_prefix(err, "%s", name);
+    // What a kill has left may be in the page cache only, and its rows come next [S1].
+    ok = ok && (run->count == before || file_sync(pack->fd, name, err));
     close(pack->fd);
     pack->fd = -1;
     return ok;
@@ -104,25 +116,51 @@ static bool walk_lanes(struct run *run, struct error *err)
     return ok;
 }
 
-static bool is_lane(const struct run *run, uint64_t container)
+static int compare_number(const void *key, const void *item)
 {
-    for (size_t i = 0; i < run->lane_count; i++)
-        if (run->lanes[i].container == container)
-            return true;
-    return false;
+    uint64_t x = *(const uint64_t *)key, y = *(const uint64_t *)item;
+    return (x > y) - (x < y);
 }
 
-static bool is_listed(struct store *store, uint64_t container, bool *out, struct error *err)
+static int compare_lane(const void *key, const void *item)
 {
-    int64_t packed = 0;
-    bool found = false;
-    struct database *db = store_read_begin(store, err);
-    if (!db)
-        return false;
-    bool ok =
-        sql_get_int(db, err, &packed, &found, "SELECT packed FROM container WHERE number = ?", "i", (int64_t)container);
-    store_read_end(store, db);
-    *out = found && packed;
+    return compare_number(key, &((const struct pack *)item)->container);
+}
+
+static bool is_lane(const struct run *run, uint64_t container)
+{
+    return bsearch(&container, run->lanes, run->lane_count, sizeof *run->lanes, compare_lane) != NULL;
+}
+
+static bool is_listed(const struct run *run, uint64_t container)
+{
+    return run->listed_count > 0 &&
+           bsearch(&container, run->listed, run->listed_count, sizeof *run->listed, compare_number) != NULL;
+}
+
+static bool read_numbers(struct database *db, uint64_t *out, size_t limit, size_t *count, struct error *err)
+{
+    struct sql *sql = sql_prepare(db, "SELECT number FROM container WHERE packed = 1 ORDER BY number", err);
+    bool row = true, ok = sql != NULL;
+    while (ok && *count < limit && (ok = sql_step(sql, &row, err)) && row)
+        out[(*count)++] = (uint64_t)sql_int(sql, 0);
+    sql_done(sql);
+    return ok;
+}
+
+// All at once: an archive has a pack for each association that it ever had.
+static bool read_listed(struct run *run, struct error *err)
+{
+    int64_t count = 0;
+    bool found;
+    struct database *db = store_read_begin(run->store, err);
+    bool ok = db && sql_get_int(db, err, &count, &found, "SELECT count(*) FROM container WHERE packed = 1", "");
+    if (ok && count > 0) {
+        run->listed = calloc((size_t)count, sizeof *run->listed);
+        ok = run->listed ? read_numbers(db, run->listed, (size_t)count, &run->listed_count, err)
+                         : error_set(err, ERROR_MEMORY, "no memory for the numbers of %lld packs", (long long)count);
+    }
+    store_read_end(run->store, db);
     return ok;
 }
 
@@ -143,13 +181,9 @@ static bool walk_pack(struct run *run, uint64_t container, bool all, struct erro
     struct pack pack = {.container = container, .fd = -1};
     uint64_t arrival_last = 0;
     char name[STORE_NAME_SIZE];
-    bool listed;
+    bool listed = is_listed(run, container);
     // A file with both names was on its way from one to the other, and is a lane still.
-    if (is_lane(run, container))
-        return true;
-    if (!is_listed(run->store, container, &listed, err))
-        return false;
-    if (listed && !all)
+    if (is_lane(run, container) || (listed && !all))
         return true;
     store_pack_name(name, container);
     warn_of_index(run->store, name);
@@ -217,6 +251,8 @@ static bool close_lane(struct run *run, struct pack *lane, struct error *err)
     struct store *store = run->store;
     char name[STORE_NAME_SIZE];
     store_lane_name(name, lane->container);
+    if (lane->damaged)
+        return true; // stays a lane
     if (lane->index.count == 0)
         return unlinkat(store->lanes_fd, name, 0) == 0 ||
                error_errno(err, errno, "cannot remove the empty lane %s", name);
@@ -260,8 +296,11 @@ static bool new_epoch(struct run *run, struct error *err)
 static bool run_all(struct run *run, bool all, struct error *err)
 {
     struct store *store = run->store;
-    if (!walk_lanes(run, err) || !walk_packs(run, all, err))
+    if (!walk_lanes(run, err) || !read_listed(run, err) || !walk_packs(run, all, err))
         return false;
+    // Nor need a killed process have synced the names of its lanes [S2].
+    if (run->count > 0 && fsync(store->lanes_fd) != 0)
+        return error_errno(err, errno, "cannot sync folder lanes");
     if (run->arrival_last >= atomic_load(&store->next_arrival))
         atomic_store(&store->next_arrival, run->arrival_last + 1);
     return hand_over(run, err) && close_all(run, err) && new_epoch(run, err);
@@ -278,6 +317,7 @@ bool store_replay(struct store *store, const struct store_replay *replay, bool a
     for (size_t i = 0; i < run.lane_count; i++)
         format_index_free(&run.lanes[i].index);
     free(run.lanes);
+    free(run.listed);
     free(run.packs);
     free(run.found);
     return ok;

@@ -59,10 +59,16 @@ static enum error_code code_of(int code, int number)
     }
 }
 
+bool database_is_failed_sync(int code)
+{
+    return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
+}
+
 bool database_fail(struct database *db, int code, const char *doing, struct error *err)
 {
     // A failed COMMIT does not tell its errno; it is the last one then, as it is cleared before each call.
     int number = db->handle && sqlite3_system_errno(db->handle) ? sqlite3_system_errno(db->handle) : errno;
+    db->sync_failed = db->sync_failed || database_is_failed_sync(code);
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
     switch (code_of(code, number)) {
     case ERROR_FULL:

@@ -304,6 +304,24 @@ void store_close(struct store *store)
     store_free(store);
 }
 
+void store_stop(struct store *store, const char *why)
+{
+    const char *none = NULL;
+    if (atomic_compare_exchange_strong(&store->stopped, &none, why))
+        log_error("store", "storing has stopped until a restart: %s", why);
+}
+
+void store_sync_failed(struct store *store, const struct error *err)
+{
+    if (err->code != ERROR_FULL)
+        store_stop(store, "the disk failed to sync what was written: check it");
+}
+
+const char *store_stopped(const struct store *store)
+{
+    return atomic_load(&store->stopped);
+}
+
 const char *store_folder(const struct store *store)
 {
     return store->folder;

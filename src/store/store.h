@@ -34,6 +34,9 @@ void store_close(
 
 const char *store_folder(const struct store *store);
 
+// Why nothing more is stored until a restart, or NULL: a sync failed, or a refused object could not be put down. An alarm for an administrator.
+const char *store_stopped(const struct store *store);
+
 // Where an object's bytes are. `offset` is of the record header; the data follow it at STORE_RECORD_HEADER.
 struct store_place {
     uint64_t container;
@@ -54,7 +57,7 @@ struct store_record {
 // A new, empty lane. The file is made at the first record. NULL out of memory.
 struct store_lane *store_lane_open(struct store *store, struct error *err);
 
-// -> RECEIVING. FULL below the low-water mark, or after a failed tombstone (storing stopped).
+// -> RECEIVING. FULL below the low-water mark, or when storing has stopped.
 bool store_record_begin(struct store_lane *lane, struct error *err);
 // Appends data. A failure (disk full) leaves the lane usable: the record is dropped by store_record_drop.
 bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err);
@@ -64,7 +67,8 @@ void store_record_drop(struct store_lane *lane);
 void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE]);
 // Copies the data of the record begun to the quarantine with the reason, and drops the record.
 void store_record_quarantine(struct store_lane *lane, const char *reason);
-// -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too.
+// -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too;
+// unless it failed for want of space, storing stops.
 bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out,
                        struct error *err);
 // -> WITHDRAWN [S3]. false: storing has stopped (see the page).

@@ -165,7 +165,7 @@ bool store_record_withdraw(struct store *store, const struct store_record *recor
     pthread_mutex_unlock(&store->tombstones.lock);
     if (ok)
         return true;
-    atomic_store(&store->stopped, true);
-    log_error("store", "storing has stopped until a restart: a refused object could not be put down: %s", err->message);
+    log_error("store", "a refused object could not be put down: %s", err->message);
+    store_stop(store, "a refused object could not be put down");
     return error_prefix(err, "storing has stopped until a restart");
 }

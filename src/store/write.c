@@ -100,6 +100,9 @@ static bool transact(struct store *store, struct write_call *group, bool durable
     struct database *db = store->writes.db;
     uint64_t last = atomic_load(&store->board.last);
     db->event_next = last + 1;
+    // The kernel has forgotten what it could not write, so a sync that works now would not make it durable.
+    if (durable && db->sync_failed)
+        return error_set(err, ERROR_IO, "the disk failed to sync the database: check it, and restart");
     if (!set_synchronous(db, durable, err) || !sql_run(db, err, "BEGIN IMMEDIATE", ""))
         return false;
     if (!run_calls(db, group, err) || !sql_run(db, err, "COMMIT", "")) {
@@ -135,6 +138,7 @@ static void checkpoint_when_due(struct write_queue *queue)
     int code = sqlite3_wal_checkpoint_v2(queue->db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         log_warning("store", "the database could not be checkpointed: %s", sqlite3_errmsg(queue->db->handle));
+    queue->db->sync_failed = queue->db->sync_failed || database_is_failed_sync(code);
     bool whole = code == SQLITE_OK && in_wal == copied;
     queue->checkpoint_at = CHECKPOINT_PAGES + (whole ? 0 : queue->db->wal_pages);
 }
@@ -174,6 +178,8 @@ static void lead(struct store *store)
     }
     pthread_mutex_unlock(&queue->lock);
     checkpoint_when_due(queue);
+    if (queue->db->sync_failed)
+        store_stop(store, "the disk failed to sync the database: check it");
     pthread_mutex_lock(&queue->lock);
     queue->led = queue->first != NULL;
     if (queue->first)

@@ -1,16 +1,21 @@
 // A store alone, to try the power-cut layer on. `run` appends records from two threads and writes down what was acknowledged, with the time; `check`
-// opens what a power cut left and compares.
+// opens what a power cut left and compares. Before its last life `run` has some that end with a kill when a record is written and not synced, so that starts replay; and there
+// are quiet times in it, so that lanes begin as spare files.
 //
 //     driver run FOLDER ANSWERS COUNT
+//     driver life FOLDER ANSWERS NUMBER     (run's own: until a fault ends it)
 //     driver check FOLDER ANSWERS CUT_NS
 //
 // ANSWERS has a line for each answer: TIME_NS, then + (stored), - (refused) or ! (a durable row), then the name.
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,13 +24,18 @@
 #include "store/format.h"
 #include "store/store.h"
 
-enum { THREADS = 2, DATA_MAX = 200000, PER_LANE = 20 };
+enum { THREADS = 2, DATA_MAX = 200000, PER_LANE = 20, LIVES = 6, OBJECTS_PER_KILL = 9, QUIET_LANES = 4 };
+static const uint64_t spare_bytes = 4 << 20;
+static const int64_t quiet_ns = 900 * CLOCK_MS; // enough for spare files to be made
 
 struct writer {
     struct store *store;
+    const char *folder;
     int answers_fd;
     int number;
     int count;
+    pthread_barrier_t *quiet;
+    bool no_spare; // after a quiet time there was none
 };
 
 struct row {
@@ -99,7 +109,7 @@ static struct store *open_store(const char *folder)
     static const struct store_migration migration = {"driver", schema};
     struct error err;
     uint64_t count;
-    struct store *store = store_open(&(struct store_options){.folder = folder}, &err);
+    struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = spare_bytes}, &err);
     struct store_replay replay = {known, take, store};
     if (store && store_migrate(store, &migration, &err) && store_replay(store, &replay, false, &count, &err))
         return store;
@@ -129,9 +139,31 @@ static bool put(const struct writer *writer, struct store_lane *lane, struct row
     return error_set(err, ERROR_CONFLICT, "withdrawn");
 }
 
+static bool has_spare(const char *folder)
+{
+    char path[4096];
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    struct error err;
+    snprintf(path, sizeof path, "%.4000s/lanes", folder);
+    int lanes = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = lanes >= 0 && store_list(lanes, ".spare", &numbers, &count, &err);
+    free(numbers);
+    close(lanes);
+    return ok && count > 0;
+}
+
+static void be_quiet(struct writer *writer)
+{
+    pthread_barrier_wait(writer->quiet);
+    clock_sleep_ns(quiet_ns);
+    writer->no_spare = writer->no_spare || !has_spare(writer->folder);
+    pthread_barrier_wait(writer->quiet);
+}
+
 static void *write_all(void *payload)
 {
-    const struct writer *writer = payload;
+    struct writer *writer = payload;
     struct store_lane *lane = NULL;
     struct error err;
     for (int i = 0; i < writer->count; i++) {
@@ -153,29 +185,65 @@ static void *write_all(void *payload)
                 fprintf(stderr, "%s\n", err.message);
             lane = NULL;
         }
+        if (i % (PER_LANE * QUIET_LANES) == PER_LANE * QUIET_LANES - 1)
+            be_quiet(writer);
     }
     store_lane_close(lane, &err);
     return NULL;
 }
 
-static int run(const char *folder, const char *answers, int count)
+static int live(const char *folder, const char *answers, int count, int life)
 {
     struct writer writers[THREADS];
     pthread_t threads[THREADS];
+    pthread_barrier_t quiet;
+    bool spares = true;
     struct store *store = open_store(folder);
     int fd = open(answers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (!store || fd < 0)
         return 1;
+    pthread_barrier_init(&quiet, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        writers[i] = (struct writer){store, fd, i, count};
+        writers[i] = (struct writer){store, folder, fd, life * THREADS + i, count, &quiet, false};
         if (pthread_create(&threads[i], NULL, write_all, &writers[i]) != 0)
             return 1;
     }
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
+        spares = spares && !writers[i].no_spare;
+    }
+    if (!spares)
+        fprintf(stderr, "no spare file was made in a quiet time\n");
     close(fd);
     store_close(store);
-    return 0;
+    return !spares;
+}
+
+// A life of its own process, with a fault, until it is killed.
+static bool live_and_die(const char *folder, const char *answers, int life)
+{
+    char number[16], fault[64];
+    int status;
+    snprintf(number, sizeof number, "%d", life);
+    snprintf(fault, sizeof fault, "lane.after_write:%d", OBJECTS_PER_KILL * (life + 1));
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv("HILUM_FAULT", fault, 1);
+        execl("/proc/self/exe", "powercut-driver", "life", folder, answers, number, (char *)NULL);
+        _exit(127);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static int run(const char *folder, const char *answers, int count)
+{
+    for (int life = 0; life < LIVES; life++) {
+        if (!live_and_die(folder, answers, life)) {
+            fprintf(stderr, "life %d did not end with a kill\n", life);
+            return 1;
+        }
+    }
+    return live(folder, answers, count, LIVES);
 }
 
 // ---- check
@@ -245,6 +313,21 @@ static int check_answers(struct store *store, FILE *answers, int64_t cut_ns)
     return bad;
 }
 
+// Rows come after their record's sync, acknowledged or not.
+static int check_rows(struct store *store)
+{
+    struct error err;
+    int bad = 0;
+    bool row = true;
+    struct database *db = store_read_begin(store, &err);
+    struct sql *sql = db ? sql_prepare(db, "SELECT name FROM object", &err) : NULL;
+    while (sql && sql_step(sql, &row, &err) && row)
+        bad += !is_whole(store, sql_text(sql, 0));
+    sql_done(sql);
+    store_read_end(store, db);
+    return bad + row; // of a query that failed
+}
+
 // A pack is never seen without its whole index: looked at before the store is opened.
 static int check_packs(const char *folder)
 {
@@ -279,7 +362,7 @@ static int check(const char *folder, const char *answers, int64_t cut_ns)
     FILE *file = fopen(answers, "r");
     if (!store || !file)
         return 1;
-    bad += check_answers(store, file, cut_ns);
+    bad += check_answers(store, file, cut_ns) + check_rows(store);
     fclose(file);
     store_close(store);
     return bad > 0;
@@ -289,6 +372,8 @@ int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "run") == 0)
         return run(argv[2], argv[3], (int)strtol(argv[4], NULL, 10));
+    if (argc == 5 && strcmp(argv[1], "life") == 0)
+        return live(argv[2], argv[3], INT_MAX, (int)strtol(argv[4], NULL, 10));
     if (argc == 5 && strcmp(argv[1], "check") == 0)
         return check(argv[2], argv[3], strtoll(argv[4], NULL, 10));
     fprintf(stderr, "usage: driver run FOLDER ANSWERS COUNT | driver check FOLDER ANSWERS CUT_NS\n");

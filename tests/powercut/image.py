@@ -4,8 +4,8 @@
     image.py LOG SEED OUT [--ignore CALL:PATH]... [--cut N] [--journal]
 
 The seed chooses where the power goes off and what of the unsynced is on the disk. What is kept for certain: contents that a completed fsync or fdatasync of the
-file covers, names that a completed fsync of their folder covers. Everything else is kept or dropped: each 4 KiB page of a file by itself, each change of a file's size,
-each name made or taken away. A rename within one folder is whole or not at all; one from folder to folder is two changes. A file's own sync does nothing for its name.
+file covers, names that a completed fsync of their folder covers. Everything else is kept or dropped: each 4 KiB page of a file by itself (now and then each 512-byte sector),
+each change of a file's size, each name made or taken away. A rename within one folder is whole or not at all; one from folder to folder is two changes. A file's own sync does nothing for its name.
 
 --journal is kinder than what is promised: any completed sync covers every name made or taken away before it, which is what ext4 and xfs do.
 
@@ -24,7 +24,8 @@ import sys
 
 CREATE, WRITE, TRUNCATE, EXTEND, ZERO, LINK, RENAME, UNLINK, MKDIR, SYNC_BEGIN, SYNC_END = range(1, 12)
 HEADER = struct.Struct('<IIqQQQ')
-PAGE = 4096
+PAGE, SECTOR = 4096, 512
+TORN = 0.05  # of the pages are a mixture of two versions
 
 
 def read_log(path):
@@ -101,6 +102,12 @@ def pick(chance, versions):
     return chance.choice(versions)
 
 
+def pick_page(chance, versions):
+    if chance.random() >= TORN:
+        return pick(chance, versions)
+    return b''.join(pick(chance, versions)[at:at + SECTOR] for at in range(0, PAGE, SECTOR))
+
+
 def content_after(operations, synced, chance):
     content = Content()
     pages, sizes = {}, None
@@ -123,7 +130,7 @@ def content_after(operations, synced, chance):
         return bytes(content.data)
     out = bytearray(kept)
     for page in sorted(pages):
-        version = pick(chance, pages[page])
+        version = pick_page(chance, pages[page])
         if len(out) < (page + 1) * PAGE:
             out.extend(bytes((page + 1) * PAGE - len(out)))
         out[page * PAGE:(page + 1) * PAGE] = version

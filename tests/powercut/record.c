@@ -1,6 +1,7 @@
 // LD_PRELOAD layer: logs every operation on files under $POWERCUT_FOLDER to $POWERCUT_LOG, with the data, in order. It knows nothing of the program.
 //
-// It can also play a full disk: while the file $POWERCUT_FULL_FLAG is there, writes to files that match the shell pattern $POWERCUT_FULL answer ENOSPC.
+// It can also play a bad disk: while the file $POWERCUT_FULL_FLAG is there, writes to files that match the shell pattern $POWERCUT_FULL answer ENOSPC; while
+// $POWERCUT_EIO_FLAG is there, syncs of files that match $POWERCUT_EIO answer EIO.
 //
 // What it does not see: writes through shared mappings, and stdio's own writes (fopen and the descriptor are seen). Of SQLite's files that is only -shm,
 // which is made anew after a crash.
@@ -349,9 +350,8 @@ int dup3(int fd, int to, int flags)
 
 // ---- writing
 
-static bool is_full(const char *path)
+static bool plays(const char *path, const char *flag, const char *pattern)
 {
-    const char *flag = getenv("POWERCUT_FULL_FLAG"), *pattern = getenv("POWERCUT_FULL");
     return flag && pattern && fnmatch(pattern, path, 0) == 0 && syscall(SYS_access, flag, F_OK) == 0;
 }
 
@@ -362,7 +362,7 @@ static ssize_t write_any(int fd, const struct iovec *parts, int count, off_t off
     bool mine = tracked && path_of(fd);
     if (tracked && !mine)
         leave(); // a pipe or socket may block
-    if (mine && is_full(path_of(fd))) {
+    if (mine && plays(path_of(fd), getenv("POWERCUT_FULL_FLAG"), getenv("POWERCUT_FULL"))) {
         leave();
         errno = ENOSPC;
         return -1;
@@ -589,6 +589,11 @@ static int sync_any(const char *call, long number, int fd)
     if (!enter())
         return (int)syscall(number, fd);
     bool mine = path_of(fd) != NULL;
+    if (mine && plays(path_of(fd), getenv("POWERCUT_EIO_FLAG"), getenv("POWERCUT_EIO"))) {
+        leave();
+        errno = EIO;
+        return -1;
+    }
     uint64_t sync = ++syncs, file = mine ? file_of(fd) : 0;
     if (mine) {
         struct stat status;

@@ -33,6 +33,7 @@ from sender import ROOT, Answers, Images, Sender, data_set_of, read_answers  # n
 
 SENDERS, PER_ASSOCIATION, BETWEEN_OBJECTS, BETWEEN_ASSOCIATIONS = 3, 12, 0.02, 0.1  # seconds
 FULL_TIMES, FULL_SECONDS, FULL_EVERY = 4, 0.15, 0.8
+PAUSE_SECONDS, PAUSE_EVERY = 0.7, 1  # long enough for spare files to be made
 JOB_SECONDS, ORTHANC_SECONDS = 40, 6
 BLEED_SEED = 5
 READY_SECONDS = 2  # a promise of the design
@@ -41,12 +42,13 @@ CONFIG = f'models:\n  folder: "{harness.ROOT}/models"\ndisk:\n  low_water_mb: 0\
 
 # ---- run
 
-def send_series(port, answers, images, stop, title, per_association):
+def send_series(port, answers, images, stop, go_on, title, per_association):
     """Small series one after the other, each over an association of its own, until told to stop."""
     while not stop.is_set():
         association, left = Sender(port, title, answers), per_association
         study = f"{ROOT}.{images.number()}"
         while left > 0 and not stop.is_set():
+            go_on.wait()
             association.put(study, f"{study}.0", *images.make(study, f"{study}.0"))
             left -= 1
             time.sleep(BETWEEN_OBJECTS)
@@ -119,6 +121,16 @@ def fill_disk(flag, stop):
         os.unlink(flag)
 
 
+def pause(folder, stop, go_on, seen):
+    """Now and then nobody sends, so that spare files are made; `seen` is set when there was one."""
+    while not stop.wait(PAUSE_EVERY):
+        go_on.clear()
+        time.sleep(PAUSE_SECONDS)
+        if glob.glob(os.path.join(folder, "lanes", "*.spare")):
+            seen.set()
+        go_on.set()
+
+
 class Threads:
     """Threads whose failure is the test's."""
 
@@ -142,18 +154,19 @@ class Threads:
             raise self.failures[0]
 
 
-def start_senders(threads, port, answers, stop):
+def start_senders(threads, port, answers, stop, go_on):
     images = Images()
+    go_on.set()
     for number in range(SENDERS):
         # The first keeps its association to the end: a refused object stays in an open lane, where only its tombstone speaks against it.
-        threads.start(send_series, port, answers, images, stop, f"CT{number}", PER_ASSOCIATION if number else sys.maxsize)
+        threads.start(send_series, port, answers, images, stop, go_on, f"CT{number}", PER_ASSOCIATION if number else sys.maxsize)
 
 
 def run_hilum(args, answers):
     flag, head = os.path.join(os.path.dirname(args.folder), "full"), make_head(args.heads)
     server = harness.Hilum(args.folder, CONFIG, {"LD_PRELOAD": args.layer, "POWERCUT_FULL": "*-wal", "POWERCUT_FULL_FLAG": flag})
     server.start()
-    threads, stop, whole = Threads(), threading.Event(), threading.Event()
+    threads, stop, whole, go_on, spares = Threads(), *(threading.Event() for _ in range(4))
     try:
         # Nobody listens on that port: deliveries wait.
         server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": harness.free_port(), "rights": ["target"], "plain": "accepted"})
@@ -162,7 +175,8 @@ def run_hilum(args, answers):
         threads.start(send_head, server.dicom, answers, head)
         threads.start(ask, server, answers, stop, whole)
         time.sleep(0.5)
-        start_senders(threads, server.dicom, answers, stop)
+        start_senders(threads, server.dicom, answers, stop, go_on)
+        threads.start(pause, args.folder, stop, go_on, spares)
         threads.start(fill_disk, flag, stop)
         if not whole.wait(JOB_SECONDS):
             print(f"the head's job was not done in {JOB_SECONDS} s")
@@ -171,7 +185,9 @@ def run_hilum(args, answers):
         stop.set()
         threads.join()
         server.stop()
-    return whole.is_set()
+    if not spares.is_set():
+        print("no spare file was made")
+    return whole.is_set() and spares.is_set()
 
 
 def run_orthanc(args, answers):
@@ -179,7 +195,7 @@ def run_orthanc(args, answers):
     os.environ["LD_PRELOAD"] = args.layer
     server = orthanc_on(args.folder).start()
     try:
-        start_senders(threads, server.dicom, answers, stop)
+        start_senders(threads, server.dicom, answers, stop, threading.Event())
         time.sleep(ORTHANC_SECONDS)
     finally:
         stop.set()

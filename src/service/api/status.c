@@ -22,9 +22,12 @@ void api_health(void *payload, struct http_request *request)
     struct service *service = payload;
     bool audit = access_audit_healthy(service->access);
     bool disk = storing_is_possible(service);
-    service_reply_json(request, audit && disk ? 200 : 503,
-                       json_pack("{s:s, s:s, s:s}", "status", audit && disk ? "ok" : "degraded", "disk",
-                                 disk ? "ok" : "below the low-water mark: objects are refused", "audit",
+    const char *stopped = store_stopped(service->store);
+    bool ok = audit && disk && !stopped;
+    service_reply_json(request, ok ? 200 : 503,
+                       json_pack("{s:s, s:s, s:s, s:s}", "status", ok ? "ok" : "degraded", "disk",
+                                 disk ? "ok" : "below the low-water mark: objects are refused", "storing",
+                                 stopped ? stopped : "ok", "audit",
                                  audit ? "ok" : "the audit trail cannot be written"));
 }
 

@@ -276,12 +276,17 @@ static bool take(void *payload, const struct store_record *record, const char *m
     return store_write(payload, STORE_REPLAYABLE, insert_object, &object, err);
 }
 
-uint64_t helper_replay(struct store *store)
+bool helper_try_replay(struct store *store, uint64_t *count, struct error *err)
 {
     struct store_replay replay = {known, take, store};
+    return store_replay(store, &replay, false, count, err);
+}
+
+uint64_t helper_replay(struct store *store)
+{
     struct error err;
     uint64_t count = 0;
-    if (!store_replay(store, &replay, false, &count, &err))
+    if (!helper_try_replay(store, &count, &err))
         fail_msg("%s", err.message);
     return count;
 }
@@ -318,6 +323,7 @@ pid_t helper_child(const char *what, const char *folder, const char *fault, int 
 
 _Atomic int helper_fail_lane_syncs;
 _Atomic int helper_fail_tombstone_syncs;
+_Atomic int helper_fail_wal_syncs;
 _Atomic int64_t helper_clock_offset_s;
 
 static bool is_of(int fd, const char *part)
@@ -329,9 +335,9 @@ static bool is_of(int fd, const char *part)
     return strstr(path, part) != NULL;
 }
 
-static bool use_up(_Atomic int *count)
+static bool fails(_Atomic int *count, int fd, const char *part)
 {
-    if (atomic_load(count) <= 0)
+    if (atomic_load(count) <= 0 || !is_of(fd, part))
         return false;
     atomic_fetch_sub(count, 1);
     return true;
@@ -340,9 +346,8 @@ static bool use_up(_Atomic int *count)
 // In front of the C library's.
 int fdatasync(int fd)
 {
-    if ((atomic_load(&helper_fail_lane_syncs) > 0 && is_of(fd, "/lanes/") && use_up(&helper_fail_lane_syncs)) ||
-        (atomic_load(&helper_fail_tombstone_syncs) > 0 && is_of(fd, "/tombstones") &&
-         use_up(&helper_fail_tombstone_syncs))) {
+    if (fails(&helper_fail_lane_syncs, fd, "/lanes/") || fails(&helper_fail_tombstone_syncs, fd, "/tombstones") ||
+        fails(&helper_fail_wal_syncs, fd, "/hilum.db-wal")) {
         errno = EIO;
         return -1;
     }

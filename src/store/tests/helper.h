@@ -31,8 +31,9 @@ void helper_folder(char folder[HELPER_PATH]);
 void helper_delete(const char *folder);
 struct store *helper_open(const char *folder, struct error *err); // with the table of objects, not replayed
 uint64_t helper_replay(struct store *store);                      // how many were handed over
-void helper_reopen(struct place *place, uint64_t *replayed);      // close, open, replay
-void helper_copy(const char *from, char to[HELPER_PATH]); // all files as they are now, as a kill would leave them
+bool helper_try_replay(struct store *store, uint64_t *count, struct error *err);
+void helper_reopen(struct place *place, uint64_t *replayed); // close, open, replay
+void helper_copy(const char *from, char to[HELPER_PATH]);    // all files as they are now, as a kill would leave them
 void helper_path(char out[HELPER_PATH], const char *folder, const char *part, uint64_t container, const char *ending);
 size_t helper_count(const char *folder, const char *part, const char *ending); // files
 
@@ -61,6 +62,7 @@ int helper_child_main(const char *what, const char *folder);
 extern uint64_t helper_spare_bytes;        // of stores opened from now on
 extern _Atomic int helper_fail_lane_syncs; // the next n fdatasync of a lane answer EIO
 extern _Atomic int helper_fail_tombstone_syncs;
+extern _Atomic int helper_fail_wal_syncs;
 extern _Atomic int64_t helper_clock_offset_s; // of the wall clock
 
 void helper_limit_files(uint64_t bytes); // RLIMIT_FSIZE, as a disk that fills up; 0: no limit

@@ -228,6 +228,27 @@ static void the_log_of_the_database_stays_small(void **state)
     helper_remove(&place);
 }
 
+static void after_a_failed_sync_of_the_database_nothing_is_called_durable(void **state)
+{
+    struct place place;
+    uint64_t replayed;
+    (void)state;
+    helper_make(&place);
+    helper_fail_wal_syncs = 1;
+    assert_false(store_write(place.store, STORE_DURABLE, add_row, "a", &place.err));
+    assert_int_equal(place.err.code, ERROR_IO);
+    assert_int_equal(helper_objects(place.store), 0);
+    assert_non_null(store_stopped(place.store));
+    assert_false(store_write(place.store, STORE_DURABLE, add_row, "b", &place.err)); // although the disk would sync now
+    assert_int_equal(place.err.code, ERROR_IO);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, "c", &place.err));
+    helper_reopen(&place, &replayed);
+    assert_null(store_stopped(place.store));
+    assert_true(store_write(place.store, STORE_DURABLE, add_row, "b", &place.err));
+    assert_int_equal(helper_objects(place.store), 2);
+    helper_remove(&place);
+}
+
 int test_database(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +261,7 @@ int test_database(void)
         cmocka_unit_test(a_folder_in_use_is_refused_with_the_process),
         cmocka_unit_test(another_process_with_the_database_makes_busy_and_then_heals),
         cmocka_unit_test(a_full_disk_makes_full_and_then_heals),
+        cmocka_unit_test(after_a_failed_sync_of_the_database_nothing_is_called_durable),
         cmocka_unit_test(the_log_of_the_database_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,58 @@ static bool set_cursors(struct database *db, void *payload, struct error *err)
 
 static bool prune(struct database *db, void *payload, struct error *err)
 {
-    return store_event_prune(db, *(int64_t *)payload, err);
+    bool more;
+    return store_event_prune(db, *(int64_t *)payload, 100, &more, err);
+}
+
+struct piece {
+    int64_t before_ns;
+    bool more;
+};
+
+static bool prune_piece(struct database *db, void *payload, struct error *err)
+{
+    struct piece *piece = payload;
+    return store_event_prune(db, piece->before_ns, 3, &piece->more, err);
+}
+
+static int64_t first_event(struct place *place)
+{
+    int64_t first = 0;
+    bool found;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_true(sql_get_int(db, &place->err, &first, &found, "SELECT min(number) FROM event", ""));
+    store_read_end(place->store, db);
+    return first;
+}
+
+static bool set_far_cursor(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return store_cursor_set(db, "far", 100, err);
+}
+
+static void prune_goes_in_pieces_and_ends_at_the_first_young_event(void **state)
+{
+    struct place place;
+    struct piece piece = {.before_ns = clock_now_ns() - 3600 * CLOCK_SECOND};
+    (void)state;
+    helper_make(&place);
+    helper_clock_offset_s = -86400;
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_two, "a", &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_two, "b", &place.err));
+    helper_clock_offset_s = 0;
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_two, "c", &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, set_far_cursor, NULL, &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, prune_piece, &piece, &place.err));
+    assert_true(piece.more);
+    assert_int_equal(first_event(&place), 4);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, prune_piece, &piece, &place.err));
+    assert_false(piece.more);
+    assert_int_equal(first_event(&place), 5);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, prune_piece, &piece, &place.err));
+    assert_int_equal(first_event(&place), 5);
+    helper_remove(&place);
 }
 
 static void prune_keeps_what_a_cursor_or_the_time_needs(void **state)
@@ -162,6 +213,7 @@ int test_events(void)
         cmocka_unit_test(numbers_have_no_gaps),
         cmocka_unit_test(events_are_read_in_order_from_a_cursor),
         cmocka_unit_test(prune_keeps_what_a_cursor_or_the_time_needs),
+        cmocka_unit_test(prune_goes_in_pieces_and_ends_at_the_first_young_event),
         cmocka_unit_test(numbers_go_on_when_all_events_are_gone),
         cmocka_unit_test(a_waiter_is_woken_by_a_commit_and_by_the_stop),
     };

@@ -163,7 +163,7 @@ static void below_the_low_water_mark_nothing_is_taken(void **state)
     helper_remove(&place);
 }
 
-static void after_a_failed_sync_the_lane_takes_nothing_and_the_record_is_void(void **state)
+static void after_a_failed_sync_storing_stops_and_the_record_is_void(void **state)
 {
     struct place place;
     uint64_t replayed;
@@ -175,12 +175,18 @@ static void after_a_failed_sync_the_lane_takes_nothing_and_the_record_is_void(vo
     assert_false(helper_put(place.store, lane, "2-1000", false, &place.err));
     assert_int_equal(place.err.code, ERROR_IO);
     assert_false(helper_put(place.store, lane, "3-1000", false, &place.err));
-    assert_int_equal(place.err.code, ERROR_IO);
+    assert_int_equal(place.err.code, ERROR_FULL);
     assert_false(store_lane_close(lane, &place.err));
     lane = lane_of(&place);
-    put(&place, lane, "4-1000"); // other lanes go on
+    assert_false(helper_put(place.store, lane, "4-1000", false, &place.err)); // nor does another lane, on that disk
+    assert_int_equal(place.err.code, ERROR_FULL);
+    assert_non_null(store_stopped(place.store));
     assert_true(store_lane_close(lane, &place.err));
     helper_reopen(&place, &replayed);
+    assert_null(store_stopped(place.store));
+    lane = lane_of(&place);
+    put(&place, lane, "4-1000");
+    assert_true(store_lane_close(lane, &place.err));
     assert_int_equal(replayed, 0);
     assert_int_equal(helper_objects(place.store), 2);
     helper_check(place.store, "1-1000");
@@ -382,7 +388,7 @@ int test_lanes(void)
         cmocka_unit_test(an_empty_lane_leaves_no_file),
         cmocka_unit_test(a_disk_full_in_a_record_drops_it_and_heals),
         cmocka_unit_test(below_the_low_water_mark_nothing_is_taken),
-        cmocka_unit_test(after_a_failed_sync_the_lane_takes_nothing_and_the_record_is_void),
+        cmocka_unit_test(after_a_failed_sync_storing_stops_and_the_record_is_void),
         cmocka_unit_test(a_failed_tombstone_stops_storing_until_a_restart),
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
         cmocka_unit_test(few_descriptors_are_kept_open),

@@ -348,6 +348,72 @@ static void mutated_lanes_give_only_true_records(void **state)
     helper_remove(&place);
 }
 
+// After a kill the records may be in the page cache only: a power cut right after the start must not leave rows without their records.
+static void rows_made_at_a_start_are_of_synced_records(void **state)
+{
+    struct place place, after;
+    uint64_t count;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    put(&place, lane, "1-1000");
+    crash(&place, &after, true);
+    after.store = helper_open(after.folder, &after.err);
+    assert_non_null(after.store);
+    helper_fail_lane_syncs = 1;
+    assert_false(helper_try_replay(after.store, &count, &after.err));
+    assert_int_equal(helper_objects(after.store), 0);
+    assert_int_equal(helper_fail_lane_syncs, 0);
+    store_close(after.store);
+    assert_int_equal(start(&after), 1);
+    helper_check(after.store, "1-1000");
+    helper_remove(&after);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+}
+
+static void flip(const char *path, uint64_t offset)
+{
+    uint8_t byte;
+    struct error err;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && file_pread(fd, &byte, 1, offset, &err));
+    byte ^= 1;
+    assert_true(file_pwrite(fd, &byte, 1, offset, &err));
+    close(fd);
+}
+
+// It had rows, so no power cut tore it: it is not cut off as if one had.
+static void damage_of_the_last_record_cuts_nothing_off(void **state)
+{
+    static const char *const names[] = {"1-1000", "2-1000"};
+    (void)state;
+    for (int objects = 1; objects <= 2; objects++) {
+        struct place place, after;
+        struct store_place last;
+        char path[HELPER_PATH];
+        helper_make(&place);
+        struct store_lane *lane = store_lane_open(place.store, &place.err);
+        for (int i = 0; i < objects; i++)
+            put(&place, lane, names[i]);
+        assert_true(helper_has(place.store, names[objects - 1], &last));
+        crash(&place, &after, false);
+        helper_path(path, after.folder, "lanes", last.container, ".lane");
+        flip(path, last.offset + 20);
+        assert_int_equal(start(&after), 0);
+        for (int i = 0; i + 1 < objects; i++)
+            helper_check(after.store, names[i]);
+        store_close(after.store);
+        flip(path, last.offset + 20); // as a person would who mends it
+        assert_int_equal(start(&after), 0);
+        helper_check(after.store, names[objects - 1]);
+        assert_int_equal(helper_count(after.folder, "packs", ".pack"), 1);
+        helper_remove(&after);
+        assert_true(store_lane_close(lane, &place.err));
+        helper_remove(&place);
+    }
+}
+
 int test_replay(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +422,8 @@ int test_replay(void)
         cmocka_unit_test(refused_rows_put_the_record_down_for_good),
         cmocka_unit_test(a_torn_record_ends_the_lane_and_costs_no_other),
         cmocka_unit_test(damage_in_the_middle_costs_only_the_damaged),
+        cmocka_unit_test(damage_of_the_last_record_cuts_nothing_off),
+        cmocka_unit_test(rows_made_at_a_start_are_of_synced_records),
         cmocka_unit_test(a_damaged_file_header_costs_nothing),
         cmocka_unit_test(records_inside_an_object_are_not_records),
         cmocka_unit_test(a_lane_half_moved_is_moved_again),
