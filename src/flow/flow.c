@@ -8,7 +8,8 @@
 #include "flow/internal.h"
 
 #define TICK_NS (INT64_C(100) * CLOCK_MS)
-enum { STEP_ARENA = 64 << 20 };
+#define PRUNE_EVERY_NS (INT64_C(3600) * CLOCK_SECOND)
+enum { STEP_ARENA = 64 << 20, PRUNE_PIECE = 1000 };
 
 // ---- the rules that packages bring
 
@@ -55,9 +56,36 @@ static bool enter_standard_rule(const struct flow_options *options, const struct
 
 // ---- threads
 
+struct prune {
+    int64_t before_ns;
+    bool more;
+};
+
+static bool write_prune(struct database *db, void *payload, struct error *err)
+{
+    struct prune *prune = payload;
+    return store_event_prune(db, prune->before_ns, PRUNE_PIECE, &prune->more, err);
+}
+
+// At start and then hourly; a piece between two steps, so that nobody waits for a long transaction.
+static void prune_when_due(struct flow *flow, int64_t now_ns, bool *worked)
+{
+    struct prune prune = {.before_ns = now_ns - FLOW_EVENTS_KEPT_NS};
+    struct error err;
+    if (now_ns < flow->prune_ns && flow->prune_ns - now_ns <= PRUNE_EVERY_NS) // else the clock was set back
+        return;
+    if (!store_write(flow->options.store, STORE_REPLAYABLE, write_prune, &prune, &err))
+        log_warning("flow", "old events stay in the log for now: %s", err.message);
+    flow->prune_ns = prune.more ? now_ns : now_ns + PRUNE_EVERY_NS;
+    *worked = *worked || prune.more;
+}
+
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
 {
-    return flow_complete_step(flow, now_ns, worked, err);
+    if (!flow_complete_step(flow, now_ns, worked, err))
+        return false;
+    prune_when_due(flow, now_ns, worked);
+    return true;
 }
 
 static void *run(void *payload)

@@ -26,6 +26,9 @@ extern const struct store_migration flow_migration;
 #define FLOW_QUIET_OPEN_NS (INT64_C(5) * 1000000000)
 #define FLOW_QUIET_MAX_NS (INT64_C(60) * 1000000000)
 
+// Events behind every cursor are kept for this long.
+#define FLOW_EVENTS_KEPT_NS (INT64_C(30) * 86400 * 1000000000)
+
 // ---- rules: versioned, audited rows, changed without a restart
 
 enum { FLOW_ROWS_MAX = 256 }; // rules; and HL7 targets
@@ -98,7 +101,7 @@ void flow_stop(
     struct flow
         *flow); // NULL is fine; a running job is broken off and taken up again at the next start (queue_recover)
 
-// One step of the consumer at `now_ns`: takes what events there are, and finds what is due. For tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
+// One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
 // ---- what a job says of itself, inside queue_job.input and .result

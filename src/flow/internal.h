@@ -24,6 +24,7 @@ struct flow {
     struct flow_options options;
     struct queue_consumer *consumer;
     struct arena arena; // of one step of the consumer
+    int64_t prune_ns;   // when old events are dropped next
     pthread_t thread;   // the consumer's
     pthread_t workers[FLOW_WORKERS_MAX];
     unsigned worker_count;

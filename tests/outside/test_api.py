@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sqlite3
 import sys
 import time
 import unittest
@@ -12,7 +13,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
-from harness import ROOT, Hilum, pydicom_files
+from harness import ROOT, Hilum, pydicom_files, wait_until
 
 with open(os.path.join(ROOT, "docs", "openapi.json"), encoding="utf-8") as f:
     OPENAPI = json.load(f)
@@ -101,6 +102,35 @@ class Api(unittest.TestCase):
             self.assertIn("reading list", lines[0])
             self.assertIn(study, lines[1])
             self.assertIn('count="2"', lines[1])
+
+    def first_event(self, server, last_id):
+        """What a reader that comes back with this id is told first: (id, event)."""
+        with urllib.request.urlopen(urllib.request.Request(server.url("/api/events"), headers={"Last-Event-ID": last_id}), timeout=10) as stream:
+            told = {}
+            while not ("id" in told and "event" in told):
+                name, _, value = stream.readline().decode().strip().partition(": ")
+                told[name] = value
+        return told["id"], told["event"]
+
+    def test_old_events_are_dropped_and_a_reader_from_before_is_told_to_read_anew(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        with Hilum() as server:
+            server.storescu(path)
+            epoch = server.get_json("/api/status")["epoch"]
+            self.assertNotEqual(self.first_event(server, f"{epoch}-1")[1], "reset")
+            time.sleep(4)  # every cursor is past the object
+            self.assertEqual(server.stop(), 0)
+            database = sqlite3.connect(os.path.join(server.data, "hilum.db"))
+            database.execute("UPDATE event SET time_ns = time_ns - 31 * 86400 * 1000000000")
+            database.commit()
+            last = database.execute("SELECT max(number) FROM event").fetchone()[0]
+            database.close()
+            server.start()
+            wait_until(lambda: self.first_event(server, f"{epoch}-1")[1] == "reset", 5, "a reset")
+            server.put_json("/api/rules/new", {"model": "m"})
+            number = int(self.first_event(server, f"{epoch}-1")[0].split("-")[1])
+            self.assertEqual(number, last + 1)  # the reset's id is that of now
+            self.assertEqual(self.first_event(server, f"{epoch}-{last}"), (f"{epoch}-{last + 1}", "config.changed"))  # this one missed nothing
 
 
 if __name__ == "__main__":

@@ -233,6 +233,53 @@ static void key_follows_from_package_and_contents_in_any_order(void **state)
     assert_string_not_equal(key, other);
 }
 
+static size_t event_count(struct ground *g)
+{
+    int64_t count = 0;
+    bool found;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db != NULL, g->err);
+    assert_ok(sql_get_int(db, &g->err, &count, &found, "SELECT count(*) FROM event", ""), g->err);
+    store_read_end(g->store, db);
+    return (size_t)count;
+}
+
+static bool write_many(struct database *db, void *payload, struct error *err)
+{
+    for (int i = 0; i < *(int *)payload; i++)
+        if (!store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", "x", "", err))
+            return false;
+    return true;
+}
+
+static void events_are_dropped_after_thirty_days_in_pieces_and_the_log_goes_on(void **state)
+{
+    struct ground g;
+    bool worked;
+    int many = 2500;
+    const double day = 86400;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    ground_put(&g, &(struct slice){.number = 1}, AT(0)); // what comes behind it is newer, whatever its time
+    assert_ok(store_write(g.store, STORE_REPLAYABLE, write_many, &many, &g.err), g.err);
+    ground_step(&g, AT(29 * day));
+    size_t before = event_count(&g);
+    assert_true(before > 2500);
+    ground_step(&g, AT(29.99 * day));
+    assert_true(event_count(&g) >= before);
+    assert_ok(flow_step(g.flow, AT(30.1 * day), &worked, &g.err), g.err);
+    assert_int_equal(event_count(&g), before - 1000);
+    ground_step(&g, AT(30.1 * day));
+    assert_int_equal(event_count(&g), 0);
+    ground_put(&g, &(struct slice){.number = 2}, AT(31 * day)); // a late slice finds everything as it was
+    ground_step(&g, AT(31 * day));
+    ground_step(&g, AT(31 * day + 60));
+    struct queue_job *jobs;
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    assert_true(event_count(&g) > 0);
+    ground_close(&g);
+}
+
 int test_complete(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -250,6 +297,7 @@ int test_complete(void)
         cmocka_unit_test(a_restart_forgets_nothing_and_repeats_nothing),
         cmocka_unit_test(many_series_due_at_once_all_get_their_jobs),
         cmocka_unit_test(key_follows_from_package_and_contents_in_any_order),
+        cmocka_unit_test(events_are_dropped_after_thirty_days_in_pieces_and_the_log_goes_on),
     };
     return cmocka_run_group_tests_name("completeness", tests, NULL, NULL);
 }

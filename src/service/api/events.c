@@ -1,5 +1,5 @@
 // GET /api/events: the log as server-sent events, ids "EPOCH-NUMBER". A reader comes back with Last-Event-ID and misses nothing; an id of another epoch, or past the end, is answered with a `reset` event: read the present state
-// anew (docs/store-format.md, E2).
+// anew (docs/store-format.md, E2). So is a reader that is behind what the log still holds.
 #include "service/internal.h"
 
 #include <inttypes.h>
@@ -30,6 +30,12 @@ static void write_event(struct buffer *out, uint64_t epoch, const struct store_e
     buffer_text(out, "}\n\n");
 }
 
+static void write_reset(const struct stream *stream, struct buffer *out)
+{
+    buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: reset\ndata: {}\n\n", store_event_epoch(stream->store),
+                  stream->after);
+}
+
 static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
 {
     struct stream *stream = payload;
@@ -38,8 +44,7 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
     size_t count = 0;
     if (stream->reset) {
         stream->reset = false;
-        buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: reset\ndata: {}\n\n", store_event_epoch(stream->store),
-                      stream->after);
+        write_reset(stream, out);
         return true;
     }
     if (stream->fresh) { // an id alone is no event to the reader, but it is kept and sent back
@@ -50,10 +55,17 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
     if (!store_event_wait(stream->store, stream->after, timeout_ns))
         return true;
     arena_reset(&stream->arena);
+    uint64_t last = store_event_last(stream->store);
     struct database *db = store_read_begin(stream->store, &err);
     bool ok = db && store_event_read(db, stream->after, EVENTS_AT_ONCE, &stream->arena, &events, &count, &err);
     if (db)
         store_read_end(stream->store, db);
+    // Numbers have no gaps, so what is missing in front was dropped.
+    if (ok && (count == 0 || events[0].number != stream->after + 1)) {
+        stream->after = last;
+        write_reset(stream, out);
+        return true;
+    }
     for (size_t i = 0; ok && i < count; i++) {
         write_event(out, store_event_epoch(stream->store), &events[i]);
         stream->after = events[i].number;
