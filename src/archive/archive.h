@@ -84,7 +84,7 @@ void archive_writer_close(struct archive_writer *writer);
 bool archive_put(struct archive_writer *writer, struct source source, const char *transfer_syntax,
                  const struct archive_origin *origin, int64_t now_ns, struct archive_stored *out, struct error *err);
 
-// A Part 10 file or bare data set, from an open file: reads the meta information, then as archive_put.
+// A Part 10 file or bare data set, from an open file: reads the meta information, then as archive_put. UNSUPPORTED: no DICOM, or a DICOMDIR.
 bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, const struct archive_origin *origin,
                       int64_t now_ns, struct archive_stored *out, struct error *err);
 

@@ -398,6 +398,12 @@ bool archive_put_again(struct archive *archive, const struct store_record *recor
 
 // ---- files
 
+static bool refuse_directory(const struct dicom_meta *meta, struct error *err)
+{
+    return !dicom_meta_is_directory(meta) ||
+           error_set(err, ERROR_UNSUPPORTED, "a DICOMDIR only lists other files; import the files themselves");
+}
+
 enum { PREAMBLE_TEXT_SIZE = 2 * DICOM_PREAMBLE_SIZE + 1 };
 
 // A file may be a DICOM file and another one (a TIFF, a program) at once by its preamble. NULL when it says nothing.
@@ -421,7 +427,8 @@ bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, cons
     uint8_t *block = malloc(FILE_BLOCK);
     if (!block)
         return error_set(err, ERROR_MEMORY, "no memory to read a file");
-    bool ok = file_pread(fd, block, head, 0, err) && dicom_meta_parse(block, head, &meta, err);
+    bool ok = file_pread(fd, block, head, 0, err) && dicom_meta_parse(block, head, &meta, err) &&
+              refuse_directory(&meta, err);
     if (ok) {
         file_origin.preamble = preamble_text(&meta, block, preamble);
         struct source_file file = {fd, meta.data_offset, size - meta.data_offset, block, FILE_BLOCK};

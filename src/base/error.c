@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct {
     const char *name;
     const char *text;
@@ -28,9 +30,13 @@ static void tidy(char *message)
             size--;
         message[size] = '\0';
     }
-    for (char *p = message; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = '?';
+    size_t length;
+    for (char *p = message; *p; p += length) {
+        length = text_utf8_length(p, strlen(p));
+        length = length > 0 ? length : 1;
+        if (text_is_control(p, length))
+            memset(p, '?', length);
+    }
 }
 
 bool error_set(struct error *err, enum error_code code, const char *format, ...)

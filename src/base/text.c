@@ -131,6 +131,17 @@ bool text_is_utf8(const char *text, size_t size)
     return true;
 }
 
+bool text_is_control(const char *character, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)character;
+    if (size == 1)
+        return *p < 0x20 || *p == 0x7F;
+    if (size == 2)
+        return p[0] == 0xC2 && p[1] < 0xA0;
+    return size == 3 && p[0] == 0xE2 &&
+           ((p[1] == 0x80 && p[2] >= 0xAA && p[2] <= 0xAE) || (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9));
+}
+
 const char *text_show(char *out, size_t capacity, const void *data, size_t size)
 {
     const char *text = data;
@@ -139,7 +150,7 @@ const char *text_show(char *out, size_t capacity, const void *data, size_t size)
     while (size > 0) {
         char escape[5];
         size_t length = text_utf8_length(text, size);
-        bool plain = length > 0 && (unsigned char)*text >= 0x20 && *text != 0x7F;
+        bool plain = length > 0 && !text_is_control(text, length);
         size_t need = plain ? length : 4;
         if (used + 4 <= capacity)
             cut = used;

@@ -22,8 +22,12 @@ void text_trim(const char **text, size_t *size);
 size_t text_utf8_length(const char *text, size_t size);
 bool text_is_utf8(const char *text, size_t size);
 
-// Makes bytes fit to show in a log or message: printable ASCII and valid UTF-8 stay, all else becomes \xNN; cut with "..." when it does not
-// fit. Returns `out`.
+// What moves a terminal's cursor, colours or direction of writing: the control characters U+0000 to U+001F and U+007F to U+009F,
+// and the embeddings, overrides and isolates of the bidirectional algorithm. `size` is text_utf8_length's.
+bool text_is_control(const char *character, size_t size);
+
+// Makes bytes fit to show in a log, message or terminal: valid UTF-8 but control characters stays, all else becomes \xNN; cut with "..."
+// when it does not fit. Returns `out`.
 const char *text_show(char *out, size_t capacity, const void *data, size_t size);
 
 bool text_starts(const char *text, const char *prefix);

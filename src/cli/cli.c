@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "http/client.h"
 
 enum { WALK_DEPTH = 64, PATH_SIZE = 4096, CALL_SECONDS = 120 };
@@ -99,8 +100,11 @@ static bool judge(int status, struct buffer *out, struct error *err)
         return true;
     json_t *problem = json_loads((const char *)out->data, 0, NULL);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
-    error_set(err, status == 404 ? ERROR_NOT_FOUND : ERROR_CONFLICT, "%s (HTTP %d)",
-              detail ? detail : "the server refused", status);
+    error_set(err,
+              status == 404   ? ERROR_NOT_FOUND
+              : status == 415 ? ERROR_UNSUPPORTED
+                              : ERROR_CONFLICT,
+              "%s (HTTP %d)", detail ? detail : "the server refused", status);
     json_decref(problem);
     return false;
 }
@@ -134,12 +138,37 @@ bool cli_call_file(const char *server, const char *path, int fd, unsigned long l
 
 // ---- files
 
+void cli_complain(const char *path, const char *words, const char *reason)
+{
+    char shown_path[PATH_SIZE], shown_reason[ERROR_MESSAGE_SIZE];
+    fprintf(stderr, "hilum: %s%s: %s\n", text_show(shown_path, sizeof shown_path, path, strlen(path)), words,
+            text_show(shown_reason, sizeof shown_reason, reason, strlen(reason)));
+}
+
 struct walk {
     bool (*each)(const char *path, void *payload, struct error *err);
     void *payload;
+    size_t *unreadable; // or NULL
 };
 
-static bool visit(const struct walk *walk, const char *path, int depth, struct error *err);
+// A folder being walked through, and the one that it was met in.
+struct folder {
+    dev_t device;
+    ino_t inode;
+    int depth;
+    const struct folder *outer;
+};
+
+static bool pass_over(const struct walk *walk, const char *path, const char *reason)
+{
+    if (walk->unreadable) {
+        ++*walk->unreadable;
+        cli_complain(path, "", reason);
+    }
+    return true;
+}
+
+static bool visit(const struct walk *walk, const char *path, const struct folder *outer, struct error *err);
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -151,41 +180,55 @@ static int visible(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static bool visit_folder(const struct walk *walk, const char *path, int depth, struct error *err)
+static bool visit_folder(const struct walk *walk, const char *path, const struct folder *folder, struct error *err)
 {
     struct dirent **entries;
     char inner[PATH_SIZE];
     int count = scandir(path, &entries, visible, by_name);
-    bool ok = count >= 0 || error_errno(err, errno, "cannot read folder %s", path);
+    if (count < 0)
+        return pass_over(walk, path, strerror(errno));
+    bool ok = true;
     for (int i = 0; i < count; i++) {
         int size = snprintf(inner, sizeof inner, "%s/%s", path, entries[i]->d_name);
         free(entries[i]);
-        if (ok && size > 0 && (size_t)size < sizeof inner)
-            ok = visit(walk, inner, depth + 1, err);
+        if (ok)
+            ok = size > 0 && (size_t)size < sizeof inner ? visit(walk, inner, folder, err)
+                                                         : pass_over(walk, inner, "the path is too long");
     }
-    if (count >= 0)
-        free(entries);
+    free(entries);
     return ok;
 }
 
-static bool visit(const struct walk *walk, const char *path, int depth, struct error *err)
+static bool is_inside(const struct folder *outer, const struct stat *status)
+{
+    while (outer && (outer->device != status->st_dev || outer->inode != status->st_ino))
+        outer = outer->outer;
+    return outer != NULL;
+}
+
+static bool visit(const struct walk *walk, const char *path, const struct folder *outer, struct error *err)
 {
     struct stat status;
     if (stat(path, &status) != 0)
-        return error_errno(err, errno, "cannot read %s", path);
+        return pass_over(walk, path, strerror(errno));
     if (S_ISREG(status.st_mode))
         return walk->each(path, walk->payload, err);
-    if (!S_ISDIR(status.st_mode) || depth >= WALK_DEPTH)
-        return true;
-    return visit_folder(walk, path, depth, err);
+    if (!S_ISDIR(status.st_mode))
+        return pass_over(walk, path, "it is neither a file nor a folder");
+    if (is_inside(outer, &status))
+        return true; // a link back: its files are met without it
+    struct folder folder = {status.st_dev, status.st_ino, outer ? outer->depth + 1 : 0, outer};
+    if (folder.depth >= WALK_DEPTH)
+        return pass_over(walk, path, "too deep inside other folders");
+    return visit_folder(walk, path, &folder, err);
 }
 
 bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
-              struct error *err)
+              size_t *unreadable, struct error *err)
 {
-    struct walk walk = {each, payload};
+    struct walk walk = {each, payload, unreadable};
     for (; *paths; paths++)
-        if (!visit(&walk, *paths, 0, err))
+        if (!visit(&walk, *paths, NULL, err))
             return false;
     return true;
 }

@@ -42,9 +42,13 @@ bool cli_call(const char *server, const char *method, const char *path, const vo
 bool cli_call_file(const char *server, const char *path, int fd, unsigned long long size, struct buffer *out,
                    struct error *err); // POST application/dicom
 
-// Calls `each` for every regular file of the NULL-ended list, folders searched to any depth below 64, names in order. false from `each` ends it.
+// Calls `each` for every regular file of the NULL-ended list, folders searched to any depth below 64, names in order; links are followed, but not into a folder they stand in. false from `each` ends it.
+// What cannot be read, and what is neither file nor folder, is told on stderr and counted in *unreadable; with NULL it is passed over without a word.
 bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
-              struct error *err);
+              size_t *unreadable, struct error *err);
+
+// Tells on stderr what is wrong with a file: "hilum: PATH WORDS: REASON", fit for a terminal whatever the names hold.
+void cli_complain(const char *path, const char *words, const char *reason);
 
 extern const struct cli_command cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer,
     cli_runner, cli_send, cli_serve, cli_version;

@@ -17,7 +17,7 @@ const struct cli_command cli_import = {"import", "FILE... [OPTIONS]",
 
 struct importing {
     const char *server;
-    size_t stored, same, beside, refused;
+    size_t stored, same, beside, refused, passed_over;
     struct progress bar;
 };
 
@@ -29,6 +29,20 @@ static void count(struct importing *importing, const char *answer)
     importing->same += outcome && strcmp(outcome, "same") == 0;
     importing->beside += outcome && strcmp(outcome, "kept beside") == 0;
     json_decref(json);
+}
+
+static size_t done(const struct importing *importing)
+{
+    return importing->stored + importing->same + importing->beside + importing->refused + importing->passed_over;
+}
+
+// What is no DICOM at all (a viewer, a README, a DICOMDIR) lies beside the images on every disc; only an object that is not taken is a failure.
+static void tell(struct importing *importing, const char *path, const struct error *why)
+{
+    bool foreign = why->code == ERROR_UNSUPPORTED;
+    cli_complain(path, foreign ? " is passed over" : "", why->message);
+    importing->passed_over += foreign;
+    importing->refused += !foreign;
 }
 
 static bool send(const char *path, void *payload, struct error *err)
@@ -46,14 +60,12 @@ static bool send(const char *path, void *payload, struct error *err)
         ok = cli_call_file(importing->server, "/api/import", fd, (unsigned long long)status.st_size, &out, &why);
     if (fd >= 0)
         close(fd);
-    if (ok) {
+    if (ok)
         count(importing, (const char *)out.data);
-    } else {
-        fprintf(stderr, "hilum: %s: %s\n", path, why.message);
-        importing->refused++;
-    }
+    else
+        tell(importing, path, &why);
     buffer_free(&out);
-    progress_update(&importing->bar, importing->stored + importing->same + importing->beside + importing->refused);
+    progress_update(&importing->bar, done(importing));
     if (ok || why.code != ERROR_CLOSED)
         return true;
     *err = why; // nobody is there: the next file will not do better
@@ -82,14 +94,14 @@ static int run(int argc, char **argv)
         return status;
     if (argc < 2)
         return cli_usage("import needs at least one file or folder");
-    if (!cli_walk(argv + 1, count_file, &total, &err))
+    if (!cli_walk(argv + 1, count_file, &total, NULL, &err))
         return cli_fail(&err);
     progress_start(&importing.bar, "importing", "files", total);
-    bool ok = cli_walk(argv + 1, send, &importing, &err);
-    progress_end(&importing.bar, importing.stored + importing.same + importing.beside + importing.refused);
-    printf("%zu stored, %zu there already, %zu kept beside another with the same UID, %zu refused\n", importing.stored,
-           importing.same, importing.beside, importing.refused);
+    bool ok = cli_walk(argv + 1, send, &importing, &importing.refused, &err);
+    progress_end(&importing.bar, done(&importing));
+    printf("%zu stored, %zu there already, %zu kept beside another with the same UID, %zu refused, %zu passed over\n",
+           importing.stored, importing.same, importing.beside, importing.refused, importing.passed_over);
     if (!ok)
         return cli_fail(&err);
-    return importing.refused == 0 ? CLI_DONE : CLI_FAILED;
+    return importing.refused == 0 && done(&importing) > importing.passed_over ? CLI_DONE : CLI_FAILED;
 }

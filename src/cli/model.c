@@ -193,8 +193,12 @@ static bool open_series(struct series *series, char *const *paths, struct error 
     series->slices = calloc(FILES_MAX, sizeof *series->slices);
     if (!series->block || !series->parts || !series->slices)
         return error_set(err, ERROR_MEMORY, "no memory for a series");
-    return cli_walk(paths, add_file, series, err) &&
-           image_geometry_of(series->slices, series->count, &series->geometry, err);
+    size_t unreadable = 0;
+    if (!cli_walk(paths, add_file, series, &unreadable, err))
+        return false;
+    if (unreadable > 0)
+        return error_set(err, ERROR_IO, "a part of the series cannot be read");
+    return image_geometry_of(series->slices, series->count, &series->geometry, err);
 }
 
 static void close_series(struct series *series)

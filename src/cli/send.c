@@ -37,7 +37,7 @@ struct sending {
     size_t skipped;
     uint8_t *block; // BLOCK bytes
     struct dimse_peer peer;
-    size_t sent, failed, warned;
+    size_t sent, failed, warned; // failed: also what could not be read, or is damaged DICOM
     struct progress bar;
 };
 
@@ -53,6 +53,8 @@ static bool identify(int fd, uint64_t size, struct sending *sending, struct item
     size_t head = size < HEAD ? (size_t)size : HEAD;
     if (!file_pread(fd, sending->block, head, 0, err) || !dicom_meta_parse(sending->block, head, &meta, err))
         return false;
+    if (dicom_meta_is_directory(&meta))
+        return error_set(err, ERROR_UNSUPPORTED, "a DICOMDIR only lists other files");
     item->data_offset = meta.data_offset;
     item->size = size - meta.data_offset;
     text_copy(item->transfer_syntax, sizeof item->transfer_syntax, meta.transfer_syntax);
@@ -88,20 +90,22 @@ static bool look_at(const char *path, void *payload, struct error *err)
     struct item item = {.path = strdup(path)};
     struct error why;
     struct stat status;
+    if (!item.path)
+        return error_set(err, ERROR_MEMORY, "no memory for a path");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool usable =
-        item.path && fd >= 0 && fstat(fd, &status) == 0 && identify(fd, (uint64_t)status.st_size, sending, &item, &why);
+    bool usable = fd >= 0 && fstat(fd, &status) == 0 ? identify(fd, (uint64_t)status.st_size, sending, &item, &why)
+                                                     : error_errno(&why, errno, "cannot open it");
     if (fd >= 0)
         close(fd);
-    else
-        error_errno(&why, errno, "cannot open it");
     if (usable && add_item(sending, &item, err))
         return true;
     free(item.path);
     if (usable)
         return false;
-    fprintf(stderr, "hilum: %s is passed over: %s\n", path, why.message);
-    sending->skipped++;
+    bool foreign = why.code == ERROR_UNSUPPORTED; // a README, a DICOMDIR: no object that could be lost
+    cli_complain(path, foreign ? " is passed over" : " is not sent", why.message);
+    sending->skipped += foreign;
+    sending->failed += !foreign;
     return true;
 }
 
@@ -133,8 +137,9 @@ static bool send_one(struct sending *sending, struct dimse_association *associat
     char comment[65] = "";
     const struct dimse_context *context = dimse_context_for(association, item->sop_class, item->transfer_syntax);
     if (!context) {
-        fprintf(stderr, "hilum: %s: the peer does not take SOP class %s in transfer syntax %s\n", item->path,
-                item->sop_class, item->transfer_syntax);
+        error_set(err, ERROR_UNSUPPORTED, "the peer does not take SOP class %s in transfer syntax %s", item->sop_class,
+                  item->transfer_syntax);
+        cli_complain(item->path, "", err->message);
         sending->failed++;
         return true;
     }
@@ -152,8 +157,10 @@ static bool send_one(struct sending *sending, struct dimse_association *associat
     sending->sent += status == 0 || warning;
     sending->warned += warning;
     sending->failed += status != 0 && !warning;
-    if (status != 0)
-        fprintf(stderr, "hilum: %s: the peer answered %04XH %s\n", item->path, status, comment);
+    if (status != 0) {
+        error_set(err, ERROR_PROTOCOL, "the peer answered %04XH %s", status, comment);
+        cli_complain(item->path, "", err->message);
+    }
     return true;
 }
 
@@ -213,7 +220,7 @@ static int run(int argc, char **argv)
     if (!sending.block)
         return CLI_FAILED;
     int64_t started_ns = clock_monotonic_ns();
-    bool ok = cli_walk(argv + 2, look_at, &sending, &err) && send_all(&sending, &err);
+    bool ok = cli_walk(argv + 2, look_at, &sending, &sending.failed, &err) && send_all(&sending, &err);
     printf("%zu sent, %zu with a warning, %zu refused, %zu passed over, in %.1f s\n", sending.sent, sending.warned,
            sending.failed, sending.skipped, (double)(clock_monotonic_ns() - started_ns) / 1e9);
     for (size_t i = 0; i < sending.count; i++)

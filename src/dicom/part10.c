@@ -165,7 +165,9 @@ static bool parse_without_magic(struct cursor *cursor, struct dicom_meta *out, s
         if (guess_at(cursor, out))
             return true;
     }
-    return error_set(err, ERROR_BAD_DATA, "no DICOM: neither \"DICM\" at byte 128 nor a data set at the start");
+    if (cursor->size == 0)
+        return error_set(err, ERROR_BAD_DATA, "the file is empty");
+    return error_set(err, ERROR_UNSUPPORTED, "no DICOM: neither \"DICM\" at byte 128 nor a data set at the start");
 }
 
 bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, struct error *err)
@@ -190,6 +192,11 @@ bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, 
     }
     *out = meta;
     return true;
+}
+
+bool dicom_meta_is_directory(const struct dicom_meta *meta)
+{
+    return strcmp(meta->sop_class, "1.2.840.10008.1.3.10") == 0;
 }
 
 void dicom_meta_write(struct buffer *out, const struct dicom_meta *meta)

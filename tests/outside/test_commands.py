@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
 from harness import HILUM, ROOT, Hilum, pydicom_files
 
-COMMANDS = ("serve", "send", "echo", "import", "peer", "config", "dump", "json", "version")
+COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "dump", "json", "version")
 
 
 def hilum(*arguments):
@@ -29,10 +30,12 @@ class Commands(unittest.TestCase):
         self.assertEqual(overview.returncode, 0)
         for name in COMMANDS:
             self.assertIn(f"  {name} ", overview.stdout)
-            self.assertEqual(hilum(name, "--help").returncode, 0 if name != "version" else 0, name)
+            shown = hilum(name, "--help")
+            self.assertEqual(shown.returncode, 0, name)
+            self.assertTrue(shown.stdout.startswith(f"hilum {name} "), shown.stdout)
 
     def test_wrong_use_ends_with_2_and_says_what_is_wrong(self):
-        for arguments, word in ((("nonsense",), "nonsense"), (("send",), "HOST:PORT"), (("echo", "nowhere"), "HOST:PORT"), (("serve", "--nonsense"), "--nonsense"), (("serve", "--data"), "value"), ((), "COMMAND")):
+        for arguments, word in ((("nonsense",), "nonsense"), (("send",), "HOST:PORT"), (("echo", "nowhere"), "HOST:PORT"), (("serve", "--nonsense"), "--nonsense"), (("version", "nonsense"), "nonsense"), (("serve", "--data"), "value"), ((), "COMMAND")):
             result = hilum(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn(word, result.stderr, arguments)
@@ -92,6 +95,53 @@ class Commands(unittest.TestCase):
         unreachable = hilum("peer", "list", "--server", f"http://127.0.0.1:{server.http}")
         self.assertEqual(unreachable.returncode, 1)
         self.assertIn("is the server running", unreachable.stderr)
+
+    def test_folders_as_they_are_found(self):
+        """A disc's README and DICOMDIR are passed over; links that lead nowhere, pipes, empty and damaged files are failures that stop nothing; a link back does not repeat its folder."""
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            inner = os.path.join(folder, "inner")
+            os.mkdir(inner)
+            shutil.copy(test_file("CT_small.dcm"), inner)
+            shutil.copy(test_file("README.txt"), folder)
+            shutil.copy(test_file("DICOMDIR"), folder)
+            os.symlink(folder, os.path.join(inner, "back"))
+            url = ["--server", f"http://127.0.0.1:{server.http}"]
+            peer = f"127.0.0.1:{server.dicom}"
+            imported = server.command("import", folder, *url)
+            self.assertIn("1 stored, 0 there already, 0 kept beside another with the same UID, 0 refused, 2 passed over", imported.stdout)
+            self.assertIn("DICOMDIR only lists", imported.stderr)
+            self.assertIn("1 sent, 0 with a warning, 0 refused, 2 passed over", server.command("send", peer, folder, "--aec", "HILUM").stdout)
+            bad = os.path.join(folder, "a bad\x1b[2J one")
+            os.mkdir(bad)
+            os.symlink("nowhere", os.path.join(bad, "dangling"))
+            os.symlink("self", os.path.join(bad, "self"))
+            os.mkfifo(os.path.join(bad, "pipe"))
+            open(os.path.join(bad, "empty"), "wb").close()
+            shutil.copy(test_file("rtplan_truncated.dcm"), bad)
+            for result, due in ((server.command("import", folder, *url, check=False), "0 stored, 1 there already, 0 kept beside another with the same UID, 5 refused, 2 passed over"),
+                                (server.command("send", peer, folder, "--aec", "HILUM", check=False), "1 sent, 0 with a warning, 5 refused, 2 passed over")):
+                self.assertIn(due, result.stdout)
+                self.assertEqual(result.returncode, 1)
+                self.assertNotIn("\x1b", result.stderr)
+                for words in ("dangling: No such file", "self: Too many levels", "pipe: it is neither a file nor a folder", "the file is empty", "is cut off"):
+                    self.assertIn(words, result.stderr)
+            only_foreign = server.command("import", os.path.join(folder, "README.txt"), *url, check=False)
+            self.assertEqual(only_foreign.returncode, 1)
+
+    def test_a_hostile_file_moves_no_cursor(self):
+        """What a file holds comes out of dump and json without a terminal's commands in it."""
+        with tempfile.TemporaryDirectory() as folder:
+            dataset = pydicom.dcmread(test_file("CT_small.dcm"))
+            dataset.SpecificCharacterSet = "ISO_IR 192"
+            dataset.PatientName = "\x1b[2J\x1b]0;title\x07\u009b31m\u202eevil\x7f"
+            dataset.PatientComments = "line\r\nline\x08"
+            path = os.path.join(folder, "hostile.dcm")
+            dataset.save_as(path)
+            for command in ("dump", "json"):
+                shown = hilum(command, path).stdout
+                self.assertEqual([c for c in shown if (ord(c) < 32 or 127 <= ord(c) < 160) and c != "\n"], [], command)
+            self.assertNotIn("\u202e", hilum("dump", path).stdout)
+            self.assertEqual(json.loads(hilum("json", path).stdout)["00100010"]["Value"][0]["Alphabetic"], str(dataset.PatientName))
 
     def test_a_peer_s_default_issuer_keeps_two_sites_apart(self):
         with Hilum() as server:

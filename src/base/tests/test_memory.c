@@ -88,6 +88,7 @@ static void json_strings_are_escaped_and_always_utf8(void **state)
     (void)state;
     json_of("a\"b\\c\n\x01", 7, "\"a\\\"b\\\\c\\n\\u0001\"");
     json_of("a\0b", 3, "\"a\\u0000b\"");
+    json_of("\x7F\xC2\x9B[2J", 6, "\"\\u007f\\u009b[2J\"");
     json_of("\xC3\xA4", 2, "\"\xC3\xA4\"");
     json_of("\xC3", 1, "\"\xEF\xBF\xBD\"");
     json_of("\xED\xA0\x80", 3, "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""); // a surrogate

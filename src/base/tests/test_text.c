@@ -61,6 +61,10 @@ static void what_is_shown_is_harmless_and_cut(void **state)
     (void)state;
     assert_string_equal(text_show(out, sizeof out, "abc\r\n", 5), "abc\\x0D\\x0A");
     assert_string_equal(text_show(out, sizeof out, "\xFF\xC3\xA4", 3), "\\xFF\xC3\xA4");
+    assert_string_equal(text_show(out, sizeof out, "\x1B[\xC2\x9B", 4),
+                        "\\x1B[\\xC2\\x9B"); // both begin a terminal's command
+    assert_string_equal(text_show(out, sizeof out, "\xE2\x80\xAE", 3), "\\xE2\\x80\\xAE"); // writes backwards from here
+    assert_string_equal(text_show(out, sizeof out, "\xE2\x80\x99\xC2\xA0", 5), "\xE2\x80\x99\xC2\xA0");
     assert_string_equal(text_show(out, sizeof out, "0123456789abcdef", 16), "0123456789ab...");
     assert_string_equal(text_show(out, sizeof out, "0123456789abcde", 15), "0123456789abcde");
     assert_string_equal(text_show(out, sizeof out, "", 0), "");
