@@ -217,9 +217,9 @@ def wait_until(condition, seconds, what, step=0.05):
         time.sleep(step)
 
 
-def pydicom_files():
+def pydicom_files(part="test_files"):
     """Every file that comes with pydicom's tests."""
     import pydicom.data
 
-    folder = os.path.join(os.path.dirname(pydicom.data.__file__), "test_files")
+    folder = os.path.join(os.path.dirname(pydicom.data.__file__), part)
     return sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
