@@ -1,13 +1,19 @@
 // The Accept header (RFC 9110, 12.5.1): the most specific range that covers a type gives its quality.
 #include "http/internal.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
+// Above what named parameters may add to the specificity of one kind of range.
+enum { HTTP_PARAMETERS_MAX = 8 };
+
 struct wanted {
     const char *type;
+    const struct http_parameter *parameters;
+    size_t parameter_count;
     bool any_header;
-    int specificity; // of the best range so far: 0 none, 1 "*/*", 2 "type/*", 3 exact
+    int specificity; // of the best range so far: 0 none, then "*/*", "type/*", exact, each with more for parameters named
     int quality;
 };
 
@@ -44,16 +50,65 @@ static int parse_quality(const char *text, const char *end)
     return quality;
 }
 
-static int range_quality(const char *parameters, const char *end)
+// "NAME=VALUE", the value with or without quotes.
+struct parameter {
+    const char *name, *value;
+    size_t name_size, value_size;
+};
+
+static struct parameter parse_parameter(const char *text, const char *end)
+{
+    const char *equals = memchr(text, '=', (size_t)(end - text));
+    const char *name_end = equals ? equals : end;
+    struct parameter parameter = {text, equals ? equals + 1 : end, (size_t)(name_end - text), 0};
+    while (end > parameter.value && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    if (end - parameter.value >= 2 && parameter.value[0] == '"' && end[-1] == '"') {
+        parameter.value++;
+        end--;
+    }
+    parameter.value_size = (size_t)(end - parameter.value);
+    return parameter;
+}
+
+static bool same(const char *text, size_t size, const char *other)
+{
+    return size == strlen(other) && strncasecmp(text, other, size) == 0;
+}
+
+// How well a range's parameter fits what is offered: 0 not at all, 1 any value would do, 2 this one is named.
+static int parameter_fit(const struct wanted *wanted, const struct parameter *parameter)
+{
+    for (size_t i = 0; i < wanted->parameter_count; i++) {
+        const struct http_parameter *offered = &wanted->parameters[i];
+        if (!same(parameter->name, parameter->name_size, offered->name))
+            continue;
+        if (same(parameter->value, parameter->value_size, offered->value))
+            return 2;
+        return same(parameter->value, parameter->value_size, "*") ||
+               same(parameter->value, parameter->value_size, "*/*");
+    }
+    return 1; // says nothing about what is offered
+}
+
+// Raises *specificity by what the range's parameters name; 0 when they rule the offer out. Returns its quality.
+static int look_at_parameters(const struct wanted *wanted, const char *parameters, const char *end, int *specificity)
 {
     while (parameters < end) {
-        const char *parameter = skip_space(parameters + 1, end); // behind the ';'
-        const char *parameter_end = piece_end(parameter, ';');
-        if (parameter_end > end)
-            parameter_end = end;
-        if (parameter_end - parameter >= 2 && (*parameter == 'q' || *parameter == 'Q') && parameter[1] == '=')
-            return parse_quality(parameter + 2, parameter_end);
-        parameters = parameter_end;
+        const char *text = skip_space(parameters + 1, end); // behind the ';'
+        const char *text_end = piece_end(text, ';');
+        if (text_end > end)
+            text_end = end;
+        struct parameter parameter = parse_parameter(text, text_end);
+        if (same(parameter.name, parameter.name_size, "q"))
+            return parse_quality(parameter.value, parameter.value + parameter.value_size);
+        int fit = parameter_fit(wanted, &parameter);
+        if (fit == 0)
+            *specificity = 0;
+        if (*specificity == 0)
+            return 0;
+        *specificity += fit - 1;
+        parameters = text_end;
     }
     return 1000;
 }
@@ -62,10 +117,10 @@ static int range_specificity(const char *range, size_t size, const char *type)
 {
     size_t main_size = strcspn(type, "/") + 1;
     if (size == strlen(type) && strncasecmp(range, type, size) == 0)
-        return 3;
+        return 3 * HTTP_PARAMETERS_MAX;
     if (size == main_size + 1 && range[size - 1] == '*' && strncasecmp(range, type, main_size) == 0)
-        return 2;
-    return size == 3 && memcmp(range, "*/*", 3) == 0 ? 1 : 0;
+        return 2 * HTTP_PARAMETERS_MAX;
+    return size == 3 && memcmp(range, "*/*", 3) == 0 ? HTTP_PARAMETERS_MAX : 0;
 }
 
 static void look_at_range(struct wanted *wanted, const char *range, const char *end)
@@ -75,9 +130,9 @@ static void look_at_range(struct wanted *wanted, const char *range, const char *
     while (type_end < end && *type_end != ';' && *type_end != ' ' && *type_end != '\t')
         type_end++;
     int specificity = range_specificity(range, (size_t)(type_end - range), wanted->type);
+    int quality = specificity > 0 ? look_at_parameters(wanted, skip_space(type_end, end), end, &specificity) : 0;
     if (specificity == 0 || specificity < wanted->specificity)
         return;
-    int quality = range_quality(skip_space(type_end, end), end);
     if (specificity > wanted->specificity || quality > wanted->quality)
         wanted->quality = quality;
     wanted->specificity = specificity;
@@ -98,9 +153,16 @@ static enum MHD_Result look_at_header(void *payload, enum MHD_ValueKind kind, co
     return MHD_YES;
 }
 
-int http_accepts(const struct http_request *request, const char *type)
+int http_accepts_with(const struct http_request *request, const char *type, const struct http_parameter *parameters,
+                      size_t count)
 {
-    struct wanted wanted = {.type = type};
+    struct wanted wanted = {.type = type, .parameters = parameters, .parameter_count = count};
+    assert(count < HTTP_PARAMETERS_MAX);
     MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, look_at_header, &wanted);
     return wanted.any_header ? wanted.quality : 1000;
+}
+
+int http_accepts(const struct http_request *request, const char *type)
+{
+    return http_accepts_with(request, type, NULL, 0);
 }

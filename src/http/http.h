@@ -88,8 +88,14 @@ const char *http_address(const struct http_request *request);                 //
 // Of a route with to_file: the descriptor of the body's file, the request's, and its size.
 int http_body_file(const struct http_request *request, uint64_t *size);
 const void *http_body(const struct http_request *request, size_t *size); // "" when there is none
-// The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; parameters after ';' other than q are not looked at. 1000 without the header. RFC 9110, 12.5.1.
+// The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; 1000 without the header. RFC 9110, 12.5.1: the most specific range that covers it counts.
 int http_accepts(const struct http_request *request, const char *type);
+// The same of a type with parameters: a range that gives one of them another value (neither this one nor "*") does not cover it; one that gives it counts before one that does not.
+struct http_parameter {
+    const char *name, *value;
+};
+int http_accepts_with(const struct http_request *request, const char *type, const struct http_parameter *parameters,
+                      size_t count);
 
 // ---- the reply
 
@@ -101,6 +107,8 @@ void http_reply(struct http_request *request, int status, const char *type, cons
 void http_reply_buffer(struct http_request *request, int status, const char *type,
                        struct buffer *body); // its bytes are taken; a failed buffer becomes 500
 void http_reply_error(struct http_request *request, const struct error *err);
+void http_reply_status(struct http_request *request, int status,
+                       const struct error *err); // another than the code's own
 
 // Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the request's arena. `done` (may be NULL) is called once with `payload`, on the
 // connection's thread, when the reply was sent or given up, to give back descriptors. The sum of the sizes is the Content-Length. A file that ends early cuts the connection.

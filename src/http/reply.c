@@ -110,12 +110,16 @@ static void reply_problem(struct http_request *request, int status, const char *
     reply_memory(request, status, "application/problem+json", request->owned, size);
 }
 
-void http_reply_error(struct http_request *request, const struct error *err)
+void http_reply_status(struct http_request *request, int status, const struct error *err)
 {
-    int status = error_http(err->code);
     if (status >= MHD_HTTP_INTERNAL_SERVER_ERROR)
         log_error("http", "%s answered with %d: %s", request->method, status, err->message);
     reply_problem(request, status, error_text(err->code), err->message);
+}
+
+void http_reply_error(struct http_request *request, const struct error *err)
+{
+    http_reply_status(request, error_http(err->code), err);
 }
 
 void http_reply_refusal(struct http_request *request)

@@ -102,12 +102,16 @@ static bool check_framing(struct http_request *request)
 
 enum { HOST_SIZE = 256 };
 
-// The host of "HOST", "HOST:PORT" or "[V6]:PORT", without brackets. false when it does not fit.
+// The host of "HOST", "HOST:PORT" or "[V6]:PORT", without brackets. false for another form: answers repeat the Host in links.
 static bool host_name(const char *authority, char host[HOST_SIZE])
 {
-    if (authority[0] == '[')
-        return text_copy_n(host, HOST_SIZE, authority + 1, strcspn(authority + 1, "]"));
-    return text_copy_n(host, HOST_SIZE, authority, strcspn(authority, ":"));
+    bool bracket = authority[0] == '[';
+    authority += bracket;
+    size_t size = strcspn(authority, bracket ? "]" : ":");
+    const char *rest = authority + size + (bracket && authority[size] == ']');
+    if (*rest == ':')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    return *rest == '\0' && text_copy_n(host, HOST_SIZE, authority, size);
 }
 
 static bool is_address(const char *host)

@@ -149,7 +149,10 @@ static void handle_accepts(void *payload, struct http_request *request)
 {
     (void)payload;
     char text[16];
-    snprintf(text, sizeof text, "%d", http_accepts(request, http_query(request, "type")));
+    const struct http_parameter parameters[] = {{"type", http_query(request, "part")},
+                                                {"transfer-syntax", http_query(request, "syntax")}};
+    snprintf(text, sizeof text, "%d",
+             http_accepts_with(request, http_query(request, "type"), parameters, parameters[0].value ? 2 : 0));
     http_reply(request, 200, "text/plain", text, strlen(text));
 }
 

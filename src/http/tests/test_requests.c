@@ -146,6 +146,9 @@ static void host_must_be_ours(void **state)
     assert_int_equal(ask_host(fixture, "localhost.evil.example"), 403);
     assert_int_equal(ask_host(fixture, "127.0.0.1.evil.example:8080"), 403);
     assert_int_equal(ask_host(fixture, "localhost@evil.example"), 403);
+    assert_int_equal(ask_host(fixture, "localhost:80/evil"), 403);
+    assert_int_equal(ask_host(fixture, "localhost:80\"><script>"), 403);
+    assert_int_equal(ask_host(fixture, "[::1]evil.example"), 403);
     assert_int_equal(ask_host(fixture, ""), 403);
     assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" END), 400);
     assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.0\r\n" END), 200);
@@ -264,6 +267,42 @@ static void accept_header_gives_the_quality(void **state)
             fail_msg("'%s' gave %s", cases[i].headers, fixture_body(fixture));
 }
 
+static void accept_header_chooses_among_parameters(void **state)
+{
+#define DICOM "Accept: multipart/related; type=\"application/dicom\""
+    static const struct {
+        const char *headers;
+        int quality; // of multipart/related; type="application/dicom"; transfer-syntax=1.2.4
+    } cases[] = {
+        {"", 1000},
+        {"Accept: */*\r\n", 1000},
+        {"Accept: multipart/*;q=0.5\r\n", 500},
+        {DICOM "\r\n", 1000},
+        {"Accept: multipart/related;type=application/DICOM\r\n", 1000},
+        {"Accept: multipart/related; type=\"*/*\"; q=0.3\r\n", 300},
+        {"Accept: multipart/related; type=\"application/octet-stream\"\r\n", 0},
+        {DICOM "; transfer-syntax=*\r\n", 1000},
+        {DICOM ";transfer-syntax=\"1.2.4\"\r\n", 1000},
+        {DICOM "; transfer-syntax=1.2.40\r\n", 0},
+        {DICOM "; transfer-syntax=1.2\r\n", 0},
+        {DICOM "; transfer-syntax=\r\n", 0},
+        {DICOM "; transfer-syntax=1.2.5, multipart/related; type=application/dicom; transfer-syntax=1.2.4;q=0.2\r\n",
+         200},
+        {DICOM
+         "; transfer-syntax=*; q=0.7, multipart/related; type=application/dicom; transfer-syntax=1.2.4; q=0.1\r\n",
+         100},
+        {DICOM "; transfer-syntax=1.2.4; q=0, */*\r\n", 0},
+        {"Accept: multipart/related; boundary=x; q=0.4; transfer-syntax=1.2.5\r\n", 400}, // behind q: not the type's
+        {DICOM ";;; =;=\r\n", 1000},
+    };
+#undef DICOM
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (accepts(fixture, "multipart/related&part=application/dicom&syntax=1.2.4", cases[i].headers) !=
+            cases[i].quality)
+            fail_msg("'%s' gave %s", cases[i].headers, fixture_body(fixture));
+}
+
 int test_requests(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_start, fixture_stop)
@@ -283,6 +322,7 @@ int test_requests(void)
         TEST(head_has_the_length_and_no_body),
         TEST(connection_is_kept_for_the_next_request),
         TEST(accept_header_gives_the_quality),
+        TEST(accept_header_chooses_among_parameters),
     };
 #undef TEST
     return cmocka_run_group_tests_name("http requests", tests, NULL, NULL);

@@ -17,6 +17,29 @@ const char *dicomweb_base(struct http_request *request)
     return arena_printf(http_arena(request), "%s://%s/dicom-web", secure ? "https" : "http", host ? host : "127.0.0.1");
 }
 
+void dicomweb_reply_error(struct http_request *request, const struct error *err)
+{
+    http_reply_status(request, err->code == ERROR_UNSUPPORTED ? 406 : error_http(err->code), err);
+}
+
+const char *dicomweb_json_type(struct http_request *request, struct error *err)
+{
+    int dicom = http_accepts(request, DICOMWEB_JSON);
+    int plain = http_accepts(request, "application/json");
+    if (dicom == 0 && plain == 0)
+        error_set(err, ERROR_UNSUPPORTED, "this is given as %s, which Accept does not take", DICOMWEB_JSON);
+    return dicom >= plain && dicom > 0 ? DICOMWEB_JSON : plain > 0 ? "application/json" : NULL;
+}
+
+int dicomweb_wanted(const struct http_request *request, const char *type, const char *syntax, bool *alone)
+{
+    const struct http_parameter parameters[] = {{"transfer-syntax", syntax}, {"type", type}};
+    int related = http_accepts_with(request, "multipart/related", parameters, 2);
+    int single = http_accepts_with(request, type, parameters, 1);
+    *alone = single > related;
+    return *alone ? single : related;
+}
+
 void dicomweb_audit(struct service *service, struct http_request *request, enum access_event event, const char *study,
                     const char *detail)
 {
@@ -45,15 +68,20 @@ static void give_back(void *payload)
 }
 
 bool multipart_start(struct multipart *multipart, struct http_request *request, struct archive *archive,
-                     const char *type, struct error *err)
+                     const char *type, bool alone, struct error *err)
 {
     uint8_t random[16];
-    *multipart = (struct multipart){.request = request, .archive = archive, .type = type};
+    *multipart = (struct multipart){.request = request, .archive = archive, .type = type, .alone = alone};
     // Unguessable, so that no data set can hold it on purpose.
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return error_set(err, ERROR_INTERNAL, "no random bytes for a boundary");
     text_hex(multipart->boundary, random, sizeof random);
     return true;
+}
+
+static bool too_many(struct error *err)
+{
+    return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
 }
 
 // Makes room for one more of `size`-byte elements.
@@ -64,7 +92,7 @@ static bool grow(struct arena *arena, void **array, size_t *capacity, size_t cou
     size_t larger = *capacity ? *capacity * 2 : 16;
     void *copy = arena_calloc(arena, larger, size);
     if (!copy)
-        return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
+        return too_many(err);
     if (count > 0)
         memcpy(copy, *array, count * size);
     *array = copy;
@@ -87,15 +115,23 @@ bool multipart_memory(struct multipart *multipart, const void *data, size_t size
     return add(multipart, (struct http_part){.memory = data, .fd = -1, .size = size}, err);
 }
 
-bool multipart_part(struct multipart *multipart, const char *extra, const char *location, struct error *err)
+static bool begin_alone(struct multipart *multipart, const char *extra, struct error *err)
 {
+    if (multipart->head)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "more than one %s is given as multipart/related, which Accept does not take", multipart->type);
+    multipart->head = arena_printf(http_arena(multipart->request), "%s%s", multipart->type, extra ? extra : "");
+    return multipart->head || too_many(err);
+}
+
+bool multipart_part(struct multipart *multipart, const char *extra, struct error *err)
+{
+    if (multipart->alone)
+        return begin_alone(multipart, extra, err);
     const char *head =
-        arena_printf(http_arena(multipart->request), "%s--%s\r\nContent-Type: %s%s%s%s\r\n\r\n",
-                     multipart->count ? "\r\n" : "", multipart->boundary, multipart->type, extra ? extra : "",
-                     location ? "\r\nContent-Location: " : "", location ? location : "");
-    if (!head)
-        return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
-    return multipart_memory(multipart, head, strlen(head), err);
+        arena_printf(http_arena(multipart->request), "%s--%s\r\nContent-Type: %s%s\r\n\r\n",
+                     multipart->count ? "\r\n" : "", multipart->boundary, multipart->type, extra ? extra : "");
+    return head ? multipart_memory(multipart, head, strlen(head), err) : too_many(err);
 }
 
 bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uint64_t offset, uint64_t size,
@@ -113,23 +149,32 @@ bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uin
     return add(multipart, (struct http_part){.fd = fd, .offset = offset, .size = size}, err);
 }
 
-void multipart_send(struct multipart *multipart, bool ok, const struct error *err)
+// What goes around the parts; the Content-Type of the whole, or NULL.
+static const char *finish(struct multipart *multipart, struct error *err)
 {
     struct arena *arena = http_arena(multipart->request);
-    struct error late = {0};
-    struct held *held = arena_alloc(arena, sizeof *held);
+    if (multipart->alone)
+        return multipart->head;
     const char *tail = arena_printf(arena, "\r\n--%s--\r\n", multipart->boundary);
-    const char *type =
-        arena_printf(arena, "multipart/related; type=\"%s\"; boundary=%s", multipart->type, multipart->boundary);
+    if (!tail || !multipart_memory(multipart, tail, strlen(tail), err))
+        return NULL;
+    return arena_printf(arena, "multipart/related; type=\"%s\"; boundary=%s", multipart->type, multipart->boundary);
+}
+
+void multipart_send(struct multipart *multipart, bool ok, const struct error *err)
+{
+    struct error late = {0};
+    struct held *held = arena_alloc(http_arena(multipart->request), sizeof *held);
+    const char *type = ok ? finish(multipart, &late) : NULL;
     struct held now = {archive_store(multipart->archive), multipart->containers, multipart->container_count};
-    if (ok && (!held || !tail || !type || !multipart_memory(multipart, tail, strlen(tail), &late))) {
-        error_set(&late, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
+    if (ok && (!held || !type)) {
+        too_many(&late);
         err = &late;
         ok = false;
     }
     if (!ok) {
         give_back(&now);
-        http_reply_error(multipart->request, err);
+        dicomweb_reply_error(multipart->request, err);
         return;
     }
     *held = now;

@@ -7,7 +7,11 @@
 #include "base/text.h"
 #include "dicom/json.h"
 
-enum { ANSWER_MAX = 64 << 20, ROWS_MAX = 128 << 20 }; // ARCHIVE_LIMIT_MAX instances with all that is indexed fit
+enum {
+    ANSWER_MAX = 64 << 20,
+    ROWS_MAX = 128 << 20, // ARCHIVE_LIMIT_MAX instances with all that is indexed fit
+    KEYWORD_SIZE = 80,    // longer than any in the dictionary
+};
 
 // ---- the request
 
@@ -20,16 +24,50 @@ static bool read_count(const char *name, const char *value, size_t *out, struct 
     return true;
 }
 
-// One parameter: a word of the service, or an attribute to match.
-static bool read_parameter(struct archive_query *query, const char *name, const char *value, struct error *err)
+// What one request asks for.
+struct search {
+    struct archive_query query;
+    bool fuzzy;
+};
+
+static bool read_switch(const char *name, const char *value, bool *out, struct error *err)
 {
+    *out = strcmp(value, "true") == 0;
+    return *out || strcmp(value, "false") == 0 ||
+           error_set(err, ERROR_BAD_VALUE, "%s is '%.40s'; give true or false", name, value);
+}
+
+// "all", or attributes with commas between, those of sequences as "00400275.00400009". All that is indexed is always given, so they are only looked at.
+static bool read_fields(const char *value, struct error *err)
+{
+    char shown[80];
+    dicom_tag tag;
+    for (const char *p = value; strcmp(value, "all") != 0; p++) {
+        char name[KEYWORD_SIZE];
+        size_t size = strcspn(p, ",.");
+        if (!text_copy_n(name, sizeof name, p, size) || !dicom_tag_parse(name, &tag))
+            return error_set(err, ERROR_BAD_VALUE, "includefield is '%s'; give 'all' or attributes' tags or keywords",
+                             text_show(shown, sizeof shown, value, strlen(value)));
+        p += size;
+        if (!*p)
+            break;
+    }
+    return true;
+}
+
+// One parameter: a word of the service, or an attribute to match.
+static bool read_parameter(struct search *search, const char *name, const char *value, struct error *err)
+{
+    struct archive_query *query = &search->query;
     dicom_tag tag;
     if (strcmp(name, "limit") == 0)
         return read_count(name, value, &query->limit, err);
     if (strcmp(name, "offset") == 0)
         return read_count(name, value, &query->offset, err);
-    if (strcmp(name, "includefield") == 0 || strcmp(name, "fuzzymatching") == 0)
-        return true; // all that is indexed is always given; names are matched without fuzziness
+    if (strcmp(name, "includefield") == 0)
+        return read_fields(value, err);
+    if (strcmp(name, "fuzzymatching") == 0)
+        return read_switch(name, value, &search->fuzzy, err);
     if (!dicom_tag_parse(name, &tag) || !archive_can_match(query->level, tag))
         return error_set(err, ERROR_BAD_VALUE, "'%.60s' is no attribute that %s can be searched by", name,
                          query->level == ARCHIVE_STUDY    ? "studies"
@@ -41,12 +79,12 @@ static bool read_parameter(struct archive_query *query, const char *name, const 
     return true;
 }
 
-static bool read_query(struct http_request *request, struct archive_query *query, struct error *err)
+static bool read_search(struct http_request *request, struct search *search, struct error *err)
 {
     for (size_t i = 0; i < http_query_count(request); i++) {
         const char *name, *value;
         http_query_at(request, i, &name, &value);
-        if (!read_parameter(query, name, value, err))
+        if (!read_parameter(search, name, value, err))
             return false;
     }
     return true;
@@ -138,32 +176,43 @@ static bool write_rows(struct buffer *out, const struct archive_row *rows, size_
     return buffer_check(out, "the answer", err);
 }
 
+static void warn(struct http_request *request, const struct search *search, bool more)
+{
+    if (more)
+        http_set_header(request, "Warning", "299 hilum \"There are more results; ask for the next with offset\"");
+    if (search->fuzzy)
+        http_set_header(request, "Warning",
+                        "299 hilum \"The fuzzymatching parameter is not supported. Only literal matching has been "
+                        "performed.\"");
+}
+
 static void answer(struct service *service, struct http_request *request, enum archive_level level)
 {
-    struct archive_query query = {.level = level};
+    struct search search = {.query.level = level};
+    struct archive_query *query = &search.query;
     struct archive_row *rows;
     struct buffer body;
     struct arena rows_arena;
     struct error err;
     size_t count = 0;
     bool more = false;
-    query.study = http_path_part(request, "study");
-    query.series = http_path_part(request, "series");
+    const char *type = dicomweb_json_type(request, &err);
+    query->study = http_path_part(request, "study");
+    query->series = http_path_part(request, "series");
     buffer_init(&body, ANSWER_MAX);
     arena_init(&rows_arena, ROWS_MAX);
-    bool ok = read_query(request, &query, &err) &&
-              archive_find(service->archive, &query, &rows_arena, &rows, &count, &more, &err) &&
+    bool ok = type && read_search(request, &search, &err) &&
+              archive_find(service->archive, query, &rows_arena, &rows, &count, &more, &err) &&
               write_rows(&body, rows, count, level, dicomweb_base(request), &rows_arena, &err);
     arena_free(&rows_arena);
     if (!ok) {
         buffer_free(&body);
-        http_reply_error(request, &err);
+        dicomweb_reply_error(request, &err);
         return;
     }
-    if (more)
-        http_set_header(request, "Warning", "299 hilum \"There are more results; ask for the next with offset\"");
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, query.study, http_path(request));
-    http_reply_buffer(request, 200, DICOMWEB_JSON, &body);
+    warn(request, &search, more);
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, query->study, http_path(request));
+    http_reply_buffer(request, 200, type, &body);
 }
 
 void qido_studies(void *payload, struct http_request *request)

@@ -38,25 +38,34 @@ static bool add_object(struct multipart *multipart, const struct archive_object 
     buffer_free(&head);
     if (!copy || !extra)
         return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
-    return multipart_part(multipart, extra, NULL, err) && multipart_memory(multipart, copy, size, err) &&
+    return multipart_part(multipart, extra, err) && multipart_memory(multipart, copy, size, err) &&
            archive_bytes(multipart->archive, object, &fd, &offset, err) &&
            multipart_file(multipart, object->place.container, fd, offset, object->size, err);
+}
+
+// Objects leave in the transfer syntax they came in, whatever it is, when Accept names none (PS3.18 would have them made explicit little endian).
+static bool check_accepted(const struct http_request *request, const struct archive_object *object, bool *alone,
+                           struct error *err)
+{
+    if (dicomweb_wanted(request, DICOMWEB_OBJECT, object->transfer_syntax, alone) > 0)
+        return true;
+    return error_set(err, ERROR_UNSUPPORTED,
+                     "%s is given as %s in the transfer syntax it came in, %s, which Accept does not take",
+                     object->sop_instance, DICOMWEB_OBJECT, object->transfer_syntax);
 }
 
 void wado_retrieve(void *payload, struct http_request *request)
 {
     struct service *service = payload;
-    struct multipart multipart;
+    struct multipart multipart = {.request = request, .archive = service->archive};
     struct archive_object *objects;
     struct error err;
     size_t count = 0;
-    bool ok = multipart_start(&multipart, request, service->archive, "application/dicom", &err);
-    if (ok && http_accepts(request, "multipart/related") == 0 && http_accepts(request, "application/dicom") == 0)
-        ok = error_set(&err, ERROR_UNSUPPORTED,
-                       "objects are given as multipart/related; type=\"application/dicom\", which Accept refuses");
-    ok = ok && find(service, request, &objects, &count, &err);
+    bool alone = false, ignored;
+    bool ok = find(service, request, &objects, &count, &err) && check_accepted(request, &objects[0], &alone, &err) &&
+              multipart_start(&multipart, request, service->archive, DICOMWEB_OBJECT, alone, &err);
     for (size_t i = 0; ok && i < count; i++)
-        ok = add_object(&multipart, &objects[i], &err);
+        ok = check_accepted(request, &objects[i], &ignored, &err) && add_object(&multipart, &objects[i], &err);
     if (ok)
         dicomweb_audit(service, request, ACCESS_EVENT_RETRIEVED, objects[0].study, http_path(request));
     multipart_send(&multipart, ok, &err);
@@ -86,9 +95,10 @@ void wado_metadata(void *payload, struct http_request *request)
     struct error err;
     size_t count = 0;
     const char *base = dicomweb_base(request);
+    const char *type = dicomweb_json_type(request, &err);
     buffer_init(&out, METADATA_MAX);
     arena_init(&scratch, HEADER_ARENA);
-    bool ok = base != NULL || error_set(&err, ERROR_LIMIT, "no memory for metadata");
+    bool ok = type && (base || error_set(&err, ERROR_LIMIT, "no memory for metadata"));
     ok = ok && find(service, request, &objects, &count, &err);
     for (size_t i = 0; ok && i < count; i++) {
         buffer_byte(&out, i ? ',' : '[');
@@ -100,9 +110,9 @@ void wado_metadata(void *payload, struct http_request *request)
     ok = ok && buffer_check(&out, "the metadata", &err);
     if (ok) {
         dicomweb_audit(service, request, ACCESS_EVENT_RETRIEVED, objects[0].study, http_path(request));
-        http_reply_buffer(request, 200, DICOMWEB_JSON, &out);
+        http_reply_buffer(request, 200, type, &out);
     } else {
         buffer_free(&out);
-        http_reply_error(request, &err);
+        dicomweb_reply_error(request, &err);
     }
 }

@@ -90,8 +90,7 @@ static bool send_range(struct frames *f, struct multipart *multipart, const char
 {
     uint64_t base;
     int fd;
-    return multipart_part(multipart, extra, NULL, err) &&
-           archive_bytes(f->service->archive, f->object, &fd, &base, err) &&
+    return multipart_part(multipart, extra, err) && archive_bytes(f->service->archive, f->object, &fd, &base, err) &&
            multipart_file(multipart, f->object->place.container, fd, base + offset, size, err);
 }
 
@@ -124,7 +123,7 @@ static bool send_stored(struct frames *f, struct multipart *multipart, const uin
     const char *extra = arena_printf(http_arena(f->request), "; transfer-syntax=%s", f->object->transfer_syntax);
     for (size_t i = 0; i < count; i++) {
         size_t first, pieces;
-        if (!fragments_of(f, numbers[i], &first, &pieces, err) || !multipart_part(multipart, extra, NULL, err))
+        if (!fragments_of(f, numbers[i], &first, &pieces, err) || !multipart_part(multipart, extra, err))
             return false;
         for (size_t k = first; k < first + pieces; k++) {
             const struct dicom_fragment *fragment = &f->pixels->fragments[k];
@@ -189,17 +188,18 @@ static void swap(uint8_t *bytes, uint64_t size, size_t unit)
         }
 }
 
-// Native bytes [offset, offset + size) of the pixel data, which may be loaded or lie in the file, little endian.
-static bool copy_native(struct frames *f, uint64_t offset, uint64_t size, uint8_t *out, struct error *err)
+// Bytes [offset, offset + size) of a value, which may be loaded or lie in the file, little endian.
+static bool copy_value(const struct frames *f, const struct dicom_element *element, uint64_t offset, uint64_t size,
+                       uint8_t *out, struct error *err)
 {
-    if (f->pixels->value)
-        memcpy(out, f->pixels->value + offset, size);
+    if (element->value)
+        memcpy(out, element->value + offset, size);
     else if (f->syntax->deflated)
-        return error_set(err, ERROR_LIMIT, "the deflated pixels do not fit into %d bytes of memory", TREE_ARENA);
-    else if (!file_pread(f->fd, out, size, f->data_offset + f->pixels->offset + offset, err))
+        return error_set(err, ERROR_LIMIT, "the inflated value does not fit into %d bytes of memory", TREE_ARENA);
+    else if (!file_pread(f->fd, out, size, f->data_offset + element->offset + offset, err))
         return false;
-    if (f->pixels->big_endian && f->pixels->vr != DICOM_VR_OB)
-        swap(out, size, dicom_vr_unit(f->pixels->vr));
+    if (element->big_endian)
+        swap(out, size, dicom_vr_unit(element->vr));
     return true;
 }
 
@@ -211,7 +211,7 @@ static bool copy_bits(struct frames *f, uint64_t first_bit, uint64_t bits, uint8
     uint8_t *bytes = calloc(1, last - first + 1);
     if (!bytes)
         return error_set(err, ERROR_MEMORY, "no memory for a frame");
-    bool ok = copy_native(f, first, last - first, bytes, err);
+    bool ok = copy_value(f, f->pixels, first, last - first, bytes, err);
     for (uint64_t i = 0; ok && i < (bits + 7) / 8; i++)
         out[i] = (uint8_t)(bytes[i] >> shift | bytes[i + 1] << (8 - shift));
     if (ok && bits % 8)
@@ -228,35 +228,65 @@ static bool frame_to_memory(struct frames *f, uint32_t number, uint8_t *out, str
     if (!image_native_frame(&f->format, f->pixels->length, number, &offset, &size, err))
         return false;
     return f->format.bits_allocated == 1 ? copy_bits(f, offset, size, out, err)
-                                         : copy_native(f, offset, size, out, err);
+                                         : copy_value(f, f->pixels, offset, size, out, err);
 }
 
-static void reply_from_memory(struct frames *f, const uint32_t *numbers, size_t count)
-{
-    struct multipart names; // for its boundary
+// Parts made in memory and sent as one: multipart/related, or one alone.
+struct memory_reply {
+    struct http_request *request;
     struct buffer body;
+    struct multipart names; // for its boundary
+};
+
+static bool memory_start(struct memory_reply *reply, struct frames *f, bool alone, struct error *err)
+{
+    reply->request = f->request;
+    buffer_init(&reply->body, MEMORY_REPLY_MAX);
+    return multipart_start(&reply->names, f->request, f->service->archive, DICOMWEB_BYTES, alone, err);
+}
+
+// Room for a part of `size` bytes, to be filled by the caller before the next; NULL with *err when there is none.
+static uint8_t *memory_part(struct memory_reply *reply, uint64_t size, struct error *err)
+{
+    struct buffer *body = &reply->body;
+    if (!reply->names.alone)
+        buffer_printf(body, "%s--%s\r\nContent-Type: " DICOMWEB_BYTES "\r\n\r\n", body->size ? "\r\n" : "",
+                      reply->names.boundary);
+    uint8_t *to = size <= MEMORY_REPLY_MAX ? buffer_reserve(body, (size_t)size) : NULL;
+    if (!to) {
+        error_set(err, ERROR_LIMIT, "the answer does not fit into %d bytes; ask for less", MEMORY_REPLY_MAX);
+        return NULL;
+    }
+    body->size += (size_t)size;
+    return to;
+}
+
+static void memory_send(struct memory_reply *reply, bool ok, const struct error *err)
+{
+    const char *type = DICOMWEB_BYTES;
+    if (!ok) {
+        buffer_free(&reply->body);
+        dicomweb_reply_error(reply->request, err);
+        return;
+    }
+    if (!reply->names.alone) {
+        buffer_printf(&reply->body, "\r\n--%s--\r\n", reply->names.boundary);
+        type = arena_printf(http_arena(reply->request), "multipart/related; type=\"" DICOMWEB_BYTES "\"; boundary=%s",
+                            reply->names.boundary);
+    }
+    http_reply_buffer(reply->request, 200, type ? type : "multipart/related", &reply->body);
+}
+
+static void reply_from_memory(struct frames *f, const uint32_t *numbers, size_t count, bool alone)
+{
+    struct memory_reply reply;
     struct error err;
-    buffer_init(&body, MEMORY_REPLY_MAX);
-    bool ok = multipart_start(&names, f->request, f->service->archive, "application/octet-stream", &err);
+    bool ok = memory_start(&reply, f, alone, &err);
     for (size_t i = 0; ok && i < count; i++) {
-        buffer_printf(&body, "%s--%s\r\nContent-Type: application/octet-stream\r\n\r\n", i ? "\r\n" : "",
-                      names.boundary);
-        uint8_t *to =
-            f->format.frame_bytes <= MEMORY_REPLY_MAX ? buffer_reserve(&body, (size_t)f->format.frame_bytes) : NULL;
-        ok = to ? frame_to_memory(f, numbers[i], to, &err)
-                : error_set(&err, ERROR_LIMIT, "the frames do not fit into %d bytes; ask for fewer", MEMORY_REPLY_MAX);
-        body.size += ok ? (size_t)f->format.frame_bytes : 0;
+        uint8_t *to = memory_part(&reply, f->format.frame_bytes, &err);
+        ok = to && frame_to_memory(f, numbers[i], to, &err);
     }
-    if (ok) {
-        buffer_printf(&body, "\r\n--%s--\r\n", names.boundary);
-        const char *type =
-            arena_printf(http_arena(f->request), "multipart/related; type=\"application/octet-stream\"; boundary=%s",
-                         names.boundary);
-        http_reply_buffer(f->request, 200, type ? type : "multipart/related", &body);
-    } else {
-        buffer_free(&body);
-        http_reply_error(f->request, &err);
-    }
+    memory_send(&reply, ok, &err);
 }
 
 // ---- the handlers
@@ -278,43 +308,69 @@ static const char *media_type(const char *transfer_syntax)
     return "application/octet-stream";
 }
 
-static bool wants_stored(const struct frames *f)
+// How the frames are to be given.
+struct form {
+    int quality;
+    bool stored; // as the code stream that came, not decoded
+    bool alone;
+};
+
+// Decoded, unless the code stream is wanted more, or as much and by name: its media type, or any transfer syntax.
+static struct form choose_form(const struct frames *f)
 {
+    struct form decoded = {0}, stored = {.stored = true};
     const char *accept = http_header(f->request, "Accept");
-    return f->syntax->encapsulated && accept &&
-           (strstr(accept, "transfer-syntax=*") || strstr(accept, media_type(f->object->transfer_syntax))) &&
-           strcmp(media_type(f->object->transfer_syntax), "application/octet-stream") != 0;
+    const char *syntax = f->object->transfer_syntax;
+    const char *media = media_type(syntax);
+    decoded.quality = dicomweb_wanted(f->request, DICOMWEB_BYTES, DICOM_TS_EXPLICIT, &decoded.alone);
+    if (!f->syntax->encapsulated || !accept || strcmp(media, DICOMWEB_BYTES) == 0)
+        return decoded;
+    stored.quality = dicomweb_wanted(f->request, media, syntax, &stored.alone);
+    if (stored.quality == 0) // viewers ask for bytes in any transfer syntax, not for the media type of each
+        stored.quality = dicomweb_wanted(f->request, DICOMWEB_BYTES, syntax, &stored.alone);
+    bool named =
+        strstr(accept, "transfer-syntax=*") || strstr(accept, "transfer-syntax=\"*\"") || strstr(accept, media);
+    return stored.quality > decoded.quality || (named && stored.quality == decoded.quality) ? stored : decoded;
 }
 
-static void reply_from_file(struct frames *f, const uint32_t *numbers, size_t count, bool stored)
+static void reply_from_file(struct frames *f, const uint32_t *numbers, size_t count, struct form form)
 {
     struct multipart multipart;
     struct error err;
     bool ok = multipart_start(&multipart, f->request, f->service->archive,
-                              stored ? media_type(f->object->transfer_syntax) : "application/octet-stream", &err);
-    ok = ok &&
-         (stored ? send_stored(f, &multipart, numbers, count, &err) : send_native(f, &multipart, numbers, count, &err));
+                              form.stored ? media_type(f->object->transfer_syntax) : DICOMWEB_BYTES, form.alone, &err);
+    ok = ok && (form.stored ? send_stored(f, &multipart, numbers, count, &err)
+                            : send_native(f, &multipart, numbers, count, &err));
     multipart_send(&multipart, ok, &err);
+}
+
+static bool check_form(const struct form *form, size_t count, struct error *err)
+{
+    if (form->quality > 0 && (!form->alone || count == 1))
+        return true;
+    return error_set(err, ERROR_UNSUPPORTED,
+                     "frames are given as multipart/related; type=\"" DICOMWEB_BYTES "\", one of them also alone, "
+                     "or as the media type they are kept in; Accept takes none of these");
 }
 
 static void answer(struct frames *f)
 {
     uint32_t numbers[FRAMES_PER_REQUEST];
+    struct form form = choose_form(f);
     struct error err;
     size_t count;
-    if (!read_numbers(f, numbers, &count, &err) ||
+    if (!read_numbers(f, numbers, &count, &err) || !check_form(&form, count, &err) ||
         !archive_bytes(f->service->archive, f->object, &f->fd, &f->data_offset, &err)) {
-        http_reply_error(f->request, &err);
+        dicomweb_reply_error(f->request, &err);
         return;
     }
-    bool stored = wants_stored(f);
     bool as_it_lies =
         !f->syntax->encapsulated && !f->syntax->deflated && !f->pixels->big_endian && f->format.bits_allocated != 1;
     dicomweb_audit(f->service, f->request, ACCESS_EVENT_RETRIEVED, f->object->study, http_path(f->request));
-    if (stored || as_it_lies)
-        reply_from_file(f, numbers, count, stored);
+    if (form.stored || as_it_lies)
+        reply_from_file(f, numbers, count, form);
     else
-        reply_from_memory(f, numbers, count);
+        reply_from_memory(f, numbers, count, form.alone);
     store_release(f->service->store, f->object->place.container);
 }
 
@@ -326,7 +382,7 @@ void wado_frames(void *payload, struct http_request *request)
     if (open_frames(&f, &err))
         answer(&f);
     else
-        http_reply_error(request, &err);
+        dicomweb_reply_error(request, &err);
     arena_free(&f.arena);
 }
 
@@ -358,8 +414,6 @@ static const struct dicom_element *walk(const struct dicom_dataset *dataset, con
 static bool send_bulk(struct frames *f, struct multipart *multipart, const struct dicom_element *element,
                       struct error *err)
 {
-    if (!element || element->items || f->syntax->deflated)
-        return error_set(err, ERROR_NOT_FOUND, "there is no bulk data at '%.80s'", http_path_part(f->request, "path"));
     if (element->fragment_count == 0)
         return send_range(f, multipart, NULL, element->offset, element->length, err);
     for (size_t i = 1; i < element->fragment_count; i++)
@@ -368,17 +422,58 @@ static bool send_bulk(struct frames *f, struct multipart *multipart, const struc
     return true;
 }
 
+static void bulk_from_file(struct frames *f, const struct dicom_element *element, bool alone)
+{
+    struct multipart multipart;
+    struct error err;
+    bool ok = multipart_start(&multipart, f->request, f->service->archive, DICOMWEB_BYTES, alone, &err) &&
+              send_bulk(f, &multipart, element, &err);
+    multipart_send(&multipart, ok, &err);
+}
+
+static void bulk_from_memory(struct frames *f, const struct dicom_element *element, bool alone)
+{
+    struct memory_reply reply;
+    struct error err;
+    bool ok = memory_start(&reply, f, alone, &err) &&
+              archive_bytes(f->service->archive, f->object, &f->fd, &f->data_offset, &err);
+    if (ok) {
+        uint8_t *to = memory_part(&reply, element->length, &err);
+        ok = to && copy_value(f, element, 0, element->length, to, &err);
+        store_release(f->service->store, f->object->place.container);
+    }
+    memory_send(&reply, ok, &err);
+}
+
+static const struct dicom_element *find_bulk(struct frames *f, bool *alone, struct error *err)
+{
+    const char *path = http_path_part(f->request, "path");
+    if (dicomweb_wanted(f->request, DICOMWEB_BYTES, DICOM_TS_EXPLICIT, alone) == 0) {
+        error_set(err, ERROR_UNSUPPORTED, "bulk data are given as " DICOMWEB_BYTES ", which Accept does not take");
+        return NULL;
+    }
+    const struct dicom_element *element = open_object(f, err) ? walk(f->dataset, path) : NULL;
+    if (f->dataset && (!element || element->items)) {
+        error_set(err, ERROR_NOT_FOUND, "there is no bulk data at '%.80s'", path);
+        return NULL;
+    }
+    return element;
+}
+
 void wado_bulkdata(void *payload, struct http_request *request)
 {
     struct frames f = {.service = payload, .request = request};
-    struct multipart multipart;
     struct error err;
+    bool alone;
     arena_init(&f.arena, TREE_ARENA);
-    bool ok = multipart_start(&multipart, request, f.service->archive, "application/octet-stream", &err);
-    ok = ok && open_object(&f, &err) &&
-         send_bulk(&f, &multipart, walk(f.dataset, http_path_part(request, "path")), &err);
-    if (ok)
+    const struct dicom_element *element = find_bulk(&f, &alone, &err);
+    if (element)
         dicomweb_audit(f.service, request, ACCESS_EVENT_RETRIEVED, f.object->study, http_path(request));
-    multipart_send(&multipart, ok, &err);
+    if (!element)
+        dicomweb_reply_error(request, &err);
+    else if (element->length > 0 && (f.syntax->deflated || element->big_endian))
+        bulk_from_memory(&f, element, alone);
+    else
+        bulk_from_file(&f, element, alone);
     arena_free(&f.arena);
 }
