@@ -8,8 +8,8 @@
 //   requestor:  dimse_connect -> (Sta6) dimse_echo, dimse_store ... -> dimse_release
 //
 // Any function that returns false leaves the association of no further use but for dimse_close, which sends what the
-// state still allows (A-ABORT) and frees. A protocol violation by the peer is answered with A-ABORT (reason in the
-// log and *err) before false is returned.
+// state still allows (A-ABORT) and frees. A protocol violation by the peer is answered with A-ABORT (reason in *err)
+// before false is returned. Nothing is logged here.
 //
 // Timers: ARTIM (PS3.8 9.1.5) bounds the time to the association request, to an accepted peer's first message, and
 // to the close after a reject, release or abort; `idle_ns` bounds the wait for each later message; `transfer_ns`

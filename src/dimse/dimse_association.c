@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "dimse_pdu.h"
 
 const struct dimse_timers dimse_timers_default = {
@@ -57,9 +56,6 @@ void dimse_fail(struct dimse_association *a, enum error_code code, const char *f
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     error_set(&a->failure, code, "%s", text);
-    if (!a->requestor)
-        log_warning("dimse", "%s at %s: %s", a->request.calling[0] != '\0' ? a->request.calling : "peer",
-                    a->request.address, a->failure.message);
 }
 
 bool dimse_violation(struct dimse_association *a, enum dimse_abort_reason reason, const char *format, ...)

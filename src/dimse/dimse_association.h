@@ -71,7 +71,7 @@ struct dimse_association {
 struct dimse_association *dimse_association_new(struct dimse_wire wire, const struct dimse_timers *timers,
                                                 bool requestor, struct error *err);
 
-// Notes why the association ends; only the first reason stays. An acceptor logs it.
+// Notes why the association ends; only the first reason stays.
 void dimse_fail(struct dimse_association *association, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -58,6 +58,14 @@ static bool present(const struct dimse_command_set *set, uint16_t element)
     return (set->present >> field_index(element) & 1) != 0;
 }
 
+// A NUL inside would hide what stands behind it: no UID holds what it becomes. Titles and comments go to logs, terminals and pages.
+static void clean(enum kind kind, char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (kind == UID ? text[i] == '\0' : text[i] < ' ' || text[i] > '~')
+            text[i] = kind == UID ? '\\' : '?';
+}
+
 static bool read_value(struct dimse_command_set *set, const struct field *field, const uint8_t *value, size_t size)
 {
     char *place = (char *)set + field->offset;
@@ -71,9 +79,7 @@ static bool read_value(struct dimse_command_set *set, const struct field *field,
     const char *text = (const char *)value;
     text_trim(&text, &size);
     text_copy_n(place, field->capacity, text, size);
-    // A NUL inside would hide what stands behind it: no UID, title or comment holds what it becomes.
-    for (size_t i = 0; i < size && i < field->capacity - 1; i++)
-        place[i] = place[i] != '\0' ? place[i] : '\\';
+    clean(field->kind, place, size < field->capacity ? size : field->capacity - 1);
     if (field->kind == UID && size > 0 && !dicom_uid_is_valid(text, size))
         set->message.uids_valid = false;
     return true;

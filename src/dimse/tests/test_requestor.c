@@ -292,6 +292,37 @@ static void a_response_to_another_message_is_refused(void **context)
     buffer_free(&command);
 }
 
+static void a_comment_that_would_steer_a_terminal_comes_harmless(void **context)
+{
+    (void)context;
+    struct buffer script, command;
+    buffer_init(&script, 4096);
+    buffer_init(&command, 4096);
+    put_answer(&script, 1, DICOM_TS_IMPLICIT);
+    raw_element(&command, 0x0100, "\x01\x80", 2);
+    raw_element(&command, 0x0120, "\x01\x00", 2);
+    raw_element(&command, 0x0800, "\x01\x01", 2);
+    raw_element(&command, 0x0900, "\x00\xA7", 2);
+    raw_element(&command, 0x0902, "full\x1B[2J\0\r\xE9\\ ", 14);
+    raw_value(&script, 1, 3, command.data, command.size);
+    struct server server = {.script = &script};
+    struct error err;
+    uint16_t status;
+    char comment[65];
+    struct source_memory object = {.data = (const uint8_t *)"\0", .size = 2};
+    server_start(&server);
+    struct dimse_association *a = connect_to(&server, &quick_timers, &err);
+    assert_non_null(a);
+    assert_true(dimse_store(a, &dimse_request(a)->contexts[0], DIMSE_VERIFICATION, "1.2.3", source_from_memory(&object),
+                            &status, comment, &err));
+    assert_int_equal(status, 0xA700);
+    assert_string_equal(comment, "full?[2J???\\");
+    dimse_close(a);
+    server_end(&server);
+    buffer_free(&script);
+    buffer_free(&command);
+}
+
 static void a_release_asked_for_by_both_sides_ends_well(void **context)
 {
     (void)context;
@@ -352,6 +383,7 @@ int test_requestor(void)
         cmocka_unit_test(bad_answers_to_a_request_are_refused),
         cmocka_unit_test(an_answer_about_what_was_not_proposed_is_refused),
         cmocka_unit_test(a_response_to_another_message_is_refused),
+        cmocka_unit_test(a_comment_that_would_steer_a_terminal_comes_harmless),
         cmocka_unit_test(a_release_asked_for_by_both_sides_ends_well),
         cmocka_unit_test(a_release_that_is_not_answered_ends_at_artim),
         cmocka_unit_test(a_port_where_nobody_listens_is_told),

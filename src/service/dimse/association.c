@@ -137,7 +137,7 @@ static void run(struct dimse_session *session)
         session->spoken = true;
         going = handle(session, &message, &err);
     }
-    if (!going || received == DIMSE_BROKEN)
+    if (!going || received != DIMSE_RELEASED)
         log_warning("dimse", "association of %s at %s ended: %s", request->calling, request->address, err.message);
     // Peers may keep an association without a word for as long as idle_ns; that it ends then is no incident.
     bool idle = session->spoken && err.code == ERROR_TIMEOUT;
@@ -185,7 +185,10 @@ void *dimse_service_association(void *payload)
     session.association = dimse_listen_request(slot->fd, &timers, &err);
     publish(slot, session.association, false);
     if (!session.association) {
-        log_info("dimse", "connection from %s without an association: %s", slot->address, err.message);
+        if (err.code == ERROR_CLOSED) // who tries whether the port is open
+            log_info("dimse", "connection from %s without an association: %s", slot->address, err.message);
+        else
+            log_warning("dimse", "connection from %s without an association: %s", slot->address, err.message);
         audit_end(session.service, "(unknown)", slot->address, &err);
         atomic_fetch_add(&session.service->counters.associations_refused, 1);
     } else {

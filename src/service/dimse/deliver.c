@@ -33,10 +33,10 @@ static bool send(struct service *service, struct dimse_association *association,
         store_release(service->store, object->place.container);
     }
     free(block);
-    // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored; A7xx says that there is no room now.
+    // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that something failed there: another try may succeed.
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)
         return ok;
-    *refused = (status & 0xFF00) != 0xA700;
+    *refused = (status & 0xFF00) != 0xA700 && status != 0x0110;
     return error_set(err, ERROR_CONFLICT, "the peer answered %04XH %s", status, comment);
 }
 
@@ -50,11 +50,14 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
     size_t count = 0;
     *refused = false;
     arena_init(&arena, 1 << 20);
-    bool ok = access_peer_get(service->access, delivery->target, &entry, err) &&
-              archive_objects(service->archive, NULL, NULL, delivery->subject, &arena, &object, &count, err);
+    bool ok = access_peer_get(service->access, delivery->target, &entry, err);
     if (ok && !(entry.rights & ACCESS_TARGET))
         ok = error_set(err, ERROR_FORBIDDEN, "peer '%s' has no right 'target'; enter it with hilum peer add",
                        entry.name);
+    if (ok) {
+        ok = archive_objects(service->archive, NULL, NULL, delivery->subject, &arena, &object, &count, err);
+        *refused = !ok && err->code == ERROR_NOT_FOUND; // nothing will bring it back by itself
+    }
     struct dimse_association *association = NULL;
     if (ok) {
         struct dimse_proposal proposal = {object->sop_class, {object->transfer_syntax}};
