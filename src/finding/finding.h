@@ -76,9 +76,11 @@ struct finding_context {
         source; // header of one source image: patient, study, frame of reference are taken over, with its character set turned to UTF-8
     const struct image_geometry *geometry;
     const char *const *slice_instances; // SOP Instance UID of each slice in the geometry's order
-    const char *slice_class;            // their SOP Class UID
-    const char *job;                    // key, hex
-    int64_t time_ns;                    // of the newest input
+    const double (*slice_positions_mm)
+        [3];                 // their Image Position (Patient): what the source says, not the even stack of the geometry
+    const char *slice_class; // their SOP Class UID
+    const char *job;         // key, hex
+    int64_t time_ns;         // of the newest input
     const char *model, *model_version, *model_digest, *model_title;
     const char *label_text;
     struct

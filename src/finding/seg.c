@@ -286,8 +286,6 @@ static void write_frame(struct seg *seg, size_t segment, size_t slice)
 {
     struct dicom_writer *writer = &seg->object.writer;
     const int64_t indices[2] = {(int64_t)segment + 1, seg->rank[slice]};
-    double position[3];
-    image_to_patient(seg->object.context->geometry, (const double[3]){(double)slice, 0, 0}, position);
     dicom_write_item(writer);
     write_derivation(seg, slice);
     dicom_write_sequence(writer, 0x00209111);
@@ -297,7 +295,7 @@ static void write_frame(struct seg *seg, size_t segment, size_t slice)
     dicom_write_sequence_end(writer);
     dicom_write_sequence(writer, 0x00209113);
     dicom_write_item(writer);
-    dicom_write_doubles(writer, 0x00200032, position, 3);
+    dicom_write_doubles(writer, 0x00200032, seg->object.context->slice_positions_mm[slice], 3);
     dicom_write_item_end(writer);
     dicom_write_sequence_end(writer);
     dicom_write_sequence(writer, 0x0062000A);

@@ -204,11 +204,15 @@ static struct finding_code code_of(const struct model_code *code)
 static struct finding_context context_of(struct work *work)
 {
     const char **instances = arena_calloc(&work->arena, work->count, sizeof *instances);
-    for (size_t k = 0; instances && k < work->count; k++)
+    double(*positions)[3] = arena_calloc(&work->arena, work->count, sizeof *positions);
+    for (size_t k = 0; instances && positions && k < work->count; k++) {
         instances[k] = work->objects[work->slices[k].index].sop_instance;
+        memcpy(positions[k], work->slices[k].position_mm, sizeof positions[k]);
+    }
     return (struct finding_context){.source = work->headers[work->slices[0].index],
                                     .geometry = &work->geometry,
                                     .slice_instances = instances,
+                                    .slice_positions_mm = (const double(*)[3])positions,
                                     .slice_class = work->objects[0].sop_class,
                                     .job = work->job->key,
                                     .time_ns = work->newest_ns,
@@ -299,7 +303,9 @@ static bool store_results(struct work *work, struct error *err)
     struct finding_context context = context_of(work);
     struct buffer data;
     struct archive_writer *writer =
-        context.slice_instances ? archive_writer_open(work->flow->options.archive, err) : NULL;
+        context.slice_instances && context.slice_positions_mm
+            ? archive_writer_open(work->flow->options.archive, err)
+            : NULL;
     if (!writer)
         return false;
     buffer_init(&data, OBJECT_MAX);

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { PADDING_HU = -1024 };
 
 static const double SPACING_MAX_MM = 1000, POSITION_MAX_MM = 1e6;
-static const double DIRECTION_TOLERANCE = 1e-4, SPACING_TOLERANCE = .01, GAP_TOLERANCE_MM = .05, SHEAR_MAX_MM = .5;
+static const double DIRECTION_TOLERANCE = 1e-4, SPACING_TOLERANCE = .01, GAP_TOLERANCE_MM = .05,
+                    PLACE_TOLERANCE_MM = .5;
 
 static double dot(const double a[3], const double b[3])
 {
@@ -123,11 +126,30 @@ static void read_padding(const struct dicom_dataset *dataset, struct image_slice
     out->padding_high = a < b ? b : a;
 }
 
+// What would be read wrongly, and not just not at all.
+static bool is_one_slice_of_linear_pixels(const struct dicom_dataset *dataset, struct error *err)
+{
+    char modality[17], type[17], shown[40];
+    int64_t frames;
+    if (dicom_integer(dataset, DICOM_TAG(0x0028, 0x0008), 0, &frames) && frames != 1)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "the object holds %lld frames: a volume is made of objects of one slice each",
+                         (long long)frames);
+    if (dicom_find(dataset, DICOM_TAG(0x0028, 0x3000)))
+        return error_set(err, ERROR_UNSUPPORTED, "the pixels go through a Modality LUT Sequence, not a slope");
+    if (dicom_text_copy(dataset, DICOM_TAG(0x0008, 0x0060), modality, sizeof modality) && strcmp(modality, "CT") == 0 &&
+        dicom_text_copy(dataset, DICOM_TAG(0x0028, 0x1054), type, sizeof type) && *type && strcmp(type, "HU") != 0)
+        return error_set(err, ERROR_UNSUPPORTED, "Rescale Type is %s: the pixels are no Hounsfield units",
+                         text_show(shown, sizeof shown, type, strlen(type)));
+    return true;
+}
+
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
 {
     struct image_slice slice = {.index = out->index, .slope = 1};
     int64_t rows, columns;
-    if (!read_whole(dataset, DICOM_TAG(0x0028, 0x0010), "Rows", 1, 65535, &rows, err) ||
+    if (!is_one_slice_of_linear_pixels(dataset, err) ||
+        !read_whole(dataset, DICOM_TAG(0x0028, 0x0010), "Rows", 1, 65535, &rows, err) ||
         !read_whole(dataset, DICOM_TAG(0x0028, 0x0011), "Columns", 1, 65535, &columns, err) ||
         !read_bits(dataset, &slice, err) || !read_place(dataset, &slice, err))
         return false;
@@ -141,6 +163,7 @@ bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *o
             return error_set(err, ERROR_BAD_VALUE, "Rescale Slope is 0");
     }
     read_padding(dataset, &slice);
+    dicom_text_copy(dataset, DICOM_TAG(0x0020, 0x0052), slice.frame_of_reference, sizeof slice.frame_of_reference);
     *out = slice;
     return true;
 }
@@ -177,6 +200,10 @@ static bool check_alike(const struct image_slice *slices, size_t count, struct e
             !near(s->column_direction, first->column_direction, DIRECTION_TOLERANCE))
             return error_set(err, ERROR_CONFLICT, "slice %zu is oriented otherwise than slice 1 (a scout image?)",
                              i + 1);
+        if (strcmp(s->frame_of_reference, first->frame_of_reference) != 0)
+            return error_set(err, ERROR_CONFLICT,
+                             "slice %zu has another frame of reference than slice 1: their places do not compare",
+                             i + 1);
         for (int axis = 0; axis < 2; axis++)
             if (fabs(s->pixel_spacing_mm[axis] / first->pixel_spacing_mm[axis] - 1) > SPACING_TOLERANCE)
                 return error_set(err, ERROR_CONFLICT, "slice %zu has a pixel spacing of %.4f mm, slice 1 of %.4f mm",
@@ -190,8 +217,7 @@ static double gap_before(const struct image_slice *slices, size_t i, const doubl
     return dot(slices[i].position_mm, normal) - dot(slices[i - 1].position_mm, normal);
 }
 
-// Of slices in order along the normal: the median gap, once all are seen to be equal and one behind the other.
-static bool check_gaps(const struct image_slice *slices, size_t count, const double normal[3], double *median,
+static bool median_gap(const struct image_slice *slices, size_t count, const double normal[3], double *median,
                        struct error *err)
 {
     double *gaps = malloc((count - 1) * sizeof *gaps);
@@ -202,23 +228,44 @@ static bool check_gaps(const struct image_slice *slices, size_t count, const dou
     qsort(gaps, count - 1, sizeof *gaps, ascending);
     *median = gaps[(count - 1) / 2];
     free(gaps);
+    return true;
+}
 
-    double tolerance = fmax(*median * SPACING_TOLERANCE, GAP_TOLERANCE_MM);
+// Of slices in order along the normal.
+static bool check_gaps(const struct image_slice *slices, size_t count, const double normal[3], struct error *err)
+{
+    double median = 0;
+    if (!median_gap(slices, count, normal, &median, err))
+        return false;
+    double tolerance = fmax(median * SPACING_TOLERANCE, GAP_TOLERANCE_MM);
     for (size_t i = 1; i < count; i++) {
         double gap = gap_before(slices, i, normal);
         if (gap < .001)
             return error_set(err, ERROR_CONFLICT, "slices %zu and %zu are at the same place", i, i + 1);
-        if (fabs(gap - *median) > tolerance)
+        if (fabs(gap - median) > tolerance)
             return error_set(err, ERROR_CONFLICT, "gap of %.2f mm between slices %zu and %zu, %.2f mm elsewhere", gap,
-                             i, i + 1, *median);
-        double along = dot(slices[i].position_mm, normal) - dot(slices[0].position_mm, normal);
-        double aside[3];
+                             i, i + 1, median);
+    }
+    return true;
+}
+
+// Where each slice is, against an even stack whose ends are the first and the last.
+static bool check_stack(const struct image_slice *slices, size_t count, const double normal[3], double spacing_mm,
+                        struct error *err)
+{
+    for (size_t i = 1; i < count; i++) {
+        double step[3], aside[3];
         for (int axis = 0; axis < 3; axis++)
-            aside[axis] = slices[i].position_mm[axis] - slices[0].position_mm[axis] - along * normal[axis];
-        if (sqrt(dot(aside, aside)) > SHEAR_MAX_MM)
+            step[axis] = slices[i].position_mm[axis] - slices[0].position_mm[axis];
+        double along = dot(step, normal), off = fabs(along - (double)i * spacing_mm);
+        for (int axis = 0; axis < 3; axis++)
+            aside[axis] = step[axis] - along * normal[axis];
+        if (sqrt(dot(aside, aside)) > PLACE_TOLERANCE_MM)
             return error_set(err, ERROR_CONFLICT,
                              "slice %zu is %.2f mm beside the line through slice 1: a tilted gantry is not supported",
                              i + 1, sqrt(dot(aside, aside)));
+        if (off > PLACE_TOLERANCE_MM)
+            return error_set(err, ERROR_CONFLICT, "slice %zu is %.2f mm from its place in an even stack", i + 1, off);
     }
     return true;
 }
@@ -227,16 +274,19 @@ bool image_geometry_of(struct image_slice *slices, size_t count, struct image_ge
 {
     if (count < 2 || count > IMAGE_SLICES_MAX)
         return error_set(err, ERROR_CONFLICT, "%zu slices: a volume has 2 to %d", count, IMAGE_SLICES_MAX);
-    double normal[3], median = 0;
+    double normal[3];
     cross(slices[0].row_direction, slices[0].column_direction, normal);
     qsort_r(slices, count, sizeof *slices, along_normal, normal);
-    if (!check_alike(slices, count, err) || !check_gaps(slices, count, normal, &median, err))
+    const struct image_slice *first = slices, *last = &slices[count - 1];
+    // The mean: positions are often rounded, and of gaps of .62 and .63 the median would drift off.
+    double spacing_mm = (dot(last->position_mm, normal) - dot(first->position_mm, normal)) / (double)(count - 1);
+    if (!check_alike(slices, count, err) || !check_gaps(slices, count, normal, err) ||
+        !check_stack(slices, count, normal, spacing_mm, err))
         return false;
-    const struct image_slice *first = slices;
     *out = (struct image_geometry){.slices = count,
                                    .rows = first->rows,
                                    .columns = first->columns,
-                                   .spacing_mm = {median, first->pixel_spacing_mm[0], first->pixel_spacing_mm[1]}};
+                                   .spacing_mm = {spacing_mm, first->pixel_spacing_mm[0], first->pixel_spacing_mm[1]}};
     memcpy(out->origin_mm, first->position_mm, sizeof out->origin_mm);
     memcpy(out->row_direction, first->row_direction, sizeof out->row_direction);
     memcpy(out->column_direction, first->column_direction, sizeof out->column_direction);

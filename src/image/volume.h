@@ -26,7 +26,7 @@ struct image_geometry {
     double normal[3];           // row_direction x column_direction
 };
 
-// What one slice's data set says. Texts are not kept.
+// What one slice's data set says.
 struct image_slice {
     uint32_t rows, columns;
     double position_mm[3];
@@ -36,13 +36,14 @@ struct image_slice {
     bool is_signed;
     uint16_t bits_allocated, bits_stored, high_bit; // 8 or 16 allocated
     int64_t padding_low, padding_high; // Pixel Padding Value and Range Limit as stored values; low > high when absent
-    size_t index;                      // the caller's: which object
+    char frame_of_reference[DICOM_UID_SIZE]; // "" when absent
+    size_t index;                            // the caller's: which object
 };
 
-// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour and for pixels of other than 8 or 16 bits.
+// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, pixels of other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
-// Sorts `slices` along the normal and checks that they make a volume: same size, orientation and spacing (1e-4, 1 %), no two at one place, one behind the other (0.5 mm; a tilted gantry shears), gaps equal within 1 % of the median or 0.05 mm.
+// Sorts `slices` along the normal and checks that they make a volume: same frame of reference, size, orientation and spacing (1e-4, 1 %), no two at one place, gaps equal within 1 % of the median or 0.05 mm, each within 0.5 mm of its place in an even stack, along it and aside (a tilted gantry shears). The spacing is the mean gap.
 // CONFLICT says what does not fit and where ("gap of 6.00 mm between slices 12 and 13, 3.00 mm elsewhere"; slices count from 1 in sorted order). At least 2 slices, at most IMAGE_SLICES_MAX.
 bool image_geometry_of(struct image_slice *slices, size_t count, struct image_geometry *out, struct error *err);
 

@@ -211,6 +211,7 @@ static void read_series(struct scene *scene, const char *const *paths, size_t co
     struct image_slice *slices = arena_calloc(&scene->arena, count, sizeof *slices);
     const struct dicom_dataset **headers = arena_calloc(&scene->arena, count, sizeof *headers);
     const char **instances = arena_calloc(&scene->arena, count, sizeof *instances);
+    double(*positions)[3] = arena_calloc(&scene->arena, count, sizeof *positions);
     struct error err;
     for (size_t i = 0; i < count; i++) {
         headers[i] = read_header(&scene->arena, paths[i]);
@@ -218,11 +219,14 @@ static void read_series(struct scene *scene, const char *const *paths, size_t co
         slices[i].index = i;
     }
     assert_ok(image_geometry_of(slices, count, &scene->geometry, &err), err);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        memcpy(positions[i], slices[i].position_mm, sizeof positions[i]);
         instances[i] = dicom_text_at(headers[slices[i].index], 0x00080018, 0, &scene->arena);
+    }
     scene->context = (struct finding_context){.source = headers[slices[0].index],
                                               .geometry = &scene->geometry,
                                               .slice_instances = instances,
+                                              .slice_positions_mm = (const double(*)[3])positions,
                                               .slice_class = dicom_text_at(headers[0], 0x00080016, 0, &scene->arena),
                                               .job = JOB,
                                               .time_ns = INT64_C(1347635528123456000),

@@ -150,6 +150,47 @@ static void slices_that_make_no_volume_are_refused_with_the_place(void **state)
     expect_refusal(slices, 5, "oriented otherwise");
 }
 
+static void slices_of_two_frames_of_reference_are_refused(void **state)
+{
+    (void)state;
+    struct image_slice slices[5];
+    oblique_stack(slices, 5);
+    for (size_t i = 0; i < 5; i++)
+        snprintf(slices[i].frame_of_reference, sizeof slices[i].frame_of_reference, "1.2.%d", i == 3);
+    expect_refusal(slices, 5, "another frame of reference");
+}
+
+// 1.503 mm written with two decimals: the median gap is 1.50, and a stack of it ends .3 mm too early.
+static void the_spacing_of_rounded_positions_is_their_mean(void **state)
+{
+    (void)state;
+    enum { SLICES = 101 };
+    struct image_slice slices[SLICES];
+    struct image_geometry g;
+    struct error err;
+    for (size_t i = 0; i < SLICES; i++)
+        slices[i] = oblique_slice(round((double)i * 150.3) / 100);
+    assert_true(image_geometry_of(slices, SLICES, &g, &err));
+    assert_near(g.spacing_mm[0], 1.503, 1e-9);
+    for (size_t i = 0; i < SLICES; i++) {
+        double place[3];
+        image_to_patient(&g, (const double[3]){(double)i, 0, 0}, place);
+        for (int axis = 0; axis < 3; axis++)
+            assert_near(place[axis], slices[i].position_mm[axis], .0051);
+    }
+}
+
+// Each gap is within its tolerance, and yet the middle of the stack would be drawn elsewhere than it is.
+static void gaps_that_drift_are_refused(void **state)
+{
+    (void)state;
+    enum { SLICES = 101 };
+    struct image_slice slices[SLICES];
+    for (size_t i = 0; i < SLICES; i++)
+        slices[i] = oblique_slice((double)i + (i > 50 ? (double)(i - 50) * .04 : 0));
+    expect_refusal(slices, SLICES, "from its place in an even stack");
+}
+
 static void a_tilted_gantry_is_refused(void **state)
 {
     (void)state;
@@ -197,11 +238,14 @@ enum {
     SLOPE = DICOM_TAG(0x0028, 0x1053),
     POSITION = DICOM_TAG(0x0020, 0x0032),
     ORIENTATION = DICOM_TAG(0x0020, 0x0037),
+    MODALITY = DICOM_TAG(0x0008, 0x0060),
+    RESCALE_TYPE = DICOM_TAG(0x0028, 0x1054),
 };
 
 static struct fields good_fields(void)
 {
     struct fields fields = {0};
+    put(&fields, MODALITY, DICOM_VR_CS, "CT", 2);
     PUT_SHORT(ROWS, "\2\0");
     PUT_SHORT(COLUMNS, "\3\0");
     PUT_SHORT(ALLOCATED, "\20\0");
@@ -271,6 +315,9 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
         {ORIENTATION, DICOM_VR_DS, "1\\0\\0\\1\\0\\0", 11, ERROR_BAD_VALUE, "not two unit vectors at a right angle"},
         {ORIENTATION, DICOM_VR_DS, "0\\0\\0\\0\\0\\0", 11, ERROR_BAD_VALUE, "not two unit vectors at a right angle"},
         {SLOPE, DICOM_VR_DS, "1", 1, ERROR_BAD_VALUE, "Rescale Intercept has no value"},
+        {DICOM_TAG(0x0028, 0x0008), DICOM_VR_IS, "108", 3, ERROR_UNSUPPORTED, "the object holds 108 frames"},
+        {DICOM_TAG(0x0028, 0x3000), DICOM_VR_SQ, "", 0, ERROR_UNSUPPORTED, "Modality LUT"},
+        {RESCALE_TYPE, DICOM_VR_LO, "US", 2, ERROR_UNSUPPORTED, "Rescale Type is US"},
         {DICOM_TAG(0x0028, 0x0002), DICOM_VR_US, "\3\0", 2, ERROR_UNSUPPORTED, "Samples per Pixel is 3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -279,6 +326,12 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
         expect_bad(&fields, cases[i].code, cases[i].words);
     }
     struct fields fields = good_fields();
+    struct image_slice slice = {0};
+    struct error err;
+    put(&fields, RESCALE_TYPE, DICOM_VR_LO, "US", 2);
+    put(&fields, MODALITY, DICOM_VR_CS, "MR", 2); // has no Hounsfield units to miss
+    assert_true(read_fields(&fields, &slice, &err));
+    fields = good_fields();
     PUT_TEXT(SLOPE, "0");
     PUT_TEXT(INTERCEPT, "0");
     expect_bad(&fields, ERROR_BAD_VALUE, "Rescale Slope is 0");
@@ -424,6 +477,9 @@ int test_volume(void)
         cmocka_unit_test(so_has_one_scanned_feet_first),
         cmocka_unit_test(slices_are_put_in_order_and_places_go_there_and_back),
         cmocka_unit_test(slices_that_make_no_volume_are_refused_with_the_place),
+        cmocka_unit_test(slices_of_two_frames_of_reference_are_refused),
+        cmocka_unit_test(the_spacing_of_rounded_positions_is_their_mean),
+        cmocka_unit_test(gaps_that_drift_are_refused),
         cmocka_unit_test(a_tilted_gantry_is_refused),
         cmocka_unit_test(a_slice_is_read_from_its_data_set),
         cmocka_unit_test(a_slice_that_makes_no_sense_is_refused_by_its_attribute),
