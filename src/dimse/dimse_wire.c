@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/wait.h"
 #include "dimse.h"
 
 enum { LISTEN_BACKLOG = 256 };
@@ -28,22 +28,6 @@ static void set_option(int fd, int level, int name)
 {
     int on = 1;
     (void)setsockopt(fd, level, name, &on, sizeof on);
-}
-
-// Whether `fd` is ready for `events` before the deadline.
-static bool wait_ready(int fd, short events, int64_t deadline_ns)
-{
-    for (;;) {
-        int64_t left_ms = (deadline_ns - clock_monotonic_ns() + CLOCK_MS - 1) / CLOCK_MS;
-        if (left_ms <= 0)
-            return false;
-        struct pollfd one = {.fd = fd, .events = events};
-        int ready = poll(&one, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return true; // the call that follows reports it
-    }
 }
 
 static enum dimse_wire_result socket_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns,
@@ -68,7 +52,7 @@ static enum dimse_wire_result socket_receive(void *payload, uint8_t *data, size_
             error_set(err, ERROR_CLOSED, "the connection broke: %s", strerror(errno));
             return DIMSE_WIRE_BROKEN;
         }
-        if (!wait_ready(sock->fd, POLLIN, deadline_ns))
+        if (wait_ready(sock->fd, POLLIN, deadline_ns) == 0)
             return DIMSE_WIRE_TIMEOUT;
     }
 }
@@ -103,7 +87,7 @@ static enum dimse_wire_result socket_send(void *payload, struct iovec *parts, si
             error_set(err, ERROR_CLOSED, "the connection broke while sending: %s", strerror(errno));
             return DIMSE_WIRE_BROKEN;
         }
-        if (!wait_ready(sock->fd, POLLOUT, deadline_ns))
+        if (wait_ready(sock->fd, POLLOUT, deadline_ns) == 0)
             return DIMSE_WIRE_TIMEOUT;
     }
     return DIMSE_WIRE_OK;
@@ -170,7 +154,7 @@ static int connect_one(int fd, const struct addrinfo *to, int64_t deadline_ns)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
-    if (!wait_ready(fd, POLLOUT, deadline_ns))
+    if (wait_ready(fd, POLLOUT, deadline_ns) == 0)
         return ETIMEDOUT;
     int failed = 0;
     socklen_t size = sizeof failed;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/wait.h"
 #include "hl7/mllp_frame.h"
 
 enum { READ_SIZE = 16 << 10, ANSWER_ARENA = 4 * MLLP_MESSAGE_MAX };
@@ -33,22 +34,14 @@ static int64_t deadline_after(int64_t timeout_ns)
     return __builtin_add_overflow(clock_monotonic_ns(), timeout_ns, &deadline) ? INT64_MAX : deadline;
 }
 
-// Waits for `events`. false (TIMEOUT, IO) when they did not come before the deadline. Past it the socket is not even asked: a peer that
-// always has one more byte must not get round it.
+// Waits for `events`. false (TIMEOUT, IO) when they did not come before the deadline.
 static bool wait_for(int fd, short events, int64_t deadline_ns, const char *what, struct error *err)
 {
-    for (;;) {
-        int64_t left_ns = deadline_ns - clock_monotonic_ns();
-        if (left_ns <= 0)
-            return error_set(err, ERROR_TIMEOUT, "timed out waiting for %s", what);
-        int64_t left_ms = left_ns / CLOCK_MS + 1;
-        struct pollfd wait = {.fd = fd, .events = events};
-        int ready = poll(&wait, 1, left_ms > 60000 ? 60000 : (int)left_ms);
-        if (ready > 0)
-            return true;
-        if (ready < 0 && errno != EINTR)
-            return error_errno(err, errno, "cannot wait for %s", what);
-    }
+    int ready = wait_ready(fd, events, deadline_ns);
+    if (ready > 0)
+        return true;
+    return ready < 0 ? error_errno(err, errno, "cannot wait for %s", what)
+                     : error_set(err, ERROR_TIMEOUT, "timed out waiting for %s", what);
 }
 
 // ---- opening and closing

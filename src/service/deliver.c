@@ -6,19 +6,23 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/event.h"
 
 // Longer than the largest object takes on the slowest line: a delivery whose lease runs out while it is sent would be sent again without end. What a crash leaves is freed at the next start (queue_recover), not by this.
 #define LEASE_NS (INT64_C(3600) * CLOCK_SECOND)
 #define IDLE_NS (INT64_C(1) * CLOCK_SECOND)
-enum { DELIVERY_ARENA = 16 << 20 };
+// One fewer may hang until their time-outs without delaying other targets of their kind: each target gets one delivery at a time (queue_delivery_claim).
+enum { DELIVERER_THREADS = 4, DELIVERY_ARENA = 16 << 20 };
 
 struct deliverer {
     struct service *service;
     const char *kind;
     deliver_fn *deliver;
-    pthread_t thread;
-    _Atomic bool stopping;
+    pthread_mutex_t looking; // held by the one that looks for work: not each of them wakes at each event
+    pthread_t threads[DELIVERER_THREADS];
+    size_t count;
+    atomic_bool stopping;
 };
 
 struct turn {
@@ -56,6 +60,8 @@ static void send(struct turn *turn)
     turn->done = deliverer->deliver(deliverer->service, delivery, &turn->refused, &turn->reason);
     fault_point("outbox.after_send");
     turn->now_ns = clock_now_ns();
+    if (!turn->done && deliverer->stopping) // given up, no fault of the target's: the next start sends it again
+        return;
     if (turn->done)
         log_info("deliver", "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
     else
@@ -66,26 +72,47 @@ static void send(struct turn *turn)
         log_warning("deliver", "outcome of %s not noted: %s", delivery->subject, err.message);
 }
 
+// false: nothing is due, or nothing can be claimed now.
+static bool claim(struct deliverer *deliverer, struct arena *arena, struct turn *turn)
+{
+    struct error err;
+    arena_reset(arena);
+    *turn = (struct turn){.deliverer = deliverer, .arena = arena, .now_ns = clock_now_ns()};
+    if (store_write(deliverer->service->store, STORE_REPLAYABLE, write_claim, turn, &err))
+        return turn->delivery != NULL;
+    log_warning("deliver", "no %s delivery can be claimed: %s", deliverer->kind, err.message);
+    turn->delivery = NULL;
+    turn->next_ns = turn->now_ns + IDLE_NS;
+    return false;
+}
+
+static bool look_for_work(struct deliverer *deliverer, struct arena *arena, struct turn *turn)
+{
+    struct store *store = deliverer->service->store;
+    bool found = false;
+    pthread_mutex_lock(&deliverer->looking);
+    while (!deliverer->stopping && !found) {
+        uint64_t seen = store_event_last(store);
+        found = claim(deliverer, arena, turn);
+        int64_t wait_ns = turn->next_ns - turn->now_ns < IDLE_NS ? turn->next_ns - turn->now_ns : IDLE_NS;
+        if (!found)
+            store_event_wait(store, seen, wait_ns > CLOCK_MS ? wait_ns : CLOCK_MS);
+    }
+    pthread_mutex_unlock(&deliverer->looking);
+    return found;
+}
+
 static void *run(void *payload)
 {
     struct deliverer *deliverer = payload;
-    struct store *store = deliverer->service->store;
     struct arena arena;
+    struct turn turn;
     arena_init(&arena, DELIVERY_ARENA);
-    while (!deliverer->stopping) {
-        struct turn turn = {.deliverer = deliverer, .arena = &arena, .now_ns = clock_now_ns()};
-        struct error err;
-        uint64_t seen = store_event_last(store);
-        arena_reset(&arena);
-        if (!store_write(store, STORE_REPLAYABLE, write_claim, &turn, &err)) {
-            log_warning("deliver", "no %s delivery can be claimed: %s", deliverer->kind, err.message);
-            clock_sleep_ns(IDLE_NS);
-        } else if (turn.delivery) {
+    wait_heed(&deliverer->stopping);
+    while (look_for_work(deliverer, &arena, &turn)) {
+        send(&turn);
+        while (!deliverer->stopping && claim(deliverer, &arena, &turn)) // what waited for the same target, at once
             send(&turn);
-        } else {
-            int64_t wait_ns = turn.next_ns - turn.now_ns < IDLE_NS ? turn.next_ns - turn.now_ns : IDLE_NS;
-            store_event_wait(store, seen, wait_ns > CLOCK_MS ? wait_ns : CLOCK_MS);
-        }
     }
     arena_free(&arena);
     return NULL;
@@ -94,16 +121,23 @@ static void *run(void *payload)
 struct deliverer *deliverer_start(struct service *service, const char *kind, deliver_fn *deliver, struct error *err)
 {
     struct deliverer *deliverer = calloc(1, sizeof *deliverer);
-    if (deliverer) {
-        deliverer->service = service;
-        deliverer->kind = kind;
-        deliverer->deliver = deliver;
-        if (pthread_create(&deliverer->thread, NULL, run, deliverer) == 0)
-            return deliverer;
+    if (!deliverer) {
+        error_set(err, ERROR_MEMORY, "no memory for the %s deliveries", kind);
+        return NULL;
     }
-    free(deliverer);
-    error_set(err, ERROR_MEMORY, "cannot start the %s deliveries", kind);
-    return NULL;
+    deliverer->service = service;
+    deliverer->kind = kind;
+    deliverer->deliver = deliver;
+    pthread_mutex_init(&deliverer->looking, NULL);
+    for (; deliverer->count < DELIVERER_THREADS; deliverer->count++) {
+        int number = pthread_create(&deliverer->threads[deliverer->count], NULL, run, deliverer);
+        if (number != 0) {
+            error_errno(err, number, "cannot start the %s deliveries", kind);
+            deliverer_stop(deliverer);
+            return NULL;
+        }
+    }
+    return deliverer;
 }
 
 void deliverer_stop(struct deliverer *deliverer)
@@ -112,6 +146,8 @@ void deliverer_stop(struct deliverer *deliverer)
         return;
     deliverer->stopping = true;
     store_event_wake(deliverer->service->store);
-    pthread_join(deliverer->thread, NULL);
+    for (size_t i = 0; i < deliverer->count; i++)
+        pthread_join(deliverer->threads[i], NULL);
+    pthread_mutex_destroy(&deliverer->looking);
     free(deliverer);
 }
