@@ -48,7 +48,7 @@ static bool start(struct archive *archive, bool rebuild, struct error *err)
 {
     struct store_replay replay = {.known = is_known, .record = take_again, .payload = archive};
     uint64_t replayed = 0;
-    if (!store_migrate(archive->store, &rows_migration, err) ||
+    if (!store_migrate(archive->store, &rows_migration, err) || !rows_complete_names(archive->store, err) ||
         !store_replay(archive->store, &replay, rebuild, &replayed, err))
         return false;
     if (replayed > 0)

@@ -78,21 +78,23 @@ static bool match_text(struct condition *where, const char *column, const char *
 {
     if (!strpbrk(value, "*?"))
         return compare(where, column, "=", value, err);
-    if (strspn(value, "*") == strlen(value))
-        return true; // universal
     char *glob = glob_of(value, where->arena, err);
     return glob && compare(where, column, "GLOB", glob, err);
 }
 
+// Each way in which the key is written must be one in which the study's name is written.
 static bool match_name(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
 {
-    char *key = rows_name_key(value, where->arena);
-    if (!key)
+    struct rows_name_keys names;
+    if (!rows_name_keys(value, where->arena, &names))
         return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
-    // Only the patient's name has a key column; the others are matched as they stand.
-    if (column->tag != 0x00100010)
-        return match_text(where, column->name, value, err);
-    return match_text(where, "study.name_key", key, err);
+    for (size_t i = 0; i < names.count; i++) {
+        buffer_printf(&where->sql, " AND study.id IN (SELECT study FROM study_name WHERE tag=%u", column->tag);
+        if (!match_text(where, "key", names.keys[i], err))
+            return false;
+        buffer_text(&where->sql, ")");
+    }
+    return true;
 }
 
 static bool match_uids(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
@@ -177,7 +179,7 @@ static bool add_match(struct condition *where, enum archive_level level, const s
     const struct rows_column *column = find_column(level, match->tag);
     if (!column || column->match == ROWS_SHOWN)
         return error_set(err, ERROR_BAD_VALUE, "%s is no key of this level", dicom_tag_text(tag, match->tag));
-    if (!*match->value)
+    if (strspn(match->value, "*") == strlen(match->value))
         return true; // universal matching
     switch (column->match) {
     case ROWS_NAME:

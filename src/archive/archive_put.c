@@ -164,9 +164,8 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
             out->values[i] = arena_printf(arena, "%" PRId64, frames);
         if (rows_columns[i].tag == 0x00100021 && out->values[i] && !*out->values[i] && origin->issuer)
             out->values[i] = arena_strdup(arena, origin->issuer);
-        if (rows_columns[i].tag == 0x00100010 && out->values[i])
-            out->name_key = rows_name_key(out->values[i], arena);
-        if (!out->values[i])
+        bool is_name = rows_columns[i].match == ROWS_NAME;
+        if (!out->values[i] || (is_name && !rows_name_keys(out->values[i], arena, &out->names[i])))
             return error_set(err, ERROR_LIMIT, "the attributes do not fit into %d bytes", ARENA_MAX);
     }
     out->study = text_or_empty(dataset, 0x0020000D, arena);

@@ -30,12 +30,18 @@ struct rows_column {
 extern const struct rows_column rows_columns[];
 extern const size_t rows_column_count;
 
-enum { ROWS_COLUMNS_MAX = 48 };
+enum { ROWS_COLUMNS_MAX = 48, ROWS_NAME_GROUPS = 3 };
+
+// What a name is matched by: one key for each way that it is written in.
+struct rows_name_keys {
+    const char *keys[ROWS_NAME_GROUPS];
+    size_t count;
+};
 
 // What is written for one object. Texts live in the writer's arena.
 struct rows_object {
-    const char *values[ROWS_COLUMNS_MAX]; // by index of rows_columns; NULL for those not from the object
-    const char *name_key;                 // of Patient's Name
+    const char *values[ROWS_COLUMNS_MAX];          // by index of rows_columns; NULL for those not from the object
+    struct rows_name_keys names[ROWS_COLUMNS_MAX]; // likewise, of names
     const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
     const char *event_detail; // JSON
     struct store_record record;
@@ -54,7 +60,10 @@ bool rows_put(struct database *db, void *payload, struct error *err);
 // Is there an object with this UID, these bytes and this transfer syntax already?
 bool rows_same(struct database *db, const struct rows_object *object, bool *same, struct error *err);
 
-// Upper case, accents kept, component delimiters '^' to spaces, runs of spaces to one: what names are matched by.
-char *rows_name_key(const char *name, struct arena *arena);
+// Keys of the studies that a program without the table study_name has left, if there are such.
+bool rows_complete_names(struct store *store, struct error *err);
+
+// The keys live in the arena; false when it is full.
+bool rows_name_keys(const char *name, struct arena *arena, struct rows_name_keys *out);
 
 #endif

@@ -34,6 +34,12 @@ static const char *const steps[] = {
     "CREATE INDEX instance_by_series ON instance(series, rank);"
     "CREATE INDEX instance_conflicts ON instance(id) WHERE rank>0;"
     "CREATE INDEX instance_flagged ON instance(id) WHERE flags>0;",
+    // A row for each way that a name is written in (rows_name_keys).
+    "CREATE TABLE study_name("
+    " tag INTEGER NOT NULL, key TEXT NOT NULL, study INTEGER NOT NULL REFERENCES study(id),"
+    " PRIMARY KEY(tag, key, study)) STRICT, WITHOUT ROWID;"
+    "DROP INDEX study_by_name;"
+    "ALTER TABLE study DROP COLUMN name_key;",
     NULL,
 };
 
@@ -82,28 +88,65 @@ const struct rows_column rows_columns[] = {
 const size_t rows_column_count = sizeof rows_columns / sizeof *rows_columns;
 _Static_assert(sizeof rows_columns / sizeof *rows_columns <= ROWS_COLUMNS_MAX, "raise ROWS_COLUMNS_MAX");
 
-char *rows_name_key(const char *name, struct arena *arena)
-{
-    char *key = arena_strdup(arena, name);
-    char *to = key;
-    for (const char *from = key; from && *from; from++) {
-        char c = *from == '^' || *from == '=' ? ' ' : (char)toupper((unsigned char)*from);
-        if (c != ' ' || (to > key && to[-1] != ' '))
-            *to++ = c;
-    }
-    while (key && to > key && to[-1] == ' ')
-        to--;
-    if (key)
-        *to = '\0';
-    return key;
-}
-
 static const char *value_of(const struct rows_object *object, dicom_tag tag)
 {
     for (size_t i = 0; i < rows_column_count; i++)
         if (rows_columns[i].tag == tag)
             return object->values[i];
     return NULL;
+}
+
+static bool put_names(struct database *db, int64_t study, dicom_tag tag, const struct rows_name_keys *names,
+                      struct error *err)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (!sql_run(db, err, "INSERT OR IGNORE INTO study_name(tag, key, study) VALUES(?1, ?2, ?3)", "iti",
+                     (int64_t)tag, names->keys[i], study))
+            return false;
+    return true;
+}
+
+static bool put_names_of_object(struct database *db, int64_t study, const struct rows_object *object, struct error *err)
+{
+    for (size_t i = 0; i < rows_column_count; i++)
+        if (rows_columns[i].match == ROWS_NAME && !put_names(db, study, rows_columns[i].tag, &object->names[i], err))
+            return false;
+    return true;
+}
+
+// A store_write_fn.
+static bool complete_names(struct database *db, void *payload, struct error *err)
+{
+    struct arena arena;
+    struct rows_name_keys names;
+    bool row, ok = true;
+    (void)payload;
+    arena_init(&arena, 1 << 20);
+    struct sql *sql = sql_prepare(
+        db, "SELECT id, 1048592, patient_name FROM study UNION ALL SELECT id, 524432, referring FROM study", err);
+    while (sql && (ok = sql_step(sql, &row, err)) && row) {
+        arena_reset(&arena);
+        ok = (rows_name_keys(sql_text(sql, 2), &arena, &names) || error_set(err, ERROR_LIMIT, "a name is too long")) &&
+             put_names(db, sql_int(sql, 0), (dicom_tag)sql_int(sql, 1), &names, err);
+        if (!ok)
+            break;
+    }
+    sql_done(sql);
+    arena_free(&arena);
+    return sql && ok;
+}
+
+bool rows_complete_names(struct store *store, struct error *err)
+{
+    int64_t missing = 0;
+    bool found;
+    struct database *db = store_read_begin(store, err);
+    if (!db)
+        return false;
+    bool ok = sql_get_int(db, err, &missing, &found,
+                          "SELECT NOT EXISTS(SELECT 1 FROM study_name) AND EXISTS(SELECT 1 FROM study)", "");
+    store_read_end(store, db);
+    return ok && (!missing || store_write(store, STORE_DURABLE, complete_names, NULL, err));
 }
 
 static bool find_study(struct database *db, const struct rows_object *object, int64_t *id, struct error *err)
@@ -113,18 +156,17 @@ static bool find_study(struct database *db, const struct rows_object *object, in
         return false;
     if (found)
         return true;
-    if (!sql_run(db, err,
-                 "INSERT INTO study(uid, date, time, accession, referring, description, patient_name, name_key, "
-                 "patient_id, issuer,"
-                 " birth_date, sex, study_id) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
-                 "ttttttttttttt", object->study, value_of(object, 0x00080020), value_of(object, 0x00080030),
-                 value_of(object, 0x00080050), value_of(object, 0x00080090), value_of(object, 0x00081030),
-                 value_of(object, 0x00100010), object->name_key, value_of(object, 0x00100020),
-                 value_of(object, 0x00100021), value_of(object, 0x00100030), value_of(object, 0x00100040),
-                 value_of(object, 0x00200010)))
+    if (!sql_run(
+            db, err,
+            "INSERT INTO study(uid, date, time, accession, referring, description, patient_name, patient_id, issuer,"
+            " birth_date, sex, study_id) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+            "tttttttttttt", object->study, value_of(object, 0x00080020), value_of(object, 0x00080030),
+            value_of(object, 0x00080050), value_of(object, 0x00080090), value_of(object, 0x00081030),
+            value_of(object, 0x00100010), value_of(object, 0x00100020), value_of(object, 0x00100021),
+            value_of(object, 0x00100030), value_of(object, 0x00100040), value_of(object, 0x00200010)))
         return false;
     *id = sql_last_rowid(db);
-    return true;
+    return put_names_of_object(db, *id, object, err);
 }
 
 static bool find_series(struct database *db, const struct rows_object *object, int64_t study, int64_t *id,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "store/database.h"
+
 static const struct object stock[] = {
     {0},
     {.study = "1.5",
@@ -19,7 +21,7 @@ static const struct object stock[] = {
     {.study = "1.6",
      .series = "1.6.1",
      .instance = "1.6.1.1",
-     .patient_name = "Yamada^Tarou=\xe5\xb1\xb1\xe7\x94\xb0",
+     .patient_name = "Yamada^Tarou=\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa",
      .patient_id = "P3",
      .date = "",
      .time = "",
@@ -46,6 +48,10 @@ static const struct {
     {ARCHIVE_STUDY, 0x00100020, "", 3},
     {ARCHIVE_STUDY, 0x00100020, "*", 3},
     {ARCHIVE_STUDY, 0x00100020, "**", 3},
+    {ARCHIVE_STUDY, 0x00080020, "*", 3},
+    {ARCHIVE_STUDY, 0x0020000D, "*", 3},
+    {ARCHIVE_STUDY, 0x00100010, "*", 3},
+    {ARCHIVE_STUDY, 0x00100010, "=", 3},
     // single value: case as it is, wildcards only where they stand
     {ARCHIVE_STUDY, 0x00100020, "P1", 1},
     {ARCHIVE_STUDY, 0x00100020, "p1", 0},
@@ -75,8 +81,20 @@ static const struct {
     {ARCHIVE_STUDY, 0x00100010, "*anna", 1},
     {ARCHIVE_STUDY, 0x00100010, "M\xc3\xbcller^J\xc3\xb6rg", 1},
     {ARCHIVE_STUDY, 0x00100010, "m\xc3\xbcller*", 1},
-    {ARCHIVE_STUDY, 0x00100010, "*\xe5\xb1\xb1\xe7\x94\xb0", 1},
+    {ARCHIVE_STUDY, 0x00100010, "M\xc3\x9cLLER^J\xc3\x96RG", 1},
+    {ARCHIVE_STUDY, 0x00100010, "M?ller*", 2},
+    // one written in several ways is found by each of them, whole
+    {ARCHIVE_STUDY, 0x00100010, "Yamada^Tarou", 1},
+    {ARCHIVE_STUDY, 0x00100010, "\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa", 1},
+    {ARCHIVE_STUDY, 0x00100010, "\xe5\xb1\xb1?*", 1},
+    {ARCHIVE_STUDY, 0x00100010, "Yamada^Tarou=\xe5\xb1\xb1*", 1},
+    {ARCHIVE_STUDY, 0x00100010, "=\xe5\xb1\xb1*", 1},
+    {ARCHIVE_STUDY, 0x00100010, "Yamada^Tarou=\xe5\xa4\xaa*", 0},
+    {ARCHIVE_STUDY, 0x00100010, "Yamada*\xe5\xb1\xb1*", 0},
     {ARCHIVE_STUDY, 0x00100010, "yamada?tarou*", 1},
+    {ARCHIVE_STUDY, 0x00080090, "ref^doc", 2},
+    {ARCHIVE_STUDY, 0x00080090, "REF*", 2},
+    {ARCHIVE_STUDY, 0x00080090, "muller*", 0},
     // dates and ranges
     {ARCHIVE_STUDY, 0x00080020, "20260115", 1},
     {ARCHIVE_STUDY, 0x00080020, "20260101-20260131", 1},
@@ -119,6 +137,26 @@ static void keys_match_as_the_standard_says(void **state)
             fail_msg("(%08X) '%s' finds %zu, not %zu", matches[i].tag, matches[i].value, count, matches[i].count);
     }
     assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00100020, ""), 3);
+    place_close(&p);
+}
+
+static bool forget_names(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "DELETE FROM study_name", "");
+}
+
+// As a database is that a program before the table study_name has filled.
+static void names_of_an_older_program_are_found_too(void **state)
+{
+    struct place p;
+    (void)state;
+    fill(&p);
+    assert_ok(store_write(p.store, STORE_DURABLE, forget_names, NULL, &p.err), p.err);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00100010, "yamada^tarou"), 0);
+    place_reopen(&p);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00100010, "yamada^tarou"), 1);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00080090, "ref*"), 2);
     place_close(&p);
 }
 
@@ -226,6 +264,7 @@ int test_find(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_match_as_the_standard_says),
+        cmocka_unit_test(names_of_an_older_program_are_found_too),
         cmocka_unit_test(unfit_keys_are_refused),
         cmocka_unit_test(several_keys_must_all_hold),
         cmocka_unit_test(pages_are_told_from_the_whole_and_newest_comes_first),
