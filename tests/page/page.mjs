@@ -1,63 +1,65 @@
-// The page in a real browser: the list comes live, a click opens the study, the mask lies over the bleed, a judgement is stored.
+// A browser on a leash: Debian's chromium, driven by tests/page/browser.py. One JSON command a line on stdin, one JSON answer a line on stdout.
 //
-//   node tests/page/page.mjs URL STUDY SCREENSHOT_FOLDER
+//   {"tab": NAME, "do": "goto", "with": [URL]}  ->  {"value": ...} or {"failed": TEXT}
 //
-// Prints one JSON line of what it saw; tests/outside/test_way.py asserts on it. Uses playwright-core of ui/ and Debian's chromium.
+// A tab is opened when it is first named.
 import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
 
 const require = createRequire(new URL("../../ui/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
-const [url, study, folder] = process.argv.slice(2);
 
+const TIMEOUT_MS = 30_000;
 const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-const seen = { errors: [] };
-try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-    page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
-    page.on("pageerror", (error) => seen.errors.push(String(error)));
-    await page.goto(url);
-    await page.waitForSelector(".live:text('live')");
-    await page.waitForSelector(`tr[data-study="${study}"]`, { timeout: 60000 });
-    await page.waitForFunction((uid) => document.querySelector("tbody tr.stat")?.dataset.study === uid, study, { timeout: 60000 });
-    seen.first = await page.locator("tbody tr").first().getAttribute("data-study");
-    seen.urgency = await page.locator("tbody tr").first().locator("td").first().textContent();
-    seen.reason = await page.locator("tbody tr").first().locator("td").last().textContent();
-    await page.screenshot({ path: `${folder}/list.png` });
+const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+const tabs = new Map();
 
-    await page.locator("tbody tr").first().locator("a").click();
-    await page.waitForSelector(".finding");
-    await page.waitForFunction(() => Number(document.querySelector("canvas")?.dataset.slice ?? -1) >= 0, null, { timeout: 30000 });
-    await page.waitForTimeout(1500); // the mask's frames
-    // Pixels that are redder than grey are the mask.
-    seen.maskPixels = await page.evaluate(() => {
-        const canvas = document.querySelector("canvas");
-        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        let count = 0;
-        for (let i = 0; i < data.length; i += 4) if (data[i] > data[i + 1] + 40) count++;
-        return count;
-    });
-    seen.sentence = await page.locator(".finding .sentence").first().textContent();
-    seen.label = await page.locator(".finding .label").first().textContent();
-    await page.screenshot({ path: `${folder}/study.png` });
-    const before = await page.locator("canvas").getAttribute("data-slice");
-    await page.locator("canvas").hover();
-    await page.mouse.wheel(0, 100);
-    await page.waitForFunction((old) => document.querySelector("canvas").dataset.slice !== old, before);
-    seen.scrolled = Number(await page.locator("canvas").getAttribute("data-slice")) - Number(before);
-    await page.getByRole("button", { name: "Bone" }).click();
-
-    await page.getByLabel("Your name").first().fill("Dr Test");
-    await page.getByRole("button", { name: "Accept" }).first().click();
-    await page.waitForSelector(".judged");
-    seen.judged = await page.locator(".judged").first().textContent();
-    await page.screenshot({ path: `${folder}/judged.png` });
-} catch (error) {
-    seen.failed = String(error);
-} finally {
-    await browser.close();
+async function open(name) {
+    const page = await context.newPage();
+    page.setDefaultTimeout(TIMEOUT_MS);
+    const tab = { page, errors: [] };
+    page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
+    page.on("pageerror", (error) => tab.errors.push(String(error)));
+    page.on("dialog", (dialog) => dialog.accept());
+    tabs.set(name, tab);
+    return tab;
 }
-console.log(JSON.stringify(seen));
-process.exit(seen.failed ? 1 : 0);
+
+const commands = {
+    goto: ({ page }, url) => page.goto(url).then(() => null),
+    evaluate: ({ page }, script) => page.evaluate(script),
+    click: ({ page }, selector) => page.locator(selector).first().click(),
+    fill: ({ page }, selector, text) => page.locator(selector).first().fill(text),
+    select: ({ page }, selector, value) => page.locator(selector).first().selectOption(value),
+    press: ({ page }, key) => page.keyboard.press(key),
+    wheel: async ({ page }, selector, by) => {
+        await page.locator(selector).first().hover();
+        await page.mouse.wheel(0, by);
+    },
+    drag: async ({ page }, selector, by, button) => {
+        const box = await page.locator(selector).first().boundingBox();
+        await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+        await page.mouse.down({ button });
+        await page.mouse.move(box.x + box.width / 2 + by[0], box.y + box.height / 2 + by[1], { steps: 4 });
+        await page.mouse.up({ button });
+    },
+    screenshot: ({ page }, path) => page.screenshot({ path }).then(() => null),
+    errors: async ({ errors }) => errors.splice(0),
+    close: async ({ page }) => page.close(),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+    const { tab: name, do: what, with: values } = JSON.parse(line);
+    let answer;
+    try {
+        answer = { value: (await commands[what](tabs.get(name) ?? (await open(name)), ...values)) ?? null };
+    } catch (error) {
+        answer = { failed: String(error) };
+    }
+    if (what === "close") tabs.delete(name);
+    process.stdout.write(JSON.stringify(answer) + "\n");
+}
+await browser.close();

@@ -38,53 +38,48 @@ export interface Finding {
     urgency: string;
     state: "unverified" | "accepted" | "rejected" | "superseded";
     judgedBy: string;
+    judged: string | null;
     comment: string;
-    sentence: string;
 }
 
 export interface Job {
     key: string;
+    study: string;
     series: string;
     model: string;
-    state: string;
+    state: "queued" | "running" | "done" | "failed" | "skipped";
     outcome: string;
     reason: string;
 }
 
-// DICOM JSON (PS3.18 Annex F).
-export type Dataset = Record<string, { vr: string; Value?: unknown[] }>;
+export const JOBS_MAX = 500; // what /api/jobs gives at once, the newest
 
-async function check(answer: Response): Promise<Response> {
+// Errors are problem+json, whose detail is a sentence; without an answer the browser's own words say nothing to a reader.
+async function ask(path: string, init?: RequestInit): Promise<Response> {
+    const answer = await fetch(path, init).catch(() => {
+        throw new Error("The server cannot be reached.");
+    });
     if (answer.ok) return answer;
-    const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
-    throw new Error(problem.detail ?? `HTTP ${answer.status}`);
+    const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
+    throw new Error(problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`);
 }
 
 export async function get<T>(path: string): Promise<T> {
-    return (await check(await fetch(path))).json() as Promise<T>;
+    return (await ask(path)).json() as Promise<T>;
 }
 
 export async function post(path: string, body: unknown): Promise<void> {
-    await check(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+    await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
-export function text(dataset: Dataset, tag: string): string {
-    const value = dataset[tag]?.Value?.[0];
-    if (value === undefined || value === null) return "";
-    return typeof value === "object" ? ((value as { Alphabetic?: string }).Alphabetic ?? "") : String(value);
-}
-
-export function numbers(dataset: Dataset, tag: string): number[] {
-    return (dataset[tag]?.Value ?? []).map(Number);
-}
-
-export function items(dataset: Dataset | undefined, tag: string): Dataset[] {
-    return (dataset?.[tag]?.Value ?? []) as Dataset[];
+// A path of these parts. UIDs come from outside and may be anything.
+export function path(...parts: (string | number)[]): string {
+    return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 }
 
 // One frame's bytes out of the multipart answer of WADO-RS.
 export async function frame(instance: string, number: number): Promise<Uint8Array> {
-    const answer = await check(await fetch(`${instance}/frames/${number}`, { headers: { Accept: 'multipart/related; type="application/octet-stream"' } }));
+    const answer = await ask(`${instance}/frames/${number}`, { headers: { Accept: 'multipart/related; type="application/octet-stream"' } });
     const bytes = new Uint8Array(await answer.arrayBuffer());
     const boundary = /boundary=([^;]+)/.exec(answer.headers.get("Content-Type") ?? "")?.[1] ?? "";
     let start = 0;

@@ -1,44 +1,95 @@
 // The reading list, in the server's order.
-import type { Item } from "./api";
+import { useEffect, useRef } from "preact/hooks";
+import { type Item, type Job, JOBS_MAX } from "./api";
+import { personName } from "./dicom";
 
 function wait(seconds: number): string {
     const minutes = Math.floor(seconds / 60);
     return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-export function List({ list }: { list: Item[] }) {
+// What the models have said so far: nothing found is not the same as not looked at.
+function Looked({ own, all }: { own: Job[]; all: boolean }) {
+    if (own.length === 0) return <>{all ? "not looked at" : ""}</>;
+    const newest = own.filter((job, i) => own.findIndex((other) => other.model === job.model && other.series === job.series) === i);
+    const words = newest.map((job) => (job.state === "done" ? job.outcome : job.state));
+    const wrong = newest.filter((job) => job.state === "failed").map((job) => job.reason);
+    return (
+        <span class={wrong.length ? "failed" : ""} title={wrong.join("; ")}>
+            {[...new Set(words)].join(", ")}
+        </span>
+    );
+}
+
+// Arrow keys go from study to study; Enter opens, as on any link.
+function onKey(event: KeyboardEvent): void {
+    const by = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
+    if (!by || event.ctrlKey || event.altKey || event.metaKey) return;
+    const links = [...document.querySelectorAll<HTMLAnchorElement>("tbody a")];
+    const at = links.indexOf(document.activeElement as HTMLAnchorElement);
+    links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+    event.preventDefault();
+}
+
+// `from`: the study that was just looked at; its line takes the focus.
+export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; from: string }) {
+    const byStudy = new Map<string, Job[]>();
+    for (const job of jobs) byStudy.set(job.study, [...(byStudy.get(job.study) ?? []), job]);
+    const body = useRef<HTMLTableSectionElement>(null);
+    useEffect(() => {
+        addEventListener("keydown", onKey);
+        [...(body.current?.rows ?? [])].find((row) => row.dataset.study === from)?.querySelector("a")?.focus();
+        return () => removeEventListener("keydown", onKey);
+    }, []);
     return (
         <main>
             <h1>Reading list</h1>
             <table>
                 <thead>
                     <tr>
-                        <th>Urgency</th>
-                        <th>Patient</th>
-                        <th>ID</th>
-                        <th>Study</th>
-                        <th>Waiting</th>
-                        <th>Why here</th>
+                        {["Urgency", "Patient", "ID", "Study", "Accession", "Waiting", "Why here", "Models"].map((name) => (
+                            <th key={name} scope="col">
+                                {name}
+                            </th>
+                        ))}
                     </tr>
                 </thead>
-                <tbody>
-                    {list.map((item) => (
+                <tbody ref={body}>
+                    {list?.map((item) => (
                         <tr key={item.study} class={item.capped ? "capped" : item.urgency} data-study={item.study}>
-                            <td>{item.urgency}</td>
                             <td>
-                                <a href={`#${item.study}`}>{item.patientName.replace("^", ", ") || "(no name)"}</a>
+                                {item.urgency}
+                                {item.capped && ", waited too long"}
                             </td>
-                            <td>{item.patientId}</td>
                             <td>
-                                {item.modality.replaceAll("\\", ", ")} {item.description}
+                                <a class="clip" dir="auto" href={`#${encodeURIComponent(item.study)}`}>
+                                    {personName(item.patientName)}
+                                </a>
                             </td>
-                            <td>{wait(item.waiting_s)}</td>
-                            <td>{item.reason}</td>
+                            <td>
+                                <bdi class="clip">{item.patientId}</bdi>
+                            </td>
+                            <td>
+                                <bdi class="clip">
+                                    {item.modality.replaceAll("\\", ", ")} {item.description}
+                                </bdi>
+                            </td>
+                            <td>
+                                <bdi class="clip">{item.accession}</bdi>
+                            </td>
+                            <td class="wait">{wait(item.waiting_s)}</td>
+                            <td>
+                                <bdi class="clip">{item.reason}</bdi>
+                            </td>
+                            <td>
+                                <Looked own={byStudy.get(item.study) ?? []} all={jobs.length < JOBS_MAX} />
+                            </td>
                         </tr>
                     ))}
                 </tbody>
             </table>
-            {list.length === 0 && <p>Nothing waits to be read.</p>}
+            {list?.length === 0 && <p>Nothing waits to be read.</p>}
+            {!list && <p>Loading the list ...</p>}
         </main>
     );
 }

@@ -1,107 +1,183 @@
-// A series of slices as a stack, and the segmentation over it. Pixels are fetched slice by slice, when they are looked at.
-import { type Dataset, frame, get, items, numbers, text } from "./api";
+// A series as a stack of frames, and the segmentations over it. Pixels are fetched frame by frame, when they are looked at.
+import { frame, get, path } from "./api";
+import { type Dataset, items, numbers, text } from "./dicom";
+import { type Plane, type Turn, NO_TURN, dot, planeOf, scrollOf, turnOf } from "./geometry";
+import { type Format, type Picture, type Rescale, type Window, decode, refusal } from "./pixels";
 
 export interface Slice {
     instance: string; // its WADO-RS path
-    position: number[];
-    along: number; // its place along the normal, mm
-    slope: number;
-    intercept: number;
-    signed: boolean;
+    uid: string;
+    frame: number; // from 1
+    order: number; // as the scanner counts
+    format: Format;
+    rescale: Rescale;
+    window: Window | null; // its own
+    plane: Plane | null;
+    position: number[] | null; // of the first pixel
+    turn: Turn;
+    aspect: number; // width to height of one stored pixel
+    edges: string[]; // Patient Orientation, where there is no plane: of rows and of columns
 }
 
 export interface Stack {
-    rows: number;
-    columns: number;
-    normal: number[];
     slices: Slice[];
-}
-
-function cross(o: number[]): number[] {
-    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = o;
-    return [b * f - c * e, c * d - a * f, a * e - b * d];
-}
-
-export function dot(a: number[], b: number[]): number {
-    return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
+    modality: string;
+    bodyPart: string;
 }
 
 function instancePath(dataset: Dataset): string {
-    return `/dicom-web/studies/${text(dataset, "0020000D")}/series/${text(dataset, "0020000E")}/instances/${text(dataset, "00080018")}`;
+    return path("dicom-web", "studies", text(dataset, "0020000D"), "series", text(dataset, "0020000E"), "instances", text(dataset, "00080018"));
 }
 
-export async function loadStack(seriesPath: string): Promise<Stack | null> {
-    const all = await get<Dataset[]>(`${seriesPath}/metadata`);
-    const first = all.find((dataset) => dataset["00280010"]);
-    if (!first) return null;
-    const normal = cross(numbers(first, "00200037"));
-    const slices = all
-        .filter((dataset) => text(dataset, "00280010") === text(first, "00280010") && text(dataset, "00280011") === text(first, "00280011"))
-        .map((dataset, order) => {
-            const position = numbers(dataset, "00200032");
-            return {
-                instance: instancePath(dataset),
-                position,
-                along: position.length === 3 ? dot(position, normal) : order,
-                slope: numbers(dataset, "00281053")[0] ?? 1,
-                intercept: numbers(dataset, "00281052")[0] ?? 0,
-                signed: text(dataset, "00280103") === "1",
-            };
-        })
-        .sort((a, b) => b.along - a.along); // the head's top first, as people read it
-    return { rows: numbers(first, "00280010")[0] ?? 0, columns: numbers(first, "00280011")[0] ?? 0, normal, slices };
+function formatOf(dataset: Dataset, syntax: string): Format {
+    const number = (tag: string, absent: number) => numbers(dataset, tag)[0] ?? absent;
+    const allocated = number("00280100", 16);
+    const stored = number("00280101", allocated);
+    return {
+        rows: number("00280010", 0),
+        columns: number("00280011", 0),
+        samples: number("00280002", 1),
+        allocated,
+        stored,
+        highBit: number("00280102", stored - 1),
+        signed: number("00280103", 0) === 1,
+        float: !!(dataset["7FE00008"] ?? dataset["7FE00009"]),
+        planar: number("00280006", 0) === 1,
+        photometric: text(dataset, "00280004"),
+        syntax,
+    };
 }
 
-// 16-bit stored values to HU.
-export async function loadPixels(slice: Slice): Promise<Float32Array> {
-    const bytes = await frame(slice.instance, 1);
-    const stored = slice.signed ? new Int16Array(bytes.buffer, 0, bytes.length >> 1) : new Uint16Array(bytes.buffer, 0, bytes.length >> 1);
-    return Float32Array.from(stored, (value) => value * slice.slope + slice.intercept);
+// A pixel's width to its height; Pixel Spacing gives the height first.
+function aspectOf(spacing: number[], ratio: number[]): number {
+    const [height = ratio[0] ?? 1, width = ratio[1] ?? 1] = spacing;
+    return width > 0 && height > 0 ? width / height : 1;
 }
 
-export interface Mask {
-    // by slice index of the stack: the frames that lie on it
-    frames: Map<number, { number: number; segment: number }[]>;
-    instance: string;
-    area: number;
+// The frames of one instance. Enhanced objects tell geometry and rescale by functional groups, shared or per frame (PS3.3 C.7.6.16).
+function slicesOf(dataset: Dataset, syntax: string): Slice[] {
+    const format = formatOf(dataset, syntax);
+    const shared = items(dataset, "52009229")[0];
+    const groups = items(dataset, "52009230");
+    const count = Math.max(1, numbers(dataset, "00280008")[0] ?? 1);
+    return Array.from({ length: count }, (_, i) => {
+        const macro = (sequence: string, tag: string) => {
+            const within = (group: Dataset | undefined) => items(group, sequence).find((item) => item[tag]);
+            return numbers(within(groups[i]) ?? within(shared) ?? dataset, tag);
+        };
+        const plane = planeOf(macro("00209116", "00200037"));
+        const position = macro("00209113", "00200032");
+        const [centre, width] = [macro("00289132", "00281050")[0], macro("00289132", "00281051")[0]];
+        const spacing = macro("00289110", "00280030");
+        return {
+            instance: instancePath(dataset),
+            uid: text(dataset, "00080018"),
+            frame: i + 1,
+            order: numbers(dataset, "00200013")[0] ?? 0,
+            format,
+            rescale: { slope: macro("00289145", "00281053")[0] ?? 1, intercept: macro("00289145", "00281052")[0] ?? 0 },
+            window: centre !== undefined && width !== undefined && width >= 1 ? { centre, width } : null,
+            plane,
+            position: position.length === 3 ? position : null,
+            turn: plane ? turnOf(plane) : NO_TURN,
+            aspect: aspectOf(spacing.length === 2 ? spacing : numbers(dataset, "00181164"), numbers(dataset, "00280034")),
+            edges: (dataset["00200020"]?.Value ?? []).map(String),
+        };
+    });
 }
 
-function nearest(stack: Stack, position: number[]): number {
-    const along = dot(position, stack.normal);
-    let best = 0;
+function parallel(a: Plane, b: Plane): boolean {
+    return dot(a.right, b.right) > 0.999 && dot(a.down, b.down) > 0.999;
+}
+
+// Along the body when all lie side by side, else as the scanner counted.
+function sort(slices: Slice[]): Slice[] {
+    const first = slices[0]?.plane;
+    const counted = (a: Slice, b: Slice) => a.order - b.order || a.frame - b.frame;
+    if (!first || !slices.every((slice) => slice.plane && slice.position && parallel(slice.plane, first))) return slices.sort(counted);
+    const scroll = scrollOf(first);
+    return slices.sort((a, b) => dot(a.position!, scroll) - dot(b.position!, scroll) || counted(a, b));
+}
+
+// The transfer syntax of each instance, which tells what colours its decoded frames have.
+async function syntaxes(series: string): Promise<Map<string, string>> {
+    const rows = await get<Dataset[]>(`${series}/instances?includefield=00083002`);
+    return new Map(rows.map((row) => [text(row, "00080018"), text(row, "00083002")]));
+}
+
+export async function loadStack(study: string, series: string): Promise<Stack> {
+    const at = path("dicom-web", "studies", study, "series", series);
+    const images = (await get<Dataset[]>(`${at}/metadata`)).filter((dataset) => dataset["00280010"]);
+    const colour = images.some((dataset) => numbers(dataset, "00280002")[0] === 3);
+    const known = colour ? await syntaxes(at) : new Map<string, string>();
+    const slices = images.flatMap((dataset) => slicesOf(dataset, known.get(text(dataset, "00080018")) ?? ""));
+    return { slices: sort(slices), modality: text(images[0], "00080060"), bodyPart: text(images[0], "00180015") };
+}
+
+export async function loadPicture(slice: Slice): Promise<Picture> {
+    const why = refusal(slice.format);
+    if (why) throw new Error(why);
+    return decode(await frame(slice.instance, slice.frame), slice.format);
+}
+
+// The slice that a point of the patient is nearest to; -1: the stack has no places.
+export function sliceAt(stack: Stack, point: readonly number[]): number {
+    let best = -1;
+    let least = Infinity;
     stack.slices.forEach((slice, i) => {
-        if (Math.abs(slice.along - along) < Math.abs((stack.slices[best]?.along ?? 0) - along)) best = i;
+        if (!slice.plane || !slice.position) return;
+        const scroll = scrollOf(slice.plane);
+        const distance = Math.abs(dot(slice.position, scroll) - dot(point, scroll));
+        if (distance < least) [best, least] = [i, distance];
     });
     return best;
 }
 
-export function sliceAt(stack: Stack, point: number[]): number {
-    return nearest(stack, point);
+// By slice of the stack, the frames of segmentations that lie on it, pixel on pixel.
+export type Mask = Map<number, { instance: string; frame: number }[]>;
+
+const ON_PIXEL_MM = 0.05;
+
+function liesOn(slice: Slice, frame: Slice): boolean {
+    const apart = frame.position && slice.position ? frame.position.map((value, i) => value - slice.position![i]!) : null;
+    return (
+        !!apart &&
+        Math.hypot(...apart) < ON_PIXEL_MM &&
+        !!slice.plane &&
+        !!frame.plane &&
+        parallel(slice.plane, frame.plane) &&
+        slice.format.rows === frame.format.rows &&
+        slice.format.columns === frame.format.columns
+    );
 }
 
-export async function loadMask(stack: Stack, study: string, seg: string): Promise<Mask | null> {
-    const found = await get<Dataset[]>(`/dicom-web/studies/${study}/instances?SOPInstanceUID=${seg}`);
-    if (!found[0]) return null;
-    const instance = instancePath(found[0]);
-    const [dataset] = await get<Dataset[]>(`${instance}/metadata`);
-    const frames: Mask["frames"] = new Map();
-    items(dataset, "52009230").forEach((group, i) => {
-        const position = numbers(items(group, "00209113")[0] ?? {}, "00200032");
-        const segment = numbers(items(group, "0062000A")[0] ?? {}, "0062000B")[0] ?? 0;
-        const slice = nearest(stack, position);
-        frames.set(slice, [...(frames.get(slice) ?? []), { number: i + 1, segment }]);
-    });
-    return { frames, instance, area: stack.rows * stack.columns };
+// Adds one SEG's frames; false when some lie on no slice: such a mask would be drawn in the wrong place, so it is not drawn.
+async function addMask(mask: Mask, stack: Stack, study: string, seg: string): Promise<boolean> {
+    const [found] = await get<Dataset[]>(`${path("dicom-web", "studies", study, "instances")}?SOPInstanceUID=${encodeURIComponent(seg)}`);
+    if (!found) throw new Error("the segmentation is not stored yet");
+    const [dataset] = await get<Dataset[]>(`${instancePath(found)}/metadata`);
+    const frames = slicesOf(dataset ?? {}, "");
+    const places = frames.map((frame) => stack.slices.findIndex((slice) => liesOn(slice, frame)));
+    if (places.includes(-1)) return false;
+    frames.forEach((frame, i) => mask.set(places[i]!, [...(mask.get(places[i]!) ?? []), { instance: frame.instance, frame: frame.frame }]));
+    return true;
+}
+
+export async function loadMask(stack: Stack, study: string, segs: string[]): Promise<Mask> {
+    const mask: Mask = new Map();
+    for (const seg of segs)
+        if (!(await addMask(mask, stack, study, seg))) throw new Error("a segmentation does not lie on these slices, so its mask is not shown");
+    return mask;
 }
 
 // One byte a pixel: 1 where any segment is.
-export async function loadMaskSlice(mask: Mask, slice: number): Promise<Uint8Array | null> {
-    const wanted = mask.frames.get(slice);
+export async function loadMaskSlice(mask: Mask, index: number, area: number): Promise<Uint8Array | null> {
+    const wanted = mask.get(index);
     if (!wanted) return null;
-    const out = new Uint8Array(mask.area);
-    for (const { number } of wanted) {
-        const bits = await frame(mask.instance, number);
-        for (let i = 0; i < mask.area; i++) out[i]! |= ((bits[i >> 3] ?? 0) >> (i & 7)) & 1;
+    const out = new Uint8Array(area);
+    for (const { instance, frame: number } of wanted) {
+        const bits = await frame(instance, number);
+        for (let i = 0; i < area; i++) out[i]! |= ((bits[i >> 3] ?? 0) >> (i & 7)) & 1;
     }
     return out;
 }
