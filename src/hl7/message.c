@@ -241,24 +241,43 @@ static bool read_lines(struct hl7_slice text, struct hl7_message *message, struc
     return true;
 }
 
-bool hl7_parse(const char *text, size_t size, struct arena *arena, const struct hl7_message **out, struct error *err)
+static bool read_header(struct hl7_slice header, struct hl7_message *message, struct error *err)
 {
-    struct hl7_slice whole = {text, size}, rest = whole;
+    return check_header(header, message->delimiters.field, err) &&
+           read_charset(header, message->delimiters.field, &message->latin1, err);
+}
+
+// In ISO 8859-1 any byte is something.
+static void read_header_loosely(struct hl7_slice header, struct hl7_slice whole, struct hl7_message *message)
+{
+    struct error ignored;
+    if (!read_header(header, message, &ignored))
+        message->latin1 = false;
+    message->latin1 |= !text_is_utf8(whole.text, whole.size);
+}
+
+static bool parse(struct hl7_slice whole, bool loose, struct arena *arena, const struct hl7_message **out,
+                  struct error *err)
+{
+    struct hl7_slice rest = whole;
     char shown[16];
-    if (size > HL7_MESSAGE_MAX)
-        return error_set(err, ERROR_LIMIT, "the message has %zu bytes, more than %d", size, HL7_MESSAGE_MAX);
-    if (size < NAME_SIZE || memcmp(text, "MSH", NAME_SIZE) != 0)
+    if (whole.size > HL7_MESSAGE_MAX)
+        return error_set(err, ERROR_LIMIT, "the message has %zu bytes, more than %d", whole.size, HL7_MESSAGE_MAX);
+    if (whole.size < NAME_SIZE || memcmp(whole.text, "MSH", NAME_SIZE) != 0)
         return error_set(err, ERROR_BAD_DATA, "the message begins with \"%s\", not with MSH",
-                         text_show(shown, sizeof shown, text, size < 4 ? size : 4));
-    if (memchr(text, '\0', size))
+                         text_show(shown, sizeof shown, whole.text, whole.size < 4 ? whole.size : 4));
+    if (memchr(whole.text, '\0', whole.size))
         return error_set(err, ERROR_BAD_DATA, "the message has a NUL in it");
     struct hl7_message *message = arena_alloc(arena, sizeof *message);
     if (!message)
         return full(err);
     struct hl7_slice header = hl7_next_line(&rest);
-    if (!hl7_read_delimiters(header, &message->delimiters, err) ||
-        !check_header(header, message->delimiters.field, err) ||
-        !read_charset(header, message->delimiters.field, &message->latin1, err))
+    *message = (struct hl7_message){0};
+    if (!hl7_read_delimiters(header, &message->delimiters, err))
+        return false;
+    if (loose)
+        read_header_loosely(header, whole, message);
+    else if (!read_header(header, message, err))
         return false;
     if (message->latin1 ? !copy_latin1(&whole, arena, err) : !copy_utf8(&whole, arena, err))
         return false;
@@ -266,6 +285,17 @@ bool hl7_parse(const char *text, size_t size, struct arena *arena, const struct 
         return false;
     *out = message;
     return true;
+}
+
+bool hl7_parse(const char *text, size_t size, struct arena *arena, const struct hl7_message **out, struct error *err)
+{
+    return parse((struct hl7_slice){text, size}, false, arena, out, err);
+}
+
+bool hl7_parse_loose(const char *text, size_t size, struct arena *arena, const struct hl7_message **out,
+                     struct error *err)
+{
+    return parse((struct hl7_slice){text, size}, true, arena, out, err);
 }
 
 // ---- asking

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "base/wait.h"
+#include "hl7/message.h"
 #include "hl7/mllp_frame.h"
 
 enum { READ_SIZE = 16 << 10, ANSWER_ARENA = 4 * MLLP_MESSAGE_MAX };
@@ -270,7 +271,7 @@ static bool read_answer(const struct buffer *received, const char *control, stru
 {
     const struct hl7_message *message;
     struct error cause;
-    if (!hl7_parse((const char *)received->data, received->size, arena, &message, &cause))
+    if (!hl7_parse_loose((const char *)received->data, received->size, arena, &message, &cause))
         return error_set(err, ERROR_PROTOCOL, "the answer cannot be understood: %s", cause.message);
     const char *code = hl7_get(message, "MSA", 0, 1, 1, 1, 1, arena);
     const char *about = hl7_get(message, "MSA", 0, 2, 1, 1, 1, arena);

@@ -155,6 +155,23 @@ static void an_answer_that_is_none_is_refused(void **state)
     check_delivery((struct step[]){SAY("HTTP/1.1 400 Bad Request\r\n"), {0}}, NULL, NULL, ERROR_PROTOCOL);
 }
 
+// What an interface engine says it took, it took, however it fills the rest: sent again and again the message would end in the dead letters.
+static void an_answer_counts_in_any_character_set_and_with_a_poor_header(void **state)
+{
+    (void)state;
+    check_delivery((struct step[]){SAY(ACK("AA", "C1|Nachricht \xFC"
+                                                 "bernommen")),
+                                   {0}},
+                   "AA",
+                   "Nachricht \xC3\xBC"
+                   "bernommen",
+                   ERROR_NONE);
+    check_delivery((struct step[]){SAY("\x0BMSH|^~\\&|RIS|||||||A1|P|2.5.1||||||8859/15\rMSA|AA|C1\r\x1C\r"), {0}},
+                   "AA", "", ERROR_NONE);
+    check_delivery((struct step[]){SAY("\x0BMSH|^~\\&|RIS||||||ACK||P|2.3\rMSA|AE|C1|\xE9\r\x1C\r"), {0}}, "AE",
+                   "\xC3\xA9", ERROR_NONE);
+}
+
 static void endless_answers_to_others_end_the_delivery(void **state)
 {
     (void)state;
@@ -410,6 +427,7 @@ int test_mllp(void)
         cmocka_unit_test(answers_to_other_messages_are_passed_over),
         cmocka_unit_test(a_listener_that_closes_gives_an_error_not_an_answer),
         cmocka_unit_test(an_answer_that_is_none_is_refused),
+        cmocka_unit_test(an_answer_counts_in_any_character_set_and_with_a_poor_header),
         cmocka_unit_test(endless_answers_to_others_end_the_delivery),
         cmocka_unit_test(silence_times_out_and_the_late_answer_serves_the_next_try),
         cmocka_unit_test(a_drip_does_not_stretch_the_timeout),
