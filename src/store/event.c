@@ -180,6 +180,7 @@ void store_event_wake(struct store *store)
 {
     pthread_mutex_lock(&store->board.lock);
     store->board.woken = true;
+    atomic_store(&store->writes.db->stopping, true);
     pthread_cond_broadcast(&store->board.changed);
     pthread_mutex_unlock(&store->board.lock);
 }

@@ -49,7 +49,7 @@ bool store_event_read(struct database *db, uint64_t after, size_t limit, struct 
 uint64_t store_event_last(struct store *store);  // number of the last committed event; 0: none
 uint64_t store_event_epoch(struct store *store); // raised by a replay; a new database begins at the seconds since 1970
 
-// Waits until an event above `after` is committed or `timeout_ns` has passed. true: there is one. store_event_wake (server stop) ends all waits, and those that begin later end at once.
+// Waits until an event above `after` is committed or `timeout_ns` has passed. true: there is one. store_event_wake (server stop) ends all waits, and those that begin later end at once; a write waits for another process only briefly then.
 // With a timeout it returns some 20 ms after the event, with all that came meanwhile; with 0 it only looks.
 bool store_event_wait(struct store *store, uint64_t after, int64_t timeout_ns);
 void store_event_wake(struct store *store);

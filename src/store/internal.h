@@ -21,7 +21,8 @@ enum {
 enum {
     SQL_CACHE_SETS = 32, // with 4 ways: at most 128 statements are kept per connection
     SQL_CACHE_WAYS = 4,
-    SQL_BUSY_MS = 5000,
+    SQL_BUSY_MS = 5000,          // how long another process may hold the database
+    SQL_BUSY_AT_STOP_MS = 200,   // the same once the server stops: there may be many writes to go
     SQL_WRITER_CACHE_KIB = 2048, // 16 readers and the writer stay within 18 MiB of page cache
     SQL_READER_CACHE_KIB = 1024,
 };
@@ -45,6 +46,8 @@ struct database {
     bool full_sync;      // the writer's: PRAGMA synchronous is FULL
     bool sync_failed;    // the disk would not sync the WAL or the database
     bool running_once;
+    atomic_bool stopping;  // the writer's: store_event_wake was called
+    int64_t busy_since_ns; // the writer's: begin of the wait for another process
 };
 
 struct database *database_open(const char *folder, bool writer, struct error *err);

@@ -321,6 +321,24 @@ class Faults(unittest.TestCase):
             self.assertEqual(sender.again(), [0])
             sender.check(self)
 
+    def test_a_stop_waits_for_no_other_process_that_holds_the_database(self):
+        with Watched(config=config(0)) as server, Peer(server.dicom) as peer:
+            sender = Sender(server, 950000, 1 << 10)
+            self.assertEqual(peer.associate(calling="FAULTS"), 2)
+            self.assertEqual(sender.send(peer, 950001), 0)
+            holder = sqlite3.connect(os.path.join(server.data, "hilum.db"), isolation_level=None)
+            holder.execute("BEGIN EXCLUSIVE")
+            try:
+                time.sleep(6)  # the server's own writes wait, and more queue up behind them
+                start = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - start, 5)
+            finally:
+                holder.execute("ROLLBACK")
+                holder.close()
+            server.start()
+            sender.check(self)
+
     def test_a_database_that_is_held_for_a_moment_only_delays(self):
         with Watched(config=config(0)) as server:
             sender = Sender(server, 940000, 1 << 10)
