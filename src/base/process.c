@@ -192,6 +192,8 @@ static void say_status(const struct process *process, int status, bool killed, c
 {
     if (process->too_big)
         snprintf(why, PROCESS_WHY_SIZE, "more memory than %zu MiB", process->memory_max >> 20);
+    else if (process->too_many)
+        snprintf(why, PROCESS_WHY_SIZE, "more threads than %d", PROCESS_THREADS_MAX);
     else if (killed)
         snprintf(why, PROCESS_WHY_SIZE, "still running, killed");
     else if (WIFEXITED(status))
@@ -264,37 +266,47 @@ bool process_send(int socket, const void *message, size_t size, const int *fds, 
     return true;
 }
 
-// Resident anonymous and shared memory, from the kernel's text; 0 when the process is no more.
-static size_t memory_of(pid_t pid)
+struct use {
+    size_t memory; // resident, anonymous and shared
+    unsigned long threads;
+};
+
+// The number behind a key of /proc/PID/status; 0 when it is not there.
+static unsigned long status_number(const char *text, const char *key)
 {
-    static const char *const keys[] = {"RssAnon:", "RssShmem:"};
+    const char *at = strstr(text, key);
+    return at ? strtoul(at + strlen(key), NULL, 10) : 0;
+}
+
+// Nothing when the process is no more.
+static struct use use_of(pid_t pid)
+{
     char path[64], text[4096];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
+        return (struct use){0};
     ssize_t got = read(fd, text, sizeof text - 1);
     close(fd);
     text[got > 0 ? got : 0] = '\0';
-    size_t kib = 0;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *at = strstr(text, keys[i]);
-        if (at)
-            kib += strtoul(at + strlen(keys[i]), NULL, 10);
-    }
-    return kib << 10;
+    return (struct use){(status_number(text, "RssAnon:") + status_number(text, "RssShmem:")) << 10,
+                        status_number(text, "Threads:")};
 }
 
 static bool watch(struct process *process, struct error *err)
 {
-    size_t used = memory_of(process->pid);
-    if (used <= process->memory_max)
+    const struct use use = use_of(process->pid);
+    process->too_big = use.memory > process->memory_max;
+    process->too_many = use.threads > PROCESS_THREADS_MAX;
+    if (!process->too_big && !process->too_many)
         return true;
-    process->too_big = true;
     kill(process->pid, SIGKILL);
+    if (process->too_many)
+        return error_set(err, ERROR_LIMIT, "the child process made %lu threads, more than %d, and was killed",
+                         use.threads, PROCESS_THREADS_MAX);
     return error_set(err, ERROR_LIMIT,
-                     "the child process took %zu MiB of memory, more than its %zu MiB, and was killed", used >> 20,
-                     process->memory_max >> 20);
+                     "the child process took %zu MiB of memory, more than its %zu MiB, and was killed",
+                     use.memory >> 20, process->memory_max >> 20);
 }
 
 // Until the socket can be read.

@@ -34,7 +34,7 @@ struct sandbox_rules {
 // No new privileges; own network, mount, IPC and UTS namespaces (inside a user namespace where that is needed); an empty root folder (when
 // nothing is readable); Landlock (no file but `readable`); no capability; RLIMIT_DATA, RLIMIT_CORE 0, RLIMIT_NOFILE 64; seccomp: only reading,
 // writing, memory that is not executable, waiting, exit and, with `threads`, threads. Any other system call (socket, connect, fork, exec,
-// opening for writing, ptrace, kill of others) kills the process. FORBIDDEN names the first layer that could not be had.
+// opening for writing, ptrace, kill of others) kills the process; stderr, the program's log, takes nothing more. FORBIDDEN names the first layer that could not be had.
 // The process must have one thread (CONFLICT), for Landlock and namespaces hold for the calling thread only.
 bool sandbox_enter(const struct sandbox_rules *rules, struct error *err);
 
@@ -49,6 +49,7 @@ enum {
     PROCESS_MESSAGE_MAX = 64 << 10,
     PROCESS_FDS_MAX = 8,
     PROCESS_ARGUMENTS_MAX = 16,
+    PROCESS_THREADS_MAX = 128, // of a child
     PROCESS_WHY_SIZE = 120
 };
 
@@ -57,6 +58,7 @@ struct process {
     int socket;
     size_t memory_max; // the watch kills the child past this (its resident anonymous and shared memory)
     bool too_big;      // the watch did
+    bool too_many;     // or for more threads than PROCESS_THREADS_MAX
     bool closed;       // the other end was found gone
 };
 
@@ -72,7 +74,7 @@ void process_stop(struct process *process, char *why);
 bool process_send(int socket, const void *message, size_t size, const int *fds, size_t fd_count, struct error *err);
 
 // Timeout 0: for ever (the child's side). TIMEOUT; CLOSED when the other end is gone. While the parent waits it looks at the child's memory
-// every 50 ms: past memory_max the child is killed and LIMIT answered. Up to *fd_count descriptors are received into `fds`, owned by the caller and
+// and threads every 50 ms: past memory_max or PROCESS_THREADS_MAX the child is killed and LIMIT answered. Up to *fd_count descriptors are received into `fds`, owned by the caller and
 // close-on-exec, and *fd_count becomes their number; with fds NULL, or for more, BAD_DATA. A message past `capacity` is BAD_DATA.
 bool process_receive(struct process *process, int64_t timeout_ns, void *message, size_t capacity, size_t *size,
                      int *fds, size_t *fd_count, struct error *err);

@@ -18,7 +18,10 @@
 #include "model/package.h"
 
 #define LOAD_NS (INT64_C(30) * CLOCK_SECOND)
-#define LOOK_NS (INT64_C(250) * CLOCK_MS) // how often a wait looks for the end of the program
+#define LOOK_NS (INT64_C(250) * CLOCK_MS)           // how often a wait looks for the end of the program
+#define TIME_MAX_NS (INT64_C(86400) * CLOCK_SECOND) // that a stage can say it took
+#define PLACE_MAX_MM 1e6
+#define VOLUME_MAX_ML 1e6
 enum { CHILDREN_MAX = 8 };
 
 struct child {
@@ -104,11 +107,13 @@ static bool receive(const struct model_runner *runner, struct child *child, int6
 static bool exchange(const struct model_runner *runner, struct child *child, const struct model_request *request,
                      const int fds[2], int64_t timeout_ns, struct model_answer *answer, struct error *err)
 {
+    unsigned char ok;
     size_t size;
     if (!process_send(child->process.socket, request, sizeof *request, fds, 2, err) ||
         !receive(runner, child, timeout_ns, answer, &size, err))
         return false;
-    return size == sizeof *answer || error_set(err, ERROR_PROTOCOL, "an answer of %zu bytes", size);
+    memcpy(&ok, &answer->ok, sizeof ok); // a bool that is neither must not be read as one
+    return (size == sizeof *answer && ok <= 1) || error_set(err, ERROR_PROTOCOL, "an answer that makes no sense");
 }
 
 static void end_child(struct child *child)
@@ -130,8 +135,16 @@ static bool is_warm(struct child *child)
     return false;
 }
 
+static bool exit_is(const char *why, int status)
+{
+    char text[16];
+    snprintf(text, sizeof text, "exit %d", status);
+    return strcmp(text, why) == 0;
+}
+
 // Says what ended the child, in words for the page: the cause on our side (time, memory) before what the kernel says.
-static bool tell_end(struct child *child, const struct error *cause, struct error *err)
+static bool tell_end(const struct model_runner *runner, struct child *child, const struct error *cause,
+                     struct error *err)
 {
     char why[PROCESS_WHY_SIZE];
     child->process.closed |= cause->code == ERROR_CLOSED;
@@ -141,6 +154,12 @@ static bool tell_end(struct child *child, const struct error *cause, struct erro
         return error_set(err, ERROR_CANCELLED, "%s", cause->message);
     if (cause->code == ERROR_TIMEOUT)
         return error_set(err, ERROR_TIMEOUT, "the model took longer than it may and was ended");
+    if (cause->code == ERROR_PROTOCOL || cause->code == ERROR_BAD_DATA)
+        return error_set(err, ERROR_BAD_DATA, "the model's process gave an answer that makes no sense");
+    if (exit_is(why, MODEL_EXIT_LIBRARY))
+        return error_set(err, ERROR_BAD_DATA, "ONNX Runtime cannot be loaded from %s", runner->library);
+    if (exit_is(why, MODEL_EXIT_SANDBOX))
+        return error_set(err, ERROR_BAD_DATA, "its process cannot enter its sandbox; the log says why");
     return error_set(err, ERROR_BAD_DATA, "the model's process ended: %s", why);
 }
 
@@ -149,7 +168,7 @@ static bool ask(const struct model_runner *runner, struct child *child, const st
 {
     struct error cause;
     if (!exchange(runner, child, request, fds, timeout_ns, answer, &cause))
-        return tell_end(child, &cause, err);
+        return tell_end(runner, child, &cause, err);
     if (answer->ok)
         return true;
     // The child may have been taken over by what it computed: its words are shown, not believed.
@@ -247,10 +266,7 @@ bool model_warm(struct model_runner *runner, const struct model_package *package
 
 // ---- a run
 
-static bool is_text(const char *text, size_t size)
-{
-    return memchr(text, '\0', size) != NULL;
-}
+// The child may have been taken over by what it computed: nothing of its answer is believed without a look.
 
 static bool is_number(const double *values, size_t count, double most)
 {
@@ -260,18 +276,50 @@ static bool is_number(const double *values, size_t count, double most)
     return true;
 }
 
+// A word that ends within its field and is one of these; NULL ends them.
+static bool is_word(const char *text, size_t size, const char *const *words)
+{
+    if (!memchr(text, '\0', size))
+        return false;
+    while (*words && strcmp(*words, text) != 0)
+        words++;
+    return *words != NULL;
+}
+
+static bool is_box(const struct model_finding *f)
+{
+    for (int axis = 0; axis < 3; axis++)
+        if (f->low_mm[axis] > f->high_mm[axis])
+            return false;
+    return is_number(f->low_mm, 3, PLACE_MAX_MM) && is_number(f->high_mm, 3, PLACE_MAX_MM);
+}
+
+static bool is_sane_finding(const struct model_finding *f, size_t index)
+{
+    static const char *const sides[] = {"left", "right", "midline", NULL};
+    static const char *const urgencies[] = {"routine", "urgent", "stat", NULL};
+    const double mean_hu = (double)f->mean_hu;
+    return f->label == index + 1 && is_number(&f->volume_ml, 1, VOLUME_MAX_ML) && f->volume_ml > 0 && f->score >= 0 &&
+           f->score <= 1 && is_number(f->centroid_mm, 3, PLACE_MAX_MM) && is_box(f) &&
+           is_number(&mean_hu, 1, -(double)INT16_MIN) && is_word(f->side, sizeof f->side, sides) &&
+           is_word(f->urgency, sizeof f->urgency, urgencies);
+}
+
+static bool is_sane_time(int64_t time_ns)
+{
+    return time_ns >= 0 && time_ns <= TIME_MAX_NS;
+}
+
 static bool is_sane(const struct model_result *result)
 {
-    if (result->count > MODEL_FINDINGS_MAX || !is_text(result->not_analysed, sizeof result->not_analysed))
+    const struct model_times *t = &result->times;
+    if (result->count > MODEL_FINDINGS_MAX || !memchr(result->not_analysed, '\0', sizeof result->not_analysed) ||
+        !is_sane_time(t->input_ns) || !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) ||
+        !is_sane_time(t->after_ns))
         return false;
-    for (size_t i = 0; i < result->count; i++) {
-        const struct model_finding *f = &result->findings[i];
-        if (f->label == 0 || !is_number(&f->volume_ml, 1, 1e6) || f->volume_ml <= 0 ||
-            !(f->score >= 0 && f->score <= 1) || !is_number(f->centroid_mm, 3, 1e5) || !is_number(f->low_mm, 3, 1e5) ||
-            !is_number(f->high_mm, 3, 1e5) || !is_text(f->side, sizeof f->side) ||
-            !is_text(f->urgency, sizeof f->urgency))
+    for (size_t i = 0; i < result->count; i++)
+        if (!is_sane_finding(&result->findings[i], i))
             return false;
-    }
     return true;
 }
 

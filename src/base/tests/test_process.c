@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,41 @@ static void do_flood(void)
     do_hang();
 }
 
+// What the program's log shows must be the program's own.
+static void do_forge(void)
+{
+    static const char line[] = "2026-11-24T12:00:00.000Z info    audit    all is well\n";
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0 && lseek(STDERR_FILENO, 0, SEEK_SET) < 0 &&
+        pwrite(STDERR_FILENO, line, sizeof line - 1, 0) < 0)
+        _exit(REFUSED_SOFTLY);
+}
+
+static void do_pin_parent(void)
+{
+    cpu_set_t first;
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    if (sched_setaffinity(getppid(), sizeof first, &first) != 0)
+        _exit(REFUSED_SOFTLY);
+}
+
+static void *wait_for_ever(void *unused)
+{
+    do_hang();
+    return unused;
+}
+
+static void do_breed(void)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, (size_t)16 << 10);
+    while (pthread_create(&thread, &small, wait_for_ever, NULL) == 0)
+        continue;
+    do_hang();
+}
+
 static const struct act {
     const char *name;
     void (*run)(void);
@@ -142,13 +178,14 @@ static const struct act {
     {"signal", do_signal_parent},  {"trace", do_trace_parent}, {"executable", do_executable_memory},
     {"shared", do_shared_memory},  {"crash", do_crash},        {"hang", do_hang},
     {"read", do_read_files},       {"eat", do_eat_memory},     {"answer", do_answer},
-    {"flood", do_flood},
+    {"flood", do_flood},           {"forge", do_forge},        {"pin", do_pin_parent},
+    {"breed", do_breed},
 };
 
-static void enter_sandbox(size_t memory_max, const char *const *readable)
+static void enter_sandbox(size_t memory_max, const char *const *readable, bool threads)
 {
     struct error err;
-    const struct sandbox_rules rules = {.memory_max = memory_max, .readable = readable};
+    const struct sandbox_rules rules = {.memory_max = memory_max, .readable = readable, .threads = threads};
     if (!sandbox_enter(&rules, &err)) {
         fprintf(stderr, "%s\n", err.message);
         _exit(SANDBOX_FAILED);
@@ -158,7 +195,8 @@ static void enter_sandbox(size_t memory_max, const char *const *readable)
 // "process-child ACT [MEMORY_MIB]"
 int process_child_main(int argc, char **argv)
 {
-    enter_sandbox(argc > 3 ? strtoul(argv[3], NULL, 10) * MIB : CHILD_MEMORY_MIB * MIB, NULL);
+    enter_sandbox(argc > 3 ? strtoul(argv[3], NULL, 10) * MIB : CHILD_MEMORY_MIB * MIB, NULL,
+                  argc > 2 && (strcmp(argv[2], "breed") == 0 || strcmp(argv[2], "pin") == 0));
     for (size_t i = 0; argc > 2 && i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(argv[2], acts[i].name) == 0) {
             acts[i].run();
@@ -174,7 +212,7 @@ int process_reader_main(int argc, char **argv)
         _exit(1);
     char inside[256];
     snprintf(inside, sizeof inside, "%s/weights", argv[2]);
-    enter_sandbox(CHILD_MEMORY_MIB * MIB, (const char *const[]){argv[2], NULL});
+    enter_sandbox(CHILD_MEMORY_MIB * MIB, (const char *const[]){argv[2], NULL}, false);
     if (open(inside, O_RDONLY) < 0)
         _exit(2);
     do_read_files();
@@ -278,6 +316,29 @@ static void the_watch_kills_a_memory_eater(void **state)
     struct process process = started("eat", "16384", 128);
     assert_int_equal(end_of(&process, why), ERROR_LIMIT);
     assert_string_equal(why, "more memory than 128 MiB");
+}
+
+static void the_watch_kills_a_breeder_of_threads(void **state)
+{
+    (void)state;
+    char why[PROCESS_WHY_SIZE];
+    struct process process = started("breed", "16384", 16384);
+    assert_int_equal(end_of(&process, why), ERROR_LIMIT);
+    assert_string_equal(why, "more threads than 128");
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they report there
+static void nothing_is_written_into_the_log(void **state)
+{
+    (void)state;
+    assert_ends("forge", "exit 40");
+}
+#endif
+
+static void the_parent_is_not_pinned_to_a_processor(void **state)
+{
+    (void)state;
+    assert_ends("pin", "exit 40");
 }
 
 static void a_hanging_child_costs_the_timeout_only(void **state)
@@ -443,6 +504,11 @@ int test_process(void)
         cmocka_unit_test(memory_ends_at_the_childs_own_limit),
 #endif
         cmocka_unit_test(the_watch_kills_a_memory_eater),
+        cmocka_unit_test(the_watch_kills_a_breeder_of_threads),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(nothing_is_written_into_the_log),
+#endif
+        cmocka_unit_test(the_parent_is_not_pinned_to_a_processor),
         cmocka_unit_test(a_hanging_child_costs_the_timeout_only),
         cmocka_unit_test(memory_files_travel_and_cannot_be_changed_or_grown),
         cmocka_unit_test(a_longer_message_than_asked_for_is_refused),

@@ -5,10 +5,12 @@
 // The runner starts this program again as its child.
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "runner") == 0 && lying_child(argc, argv))
+        return 0;
     if (argc > 1 && strcmp(argv[1], "runner") == 0)
         return model_runner_main(argc - 1, argv + 1);
     support_begin();
-    int failed = test_package() + test_runner();
+    int failed = test_package() + test_runner() + test_answers();
     support_end();
     return failed;
 }
