@@ -144,6 +144,26 @@ static void advance(struct dicom_reader *reader, size_t size)
     dicom_input_take(&reader->input, NULL, size, &done, &never);
 }
 
+// Takes what is left of the stream, which must be padding.
+static bool take_padding(struct dicom_reader *reader, struct error *err)
+{
+    const uint8_t *data;
+    size_t size;
+    uint64_t start = reader->input.position;
+    for (;;) {
+        if (!dicom_input_peek(&reader->input, 1, &data, &size, err))
+            return false;
+        if (size == 0)
+            return true;
+        for (size_t i = 0; i < size; i++)
+            if (data[i] != 0 || reader->input.position + i - start >= DICOM_PADDING_MAX)
+                return error_set(err, ERROR_BAD_DATA,
+                                 "the data set ends at byte %llu, but more follows that is no element and no padding",
+                                 (unsigned long long)start);
+        advance(reader, size);
+    }
+}
+
 // The 8 bytes that begin an element or item. *data is NULL at a proper end of the stream.
 static bool peek_header(struct dicom_reader *reader, const uint8_t **data, struct error *err)
 {
@@ -158,11 +178,12 @@ static bool peek_header(struct dicom_reader *reader, const uint8_t **data, struc
         return false;
     if (size >= 8)
         return true;
-    if (size > 0)
-        return error_set(err, ERROR_BAD_DATA, "the data set ends at byte %llu in %zu bytes that are no element",
-                         (unsigned long long)position, size);
     *data = NULL;
-    return true;
+    return level->kind == LEVEL_DATA_SET
+               ? take_padding(reader, err)
+               : size == 0 ||
+                     error_set(err, ERROR_BAD_DATA, "the data set ends at byte %llu in %zu bytes that are no element",
+                               (unsigned long long)position, size);
 }
 
 static bool stream_ended(const struct dicom_reader *reader, struct error *err)
@@ -291,10 +312,11 @@ static bool next_element(struct dicom_reader *reader, struct dicom_event *event,
     const uint8_t *data;
     if (!peek_header(reader, &data, err))
         return false;
-    if (!data) {
+    bool padding = data && level->kind == LEVEL_DATA_SET && bytes_u32le(data) == 0; // there is no element (0000,0000)
+    if (!data || padding) {
         event->type = DICOM_EVENT_END;
         event->value_offset = event->tag_offset = offset;
-        return level->kind == LEVEL_DATA_SET || stream_ended(reader, err);
+        return padding ? take_padding(reader, err) : level->kind == LEVEL_DATA_SET || stream_ended(reader, err);
     }
     struct header header = {.tag = get_tag(data, level->big_endian)};
     if (header.tag == TAG_ITEM_END && level->kind == LEVEL_ITEM && !level->by_length) {

@@ -12,7 +12,8 @@
 // outside group 2 (read with a 32-bit length, as PS3.5 section 6.2 demands of future ones, where that can be; see the
 // note in the .c), UN of undefined length holding implicit VR little endian (PS3.5 section 6.2.2, note 2), zero padding
 // or gzip's trailer behind a deflated data set, a length other than 0 on a delimiter (ignored), fragments at the top
-// level that the end of the stream closes in place of their delimiter.
+// level that the end of the stream closes in place of their delimiter, up to DICOM_PADDING_MAX zeros behind the last
+// element.
 #ifndef DICOM_READER_H
 #define DICOM_READER_H
 
@@ -53,7 +54,13 @@ struct dicom_event {
 
 struct dicom_reader; // owned; one thread
 
-enum { DICOM_INFLATE_RATIO_MAX = 200, DICOM_INFLATE_FREE = 16 << 20 };
+enum {
+    DICOM_INFLATE_RATIO_MAX = 200,
+    DICOM_INFLATE_FREE = 16 << 20,
+    // What fills up a block of a tape or disc. Less than a page: a file system that lost some leaves zeros, too, and an
+    // object whose pixels are lost is not whole.
+    DICOM_PADDING_MAX = 4095,
+};
 
 // Reads from `source`, which must outlive the reader, from the first byte of the data set. A deflated data set (PS3.5
 // A.5) is inflated; when it gives more than DICOM_INFLATE_FREE bytes and more than DICOM_INFLATE_RATIO_MAX times what

@@ -230,7 +230,43 @@ static void lengths_past_the_end_are_refused(void **state)
     assert_refused(&header, DICOM_TS_EXPLICIT, "is cut off");
     struct buffer tail = start();
     buffer_text(&tail, "tail");
-    assert_refused(&tail, DICOM_TS_EXPLICIT, "4 bytes that are no element");
+    assert_refused(&tail, DICOM_TS_EXPLICIT, "no element and no padding");
+}
+
+static void zeros_behind_the_last_element_are_padding(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t zeros;
+        bool accepted;
+    } rows[] = {{1, true},
+                {7, true},
+                {8, true},
+                {9, true},
+                {2048, true},
+                {DICOM_PADDING_MAX, true},
+                {DICOM_PADDING_MAX + 1, false}};
+    static const char *const syntaxes[] = {DICOM_TS_EXPLICIT, DICOM_TS_IMPLICIT, DICOM_TS_BIG_ENDIAN};
+    static const uint8_t zeros[DICOM_PADDING_MAX + 1];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t k = 0; k < 3; k++) {
+            struct buffer bytes;
+            buffer_init(&bytes, BUFFER_MAX);
+            buffer_append(&bytes, zeros, rows[i].zeros);
+            if (rows[i].accepted)
+                assert_accepted(&bytes, syntaxes[k], 1);
+            else
+                assert_refused(&bytes, syntaxes[k], "no element and no padding");
+        }
+    struct buffer bytes = start();
+    put_explicit(&bytes, PATIENT_ID, "LO", "P1", 2);
+    buffer_append(&bytes, zeros, 300);
+    buffer_text(&bytes, "x");
+    assert_refused(&bytes, DICOM_TS_EXPLICIT, "no element and no padding");
+    bytes = start();
+    put_header(&bytes, SEQUENCE, "SQ", UINT32_MAX); // not inside a sequence
+    buffer_append(&bytes, zeros, 300);
+    assert_refused(&bytes, DICOM_TS_EXPLICIT, "is where an item");
 }
 
 static void odd_lengths_and_disorder_are_accepted(void **state)
@@ -437,6 +473,7 @@ int run_reader_tests(void)
         cmocka_unit_test(un_of_undefined_length_holds_implicit_vr),
         cmocka_unit_test(un_of_undefined_length_is_little_endian_in_big_endian_too),
         cmocka_unit_test(lengths_past_the_end_are_refused),
+        cmocka_unit_test(zeros_behind_the_last_element_are_padding),
         cmocka_unit_test(odd_lengths_and_disorder_are_accepted),
         cmocka_unit_test(a_second_sop_instance_uid_is_refused),
         cmocka_unit_test(unknown_vrs_are_refused_in_group_2_only),
