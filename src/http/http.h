@@ -34,7 +34,7 @@ enum {
     HTTP_STOP_SECONDS = 10,       // what running replies get when the server stops
     HTTP_QUERY_MAX = 64,          // query parameters of a request
     HTTP_PATH_PARTS_MAX = 8,      // {variables} of a route
-    HTTP_SPACE = 4 << 20,         // the request's arena
+    HTTP_SPACE = 32 << 20,        // the request's arena: a reply of 20,000 objects fits
     HTTP_BODIES_MAX = 512 << 20,  // bodies in memory, of all requests together
     HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply
     HTTP_EVENTS_BUFFER = 1 << 20, // what one call of http_events_fn may append
