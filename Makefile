@@ -1,6 +1,7 @@
 # The few commands a person needs. CMake and Ninja do the work (CMakeLists.txt); tools/setup says what is installed and why.
 BUILD ?= build
 JOBS ?= $(shell nproc)
+export BUILD
 
 .PHONY: build run demo test lint bench soak fuzz interop setup clean
 
@@ -9,23 +10,26 @@ build: $(BUILD)/build.ninja ui/dist/index.html
 
 ui/dist/index.html: ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*)
 	@tools/setup build
-	@cd ui && npm ci --ignore-scripts --silent && npm run --silent build >/dev/null
+	@cd ui && { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || \
+	    { echo "make: npm could not fetch the page's packages (ui/package-lock.json); can this machine reach npm's registry?" >&2; false; }; }
+	@cd ui && npm run --silent build -- --logLevel warn
 
 $(BUILD)/build.ninja: CMakeLists.txt cmake/rooms.cmake
 	@tools/setup build
-	@cmake -G Ninja -S . -B $(BUILD) >/dev/null
+	@cmake -G Ninja -S . -B $(BUILD) $(if $(ONNXRUNTIME_ROOT),-DONNXRUNTIME_ROOT=$(ONNXRUNTIME_ROOT)) >/dev/null
 
 setup:
 	@tools/setup
 
-run: build
+run:
 	@tools/setup build
+	@$(MAKE) --no-print-directory build
 	@$(BUILD)/hilum serve
 
 demo:
 	@tools/setup build test
 	@$(MAKE) --no-print-directory build
-	@tests/demo.py $(if $(ONCE),--once)
+	@HILUM=$(abspath $(BUILD))/hilum tests/demo.py $(if $(ONCE),--once)
 
 test:
 	@tools/setup build test

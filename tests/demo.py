@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -138,12 +139,14 @@ def run(demo, server, pacs, listener, folder):
     for name, raw in (("SEG", seg), ("SR", sr)):
         errors = dciodvfy(raw)
         check(not errors, f"dciodvfy finds no error in the {name}" + (": " + "; ".join(errors[:3]) if errors else ""))
-    dataset = pydicom.dcmread(io.BytesIO(seg))
+    dataset, report = pydicom.dcmread(io.BytesIO(seg)), pydicom.dcmread(io.BytesIO(sr))
+    for name, raw, made in (("SEG", seg, dataset), ("SR", sr, report)):
+        say(f"{name} {made.SOPInstanceUID}: {made.SeriesDescription}, {len(raw)} bytes" + (f", {made.NumberOfFrames} frames" if name == "SEG" else ""))
     source = pydicom.dcmread(files_of(bleed)[0])
     shared = dataset.SharedFunctionalGroupsSequence[0]
     check(dataset.Modality == "SEG" and dataset.StudyInstanceUID == truth["study"], "pydicom reads the SEG, in the same study")
     check(list(shared.PixelMeasuresSequence[0].PixelSpacing) == list(source.PixelSpacing) and dataset.Rows == source.Rows, "its geometry is the source's")
-    check(pydicom.dcmread(io.BytesIO(sr)).Modality == "SR", "pydicom reads the SR")
+    check(report.Modality == "SR", "pydicom reads the SR")
 
     demo.step("the PACS comes up: the outbox delivers")
     waiting = server.get_json("/api/deliveries?state=waiting")
@@ -176,30 +179,52 @@ def run(demo, server, pacs, listener, folder):
     demo.end()
 
 
+def stop(number, _frame):
+    """However it is told to end, what it started ends with it: an ordinary exit runs every `finally`. Once is enough."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def show(demo, server, pacs, listener, folder, once):
+    """The exit status."""
+    served = False
+    try:
+        run(demo, server, pacs, listener, folder)
+        print("\nTimes:")
+        for what, seconds in demo.times:
+            say(f"{seconds:6.1f} s  {what}")
+        print(f"\nAll {STEPS} steps seen. The page: {server.url('/')}", flush=True)
+        if not once:
+            served = True
+            print("Serving until Ctrl-C.", flush=True)
+            server.process.wait()
+            raise AssertionError(f"the server ended by itself, with status {server.process.returncode}")
+    except SystemExit as asked:
+        print("\nStopped.")
+        return 0 if served else asked.code
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--once", action="store_true")
     arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     demo = Demo()
     folder = tempfile.mkdtemp(prefix="hilum-demo-")
     pacs, listener = Orthanc(), Listener()
     try:
-        with Hilum() as server:
-            run(demo, server, pacs, listener, folder)
-            print("\nTimes:")
-            for what, seconds in demo.times:
-                say(f"{seconds:6.1f} s  {what}")
-            print(f"\nAll {STEPS} steps seen. The page: {server.url('/')}")
-            if not arguments.once:
-                print("Serving until Ctrl-C.")
-                try:
-                    server.process.wait()
-                except KeyboardInterrupt:
-                    pass
+        with Hilum(data=os.path.join(folder, "data")) as server:
+            status = show(demo, server, pacs, listener, folder, arguments.once)
+    except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        status = f"\ndemo: step {demo.step_number} of {STEPS} failed: {error}"
     finally:
         pacs.__exit__()
         listener.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
