@@ -47,7 +47,8 @@ struct database {
     bool sync_failed;    // the disk would not sync the WAL or the database
     bool running_once;
     atomic_bool stopping;  // the writer's: store_event_wake was called
-    int64_t busy_since_ns; // the writer's: begin of the wait for another process
+    int64_t busy_ms;       // the writer's: how long it waits for another process, or for readers
+    int64_t busy_since_ns; // the writer's: begin of that wait
 };
 
 struct database *database_open(const char *folder, bool writer, struct error *err);

@@ -103,14 +103,16 @@ static int count_wal_pages(void *payload, sqlite3 *handle, const char *name, int
     return SQLITE_OK;
 }
 
-// Another process holds the database: not 0 waits on.
+// Another process, or a reader, holds the database: not 0 waits on.
 static int wait_for_other(void *payload, int tries)
 {
     struct database *db = payload;
     int64_t now_ns = clock_monotonic_ns();
     if (tries == 0)
         db->busy_since_ns = now_ns;
-    int64_t most_ms = atomic_load(&db->stopping) ? SQL_BUSY_AT_STOP_MS : SQL_BUSY_MS;
+    int64_t most_ms = db->busy_ms;
+    if (atomic_load(&db->stopping) && most_ms > SQL_BUSY_AT_STOP_MS)
+        most_ms = SQL_BUSY_AT_STOP_MS;
     if (now_ns - db->busy_since_ns >= most_ms * CLOCK_MS)
         return 0;
     clock_sleep_ns((tries < 10 ? 2 : 25) * CLOCK_MS);
@@ -122,6 +124,7 @@ static bool configure(struct database *db, bool writer, struct error *err)
     char cache[64];
     snprintf(cache, sizeof cache, "PRAGMA cache_size=-%d", writer ? SQL_WRITER_CACHE_KIB : SQL_READER_CACHE_KIB);
     sqlite3_extended_result_codes(db->handle, 1);
+    db->busy_ms = SQL_BUSY_MS;
     if (writer)
         sqlite3_busy_handler(db->handle, wait_for_other, db);
     else

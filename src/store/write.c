@@ -9,6 +9,8 @@
 enum {
     WRITE_GROUP_MAX = 64,
     CHECKPOINT_PAGES = 1000, // about 4 MiB of WAL
+    WAITING_PAGES = 4 * CHECKPOINT_PAGES,
+    WAITING_MS = 100,
 };
 
 enum call_state { CALL_QUEUED, CALL_LEADS, CALL_DONE };
@@ -129,18 +131,24 @@ static void run_group(struct store *store, struct write_call *group)
     }
 }
 
-// PASSIVE never waits for readers. While one keeps it from reaching the end, it is tried again only after as many pages more.
+// PASSIVE never waits for readers. Where somebody reads at any time it would never reach the end, and the WAL grow for ever, so past WAITING_PAGES those who read now are waited for:
+// nobody writes meanwhile, so who begins to read then needs no WAL. What does not succeed is tried again after as many pages more.
 static void checkpoint_when_due(struct write_queue *queue)
 {
-    int in_wal = 0, copied = 0;
-    if (queue->db->wal_pages < queue->checkpoint_at)
+    struct database *db = queue->db;
+    int pages = db->wal_pages;
+    if (pages < CHECKPOINT_PAGES)
+        queue->checkpoint_at = CHECKPOINT_PAGES; // the WAL is used from its beginning again
+    if (pages < queue->checkpoint_at)
         return;
-    int code = sqlite3_wal_checkpoint_v2(queue->db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &copied);
+    db->busy_ms = WAITING_MS;
+    int mode = pages < WAITING_PAGES ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
-        log_warning("store", "the database could not be checkpointed: %s", sqlite3_errmsg(queue->db->handle));
-    queue->db->sync_failed = queue->db->sync_failed || database_is_failed_sync(code);
-    bool whole = code == SQLITE_OK && in_wal == copied;
-    queue->checkpoint_at = CHECKPOINT_PAGES + (whole ? 0 : queue->db->wal_pages);
+        log_warning("store", "the database could not be checkpointed: %s", sqlite3_errmsg(db->handle));
+    db->sync_failed = db->sync_failed || database_is_failed_sync(code);
+    db->busy_ms = SQL_BUSY_MS;
+    queue->checkpoint_at = pages + CHECKPOINT_PAGES;
 }
 
 // ---- the queue

@@ -33,6 +33,7 @@ POINTS = [("lane.mid_write", 1, 60), ("lane.after_write", 1, 25), ("lane.after_s
           ("pack.after_rename", 1, 5), (None, 0, 0)]
 # Points on the way of a job, once a round each: the job's end, its results stored, a result sent.
 JOB_POINTS = [("job.in_commit", 1, 1), ("job.after_store", 1, 1), ("outbox.after_send", 1, 2)]
+SPARE_OBJECTS, SPARE_SECONDS = 3, 1.5  # a burst, and how long a spare file may take after it
 RUN_SECONDS = 0.9  # a point that was not passed so often by then is no longer waited for
 
 
@@ -85,6 +86,21 @@ def send_until_it_ends(server, record, seed):
             pass
 
 
+def send_burst(server, record):
+    try:
+        with Peer(server.dicom, timeout=10) as peer:
+            if peer.associate(calling="SOAK") != 2:
+                return
+            for _ in range(SPARE_OBJECTS):
+                number, data = record.make(10**6 - 1)
+                if peer.store(data, f"{ROOT}.{number}.1") != 0:
+                    raise AssertionError(f"object {number} was refused")
+                record.acknowledge(number)
+            peer.release()
+    except (Ended, OSError):
+        pass
+
+
 class Soak:
     """Kills while objects come in."""
 
@@ -94,6 +110,7 @@ class Soak:
         self.folder = tempfile.mkdtemp(prefix="hilum-kill-")
         self.server = Watched(data=os.path.join(self.folder, "data"), config=CONFIG)
         self.killed, self.slowest, self.epoch = {}, 0.0, None
+        self.with_spares = 0
 
     def start(self, fault=None):
         """False when the fault came in the start itself."""
@@ -110,6 +127,17 @@ class Soak:
         if not fault:
             self.slowest = max(self.slowest, time.monotonic() - begun)
         return True
+
+    def wait_for_spares(self):
+        """A burst and a quiet time: the lanes that follow begin as spare files."""
+        send_burst(self.server, self.record)
+        end = time.monotonic() + SPARE_SECONDS
+        while self.server.process.poll() is None and time.monotonic() < end:
+            if glob.glob(os.path.join(self.server.data, "lanes", "*.spare")):
+                time.sleep(self.random.uniform(0, 0.3))  # it may be whole by then, or not
+                self.with_spares += 1
+                return
+            time.sleep(0.01)
 
     def load(self, fault, seconds):
         senders = [threading.Thread(target=send_until_it_ends, args=(self.server, self.record, self.random.random())) for _ in range(self.random.randrange(1, 5))]
@@ -171,6 +199,8 @@ class Soak:
         fault = f"{point}:{self.random.randint(least, most)}" if point else None
         since = self.record.number
         if self.start(fault):
+            if self.random.random() < 0.5:
+                self.wait_for_spares()
             self.load(fault, RUN_SECONDS if fault else self.random.uniform(0.02, RUN_SECONDS))
         else:
             self.killed[point + " in a start"] = self.killed.get(point + " in a start", 0) + 1
@@ -185,7 +215,9 @@ class Soak:
         self.server.stop()
         if self.slowest > READY_SECONDS:
             raise AssertionError(f"a start took {self.slowest:.2f} s")
-        return f"{len(self.record.acknowledged)} objects acknowledged, {listed} listed, all bit for bit; slowest start {self.slowest:.2f} s; killed: " + ", ".join(
+        if self.with_spares == 0:
+            raise AssertionError("no spare file was ever made")
+        return f"{len(self.record.acknowledged)} objects acknowledged, {listed} listed, all bit for bit; {self.with_spares} rounds with spare files; slowest start {self.slowest:.2f} s; killed: " + ", ".join(
             f"{name} {count}" for name, count in sorted(self.killed.items()))
 
     def close(self):

@@ -1,8 +1,11 @@
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,23 +211,92 @@ static void a_full_disk_makes_full_and_then_heals(void **state)
     helper_remove(&place);
 }
 
+// A row of each fills a page.
+static void write_pages(struct place *place, int from, int to)
+{
+    char name[4000];
+    for (int i = from; i < to; i++) {
+        snprintf(name, sizeof name, "%d%*s", i, 3900, "");
+        assert_true(store_write(place->store, STORE_REPLAYABLE, add_row, name, &place->err));
+    }
+}
+
+static long size_of_log(const struct place *place)
+{
+    char path[HELPER_PATH];
+    struct stat status;
+    snprintf(path, sizeof path, "%.200s/hilum.db-wal", place->folder);
+    assert_int_equal(stat(path, &status), 0);
+    return (long)status.st_size;
+}
+
 static void the_log_of_the_database_stays_small(void **state)
 {
     struct place place;
-    char name[4000], path[HELPER_PATH];
     (void)state;
     helper_make(&place);
-    memset(name, 'x', sizeof name - 1);
-    for (int i = 0; i < 4000; i++) {
-        snprintf(name, sizeof name, "%d%*s", i, 3900, "");
-        assert_true(store_write(place.store, STORE_REPLAYABLE, add_row, name, &place.err));
+    write_pages(&place, 0, 4000);
+    assert_in_range(size_of_log(&place), 1 << 20, 8 << 20);
+    helper_remove(&place);
+}
+
+struct overlap {
+    struct store *store;
+    atomic_bool stopping;
+};
+
+static void *read_on_and_on(void *payload)
+{
+    struct overlap *overlap = payload;
+    struct error err;
+    int64_t count;
+    bool found;
+    while (!atomic_load(&overlap->stopping)) {
+        struct database *db = store_read_begin(overlap->store, &err);
+        sql_get_int(db, &err, &count, &found, "SELECT rowid FROM object LIMIT 1", "");
+        clock_sleep_ns(10 * CLOCK_MS);
+        store_read_end(overlap->store, db);
     }
-    snprintf(path, sizeof path, "%.200s/hilum.db-wal", place.folder);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    fseek(file, 0, SEEK_END);
-    assert_in_range(ftell(file), 1 << 20, 8 << 20);
-    fclose(file);
+    return NULL;
+}
+
+// There is no moment at which nobody reads.
+static void the_log_of_the_database_stays_small_among_readers(void **state)
+{
+    enum { READERS = 6 };
+    struct place place;
+    struct overlap overlap = {0};
+    pthread_t readers[READERS];
+    (void)state;
+    helper_make(&place);
+    overlap.store = place.store;
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on_and_on, &overlap), 0);
+    write_pages(&place, 0, 12000);
+    assert_in_range(size_of_log(&place), 1 << 20, 24 << 20);
+    atomic_store(&overlap.stopping, true);
+    for (int i = 0; i < READERS; i++)
+        pthread_join(readers[i], NULL);
+    helper_remove(&place);
+}
+
+// While one reader stands still the log must grow, but writing goes on, and the log is small again afterwards.
+static void a_reader_that_stands_still_holds_up_no_writer(void **state)
+{
+    struct place place;
+    int64_t count, begin;
+    bool found;
+    (void)state;
+    helper_make(&place);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_true(sql_get_int(db, &place.err, &count, &found, "SELECT count(*) FROM object", ""));
+    begin = clock_monotonic_ns();
+    write_pages(&place, 0, 9000);
+    assert_true(clock_monotonic_ns() - begin < 20 * CLOCK_SECOND);
+    assert_true(size_of_log(&place) > 24 << 20);
+    store_read_end(place.store, db);
+    write_pages(&place, 9000, 12000);
+    assert_in_range(size_of_log(&place), 1 << 20, 24 << 20);
     helper_remove(&place);
 }
 
@@ -263,6 +335,8 @@ int test_database(void)
         cmocka_unit_test(a_full_disk_makes_full_and_then_heals),
         cmocka_unit_test(after_a_failed_sync_of_the_database_nothing_is_called_durable),
         cmocka_unit_test(the_log_of_the_database_stays_small),
+        cmocka_unit_test(the_log_of_the_database_stays_small_among_readers),
+        cmocka_unit_test(a_reader_that_stands_still_holds_up_no_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
