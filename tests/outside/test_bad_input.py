@@ -337,7 +337,7 @@ class Bad(unittest.TestCase):
         """Line 62"""
         self.line(62)
         names = [name for where, folders, files in os.walk(self.server.data) for name in folders + files]
-        self.assertTrue(all(re.fullmatch(r"[a-z]+[-a-z0-9.]*|[0-9]{10}\.(lane|pack|dcm|txt)", name) for name in names), names)
+        self.assertTrue(all(re.fullmatch(r"[a-z]+[-a-z0-9.]*|[0-9]{10}\.(lane|spare|pack|dcm|txt)", name) for name in names), names)
 
     def test_the_command_s_uid_must_be_usable_too(self):
         """Line 62"""
