@@ -64,6 +64,9 @@ bool finding_list(struct database *db, const char *study, bool superseded_too, s
                   struct finding **out, size_t *count, struct error *err);
 // NULL in *out: there is no such finding.
 bool finding_get(struct database *db, const char *id, struct arena *arena, struct finding **out, struct error *err);
+// A study in which the model speaks whose Device (see finding_fhir_resources) has this id; NULL in *out: there is none.
+bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
+                             struct error *err);
 json_t *finding_to_json(const struct finding *finding); // the API's form; docs/openapi.json. NULL: no memory
 // One sentence: "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only".
 char *finding_sentence(const struct finding *finding, struct arena *arena);
@@ -130,7 +133,7 @@ bool finding_to_oru(const struct finding_study *study, const char *job, const st
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
 void finding_oru_control(char out[21], const char *job);
 
-// FHIR R4, relative references: a list of the study's DiagnosticReport (id: the study's UID), an Observation for each finding (id: the finding's), its ImagingStudy (id: the study's UID), Patient, and a Device for each model. A new reference; print it with fhir_print.
+// FHIR R4, relative references: a list of the study's DiagnosticReport (id: the study's UID), an Observation for each finding (id: the finding's), its ImagingStudy and Patient (id: the study's UID), and a Device for each model. A new reference; print it with fhir_print.
 bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
                             json_t **out, struct error *err);
 

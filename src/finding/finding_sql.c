@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "finding/object.h"
 
 enum { NAME_MAX_BYTES = 256, COMMENT_MAX_BYTES = 4096, ROWS_FIRST = 16 };
 
@@ -300,4 +301,27 @@ bool finding_get(struct database *db, const char *id, struct arena *arena, struc
         return false;
     sql_bind_text(sql, 1, id);
     return read_rows(sql, arena, out, &count, err);
+}
+
+// Models are few: each package's digest is turned into its Device's id and compared.
+bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
+                             struct error *err)
+{
+    bool row, ok;
+    *out = NULL;
+    struct sql *sql =
+        sql_prepare(db, "SELECT model_digest, MIN(study) FROM finding WHERE state <> 3 GROUP BY model_digest", err);
+    if (!sql)
+        return false;
+    while ((ok = sql_step(sql, &row, err)) && row) {
+        char uid[DICOM_UID_SIZE];
+        object_device_uid(uid, or_empty(sql_text(sql, 0)));
+        if (strcmp(uid, device) != 0)
+            continue;
+        *out = arena_strdup(arena, or_empty(sql_text(sql, 1)));
+        ok = *out || error_set(err, ERROR_MEMORY, "no memory for a study's UID");
+        break;
+    }
+    sql_done(sql);
+    return ok;
 }

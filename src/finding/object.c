@@ -120,8 +120,15 @@ void object_write_cut(struct object *object, dicom_tag tag, const char *text, si
     dicom_write_text(&object->writer, tag, cut);
 }
 
+char *object_unverified(const struct finding *finding, struct arena *arena)
+{
+    const char *sentence = finding_sentence(finding, arena);
+    return sentence ? arena_printf(arena, "%s; unverified", sentence) : NULL;
+}
+
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS])
 {
+    name += strspn(name, "=");
     size_t size = strcspn(name, "=");
     text_copy_n(copy, OBJECT_NAME_SIZE, name, size);
     for (size_t i = 0; i < OBJECT_NAME_PARTS; i++) {

@@ -56,7 +56,10 @@ void object_device_uid(char out[DICOM_UID_SIZE], const char *model_digest);
 // What a person tells the segment by: "head-ct-hyperdense 1".
 const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding *finding);
 
-// The parts of a DICOM name's first group, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its size.
+// The finding's sentence, and that nobody has looked at it: what leaves goes before anyone can. NULL: no memory.
+char *object_unverified(const struct finding *finding, struct arena *arena);
+
+// The parts of a DICOM name's first group that is there, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its size.
 enum { OBJECT_NAME_SIZE = 325, OBJECT_NAME_PARTS = 5 };
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS]);
 

@@ -188,7 +188,7 @@ static bool put_finding(struct oru *oru, size_t index, const struct finding *fin
     char sub_id[SUBID_SIZE], probability[NUMBER_SIZE];
     const struct finding_code *side = object_side(finding->side);
     arena_reset(&oru->scratch);
-    const char *sentence = finding_sentence(finding, &oru->scratch);
+    const char *sentence = object_unverified(finding, &oru->scratch);
     if (!sentence)
         return error_set(err, ERROR_MEMORY, "no memory for the sentence of a finding");
     snprintf(sub_id, sizeof sub_id, "%zu", index + 1);

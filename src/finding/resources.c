@@ -1,24 +1,22 @@
 // FHIR R4 of a study: what src/fhir builds from the study row and its findings. References are by ids that follow from what they name:
 //
-//   DiagnosticReport, ImagingStudy   the Study Instance UID
+//   DiagnosticReport, ImagingStudy,
+//   Patient                          the Study Instance UID (a Patient as this study has it: persons are told apart by its identifier)
 //   Observation                      the finding's id
 //   Device                           the UID of the model package, as the SR's device observer has it
-//   Patient                          a digest of issuer and patient ID
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/text.h"
 #include "fhir/fhir.h"
 #include "finding/object.h"
 
-enum { PATIENT_ID_SIZE = 33, URN_SIZE = 80, NAME_DISPLAY_SIZE = 400, CONCLUSION_MAX = 1 << 20, SCRATCH_MAX = 4 << 20 };
+enum { URN_SIZE = 80, NAME_DISPLAY_SIZE = 400, CONCLUSION_MAX = 1 << 20, SCRATCH_MAX = 4 << 20 };
 
 struct view {
     const struct finding_study *study;
     const struct finding *findings;
     size_t count;
-    char patient[PATIENT_ID_SIZE];
     char started[FHIR_DATE_SIZE];
     struct arena arena;
     json_t *list;
@@ -36,7 +34,7 @@ static bool add(struct view *view, json_t *resource)
 
 static struct fhir_reference patient_of(const struct view *view)
 {
-    return (struct fhir_reference){.type = "Patient", .id = view->patient};
+    return (struct fhir_reference){.type = "Patient", .id = view->study->study};
 }
 
 static struct fhir_reference images_of(const struct view *view)
@@ -76,7 +74,7 @@ static bool add_patient(struct view *view)
     const char *name[OBJECT_NAME_PARTS];
     object_split_name(object_text(study->patient_name), copy, name);
     fhir_date(born, study->birth_date);
-    return add(view, fhir_patient(&(struct fhir_patient){.id = view->patient,
+    return add(view, fhir_patient(&(struct fhir_patient){.id = study->study,
                                                          .identifiers = &identifier,
                                                          .identifier_count = 1,
                                                          .family = name[0],
@@ -302,22 +300,10 @@ static bool add_findings(struct view *view)
     return true;
 }
 
-static void name_patient(struct view *view)
-{
-    uint8_t digest[HASH_SIZE];
-    char hex[2 * HASH_SIZE + 1], text[512];
-    int size = snprintf(text, sizeof text, "%.200s\n%.200s", object_text(view->study->issuer),
-                        object_text(view->study->patient_id));
-    hash_of(text, (size_t)size, digest);
-    text_hex(hex, digest, sizeof digest);
-    text_copy(view->patient, sizeof view->patient, hex);
-}
-
 bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
                             json_t **out, struct error *err)
 {
     struct view view = {.study = study, .findings = findings, .count = count, .list = json_array(), .err = err};
-    name_patient(&view);
     fhir_date(view.started, study->study_date);
     arena_init(&view.arena, SCRATCH_MAX);
     bool ok = (view.list || error_set(err, ERROR_MEMORY, "no memory for FHIR resources")) && add_report(&view) &&
@@ -359,7 +345,7 @@ static json_t *bundle_of(const struct finding_study *study, const json_t *list, 
     json_t **matches = arena_calloc(&arena, json_array_size(list) + 1, sizeof *matches);
     json_t **includes = arena_calloc(&arena, json_array_size(list) + 1, sizeof *includes);
     struct fhir_search search = {.base = base, .self = self, .matches = matches, .includes = includes};
-    snprintf(self, sizeof self, "%.300s/%.32s?identifier=urn:oid:%.64s", base, wanted, study->study);
+    snprintf(self, sizeof self, "%.300s/%.32s?study=%.64s", base, wanted, study->study);
     if (matches && includes) {
         json_array_foreach(list, i, resource)
         {

@@ -254,7 +254,7 @@ static void put_finding(struct sr *sr, const struct finding *finding)
     put_uid(w, CONTAINS, &source_series, sr->object.series);
     put_number(sr, &volume, round(finding->volume_ml * 1e3) / 1e3, &millilitre);
     put_number(sr, &certainty, round(finding->score * 1e4) / 1e2, &percent);
-    put_text(w, CONTAINS, &comment, finding_sentence(finding, &sr->object.scratch));
+    put_text(w, CONTAINS, &comment, object_unverified(finding, &sr->object.scratch));
     close_content(w);
 }
 

@@ -129,11 +129,14 @@ static void each_finding_has_its_sub_id_values_and_flags(void **state)
         {"NM", "118565006", "1", "12.3", ""},
         {"NM", "111012", "1", "91.4", ""},
         {"TX", "59776-5", "1",
-         "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only, not a medical device", ""},
+         "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only, not a medical device; "
+         "unverified",
+         ""},
         {"CWE", "121071", "2", "1386000", "0.91"},
         {"NM", "118565006", "2", "12.3", ""},
         {"NM", "111012", "2", "91.4", ""},
-        {"TX", "59776-5", "2", "Suspected a|b^c, 12.3 mL (score 0.91); research use only, not a medical device", ""},
+        {"TX", "59776-5", "2",
+         "Suspected a|b^c, 12.3 mL (score 0.91); research use only, not a medical device; unverified", ""},
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     assert_int_equal(hl7_count(message, "OBX"), ROWS);
@@ -148,6 +151,19 @@ static void each_finding_has_its_sub_id_values_and_flags(void **state)
         assert_field(message, "OBX", i, 14, 1, "20120914151208.1234");
     }
     assert_field(message, "OBR", 0, 24, 1, "RAD");
+    buffer_free(&out);
+}
+
+static void a_name_without_letters_is_its_ideographs(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = study_row();
+    study.patient_name = "=\xE5\xB1\xB1^\xE7\x94\xB0=x^y";
+    make(&study, 0, &out);
+    const struct hl7_message *message = parse(&out);
+    assert_field(message, "PID", 0, 5, 1, "\xE5\xB1\xB1");
+    assert_field(message, "PID", 0, 5, 2, "\xE7\x94\xB0");
     buffer_free(&out);
 }
 

@@ -1,9 +1,10 @@
-// GET /fhir/TYPE?... and /fhir/TYPE/ID: read only, FHIR R4.
+// GET /fhir/TYPE?study=UID, /fhir/TYPE/ID and /fhir/metadata: read only, FHIR R4.
 #include "service/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "fhir/fhir.h"
 #include "finding/finding.h"
@@ -82,28 +83,42 @@ static bool find_series(struct service *service, struct http_request *request, s
     return true;
 }
 
-// The study a request is about: ?study=UID; else the id, which is the study's UID but for Observations, whose id is their finding's.
+// Observations and Devices have ids of their own; all else goes by the study's UID.
+static bool study_of_id(struct service *service, struct http_request *request, const char *id, const char **out,
+                        struct error *err)
+{
+    const char *type = http_path_part(request, "type");
+    bool is_observation = strcmp(type, "Observation") == 0, ok = true;
+    struct finding *finding = NULL;
+    *out = id;
+    if (!is_observation && strcmp(type, "Device") != 0)
+        return true;
+    struct database *db = store_read_begin(service->store, err);
+    if (!db)
+        return false;
+    if (is_observation) {
+        ok = finding_get(db, id, http_arena(request), &finding, err);
+        *out = finding ? finding->study : NULL;
+    } else {
+        ok = finding_study_of_device(db, id, http_arena(request), out, err);
+    }
+    store_read_end(service->store, db);
+    return ok && (*out || error_set(err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id));
+}
+
+// The study a request is about: ?study=UID, or what the id says.
 static bool which_study(struct service *service, struct http_request *request, const char *id, const char **out,
                         struct error *err)
 {
     *out = http_query(request, "study");
     if (*out)
         return true;
-    if (!id)
-        return error_set(err, ERROR_BAD_VALUE, "say which study with ?study=UID");
-    *out = id;
-    if (strcmp(http_path_part(request, "type"), "Observation") != 0)
-        return true;
-    struct finding *finding = NULL;
-    struct database *db = store_read_begin(service->store, err);
-    bool ok = db && finding_get(db, id, http_arena(request), &finding, err);
-    if (db)
-        store_read_end(service->store, db);
-    *out = finding ? finding->study : NULL;
-    return ok && (finding || error_set(err, ERROR_NOT_FOUND, "there is no finding %.80s", id));
+    return id ? study_of_id(service, request, id, out, err)
+              : error_set(err, ERROR_BAD_VALUE, "say which study with ?study=UID");
 }
 
-static void reply(struct http_request *request, json_t *resource)
+// Takes the resource.
+static void reply(struct http_request *request, int status, json_t *resource)
 {
     struct buffer body;
     struct error err;
@@ -111,11 +126,36 @@ static void reply(struct http_request *request, json_t *resource)
     bool ok = fhir_print(resource, &body, &err);
     json_decref(resource);
     if (ok) {
-        http_reply_buffer(request, 200, FHIR_CONTENT_TYPE, &body);
+        http_reply_buffer(request, status, FHIR_CONTENT_TYPE, &body);
         return;
     }
     buffer_free(&body);
     http_reply_error(request, &err);
+}
+
+static void refuse(struct http_request *request, const struct error *refusal)
+{
+    struct error err;
+    json_t *outcome = fhir_outcome(refusal, &err);
+    if (outcome)
+        reply(request, error_http(refusal->code), outcome);
+    else
+        http_reply_error(request, refusal);
+}
+
+static const struct fhir_capability capabilities[] = {
+    {"DiagnosticReport", {{"study", "token"}}}, {"Observation", {{"study", "token"}}},
+    {"ImagingStudy", {{"study", "token"}}},     {"Patient", {{"study", "token"}}},
+    {"Device", {{"study", "token"}}},
+};
+enum { TYPES = sizeof capabilities / sizeof *capabilities };
+
+static bool check_type(const char *type, struct error *err)
+{
+    for (size_t i = 0; i < TYPES; i++)
+        if (strcmp(capabilities[i].type, type) == 0)
+            return true;
+    return error_set(err, ERROR_NOT_FOUND, "there are no resources of type '%.40s' here", type);
 }
 
 static void answer(struct service *service, struct http_request *request, const char *id)
@@ -128,23 +168,40 @@ static void answer(struct service *service, struct http_request *request, const 
     const char *uid, *type = http_path_part(request, "type");
     const char *base = arena_printf(http_arena(request), "http://%s/fhir", http_header(request, "Host"));
     bool ok = base != NULL || error_set(&err, ERROR_LIMIT, "no memory for an answer");
-    ok = ok && which_study(service, request, id, &uid, &err) && find_study(service, request, uid, &study, &err) &&
-         find_series(service, request, &study, &err) &&
+    ok = ok && check_type(type, &err) && which_study(service, request, id, &uid, &err) &&
+         find_study(service, request, uid, &study, &err) && find_series(service, request, &study, &err) &&
          find_findings(service, request, study.study, &findings, &count, &err) &&
          finding_to_fhir(&study, findings, count, base, type, id, &resource, &err);
     if (ok && !resource)
         ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id ? id : "");
     if (ok) {
         dicomweb_audit(service, request, ACCESS_EVENT_QUERY, study.study, http_path(request));
-        reply(request, resource);
+        reply(request, 200, resource);
     } else {
-        http_reply_error(request, &err);
+        refuse(request, &err);
     }
+}
+
+// GET /fhir/metadata
+static void tell_capabilities(struct http_request *request)
+{
+    struct error err;
+    const char *base = arena_printf(http_arena(request), "http://%s/fhir", http_header(request, "Host"));
+    json_t *statement = base ? fhir_capability_statement(base, clock_now_ns(), capabilities, TYPES, &err) : NULL;
+    if (!base)
+        error_set(&err, ERROR_LIMIT, "no memory for an answer");
+    if (statement)
+        reply(request, 200, statement);
+    else
+        refuse(request, &err);
 }
 
 void fhir_search(void *payload, struct http_request *request)
 {
-    answer(payload, request, NULL);
+    if (strcmp(http_path_part(request, "type"), "metadata") == 0)
+        tell_capabilities(request);
+    else
+        answer(payload, request, NULL);
 }
 
 void fhir_read(void *payload, struct http_request *request)
