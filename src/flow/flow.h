@@ -57,8 +57,8 @@ struct flow_rule {
 bool flow_rule_from_json(const json_t *json, struct flow_rule *out,
                          struct error *err); // unknown keys are refused by name
 json_t *flow_rule_to_json(const struct flow_rule *rule);
-// Durable, audited, CONFIG_CHANGED; what is so already is left alone. LIMIT past FLOW_ROWS_MAX.
-bool flow_rule_put(struct store *store, struct access *access, const struct flow_rule *rule, const char *actor,
+// Durable, audited, CONFIG_CHANGED; what is so already is left alone. rule->version 0 replaces whatever is there, another one only that version (CONFLICT); it becomes the present one. LIMIT past FLOW_ROWS_MAX.
+bool flow_rule_put(struct store *store, struct access *access, struct flow_rule *rule, const char *actor,
                    struct error *err);
 bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
                       struct error *err);
@@ -74,8 +74,8 @@ struct flow_hl7_target {
 };
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err);
 json_t *flow_hl7_target_to_json(const struct flow_hl7_target *target);
-bool flow_hl7_target_put(struct store *store, struct access *access, const struct flow_hl7_target *target,
-                         const char *actor, struct error *err);
+bool flow_hl7_target_put(struct store *store, struct access *access, struct flow_hl7_target *target, const char *actor,
+                         struct error *err);
 bool flow_hl7_target_remove(struct store *store, struct access *access, const char *name, const char *actor,
                             struct error *err);
 bool flow_hl7_target_list(struct store *store, struct arena *arena, struct flow_hl7_target **out, size_t *count,

@@ -36,15 +36,9 @@ struct flow {
 
 // ---- named_row.c: configuration kept as versioned JSON by kind and name
 
-struct named_row {
-    const char *kind; // "rule", "hl7"
-    const char *name;
-    json_t *json; // borrowed
-    int64_t version;
-};
-// `json` loses its member "version".
+// `kind` is "rule" or "hl7"; `json` loses its member "version". CONFLICT when *version is neither 0 nor that of the row; after success it is the row's.
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
-                   const char *actor, struct error *err);
+                   int64_t *version, const char *actor, struct error *err);
 bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
                       struct error *err);
 // Calls `each` for the rows of a kind by name.
@@ -64,6 +58,8 @@ struct field {
 enum { FIELD_NAMES_MAX = 8 };
 bool fields_read(const json_t *json, const struct field *fields, void *out, const char *what,
                  struct error *err); // ended by name NULL
+// The member "version": 0 when it is not there.
+bool field_version(const json_t *json, int64_t *out, const char *what, struct error *err);
 json_t *fields_write(const struct field *fields, const void *from);
 
 // ---- complete.c

@@ -17,6 +17,8 @@ static const char *const steps[] = {
     "CREATE INDEX flow_series_open ON flow_series(association) WHERE open=1;"
     "CREATE INDEX flow_series_due ON flow_series(due_ns) WHERE due_ns IS NOT NULL;"
     "CREATE TABLE flow_seen(name TEXT PRIMARY KEY) STRICT;",
+    "CREATE TABLE flow_removed(kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY(kind, "
+    "name)) STRICT;",
     NULL,
 };
 const struct store_migration flow_migration = {"flow", steps};
@@ -24,6 +26,7 @@ const struct store_migration flow_migration = {"flow", steps};
 struct change {
     const char *kind, *name;
     const char *text; // NULL: remove
+    int64_t version;  // in: the one it was made from, 0 whichever; out: the one it is now
     bool same;        // it was so already
 };
 
@@ -37,28 +40,62 @@ static bool is_room(struct database *db, const char *kind, struct error *err)
            error_set(err, ERROR_LIMIT, "more than %d of kind %s; remove what is not needed", FLOW_ROWS_MAX, kind);
 }
 
+// Versions go on after a removal, so that a version names one state for ever.
+static bool read_version(struct database *db, const struct change *change, int64_t *present, int64_t *last,
+                         struct error *err)
+{
+    bool found;
+    *present = *last = 0;
+    if (!sql_get_int(db, err, present, &found, "SELECT version FROM flow_config WHERE kind=?1 AND name=?2", "tt",
+                     change->kind, change->name) ||
+        !sql_get_int(db, err, last, &found, "SELECT version FROM flow_removed WHERE kind=?1 AND name=?2", "tt",
+                     change->kind, change->name))
+        return false;
+    *last = *present > *last ? *present : *last;
+    return true;
+}
+
+static bool is_same(struct database *db, const struct change *change, bool *same, struct error *err)
+{
+    int64_t one;
+    return sql_get_int(db, err, &one, same, "SELECT 1 FROM flow_config WHERE kind=?1 AND name=?2 AND json=?3", "ttt",
+                       change->kind, change->name, change->text);
+}
+
+static bool put_row(struct database *db, struct change *change, int64_t present, int64_t last, struct error *err)
+{
+    // First, so that a change whose answer was lost can be sent again.
+    if (!is_same(db, change, &change->same, err))
+        return false;
+    if (!change->same && change->version != 0 && change->version != present)
+        return error_set(err, ERROR_CONFLICT, "%s '%.64s' was changed since (version %lld, not %lld): read it again",
+                         change->kind, change->name, (long long)present, (long long)change->version);
+    change->version = change->same ? present : last + 1;
+    return change->same || (sql_run(db, err,
+                                    "INSERT INTO flow_config(kind, name, version, json) VALUES(?1,?2,?3,?4)"
+                                    " ON CONFLICT(kind, name) DO UPDATE SET version=excluded.version, "
+                                    "json=excluded.json",
+                                    "ttit", change->kind, change->name, change->version, change->text) &&
+                            is_room(db, change->kind, err));
+}
+
+static bool remove_row(struct database *db, const struct change *change, int64_t present, struct error *err)
+{
+    if (present == 0)
+        return error_set(err, ERROR_NOT_FOUND, "there is no %s named '%.64s'", change->kind, change->name);
+    return sql_run(db, err, "DELETE FROM flow_config WHERE kind=?1 AND name=?2", "tt", change->kind, change->name) &&
+           sql_run(db, err, "INSERT OR REPLACE INTO flow_removed(kind, name, version) VALUES(?1,?2,?3)", "tti",
+                   change->kind, change->name, present);
+}
+
 static bool write_change(struct database *db, void *payload, struct error *err)
 {
     struct change *change = payload;
-    if (change->text) {
-        if (!sql_run(db, err,
-                     "INSERT INTO flow_config(kind, name, version, json) VALUES(?1,?2,1,?3)"
-                     " ON CONFLICT(kind, name) DO UPDATE SET version=version+1, json=excluded.json WHERE "
-                     "json<>excluded.json",
-                     "ttt", change->kind, change->name, change->text))
-            return false;
-        change->same = sql_changes(db) == 0;
-        if (change->same)
-            return true;
-        if (!is_room(db, change->kind, err))
-            return false;
-    } else {
-        if (!sql_run(db, err, "DELETE FROM flow_config WHERE kind=?1 AND name=?2", "tt", change->kind, change->name))
-            return false;
-        if (sql_changes(db) == 0)
-            return error_set(err, ERROR_NOT_FOUND, "there is no %s named '%.64s'", change->kind, change->name);
-    }
-    return store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "", err);
+    int64_t present, last;
+    if (!read_version(db, change, &present, &last, err) ||
+        !(change->text ? put_row(db, change, present, last, err) : remove_row(db, change, present, err)))
+        return false;
+    return change->same || store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "", err);
 }
 
 static bool apply(struct store *store, struct access *access, struct change *change, const char *actor,
@@ -82,13 +119,15 @@ static bool apply(struct store *store, struct access *access, struct change *cha
 }
 
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
-                   const char *actor, struct error *err)
+                   int64_t *version, const char *actor, struct error *err)
 {
     json_object_del(json, "version"); // a column of its own
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    struct change change = {.kind = kind, .name = name, .text = text};
+    struct change change = {.kind = kind, .name = name, .text = text, .version = *version};
     bool ok = text ? apply(store, access, &change, actor, err)
                    : error_set(err, ERROR_MEMORY, "no memory for %s '%.64s'", kind, name);
+    if (ok)
+        *version = change.version;
     free(text);
     return ok;
 }
@@ -184,6 +223,14 @@ static const struct field *find_field(const struct field *fields, const char *na
         if (strcmp(fields->name, name) == 0)
             return fields;
     return NULL;
+}
+
+bool field_version(const json_t *json, int64_t *out, const char *what, struct error *err)
+{
+    const json_t *version = json_object_get(json, "version");
+    *out = json_integer_value(version);
+    return !version || (json_is_integer(version) && *out >= 0) ||
+           error_set(err, ERROR_BAD_VALUE, "%s: 'version' must be a whole number, 0 or more", what);
 }
 
 bool fields_read(const json_t *json, const struct field *fields, void *out, const char *what, struct error *err)

@@ -54,8 +54,9 @@ bool flow_rule_from_json(const json_t *json, struct flow_rule *out, struct error
 {
     *out = (struct flow_rule){.enabled = true};
     json_t *copy = json_copy((json_t *)(uintptr_t)json);
-    json_object_del(copy, "version"); // given by us
-    bool ok = fields_read(copy, rule_fields, out, "a rule", err) && check_name(out->name, "rule", err);
+    json_object_del(copy, "version");
+    bool ok = field_version(json, &out->version, "a rule", err) && fields_read(copy, rule_fields, out, "a rule", err) &&
+              check_name(out->name, "rule", err);
     json_decref(copy);
     if (ok && !*out->model)
         return error_set(err, ERROR_BAD_VALUE, "rule '%s' does nothing: give it a model", out->name);
@@ -76,7 +77,8 @@ bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, 
     json_int_t port = json_integer_value(json_object_get(copy, "port"));
     json_object_del(copy, "port");
     json_object_del(copy, "version");
-    bool ok = fields_read(copy, target_fields, out, "an HL7 target", err) && check_name(out->name, "HL7 target", err);
+    bool ok = field_version(json, &out->version, "an HL7 target", err) &&
+              fields_read(copy, target_fields, out, "an HL7 target", err) && check_name(out->name, "HL7 target", err);
     json_decref(copy);
     if (!ok)
         return false;
@@ -98,11 +100,11 @@ json_t *flow_hl7_target_to_json(const struct flow_hl7_target *target)
 
 // ---- rows
 
-bool flow_rule_put(struct store *store, struct access *access, const struct flow_rule *rule, const char *actor,
+bool flow_rule_put(struct store *store, struct access *access, struct flow_rule *rule, const char *actor,
                    struct error *err)
 {
     json_t *json = flow_rule_to_json(rule);
-    bool ok = named_row_put(store, access, "rule", rule->name, json, actor, err);
+    bool ok = named_row_put(store, access, "rule", rule->name, json, &rule->version, actor, err);
     json_decref(json);
     return ok;
 }
@@ -113,11 +115,11 @@ bool flow_rule_remove(struct store *store, struct access *access, const char *na
     return named_row_remove(store, access, "rule", name, actor, err);
 }
 
-bool flow_hl7_target_put(struct store *store, struct access *access, const struct flow_hl7_target *target,
-                         const char *actor, struct error *err)
+bool flow_hl7_target_put(struct store *store, struct access *access, struct flow_hl7_target *target, const char *actor,
+                         struct error *err)
 {
     json_t *json = flow_hl7_target_to_json(target);
-    bool ok = named_row_put(store, access, "hl7", target->name, json, actor, err);
+    bool ok = named_row_put(store, access, "hl7", target->name, json, &target->version, actor, err);
     json_decref(json);
     return ok;
 }

@@ -302,10 +302,9 @@ static bool store_results(struct work *work, struct error *err)
 {
     struct finding_context context = context_of(work);
     struct buffer data;
-    struct archive_writer *writer =
-        context.slice_instances && context.slice_positions_mm
-            ? archive_writer_open(work->flow->options.archive, err)
-            : NULL;
+    struct archive_writer *writer = context.slice_instances && context.slice_positions_mm
+                                        ? archive_writer_open(work->flow->options.archive, err)
+                                        : NULL;
     if (!writer)
         return false;
     buffer_init(&data, OBJECT_MAX);

@@ -78,6 +78,21 @@ class Api(unittest.TestCase):
             self.assertEqual(server.request("/api/rules/second", "DELETE")[0], 204)
             self.assertEqual({rule["name"] for rule in server.get_json("/api/rules")}, names)
 
+    def test_a_change_made_from_an_older_version_is_answered_409(self):
+        entries = {"/api/rules/v": ({"model": "m"}, "priority", 1, 2), "/api/hl7-targets/v": ({"host": "127.0.0.1", "port": 1}, "port", 2, 3),
+                   "/api/peers/v": ({"title": "V", "host": "127.0.0.1", "port": 1, "rights": ["target"]}, "port", 2, 3)}
+        with Hilum() as server:
+            for where, (entry, member, one, other) in entries.items():
+                first = server.put_json(where, entry)
+                fits(first, OPENAPI["paths"][where.replace("/v", "/{name}")]["put"]["responses"]["200"]["content"]["application/json"]["schema"], where)
+                second = server.put_json(where, dict(first, **{member: one}))
+                self.assertEqual(second["version"], first["version"] + 1, where)
+                status, _, body = server.request(where, "PUT", json.dumps(dict(first, **{member: other})).encode())
+                self.assertEqual(status, 409, where)
+                self.assertIn("read it again", json.loads(body)["detail"])
+                del first["version"]
+                self.assertEqual(server.put_json(where, dict(first, **{member: other}))[member], other, where)
+
     def test_reads_of_patient_data_are_in_the_audit_trail_and_event_streams_begin_with_an_id(self):
         path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
         with Hilum() as server:

@@ -51,13 +51,13 @@ class ConfigApply(unittest.TestCase):
         self.assertEqual(self.names("peers") + self.names("rules") + self.names("hl7-targets"), [], "diff changes nothing")
         self.assertIn("3 changed", self.config("apply", WHOLE).stdout)
         rule, = self.server.get_json("/api/rules")
-        self.assertEqual((rule["name"], rule["modality"], rule["slices_min"], rule["spacing_max_mm"], rule["send_to"], rule["version"]), ("heads", "CT", 20, 3, ["pacs"], 1))
+        self.assertEqual((rule["name"], rule["modality"], rule["slices_min"], rule["spacing_max_mm"], rule["send_to"]), ("heads", "CT", 20, 3, ["pacs"]))
         peer, = self.server.get_json("/api/peers")
         self.assertEqual((peer["title"], peer["port"], peer["rights"], peer["plain"]), ("PACS", 1104, ["find", "target"], "accepted"))
         last = self.server.request("/metrics")[2]
         for verb in ("apply", "diff"):
             self.assertIn("the server is as", self.config(verb, WHOLE).stdout)
-        self.assertEqual(self.server.get_json("/api/rules")[0]["version"], 1)
+        self.assertEqual(self.server.get_json("/api/rules")[0]["version"], rule["version"])
         self.assertEqual(self.server.request("/metrics")[2], last, "no event: nothing was written")
 
     def test_a_changed_member_is_shown_with_both_values_and_raises_the_version(self):

@@ -119,6 +119,36 @@ static void the_same_rule_again_raises_no_version_and_tells_nobody(void **state)
     ground_close(&g);
 }
 
+static void a_change_made_from_an_older_version_is_refused(void **state)
+{
+    struct ground g;
+    struct flow_rule rule = {.name = "r", .enabled = true, .model = "one"};
+    (void)state;
+    ground_open(&g, two_models, NULL);
+    assert_ok(flow_rule_put(g.store, g.access, &rule, "test", &g.err), g.err);
+    assert_int_equal(rule.version, 1);
+    struct flow_rule mine = rule, theirs = rule;
+    theirs.slices_min = 5;
+    assert_ok(flow_rule_put(g.store, g.access, &theirs, "test", &g.err), g.err);
+    assert_int_equal(theirs.version, 2);
+    mine.slices_min = 7;
+    assert_false(flow_rule_put(g.store, g.access, &mine, "test", &g.err));
+    assert_int_equal(g.err.code, ERROR_CONFLICT);
+    theirs.version = 1; // the answer was lost, and it is sent again
+    assert_ok(flow_rule_put(g.store, g.access, &theirs, "test", &g.err), g.err);
+    assert_int_equal(theirs.version, 2);
+    mine.version = 0; // whatever is there
+    assert_ok(flow_rule_put(g.store, g.access, &mine, "test", &g.err), g.err);
+    assert_int_equal(mine.version, 3);
+    assert_ok(flow_rule_remove(g.store, g.access, "r", "test", &g.err), g.err);
+    mine.slices_min = 8;
+    assert_false(flow_rule_put(g.store, g.access, &mine, "test", &g.err)); // that one is no more
+    mine.version = 0;
+    assert_ok(flow_rule_put(g.store, g.access, &mine, "test", &g.err), g.err);
+    assert_int_equal(mine.version, 4);
+    ground_close(&g);
+}
+
 static void two_rules_with_one_model_are_one_job_with_the_targets_of_both(void **state)
 {
     struct ground g;
@@ -173,6 +203,8 @@ static const struct {
     {"{\"name\":\"r\",\"model\":\"one\",\"spacing_max_mm\":\"2\"}", "spacing_max_mm"},
     {"{\"name\":\"r\",\"model\":\"one\",\"spacing_max_mm\":-2}", "spacing_max_mm"},
     {"{\"name\":\"r\",\"model\":\"one\",\"enabled\":1}", "enabled"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"version\":\"1\"}", "version"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"version\":-1}", "version"},
     {"{\"name\":\"r\",\"model\":\"one\",\"modality\":\"ABCDEFGHIJKLMNOPQ\"}", "modality"},
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":\"pacs\"}", "send_to"},
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[1]}", "send_to"},
@@ -202,6 +234,7 @@ static void there_is_an_end_to_how_many_rules_are_kept(void **state)
     ground_open(&g, two_models, NULL);
     for (; ok && count < 2000; count++) {
         snprintf(rule.name, sizeof rule.name, "r%d", count);
+        rule.version = 0;
         ok = flow_rule_put(g.store, g.access, &rule, "test", &g.err);
     }
     assert_int_equal(g.err.code, ERROR_LIMIT);
@@ -244,6 +277,7 @@ int test_rules(void)
         cmocka_unit_test(rule_that_asks_nothing_takes_all_and_a_disabled_one_none),
         cmocka_unit_test(rules_are_edited_and_removed_without_a_restart),
         cmocka_unit_test(the_same_rule_again_raises_no_version_and_tells_nobody),
+        cmocka_unit_test(a_change_made_from_an_older_version_is_refused),
         cmocka_unit_test(two_rules_with_one_model_are_one_job_with_the_targets_of_both),
         cmocka_unit_test(two_rules_with_two_models_are_two_jobs),
         cmocka_unit_test(rule_for_a_model_that_is_not_installed_keeps_no_other_away),

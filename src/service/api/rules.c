@@ -15,6 +15,15 @@ static json_t *read_named(struct http_request *request, struct error *err)
     return body;
 }
 
+// The entry as it is now, with its version; takes it.
+static void reply_entry(struct http_request *request, json_t *entry, const struct error *err)
+{
+    if (entry)
+        service_reply_json(request, 200, entry);
+    else
+        http_reply_error(request, err);
+}
+
 static void reply_done(struct http_request *request, bool ok, const struct error *err)
 {
     if (ok)
@@ -50,7 +59,7 @@ void api_rule_put(void *payload, struct http_request *request)
     bool ok = body && flow_rule_from_json(body, &rule, &err) &&
               flow_rule_put(service->store, service->access, &rule, "http", &err);
     json_decref(body);
-    reply_done(request, ok, &err);
+    reply_entry(request, ok ? flow_rule_to_json(&rule) : NULL, &err);
 }
 
 void api_rule_delete(void *payload, struct http_request *request)
@@ -88,7 +97,7 @@ void api_hl7_target_put(void *payload, struct http_request *request)
     bool ok = body && flow_hl7_target_from_json(body, &target, &err) &&
               flow_hl7_target_put(service->store, service->access, &target, "http", &err);
     json_decref(body);
-    reply_done(request, ok, &err);
+    reply_entry(request, ok ? flow_hl7_target_to_json(&target) : NULL, &err);
 }
 
 void api_hl7_target_delete(void *payload, struct http_request *request)
