@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,18 +299,31 @@ static bool begin(struct archive_writer *writer, struct error *err)
     return writer->lane && store_record_begin(writer->lane, err);
 }
 
+// Why bytes are refused, and what is needed to make sense of them: they are a bare data set, and their sender may have the object still.
+static void quarantine(struct archive_writer *writer, const char *why, const char *transfer_syntax,
+                       const struct archive_origin *origin)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s\ntransfer syntax %s\n%s from %s at %s\nSOP class %s\nSOP instance %s", why,
+             transfer_syntax, origin->how, *origin->calling ? origin->calling : "-",
+             *origin->address ? origin->address : "-", origin->sop_class ? origin->sop_class : "-",
+             origin->sop_instance ? origin->sop_instance : "-");
+    store_record_quarantine(writer->lane, text);
+}
+
 // Parses what flows into the lane. On a refusal by the parser the rest still flows there, and all of it goes to the quarantine.
-static bool take_in(struct archive_writer *writer, struct source source, const struct dicom_transfer_syntax *syntax,
-                    const struct dicom_dataset **dataset, struct error *err)
+static bool take_in(struct archive_writer *writer, struct source source, const char *transfer_syntax,
+                    const struct archive_origin *origin, const struct dicom_dataset **dataset, struct error *err)
 {
     static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
+    const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(transfer_syntax);
     struct tee tee = {.from = source, .lane = writer->lane};
     struct error refusal;
     if (dicom_parse((struct source){.next = tee_next, .payload = &tee}, syntax, &options, &writer->arena, dataset,
                     &refusal))
         return true;
     if (!tee.broken && refusal.code == ERROR_BAD_DATA && drain(&tee, err))
-        store_record_quarantine(writer->lane, refusal.message);
+        quarantine(writer, refusal.message, transfer_syntax, origin);
     store_record_drop(writer->lane);
     *err = refusal;
     return false;
@@ -322,7 +336,7 @@ bool archive_put(struct archive_writer *writer, struct source source, const char
     const struct dicom_dataset *dataset;
     struct rows_object object = {.transfer_syntax = transfer_syntax, .received_ns = now_ns};
     arena_reset(&writer->arena);
-    if (!begin(writer, err) || !take_in(writer, source, syntax, &dataset, err))
+    if (!begin(writer, err) || !take_in(writer, source, transfer_syntax, origin, &dataset, err))
         return false;
     object.header_size = header_size_of(dataset, syntax, UINT64_MAX);
     if (!describe(dataset, origin, &writer->arena, &object, err) || !check_identity(&object, origin, err)) {

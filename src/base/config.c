@@ -53,6 +53,10 @@ static json_t *scalar(struct reading *r, const yaml_event_t *event)
         refuse(r, event, "anchors and tags are not taken; write the value out");
         return NULL;
     }
+    if (memchr(text, '\0', size)) { // what stands behind it would be lost without a word
+        refuse(r, event, "text holds a NUL");
+        return NULL;
+    }
     json_t *value =
         event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain_scalar(text, size) : json_stringn(text, size);
     if (!value)

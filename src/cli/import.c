@@ -17,7 +17,7 @@ const struct cli_command cli_import = {"import", "FILE... [OPTIONS]",
 
 struct importing {
     const char *server;
-    size_t stored, same, beside, refused, passed_over;
+    size_t stored, same, beside, refused, passed_over, unreadable;
     struct progress bar;
 };
 
@@ -97,11 +97,13 @@ static int run(int argc, char **argv)
     if (!cli_walk(argv + 1, count_file, &total, NULL, &err))
         return cli_fail(&err);
     progress_start(&importing.bar, "importing", "files", total);
-    bool ok = cli_walk(argv + 1, send, &importing, &importing.refused, &err);
+    bool ok = cli_walk(argv + 1, send, &importing, &importing.unreadable, &err);
     progress_end(&importing.bar, done(&importing));
     printf("%zu stored, %zu there already, %zu kept beside another with the same UID, %zu refused, %zu passed over\n",
-           importing.stored, importing.same, importing.beside, importing.refused, importing.passed_over);
+           importing.stored, importing.same, importing.beside, importing.refused + importing.unreadable,
+           importing.passed_over);
     if (!ok)
         return cli_fail(&err);
-    return importing.refused == 0 && done(&importing) > importing.passed_over ? CLI_DONE : CLI_FAILED;
+    return importing.refused + importing.unreadable == 0 && done(&importing) > importing.passed_over ? CLI_DONE
+                                                                                                     : CLI_FAILED;
 }

@@ -189,6 +189,7 @@ class Bad(unittest.TestCase):
                     self.assertEqual(status, 0xC000)
                     self.assertEqual(len(kept), 1)
                     self.assertGreater(len(kept[0]), 20)
+                    self.assertIn(f"\ntransfer syntax {case.syntax}\nc-store from {title} at 127.0.0.1\nSOP class {CT}\nSOP instance {case.message}\n", kept[0])
         for title in refused:
             self.audited(title)
 

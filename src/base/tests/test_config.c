@@ -49,6 +49,7 @@ static void what_is_wrong_is_named_with_its_line(void **state)
 {
     (void)state;
     refused("a: &x 1\n", "hilum.yaml:1: anchors");
+    refused("a: \"x\\0y\"\n", "hilum.yaml:1: text holds a NUL");
     refused("\na: *x\n", "hilum.yaml:2:");
     refused("a: !!str 1\n", "tags");
     refused("verbose: true\nverbose: false\n", "hilum.yaml:2: key 'verbose' stands here a second time");
