@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "hl7/message.h"
 #include "hl7/mllp_frame.h"
 
 enum { ARENA_LIMIT = 16 << 20, PARTS_MOST = 8, NTH_MOST = 4 };
@@ -67,10 +68,14 @@ static void write_again(const struct hl7_message *message, struct arena *arena)
 static void fuzz_message(const char *text, size_t size)
 {
     struct arena arena;
-    const struct hl7_message *message = NULL;
-    struct error err = {0};
+    const struct hl7_message *message = NULL, *loose = NULL;
+    struct error err = {0}, ignored;
     arena_init(&arena, ARENA_LIMIT);
+    if (hl7_parse_loose(text, size, &arena, &loose, &ignored))
+        ask(loose, &arena);
+    arena_reset(&arena);
     if (hl7_parse(text, size, &arena, &message, &err)) {
+        require(loose != NULL, "a loose parser that is stricter");
         ask(message, &arena);
         write_again(message, &arena);
     } else {
