@@ -269,6 +269,7 @@ int test_oru(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(python_reads_the_message, begin, end),
         cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, begin, end),
+        cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, begin, end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, begin, end),
         cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, begin, end),
         cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, begin, end),
