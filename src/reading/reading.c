@@ -158,26 +158,39 @@ static bool on_stored(struct database *db, const struct store_event *event, stru
 {
     if (is_own(event))
         return true;
+    // Images that came after it was read have been read by nobody.
     if (!sql_run(db, err,
                  "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) VALUES(?1,?2,0,'',0) ON "
-                 "CONFLICT DO NOTHING",
+                 "CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='', arrived_ns=excluded.arrived_ns"
+                 " WHERE read_ns<excluded.arrived_ns",
                  "ti", event->study, event->time_ns))
         return false;
     return sql_changes(db) == 0 || tell(db, event->study, err);
 }
 
-// The most urgent of what is present and not rejected gives urgency and reason.
-static bool on_finding(struct reading *reading, struct database *db, const char *study, struct error *err)
+// What a model found after the study was read has been seen by nobody.
+static bool come_back(struct database *db, const struct store_event *event, struct error *err)
 {
+    return sql_run(db, err,
+                   "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2 WHERE study=?1 AND read_ns<?2",
+                   "ti", event->study, event->time_ns);
+}
+
+// The most urgent of what is present and not rejected gives urgency and reason.
+static bool on_finding(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
+{
+    const char *study = event->study;
     struct finding *findings;
     const struct finding *worst = NULL;
     size_t count = 0, present = 0;
+    bool unseen = false;
     if (!finding_list(db, study, false, &reading->arena, &findings, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (findings[i].state == FINDING_REJECTED)
             continue;
         present++;
+        unseen = unseen || findings[i].state != FINDING_ACCEPTED;
         if (!worst || findings[i].urgency > worst->urgency ||
             (findings[i].urgency == worst->urgency && findings[i].volume_ml > worst->volume_ml))
             worst = &findings[i];
@@ -187,7 +200,7 @@ static bool on_finding(struct reading *reading, struct database *db, const char 
         return error_set(err, ERROR_LIMIT, "no memory for a reason");
     return sql_run(db, err, "UPDATE reading_item SET urgency=?2, reason=?3, findings=?4 WHERE study=?1", "titi", study,
                    worst ? (int64_t)worst->urgency : 0, reason, (int64_t)present) &&
-           tell(db, study, err);
+           (!unseen || event->kind != STORE_EVENT_FINDING_MADE || come_back(db, event, err)) && tell(db, study, err);
 }
 
 static bool write_change(struct database *db, void *payload, struct error *err)
@@ -199,7 +212,7 @@ static bool write_change(struct database *db, void *payload, struct error *err)
         if (event->kind == STORE_EVENT_OBJECT_STORED)
             ok = on_stored(db, event, err);
         else if (event->kind == STORE_EVENT_FINDING_MADE || event->kind == STORE_EVENT_FINDING_JUDGED)
-            ok = on_finding(change->reading, db, event->study, err);
+            ok = on_finding(change->reading, db, event, err);
         if (!ok)
             return false;
     }

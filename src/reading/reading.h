@@ -1,6 +1,6 @@
 // The reading room: the order in which studies are read, and what was said of their findings. It knows no pixels.
 //
-// A study comes on the list with its first image and leaves it when it is marked read. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a study that has waited cap_ns
+// A study comes on the list with its first image and leaves it when it is marked read; images or findings that come after that bring it back. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a study that has waited cap_ns
 // goes to the front class, among those by wait (docs/design.md; a cap near the mean wait undoes triage: see the what-if in docs).
 #ifndef READING_READING_H
 #define READING_READING_H
