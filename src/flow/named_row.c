@@ -160,6 +160,18 @@ bool named_row_each(struct store *store, const char *kind,
 
 // ---- members of JSON objects by table
 
+// It stands in logs, lists and messages: no control characters.
+static bool take_text(const json_t *value, char *out, size_t capacity)
+{
+    const char *text = json_string_value(value);
+    if (!text || strlen(text) != json_string_length(value))
+        return false;
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            return false;
+    return text_copy(out, capacity, text);
+}
+
 static bool read_names(const json_t *value, const struct field *field, char *base, const char *what, struct error *err)
 {
     size_t i;
@@ -171,9 +183,8 @@ static bool read_names(const json_t *value, const struct field *field, char *bas
     *count = json_array_size(value);
     json_array_foreach(value, i, name)
     {
-        if (!json_is_string(name) || json_string_length(name) != strlen(json_string_value(name)) ||
-            json_string_length(name) == 0 ||
-            !text_copy(base + field->offset + i * field->capacity, field->capacity, json_string_value(name)))
+        if (json_string_length(name) == 0 ||
+            !take_text(name, base + field->offset + i * field->capacity, field->capacity))
             return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a list of names of at most %zu characters", what,
                              field->name, field->capacity - 1);
     }
@@ -185,11 +196,10 @@ static bool read_field(const json_t *value, const struct field *field, char *bas
     char *at = base + field->offset;
     switch (field->type) {
     case FIELD_TEXT:
-        if (json_is_string(value) && json_string_length(value) == strlen(json_string_value(value)) &&
-            text_copy(at, field->capacity, json_string_value(value)))
+        if (take_text(value, at, field->capacity))
             return true;
-        return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be text of at most %zu characters", what, field->name,
-                         field->capacity - 1);
+        return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be one line of text of at most %zu characters", what,
+                         field->name, field->capacity - 1);
     case FIELD_NUMBER:
         if (!json_is_number(value) || json_number_value(value) < 0)
             return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a number, 0 or more", what, field->name);

@@ -61,7 +61,8 @@ class Api(unittest.TestCase):
                     fits(server.get_json(where), answer["schema"], where)
                     checked += 1
             self.assertGreaterEqual(checked, 9)
-            for request in (("/api/rules/x", "PUT", b"{}"), ("/api/peers/x", "PUT", b"[]"), ("/api/nothing", "GET", None), ("/api/findings/none/judge", "POST", b'{"state":"accepted","by":"me"}'), ("/api/peers/none", "DELETE", None)):
+            for request in (("/api/rules/x", "PUT", b"{}"), ("/api/peers/x", "PUT", b"[]"), ("/api/nothing", "GET", None), ("/api/findings/none/judge", "POST", b'{"state":"accepted","by":"me"}'), ("/api/peers/none", "DELETE", None),
+                            ("/api/findings/none/judge", "POST", b'{"state":"accepted","by":"me","comment":["lost"]}'), ("/api/hl7-targets/x", "PUT", b'{"host":"h\\r\\n","port":1}')):
                 status, headers, body = server.request(*request)
                 self.assertIn(status, (400, 404), request)
                 self.assertEqual(headers["Content-Type"], "application/problem+json", request)

@@ -209,6 +209,8 @@ static const struct {
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":\"pacs\"}", "send_to"},
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[1]}", "send_to"},
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[\"\"]}", "send_to"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[\"a\\n\"]}", "send_to"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"description\":\"a\\r\\nb\"}", "description"},
     {"{\"name\":\"r\",\"model\":\"one\",\"hl7_to\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}", "hl7_to"},
 };
 

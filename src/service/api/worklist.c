@@ -112,11 +112,12 @@ static bool read_judgement(const json_t *body, struct judgement *out, struct err
 {
     const char *state = member(body, "state", err);
     out->by = state ? member(body, "by", err) : NULL;
-    out->comment = json_string_value(json_object_get(body, "comment"));
-    if (!out->comment)
-        out->comment = "";
+    const json_t *comment = json_object_get(body, "comment");
+    out->comment = comment ? json_string_value(comment) : "";
     if (!out->by)
         return false;
+    if (!out->comment)
+        return error_set(err, ERROR_BAD_VALUE, "'comment' must be text");
     out->state = strcmp(state, "accepted") == 0 ? FINDING_ACCEPTED : FINDING_REJECTED;
     return out->state == FINDING_ACCEPTED || strcmp(state, "rejected") == 0 ||
            error_set(err, ERROR_BAD_VALUE, "state is '%.20s'; give accepted or rejected", state);
