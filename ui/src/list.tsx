@@ -67,7 +67,9 @@ export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; f
                                 </a>
                             </td>
                             <td>
-                                <bdi class="clip">{item.patientId}</bdi>
+                                <bdi class="id" title={item.patientId}>
+                                    {item.patientId}
+                                </bdi>
                             </td>
                             <td>
                                 <bdi class="clip">
@@ -75,7 +77,9 @@ export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; f
                                 </bdi>
                             </td>
                             <td>
-                                <bdi class="clip">{item.accession}</bdi>
+                                <bdi class="id" title={item.accession}>
+                                    {item.accession}
+                                </bdi>
                             </td>
                             <td class="wait">{wait(item.waiting_s)}</td>
                             <td>
