@@ -48,8 +48,9 @@ static void judge_findings(const struct scene *scene)
     make(scene, SCENE_FINDINGS, &sr);
     const char *path = scene_write(&sr, SR_CLASS, "sr.dcm");
     ask_oracle((const char *const[]){"sr", path, scene->sources, scene_write(&seg, SEG_CLASS, "seg.dcm"), NULL});
-    judge(path, (const char *const[]){"Imaging Measurement Report", "Measurement Group", "Intracranial hemorrhage",
-                                      "Certainty of Finding", "research use only, not a medical device; unverified", NULL});
+    judge(path,
+          (const char *const[]){"Imaging Measurement Report", "Measurement Group", "Intracranial hemorrhage",
+                                "Certainty of Finding", "research use only, not a medical device; unverified", NULL});
     buffer_free(&seg);
     buffer_free(&sr);
 }
