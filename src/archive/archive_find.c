@@ -9,12 +9,14 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-enum { SQL_MAX = 16 << 10, PATTERN_MAX = 512, UIDS_MAX = 256 };
+#define LIST_SEPARATORS "\\,"
+
+enum { SQL_MAX = 16 << 10, PATTERN_MAX = 512, LIST_MAX = 256 };
 
 // A WHERE clause being made, and its values by number.
 struct condition {
     struct buffer sql;
-    const char *values[ARCHIVE_MATCHES_MAX * 2 + UIDS_MAX + 4];
+    const char *values[ARCHIVE_MATCHES_MAX * 2 + LIST_MAX + 4];
     int count;
     struct arena *arena;
 };
@@ -97,16 +99,17 @@ static bool match_name(struct condition *where, const struct rows_column *column
     return true;
 }
 
-static bool match_uids(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+// One of a list, with backslashes (DIMSE) or commas (DICOMweb) between.
+static bool match_list(struct condition *where, const char *column, const char *value, struct error *err)
 {
-    buffer_printf(&where->sql, " AND %s IN (", column->name);
+    buffer_printf(&where->sql, " AND %s IN (", column);
     for (size_t n = 0; *value; n++) {
-        size_t size = strcspn(value, "\\,");
-        char *uid = arena_strndup(where->arena, value, size);
-        if (!uid || n == UIDS_MAX)
-            return error_set(err, ERROR_LIMIT, "more than %d UIDs in one key", UIDS_MAX);
+        size_t size = strcspn(value, LIST_SEPARATORS);
+        char *one = arena_strndup(where->arena, value, size);
+        if (!one || n == LIST_MAX)
+            return error_set(err, ERROR_LIMIT, "more than %d values in one key", LIST_MAX);
         buffer_printf(&where->sql, "%s?%d", n ? "," : "", where->count + 1);
-        if (!add_value(where, uid, err))
+        if (!add_value(where, one, err))
             return false;
         value += size + (value[size] != '\0');
     }
@@ -165,8 +168,11 @@ static bool match_number(struct condition *where, const struct rows_column *colu
 
 static bool match_modality(struct condition *where, const char *value, struct error *err)
 {
-    buffer_text(&where->sql, " AND EXISTS(SELECT 1 FROM series AS any_series WHERE any_series.study=study.id");
-    if (!match_text(where, "any_series.modality", value, err))
+    buffer_text(&where->sql, " AND EXISTS(SELECT 1 FROM series AS any_series WHERE any_series.study=study.id"
+                             " AND any_series.instance_count>0");
+    bool ok = strpbrk(value, LIST_SEPARATORS) ? match_list(where, "any_series.modality", value, err)
+                                              : match_text(where, "any_series.modality", value, err);
+    if (!ok)
         return false;
     buffer_text(&where->sql, ")");
     return true;
@@ -185,7 +191,7 @@ static bool add_match(struct condition *where, enum archive_level level, const s
     case ROWS_NAME:
         return match_name(where, column, match->value, err);
     case ROWS_UID:
-        return match_uids(where, column, match->value, err);
+        return match_list(where, column->name, match->value, err);
     case ROWS_DATE:
     case ROWS_TIME:
         return match_range(where, column, match->value, err);
@@ -199,8 +205,8 @@ static bool add_match(struct condition *where, enum archive_level level, const s
 }
 
 static const char *const from_of_level[] = {
-    " FROM study WHERE 1",
-    " FROM series JOIN study ON study.id=series.study WHERE 1",
+    " FROM study WHERE study.instance_count>0",
+    " FROM series JOIN study ON study.id=series.study WHERE series.instance_count>0",
     " FROM instance JOIN series ON series.id=instance.series JOIN study ON study.id=series.study WHERE instance.rank=0",
 };
 static const char *const order_of_level[] = {

@@ -190,11 +190,7 @@ static bool find_series(struct database *db, const struct rows_object *object, i
             value_of(object, 0x00400244), value_of(object, 0x00400245)))
         return false;
     *id = sql_last_rowid(db);
-    return sql_run(
-        db, err,
-        "UPDATE study SET series_count=series_count+1, modalities=coalesce((SELECT group_concat(modality, '\\') FROM"
-        " (SELECT DISTINCT modality FROM series WHERE study=?1 AND modality<>'' ORDER BY modality)), '') WHERE id=?1",
-        "i", study);
+    return true;
 }
 
 // The versions under this UID so far; *same when one has these bytes in this transfer syntax.
@@ -243,10 +239,24 @@ static bool add_instance(struct database *db, const struct rows_object *object, 
         (const void *)record->digest, (size_t)HASH_SIZE, object->received_ns, (int64_t)object->flags, rank);
 }
 
+// A series counts once it has an object that is served.
+static bool count_series(struct database *db, int64_t study, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE study SET series_count=series_count+1, modalities=coalesce("
+                   "(SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series"
+                   " WHERE study=?1 AND instance_count>0 AND modality<>'' ORDER BY modality)), '') WHERE id=?1",
+                   "i", study);
+}
+
 static bool count_instance(struct database *db, int64_t study, int64_t series, struct error *err)
 {
-    return sql_run(db, err, "UPDATE series SET instance_count=instance_count+1 WHERE id=?1", "i", series) &&
-           sql_run(db, err, "UPDATE study SET instance_count=instance_count+1 WHERE id=?1", "i", study);
+    int64_t count;
+    bool found;
+    return sql_run(db, err, "UPDATE study SET instance_count=instance_count+1 WHERE id=?1", "i", study) &&
+           sql_run(db, err, "UPDATE series SET instance_count=instance_count+1 WHERE id=?1", "i", series) &&
+           sql_get_int(db, err, &count, &found, "SELECT instance_count FROM series WHERE id=?1", "i", series) &&
+           (count > 1 || count_series(db, study, err));
 }
 
 bool rows_put(struct database *db, void *payload, struct error *err)

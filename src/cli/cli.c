@@ -113,7 +113,10 @@ static bool call(const char *server, const char *path, struct http_call *request
 {
     char url[2048];
     int status;
-    int size = snprintf(url, sizeof url, "%s%s", server, path);
+    size_t length = strlen(server);
+    while (length > 0 && server[length - 1] == '/')
+        length--;
+    int size = length < sizeof url ? snprintf(url, sizeof url, "%.*s%s", (int)length, server, path) : -1;
     if (size < 0 || (size_t)size >= sizeof url)
         return error_set(err, ERROR_USAGE, "the server's URL is too long");
     request->url = url;

@@ -76,7 +76,7 @@ class Commands(unittest.TestCase):
 
     def test_commands_through_a_server(self):
         with Hilum() as server:
-            url = ["--server", f"http://127.0.0.1:{server.http}"]
+            url = ["--server", f"http://127.0.0.1:{server.http}/"]  # as the server prints it
             imported = server.command("import", test_file("no_meta_group_length.dcm"), test_file("CT_small.dcm"), *url, check=False)
             self.assertIn("1 stored", imported.stdout)
             self.assertEqual(imported.returncode, 1)  # the first has no SOP Instance UID

@@ -84,6 +84,28 @@ static void other_bytes_under_a_known_uid_are_kept_beside_and_the_first_is_serve
     place_close(&p);
 }
 
+// A list must name nothing that cannot be had.
+static void a_series_of_nothing_but_objects_kept_beside_is_not_listed(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){0}, &stored), p.err);
+    assert_ok(object_put(&p, &(struct object){.series = "1.2.3.9", .modality = "MR"}, &stored), p.err);
+    assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
+    assert_ok(object_put(&p, &(struct object){.study = "1.9", .series = "1.9.1"}, &stored), p.err);
+    assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
+    assert_int_equal(find_count(&p, ARCHIVE_SERIES, 0x0020000E, "*"), 1);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x0020000D, "*"), 1);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00080061, "MR"), 0);
+    assert_ok(object_put(&p, &(struct object){.series = "1.2.3.9", .modality = "MR", .instance = "1.2.3.9.1"}, &stored),
+              p.err);
+    assert_int_equal(find_count(&p, ARCHIVE_SERIES, 0x0020000E, "*"), 2);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00080061, "MR"), 1);
+    place_close(&p);
+}
+
 static const struct {
     struct object object;
     const char *named;
@@ -248,6 +270,7 @@ int test_put(void)
         cmocka_unit_test(a_stored_object_is_there_in_rows_event_and_bytes),
         cmocka_unit_test(the_same_bytes_again_are_the_same_object),
         cmocka_unit_test(other_bytes_under_a_known_uid_are_kept_beside_and_the_first_is_served),
+        cmocka_unit_test(a_series_of_nothing_but_objects_kept_beside_is_not_listed),
         cmocka_unit_test(objects_without_an_identity_are_refused_by_name_and_leave_nothing),
         cmocka_unit_test(an_identity_other_than_the_message_s_is_refused),
         cmocka_unit_test(unfit_uids_that_can_be_keys_are_taken_with_a_flag),
