@@ -9,8 +9,8 @@
 //     parent                                          child
 //     process_start(&process, {"decode", NULL}, ...)  main: argv[1] is "decode"; sandbox_enter(&rules, &err)
 //     process_memfd(..., sealed), process_memfd(..., false)
-//     process_send(process.socket, request, fds)      process_receive(&(struct process){.socket = PROCESS_SOCKET}, 0, ...)
-//     process_receive(&process, 10 s, answer)         process_send(PROCESS_SOCKET, answer)
+//     process_send(process.socket, request, fds)      process_receive(&self, 0, ...)
+//     process_receive(&process, 10 s, answer)         process_send(PROCESS_SOCKET, answer)      self.socket: PROCESS_SOCKET
 //     on CLOSED, LIMIT, TIMEOUT: process_stop(&process, why)
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H

@@ -2,14 +2,17 @@
 //
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one http_reply... call.
 // Refused before any handler, in this order:
-//   a header whose name has a space or separator or whose value has a control character, two Host headers, two Content-Length headers, one that is no number or stands beside a
-//   Transfer-Encoding, a Transfer-Encoding other than "chunked" (the connection is closed)                                                                             400
-//   a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or broken UTF-8 after decoding, or too many query parameters   400
-//   a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to us); numbers are not names, so any address will do        403
-//   POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)                                                                          403
-//   an unknown path, an unknown method (with Allow)                                                                                                                404, 405
-//   a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)                                                                              415
-//   a body past the route's limit, or past HTTP_BODIES_MAX over all requests                                                                                      413, 503
+//   400       a header whose name has a space or separator or whose value has a control character; two Host headers;
+//             two Content-Length headers, one that is no number or stands beside a Transfer-Encoding; a
+//             Transfer-Encoding other than "chunked" (the connection is closed)
+//   400       a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or
+//             broken UTF-8 after decoding, or too many query parameters
+//   403       a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to
+//             us); numbers are not names, so any address will do
+//   403       POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)
+//   404, 405  an unknown path, an unknown method (with Allow)
+//   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
+//   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at
 // once. A peer that sends its request, or takes its reply, slower than HTTP_RATE_MIN after the first seconds is cut off.
 // Errors are problem+json (RFC 9457): {"title", "status", "detail"}. Every reply has X-Content-Type-Options: nosniff, text/html also a Content-Security-Policy. HEAD is served by GET's route.

@@ -145,7 +145,9 @@ static void a_killed_child_is_replaced(void **state)
     close_job(&job);
 }
 
-// ---- children that were taken over: what a test leaves in a file named after its process tells the child how to behave
+// ---- children that were taken over
+
+// What a test leaves in a file named after its process tells the child how to behave.
 
 static void behaviour_path(char path[64], pid_t pid)
 {

@@ -52,7 +52,9 @@ bool helper_has(struct store *store, const char *name, struct store_place *out);
 void helper_check(struct store *store, const char *name);                        // row and bytes are right
 int64_t helper_objects(struct store *store);                                     // rows
 
-// ---- a child of this program: `test_store child WHAT FOLDER`, with HILUM_FAULT set unless NULL. Its output comes on *out.
+// ---- a child of this program: `test_store child WHAT FOLDER`
+
+// With HILUM_FAULT set unless NULL. Its output comes on *out.
 
 pid_t helper_child(const char *what, const char *folder, const char *fault, int *out, int *in);
 int helper_child_main(const char *what, const char *folder);
