@@ -148,7 +148,6 @@ static void a_killed_child_is_replaced(void **state)
 // ---- children that were taken over
 
 // What a test leaves in a file named after its process tells the child how to behave.
-
 static void behaviour_path(char path[64], pid_t pid)
 {
     snprintf(path, 64, "/tmp/hilum-test-decoder.%d", (int)pid);

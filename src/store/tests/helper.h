@@ -55,7 +55,6 @@ int64_t helper_objects(struct store *store);                                    
 // ---- a child of this program: `test_store child WHAT FOLDER`
 
 // With HILUM_FAULT set unless NULL. Its output comes on *out.
-
 pid_t helper_child(const char *what, const char *folder, const char *fault, int *out, int *in);
 int helper_child_main(const char *what, const char *folder);
 
