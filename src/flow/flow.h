@@ -42,8 +42,8 @@ struct flow_rule {
     char description[129]; // a word in series or study description, ASCII case folded
     char calling[17];      // the sender's title
     double spacing_max_mm;
-    uint32_t slices_min;
-    bool no_contrast; // refuse series with a contrast agent (0018,0010)
+    uint32_t slices_min; // frames of all objects together
+    bool no_contrast;    // refuse series with a contrast agent (0018,0010)
     // do
     char model[65];      // package name to run; "" none
     char send_to[8][65]; // names of peers (rights: target) that get what the model made

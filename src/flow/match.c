@@ -16,6 +16,7 @@ struct subject {
     const char *modality, *body_part, *description, *sender; // description: series and study together
     const struct archive_object *objects;
     size_t count;
+    uint64_t frames;   // of all objects together
     double spacing_mm; // between the first two slices; 0 unknown
     bool contrast;
 };
@@ -90,6 +91,8 @@ static bool describe(struct flow *flow, const char *study, const char *series, s
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "series %s is gone", series);
     out->objects = objects;
+    for (size_t i = 0; i < out->count; i++)
+        out->frames += objects[i].frames;
     out->modality = field(&rows[0], 0x00080060);
     out->body_part = field(&rows[0], 0x00180015);
     out->description = arena_printf(out->arena, "%s %s", field(&rows[0], 0x0008103E), field(&rows[0], 0x00081030));
@@ -107,14 +110,21 @@ bool flow_is_part(const char *body_part, const char *description, const char *as
     return text_same_fold(asked, body_part) || flow_says(description, asked);
 }
 
+// Of an enhanced object, all slices in one, the places are not looked for: the worker says that no model reads it, where a rule that does not hold says nothing.
+static bool is_spaced(const struct subject *subject, double most_mm)
+{
+    return most_mm <= 0 || subject->objects[0].frames > 1 ||
+           (subject->spacing_mm > 0 && subject->spacing_mm <= most_mm);
+}
+
 static bool holds(const struct flow_rule *rule, const struct subject *subject)
 {
     return rule->enabled && (!*rule->modality || strcmp(rule->modality, subject->modality) == 0) &&
            (!*rule->body_part || flow_is_part(subject->body_part, subject->description, rule->body_part)) &&
            (!*rule->description || flow_says(subject->description, rule->description)) &&
            (!*rule->calling || strcmp(rule->calling, subject->sender) == 0) &&
-           (rule->spacing_max_mm <= 0 || (subject->spacing_mm > 0 && subject->spacing_mm <= rule->spacing_max_mm)) &&
-           subject->count >= rule->slices_min && !(rule->no_contrast && subject->contrast);
+           is_spaced(subject, rule->spacing_max_mm) && subject->frames >= rule->slices_min &&
+           !(rule->no_contrast && subject->contrast);
 }
 
 static int by_digest(const void *a, const void *b)

@@ -62,7 +62,11 @@ static bool read_headers(struct work *work, struct error *err)
         if (work->objects[i].received_ns > work->newest_ns)
             work->newest_ns = work->objects[i].received_ns;
     }
-    return image_geometry_of(work->slices, work->count, &work->geometry, err);
+    if (!image_geometry_of(work->slices, work->count, &work->geometry, err))
+        return false;
+    return *work->slices[0].frame_of_reference ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "the slices have no Frame of Reference UID (0020,0052): a segmentation would have no place");
 }
 
 // Of the first object; "" when it has none.

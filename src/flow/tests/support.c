@@ -172,6 +172,8 @@ void ground_close(struct ground *ground)
 
 // ---- slices
 
+enum { SLICE_FRAMES_MAX = 16 };
+
 static void write_slice(const struct slice *slice, struct buffer *out)
 {
     static const double orientation[] = {1, 0, 0, 0, 1, 0};
@@ -179,8 +181,10 @@ static void write_slice(const struct slice *slice, struct buffer *out)
     int number = slice->number ? slice->number : 1;
     double spacing_mm = slice->spacing_mm > 0 ? slice->spacing_mm : 1.5;
     double position[] = {0, 0, number * spacing_mm}, pixel_mm[] = {1, 1};
-    int16_t pixels[16];
-    for (size_t i = 0; i < 16; i++)
+    int16_t pixels[16 * SLICE_FRAMES_MAX];
+    size_t frames = slice->frames > 0 ? (size_t)slice->frames : 1;
+    assert_true(frames <= SLICE_FRAMES_MAX);
+    for (size_t i = 0; i < 16 * frames; i++)
         pixels[i] = (int16_t)slice->pixel;
     dicom_writer_init(&w, out, false);
     dicom_write_text(&w, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
@@ -195,10 +199,16 @@ static void write_slice(const struct slice *slice, struct buffer *out)
     dicom_write_text(&w, 0x0020000D, or (slice->study, "1.2.3"));
     dicom_write_text(&w, 0x0020000E, or (slice->series, "1.2.3.1"));
     dicom_write_integer(&w, 0x00200013, number);
-    dicom_write_doubles(&w, 0x00200032, position, 3);
-    dicom_write_doubles(&w, 0x00200037, orientation, 6);
+    if (slice->frames == 0) {
+        dicom_write_doubles(&w, 0x00200032, position, 3);
+        dicom_write_doubles(&w, 0x00200037, orientation, 6);
+    }
+    if (!slice->no_frame_of_reference)
+        dicom_write_text(&w, 0x00200052, "1.2.3.9");
     dicom_write_integer(&w, 0x00280002, 1);
     dicom_write_text(&w, 0x00280004, "MONOCHROME2");
+    if (slice->frames > 0)
+        dicom_write_integer(&w, 0x00280008, slice->frames);
     dicom_write_integer(&w, 0x00280010, 4);
     dicom_write_integer(&w, 0x00280011, 4);
     dicom_write_doubles(&w, 0x00280030, pixel_mm, 2);
@@ -206,7 +216,7 @@ static void write_slice(const struct slice *slice, struct buffer *out)
     dicom_write_integer(&w, 0x00280101, 16);
     dicom_write_integer(&w, 0x00280102, 15);
     dicom_write_integer(&w, 0x00280103, 1);
-    dicom_write_bytes(&w, 0x7FE00010, DICOM_VR_OW, pixels, sizeof pixels);
+    dicom_write_bytes(&w, 0x7FE00010, DICOM_VR_OW, pixels, 16 * frames * sizeof *pixels);
 }
 
 // The newest event gets the simulated time.

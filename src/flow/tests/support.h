@@ -50,6 +50,8 @@ struct slice {
     const char *calling, *how; // "SCANNER", "c-store"
     const char *association;   // NULL: named like its sender
     int pixel;                 // value of all pixels, to make other bytes
+    int frames; // 0: a classic object, with a place; else one without, as enhanced ones have it elsewhere
+    bool no_frame_of_reference;
 };
 // Its event bears the time given.
 enum archive_outcome ground_put(struct ground *ground, const struct slice *slice, int64_t at_ns);

@@ -151,6 +151,41 @@ static void job_goes_on_while_another_rule_asks_for_it(void **state)
     ground_close(&g);
 }
 
+// Without a job nobody would learn that the series is not analysed, and why.
+static void enhanced_series_gets_a_job_that_says_why_it_is_skipped(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, NULL);
+    ground_rule(&g, "{\"name\":\"ct\",\"model\":\"one\",\"slices_min\":16,\"spacing_max_mm\":5}");
+    ground_put(&g, &(struct slice){.frames = 15}, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(3));
+    assert_int_equal(ground_jobs(&g, &jobs), 0);
+    ground_put(&g, &(struct slice){.study = "1.2.4", .series = "1.2.4.1", .frames = 16}, AT(10));
+    ground_end(&g, "SCANNER", AT(10));
+    ground_step(&g, AT(13));
+    ground_work(&g);
+    struct queue_job *job = ground_only_job(&g);
+    assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
+    assert_says(job, "the object holds 16 frames");
+    ground_close(&g);
+}
+
+static void series_without_frame_of_reference_is_skipped_before_the_model_runs(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){.no_frame_of_reference = true});
+    ground_work(&g);
+    struct queue_job *job = ground_only_job(&g);
+    assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
+    assert_says(job, "no Frame of Reference UID");
+    ground_close(&g);
+}
+
 int test_worker(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -160,6 +195,8 @@ int test_worker(void)
         cmocka_unit_test(job_whose_package_is_gone_says_so),
         cmocka_unit_test(job_that_no_rule_asks_for_any_more_is_skipped_with_the_rule),
         cmocka_unit_test(job_goes_on_while_another_rule_asks_for_it),
+        cmocka_unit_test(enhanced_series_gets_a_job_that_says_why_it_is_skipped),
+        cmocka_unit_test(series_without_frame_of_reference_is_skipped_before_the_model_runs),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }
