@@ -6,6 +6,7 @@ HILUM in the environment names the program; the default is build/hilum.
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -93,10 +94,14 @@ class Hilum:
         return self.start()
 
     def __exit__(self, kind, value, trace):
+        bad = kind
         try:
             self.stop()
+            bad = bad or re.search("Sanitizer|runtime error:", self.log())  # the program's, or a child's, of which no status tells
+            if bad and not kind:
+                raise AssertionError("a sanitizer reports")
         finally:
-            if kind:
+            if bad:
                 sys.stderr.write(self.log()[-4000:])
             if self.folder:
                 shutil.rmtree(self.folder, ignore_errors=True)

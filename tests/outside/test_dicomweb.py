@@ -34,7 +34,7 @@ class DicomWeb(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.stop()
+        cls.server.__exit__(None, None, None)
         shutil.rmtree(cls.folder)
 
     def ask(self, path, accept=None):
