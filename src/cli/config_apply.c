@@ -164,6 +164,18 @@ static bool read_present(struct plan *plan, size_t kind, struct error *err)
     return ok;
 }
 
+static void print_warnings(const struct kind *kind, const char *name, const struct buffer *answer)
+{
+    size_t i;
+    json_t *entry = json_loads((const char *)answer->data, 0, NULL), *warning;
+    json_array_foreach(json_object_get(entry, "warnings"), i, warning)
+    {
+        if (json_is_string(warning))
+            fprintf(stderr, "warning: %s %s: %s\n", kind->word, name, json_string_value(warning));
+    }
+    json_decref(entry);
+}
+
 // `wanted` NULL: removes it.
 static bool change(const struct plan *plan, size_t kind, const char *name, const json_t *wanted, struct error *err)
 {
@@ -174,6 +186,8 @@ static bool change(const struct plan *plan, size_t kind, const char *name, const
     snprintf(path, sizeof path, "%s/%s", kinds[kind].path, name);
     bool ok = cli_call(plan->server, wanted ? "PUT" : "DELETE", path, body, body ? strlen(body) : 0, &answer, err) ||
               error_prefix(err, "%s %s", kinds[kind].word, name);
+    if (ok)
+        print_warnings(&kinds[kind], name, &answer);
     buffer_free(&answer);
     free(body);
     return ok;

@@ -62,6 +62,9 @@ bool flow_rule_put(struct store *store, struct access *access, struct flow_rule 
                    struct error *err);
 bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
                       struct error *err);
+// One text for each model, peer and HL7 target that an entered rule names and that is not there, or that cannot be sent to: the rule is kept, for they may come later. Adds to `out`.
+bool flow_rule_warnings(struct store *store, struct access *access, struct model_package *const *packages,
+                        const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err);
 bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);
 
 // ---- HL7 targets: rows too

@@ -77,7 +77,8 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
 // What a rule and a package's needs ask, ASCII letters folded: is the word in the description; is the part of the body the one asked for, or in the description?
 bool flow_says(const char *description, const char *word);
 bool flow_is_part(const char *body_part, const char *description, const char *asked);
-struct model_package *flow_package(const struct flow *flow, const char *name); // NULL: not installed
+// In a NULL-ended list; NULL: not installed.
+struct model_package *flow_package(struct model_package *const *packages, const char *name);
 
 // ---- lease.c
 

@@ -154,11 +154,11 @@ bool flow_job_key(char out[65], const char *package_digest, const struct archive
     return ok;
 }
 
-struct model_package *flow_package(const struct flow *flow, const char *name)
+struct model_package *flow_package(struct model_package *const *packages, const char *name)
 {
-    for (struct model_package *const *package = flow->options.packages; package && *package; package++)
-        if (strcmp(model_package_name(*package), name) == 0)
-            return *package;
+    for (; packages && *packages; packages++)
+        if (strcmp(model_package_name(*packages), name) == 0)
+            return *packages;
     return NULL;
 }
 
@@ -174,7 +174,7 @@ static bool make_job(struct flow *flow, const struct flow_rule *rule, const stru
                      const char *series, struct queue_job *job, struct error *err)
 {
     char key[65];
-    struct model_package *package = flow_package(flow, rule->model);
+    struct model_package *package = flow_package(flow->options.packages, rule->model);
     if (!package)
         return error_set(err, ERROR_NOT_FOUND, "rule '%s' names model '%s', which is not installed", rule->name,
                          rule->model);

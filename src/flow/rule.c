@@ -194,3 +194,46 @@ bool flow_hl7_target_list(struct store *store, struct arena *arena, struct flow_
     *count = list.count;
     return ok;
 }
+
+// ---- what a rule names and is not there
+
+static bool warn_of_peer(struct access *access, const char *name, json_t *out, struct error *err)
+{
+    struct access_peer peer;
+    if (access_peer_get(access, name, &peer, err)) {
+        if (!(peer.rights & ACCESS_TARGET))
+            json_array_append_new(out, json_sprintf("peer '%s' has no right 'target': nothing is sent to it", name));
+        return true;
+    }
+    if (err->code != ERROR_NOT_FOUND)
+        return false;
+    json_array_append_new(out, json_sprintf("peer '%s' is not entered: what is for it waits", name));
+    return true;
+}
+
+static void warn_of_target(const struct flow_hl7_target *targets, size_t count, const char *name, json_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(targets[i].name, name) == 0)
+            return;
+    json_array_append_new(out,
+                          json_sprintf("HL7 target '%s' is not entered: no reports are made for it until it is", name));
+}
+
+bool flow_rule_warnings(struct store *store, struct access *access, struct model_package *const *packages,
+                        const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err)
+{
+    struct flow_hl7_target *targets;
+    size_t count = 0;
+    if (!flow_hl7_target_list(store, arena, &targets, &count, err))
+        return false;
+    if (!flow_package(packages, rule->model))
+        json_array_append_new(
+            out, json_sprintf("model '%s' is not installed: the rule does nothing until it is", rule->model));
+    for (size_t i = 0; i < rule->send_to_count; i++)
+        if (!warn_of_peer(access, rule->send_to[i], out, err))
+            return false;
+    for (size_t i = 0; i < rule->hl7_to_count; i++)
+        warn_of_target(targets, count, rule->hl7_to[i], out);
+    return true;
+}

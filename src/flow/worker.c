@@ -410,7 +410,8 @@ static bool plan_hl7(struct ending *ending, const char *name, const struct flow_
     for (size_t i = 0; i < count; i++)
         if (strcmp(targets[i].name, name) == 0)
             return add_hl7(ending, &targets[i], study, err);
-    log_warning("flow", "job %.16s: there is no HL7 target '%s'; enter it and replay, or change the rule",
+    log_warning("flow",
+                "job %.16s: there is no HL7 target '%s', so no report was made for it; enter it or change the rule",
                 ending->work->job->key, name);
     return true;
 }
@@ -604,7 +605,7 @@ static bool ask_again(struct work *work, const json_t *made, struct error *err)
                *digest = json_string_value(json_object_get(made, "digest"));
     struct flow_match *matches, *match = NULL;
     size_t count;
-    work->package = name ? flow_package(work->flow, name) : NULL;
+    work->package = name ? flow_package(work->flow->options.packages, name) : NULL;
     if (!work->package)
         return error_set(err, ERROR_NOT_FOUND, "model %s is not installed any more", work->job->model);
     work->digest = digest ? arena_strdup(&work->arena, digest) : model_package_digest(work->package);

@@ -69,6 +69,20 @@ class ConfigApply(unittest.TestCase):
         rule, = self.server.get_json("/api/rules")
         self.assertEqual((rule["slices_min"], rule["version"]), (30, version + 1))
 
+    def test_what_a_rule_names_and_is_not_there_is_told(self):
+        self.config("apply", WHOLE)
+        shown = self.config("apply", WHOLE.replace("slices_min: 20", "slices_min: 21"))
+        self.assertNotIn("warning", shown.stderr)
+        rule = self.server.put_json("/api/rules/heads", dict(self.server.get_json("/api/rules")[0], priority=3))
+        self.assertEqual(rule["warnings"], [])
+        self.assertEqual(self.server.put_json("/api/rules/heads", dict(rule, priority=4))["priority"], 4, "an answer can be sent back")
+        told = self.config("apply", WHOLE.replace("model: head-ct-hyperdense", "model: gone").replace("send_to: [pacs]", "send_to: [pacs, archive]").replace("hl7_to: [ris]", "hl7_to: [ris, his]").replace("[target, find]", "[find]"))
+        self.assertEqual(told.returncode, 0)
+        lines = told.stderr.splitlines()
+        self.assertEqual(len(lines), 4, told.stderr)
+        for line, named in zip(lines, ("model 'gone' is not installed", "peer 'pacs' has no right 'target'", "peer 'archive' is not entered", "HL7 target 'his' is not entered")):
+            self.assertIn(f"warning: rule heads: {named}", line)
+
     def test_what_a_section_does_not_name_is_removed_and_other_sections_are_left_alone(self):
         self.config("apply", WHOLE)
         self.server.put_json("/api/rules/by-hand", {"model": "head-ct-hyperdense"})

@@ -50,16 +50,30 @@ void api_rules(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
+// The rule is entered already: that the warnings cannot be told is one itself.
+static json_t *rule_with_warnings(struct service *service, struct http_request *request, const struct flow_rule *rule)
+{
+    struct error err;
+    json_t *json = flow_rule_to_json(rule), *warnings = json_array();
+    if (!flow_rule_warnings(service->store, service->access, service->packages, rule, http_arena(request), warnings,
+                            &err))
+        json_array_append_new(warnings, json_sprintf("what the rule names cannot be looked up: %s", err.message));
+    json_object_set_new(json, "warnings", warnings);
+    return json;
+}
+
 void api_rule_put(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct flow_rule rule;
     struct error err;
     json_t *body = read_named(request, &err);
+    if (body)
+        json_object_del(body, "warnings"); // of an earlier answer that is sent back
     bool ok = body && flow_rule_from_json(body, &rule, &err) &&
               flow_rule_put(service->store, service->access, &rule, "http", &err);
     json_decref(body);
-    reply_entry(request, ok ? flow_rule_to_json(&rule) : NULL, &err);
+    reply_entry(request, ok ? rule_with_warnings(service, request, &rule) : NULL, &err);
 }
 
 void api_rule_delete(void *payload, struct http_request *request)
