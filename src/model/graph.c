@@ -12,6 +12,16 @@ enum { API_VERSION = 22, NAME_MAX_SIZE = 64 }; // the lowest version that has wh
 static const OrtApi *ort;
 static OrtEnv *environment;
 
+#if defined(__SANITIZE_THREAD__)
+// The library is built without it, and its locks are not seen: a block passed from thread to thread looks like a race.
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+    return "race:libonnxruntime.so";
+}
+#endif
+
 struct graph {
     OrtSession *session;
     OrtMemoryInfo *memory;
