@@ -1,6 +1,8 @@
-// The floor: a DICOM storage SCP that does the least a durable one can do. It takes associations, appends each object to one file per association, calls fdatasync, and answers. It keeps
-// the files: disks that are made of a larger machine's files write faster where something was before, and whoever keeps nothing would always write there. No parsing beyond PDU and PDV headers and the two
-// fields of the command that the answer repeats, no database, no check, and no code of src/: what Hilum adds is measured against this.
+// The floor: a DICOM storage SCP that does the least a durable one can do. It takes associations, appends each object
+// to one file per association, calls fdatasync, and answers. It keeps the files: disks that are made of a larger
+// machine's files write faster where something was before, and whoever keeps nothing would always write there. No
+// parsing beyond PDU and PDV headers and the two fields of the command that the answer repeats, no database, no check,
+// and no code of src/: what Hilum adds is measured against this.
 //
 //   floor PORT FOLDER            serves until it is killed; a thread an association
 //   floor append FOLDER SIZE N   the bare loop: N times append SIZE bytes and fdatasync, prints objects per second

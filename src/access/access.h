@@ -1,8 +1,9 @@
-// The access room: who may do what (peers, later users and roles), how much at once (limits), and who did what (the audit trail). It knows no patients' data but
-// the identifiers that the audit must name.
+// The access room: who may do what (peers, later users and roles), how much at once (limits), and who did what (the
+// audit trail). It knows no patients' data but the identifiers that the audit must name.
 //
-// Peers are versioned, audited rows, changed without a restart. A DICOM peer on loopback may store, find and get without an entry; any other needs an entry that matches its title and
-// address and, while the wire is plain, says `plain: accepted` (docs/design.md, section 4, 7).
+// Peers are versioned, audited rows, changed without a restart. A DICOM peer on loopback may store, find and get
+// without an entry; any other needs an entry that matches its title and address and, while the wire is plain, says
+// `plain: accepted` (docs/design.md, section 4, 7).
 //
 // Threads: any.
 #ifndef ACCESS_ACCESS_H
@@ -23,8 +24,8 @@ struct access;
 enum {
     ACCESS_ASSOCIATIONS_PER_PEER = 16, // for one title and address without a limit of its own
     ACCESS_ASSOCIATIONS_ALL = 256,     // of all peers
-    // Of all peers without an entry together. They are on loopback, where titles and addresses (127.0.0.0/8) are free to invent, so they count as one; the other half stays for
-    // peers with an entry, of whom each has its own limit.
+    // Of all peers without an entry together. They are on loopback, where titles and addresses (127.0.0.0/8) are free
+    // to invent, so they count as one; the other half stays for peers with an entry, of whom each has its own limit.
     ACCESS_ASSOCIATIONS_WITHOUT_ENTRY = 128,
     ACCESS_TITLE_SIZE = 17,
     ACCESS_NAME_SIZE = 65,
@@ -33,8 +34,9 @@ enum {
 
 extern const struct store_migration access_migration;
 
-// After store_migrate of access_migration. `folder` is where the audit files live (made when missing). The chain is checked from its last full file on; a broken chain is logged and a new
-// file begun that says so; an unfinished last line is cut, which the next line tells. Nothing is owned by the caller but the result.
+// After store_migrate of access_migration. `folder` is where the audit files live (made when missing). The chain is
+// checked from its last full file on; a broken chain is logged and a new file begun that says so; an unfinished last
+// line is cut, which the next line tells. Nothing is owned by the caller but the result.
 struct access *access_open(struct store *store, const char *folder, struct error *err);
 void access_close(struct access *access);
 
@@ -54,17 +56,19 @@ struct access_peer {
     int64_t version;               // raised by each change
 };
 
-// Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host (DUPLICATE). peer->version 0 replaces whatever is there, another one
-// only that version (CONFLICT). What is so already is left alone and raises no version. Durable, audited as `actor`, an event CONFIG_CHANGED; admission follows at once.
-// A host that is a name is looked up at admission, at most once a minute. An entry rules on loopback too: its rights hold then, not the three of a peer without one.
+// Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host (DUPLICATE).
+// peer->version 0 replaces whatever is there, another one only that version (CONFLICT). What is so already is left
+// alone and raises no version. Durable, audited as `actor`, an event CONFIG_CHANGED; admission follows at once. A host
+// that is a name is looked up at admission, at most once a minute. An entry rules on loopback too: its rights hold
+// then, not the three of a peer without one.
 bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err);
 bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err); // NOT_FOUND
 // All, by name, in `arena`.
 bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
                       struct error *err);
-// {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused", "issuer", "associations_max", "version"}; from: name, title,
-// host and rights must be there, port for a target.
+// {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused",
+// "issuer", "associations_max", "version"}; from: name, title, host and rights must be there, port for a target.
 json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
 
@@ -85,8 +89,9 @@ struct access_ticket {
     char address[48];
 };
 
-// `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and against all; on ADMITTED access_leave must be called.
-// Refusals are audited, but at most one record a second for one title and address (the rest are counted in it).
+// `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and
+// against all; on ADMITTED access_leave must be called. Refusals are audited, but at most one record a second for one
+// title and address (the rest are counted in it).
 enum access_answer access_admit(struct access *access, const char *const *titles, const char *called,
                                 const char *calling, const char *address, int64_t now_ns, struct access_ticket *ticket);
 void access_leave(struct access *access, const struct access_ticket *ticket);
@@ -120,20 +125,25 @@ struct access_record {
     const char *detail;  // SOP class, query, reason; cut at 1,000 bytes
 };
 
-// Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and copies what it needs; a thread writes and syncs within a second.
+// Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and
+// copies what it needs; a thread writes and syncs within a second.
 //
-// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute. Its first line comes within a second of its first access, a second one when the minute
-// ends if there were more; each line holds the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access. Refused associations are summed in the same
-// way over a second; past 32 new titles and addresses in a second the rest are told together as "(others)". All else is one line each.
+// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute. Its
+// first line comes within a second of its first access, a second one when the minute ends if there were more; each line
+// holds the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first
+// access. Refused associations are summed in the same way over a second; past 32 new titles and addresses in a second
+// the rest are told together as "(others)". All else is one line each.
 //
-// A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are counted, and the count is told when the disk takes lines again. Callers answer reads
-// and writes all the same (a hospital's images come first) and /healthz tells. On a disk that is only slow a caller waits up to a second for room.
+// A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
+// counted, and the count is told when the disk takes lines again. Callers answer reads and writes all the same (a
+// hospital's images come first) and /healthz tells. On a disk that is only slow a caller waits up to a second for room.
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
 
-// Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted over all files; the message names file and line). An unfinished
-// last line, as a crash leaves it, is broken here and cut by the next access_open.
+// Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
+// over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
+// cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
 #endif

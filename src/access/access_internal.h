@@ -22,7 +22,8 @@ struct access_known {
     char addresses[ACCESS_RESOLVED_MAX][ACCESS_ADDRESS_SIZE];
 };
 
-// The associations of one title and address; a row exists while there are any, so there are never more rows than associations.
+// The associations of one title and address; a row exists while there are any, so there are never more rows than
+// associations.
 struct access_count {
     char title[ACCESS_TITLE_SIZE];
     char address[ACCESS_ADDRESS_SIZE];

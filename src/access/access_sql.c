@@ -1,4 +1,5 @@
-// The tables of the access room. `peer` is what holds now; `peer_version` keeps every change with who made it, value NULL for a removal.
+// The tables of the access room. `peer` is what holds now; `peer_version` keeps every change with who made it, value
+// NULL for a removal.
 #include "access/access_internal.h"
 
 #include <stdlib.h>

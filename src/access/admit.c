@@ -54,7 +54,8 @@ static void resolve(struct access_known *known)
     freeaddrinfo(list);
 }
 
-// Threads' clocks were read at slightly different times; only one that was set back makes an answer old from the other side.
+// Threads' clocks were read at slightly different times; only one that was set back makes an answer old from the other
+// side.
 static bool stale(const struct access_known *known, int64_t now_ns)
 {
     int64_t age = now_ns - known->resolved_ns;
@@ -72,7 +73,8 @@ static bool find_stale(struct access *access, const char *title, int64_t now_ns,
     return false;
 }
 
-// Looks names up on this association's thread, without the lock. At most once a minute for an entry, so that it costs the others nothing.
+// Looks names up on this association's thread, without the lock. At most once a minute for an entry, so that it costs
+// the others nothing.
 static void resolve_title(struct access *access, const char *title, int64_t now_ns)
 {
     size_t index;

@@ -1,10 +1,11 @@
-// The audit files and their chain. FOLDER/audit-00000001.log, -00000002.log ...: lines of audit_line.h, only appended to; a file past ACCESS_SEGMENT_MAX is left and the
-// next begun. Every line holds
+// The audit files and their chain. FOLDER/audit-00000001.log, -00000002.log ...: lines of audit_line.h, only appended
+// to; a file past ACCESS_SEGMENT_MAX is left and the next begun. Every line holds
 //
 //     value = SHA-256(value of the line before || the line without its line end and without the 64 digits of `value`)
 //
-// so that a changed, added, removed or moved line breaks all that follow. The first line of a file repeats the value it continues as `previous`; 64 zeros there begin a new chain:
-// in the first file, and where an earlier one was found broken. What a chain cannot show is a tail cut off whole: for that the lines are to be sent elsewhere too (syslog).
+// so that a changed, added, removed or moved line breaks all that follow. The first line of a file repeats the value it
+// continues as `previous`; 64 zeros there begin a new chain: in the first file, and where an earlier one was found
+// broken. What a chain cannot show is a tail cut off whole: for that the lines are to be sent elsewhere too (syslog).
 //
 // Threads: one at a time.
 #ifndef ACCESS_AUDIT_CHAIN_H
@@ -42,7 +43,8 @@ struct access_chain {
     char host[256];
 };
 
-// Continues the chain in `folder`. `found` (ERROR_MESSAGE_SIZE) receives what the trail must say about its own past, or "".
+// Continues the chain in `folder`. `found` (ERROR_MESSAGE_SIZE) receives what the trail must say about its own past, or
+// "".
 bool access_chain_open(struct access_chain *chain, const char *folder, char *found, struct error *err);
 void access_chain_close(struct access_chain *chain); // drops an uncommitted batch
 

@@ -2,8 +2,9 @@
 //
 //   access_audit -> a sum (STORED, QUERY, RETRIEVED, refused ASSOCIATION) or the queue -> thread -> audit_chain
 //
-// A sum is one key (event, outcome, actor, address, patient, study). It is told (a line is written) at the thread's next turn after its first access, and again with the count since then when its period
-// ends: the minute, or a second for a refused association. So the counts of all lines add up to the accesses.
+// A sum is one key (event, outcome, actor, address, patient, study). It is told (a line is written) at the thread's
+// next turn after its first access, and again with the count since then when its period ends: the minute, or a second
+// for a refused association. So the counts of all lines add up to the accesses.
 #ifndef ACCESS_AUDIT_TRAIL_H
 #define ACCESS_AUDIT_TRAIL_H
 

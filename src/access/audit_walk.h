@@ -25,7 +25,8 @@ struct access_walk {
 bool access_segment_path(char path[ACCESS_PATH_SIZE], const char *folder, uint64_t segment, struct error *err);
 bool access_segment_last(const char *folder, uint64_t *last, struct error *err); // 0: none
 
-// Checks the last file and, unless it begins a chain, the one before it. BAD_DATA: broken; walk->torn above 0: only its end is not whole.
+// Checks the last file and, unless it begins a chain, the one before it. BAD_DATA: broken; walk->torn above 0: only its
+// end is not whole.
 bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, struct error *err);
 // Checks all.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);

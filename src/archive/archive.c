@@ -30,7 +30,8 @@ static bool is_known(void *payload, const struct store_place *place, bool *out, 
     return ok;
 }
 
-// A record that cannot be understood now was understood when it was acknowledged: that is a defect to hear of, not a reason to keep all the others away.
+// A record that cannot be understood now was understood when it was acknowledged: that is a defect to hear of, not a
+// reason to keep all the others away.
 static bool take_again(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
                        struct error *err)
 {

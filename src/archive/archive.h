@@ -1,10 +1,12 @@
 // The archive room: ingest, query, retrieve. It joins DICOM's meaning (dicom) to durable bytes and rows (store).
 //
-// The way in (docs/store-format.md gives the states): archive_put pulls the data set from its source; every piece goes to the lane and to the parser in one pass; then the object's identity is checked, the
-// record is sealed and synced, and ONE write transaction makes its rows and the event OBJECT_STORED. Only then it returns true.
+// The way in (docs/store-format.md gives the states): archive_put pulls the data set from its source; every piece goes
+// to the lane and to the parser in one pass; then the object's identity is checked, the record is sealed and synced,
+// and ONE write transaction makes its rows and the event OBJECT_STORED. Only then it returns true.
 //
-// The same SOP Instance UID again: equal bytes in the same transfer syntax are the same object (nothing new is kept); anything else is kept beside it, listed as a conflict, and the first one is served.
-// The bytes are never altered; what is wrong with an object but can be stored is a flag.
+// The same SOP Instance UID again: equal bytes in the same transfer syntax are the same object (nothing new is kept);
+// anything else is kept beside it, listed as a conflict, and the first one is served. The bytes are never altered; what
+// is wrong with an object but can be stored is a flag.
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
@@ -77,18 +79,21 @@ void archive_writer_close(struct archive_writer *writer);
 
 // Stores one data set. On failure nothing is stored:
 //   BAD_DATA   structure refused (DIMSE C000H); the bytes are in the quarantine with the reason
-//   MISMATCH   SOP class or instance UID absent, not usable as a key, or not those of the message (A900H); Study or Series Instance UID absent
+//   MISMATCH   SOP class or instance UID absent, not usable as a key, or not those of the message (A900H); Study or
+//              Series Instance UID absent
 //   FULL, BUSY, IO  disk or database (A700H); repeat it later
 //   others     from the source: the peer broke off
 // The source is read to its end except when the source itself breaks, the disk is full, or a limit is passed.
 bool archive_put(struct archive_writer *writer, struct source source, const char *transfer_syntax,
                  const struct archive_origin *origin, int64_t now_ns, struct archive_stored *out, struct error *err);
 
-// A Part 10 file or bare data set, from an open file: reads the meta information, then as archive_put. UNSUPPORTED: no DICOM, or a DICOMDIR.
+// A Part 10 file or bare data set, from an open file: reads the meta information, then as archive_put. UNSUPPORTED: no
+// DICOM, or a DICOMDIR.
 bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, const struct archive_origin *origin,
                       int64_t now_ns, struct archive_stored *out, struct error *err);
 
-// What can serve as a key: 1 to DICOM_UID_SIZE - 1 characters of A-Z a-z 0-9 . - and at least one letter or digit, not beginning with '.'. Wider than the standard's UID: such objects are flagged.
+// What can serve as a key: 1 to DICOM_UID_SIZE - 1 characters of A-Z a-z 0-9 . - and at least one letter or digit, not
+// beginning with '.'. Wider than the standard's UID: such objects are flagged.
 bool archive_uid_is_usable(const char *uid);
 
 // ---- query (PS3.4 C.2.2.2 matching, PS3.18 8.3.4)
@@ -97,8 +102,8 @@ enum archive_level { ARCHIVE_STUDY, ARCHIVE_SERIES, ARCHIVE_INSTANCE };
 
 struct archive_match {
     dicom_tag tag;
-    const char *
-        value; // UTF-8; single value, wildcards * and ?, UID list with backslashes or commas, or range with '-' by the attribute's VR
+    const char *value; // UTF-8; single value, wildcards * and ?, UID list with backslashes or commas, or range with '-'
+                       // by the attribute's VR
 };
 
 struct archive_query {
@@ -125,7 +130,8 @@ struct archive_row {
 // True when a key can be matched at this level.
 bool archive_can_match(enum archive_level level, dicom_tag tag);
 
-// Newest study first; series and instances by number. BAD_VALUE for a key that is unknown, a range like "9999-0000" or "-", or too many wildcards. *more: there are results past the limit.
+// Newest study first; series and instances by number. BAD_VALUE for a key that is unknown, a range like "9999-0000" or
+// "-", or too many wildcards. *more: there are results past the limit.
 bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
                   struct archive_row **out, size_t *count, bool *more, struct error *err);
 
@@ -143,7 +149,8 @@ struct archive_object {
     unsigned flags;
 };
 
-// The served objects of a study, series or instance (NULL: all below), by series and instance number. NOT_FOUND when there are none; LIMIT past `arena`.
+// The served objects of a study, series or instance (NULL: all below), by series and instance number. NOT_FOUND when
+// there are none; LIMIT past `arena`.
 bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
                      struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
 
@@ -159,7 +166,8 @@ bool archive_conflicts(struct archive *archive, struct arena *arena, struct arch
 bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
                      struct error *err);
 
-// The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated object the whole is inflated.
+// The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated
+// object the whole is inflated.
 bool archive_header(struct archive *archive, const struct archive_object *object, size_t value_max, struct arena *arena,
                     const struct dicom_dataset **out, struct error *err);
 

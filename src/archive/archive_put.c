@@ -299,7 +299,8 @@ static bool begin(struct archive_writer *writer, struct error *err)
     return writer->lane && store_record_begin(writer->lane, err);
 }
 
-// Why bytes are refused, and what is needed to make sense of them: they are a bare data set, and their sender may have the object still.
+// Why bytes are refused, and what is needed to make sense of them: they are a bare data set, and their sender may have
+// the object still.
 static void quarantine(struct archive_writer *writer, const char *why, const char *transfer_syntax,
                        const struct archive_origin *origin)
 {
@@ -311,7 +312,8 @@ static void quarantine(struct archive_writer *writer, const char *why, const cha
     store_record_quarantine(writer->lane, text);
 }
 
-// Parses what flows into the lane. On a refusal by the parser the rest still flows there, and all of it goes to the quarantine.
+// Parses what flows into the lane. On a refusal by the parser the rest still flows there, and all of it goes to the
+// quarantine.
 static bool take_in(struct archive_writer *writer, struct source source, const char *transfer_syntax,
                     const struct archive_origin *origin, const struct dicom_dataset **dataset, struct error *err)
 {

@@ -1,5 +1,6 @@
-// What names are matched by: upper case, accents kept, component delimiters '^' to spaces, runs of spaces to one. A name may be written in up to three ways at once (PS3.5 section 6.2.1:
-// alphabetic, ideographic and phonetic groups, apart by '='); each way is a key of its own, so that a person is found by any of them.
+// What names are matched by: upper case, accents kept, component delimiters '^' to spaces, runs of spaces to one. A
+// name may be written in up to three ways at once (PS3.5 section 6.2.1: alphabetic, ideographic and phonetic groups,
+// apart by '='); each way is a key of its own, so that a person is found by any of them.
 #include "archive/rows.h"
 
 #include <ctype.h>
@@ -7,7 +8,8 @@
 
 #include "base/text.h"
 
-// Small letters outside ASCII that names are written with (Latin, Greek, Cyrillic, full-width), as Unicode maps them to capitals of as many bytes in UTF-8.
+// Small letters outside ASCII that names are written with (Latin, Greek, Cyrillic, full-width), as Unicode maps them to
+// capitals of as many bytes in UTF-8.
 static const struct {
     uint16_t first, last, step;
     int16_t to_upper;

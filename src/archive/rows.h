@@ -17,8 +17,8 @@ enum rows_match {
     ROWS_SHOWN,      // returned, not matched
 };
 
-// Columns of the tables study, series and instance, in tag order within a level. Those before the *_DERIVED mark are filled from the object's attributes; the others
-// are counted or given by the program.
+// Columns of the tables study, series and instance, in tag order within a level. Those before the *_DERIVED mark are
+// filled from the object's attributes; the others are counted or given by the program.
 struct rows_column {
     enum archive_level level;
     dicom_tag tag;

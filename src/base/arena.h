@@ -16,7 +16,8 @@ struct arena {
 // `limit` in bytes. Nothing is allocated until the first use.
 void arena_init(struct arena *arena, size_t limit);
 
-// Zeroed memory aligned to 16 bytes, valid until arena_reset or arena_free. NULL past the limit or out of memory. size 0 gives a unique pointer.
+// Zeroed memory aligned to 16 bytes, valid until arena_reset or arena_free. NULL past the limit or out of memory. size
+// 0 gives a unique pointer.
 void *arena_alloc(struct arena *arena, size_t size);
 
 // count * size with an overflow check.

@@ -1,5 +1,6 @@
-// A growing byte buffer with a named ceiling. Appending past the ceiling, or out of memory, sets `failed` and drops the bytes; later
-// appends do nothing, so that a writer appends freely and checks once at the end. Not shared between threads.
+// A growing byte buffer with a named ceiling. Appending past the ceiling, or out of memory, sets `failed` and drops the
+// bytes; later appends do nothing, so that a writer appends freely and checks once at the end. Not shared between
+// threads.
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
@@ -28,7 +29,8 @@ void buffer_u64le(struct buffer *buffer, uint64_t value);
 void buffer_u16be(struct buffer *buffer, uint16_t value);
 void buffer_u32be(struct buffer *buffer, uint32_t value);
 
-// Room for `size` more bytes; the caller writes at data + size and then adds to size. NULL (and failed) past the ceiling.
+// Room for `size` more bytes; the caller writes at data + size and then adds to size. NULL (and failed) past the
+// ceiling.
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size);
 
 // A JSON string with its quotes; invalid UTF-8 becomes U+FFFD. `size` bytes of `text`.

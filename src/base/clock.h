@@ -1,5 +1,5 @@
-// Time: int64_t nanoseconds since 1970-01-01 UTC. In-process logic takes `now_ns` as an argument, so that tests can simulate days; only
-// the outermost loop asks the clock. Order is never taken from it (docs/design.md, section 4).
+// Time: int64_t nanoseconds since 1970-01-01 UTC. In-process logic takes `now_ns` as an argument, so that tests can
+// simulate days; only the outermost loop asks the clock. Order is never taken from it (docs/design.md, section 4).
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

@@ -422,7 +422,8 @@ void config_print_schema(struct buffer *out, const struct config_key *const *tab
     json_decref(root);
 }
 
-// Rows of one section stand together in their table, so a section's name is printed when it changes. Two levels are enough for the file.
+// Rows of one section stand together in their table, so a section's name is printed when it changes. Two levels are
+// enough for the file.
 void config_print_example(struct buffer *out, const struct config_key *const *tables)
 {
     char section[PATH_MAX_SIZE] = "";

@@ -1,6 +1,6 @@
-// Errors as values: a fallible function returns bool or a pointer and takes `struct error *err` last. The caller owns the value, on
-// its stack; reporting never allocates. A function that fails sets *err once, with the offending value and what to do; it never
-// reads *err, and leaves it alone on success. `err` is never NULL.
+// Errors as values: a fallible function returns bool or a pointer and takes `struct error *err` last. The caller owns
+// the value, on its stack; reporting never allocates. A function that fails sets *err once, with the offending value
+// and what to do; it never reads *err, and leaves it alone on success. `err` is never NULL.
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -47,8 +47,9 @@ struct error {
 // Sets *err and returns false, so that a caller can write `return error_set(err, ERROR_NOT_FOUND, "...")`.
 bool error_set(struct error *err, enum error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-// Like error_set, with ": " and the text of errno value `number` behind the message. ENOSPC, EDQUOT and EFBIG become ERROR_FULL, ENOMEM
-// ERROR_MEMORY, ENOENT ERROR_NOT_FOUND, EACCES and EPERM ERROR_FORBIDDEN, ETIMEDOUT ERROR_TIMEOUT, all else ERROR_IO.
+// Like error_set, with ": " and the text of errno value `number` behind the message. ENOSPC, EDQUOT and EFBIG become
+// ERROR_FULL, ENOMEM ERROR_MEMORY, ENOENT ERROR_NOT_FOUND, EACCES and EPERM ERROR_FORBIDDEN, ETIMEDOUT ERROR_TIMEOUT,
+// all else ERROR_IO.
 bool error_errno(struct error *err, int number, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // Puts "TEXT: " before the message, to say where a lower error came from. Returns false.

@@ -18,7 +18,8 @@ bool file_pread(int fd, void *data, size_t size, uint64_t offset, struct error *
 bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset, struct error *err);
 bool file_write_fd(int fd, const void *data, size_t size, struct error *err); // at the file's position, or to a pipe
 
-// Replaces `path` so that after a power cut it holds either the old or the new bytes whole: "PATH.tmp", fsync, rename, fsync of the folder.
+// Replaces `path` so that after a power cut it holds either the old or the new bytes whole: "PATH.tmp", fsync, rename,
+// fsync of the folder.
 bool file_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *err);
 
 bool file_sync(int fd, const char *what, struct error *err); // fdatasync

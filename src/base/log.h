@@ -1,5 +1,6 @@
-// The log: one line an event on stderr, for an administrator at 3 a.m. "TIME LEVEL ROOM MESSAGE"; control characters and line ends in
-// the message are escaped. Any thread. No patient's name or identifier goes here: that is the audit's (access).
+// The log: one line an event on stderr, for an administrator at 3 a.m. "TIME LEVEL ROOM MESSAGE"; control characters
+// and line ends in the message are escaped. Any thread. No patient's name or identifier goes here: that is the audit's
+// (access).
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

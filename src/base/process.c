@@ -28,8 +28,8 @@ enum {
 
 // ---- starting
 //
-// The kernel sends a child its death signal when the THREAD that forked it ends, and callers are threads of connections that come and
-// go. So one thread, which lives as long as the process, does all the forking.
+// The kernel sends a child its death signal when the THREAD that forked it ends, and callers are threads of connections
+// that come and go. So one thread, which lives as long as the process, does all the forking.
 
 struct start_request {
     char *argv[PROCESS_ARGUMENTS_MAX + 2];

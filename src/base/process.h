@@ -1,16 +1,17 @@
-// Child processes that are not trusted: started from this program's own file, locked down by themselves, spoken to over a socket, watched,
-// and killed when they misbehave. docs/sandbox.md says what each layer stops and which kernels and service managers leave room for it.
+// Child processes that are not trusted: started from this program's own file, locked down by themselves, spoken to over
+// a socket, watched, and killed when they misbehave. docs/sandbox.md says what each layer stops and which kernels and
+// service managers leave room for it.
 //
-// A child is this program again (`/proc/self/exe NAME arguments...`) with one SOCK_SEQPACKET socket on descriptor PROCESS_SOCKET, stderr kept,
-// /dev/null as stdin and stdout, everything else closed, and an empty environment. It loads what it needs (dlopen), then calls
-// sandbox_enter, and only then takes input. Inputs travel as sealed memfds; outputs come back in memfds of fixed size that the parent made
-// and reads with pread, never mapped.
+// A child is this program again (`/proc/self/exe NAME arguments...`) with one SOCK_SEQPACKET socket on descriptor
+// PROCESS_SOCKET, stderr kept, /dev/null as stdin and stdout, everything else closed, and an empty environment. It
+// loads what it needs (dlopen), then calls sandbox_enter, and only then takes input. Inputs travel as sealed memfds;
+// outputs come back in memfds of fixed size that the parent made and reads with pread, never mapped.
 //
 //     parent                                          child
 //     process_start(&process, {"decode", NULL}, ...)  main: argv[1] is "decode"; sandbox_enter(&rules, &err)
 //     process_memfd(..., sealed), process_memfd(..., false)
-//     process_send(process.socket, request, fds)      process_receive(&self, 0, ...)
-//     process_receive(&process, 10 s, answer)         process_send(PROCESS_SOCKET, answer)      self.socket: PROCESS_SOCKET
+//     process_send(process.socket, request, fds)      process_receive(&self, 0, ...); self.socket is PROCESS_SOCKET
+//     process_receive(&process, 10 s, answer)         process_send(PROCESS_SOCKET, answer)
 //     on CLOSED, LIMIT, TIMEOUT: process_stop(&process, why)
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
@@ -31,15 +32,17 @@ struct sandbox_rules {
     bool reduced; // go on without what this kernel lacks (config `sandbox: reduced`); else that is an error
 };
 
-// No new privileges; own network, mount, IPC and UTS namespaces (inside a user namespace where that is needed); an empty root folder (when
-// nothing is readable); Landlock (no file but `readable`); no capability; RLIMIT_DATA, RLIMIT_CORE 0, RLIMIT_NOFILE 64; seccomp: only reading,
-// writing, memory that is not executable, waiting, exit and, with `threads`, threads. Any other system call (socket, connect, fork, exec,
-// opening for writing, ptrace, kill of others) kills the process; stderr, the program's log, takes nothing more. FORBIDDEN names the first layer that could not be had.
-// The process must have one thread (CONFLICT), for Landlock and namespaces hold for the calling thread only.
+// No new privileges; own network, mount, IPC and UTS namespaces (inside a user namespace where that is needed); an
+// empty root folder (when nothing is readable); Landlock (no file but `readable`); no capability; RLIMIT_DATA,
+// RLIMIT_CORE 0, RLIMIT_NOFILE 64; seccomp: only reading, writing, memory that is not executable, waiting, exit and,
+// with `threads`, threads. Any other system call (socket, connect, fork, exec, opening for writing, ptrace, kill of
+// others) kills the process; stderr, the program's log, takes nothing more. FORBIDDEN names the first layer that could
+// not be had. The process must have one thread (CONFLICT), for Landlock and namespaces hold for the calling thread
+// only.
 bool sandbox_enter(const struct sandbox_rules *rules, struct error *err);
 
-// What this kernel can, by trying in a child: one line, such as "namespaces yes (no user namespace needed), empty root yes, landlock yes
-// (ABI 7), ...". true when all that is needed is there. Call it at start-up, before threads.
+// What this kernel can, by trying in a child: one line, such as "namespaces yes (no user namespace needed), empty root
+// yes, landlock yes (ABI 7), ...". true when all that is needed is there. Call it at start-up, before threads.
 bool sandbox_probe(char *report, size_t size);
 
 // ---- children, in the parent
@@ -62,24 +65,27 @@ struct process {
     bool closed;       // the other end was found gone
 };
 
-// Starts `/proc/self/exe NAME arguments...` (NULL-ended, at most PROCESS_ARGUMENTS_MAX). The child dies with this process, not with the
-// calling thread. Any thread.
+// Starts `/proc/self/exe NAME arguments...` (NULL-ended, at most PROCESS_ARGUMENTS_MAX). The child dies with this
+// process, not with the calling thread. Any thread.
 bool process_start(struct process *process, const char *const *arguments, size_t memory_max, struct error *err);
 
-// Asks nothing: kills and waits. `why` (may be NULL; PROCESS_WHY_SIZE characters) gets what ended it: "exit 3", "signal 31 (Bad system
-// call: against the sandbox's rules)", "more memory than 512 MiB", "still running, killed".
+// Asks nothing: kills and waits. `why` (may be NULL; PROCESS_WHY_SIZE characters) gets what ended it: "exit 3", "signal
+// 31 (Bad system call: against the sandbox's rules)", "more memory than 512 MiB", "still running, killed".
 void process_stop(struct process *process, char *why);
 
-// A message with descriptors (up to PROCESS_FDS_MAX), both ends. CLOSED when the other end is gone; TIMEOUT when it reads nothing for 10 s.
+// A message with descriptors (up to PROCESS_FDS_MAX), both ends. CLOSED when the other end is gone; TIMEOUT when it
+// reads nothing for 10 s.
 bool process_send(int socket, const void *message, size_t size, const int *fds, size_t fd_count, struct error *err);
 
-// Timeout 0: for ever (the child's side). TIMEOUT; CLOSED when the other end is gone. While the parent waits it looks at the child's memory
-// and threads every 50 ms: past memory_max or PROCESS_THREADS_MAX the child is killed and LIMIT answered. Up to *fd_count descriptors are received into `fds`, owned by the caller and
-// close-on-exec, and *fd_count becomes their number; with fds NULL, or for more, BAD_DATA. A message past `capacity` is BAD_DATA.
+// Timeout 0: for ever (the child's side). TIMEOUT; CLOSED when the other end is gone. While the parent waits it looks
+// at the child's memory and threads every 50 ms: past memory_max or PROCESS_THREADS_MAX the child is killed and LIMIT
+// answered. Up to *fd_count descriptors are received into `fds`, owned by the caller and close-on-exec, and *fd_count
+// becomes their number; with fds NULL, or for more, BAD_DATA. A message past `capacity` is BAD_DATA.
 bool process_receive(struct process *process, int64_t timeout_ns, void *message, size_t capacity, size_t *size,
                      int *fds, size_t *fd_count, struct error *err);
 
-// A memfd of `size` bytes holding `data` (NULL: zeros), sealed against growing and shrinking, and against writing when `sealed`. -1 on failure.
+// A memfd of `size` bytes holding `data` (NULL: zeros), sealed against growing and shrinking, and against writing when
+// `sealed`. -1 on failure.
 int process_memfd(const char *name, const void *data, size_t size, bool sealed, struct error *err);
 // One of `size` zeros that is filled bit by bit with pwrite, not mapped, and then sealed against any change.
 int process_memfd_open(const char *name, size_t size, struct error *err);

@@ -42,8 +42,9 @@ static int no_new_privileges(const struct sandbox_rules *rules, char *detail)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
 }
 
-// Root with CAP_SYS_ADMIN needs no user namespace, and in a chroot cannot have one. Without either, each namespace is tried alone, so that a
-// reduced sandbox has what there is. No PID namespace: it would hold for children only, which seccomp forbids, and forbids threads.
+// Root with CAP_SYS_ADMIN needs no user namespace, and in a chroot cannot have one. Without either, each namespace is
+// tried alone, so that a reduced sandbox has what there is. No PID namespace: it would hold for children only, which
+// seccomp forbids, and forbids threads.
 static int own_namespaces(const struct sandbox_rules *rules, char *detail)
 {
     static const int each[] = {CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUTS};
@@ -138,7 +139,8 @@ static int landlock(const struct sandbox_rules *rules, char *detail)
     return number;
 }
 
-// Bounding and ambient sets too, where the process may change them; without them, no_new_privs keeps exec from giving any back.
+// Bounding and ambient sets too, where the process may change them; without them, no_new_privs keeps exec from giving
+// any back.
 static int no_capabilities(const struct sandbox_rules *rules, char *detail)
 {
     (void)rules, (void)detail;
@@ -155,8 +157,8 @@ static bool limit(__rlimit_resource_t resource, rlim_t value)
     return setrlimit(resource, &(struct rlimit){.rlim_cur = value, .rlim_max = value}) == 0;
 }
 
-// Not dumpable: a core file, or a collector's pipe, would hold patients' pixels. The death signal is set again because entering a user
-// namespace may have cleared it.
+// Not dumpable: a core file, or a collector's pipe, would hold patients' pixels. The death signal is set again because
+// entering a user namespace may have cleared it.
 static int limits(const struct sandbox_rules *rules, char *detail)
 {
     (void)detail;
@@ -180,7 +182,8 @@ static int system_calls(const struct sandbox_rules *rules, char *detail)
     return sandbox_filter_load(rules->threads);
 }
 
-// In this order: Landlock forbids mounting, a process without capabilities cannot change its root, and the filter forbids all the rest.
+// In this order: Landlock forbids mounting, a process without capabilities cannot change its root, and the filter
+// forbids all the rest.
 static const struct layer {
     const char *name;
     int (*enter)(const struct sandbox_rules *rules, char *detail);

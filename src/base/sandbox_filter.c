@@ -56,7 +56,8 @@ static const int allowed[] = {
     CALL(mincore),
 };
 
-// Refused softly on stderr: it is the program's log, in which a child that was taken over could write what it likes, and over what is there.
+// Refused softly on stderr: it is the program's log, in which a child that was taken over could write what it likes,
+// and over what is there.
 static const int allowed_past_stderr[] = {CALL(write), CALL(writev), CALL(pwrite64), CALL(lseek)};
 
 static const int allowed_with_threads[] = {CALL(set_robust_list), CALL(rseq)};

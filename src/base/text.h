@@ -10,7 +10,8 @@
 bool text_copy(char *to, size_t capacity, const char *from);
 bool text_copy_n(char *to, size_t capacity, const char *from, size_t size);
 
-// The whole of `text` (spaces around allowed) as a number. false when it is not one or does not fit; *out is left alone then.
+// The whole of `text` (spaces around allowed) as a number. false when it is not one or does not fit; *out is left alone
+// then.
 bool text_to_i64(const char *text, size_t size, int64_t *out);
 bool text_to_u64(const char *text, size_t size, uint64_t *out);
 bool text_to_double(const char *text, size_t size, double *out); // finite, decimal point, at most 64 characters
@@ -18,27 +19,30 @@ bool text_to_double(const char *text, size_t size, double *out); // finite, deci
 // Moves *text and *size past the white space and NULs at both ends.
 void text_trim(const char **text, size_t *size);
 
-// Bytes of the valid UTF-8 character at `text`, 0 when it is none (RFC 3629: no surrogates, no overlong forms). size is above 0.
+// Bytes of the valid UTF-8 character at `text`, 0 when it is none (RFC 3629: no surrogates, no overlong forms). size is
+// above 0.
 size_t text_utf8_length(const char *text, size_t size);
 bool text_is_utf8(const char *text, size_t size);
 
-// What moves a terminal's cursor, colours or direction of writing: the control characters U+0000 to U+001F and U+007F to U+009F,
-// and the embeddings, overrides and isolates of the bidirectional algorithm. `size` is text_utf8_length's.
+// What moves a terminal's cursor, colours or direction of writing: the control characters U+0000 to U+001F and U+007F
+// to U+009F, and the embeddings, overrides and isolates of the bidirectional algorithm. `size` is text_utf8_length's.
 bool text_is_control(const char *character, size_t size);
 
-// Makes bytes fit to show in a log, message or terminal: valid UTF-8 but control characters stays, all else becomes \xNN; cut with "..."
-// when it does not fit. Returns `out`.
+// Makes bytes fit to show in a log, message or terminal: valid UTF-8 but control characters stays, all else becomes
+// \xNN; cut with "..." when it does not fit. Returns `out`.
 const char *text_show(char *out, size_t capacity, const void *data, size_t size);
 
 bool text_starts(const char *text, const char *prefix);
 bool text_same_fold(const char *a, const char *b); // ASCII letters fold
 
-// "HOST:PORT" or ":PORT" or "[v6]:PORT". false when it is not of that form, the port is 0 or past 65535, or the host does not fit.
+// "HOST:PORT" or ":PORT" or "[v6]:PORT". false when it is not of that form, the port is 0 or past 65535, or the host
+// does not fit.
 bool text_host_port(const char *text, char *host, size_t capacity, uint16_t *port);
 
 // `out` has 2 * size + 1 characters.
 void text_hex(char *out, const void *data, size_t size);
-// The number of bytes written to `out`, at most `capacity`; false for an odd length, a foreign character or too little room.
+// The number of bytes written to `out`, at most `capacity`; false for an odd length, a foreign character or too little
+// room.
 bool text_unhex(const char *text, void *out, size_t capacity, size_t *size);
 
 #endif

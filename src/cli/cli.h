@@ -1,4 +1,5 @@
-// The command line: one file per subcommand, one table of them (main.c). Exit status 0 done, 1 failed, 2 wrong use. Results on stdout, progress and log on stderr.
+// The command line: one file per subcommand, one table of them (main.c). Exit status 0 done, 1 failed, 2 wrong use.
+// Results on stdout, progress and log on stderr.
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -29,21 +30,24 @@ struct cli_option {
     bool *flag;
 };
 
-// Reads options and moves the other arguments to the front of argv (from 1 on); *argc becomes their number + 1. false when the command should end with *status: after --help (CLI_DONE) or wrong use (CLI_USAGE).
+// Reads options and moves the other arguments to the front of argv (from 1 on); *argc becomes their number + 1. false
+// when the command should end with *status: after --help (CLI_DONE) or wrong use (CLI_USAGE).
 bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
                  int *status);
 
 int cli_fail(const struct error *err);                                        // prints it; CLI_FAILED
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2))); // prints it; CLI_USAGE
 
-// Calls the server's API. `path` begins with '/'. The answer's body is in `out` (NUL-terminated). An answer that is no success is an error with the server's own words.
+// Calls the server's API. `path` begins with '/'. The answer's body is in `out` (NUL-terminated). An answer that is no
+// success is an error with the server's own words.
 bool cli_call(const char *server, const char *method, const char *path, const void *body, size_t size,
               struct buffer *out, struct error *err);
 bool cli_call_file(const char *server, const char *path, int fd, unsigned long long size, struct buffer *out,
                    struct error *err); // POST application/dicom
 
-// Calls `each` for every regular file of the NULL-ended list, folders searched to any depth below 64, names in order; links are followed, but not into a folder they stand in. false from `each` ends it.
-// What cannot be read, and what is neither file nor folder, is told on stderr and counted in *unreadable; with NULL it is passed over without a word.
+// Calls `each` for every regular file of the NULL-ended list, folders searched to any depth below 64, names in order;
+// links are followed, but not into a folder they stand in. false from `each` ends it. What cannot be read, and what is
+// neither file nor folder, is told on stderr and counted in *unreadable; with NULL it is passed over without a word.
 bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
               size_t *unreadable, struct error *err);
 

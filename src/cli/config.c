@@ -1,4 +1,5 @@
-// hilum config: the configuration file's schema, example and check; rules and peers of the running server compared with a file and changed to it.
+// hilum config: the configuration file's schema, example and check; rules and peers of the running server compared with
+// a file and changed to it.
 #include <stdio.h>
 #include <string.h>
 

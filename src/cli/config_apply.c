@@ -1,10 +1,12 @@
-// hilum config diff|apply FILE: peers, rules and HL7 targets of the running server, compared with a file and changed to it.
+// hilum config diff|apply FILE: peers, rules and HL7 targets of the running server, compared with a file and changed to
+// it.
 //
 //   peers:        [{name: pacs, title: PACS, host: 10.0.0.5, port: 104, rights: [target], plain: accepted}]
 //   hl7_targets:  [{name: ris, host: 10.0.0.6, port: 2575}]
 //   rules:        [{name: head, modality: CT, model: head-ct-hyperdense, send_to: [pacs], hl7_to: [ris]}]
 //
-// A section that is in the file is the whole truth of its kind: what it does not name is removed. A section that is not there is left alone. All of the file is checked before the first change.
+// A section that is in the file is the whole truth of its kind: what it does not name is removed. A section that is not
+// there is left alone. All of the file is checked before the first change.
 #include "cli/config_apply.h"
 
 #include <stdio.h>

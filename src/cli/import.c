@@ -36,7 +36,8 @@ static size_t done(const struct importing *importing)
     return importing->stored + importing->same + importing->beside + importing->refused + importing->passed_over;
 }
 
-// What is no DICOM at all (a viewer, a README, a DICOMDIR) lies beside the images on every disc; only an object that is not taken is a failure.
+// What is no DICOM at all (a viewer, a README, a DICOMDIR) lies beside the images on every disc; only an object that is
+// not taken is a failure.
 static void tell(struct importing *importing, const char *path, const struct error *why)
 {
     bool foreign = why->code == ERROR_UNSUPPORTED;

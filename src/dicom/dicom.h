@@ -40,7 +40,8 @@ static inline bool dicom_tag_is_private(dicom_tag tag)
 }
 
 enum {
-    // A UID has 64 characters at most (PS3.5 section 9.1). Real senders make longer ones, and ones with letters: those are
+    // A UID has 64 characters at most (PS3.5 section 9.1). Real senders make longer ones, and ones with letters: those
+    // are
     // kept as they came, so a place for a UID has room for twice that and NUL.
     DICOM_UID_MAX = 64,
     DICOM_UID_SIZE = 2 * DICOM_UID_MAX + 1,

@@ -91,9 +91,9 @@ struct dimse_request {
 // within ARTIM. Malformed requests are answered: A-ASSOCIATE-RJ for an unknown protocol version, application
 // context, or unfit AE title; A-ABORT for what cannot be parsed (user-information or item lengths that lie, another
 // PDU first); A-ASSOCIATE-RJ, source 2, no reason given, for context identifiers that are even or used twice (so for
-// more than 128 too), no context at all, or a maximum length below DIMSE_PDU_LEAST; source 1 for a user identity that is
-// a JSON Web Token, which nothing here can verify. A server that must be able to
-// end this wait, and that of dimse_close, keeps a dup of `fd` and shuts that down.
+// more than 128 too), no context at all, or a maximum length below DIMSE_PDU_LEAST; source 1 for a user identity that
+// is a JSON Web Token, which nothing here can verify. A server that must be able to end this wait, and that of
+// dimse_close, keeps a dup of `fd` and shuts that down.
 struct dimse_association *dimse_listen_request(int fd, const struct dimse_timers *timers, struct error *err);
 
 const struct dimse_request *dimse_request(const struct dimse_association *association);

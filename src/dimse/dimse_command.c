@@ -58,7 +58,8 @@ static bool present(const struct dimse_command_set *set, uint16_t element)
     return (set->present >> field_index(element) & 1) != 0;
 }
 
-// A NUL inside would hide what stands behind it: no UID holds what it becomes. Titles and comments go to logs, terminals and pages.
+// A NUL inside would hide what stands behind it: no UID holds what it becomes. Titles and comments go to logs,
+// terminals and pages.
 static void clean(enum kind kind, char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)

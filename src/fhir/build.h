@@ -1,5 +1,5 @@
-// Inside the room: trees are built without a check at each step. The first failure is kept in *err, what follows does nothing, and
-// build_end gives the tree or NULL.
+// Inside the room: trees are built without a check at each step. The first failure is kept in *err, what follows does
+// nothing, and build_end gives the tree or NULL.
 #ifndef FHIR_BUILD_H
 #define FHIR_BUILD_H
 

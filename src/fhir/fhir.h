@@ -1,11 +1,13 @@
-// The fhir room: FHIR R4 (4.0.1) resources as JSON trees, for what leaves. It knows the wire's forms, not where data comes from: each
-// builder takes a plain struct, in which NULL or "" means that something is not known, and leaves out what is not known (FHIR has no
-// empty strings, arrays or objects).
+// The fhir room: FHIR R4 (4.0.1) resources as JSON trees, for what leaves. It knows the wire's forms, not where data
+// comes from: each builder takes a plain struct, in which NULL or "" means that something is not known, and leaves out
+// what is not known (FHIR has no empty strings, arrays or objects).
 //
-// A builder gives a new reference (json_decref), or NULL with *err: BAD_VALUE for a required part that is missing or a value that FHIR does
-// not allow (named by its key), MEMORY. Control characters in texts become spaces. Lists come as pointer and count and are copied.
+// A builder gives a new reference (json_decref), or NULL with *err: BAD_VALUE for a required part that is missing or a
+// value that FHIR does not allow (named by its key), MEMORY. Control characters in texts become spaces. Lists come as
+// pointer and count and are copied.
 //
-// References are relative ("Patient/12"), so that they hold under any base; ids are [A-Za-z0-9-.]{1,64}, which any DICOM UID is.
+// References are relative ("Patient/12"), so that they hold under any base; ids are [A-Za-z0-9-.]{1,64}, which any
+// DICOM UID is.
 #ifndef FHIR_FHIR_H
 #define FHIR_FHIR_H
 
@@ -28,7 +30,8 @@
 #define FHIR_DICOM "http://dicom.nema.org/resources/ontology/DCM"
 #define FHIR_DICOM_UID "urn:dicom:uid"
 
-// The URI of a code system by its DICOM designator (PS3.16 chapter 8: "SCT", "RADLEX", "DCM", "LN", "UCUM"). NULL for another.
+// The URI of a code system by its DICOM designator (PS3.16 chapter 8: "SCT", "RADLEX", "DCM", "LN", "UCUM"). NULL for
+// another.
 const char *fhir_system_of(const char *designator);
 
 // ---- data types
@@ -63,7 +66,8 @@ struct fhir_reference {
     const char *display;
 };
 
-// Who says so, for meta.security (v3-ObservationValue): an unread result of a model is AIAST, one that a person has signed CLINAST_AIRPT.
+// Who says so, for meta.security (v3-ObservationValue): an unread result of a model is AIAST, one that a person has
+// signed CLINAST_AIRPT.
 enum fhir_asserter { FHIR_ASSERTER_UNSAID, FHIR_ASSERTER_AI, FHIR_ASSERTER_CLINICIAN_FROM_AI };
 
 enum fhir_status { // of an Observation or DiagnosticReport
@@ -79,7 +83,8 @@ enum fhir_status { // of an Observation or DiagnosticReport
 bool fhir_is_id(const char *text);
 
 enum { FHIR_DATE_SIZE = 11 };
-// "20261124", as DICOM and HL7 v2 write it, as "2026-11-24"; also "2026" and "202611". false, and "" in `out`, when it is no date.
+// "20261124", as DICOM and HL7 v2 write it, as "2026-11-24"; also "2026" and "202611". false, and "" in `out`, when it
+// is no date.
 bool fhir_date(char out[FHIR_DATE_SIZE], const char *digits);
 
 // "M", "F", "O" (DICOM, HL7 v2) as "male", "female", "other"; anything else is "unknown".
@@ -209,7 +214,8 @@ struct fhir_capability {
 json_t *fhir_capability_statement(const char *base, int64_t time_ns, const struct fhir_capability *capabilities,
                                   size_t count, struct error *err);
 
-// The resource's JSON, compact, with decimals as short as they are exact. Use this, not json_dumps: it writes 12.3 as 12.300000000000001.
+// The resource's JSON, compact, with decimals as short as they are exact. Use this, not json_dumps: it writes 12.3
+// as 12.300000000000001.
 bool fhir_print(const json_t *resource, struct buffer *out, struct error *err);
 
 #endif

@@ -1,4 +1,5 @@
-// What a SEG and an SR share: the patient and study taken over from a source image, who made it, codes, and the UIDs that follow from the job's key.
+// What a SEG and an SR share: the patient and study taken over from a source image, who made it, codes, and the UIDs
+// that follow from the job's key.
 #ifndef FINDING_OBJECT_H
 #define FINDING_OBJECT_H
 
@@ -59,7 +60,8 @@ const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding 
 // The finding's sentence, and that nobody has looked at it: what leaves goes before anyone can. NULL: no memory.
 char *object_unverified(const struct finding *finding, struct arena *arena);
 
-// The parts of a DICOM name's first group that is there, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its size.
+// The parts of a DICOM name's first group that is there, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its
+// size.
 enum { OBJECT_NAME_SIZE = 325, OBJECT_NAME_PARTS = 5 };
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS]);
 

@@ -1,4 +1,5 @@
-// ORU^R01 of HL7 2.5.1: MSH, PID, OBR, then OBX for the study and, with the finding's number as sub-ID, for each part of what was found.
+// ORU^R01 of HL7 2.5.1: MSH, PID, OBR, then OBX for the study and, with the finding's number as sub-ID, for each part
+// of what was found.
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,9 @@
-// FHIR R4 of a study: what src/fhir builds from the study row and its findings. References are by ids that follow from what they name:
+// FHIR R4 of a study: what src/fhir builds from the study row and its findings. References are by ids that follow from
+// what they name:
 //
 //   DiagnosticReport, ImagingStudy,
-//   Patient                          the Study Instance UID (a Patient as this study has it: persons are told apart by its identifier)
+//   Patient                          the Study Instance UID (a Patient as this study has it: persons are told apart by
+//                                    its identifier)
 //   Observation                      the finding's id
 //   Device                           the UID of the model package, as the SR's device observer has it
 #include <stdio.h>

@@ -1,5 +1,6 @@
-// A Segmentation (PS3.3 A.51, C.8.20): a segment for each finding, a frame for each slice that the segment has voxels in, segment by segment, slices rising. Frames are bits, the first pixel lowest, and follow each
-// other without padding: frame n begins at bit n * rows * columns (PS3.5 8.2).
+// A Segmentation (PS3.3 A.51, C.8.20): a segment for each finding, a frame for each slice that the segment has voxels
+// in, segment by segment, slices rising. Frames are bits, the first pixel lowest, and follow each other without
+// padding: frame n begins at bit n * rows * columns (PS3.5 8.2).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,7 +178,8 @@ static void write_algorithm(struct seg *seg)
     dicom_write_sequence_end(writer);
 }
 
-// CIELab as integers (PS3.3 C.10.7.1.1): L* 0 to 100 in 0 to 65535, a* and b* -128 to 127 in the same; hues far apart from one segment to the next.
+// CIELab as integers (PS3.3 C.10.7.1.1): L* 0 to 100 in 0 to 65535, a* and b* -128 to 127 in the same; hues far apart
+// from one segment to the next.
 static void write_colour(struct dicom_writer *writer, size_t index)
 {
     static const int64_t colours[][3] = {

@@ -1,7 +1,8 @@
 // Completeness, and from whole series to jobs: the consumer of the event log.
 //
-// OBJECT_STORED moves the series' due time on; ASSOCIATION_ENDED brings it near; a series whose due time has come gets a new version and SERIES_COMPLETE; SERIES_COMPLETE asks the rules and makes jobs. What reads files (the rules' look at
-// headers) is done before the transaction that makes the jobs and moves the cursor.
+// OBJECT_STORED moves the series' due time on; ASSOCIATION_ENDED brings it near; a series whose due time has come gets
+// a new version and SERIES_COMPLETE; SERIES_COMPLETE asks the rules and makes jobs. What reads files (the rules' look
+// at headers) is done before the transaction that makes the jobs and moves the cursor.
 #include "flow/internal.h"
 
 #include <string.h>
@@ -113,7 +114,8 @@ static bool is_passing(enum error_code code)
     return code == ERROR_BUSY || code == ERROR_MEMORY;
 }
 
-// Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its jobs. When the arena is full the series has the next step, and its whole arena, for itself.
+// Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its
+// jobs. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
     for (size_t i = 0; i < step->count; i++) {

@@ -30,7 +30,8 @@ static bool is_row(struct store *store, const char *sql, const char *name, bool 
     return ok;
 }
 
-// Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has entered stays as it is.
+// Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has
+// entered stays as it is.
 static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
                                 struct error *err)
 {

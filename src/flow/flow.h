@@ -1,8 +1,10 @@
-// The flow room: when is a series whole, which rules match it, what jobs and deliveries follow; and the worker that does model jobs. It knows no protocols.
+// The flow room: when is a series whole, which rules match it, what jobs and deliveries follow; and the worker that
+// does model jobs. It knows no protocols.
 //
 //   events -> completeness -> SERIES_COMPLETE -> rules -> jobs -> worker -> objects (archive), findings, deliveries
 //
-// One consumer ("flow") with a cursor does the first three; the worker threads claim jobs. All state is rows; both are idempotent.
+// One consumer ("flow") with a cursor does the first three; the worker threads claim jobs. All state is rows; both are
+// idempotent.
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
@@ -20,8 +22,10 @@ extern const struct store_migration flow_migration;
 
 // ---- completeness
 
-// A series is taken as whole when its sender's association has ended and FLOW_QUIET_NS have passed since its last object, or, while the association stays open, when it was silent for four times the longest gap between its objects,
-// at least FLOW_QUIET_OPEN_NS and at most FLOW_QUIET_MAX_NS. A later object makes a new version of the series, with new jobs that supersede the old ones.
+// A series is taken as whole when its sender's association has ended and FLOW_QUIET_NS have passed since its last
+// object, or, while the association stays open, when it was silent for four times the longest gap between its objects,
+// at least FLOW_QUIET_OPEN_NS and at most FLOW_QUIET_MAX_NS. A later object makes a new version of the series, with new
+// jobs that supersede the old ones.
 #define FLOW_QUIET_NS (INT64_C(2) * 1000000000)
 #define FLOW_QUIET_OPEN_NS (INT64_C(5) * 1000000000)
 #define FLOW_QUIET_MAX_NS (INT64_C(60) * 1000000000)
@@ -57,12 +61,14 @@ struct flow_rule {
 bool flow_rule_from_json(const json_t *json, struct flow_rule *out,
                          struct error *err); // unknown keys are refused by name
 json_t *flow_rule_to_json(const struct flow_rule *rule);
-// Durable, audited, CONFIG_CHANGED; what is so already is left alone. rule->version 0 replaces whatever is there, another one only that version (CONFLICT); it becomes the present one. LIMIT past FLOW_ROWS_MAX.
+// Durable, audited, CONFIG_CHANGED; what is so already is left alone. rule->version 0 replaces whatever is there,
+// another one only that version (CONFLICT); it becomes the present one. LIMIT past FLOW_ROWS_MAX.
 bool flow_rule_put(struct store *store, struct access *access, struct flow_rule *rule, const char *actor,
                    struct error *err);
 bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,
                       struct error *err);
-// One text for each model, peer and HL7 target that an entered rule names and that is not there, or that cannot be sent to: the rule is kept, for they may come later. Adds to `out`.
+// One text for each model, peer and HL7 target that an entered rule names and that is not there, or that cannot be sent
+// to: the rule is kept, for they may come later. Adds to `out`.
 bool flow_rule_warnings(struct store *store, struct access *access, struct model_package *const *packages,
                         const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err);
 bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);
@@ -98,18 +104,20 @@ struct flow_options {
     unsigned workers;                      // threads that run jobs
 };
 
-// First start on a fresh data folder: for each package that brings a standard rule in its manifest, that rule is entered (active).
+// First start on a fresh data folder: for each package that brings a standard rule in its manifest, that rule is
+// entered (active).
 struct flow *flow_start(const struct flow_options *options, struct error *err);
-void flow_stop(
-    struct flow
-        *flow); // NULL is fine; a running job is broken off and taken up again at the next start (queue_recover)
+void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off and taken up again at the next start
+                                   // (queue_recover)
 
-// One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
+// One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For
+// tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
 // ---- what a job says of itself, inside queue_job.input and .result
 
-// The job's key: SHA-256 over the package's digest (which holds those of its parameters and operators) and every input object's digest, whatever their order.
+// The job's key: SHA-256 over the package's digest (which holds those of its parameters and operators) and every input
+// object's digest, whatever their order.
 bool flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count,
                   struct error *err);
 

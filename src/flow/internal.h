@@ -36,7 +36,8 @@ struct flow {
 
 // ---- named_row.c: configuration kept as versioned JSON by kind and name
 
-// `kind` is "rule" or "hl7"; `json` loses its member "version". CONFLICT when *version is neither 0 nor that of the row; after success it is the row's.
+// `kind` is "rule" or "hl7"; `json` loses its member "version". CONFLICT when *version is neither 0 nor that of the
+// row; after success it is the row's.
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,
                    int64_t *version, const char *actor, struct error *err);
 bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
@@ -74,7 +75,8 @@ struct flow_match {
 };
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
-// What a rule and a package's needs ask, ASCII letters folded: is the word in the description; is the part of the body the one asked for, or in the description?
+// What a rule and a package's needs ask, ASCII letters folded: is the word in the description; is the part of the body
+// the one asked for, or in the description?
 bool flow_says(const char *description, const char *word);
 bool flow_is_part(const char *body_part, const char *description, const char *asked);
 // In a NULL-ended list; NULL: not installed.

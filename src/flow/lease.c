@@ -1,4 +1,5 @@
-// The leases of jobs being done: renewed while their workers live, so that a model that computes for an hour is not started a second time.
+// The leases of jobs being done: renewed while their workers live, so that a model that computes for an hour is not
+// started a second time.
 #include "flow/internal.h"
 
 #include <string.h>
@@ -7,7 +8,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
-// A worker that hangs in the kernel for ever must lose its job at last: longer than all workers' turns at one model with the longest time-out.
+// A worker that hangs in the kernel for ever must lose its job at last: longer than all workers' turns at one model
+// with the longest time-out.
 #define HELD_MAX_NS (INT64_C(12) * 3600 * CLOCK_SECOND)
 
 void flow_lease_hold(struct flow *flow, const struct queue_job *job)

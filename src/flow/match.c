@@ -110,7 +110,8 @@ bool flow_is_part(const char *body_part, const char *description, const char *as
     return text_same_fold(asked, body_part) || flow_says(description, asked);
 }
 
-// Of an enhanced object, all slices in one, the places are not looked for: the worker says that no model reads it, where a rule that does not hold says nothing.
+// Of an enhanced object, all slices in one, the places are not looked for: the worker says that no model reads it,
+// where a rule that does not hold says nothing.
 static bool is_spaced(const struct subject *subject, double most_mm)
 {
     return most_mm <= 0 || subject->objects[0].frames > 1 ||

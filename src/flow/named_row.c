@@ -1,4 +1,5 @@
-// Configuration that changes without a restart: rows of JSON, each with a version, each change audited and told in the log.
+// Configuration that changes without a restart: rows of JSON, each with a version, each change audited and told in the
+// log.
 #include "flow/internal.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 // The worker: a leased job becomes a volume, a run in the sandbox, objects in the archive, findings, and deliveries.
 //
-// Everything it makes follows from the job's key, so a second try after a crash stores equal objects (which are the same), adds findings that are there, and deliveries that are there: one result.
+// Everything it makes follows from the job's key, so a second try after a crash stores equal objects (which are the
+// same), adds findings that are there, and deliveries that are there: one result.
 #include "flow/internal.h"
 
 #include <stdlib.h>
@@ -448,7 +449,8 @@ static bool read_version(struct database *db, const struct queue_job *job, int64
                        job->study, job->series);
 }
 
-// Nothing found is a finding too: what an earlier version of the series was said to show holds no more, and the reading list must hear of it.
+// Nothing found is a finding too: what an earlier version of the series was said to show holds no more, and the reading
+// list must hear of it.
 static bool add_nothing(struct database *db, const struct work *work, struct error *err)
 {
     if (!finding_supersede(db, work->job->series, model_package_name(work->package), work->job->key, err))
@@ -554,7 +556,8 @@ static void finish_otherwise(struct work *work, enum queue_job_state state, cons
 
 // ---- one job
 
-// The series' objects now, and its version before the look at them. A late slice gives it another content, which gets a job of its own: this one's input is no more then.
+// The series' objects now, and its version before the look at them. A late slice gives it another content, which gets a
+// job of its own: this one's input is no more then.
 static bool look_at_series(struct work *work, struct archive_object **objects, size_t *count, struct error *err)
 {
     char key[65];
@@ -597,7 +600,8 @@ static bool note_successor(struct work *work, struct queue_job *successor, struc
                      work->job->model, work->digest, successor->model, model_package_digest(work->package));
 }
 
-// Rules and packages may have changed since the job was made: those of now say whether it is done, by what, and for whom.
+// Rules and packages may have changed since the job was made: those of now say whether it is done, by what, and for
+// whom.
 static bool ask_again(struct work *work, const json_t *made, struct error *err)
 {
     const char *name = json_string_value(json_object_get(made, "package")),
@@ -652,7 +656,8 @@ static bool keep(struct work *work, struct error *err)
     return finish_done(work, err);
 }
 
-// What will fail the same way next time is failed now; what hangs on disk, database or the runner's child is tried again.
+// What will fail the same way next time is failed now; what hangs on disk, database or the runner's child is tried
+// again.
 static bool is_worth_a_retry(enum error_code code)
 {
     return code == ERROR_FULL || code == ERROR_BUSY || code == ERROR_IO || code == ERROR_MEMORY;

@@ -1,8 +1,9 @@
-// The hl7 room: HL7 v2 messages (2.5.1, chapter 2) and MLLP (Minimal Lower Layer Protocol, HL7 release 1), both directions. What is done
-// with a message is decided above.
+// The hl7 room: HL7 v2 messages (2.5.1, chapter 2) and MLLP (Minimal Lower Layer Protocol, HL7 release 1), both
+// directions. What is done with a message is decided above.
 //
-// A parsed message keeps its bytes; fields are slices of them, cut when asked for. Delimiters are the message's own (MSH-1, MSH-2).
-// Character set: MSH-18 UNICODE UTF-8, ASCII or absent means UTF-8; 8859/1 is converted; any other is refused.
+// A parsed message keeps its bytes; fields are slices of them, cut when asked for. Delimiters are the message's own
+// (MSH-1, MSH-2). Character set: MSH-18 UNICODE UTF-8, ASCII or absent means UTF-8; 8859/1 is converted; any other is
+// refused.
 #ifndef HL7_HL7_H
 #define HL7_HL7_H
 
@@ -25,28 +26,31 @@ enum {
 
 struct hl7_message; // in an arena
 
-// Line ends are CR, LF or CR LF; the bytes are copied. BAD_DATA when it does not begin with a whole MSH: usable delimiters (five different
-// ASCII punctuation marks; a sixth, truncation, may follow), a message type (MSH-9) and a control ID (MSH-10); for a line that is no segment, a second MSH, a NUL or
-// bytes that are no UTF-8. UNSUPPORTED for another character set, LIMIT past the limits above, MEMORY when the arena is full.
+// Line ends are CR, LF or CR LF; the bytes are copied. BAD_DATA when it does not begin with a whole MSH: usable
+// delimiters (five different ASCII punctuation marks; a sixth, truncation, may follow), a message type (MSH-9) and a
+// control ID (MSH-10); for a line that is no segment, a second MSH, a NUL or bytes that are no UTF-8. UNSUPPORTED for
+// another character set, LIMIT past the limits above, MEMORY when the arena is full.
 bool hl7_parse(const char *text, size_t size, struct arena *arena, const struct hl7_message **out, struct error *err);
 
 // How many segments of this name; the index of the n-th of them, from 0, is what the next functions take.
 size_t hl7_count(const struct hl7_message *message, const char *segment);
 
-// Where in the message that segment stands, from 0 (MSH): says which OBX belongs to which OBR. SIZE_MAX when there is none.
+// Where in the message that segment stands, from 0 (MSH): says which OBX belongs to which OBR. SIZE_MAX when there is
+// none.
 size_t hl7_position(const struct hl7_message *message, const char *segment, size_t nth);
 
-// Field, repetition, component, subcomponent, each from 1 as in the standard ("PID-3.1" is field 3, component 1); MSH-1 is the field
-// separator itself. Unescaped (\F\ \S\ \T\ \R\ \E\ \X..\; \.br\ is a line feed; \H\ and \N\ fall away; what is no escape stays as it
-// stands), in `arena`. "" when absent; NULL when the arena is full. HL7 null ("" in quotes) is given as it stands: two quote characters.
+// Field, repetition, component, subcomponent, each from 1 as in the standard ("PID-3.1" is field 3, component 1); MSH-1
+// is the field separator itself. Unescaped (\F\ \S\ \T\ \R\ \E\ \X..\; \.br\ is a line feed; \H\ and \N\ fall away;
+// what is no escape stays as it stands), in `arena`. "" when absent; NULL when the arena is full. HL7 null ("" in
+// quotes) is given as it stands: two quote characters.
 const char *hl7_get(const struct hl7_message *message, const char *segment, size_t nth, unsigned field,
                     unsigned repetition, unsigned component, unsigned subcomponent, struct arena *arena);
 size_t hl7_repetitions(const struct hl7_message *message, const char *segment, size_t nth, unsigned field);
 
 // ---- making messages, delimiters |^~\&, segments ended by CR
 
-// Text is escaped: delimiters, line ends (\.br\), other control characters (\X..\); bytes that are no UTF-8 become U+FFFD. A writer begins
-// as {.out = buffer}.
+// Text is escaped: delimiters, line ends (\.br\), other control characters (\X..\); bytes that are no UTF-8 become
+// U+FFFD. A writer begins as {.out = buffer}.
 struct hl7_writer {
     struct buffer *out; // the caller's
     bool open;          // a segment is being written
@@ -67,7 +71,8 @@ enum { HL7_TIME_SIZE = 24 };
 // "20261124130336.123+0000". `out` has HL7_TIME_SIZE characters. Returns `out`.
 const char *hl7_time(char *out, int64_t time_ns);
 
-// MSH of 2.5.1 with UNICODE UTF-8; `type` as "ORU^R01^ORU_R01"; `control` is MSH-10 (at most HL7_CONTROL_OWN_MAX characters, asserted).
+// MSH of 2.5.1 with UNICODE UTF-8; `type` as "ORU^R01^ORU_R01"; `control` is MSH-10 (at most HL7_CONTROL_OWN_MAX
+// characters, asserted).
 struct hl7_header {
     const char *sending_application, *sending_facility, *receiving_application, *receiving_facility;
     const char *type;
@@ -77,9 +82,9 @@ struct hl7_header {
 };
 void hl7_write_header(struct hl7_writer *writer, const struct hl7_header *header);
 
-// A whole acknowledgement (MSH, MSA, and ERR when `refusal` is not NULL) of the bytes that came. They need not be a message that parses:
-// what can be read of their MSH is answered, so that a refused sender learns which message it was. `code` is "AA", "AE", "AR" ("CA" ...);
-// `refusal` gives MSA-3, ERR-3 (table 0357) and ERR-8.
+// A whole acknowledgement (MSH, MSA, and ERR when `refusal` is not NULL) of the bytes that came. They need not be a
+// message that parses: what can be read of their MSH is answered, so that a refused sender learns which message it was.
+// `code` is "AA", "AE", "AR" ("CA" ...); `refusal` gives MSA-3, ERR-3 (table 0357) and ERR-8.
 void hl7_write_answer(struct hl7_writer *writer, const char *received, size_t size, const char *code,
                       const struct error *refusal, const char *control, int64_t time_ns);
 
@@ -98,16 +103,18 @@ struct mllp_connection *mllp_connect(const char *host, uint16_t port, int64_t ti
 struct mllp_connection *mllp_accept(int fd, struct error *err); // takes the socket, on failure too
 void mllp_close(struct mllp_connection *connection);            // NULL is fine
 
-// Timeouts are above 0. A failure leaves the connection of no further use (CLOSED afterwards), but for TIMEOUT while no message had begun: the next call waits on.
+// Timeouts are above 0. A failure leaves the connection of no further use (CLOSED afterwards), but for TIMEOUT while no
+// message had begun: the next call waits on.
 bool mllp_send(struct mllp_connection *connection, const char *message, size_t size, int64_t timeout_ns,
                struct error *err);
 // The next message's bytes without the frame, appended to `out`; on failure it holds what had come. The timeout is
-// for the start byte, MLLP_TRANSFER_NS for the rest. CLOSED at an orderly end between messages; TIMEOUT; PROTOCOL for bytes outside a
-// frame other than CR or LF, a start byte inside a frame, 1C without 0D, an end inside a frame, or past MLLP_MESSAGE_MAX; LIMIT past out->limit.
+// for the start byte, MLLP_TRANSFER_NS for the rest. CLOSED at an orderly end between messages; TIMEOUT; PROTOCOL for
+// bytes outside a frame other than CR or LF, a start byte inside a frame, 1C without 0D, an end inside a frame, or past
+// MLLP_MESSAGE_MAX; LIMIT past out->limit.
 bool mllp_receive(struct mllp_connection *connection, struct buffer *out, int64_t timeout_ns, struct error *err);
 
-// Sends and waits for the acknowledgement of this control ID, all within the timeout; acknowledgements for others are passed over (a late
-// answer to an earlier try). true when one came, whatever it says: look at the code.
+// Sends and waits for the acknowledgement of this control ID, all within the timeout; acknowledgements for others are
+// passed over (a late answer to an earlier try). true when one came, whatever it says: look at the code.
 struct mllp_answer {
     char code[3];   // MSA-1: "AA", "AE", "AR", "CA", "CE", "CR"
     char text[160]; // ERR-8, else MSA-3, for a person; cut at a character border

@@ -328,7 +328,8 @@ size_t hl7_position(const struct hl7_message *message, const char *segment, size
     return (size_t)(message->by_name[lower_bound(message, name_key(segment)) + nth] & UINT32_MAX);
 }
 
-// All repetitions. MSH-1 is the separator behind the name, so that MSH-n is the n-th piece and another segment's the n+1-th.
+// All repetitions. MSH-1 is the separator behind the name, so that MSH-n is the n-th piece and another segment's the
+// n+1-th.
 static struct hl7_slice find_field(const struct hl7_message *message, const char *segment, size_t nth, unsigned field)
 {
     size_t position = hl7_position(message, segment, nth);
@@ -375,8 +376,9 @@ const char *hl7_get(const struct hl7_message *message, const char *segment, size
 
 // ---- escapes (2.5.1, chapter 2.7)
 
-// The bytes of \X..\ at `to`, at most two for two digits; 0 when they are no text: odd or foreign digits, a NUL. In a UTF-8 message, bytes
-// that are no UTF-8 are taken for ISO 8859-1: some writers, python-hl7 among them, escape U+0080..U+00FF that way.
+// The bytes of \X..\ at `to`, at most two for two digits; 0 when they are no text: odd or foreign digits, a NUL. In a
+// UTF-8 message, bytes that are no UTF-8 are taken for ISO 8859-1: some writers, python-hl7 among them, escape
+// U+0080..U+00FF that way.
 static size_t put_hex(struct hl7_slice digits, bool latin1, char *to)
 {
     char bytes[64]; // more than any character needs; longer ones are left as they stand

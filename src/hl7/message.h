@@ -17,7 +17,8 @@ struct hl7_delimiters {
 // Reads MSH-1 and MSH-2 of a text that begins with "MSH". false (BAD_DATA) when they are unusable.
 bool hl7_read_delimiters(struct hl7_slice header, struct hl7_delimiters *out, struct error *err);
 
-// hl7_parse for an answer, of which MSA is what matters: MSH-9 and MSH-10 may be missing, and text in an unknown character set is read as ISO 8859-1.
+// hl7_parse for an answer, of which MSA is what matters: MSH-9 and MSH-10 may be missing, and text in an unknown
+// character set is read as ISO 8859-1.
 bool hl7_parse_loose(const char *text, size_t size, struct arena *arena, const struct hl7_message **out,
                      struct error *err);
 

@@ -21,7 +21,8 @@ struct mllp_frame {
     size_t size; // of the message so far
 };
 
-// Takes bytes up to the end of a message; *used says how many, *whole whether it is complete. false (PROTOCOL, LIMIT) ends the connection.
+// Takes bytes up to the end of a message; *used says how many, *whole whether it is complete. false (PROTOCOL, LIMIT)
+// ends the connection.
 bool mllp_frame_take(struct mllp_frame *frame, const uint8_t *data, size_t size, size_t *used, bool *whole,
                      struct buffer *out, struct error *err);
 

@@ -13,7 +13,8 @@ struct wanted {
     const struct http_parameter *parameters;
     size_t parameter_count;
     bool any_header;
-    int specificity; // of the best range so far: 0 none, then "*/*", "type/*", exact, each with more for parameters named
+    int specificity; // of the best range so far: 0 none, then "*/*", "type/*", exact, each with more for parameters
+                     // named
     int quality;
 };
 

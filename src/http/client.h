@@ -18,7 +18,8 @@ struct http_call {
     int64_t timeout_ns;
 };
 
-// Sends it and appends the answer's body to `out`. true for any answer; *status is its code. CLOSED or TIMEOUT when there was none, with the URL and what to do.
+// Sends it and appends the answer's body to `out`. true for any answer; *status is its code. CLOSED or TIMEOUT when
+// there was none, with the URL and what to do.
 bool http_client_call(const struct http_call *call, int *status, struct buffer *out, struct error *err);
 
 #endif

@@ -1,7 +1,8 @@
-// The http room: an HTTP/1.1 server over libmicrohttpd, one thread a connection, with limits; and (later) a client. What is answered is decided above.
+// The http room: an HTTP/1.1 server over libmicrohttpd, one thread a connection, with limits; and (later) a client.
+// What is answered is decided above.
 //
-// A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one http_reply... call.
-// Refused before any handler, in this order:
+// A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one
+// http_reply... call. Refused before any handler, in this order:
 //   400       a header whose name has a space or separator or whose value has a control character; two Host headers;
 //             two Content-Length headers, one that is no number or stands beside a Transfer-Encoding; a
 //             Transfer-Encoding other than "chunked" (the connection is closed)
@@ -13,9 +14,11 @@
 //   404, 405  an unknown path, an unknown method (with Allow)
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
-// Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at
-// once. A peer that sends its request, or takes its reply, slower than HTTP_RATE_MIN after the first seconds is cut off.
-// Errors are problem+json (RFC 9457): {"title", "status", "detail"}. Every reply has X-Content-Type-Options: nosniff, text/html also a Content-Security-Policy. HEAD is served by GET's route.
+// Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
+// HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
+// its reply, slower than HTTP_RATE_MIN after the first seconds is cut off. Errors are problem+json (RFC 9457):
+// {"title", "status", "detail"}. Every reply has X-Content-Type-Options: nosniff, text/html also a
+// Content-Security-Policy. HEAD is served by GET's route.
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -47,7 +50,8 @@ struct http_request; // lives until the reply was sent
 
 typedef void http_handler(void *payload, struct http_request *request);
 
-// A row of the routes table. `path` has literal segments and {name} segments, which match one non-empty segment; a last segment "{name...}" matches the rest, which may be empty. First match wins.
+// A row of the routes table. `path` has literal segments and {name} segments, which match one non-empty segment; a last
+// segment "{name...}" matches the rest, which may be empty. First match wins.
 struct http_route {
     const char *method;
     const char *path;
@@ -72,7 +76,8 @@ struct http_options {
 
 struct http_server *http_server_start(const struct http_options *options, struct error *err);
 uint16_t http_server_port(const struct http_server *server);
-// Takes no more connections, ends the event streams, waits for running handlers and, up to HTTP_STOP_SECONDS, for their replies to be sent. NULL is fine.
+// Takes no more connections, ends the event streams, waits for running handlers and, up to HTTP_STOP_SECONDS, for their
+// replies to be sent. NULL is fine.
 void http_server_stop(struct http_server *server);
 
 // ---- the request; all texts live as long as the request
@@ -91,9 +96,11 @@ const char *http_address(const struct http_request *request);                 //
 // Of a route with to_file: the descriptor of the body's file, the request's, and its size.
 int http_body_file(const struct http_request *request, uint64_t *size);
 const void *http_body(const struct http_request *request, size_t *size); // "" when there is none
-// The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; 1000 without the header. RFC 9110, 12.5.1: the most specific range that covers it counts.
+// The quality of `type` ("application/dicom+json") in the Accept headers, 0 to 1000; 1000 without the header. RFC
+// 9110, 12.5.1: the most specific range that covers it counts.
 int http_accepts(const struct http_request *request, const char *type);
-// The same of a type with parameters: a range that gives one of them another value (neither this one nor "*") does not cover it; one that gives it counts before one that does not.
+// The same of a type with parameters: a range that gives one of them another value (neither this one nor "*") does not
+// cover it; one that gives it counts before one that does not.
 struct http_parameter {
     const char *name, *value;
 };
@@ -113,8 +120,10 @@ void http_reply_error(struct http_request *request, const struct error *err);
 void http_reply_status(struct http_request *request, int status,
                        const struct error *err); // another than the code's own
 
-// Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the request's arena. `done` (may be NULL) is called once with `payload`, on the
-// connection's thread, when the reply was sent or given up, to give back descriptors. The sum of the sizes is the Content-Length. A file that ends early cuts the connection.
+// Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the
+// request's arena. `done` (may be NULL) is called once with `payload`, on the connection's thread, when the reply was
+// sent or given up, to give back descriptors. The sum of the sizes is the Content-Length. A file that ends early cuts
+// the connection.
 struct http_part {
     const void *memory; // or NULL:
     int fd;
@@ -124,9 +133,10 @@ struct http_part {
 void http_reply_parts(struct http_request *request, int status, const char *type, const struct http_part *parts,
                       size_t count, void (*done)(void *payload), void *payload);
 
-// Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the
-// stream. After 15 silent seconds a comment line keeps the connection. Runs on the connection's thread until the peer leaves or the server stops. `done` as above; past HTTP_EVENT_STREAMS_MAX it
-// is called at once and 503 sent.
+// Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to
+// timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the stream. After 15 silent
+// seconds a comment line keeps the connection. Runs on the connection's thread until the peer leaves or the server
+// stops. `done` as above; past HTTP_EVENT_STREAMS_MAX it is called at once and 503 sent.
 typedef bool http_events_fn(void *payload, int64_t timeout_ns, struct buffer *out);
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload);
 

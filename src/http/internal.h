@@ -115,7 +115,8 @@ void http_request_end(struct http_request *request); // does nothing when there 
 // target.c: path and query out of request->target.
 bool http_target_parse(struct http_request *request, struct error *err);
 
-// route.c: sets the route and its parts. Without a match false, and `allow` has the methods of the routes whose path does match.
+// route.c: sets the route and its parts. Without a match false, and `allow` has the methods of the routes whose path
+// does match.
 enum { HTTP_ALLOW_SIZE = 128 };
 bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE]);
 

@@ -85,7 +85,8 @@ static bool check_headers(struct http_request *request)
     return true;
 }
 
-// libmicrohttpd takes the first of two lengths and what it makes of other forms is its own; a proxy before it may read them otherwise, and then the two disagree on where the next request begins.
+// libmicrohttpd takes the first of two lengths and what it makes of other forms is its own; a proxy before it may read
+// them otherwise, and then the two disagree on where the next request begins.
 static bool check_framing(struct http_request *request)
 {
     uint64_t size;
@@ -102,7 +103,8 @@ static bool check_framing(struct http_request *request)
 
 enum { HOST_SIZE = 256 };
 
-// The host of "HOST", "HOST:PORT" or "[V6]:PORT", without brackets. false for another form: answers repeat the Host in links.
+// The host of "HOST", "HOST:PORT" or "[V6]:PORT", without brackets. false for another form: answers repeat the Host in
+// links.
 static bool host_name(const char *authority, char host[HOST_SIZE])
 {
     bool bracket = authority[0] == '[';

@@ -99,7 +99,8 @@ static uint64_t announced_size(const struct http_request *request)
     return size;
 }
 
-// A refused body is read all the same when it is short: closing on unread bytes would reset the connection before the client has read the reply.
+// A refused body is read all the same when it is short: closing on unread bytes would reset the connection before the
+// client has read the reply.
 static bool answer_before_body(const struct http_request *request)
 {
     return request->close || http_header(request, "Expect") || announced_size(request) > HTTP_DISCARD_MAX;

@@ -1,4 +1,5 @@
-// The request target: "/path?name=value&..." taken apart and decoded in place. Everything is looked at after decoding, once, so that no spelling of a path means another path later.
+// The request target: "/path?name=value&..." taken apart and decoded in place. Everything is looked at after decoding,
+// once, so that no spelling of a path means another path later.
 #include "http/internal.h"
 
 #include <string.h>

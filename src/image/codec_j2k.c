@@ -1,5 +1,5 @@
-// JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15), by OpenJPEG. The size header is read here first, so that OpenJPEG
-// never sees an image that is not the data set's, or one cut into a million tiles.
+// JPEG 2000 and High-Throughput JPEG 2000 (ISO/IEC 15444-1 and -15), by OpenJPEG. The size header is read here first,
+// so that OpenJPEG never sees an image that is not the data set's, or one cut into a million tiles.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +141,8 @@ static size_t first_tile_part(const struct memory *memory)
     return 0;
 }
 
-// OpenJPEG fills tiles that are not there with nothing, and calls it success: so they are counted here. `parts` are those seen of each tile, `due` those stated.
+// OpenJPEG fills tiles that are not there with nothing, and calls it success: so they are counted here. `parts` are
+// those seen of each tile, `due` those stated.
 static bool count_tile_parts(const struct memory *memory, unsigned tiles, uint8_t *parts, uint8_t *due,
                              struct error *err)
 {
@@ -231,7 +232,8 @@ static bool decode(opj_codec_t *codec, opj_stream_t *stream, struct codec_job *j
     return ok;
 }
 
-// OpenJPEG undoes the colour transform that the code stream names; the photometric interpretation then names what was before it.
+// OpenJPEG undoes the colour transform that the code stream names; the photometric interpretation then names what was
+// before it.
 bool codec_j2k(struct codec_job *job, struct error *err)
 {
     struct memory memory = {.data = job->data, .size = job->size};

@@ -1,4 +1,5 @@
-// JPEG with 8-bit samples, sequential (ISO/IEC 10918-1, processes 1 and 2), by libjpeg-turbo. A 12-bit stream is handed to codec_jpeg_extended.
+// JPEG with 8-bit samples, sequential (ISO/IEC 10918-1, processes 1 and 2), by libjpeg-turbo. A 12-bit stream is handed
+// to codec_jpeg_extended.
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,8 @@ static void on_error(j_common_ptr jpeg)
     longjmp(decoder->failed, 1);
 }
 
-// libjpeg calls data that it had to make up a warning. Here that is an error: grey where anatomy should be is a wrong image.
+// libjpeg calls data that it had to make up a warning. Here that is an error: grey where anatomy should be is a wrong
+// image.
 static void on_message(j_common_ptr jpeg, int level)
 {
     static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_ADOBE_XFORM, JWRN_JFIF_MAJOR, JWRN_TOO_MUCH_DATA,
@@ -56,7 +58,8 @@ static void source_nothing(j_decompress_ptr jpeg)
     (void)jpeg;
 }
 
-// Behind the last byte stands an end marker: a stream that only lacks that one is whole, a cut one raises "premature end".
+// Behind the last byte stands an end marker: a stream that only lacks that one is whole, a cut one raises "premature
+// end".
 static boolean source_fill(j_decompress_ptr jpeg)
 {
     static const JOCTET end[] = {0xFF, JPEG_EOI};
@@ -95,8 +98,8 @@ static void set_up(struct decoder *decoder, const struct codec_job *job)
     decoder->jpeg.progress = &decoder->progress;
 }
 
-// Three components are YBR unless something says RGB: Adobe's marker, or the data set with no marker against it (encoders of DICOM objects leave the
-// components as they are and write neither JFIF nor Adobe).
+// Three components are YBR unless something says RGB: Adobe's marker, or the data set with no marker against it
+// (encoders of DICOM objects leave the components as they are and write neither JFIF nor Adobe).
 static void choose_color(struct decoder *decoder, struct codec_job *job)
 {
     struct jpeg_decompress_struct *jpeg = &decoder->jpeg;

@@ -1,4 +1,5 @@
-// JPEG extended sequential with 12-bit samples (ISO/IEC 10918-1, process 4) of one component, which libjpeg-turbo as Debian builds it cannot.
+// JPEG extended sequential with 12-bit samples (ISO/IEC 10918-1, process 4) of one component, which libjpeg-turbo as
+// Debian builds it cannot.
 #include <math.h>
 #include <stdlib.h>
 

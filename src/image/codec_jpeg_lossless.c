@@ -1,4 +1,5 @@
-// JPEG lossless (ISO/IEC 10918-1 Annex H, process 14): each sample from its neighbours by one of seven predictors, and a Huffman-coded difference modulo 2^16.
+// JPEG lossless (ISO/IEC 10918-1 Annex H, process 14): each sample from its neighbours by one of seven predictors, and
+// a Huffman-coded difference modulo 2^16.
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,8 @@ static bool difference(struct lossless *l, const struct jpeg_huffman *table, int
     return true;
 }
 
-// One sample of component `c` of the scan, at `column`. After a restart (`fresh`) the first sample is predicted by half the range and the rest of its line from the left.
+// One sample of component `c` of the scan, at `column`. After a restart (`fresh`) the first sample is predicted by half
+// the range and the rest of its line from the left.
 static bool sample(struct lossless *l, unsigned c, unsigned column, bool fresh, struct error *err)
 {
     uint16_t *now = l->line[0][c];
@@ -92,7 +94,8 @@ static void swap_lines(struct lossless *l)
     }
 }
 
-// Restarts come between lines only: a restart interval that is no whole number of lines is allowed by nobody's encoder, and not by H.1.1.
+// Restarts come between lines only: a restart interval that is no whole number of lines is allowed by nobody's encoder,
+// and not by H.1.1.
 static bool decode_scan(struct lossless *l, struct error *err)
 {
     const unsigned columns = l->stream.header.columns, interval = l->stream.restart_interval;

@@ -12,7 +12,8 @@ static bool failed(charls_jpegls_errc code, struct error *err)
     return error_set(err, ERROR_BAD_DATA, "JPEG-LS: %s", charls_get_error_message(code));
 }
 
-// CharLS writes planes when the stream has one scan a component, and bytes when samples fit into them: this is put into the frame's order.
+// CharLS writes planes when the stream has one scan a component, and bytes when samples fit into them: this is put into
+// the frame's order.
 static void arrange(const struct codec_job *job, const uint8_t *from, bool planes, unsigned from_bytes)
 {
     const struct image_format *format = job->format;
@@ -74,7 +75,8 @@ static bool decode_whole(struct codec_job *job, struct error *err)
     return ok;
 }
 
-// CharLS 2.4 counts bits for seconds behind a stream that ends without a marker: such a one, cut or only padded, is given an end marker first.
+// CharLS 2.4 counts bits for seconds behind a stream that ends without a marker: such a one, cut or only padded, is
+// given an end marker first.
 bool codec_jpegls(struct codec_job *job, struct error *err)
 {
     static const uint8_t end[] = {0xFF, 0xD9};

@@ -1,4 +1,5 @@
-// RLE Lossless (PS3.5 Annex G): up to 15 segments, one for each byte of a sample, the most significant first, each in PackBits.
+// RLE Lossless (PS3.5 Annex G): up to 15 segments, one for each byte of a sample, the most significant first, each in
+// PackBits.
 #include "image/codecs.h"
 
 #include "base/bytes.h"

@@ -1,5 +1,5 @@
-// The codecs, one file each: one frame in, one frame out. Inside the image room only; image_decode is their caller, and has checked that the format is sane,
-// of 8, 16 or 32 bits a sample, and not empty.
+// The codecs, one file each: one frame in, one frame out. Inside the image room only; image_decode is their caller, and
+// has checked that the format is sane, of 8, 16 or 32 bits a sample, and not empty.
 #ifndef IMAGE_CODECS_H
 #define IMAGE_CODECS_H
 
@@ -21,7 +21,8 @@ bool codec_jpeg_lossless(struct codec_job *job, struct error *err);
 bool codec_jpegls(struct codec_job *job, struct error *err);
 bool codec_j2k(struct codec_job *job, struct error *err);
 
-// What a code stream says of itself, against the format. BAD_DATA naming what differs. `most`: the highest precision that is fine.
+// What a code stream says of itself, against the format. BAD_DATA naming what differs. `most`: the highest precision
+// that is fine.
 bool codec_fits(const struct codec_job *job, uint64_t rows, uint64_t columns, unsigned samples, unsigned precision,
                 unsigned most, struct error *err);
 

@@ -110,7 +110,8 @@ static bool tell(const char *transfer_syntax, const struct error *cause, const c
     return error_set(err, ERROR_BAD_DATA, "the frame ended its decoder: %s", why);
 }
 
-// A child that ended itself for idleness as the request came is no failure: the request is repeated, once, to a new one.
+// A child that ended itself for idleness as the request came is no failure: the request is repeated, once, to a new
+// one.
 static bool ask(struct image_decoder *decoder, struct worker *worker, const struct decode_request *request,
                 const int fds[2], struct decode_answer *answer, struct error *err)
 {

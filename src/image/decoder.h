@@ -14,12 +14,15 @@ enum {
     IMAGE_DECODE_IDLE_SECONDS = 30            // after which a child ends itself
 };
 
-// Starts no child yet; each is started at first use, ends itself when idle, and is replaced when it died. `reduced`: see sandbox_rules.
+// Starts no child yet; each is started at first use, ends itself when idle, and is replaced when it died. `reduced`:
+// see sandbox_rules.
 struct image_decoder *image_decoder_open(bool reduced, struct error *err);
 void image_decoder_close(struct image_decoder *decoder); // no call may be under way; NULL is fine
 
-// One frame, as image_decode, in a child: `out` has format->frame_bytes bytes. Waits for a free child. A child that crashes, breaks its sandbox's rules, takes more than IMAGE_DECODE_SECONDS or too much memory costs this frame only: BAD_DATA, with what ended it.
-// LIMIT for a frame of more than IMAGE_DECODE_FRAME_BYTES_MAX. FORBIDDEN when the child cannot enter its sandbox.
+// One frame, as image_decode, in a child: `out` has format->frame_bytes bytes. Waits for a free child. A child that
+// crashes, breaks its sandbox's rules, takes more than IMAGE_DECODE_SECONDS or too much memory costs this frame only:
+// BAD_DATA, with what ended it. LIMIT for a frame of more than IMAGE_DECODE_FRAME_BYTES_MAX. FORBIDDEN when the child
+// cannot enter its sandbox.
 bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
                          const uint8_t *data, size_t size, uint8_t *out, enum image_color *color, struct error *err);
 

@@ -1,5 +1,6 @@
-// What the decoder pool and its children say to each other. Inside the image room only. A request travels with two memfds: the code stream, sealed, and
-// the frame to be filled. Both ends are the same program, so structs are sent as they are.
+// What the decoder pool and its children say to each other. Inside the image room only. A request travels with two
+// memfds: the code stream, sealed, and the frame to be filled. Both ends are the same program, so structs are sent as
+// they are.
 #ifndef IMAGE_DECODER_PROTOCOL_H
 #define IMAGE_DECODER_PROTOCOL_H
 

@@ -24,7 +24,8 @@
 
 enum { ITEM_HEADER = 8, SHOWN_SIZE = 48 };
 
-// The row for each attribute of the Image Pixel module (PS3.3 C.7.6.3) that is one unsigned number. `absent` below 0: it must be there.
+// The row for each attribute of the Image Pixel module (PS3.3 C.7.6.3) that is one unsigned number. `absent` below 0:
+// it must be there.
 struct number_rule {
     dicom_tag tag;
     int64_t least, most, absent;
@@ -88,7 +89,8 @@ static enum image_color read_color(const struct dicom_dataset *dataset)
     return IMAGE_COLOR_OTHER;
 }
 
-// Float and Double Float Pixel Data have no Bits Stored (PS3.3 C.7.6.24); so may a data set be told that was read without its pixels.
+// Float and Double Float Pixel Data have no Bits Stored (PS3.3 C.7.6.24); so may a data set be told that was read
+// without its pixels.
 static bool holds_floats(const struct dicom_dataset *dataset, uint16_t bits_allocated)
 {
     if (dicom_find(dataset, TAG_FLOAT_PIXELS) || dicom_find(dataset, TAG_DOUBLE_PIXELS))

@@ -179,7 +179,8 @@ static bool scan_header(const struct jpeg_stream *s, const uint8_t *p, size_t si
     return true;
 }
 
-// One segment that is no scan header. Those that say nothing for decoding are passed over; DNL and the hierarchical ones do say something, and are refused.
+// One segment that is no scan header. Those that say nothing for decoding are passed over; DNL and the hierarchical
+// ones do say something, and are refused.
 static bool other_segment(struct jpeg_stream *s, unsigned marker, struct error *err)
 {
     const uint8_t *p;
@@ -250,7 +251,8 @@ bool jpeg_header_find(const uint8_t *data, size_t size, struct jpeg_header *out,
 
 // ---- entropy-coded data
 
-// At least 32 bits are at hand afterwards. FF00 is a byte FF; FF and anything else is a marker, before which the data end.
+// At least 32 bits are at hand afterwards. FF00 is a byte FF; FF and anything else is a marker, before which the data
+// end.
 static void fill(struct jpeg_stream *s)
 {
     while (s->bit_count <= 32) {

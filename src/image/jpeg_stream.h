@@ -1,4 +1,5 @@
-// What JPEG code streams have in common (ISO/IEC 10918-1 Annexes B, C, F.2.2.3): markers, Huffman tables, entropy-coded bits. For the codecs that are our own.
+// What JPEG code streams have in common (ISO/IEC 10918-1 Annexes B, C, F.2.2.3): markers, Huffman tables, entropy-coded
+// bits. For the codecs that are our own.
 #ifndef IMAGE_JPEG_STREAM_H
 #define IMAGE_JPEG_STREAM_H
 

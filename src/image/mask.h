@@ -1,9 +1,13 @@
-// Masks (bytes 0 or 1) and label maps (uint16_t, 0: background) over a volume, [slice][row][column] as in volume.h: the operators that model packages name in their manifests.
+// Masks (bytes 0 or 1) and label maps (uint16_t, 0: background) over a volume, [slice][row][column] as in volume.h: the
+// operators that model packages name in their manifests.
 //
-//     hu --mask_brain--> brain mask --mask_box, image_crop--> part --(graph)--> values --mask_threshold--> mask --mask_erode--> cores --mask_grow--> mask --mask_components--> label map, measures
+//     hu --mask_brain--> brain mask --mask_box, image_crop--> part --(graph)--> values --mask_threshold--> mask
+//       --mask_erode--> cores --mask_grow--> mask --mask_components--> label map, measures
 //
-// Distances are in millimetres, so that results do not depend on the sampling, and exact Euclidean ones between voxel centres, whatever the spacings. What lies beyond the volume is neither inside nor outside.
-// What an operator needs in passing it allocates and frees itself; false is MEMORY where nothing else is said. Outputs may not overlap inputs but where it is said.
+// Distances are in millimetres, so that results do not depend on the sampling, and exact Euclidean ones between voxel
+// centres, whatever the spacings. What lies beyond the volume is neither inside nor outside. What an operator needs in
+// passing it allocates and frees itself; false is MEMORY where nothing else is said. Outputs may not overlap inputs but
+// where it is said.
 #ifndef IMAGE_MASK_H
 #define IMAGE_MASK_H
 
@@ -19,16 +23,20 @@ struct mask_brain_options {
         core_mm; // what is inside is at least twice this thick somewhere, and its openings (orbits, ear canals) thinner
 };
 
-// What the skull holds, from HU. Found on blocks of about 3 mm: soft tissue from which most rays end in bone; of it the largest piece that is core_mm deep, grown back; then at full size what is away from bone. Rays that leave the volume while in
-// tissue do not count, so that heads cut off at an end, in any orientation, and skulls with a hole (craniotomy) are found too. CONFLICT when no skull is found.
-// *median_hu: of the mask's voxels from -20 to 100 HU (without air, fat and calcium), in whole HU.
+// What the skull holds, from HU. Found on blocks of about 3 mm: soft tissue from which most rays end in bone; of it the
+// largest piece that is core_mm deep, grown back; then at full size what is away from bone. Rays that leave the volume
+// while in tissue do not count, so that heads cut off at an end, in any orientation, and skulls with a hole
+// (craniotomy) are found too. CONFLICT when no skull is found. *median_hu: of the mask's voxels from -20 to 100 HU
+// (without air, fat and calcium), in whole HU.
 bool mask_brain(const int16_t *hu, const struct image_geometry *geometry, const struct mask_brain_options *options,
                 uint8_t *out, float *median_hu, struct error *err);
 
 // The smallest box around the mask, widened by margin_mm within the volume. false when the mask is empty.
 bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double margin_mm, struct image_box *out);
 
-// The plane between the halves of a mask that has a left and a right, such as the brain: the one, turned by up to 38 degrees about the patient's axes, in which the mask mirrors itself best. CONFLICT when the mask is too small or empty.
+// The plane between the halves of a mask that has a left and a right, such as the brain: the one, turned by up to 38
+// degrees about the patient's axes, in which the mask mirrors itself best. CONFLICT when the mask is too small or
+// empty.
 struct mask_midplane {
     double normal[3]; // unit, to the patient's left
     double offset_mm;
@@ -46,7 +54,8 @@ void mask_threshold(const float *values, const uint8_t *allowed, size_t voxels, 
 bool mask_distance(const uint8_t *mask, const struct image_geometry *geometry, double limit_mm, float *out_mm,
                    struct error *err);
 
-// Voxels within radius_mm of the mask (dilate), or of it further than radius_mm from its outside (erode). `out` may be `mask`.
+// Voxels within radius_mm of the mask (dilate), or of it further than radius_mm from its outside (erode). `out` may be
+// `mask`.
 bool mask_dilate(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, uint8_t *out,
                  struct error *err);
 bool mask_erode(const uint8_t *mask, const struct image_geometry *geometry, double radius_mm, uint8_t *out,
@@ -63,7 +72,8 @@ struct mask_grow_options {
 
 enum { MASK_CORES_MAX = 64 }; // the largest; further ones are left out
 
-// Each 26-connected core to the region around it at its own height, so that a region's volume does not depend on how far it stands out. `out` is the union.
+// Each 26-connected core to the region around it at its own height, so that a region's volume does not depend on how
+// far it stands out. `out` is the union.
 bool mask_grow(const uint8_t *cores, const float *values, const uint8_t *allowed, const struct image_geometry *geometry,
                const struct mask_grow_options *options, uint8_t *out, struct error *err);
 
@@ -78,7 +88,8 @@ struct mask_component {
     float mean, peak; // of `values`
 };
 
-// 26-connected components of at least minimum_ml, the `most` largest of them, labelled by falling volume. `values` is what mean and peak are of.
+// 26-connected components of at least minimum_ml, the `most` largest of them, labelled by falling volume. `values` is
+// what mean and peak are of.
 bool mask_components(const uint8_t *mask, const float *values, const struct image_geometry *geometry, double minimum_ml,
                      size_t most, uint16_t *labels, struct mask_component *out, size_t *count, struct error *err);
 

@@ -135,7 +135,8 @@ static bool fill_blocks(struct blocks *blocks, const int16_t *hu, const struct i
 
 enum ray { RAY_MISS, RAY_BONE, RAY_OPEN };
 
-// The ray from a block in a direction: ends in the next block if that is bone, else goes on as the next block's own ray did.
+// The ray from a block in a direction: ends in the next block if that is bone, else goes on as the next block's own ray
+// did.
 static uint8_t ray_from(const struct blocks *blocks, const size_t size[3], const int step[3], const size_t place[3],
                         size_t at)
 {
@@ -206,7 +207,8 @@ static void visit(size_t at, const uint8_t *mask, uint8_t *outside, uint32_t *st
     stack[(*depth)++] = (uint32_t)at;
 }
 
-// What of the outside (mask 0) the volume's faces do not reach are holes, and becomes mask. Each block is on the stack at most once.
+// What of the outside (mask 0) the volume's faces do not reach are holes, and becomes mask. Each block is on the stack
+// at most once.
 static void fill_holes(const struct image_geometry *geometry, uint8_t *mask, uint8_t *outside, uint32_t *stack)
 {
     const size_t size[3] = {geometry->slices, geometry->rows, geometry->columns};
@@ -233,7 +235,8 @@ static void fill_holes(const struct image_geometry *geometry, uint8_t *mask, uin
         mask[at] = !outside[at];
 }
 
-// mask: the largest core of the candidates in it, grown back, holes filled, and a block more on all sides (the border is drawn at full size).
+// mask: the largest core of the candidates in it, grown back, holes filled, and a block more on all sides (the border
+// is drawn at full size).
 static bool find_piece(struct blocks *blocks, double core_mm, struct error *err)
 {
     const struct image_geometry *geometry = &blocks->geometry;

@@ -1,5 +1,7 @@
-// Euclidean distances by three passes of lower envelopes, one along each axis: the squared distance is separable. Within a limit the envelope of a voxel is the minimum over a few neighbours, a loop over whole lines that a
-// compiler turns to vector code; for the millimetres that operators ask for this is faster than envelopes by parabolas (Felzenszwalb and Huttenlocher, 2012), and as exact.
+// Euclidean distances by three passes of lower envelopes, one along each axis: the squared distance is separable.
+// Within a limit the envelope of a voxel is the minimum over a few neighbours, a loop over whole lines that a compiler
+// turns to vector code; for the millimetres that operators ask for this is faster than envelopes by parabolas
+// (Felzenszwalb and Huttenlocher, 2012), and as exact.
 #include "image/mask.h"
 
 #include <float.h>
@@ -39,7 +41,8 @@ static void lower(float *restrict to, const float *restrict from, size_t count, 
     }
 }
 
-// One plane of `lines` lines of `width` values, `stride` apart: the envelope across the lines. `copy` has room for the plane.
+// One plane of `lines` lines of `width` values, `stride` apart: the envelope across the lines. `copy` has room for the
+// plane.
 static void spread_plane(float *field, size_t lines, size_t stride, size_t width, double spacing, double limit,
                          float *copy)
 {
@@ -65,7 +68,8 @@ static void spread_plane(float *field, size_t lines, size_t stride, size_t width
     }
 }
 
-// Squared distance from each voxel that is `inside` to the nearest that is not; exact up to limit_mm, larger (but not exact) past it.
+// Squared distance from each voxel that is `inside` to the nearest that is not; exact up to limit_mm, larger (but not
+// exact) past it.
 static bool squared_distances(const uint8_t *mask, uint8_t inside, const struct image_geometry *geometry,
                               double limit_mm, float *field, struct error *err)
 {

@@ -1,4 +1,5 @@
-// The plane in which a mask mirrors itself best. (Lines through the middles of its rows would do for a head that lies straight; for one that is turned they follow only half of the turn, the head being nearly round.)
+// The plane in which a mask mirrors itself best. (Lines through the middles of its rows would do for a head that lies
+// straight; for one that is turned they follow only half of the turn, the head being nearly round.)
 #include "image/mask.h"
 
 #include <math.h>

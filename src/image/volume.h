@@ -1,9 +1,12 @@
 // Slices of one series to a volume in patient space: LPS, millimetres (PS3.3 C.7.6.2).
 //
 // Index order is [slice][row][column], columns fastest. Slices rise along the normal row_direction x column_direction.
-// patient = origin + column * spacing[2] * row_direction + row * spacing[1] * column_direction + slice * spacing[0] * normal   (row_direction: the direction in which the column index rises)
+// patient = origin + column * spacing[2] * row_direction + row * spacing[1] * column_direction
+//                  + slice * spacing[0] * normal
+// (row_direction: the direction in which the column index rises)
 //
-// A volume may be worked on in part: first made coarser by whole factors (image_bin), then cut to a box (image_crop); struct image_part says which part it is, and image_paste_labels brings a label map back.
+// A volume may be worked on in part: first made coarser by whole factors (image_bin), then cut to a box (image_crop);
+// struct image_part says which part it is, and image_paste_labels brings a label map back.
 #ifndef IMAGE_VOLUME_H
 #define IMAGE_VOLUME_H
 
@@ -40,14 +43,19 @@ struct image_slice {
     size_t index;                            // the caller's: which object
 };
 
-// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, pixels of other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
+// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, pixels of
+// other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
-// Sorts `slices` along the normal and checks that they make a volume: same frame of reference, size, orientation and spacing (1e-4, 1 %), no two at one place, gaps equal within 1 % of the median or 0.05 mm, each within 0.5 mm of its place in an even stack, along it and aside (a tilted gantry shears). The spacing is the mean gap.
-// CONFLICT says what does not fit and where ("gap of 6.00 mm between slices 12 and 13, 3.00 mm elsewhere"; slices count from 1 in sorted order). At least 2 slices, at most IMAGE_SLICES_MAX.
+// Sorts `slices` along the normal and checks that they make a volume: same frame of reference, size, orientation and
+// spacing (1e-4, 1 %), no two at one place, gaps equal within 1 % of the median or 0.05 mm, each within 0.5 mm of its
+// place in an even stack, along it and aside (a tilted gantry shears). The spacing is the mean gap. CONFLICT says what
+// does not fit and where ("gap of 6.00 mm between slices 12 and 13, 3.00 mm elsewhere"; slices count from 1 in sorted
+// order). At least 2 slices, at most IMAGE_SLICES_MAX.
 bool image_geometry_of(struct image_slice *slices, size_t count, struct image_geometry *out, struct error *err);
 
-// One slice's native little-endian pixels (rows * columns * bits_allocated / 8 bytes) to HU in `out` [rows][columns], rounded and held within int16_t. Padding becomes -1024 (or the intercept, when lower).
+// One slice's native little-endian pixels (rows * columns * bits_allocated / 8 bytes) to HU in `out` [rows][columns],
+// rounded and held within int16_t. Padding becomes -1024 (or the intercept, when lower).
 void image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out);
 
 // Voxel (slice, row, column; fractions allowed) to patient space, and back.
@@ -57,13 +65,15 @@ void image_from_patient(const struct image_geometry *geometry, const double pati
 size_t image_voxels(const struct image_geometry *geometry);
 double image_voxel_ml(const struct image_geometry *geometry); // of one voxel
 
-// The part of a volume that is worked on: voxel [k][j][i] of the part is the mean of the factor[0] x factor[1] x factor[2] voxels of the whole from [(low[0] + k) * factor[0]][...][...] on.
+// The part of a volume that is worked on: voxel [k][j][i] of the part is the mean of the factor[0] x factor[1] x
+// factor[2] voxels of the whole from [(low[0] + k) * factor[0]][...][...] on.
 struct image_part {
     size_t factor[3]; // slices, rows, columns; at least 1
     size_t low[3];
 };
 
-// By how much a volume can be made coarser with no spacing past coarsest_mm (slices, rows, columns): factors, and the geometry after it. Voxels that make no whole block at the end are left out.
+// By how much a volume can be made coarser with no spacing past coarsest_mm (slices, rows, columns): factors, and the
+// geometry after it. Voxels that make no whole block at the end are left out.
 void image_bin_plan(const struct image_geometry *geometry, const double coarsest_mm[3], struct image_part *part,
                     struct image_geometry *out);
 // Block means of `hu` into `out`, of the planned geometry, rounded. `out` may be `hu`.

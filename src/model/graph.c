@@ -28,7 +28,8 @@ struct graph {
     OrtValue *outputs[MODEL_OUTPUTS_MAX]; // of the last run
 };
 
-// The library wraps a cause once for each node around it and names its own source files: the innermost cause is what a person needs.
+// The library wraps a cause once for each node around it and names its own source files: the innermost cause is what a
+// person needs.
 static void tell(const char *message, struct error *err)
 {
     static const char inner[] = "Status Message: ";

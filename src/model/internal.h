@@ -61,7 +61,8 @@ struct operator
 
 // Every operator of the manifest is known and has exactly its parameters, within their bounds.
 bool operators_check(const json_t *manifest, struct error *err);
-// Runs the list "before" or "after". false with CONFLICT when the input is not what the model can look at (no skull, say).
+// Runs the list "before" or "after". false with CONFLICT when the input is not what the model can look at (no skull,
+// say).
 bool operators_run(struct pass *pass, const char *list, struct error *err);
 void pass_free(struct pass *pass);
 

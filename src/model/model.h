@@ -1,8 +1,11 @@
-// The model room: packages, and running them. A run is a pure function: a volume and parameters in, findings and a label map out, in a sandboxed child (`hilum runner`) that holds the model warm: no
-// network, no database, no files but its package.
+// The model room: packages, and running them. A run is a pure function: a volume and parameters in, findings and a
+// label map out, in a sandboxed child (`hilum runner`) that holds the model warm: no network, no database, no files but
+// its package.
 //
-// A package is a folder: manifest.json (what it needs, the operators before and after the graph with their parameters, what its findings mean), the graph (ONNX), card.md, and the SHA-256 of each file in the
-// manifest. Its digest, SHA-256 over the manifest's bytes (which hold the others' digests), is its identity: what a job's key and every result name. docs/models.md describes the manifest.
+// A package is a folder: manifest.json (what it needs, the operators before and after the graph with their parameters,
+// what its findings mean), the graph (ONNX), card.md, and the SHA-256 of each file in the manifest. Its digest, SHA-256
+// over the manifest's bytes (which hold the others' digests), is its identity: what a job's key and every result name.
+// docs/models.md describes the manifest.
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -34,7 +37,8 @@ struct model_code { // a coded concept
 // What a series must be for this model; what is not said ("" or 0) is not asked.
 struct model_needs {
     char modality[17];
-    // The part of the body, said in either way: one of the body parts, or a word in the description, as in a rule (flow.h).
+    // The part of the body, said in either way: one of the body parts, or a word in the description, as in a rule
+    // (flow.h).
     const char *body_parts[MODEL_WORDS_MAX], *words[MODEL_WORDS_MAX];
     size_t body_part_count, word_count;
     double spacing_max_mm; // between slices
@@ -45,7 +49,8 @@ struct model_needs {
 
 struct model_package; // immutable after opening; any thread
 
-// Reads the manifest, checks its form and every file's digest. The folder must hold exactly the files named: no links, nothing outside. BAD_DATA says what is wrong; a byte flipped anywhere is found.
+// Reads the manifest, checks its form and every file's digest. The folder must hold exactly the files named: no links,
+// nothing outside. BAD_DATA says what is wrong; a byte flipped anywhere is found.
 struct model_package *model_package_open(const char *folder, struct error *err);
 void model_package_close(struct model_package *package);
 
@@ -88,7 +93,8 @@ struct model_result {
     size_t count;
     char not_analysed[160]; // why it gave no answer ("no skull found"); "" otherwise
     struct model_times times;
-    int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when nothing was found
+    int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when
+                   // nothing was found
 };
 
 struct model_runner; // the warm children; any thread
@@ -101,17 +107,20 @@ struct model_runner_options {
     unsigned threads;        // of ONNX Runtime in a child
 };
 
-// Nothing is started yet. A child is started at a package's first run and kept warm, until another package needs its place (8 at most).
+// Nothing is started yet. A child is started at a package's first run and kept warm, until another package needs its
+// place (8 at most).
 struct model_runner *model_runner_open(const struct model_runner_options *options, struct error *err);
 void model_runner_close(struct model_runner *runner);
-// Ends the runs that go on, within a quarter of a second, and all later ones, with CANCELLED: the program is about to end. Any thread.
+// Ends the runs that go on, within a quarter of a second, and all later ones, with CANCELLED: the program is about to
+// end. Any thread.
 void model_runner_interrupt(struct model_runner *runner);
 
 // Starts the package's child and loads its graph, so that the next run is warm.
 bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err);
 
-// `volume_fd`: a sealed memfd (process_memfd_seal) of int16_t HU [slices][rows][columns]. Runs of one package take turns. A child that crashes, breaks the sandbox's rules, runs out of time or memory costs this run only: the error says what ended it, and the next run
-// starts a new child.
+// `volume_fd`: a sealed memfd (process_memfd_seal) of int16_t HU [slices][rows][columns]. Runs of one package take
+// turns. A child that crashes, breaks the sandbox's rules, runs out of time or memory costs this run only: the error
+// says what ended it, and the next run starts a new child.
 bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
                int volume_fd, struct model_result *out, struct error *err);
 

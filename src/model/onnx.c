@@ -1,6 +1,7 @@
 // A look at an ONNX file before anything else reads it: that it is one, and that it takes no data from other files.
 //
-// ONNX is protobuf: messages of (field number, wire type, value). Only the ways from the model to its tensors are followed, as the table says; all else is passed over by its length.
+// ONNX is protobuf: messages of (field number, wire type, value). Only the ways from the model to its tensors are
+// followed, as the table says; all else is passed over by its length.
 #include "model/package.h"
 
 #include <string.h>

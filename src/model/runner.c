@@ -123,7 +123,8 @@ static void end_child(struct child *child)
     child->process.pid = 0;
 }
 
-// A warm child that was killed between two runs, or speaks unasked, is no more use; the run that finds it so is not at fault.
+// A warm child that was killed between two runs, or speaks unasked, is no more use; the run that finds it so is not at
+// fault.
 static bool is_warm(struct child *child)
 {
     struct pollfd poller = {.fd = child->process.socket, .events = POLLIN};
@@ -202,7 +203,8 @@ static bool load(struct model_runner *runner, struct child *child, struct error 
     return ok;
 }
 
-// A place for a package that has none, free or that of a model that does not run now, with its turn held. With runner->lock held.
+// A place for a package that has none, free or that of a model that does not run now, with its turn held. With
+// runner->lock held.
 static struct child *make_place(struct model_runner *runner, const struct model_package *package)
 {
     for (int free_only = 1; free_only >= 0; free_only--)

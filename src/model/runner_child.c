@@ -1,4 +1,5 @@
-// `hilum runner LIBRARY THREADS MEMORY_MB [reduced]`: the child's side. It gets its package and its volumes as descriptors, so no file is open to it.
+// `hilum runner LIBRARY THREADS MEMORY_MB [reduced]`: the child's side. It gets its package and its volumes as
+// descriptors, so no file is open to it.
 #include "model/internal.h"
 
 #include <malloc.h>

@@ -1,12 +1,18 @@
-// The queue room: consumers of the event log with cursors, leased jobs, and the outbox. It never knows what the work is.
+// The queue room: consumers of the event log with cursors, leased jobs, and the outbox. It never knows what the work
+// is.
 //
-// Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its lease cannot commit. All state is rows; a crash replays from them.
-// All functions that take a `struct database *` and change rows run inside a write function, whose caller chooses the durability:
-//   STORE_DURABLE     queue_job_add, queue_job_finish, queue_delivery_add, _done, _failed, _replay; queue_consumer_advance when the same write function does one of these or writes findings
-//   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what a power cut takes back is only done again
+// Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its
+// lease cannot commit. All state is rows; a crash replays from them. All functions that take a `struct database *` and
+// change rows run inside a write function, whose caller chooses the durability:
+//   STORE_DURABLE     queue_job_add, queue_job_finish, queue_delivery_add, _done, _failed, _replay;
+//                     queue_consumer_advance when the same write function does one of these or writes findings
+//   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what
+//                     a power cut takes back is only done again
 // Whatever is synced makes all earlier transactions durable too, so no order between the two kinds can be lost.
-// Jobs:       queued -> running (leased) -> done | failed | skipped; skipped -> queued when it is asked for again; a lease that runs out puts it back to queued; past attempts_max it is failed
-// Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal, or replays without end, to dead; dead -> waiting by a person
+// Jobs:       queued -> running (leased) -> done | failed | skipped; skipped -> queued when it is asked for again; a
+//             lease that runs out puts it back to queued; past attempts_max it is failed
+// Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal,
+// or replays without end, to dead; dead -> waiting by a person
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
@@ -32,8 +38,10 @@ enum {
     QUEUE_DETAIL_MAX = 4095,  // JSON of an event
 };
 
-// At start, while no worker of this store runs yet: what the last process held when it ended (a stop, a crash, a power cut) may be claimed at once, without waiting for its leases. That costs a job no
-// attempt, so that restarts do not fail it, up to QUEUE_JOB_CRASHES_MAX times: a job that takes the process down each time must end too. Not for workers that share the database with others.
+// At start, while no worker of this store runs yet: what the last process held when it ended (a stop, a crash, a power
+// cut) may be claimed at once, without waiting for its leases. That costs a job no attempt, so that restarts do not
+// fail it, up to QUEUE_JOB_CRASHES_MAX times: a job that takes the process down each time must end too. Not for workers
+// that share the database with others.
 enum { QUEUE_JOB_CRASHES_MAX = 20 };
 bool queue_recover(struct database *db, int64_t now_ns, struct error *err);
 
@@ -41,16 +49,18 @@ bool queue_recover(struct database *db, int64_t now_ns, struct error *err);
 
 struct queue_consumer; // one thread
 
-// Claims the named cursor for this process: earlier claims' tokens end. A new name starts behind the newest event when `from_now`, else at the beginning.
+// Claims the named cursor for this process: earlier claims' tokens end. A new name starts behind the newest event when
+// `from_now`, else at the beginning.
 struct queue_consumer *queue_consumer_open(struct store *store, const char *name, bool from_now, struct error *err);
 void queue_consumer_close(struct queue_consumer *consumer);
 
-// Waits up to timeout_ns for events behind the cursor, and reads up to `limit` of them into `arena`. *count 0 after the time-out or store_event_wake. The same events come again until
-// queue_consumer_advanced.
+// Waits up to timeout_ns for events behind the cursor, and reads up to `limit` of them into `arena`. *count 0 after the
+// time-out or store_event_wake. The same events come again until queue_consumer_advanced.
 bool queue_consumer_next(struct queue_consumer *consumer, int64_t timeout_ns, size_t limit, struct arena *arena,
                          struct store_event **out, size_t *count, struct error *err);
 
-// Inside the write function that does the work of the events up to `number`: moves the cursor. CONFLICT when another claimed it since (the transaction must fail then).
+// Inside the write function that does the work of the events up to `number`: moves the cursor. CONFLICT when another
+// claimed it since (the transaction must fail then).
 bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer, uint64_t number, struct error *err);
 // After the commit of that write function.
 void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number);
@@ -81,16 +91,19 @@ struct queue_job {
 
 enum { QUEUE_JOB_ATTEMPTS_MAX = 3 };
 
-// All of these run inside a write function (the caller's transaction) but queue_job_list and _get, which take any connection.
-// Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). A job of that key that was skipped is queued again; false in *added: it exists otherwise. Adds JOB_QUEUED.
+// All of these run inside a write function (the caller's transaction) but queue_job_list and _get, which take any
+// connection. Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). A job of that key that was
+// skipped is queued again; false in *added: it exists otherwise. Adds JOB_QUEUED.
 bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err);
-// The next job of `kind`: highest priority, then oldest; also those whose lease ran out. NULL in *out: none. Jobs out of attempts become failed ("gave up after 3 attempts: " + last reason).
+// The next job of `kind`: highest priority, then oldest; also those whose lease ran out. NULL in *out: none. Jobs out
+// of attempts become failed ("gave up after 3 attempts: " + last reason).
 bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
                      struct queue_job **out, struct error *err);
 bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_t until_ns,
                      struct error *err); // CONFLICT: lost
-// Reads key, state, outcome, reason, result, retry_ns. state is DONE, FAILED or SKIPPED, or QUEUED to give it back with a reason (not tried again before retry_ns; failed when this was its last attempt).
-// CONFLICT when the lease was lost. Adds JOB_DONE (subject: the key) when it ends.
+// Reads key, state, outcome, reason, result, retry_ns. state is DONE, FAILED or SKIPPED, or QUEUED to give it back with
+// a reason (not tried again before retry_ns; failed when this was its last attempt). CONFLICT when the lease was lost.
+// Adds JOB_DONE (subject: the key) when it ends.
 bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t token, int64_t now_ns,
                       struct error *err);
 bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out,
@@ -117,8 +130,10 @@ struct queue_delivery {
     int64_t token;
 };
 
-// Back-off: 1, 2, 4 ... seconds, at most QUEUE_BACKOFF_MAX_NS, for as long as it takes: a target that is down for three days misses nothing. A failure that is no refusal holds back all of the target's
-// deliveries in the same way (1, 2, 4 ... by the target's failures in a row), so that one that is down is asked once per back-off; its first answer lets all go.
+// Back-off: 1, 2, 4 ... seconds, at most QUEUE_BACKOFF_MAX_NS, for as long as it takes: a target that is down for three
+// days misses nothing. A failure that is no refusal holds back all of the target's deliveries in the same way (1, 2, 4
+// ... by the target's failures in a row), so that one that is down is asked once per back-off; its first answer lets
+// all go.
 #define QUEUE_BACKOFF_MAX_NS (INT64_C(60) * 1000000000)
 enum { QUEUE_REFUSALS_MAX = 10 }; // permanent refusals by the target until a delivery is dead
 int64_t queue_backoff_ns(int64_t failures);
@@ -126,8 +141,9 @@ int64_t queue_backoff_ns(int64_t failures);
 // Reads key, target, kind, subject, payload.
 bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
                         struct error *err);
-// The delivery of `kind` that is due longest, of targets that have none being sent (each gets one at a time). NULL in *out: none; then *next_ns is when one will be due, or a lease that keeps
-// others waiting runs out (INT64_MAX: none waits).
+// The delivery of `kind` that is due longest, of targets that have none being sent (each gets one at a time). NULL in
+// *out: none; then *next_ns is when one will be due, or a lease that keeps others waiting runs out (INT64_MAX: none
+// waits).
 bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
                           struct queue_delivery **out, int64_t *next_ns, struct error *err);
 bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns,

@@ -3,7 +3,8 @@
 //   queue_consumer   the fencing token of each cursor (the cursor itself is the store's)
 //   job              one row per key; `number` is the order of arrival, which the clock is not
 //   delivery         one row per key
-//   delivery_target  what is known of a target as a whole: one that is down is asked once per back-off, not once per delivery
+//   delivery_target  what is known of a target as a whole: one that is down is asked once per back-off, not once per
+//                    delivery
 #include "queue/queue_internal.h"
 
 #include <string.h>

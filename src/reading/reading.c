@@ -73,7 +73,8 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
     return true;
 }
 
-// The most urgent and the longest waiting come first out of the rows, so that a list past its limit loses none of those.
+// The most urgent and the longest waiting come first out of the rows, so that a list past its limit loses none of
+// those.
 static bool read_items(struct database *db, struct arena *arena, struct reading_item *items, size_t *count,
                        struct error *err)
 {

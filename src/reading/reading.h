@@ -1,7 +1,9 @@
 // The reading room: the order in which studies are read, and what was said of their findings. It knows no pixels.
 //
-// A study comes on the list with its first image and leaves it when it is marked read; images or findings that come after that bring it back. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a study that has waited cap_ns
-// goes to the front class, among those by wait (docs/design.md; a cap near the mean wait undoes triage: see the what-if in docs).
+// A study comes on the list with its first image and leaves it when it is marked read; images or findings that come
+// after that bring it back. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a
+// study that has waited cap_ns goes to the front class, among those by wait (docs/design.md; a cap near the mean wait
+// undoes triage: see the what-if in docs).
 #ifndef READING_READING_H
 #define READING_READING_H
 
@@ -28,18 +30,19 @@ struct reading_item {
     size_t findings; // present ones that are not rejected
 };
 
-// A pure function: puts the items into reading order at now_ns and fills in waiting_ns, capped and, for capped ones, the reason (in `arena`).
+// A pure function: puts the items into reading order at now_ns and fills in waiting_ns, capped and, for capped ones,
+// the reason (in `arena`).
 bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
                    struct error *err);
 
 // The list from the rows, in order.
 bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
                   size_t *count, struct error *err);
-json_t *reading_item_to_json(
-    const struct reading_item
-        *item); // study, patientId, patientName, accession, modality, description, urgency, reason, waiting_s, findings
+json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, patientName, accession, modality,
+                                                               // description, urgency, reason, waiting_s, findings
 
-// The consumer ("reading"): OBJECT_STORED puts a study on the list, FINDING_MADE and FINDING_JUDGED set its urgency and reason; each change adds WORKLIST_CHANGED.
+// The consumer ("reading"): OBJECT_STORED puts a study on the list, FINDING_MADE and FINDING_JUDGED set its urgency and
+// reason; each change adds WORKLIST_CHANGED.
 struct reading;
 struct reading *reading_start(struct store *store, bool thread,
                               struct error *err); // without a thread the caller takes the steps

@@ -9,10 +9,12 @@
 #include "base/wait.h"
 #include "store/event.h"
 
-// Longer than the largest object takes on the slowest line: a delivery whose lease runs out while it is sent would be sent again without end. What a crash leaves is freed at the next start (queue_recover), not by this.
+// Longer than the largest object takes on the slowest line: a delivery whose lease runs out while it is sent would be
+// sent again without end. What a crash leaves is freed at the next start (queue_recover), not by this.
 #define LEASE_NS (INT64_C(3600) * CLOCK_SECOND)
 #define IDLE_NS (INT64_C(1) * CLOCK_SECOND)
-// One fewer may hang until their time-outs without delaying other targets of their kind: each target gets one delivery at a time (queue_delivery_claim).
+// One fewer may hang until their time-outs without delaying other targets of their kind: each target gets one delivery
+// at a time (queue_delivery_claim).
 enum { DELIVERER_THREADS = 4, DELIVERY_ARENA = 16 << 20 };
 
 struct deliverer {

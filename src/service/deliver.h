@@ -5,7 +5,8 @@
 #include "queue/queue.h"
 #include "service/internal.h"
 
-// Sends one delivery; runs without a transaction. false with *err; *refused: the target answered and said no (not that it could not be reached), or there is nothing to send: tried again it will fail in the same way.
+// Sends one delivery; runs without a transaction. false with *err; *refused: the target answered and said no (not that
+// it could not be reached), or there is nothing to send: tried again it will fail in the same way.
 typedef bool deliver_fn(struct service *service, const struct queue_delivery *delivery, bool *refused,
                         struct error *err);
 

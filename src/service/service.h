@@ -1,4 +1,5 @@
-// The service room: what the outside touches, a folder each: dimse, dicomweb, api, page. It starts and stops the rooms below and joins them; it knows no SQL.
+// The service room: what the outside touches, a folder each: dimse, dicomweb, api, page. It starts and stops the rooms
+// below and joins them; it knows no SQL.
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
 
@@ -14,10 +15,12 @@ struct service;
 // The keys of the configuration file; NULL-ended list for config_complete.
 extern const struct config_key *const service_config[];
 
-// Takes the completed configuration (borrowed until service_stop). Opens the data folder, replays, listens; ready when it returns. NULL: nothing is left running.
+// Takes the completed configuration (borrowed until service_stop). Opens the data folder, replays, listens; ready when
+// it returns. NULL: nothing is left running.
 struct service *service_start(const json_t *config, struct error *err);
 
-// Stops listening, ends associations and requests (waiting for objects half received is not worth it: they were not acknowledged), closes the data folder. NULL is fine.
+// Stops listening, ends associations and requests (waiting for objects half received is not worth it: they were not
+// acknowledged), closes the data folder. NULL is fine.
 void service_stop(struct service *service);
 
 // `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.

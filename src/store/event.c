@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "store/internal.h"
 
-// A waiter that has an event sleeps on for this long, so that it takes a burst at once. Else each of a thousand objects a second would wake every consumer, and each would commit its
-// cursor: more work than the objects themselves.
+// A waiter that has an event sleeps on for this long, so that it takes a burst at once. Else each of a thousand objects
+// a second would wake every consumer, and each would commit its cursor: more work than the objects themselves.
 enum { GATHER_NS = 20 * CLOCK_MS };
 
 static const char *const names[STORE_EVENT_KIND_COUNT] = {
@@ -30,7 +30,8 @@ static enum store_event_kind kind_of(const char *name)
 
 // ---- writing
 
-// Only one transaction writes at a time and its calls run one after the other, so the numbers are in commit order; a call that is rolled back gives its back (write.c).
+// Only one transaction writes at a time and its calls run one after the other, so the numbers are in commit order; a
+// call that is rolled back gives its back (write.c).
 bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
                      const char *detail, struct error *err)
 {
@@ -107,7 +108,8 @@ bool store_cursor_set(struct database *db, const char *consumer, uint64_t number
                    "ti", consumer, (int64_t)number);
 }
 
-// The highest number in the table is the counter; only here, where it may go, the row takes it over, which spares every other commit a page of the WAL.
+// The highest number in the table is the counter; only here, where it may go, the row takes it over, which spares every
+// other commit a page of the WAL.
 bool store_event_prune(struct database *db, int64_t before_ns, int64_t most, bool *more, struct error *err)
 {
     // Times only choose among events that every cursor has passed; a clock that jumped costs no consumer anything.

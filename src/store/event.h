@@ -37,8 +37,8 @@ struct store_event {
     const char *detail;  // JSON or ""
 };
 
-// Inside a write function: appends an event. Calls run one after the other and a call that is rolled back gives its numbers back, so numbers are gapless and in commit
-// order. The texts are copied and must not be NULL.
+// Inside a write function: appends an event. Calls run one after the other and a call that is rolled back gives its
+// numbers back, so numbers are gapless and in commit order. The texts are copied and must not be NULL.
 bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
                      const char *detail, struct error *err);
 
@@ -49,8 +49,9 @@ bool store_event_read(struct database *db, uint64_t after, size_t limit, struct 
 uint64_t store_event_last(struct store *store);  // number of the last committed event; 0: none
 uint64_t store_event_epoch(struct store *store); // raised by a replay; a new database begins at the seconds since 1970
 
-// Waits until an event above `after` is committed or `timeout_ns` has passed. true: there is one. store_event_wake (server stop) ends all waits, and those that begin later end at once; a write waits for another process only briefly then.
-// With a timeout it returns some 20 ms after the event, with all that came meanwhile; with 0 it only looks.
+// Waits until an event above `after` is committed or `timeout_ns` has passed. true: there is one. store_event_wake
+// (server stop) ends all waits, and those that begin later end at once; a write waits for another process only briefly
+// then. With a timeout it returns some 20 ms after the event, with all that came meanwhile; with 0 it only looks.
 bool store_event_wait(struct store *store, uint64_t after, int64_t timeout_ns);
 void store_event_wake(struct store *store);
 
@@ -58,7 +59,8 @@ void store_event_wake(struct store *store);
 bool store_cursor_get(struct database *db, const char *consumer, uint64_t *out, struct error *err);
 bool store_cursor_set(struct database *db, const char *consumer, uint64_t number, struct error *err);
 
-// Drops at most `most` events from the log's beginning, up to the first that a cursor has not passed or that is not older than `before_ns`. *more: another piece may go. Without any cursor nothing goes.
+// Drops at most `most` events from the log's beginning, up to the first that a cursor has not passed or that is not
+// older than `before_ns`. *more: another piece may go. Without any cursor nothing goes.
 bool store_event_prune(struct database *db, int64_t before_ns, int64_t most, bool *more, struct error *err);
 
 #endif

@@ -24,11 +24,13 @@ void format_record_header(uint8_t out[STORE_RECORD_HEADER], const struct format_
 bool format_read_record_header(const uint8_t *header, const struct store_place *place, const uint8_t id[STORE_ID_SIZE],
                                struct format_record *out);
 
-// The header at that place of an open container. A damaged file header costs no record: `id`, the store's own, is tried then.
+// The header at that place of an open container. A damaged file header costs no record: `id`, the store's own, is tried
+// then.
 bool format_read_record(int fd, const struct store_place *place, const uint8_t id[STORE_ID_SIZE],
                         struct format_record *out, struct error *err);
 
-// Where the next record starts. A valid header's sizes cannot overflow: format_read_record_header refuses sizes past INT64_MAX / 2.
+// Where the next record starts. A valid header's sizes cannot overflow: format_read_record_header refuses sizes past
+// INT64_MAX / 2.
 uint64_t format_record_end(const struct format_record *record);
 
 static inline uint64_t format_align(uint64_t offset)

@@ -189,7 +189,8 @@ struct store {
 
 // Nothing more is stored until a restart. `why` is a constant; the first one stays.
 void store_stop(struct store *store, const char *why);
-// A sync failed, as err says. The kernel calls the pages clean that it could not write, so a later sync proves nothing: storing stops, unless it was for want of space.
+// A sync failed, as err says. The kernel calls the pages clean that it could not write, so a later sync proves nothing:
+// storing stops, unless it was for want of space.
 void store_sync_failed(struct store *store, const struct error *err);
 
 enum { STORE_NAME_SIZE = 32 };

@@ -130,7 +130,8 @@ bool store_record_write(struct store_lane *lane, const void *data, size_t size, 
     return true;
 }
 
-// Cut, so that no bytes of a dropped record lie where the next header is looked for; if the cut fails they are overwritten or found to be no record.
+// Cut, so that no bytes of a dropped record lie where the next header is looked for; if the cut fails they are
+// overwritten or found to be no record.
 void store_record_drop(struct store_lane *lane)
 {
     if (!lane->open)
@@ -210,7 +211,8 @@ static bool sync_record(struct store_lane *lane, struct error *err)
     return true;
 }
 
-// After a failed sync some pages of the record may be on the disk and some not, and the kernel calls them all clean. The tombstone makes it void whichever they are.
+// After a failed sync some pages of the record may be on the disk and some not, and the kernel calls them all clean.
+// The tombstone makes it void whichever they are.
 static bool kill_lane(struct store_lane *lane, const struct store_record *record, struct error *err)
 {
     struct error ignored;

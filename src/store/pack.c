@@ -37,8 +37,8 @@ static bool same_file(int fd, int folder_fd, const char *name)
            a.st_ino == b.st_ino;
 }
 
-// Two steps with a sync between, not one rename: nothing promises that a rename from folder to folder reaches the disk whole, and
-// so the file always has one synced name.
+// Two steps with a sync between, not one rename: nothing promises that a rename from folder to folder reaches the disk
+// whole, and so the file always has one synced name.
 static bool move_to_packs(struct store *store, const struct pack *pack, struct error *err)
 {
     char lane[STORE_NAME_SIZE], name[STORE_NAME_SIZE];
@@ -69,7 +69,8 @@ static bool insert_row(struct database *db, void *payload, struct error *err)
                    (int64_t)listing->container, (int64_t)listing->arrival_last);
 }
 
-// Not synced: when a power cut takes this row it takes no row of an object that came before it and is kept, and the pack is walked.
+// Not synced: when a power cut takes this row it takes no row of an object that came before it and is kept, and the
+// pack is walked.
 bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err)
 {
     struct listing listing = {container, arrival_last};

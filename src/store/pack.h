@@ -12,7 +12,8 @@ struct pack {
     struct format_index index;
 };
 
-// [R5] Index, sync, a second name in packs/, sync of packs/, the old name away, and the row that says so. What was done by an earlier try is done again without harm.
+// [R5] Index, sync, a second name in packs/, sync of packs/, the old name away, and the row that says so. What was done
+// by an earlier try is done again without harm.
 bool pack_make(struct store *store, struct pack *pack, struct error *err);
 // The row that keeps a pack from being walked at the next start.
 bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err);

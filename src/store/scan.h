@@ -24,8 +24,8 @@ enum scan_kind {
 
 bool scan_begin(struct scan *scan, struct store *store, const struct store_replay *replay, uint64_t container, int fd,
                 struct error *err);
-// The next record that counts; *found false at the end. A power cut can only tear what comes last in a lane. If valid records follow a bad place then the disk did
-// it, and they are taken all the same.
+// The next record that counts; *found false at the end. A power cut can only tear what comes last in a lane. If valid
+// records follow a bad place then the disk did it, and they are taken all the same.
 bool scan_next(struct scan *scan, struct format_record *out, enum scan_kind *kind, bool *found, struct error *err);
 void scan_end(struct scan *scan);
 

@@ -1,9 +1,12 @@
-// Spare files: zeros written ahead, in quiet times, for the next lanes. An fdatasync of a file whose blocks are written already changes no metadata, so it needs no commit of the
-// file system's journal and takes about half as long. The price is that what goes into spares is written twice, by time that nobody waits for.
+// Spare files: zeros written ahead, in quiet times, for the next lanes. An fdatasync of a file whose blocks are written
+// already changes no metadata, so it needs no commit of the file system's journal and takes about half as long. The
+// price is that what goes into spares is written twice, by time that nobody waits for.
 //
-// How much and in what lengths follows from what was stored lately: as many bytes as the largest of the last bursts, in files as long as its lanes were. A length that is too great is soon given up, since what a
-// short lane does not use is thrown away; the sum is kept longer, since what is not used stays for the next. Nothing comes of it until something has been stored.
-// A spare is a lanes/NNNNNNNNNN.spare that is whole and synced; it becomes a lane by a second name, and the first goes. What a crash leaves of them is removed at the next start.
+// How much and in what lengths follows from what was stored lately: as many bytes as the largest of the last bursts, in
+// files as long as its lanes were. A length that is too great is soon given up, since what a short lane does not use is
+// thrown away; the sum is kept longer, since what is not used stays for the next. Nothing comes of it until something
+// has been stored. A spare is a lanes/NNNNNNNNNN.spare that is whole and synced; it becomes a lane by a second name,
+// and the first goes. What a crash leaves of them is removed at the next start.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,7 +220,8 @@ bool spares_give_back(struct store *store)
 
 // ---- start and end
 
-// A spare of an earlier run may hold the data of a lane whose name did not reach the disk: no zeros, so it is not used again.
+// A spare of an earlier run may hold the data of a lane whose name did not reach the disk: no zeros, so it is not used
+// again.
 static bool remove_old(struct store *store, struct error *err)
 {
     uint64_t *numbers;

@@ -196,7 +196,8 @@ static struct sql *cache_set(struct database *db, const char *sql)
     return db->cache[hash >> 59]; // the top five bits: SQL_CACHE_SETS
 }
 
-// The slot that holds the statement, or else the one to use for it: empty or the longest unused. NULL when all are running.
+// The slot that holds the statement, or else the one to use for it: empty or the longest unused. NULL when all are
+// running.
 static struct sql *cache_slot(struct sql *set, const char *sql)
 {
     struct sql *oldest = NULL;

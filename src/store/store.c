@@ -203,7 +203,8 @@ static bool highest(int folder_fd, const char *ending, uint64_t *highest, struct
     return true;
 }
 
-// [R2] Every row that names a container was committed after the container's own row, so no other room's rows need to be asked.
+// [R2] Every row that names a container was committed after the container's own row, so no other room's rows need to be
+// asked.
 static bool read_counters(struct database *db, void *payload, struct error *err)
 {
     struct store *store = payload;

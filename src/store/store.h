@@ -1,5 +1,6 @@
-// The store room: the data folder with its lock, lanes and packs (objects' bytes), the database, and the event log. It knows no DICOM: an object is
-// bytes and a meta text. docs/store-format.md is the format and the protocol; the state names and row numbers in comments are that page's.
+// The store room: the data folder with its lock, lanes and packs (objects' bytes), the database, and the event log. It
+// knows no DICOM: an object is bytes and a meta text. docs/store-format.md is the format and the protocol; the state
+// names and row numbers in comments are that page's.
 //
 //   store.h     the folder: open, lanes, records, replay, reading bytes back (this file)
 //   database.h  SQLite: write transactions (one committing connection, grouped), read connections, statements
@@ -26,15 +27,16 @@ struct store_options {
     uint64_t spare_bytes;     // at most this much zeros written ahead in quiet times, for faster syncs; 0: none
 };
 
-// Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first
-// (store_migrate in database.h), then store_replay is called once.
+// Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing
+// is replayed yet: rooms run their migrations first (store_migrate in database.h), then store_replay is called once.
 struct store *store_open(const struct store_options *options, struct error *err);
 void store_close(
     struct store *store); // ends the writer thread, checkpoints, unlocks; NULL is fine. All lanes must be closed.
 
 const char *store_folder(const struct store *store);
 
-// Why nothing more is stored until a restart, or NULL: a sync failed, or a refused object could not be put down. An alarm for an administrator.
+// Why nothing more is stored until a restart, or NULL: a sync failed, or a refused object could not be put down. An
+// alarm for an administrator.
 const char *store_stopped(const struct store *store);
 
 // Where an object's bytes are. `offset` is of the record header; the data follow it at STORE_RECORD_HEADER.
@@ -61,20 +63,23 @@ struct store_lane *store_lane_open(struct store *store, struct error *err);
 bool store_record_begin(struct store_lane *lane, struct error *err);
 // Appends data. A failure (disk full) leaves the lane usable: the record is dropped by store_record_drop.
 bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err);
-// Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does nothing.
+// Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does
+// nothing.
 void store_record_drop(struct store_lane *lane);
-// The digest of the data, which is whole now: after this only seal, quarantine or drop. Lets a caller find out that it has these bytes already before it pays for a sync.
+// The digest of the data, which is whole now: after this only seal, quarantine or drop. Lets a caller find out that it
+// has these bytes already before it pays for a sync.
 void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE]);
 // Copies the data of the record begun to the quarantine with the reason, and drops the record.
 void store_record_quarantine(struct store_lane *lane, const char *reason);
-// -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the record is void, and after a failed sync the lane too;
-// unless it failed for want of space, storing stops.
+// -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the
+// record is void, and after a failed sync the lane too; unless it failed for want of space, storing stops.
 bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_size, struct store_record *out,
                        struct error *err);
 // -> WITHDRAWN [S3]. false: storing has stopped (see the page).
 bool store_record_withdraw(struct store *store, const struct store_record *record, struct error *err);
 
-// Index, sync, a name in packs/, sync, the lane's name away [R5]. An empty lane leaves no file. Frees the lane on failure too (the file stays a lane until the next start).
+// Index, sync, a name in packs/, sync, the lane's name away [R5]. An empty lane leaves no file. Frees the lane on
+// failure too (the file stays a lane until the next start).
 bool store_lane_close(struct store_lane *lane, struct error *err);
 
 // The zeros written ahead for this lane are used up, and another lane would have some.
@@ -85,7 +90,8 @@ uint64_t store_lane_size(const struct store_lane *lane);
 
 // ---- replay
 
-// `known`: whether rows name that place. `record` is called for each valid record that has none, in arrival order, and writes its rows; `meta` ends with a NUL. false from either stops the start.
+// `known`: whether rows name that place. `record` is called for each valid record that has none, in arrival order, and
+// writes its rows; `meta` ends with a NUL. false from either stops the start.
 struct store_replay {
     bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
     bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
@@ -93,14 +99,15 @@ struct store_replay {
     void *payload;
 };
 
-// [R3] to [R6]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many records were handed over.
+// [R3] to [R6]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many
+// records were handed over.
 bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
                   struct error *err);
 
 // ---- reading
 
-// An open read-only descriptor of the container, shared and counted: give it back with store_release. Valid while a lane is renamed. Up to 64 are kept open.
-// NOT_FOUND when there is no such file.
+// An open read-only descriptor of the container, shared and counted: give it back with store_release. Valid while a
+// lane is renamed. Up to 64 are kept open. NOT_FOUND when there is no such file.
 bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err);
 void store_release(struct store *store, uint64_t container);
 
@@ -109,7 +116,8 @@ bool store_read(struct store *store, const struct store_place *place, struct buf
 
 // ---- quarantine
 
-// Keeps refused bytes for an administrator: DATA/quarantine/NNNNNNNNNN.dcm and .txt (the reason). The oldest go when there are more than 100 files or 256 MiB. Best effort: failures are logged.
+// Keeps refused bytes for an administrator: DATA/quarantine/NNNNNNNNNN.dcm and .txt (the reason). The oldest go when
+// there are more than 100 files or 256 MiB. Best effort: failures are logged.
 struct store_quarantine;
 struct store_quarantine *store_quarantine_open(struct store *store);
 void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB

@@ -1,5 +1,6 @@
-// DATA/tombstones: 64-byte entries, appended. Entry: "HILUMTB1", container, offset, arrival, SHA-256 of those 32 bytes. Behind them zeros, written ahead, so that
-// an object can be put down when the disk is full, which is when it is needed.
+// DATA/tombstones: 64-byte entries, appended. Entry: "HILUMTB1", container, offset, arrival, SHA-256 of those 32 bytes.
+// Behind them zeros, written ahead, so that an object can be put down when the disk is full, which is when it is
+// needed.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-// Group commit. There is no writer thread: the first caller leads, which spares it two switches of threads; who comes while a group runs queues up, and when it
-// is done the first of the queue leads the next group, with all that wait. So one thread at a time has the committing connection.
+// Group commit. There is no writer thread: the first caller leads, which spares it two switches of threads; who comes
+// while a group runs queues up, and when it is done the first of the queue leads the next group, with all that wait. So
+// one thread at a time has the committing connection.
 #include <string.h>
 
 #include "base/fault.h"
@@ -131,8 +132,9 @@ static void run_group(struct store *store, struct write_call *group)
     }
 }
 
-// PASSIVE never waits for readers. Where somebody reads at any time it would never reach the end, and the WAL grow for ever, so past WAITING_PAGES those who read now are waited for:
-// nobody writes meanwhile, so who begins to read then needs no WAL. What does not succeed is tried again after as many pages more.
+// PASSIVE never waits for readers. Where somebody reads at any time it would never reach the end, and the WAL grow for
+// ever, so past WAITING_PAGES those who read now are waited for: nobody writes meanwhile, so who begins to read then
+// needs no WAL. What does not succeed is tried again after as many pages more.
 static void checkpoint_when_due(struct write_queue *queue)
 {
     struct database *db = queue->db;

@@ -1,6 +1,7 @@
-// A store alone, to try the power-cut layer on. `run` appends records from two threads and writes down what was acknowledged, with the time; `check`
-// opens what a power cut left and compares. Before its last life `run` has some that end with a kill when a record is written and not synced, so that starts replay; and there
-// are quiet times in it, so that lanes begin as spare files.
+// A store alone, to try the power-cut layer on. `run` appends records from two threads and writes down what was
+// acknowledged, with the time; `check` opens what a power cut left and compares. Before its last life `run` has some
+// that end with a kill when a record is written and not synced, so that starts replay; and there are quiet times in it,
+// so that lanes begin as spare files.
 //
 //     driver run FOLDER ANSWERS COUNT
 //     driver life FOLDER ANSWERS NUMBER     (run's own: until a fault ends it)

@@ -1,10 +1,12 @@
-// LD_PRELOAD layer: logs every operation on files under $POWERCUT_FOLDER to $POWERCUT_LOG, with the data, in order. It knows nothing of the program.
+// LD_PRELOAD layer: logs every operation on files under $POWERCUT_FOLDER to $POWERCUT_LOG, with the data, in order. It
+// knows nothing of the program.
 //
-// It can also play a bad disk: while the file $POWERCUT_FULL_FLAG is there, writes to files that match the shell pattern $POWERCUT_FULL answer ENOSPC; while
-// $POWERCUT_EIO_FLAG is there, syncs of files that match $POWERCUT_EIO answer EIO.
+// It can also play a bad disk: while the file $POWERCUT_FULL_FLAG is there, writes to files that match the shell
+// pattern $POWERCUT_FULL answer ENOSPC; while $POWERCUT_EIO_FLAG is there, syncs of files that match $POWERCUT_EIO
+// answer EIO.
 //
-// What it does not see: writes through shared mappings, and stdio's own writes (fopen and the descriptor are seen). Of SQLite's files that is only -shm,
-// which is made anew after a crash.
+// What it does not see: writes through shared mappings, and stdio's own writes (fopen and the descriptor are seen). Of
+// SQLite's files that is only -shm, which is made anew after a crash.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

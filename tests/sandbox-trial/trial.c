@@ -1,6 +1,6 @@
-// A trial of the sandbox with ONNX Runtime inside: loaded before the lock-down, model and input in sealed memfds, output read with pread.
-// Then each thing that a runner must not do is done in a child of its own. tests/sandbox-trial/run runs it in several environments;
-// docs/sandbox.md holds what they gave.
+// A trial of the sandbox with ONNX Runtime inside: loaded before the lock-down, model and input in sealed memfds,
+// output read with pread. Then each thing that a runner must not do is done in a child of its own.
+// tests/sandbox-trial/run runs it in several environments; docs/sandbox.md holds what they gave.
 //
 //   trial LIBRARY [reduced]      exit status 0 when the inference is right and every misdeed is stopped
 #include <arpa/inet.h>

@@ -198,7 +198,8 @@ static size_t count_objects(struct place *p)
     return count;
 }
 
-// How often a point is passed in the child until the last object is in work: found by trying, since commits of other kinds pass some of them too.
+// How often a point is passed in the child until the last object is in work: found by trying, since commits of other
+// kinds pass some of them too.
 static void after_a_kill_all_acknowledged_objects_are_there_once(void **state)
 {
     (void)state;

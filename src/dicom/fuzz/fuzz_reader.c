@@ -106,8 +106,8 @@ static bool read_all(uint8_t choice, struct source source, struct buffer *out)
     return well;
 }
 
-// However the bytes arrive, the same comes of them. But damage to a deflated stream may be noticed before or after another
-// fault of what it holds, or lie behind the place where the reader stops.
+// However the bytes arrive, the same comes of them. But damage to a deflated stream may be noticed before or after
+// another fault of what it holds, or lie behind the place where the reader stops.
 static bool agree(uint8_t choice, bool well, const struct buffer *a, bool also_well, const struct buffer *b)
 {
     if ((choice & 3) == 2 && !(well && also_well))

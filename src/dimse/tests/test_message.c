@@ -185,8 +185,8 @@ static void a_data_set_that_nobody_reads_is_dropped(void **context)
 
 // ---- violations
 
-// Associates with two contexts, sends `bytes`, expects A-ABORT for the reason that has `words`. The acceptor's notes stay
-// in *acceptor until acceptor_free.
+// Associates with two contexts, sends `bytes`, expects A-ABORT for the reason that has `words`. The acceptor's notes
+// stay in *acceptor until acceptor_free.
 static void expect_abort_of(struct acceptor *acceptor, const struct buffer *bytes, const char *words)
 {
     struct buffer associate;

@@ -1,4 +1,5 @@
-// Against npm's "fhir" 4.12.0, when HILUM_FHIR_MODULES names the node_modules folder it is in (tests/interop.sh installs it).
+// Against npm's "fhir" 4.12.0, when HILUM_FHIR_MODULES names the node_modules folder it is in (tests/interop.sh
+// installs it).
 #include "base/tests/check.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// What the tests of this room share: a real CT and a small oblique one with findings drawn into them, a store, other people's programs.
+// What the tests of this room share: a real CT and a small oblique one with findings drawn into them, a store, other
+// people's programs.
 #ifndef FINDING_TESTS_SUPPORT_H
 #define FINDING_TESTS_SUPPORT_H
 
@@ -52,7 +53,8 @@ void place_close(struct place *place);
 
 const char *temporary(const char *name);
 
-// Runs a program; its output (stdout and stderr, NUL-terminated) into `output`. The exit status, -1 when it was killed or is not there.
+// Runs a program; its output (stdout and stderr, NUL-terminated) into `output`. The exit status, -1 when it was killed
+// or is not there.
 int run_program(const char *const argv[], struct buffer *output);
 // Asserts that it exits with 0; prints what it said when not. The caller frees `output`.
 void run_well(const char *const argv[], struct buffer *output);

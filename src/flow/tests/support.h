@@ -1,4 +1,5 @@
-// A data folder with store, archive and flow, packages made on the spot, and small CT slices that arrive at given times.
+// A data folder with store, archive and flow, packages made on the spot, and small CT slices that arrive at given
+// times.
 #ifndef FLOW_TESTS_SUPPORT_H
 #define FLOW_TESTS_SUPPORT_H
 

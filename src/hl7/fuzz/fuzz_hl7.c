@@ -1,5 +1,5 @@
-// Attacks the HL7 parser and writer and MLLP's frames. The first byte chooses what the rest is for: a message, a message
-// with its answer, or MLLP bytes in pieces. Run by tools/fuzz.
+// Attacks the HL7 parser and writer and MLLP's frames. The first byte chooses what the rest is for: a message, a
+// message with its answer, or MLLP bytes in pieces. Run by tools/fuzz.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

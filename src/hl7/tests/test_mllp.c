@@ -155,7 +155,8 @@ static void an_answer_that_is_none_is_refused(void **state)
     check_delivery((struct step[]){SAY("HTTP/1.1 400 Bad Request\r\n"), {0}}, NULL, NULL, ERROR_PROTOCOL);
 }
 
-// What an interface engine says it took, it took, however it fills the rest: sent again and again the message would end in the dead letters.
+// What an interface engine says it took, it took, however it fills the rest: sent again and again the message would end
+// in the dead letters.
 static void an_answer_counts_in_any_character_set_and_with_a_poor_header(void **state)
 {
     (void)state;

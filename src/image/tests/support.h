@@ -26,7 +26,8 @@ struct picture {
     struct image_format format;
 };
 
-// Reads, parses and describes; fails the test when it cannot, but for a picture whose format is refused: *err is set, false.
+// Reads, parses and describes; fails the test when it cannot, but for a picture whose format is refused: *err is set,
+// false.
 bool picture_open(struct picture *picture, const char *path, struct error *err);
 void picture_close(struct picture *picture);
 
@@ -36,7 +37,8 @@ uint8_t *picture_stream(const struct picture *picture, uint32_t index, size_t *s
 // Frame `index` as native bytes, decoded in this process if need be, planar configuration 0; malloc'd, NULL with *err.
 uint8_t *picture_frame(const struct picture *picture, uint32_t index, enum image_color *color, struct error *err);
 
-// A folder of its own under /tmp for the test's files, made once and removed at exit. Returns a path in it, from a ring of static buffers.
+// A folder of its own under /tmp for the test's files, made once and removed at exit. Returns a path in it, from a ring
+// of static buffers.
 const char *temporary(const char *name);
 
 // Runs a program, without its output; the exit status, -1 when it was killed or is not there.

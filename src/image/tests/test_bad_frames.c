@@ -1,5 +1,5 @@
-// Broken code streams (bad-input 28 to 37, 43): each is refused with a reason; with AddressSanitizer, nothing is touched that should not be. The codecs run here,
-// in this process; in the product only in their sandbox.
+// Broken code streams (bad-input 28 to 37, 43): each is refused with a reason; with AddressSanitizer, nothing is
+// touched that should not be. The codecs run here, in this process; in the product only in their sandbox.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,8 @@ static const struct image_format mono16 = {.rows = 8,
                                            .color = IMAGE_MONOCHROME2,
                                            .frame_bytes = 128};
 
-// Decodes from and into memory of exactly the right sizes, so that AddressSanitizer sees a step outside; false with *err.
+// Decodes from and into memory of exactly the right sizes, so that AddressSanitizer sees a step outside; false with
+// *err.
 static bool decode(const char *syntax, const struct image_format *format, const void *data, size_t size,
                    struct error *err)
 {

@@ -1,4 +1,5 @@
-// Masks: distances, components, regions, the inside of the skull. scipy is the oracle; for the brain, the way tools/head-ct finds it.
+// Masks: distances, components, regions, the inside of the skull. scipy is the oracle; for the brain, the way
+// tools/head-ct finds it.
 #include "head.h"
 
 #include <math.h>
@@ -392,7 +393,8 @@ static void the_brain_is_found_as_another_method_finds_it(void **state)
     head_free(&head);
 }
 
-// Axes of the volume exchanged, with the spacings: `axes` says which old axis each new one is. The directions do not matter to the brain.
+// Axes of the volume exchanged, with the spacings: `axes` says which old axis each new one is. The directions do not
+// matter to the brain.
 static void turn(const struct head *head, const uint8_t *mask, const int axes[3], struct head *out, uint8_t *out_mask)
 {
     const size_t size[3] = {head->geometry.slices, head->geometry.rows, head->geometry.columns};

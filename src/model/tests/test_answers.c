@@ -1,4 +1,5 @@
-// What a child says is not believed: here one in its place that answers with what no pass through a package gives. "runner lie:NAME ..." makes this program that child.
+// What a child says is not believed: here one in its place that answers with what no pass through a package gives.
+// "runner lie:NAME ..." makes this program that child.
 #include "support.h"
 
 #include <math.h>

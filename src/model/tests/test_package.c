@@ -23,7 +23,8 @@ static void the_real_package_opens(void **state)
     model_package_close(package);
 }
 
-// Every byte of card and graph, and of the manifest all whose change leaves the same JSON but for spaces: those give another digest.
+// Every byte of card and graph, and of the manifest all whose change leaves the same JSON but for spaces: those give
+// another digest.
 static void any_byte_flipped_in_any_file_is_found(void **state)
 {
     static const char *const names[] = {"model.onnx", "card.md", "manifest.json"};

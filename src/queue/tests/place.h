@@ -1,4 +1,5 @@
-// A folder of its own for each test with a store in it, and short forms of the calls under test, each in a write transaction of its own.
+// A folder of its own for each test with a store in it, and short forms of the calls under test, each in a write
+// transaction of its own.
 #ifndef QUEUE_TESTS_PLACE_H
 #define QUEUE_TESTS_PLACE_H
 

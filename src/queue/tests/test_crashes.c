@@ -1,4 +1,5 @@
-// Kill -9 of a process that turns events into jobs, does them and sends what comes of them: at random times, and at the named point inside the commit.
+// Kill -9 of a process that turns events into jobs, does them and sends what comes of them: at random times, and at the
+// named point inside the commit.
 #include "place.h"
 
 #include <signal.h>

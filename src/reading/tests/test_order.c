@@ -60,7 +60,8 @@ static void past_the_cap_a_routine_study_is_passed_over_no_more(void **state)
     assert_string_equal(items[1].reason, "bleed");
 }
 
-// One reader, ten minutes a study, a study every eight minutes, every third one flagged: who is passed over for how long?
+// One reader, ten minutes a study, a study every eight minutes, every third one flagged: who is passed over for how
+// long?
 static void on_a_simulated_clock_no_one_waits_long_past_the_cap(void **state)
 {
     struct error err;

@@ -1,5 +1,5 @@
-// GET /api/conflicts: objects that came under a SOP Instance UID which was there already, with other bytes. GET /api/flagged: objects that
-// were stored although something is wrong with them.
+// GET /api/conflicts: objects that came under a SOP Instance UID which was there already, with other bytes. GET
+// /api/flagged: objects that were stored although something is wrong with them.
 #include "service/internal.h"
 
 #include "base/clock.h"

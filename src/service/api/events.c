@@ -1,5 +1,6 @@
-// GET /api/events: the log as server-sent events, ids "EPOCH-NUMBER". A reader comes back with Last-Event-ID and misses nothing; an id of another epoch, or past the end, is answered with a `reset` event: read the present state
-// anew (docs/store-format.md, E2). So is a reader that is behind what the log still holds.
+// GET /api/events: the log as server-sent events, ids "EPOCH-NUMBER". A reader comes back with Last-Event-ID and misses
+// nothing; an id of another epoch, or past the end, is answered with a `reset` event: read the present state anew
+// (docs/store-format.md, E2). So is a reader that is behind what the log still holds.
 #include "service/internal.h"
 
 #include <inttypes.h>
@@ -15,8 +16,8 @@ struct stream {
     struct store *store;
     uint64_t after;
     bool reset; // to be told first
-    bool
-        fresh; // came without an id: gets the one of now, so that it misses nothing should it break off before the first event
+    bool fresh; // came without an id: gets the one of now, so that it misses nothing should it break off before the
+                // first event
     struct arena arena;
 };
 

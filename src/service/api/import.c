@@ -1,4 +1,5 @@
-// POST /api/import: one Part 10 file or bare data set, for files that no DICOM sender will take (without meta information, say).
+// POST /api/import: one Part 10 file or bare data set, for files that no DICOM sender will take (without meta
+// information, say).
 #include "service/internal.h"
 
 #include "base/clock.h"

@@ -19,7 +19,8 @@ void dicomweb_reply_error(struct http_request *request, const struct error *err)
 // The media type that a JSON answer gets; NULL when Accept takes none.
 const char *dicomweb_json_type(struct http_request *request, struct error *err);
 
-// How much the client wants parts of this type and transfer syntax (0: not at all, to 1000), and whether as the body itself rather than in multipart/related.
+// How much the client wants parts of this type and transfer syntax (0: not at all, to 1000), and whether as the body
+// itself rather than in multipart/related.
 int dicomweb_wanted(const struct http_request *request, const char *type, const char *syntax, bool *alone);
 
 // A reply of parts, of memory and file ranges: multipart/related, or the one part alone.
@@ -38,7 +39,8 @@ struct multipart {
 
 bool multipart_start(struct multipart *multipart, struct http_request *request, struct archive *archive,
                      const char *type, bool alone, struct error *err);
-// Begins a part; `extra` (may be NULL) is appended to its Content-Type, such as "; transfer-syntax=1.2.840.10008.1.2.1". UNSUPPORTED for a second one when it is to be alone.
+// Begins a part; `extra` (may be NULL) is appended to its Content-Type, such as ";
+// transfer-syntax=1.2.840.10008.1.2.1". UNSUPPORTED for a second one when it is to be alone.
 bool multipart_part(struct multipart *multipart, const char *extra, struct error *err);
 bool multipart_memory(struct multipart *multipart, const void *data, size_t size,
                       struct error *err); // in the request's arena

@@ -37,7 +37,8 @@ static bool read_switch(const char *name, const char *value, bool *out, struct e
            error_set(err, ERROR_BAD_VALUE, "%s is '%.40s'; give true or false", name, value);
 }
 
-// "all", or attributes with commas between, those of sequences as "00400275.00400009". All that is indexed is always given, so they are only looked at.
+// "all", or attributes with commas between, those of sequences as "00400275.00400009". All that is indexed is always
+// given, so they are only looked at.
 static bool read_fields(const char *value, struct error *err)
 {
     char shown[80];

@@ -43,7 +43,8 @@ static bool add_object(struct multipart *multipart, const struct archive_object 
            multipart_file(multipart, object->place.container, fd, offset, object->size, err);
 }
 
-// Objects leave in the transfer syntax they came in, whatever it is, when Accept names none (PS3.18 would have them made explicit little endian).
+// Objects leave in the transfer syntax they came in, whatever it is, when Accept names none (PS3.18 would have them
+// made explicit little endian).
 static bool check_accepted(const struct http_request *request, const struct archive_object *object, bool *alone,
                            struct error *err)
 {

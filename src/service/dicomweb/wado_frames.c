@@ -1,5 +1,6 @@
-// WADO-RS frames and bulk data (PS3.18 sections 10.4.1.1.6 and 10.4.1.1.5). Native little-endian pixels go from the file to the wire as they lie there; what must be
-// inflated, turned, shifted or decoded goes through memory, one request's worth.
+// WADO-RS frames and bulk data (PS3.18 sections 10.4.1.1.6 and 10.4.1.1.5). Native little-endian pixels go from the
+// file to the wire as they lie there; what must be inflated, turned, shifted or decoded goes through memory, one
+// request's worth.
 #include "service/dicomweb/dicomweb.h"
 
 #include <stdlib.h>

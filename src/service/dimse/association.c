@@ -11,7 +11,8 @@
 
 // ---- negotiation
 
-// The peer's first transfer syntax, but explicit VR little endian before implicit: it keeps the VRs of private attributes.
+// The peer's first transfer syntax, but explicit VR little endian before implicit: it keeps the VRs of private
+// attributes.
 static const char *choose_transfer(const struct dimse_context *context)
 {
     const char *first = context->proposed_count > 0 ? context->proposed[0] : NULL;

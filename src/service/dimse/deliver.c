@@ -33,7 +33,8 @@ static bool send(struct service *service, struct dimse_association *association,
         store_release(service->store, object->place.container);
     }
     free(block);
-    // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that something failed there: another try may succeed.
+    // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that
+    // something failed there: another try may succeed.
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)
         return ok;
     *refused = (status & 0xFF00) != 0xA700 && status != 0x0110;

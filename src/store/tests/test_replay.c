@@ -252,7 +252,8 @@ static void a_damaged_file_header_costs_nothing(void **state)
     helper_remove(&place);
 }
 
-// A sender may put a copy of another lane, headers and all, into an object; torn, the object's inside must not be taken for records.
+// A sender may put a copy of another lane, headers and all, into an object; torn, the object's inside must not be taken
+// for records.
 static void records_inside_an_object_are_not_records(void **state)
 {
     struct place place, after;
@@ -348,7 +349,8 @@ static void mutated_lanes_give_only_true_records(void **state)
     helper_remove(&place);
 }
 
-// After a kill the records may be in the page cache only: a power cut right after the start must not leave rows without their records.
+// After a kill the records may be in the page cache only: a power cut right after the start must not leave rows without
+// their records.
 static void rows_made_at_a_start_are_of_synced_records(void **state)
 {
     struct place place, after;
