@@ -1,5 +1,5 @@
 // One study: its images, what the models say of it, and what a person says of that.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { type Finding, type Job, get, path, post } from "./api";
 import { type Dataset, date, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
@@ -176,7 +176,8 @@ export function Study({ study, revision }: { study: string; revision: number }) 
         };
     }, [shown, segs.join(" ")]);
 
-    useEffect(() => {
+    // Before the first paint: a key pressed as soon as the study is seen counts.
+    useLayoutEffect(() => {
         let next = 0;
         const onKey = (event: KeyboardEvent) => {
             if (isTyping(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
