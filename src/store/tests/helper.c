@@ -225,6 +225,19 @@ bool helper_has(struct store *store, const char *name, struct store_place *out)
     return row;
 }
 
+struct store_lane *helper_lane(struct place *place)
+{
+    struct store_lane *lane = store_lane_open(place->store, &place->err);
+    assert_non_null(lane);
+    return lane;
+}
+
+void helper_store(struct place *place, struct store_lane *lane, const char *name)
+{
+    if (!helper_put(place->store, lane, name, false, &place->err))
+        fail_msg("%s: %s", name, place->err.message);
+}
+
 void helper_check(struct store *store, const char *name)
 {
     struct store_place place;

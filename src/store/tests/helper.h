@@ -48,9 +48,11 @@ struct lane_object {
 void helper_bytes(const char *name, uint8_t **data, size_t *size); // the caller frees
 // Bytes, seal, rows with an event. false as the store says; rows that fail are withdrawn.
 bool helper_put(struct store *store, struct store_lane *lane, const char *name, bool fail_rows, struct error *err);
-bool helper_has(struct store *store, const char *name, struct store_place *out); // a row is there
-void helper_check(struct store *store, const char *name);                        // row and bytes are right
-int64_t helper_objects(struct store *store);                                     // rows
+bool helper_has(struct store *store, const char *name, struct store_place *out);   // a row is there
+struct store_lane *helper_lane(struct place *place);                               // a new one, or the test fails
+void helper_store(struct place *place, struct store_lane *lane, const char *name); // helper_put, or the test fails
+void helper_check(struct store *store, const char *name);                          // row and bytes are right
+int64_t helper_objects(struct store *store);                                       // rows
 
 // ---- a child of this program: `test_store child WHAT FOLDER`
 

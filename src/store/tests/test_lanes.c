@@ -10,19 +10,6 @@
 #include "helper.h"
 #include "store/format.h"
 
-static struct store_lane *lane_of(struct place *place)
-{
-    struct store_lane *lane = store_lane_open(place->store, &place->err);
-    assert_non_null(lane);
-    return lane;
-}
-
-static void put(struct place *place, struct store_lane *lane, const char *name)
-{
-    if (!helper_put(place->store, lane, name, false, &place->err))
-        fail_msg("%s: %s", name, place->err.message);
-}
-
 static void objects_of_all_sizes_come_back_from_lane_and_pack(void **state)
 {
     static const char *const names[] = {"1-0", "2-1", "3-15", "4-16", "5-4096", "6-1000003", "7-131072"};
@@ -31,10 +18,10 @@ static void objects_of_all_sizes_come_back_from_lane_and_pack(void **state)
     int fd;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
+    struct store_lane *lane = helper_lane(&place);
     assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
     for (size_t i = 0; i < 7; i++)
-        put(&place, lane, names[i]);
+        helper_store(&place, lane, names[i]);
     for (size_t i = 0; i < 7; i++)
         helper_check(place.store, names[i]);
     assert_true(store_lane_size(lane) > 1000003);
@@ -58,8 +45,8 @@ static void the_bytes_are_as_the_page_says(void **state)
     char path[HELPER_PATH];
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "9-10");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "9-10");
     helper_path(path, place.folder, "lanes", 1, ".lane");
     int fd = open(path, O_RDONLY);
     assert_true(fd >= 0);
@@ -89,8 +76,8 @@ static void a_dropped_record_leaves_no_trace(void **state)
     uint8_t data[70000] = {1};
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-100");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-100");
     uint64_t size = store_lane_size(lane);
     assert_true(store_record_begin(lane, &place.err));
     assert_true(store_record_write(lane, data, sizeof data, &place.err));
@@ -100,7 +87,7 @@ static void a_dropped_record_leaves_no_trace(void **state)
     helper_path(path, place.folder, "lanes", 1, ".lane");
     assert_int_equal(stat(path, &status), 0);
     assert_true((uint64_t)status.st_size <= size);
-    put(&place, lane, "2-100");
+    helper_store(&place, lane, "2-100");
     assert_true(store_lane_close(lane, &place.err));
     helper_check(place.store, "1-100");
     helper_check(place.store, "2-100");
@@ -112,7 +99,7 @@ static void an_empty_lane_leaves_no_file(void **state)
     struct place place;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
+    struct store_lane *lane = helper_lane(&place);
     assert_true(store_record_begin(lane, &place.err));
     assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 1);
     assert_true(store_lane_close(lane, &place.err));
@@ -127,14 +114,14 @@ static void a_disk_full_in_a_record_drops_it_and_heals(void **state)
     struct place place;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
     helper_limit_files(500000);
     assert_false(helper_put(place.store, lane, "2-900000", false, &place.err));
     assert_int_equal(place.err.code, ERROR_FULL);
-    put(&place, lane, "3-1000"); // a smaller one has room
+    helper_store(&place, lane, "3-1000"); // a smaller one has room
     helper_limit_files(0);
-    put(&place, lane, "2-900000");
+    helper_store(&place, lane, "2-900000");
     assert_true(store_lane_close(lane, &place.err));
     helper_check(place.store, "1-1000");
     helper_check(place.store, "2-900000");
@@ -147,15 +134,15 @@ static void below_the_low_water_mark_nothing_is_taken(void **state)
     struct place place;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
     store_lane_close(lane, &place.err);
     store_close(place.store);
     struct store_options options = {.folder = place.folder, .low_water_bytes = UINT64_MAX};
     place.store = store_open(&options, &place.err);
     assert_non_null(place.store);
     assert_int_equal(helper_replay(place.store), 0);
-    lane = lane_of(&place);
+    lane = helper_lane(&place);
     assert_false(store_record_begin(lane, &place.err));
     assert_int_equal(place.err.code, ERROR_FULL);
     assert_true(store_lane_close(lane, &place.err));
@@ -169,23 +156,23 @@ static void after_a_failed_sync_storing_stops_and_the_record_is_void(void **stat
     uint64_t replayed;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
     helper_fail_lane_syncs = 1;
     assert_false(helper_put(place.store, lane, "2-1000", false, &place.err));
     assert_int_equal(place.err.code, ERROR_IO);
     assert_false(helper_put(place.store, lane, "3-1000", false, &place.err));
     assert_int_equal(place.err.code, ERROR_FULL);
     assert_false(store_lane_close(lane, &place.err));
-    lane = lane_of(&place);
+    lane = helper_lane(&place);
     assert_false(helper_put(place.store, lane, "4-1000", false, &place.err)); // nor does another lane, on that disk
     assert_int_equal(place.err.code, ERROR_FULL);
     assert_non_null(store_stopped(place.store));
     assert_true(store_lane_close(lane, &place.err));
     helper_reopen(&place, &replayed);
     assert_null(store_stopped(place.store));
-    lane = lane_of(&place);
-    put(&place, lane, "4-1000");
+    lane = helper_lane(&place);
+    helper_store(&place, lane, "4-1000");
     assert_true(store_lane_close(lane, &place.err));
     assert_int_equal(replayed, 0);
     assert_int_equal(helper_objects(place.store), 2);
@@ -200,15 +187,15 @@ static void a_failed_tombstone_stops_storing_until_a_restart(void **state)
     uint64_t replayed;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
+    struct store_lane *lane = helper_lane(&place);
     helper_fail_tombstone_syncs = 1;
     assert_false(helper_put(place.store, lane, "1-1000", true, &place.err));
     assert_false(store_record_begin(lane, &place.err));
     assert_int_equal(place.err.code, ERROR_FULL);
     assert_true(store_lane_close(lane, &place.err));
     helper_reopen(&place, &replayed);
-    lane = lane_of(&place);
-    put(&place, lane, "2-1000");
+    lane = helper_lane(&place);
+    helper_store(&place, lane, "2-1000");
     assert_true(store_lane_close(lane, &place.err));
     helper_remove(&place);
 }
@@ -221,8 +208,8 @@ static void a_descriptor_is_good_while_its_lane_becomes_a_pack(void **state)
     int fd, again;
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
     assert_true(helper_has(place.store, "1-1000", &at));
     assert_true(store_acquire(place.store, at.container, &fd, &place.err));
     assert_true(store_lane_close(lane, &place.err));
@@ -252,9 +239,9 @@ static void few_descriptors_are_kept_open(void **state)
     (void)state;
     helper_make(&place);
     for (int i = 0; i < 100; i++) {
-        struct store_lane *lane = lane_of(&place);
+        struct store_lane *lane = helper_lane(&place);
         snprintf(name, sizeof name, "%d-10", i);
-        put(&place, lane, name);
+        helper_store(&place, lane, name);
         assert_true(store_lane_close(lane, &place.err));
     }
     size_t before = open_descriptors();
@@ -275,9 +262,9 @@ static void damaged_bytes_are_told_and_never_given(void **state)
     char path[HELPER_PATH];
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
-    put(&place, lane, "2-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, lane, "2-1000");
     assert_true(store_lane_close(lane, &place.err));
     assert_true(helper_has(place.store, "1-1000", &at));
     helper_path(path, place.folder, "packs", 1, ".pack");
@@ -314,8 +301,8 @@ static void a_refused_record_goes_from_the_lane_to_the_quarantine(void **state)
     uint8_t data[50000], digest[HASH_SIZE], expected[HASH_SIZE];
     (void)state;
     helper_make(&place);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
     memset(data, 7, sizeof data);
     assert_true(store_record_begin(lane, &place.err));
     assert_true(store_record_write(lane, data, sizeof data, &place.err));
@@ -324,7 +311,7 @@ static void a_refused_record_goes_from_the_lane_to_the_quarantine(void **state)
     assert_memory_equal(digest, expected, HASH_SIZE);
     assert_false(store_record_write(lane, data, 1, &place.err)); // the data are whole
     store_record_quarantine(lane, "no image");
-    put(&place, lane, "2-1000");
+    helper_store(&place, lane, "2-1000");
     assert_true(store_lane_close(lane, &place.err));
     buffer_init(&bytes, sizeof data);
     helper_path(path, place.folder, "quarantine", 1, ".dcm");

@@ -9,12 +9,6 @@
 #include "helper.h"
 #include "store/format.h"
 
-static void put(struct place *place, struct store_lane *lane, const char *name)
-{
-    if (!helper_put(place->store, lane, name, false, &place->err))
-        fail_msg("%s: %s", name, place->err.message);
-}
-
 // The folder as a kill leaves it now, and, when `lose_rows`, as a power cut does that takes the whole database.
 static void crash(const struct place *from, struct place *to, bool lose_rows)
 {
@@ -69,13 +63,13 @@ static void lost_rows_come_back_in_the_order_of_arrival(void **state)
     helper_make(&place);
     struct store_lane *a = store_lane_open(place.store, &place.err), *b = store_lane_open(place.store, &place.err);
     struct store_lane *packed = store_lane_open(place.store, &place.err);
-    put(&place, b, "1-1000");
-    put(&place, a, "2-1000");
+    helper_store(&place, b, "1-1000");
+    helper_store(&place, a, "2-1000");
     helper_clock_offset_s = -365 * 86400;
-    put(&place, packed, "3-1000");
-    put(&place, a, "4-1000");
+    helper_store(&place, packed, "3-1000");
+    helper_store(&place, a, "4-1000");
     helper_clock_offset_s = 0;
-    put(&place, b, "5-1000");
+    helper_store(&place, b, "5-1000");
     assert_true(store_lane_close(packed, &place.err));
     crash(&place, &after, true);
     assert_int_equal(start(&after), 5);
@@ -85,7 +79,7 @@ static void lost_rows_come_back_in_the_order_of_arrival(void **state)
     assert_int_equal(helper_count(after.folder, "packs", ".pack"), 3);
     // New numbers are past all old ones.
     struct store_lane *next = store_lane_open(after.store, &after.err);
-    put(&after, next, "6-1000");
+    helper_store(&after, next, "6-1000");
     struct store_place at;
     assert_true(helper_has(after.store, "6-1000", &at));
     assert_int_equal(at.container, 4);
@@ -125,10 +119,10 @@ static void refused_rows_put_the_record_down_for_good(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
+    helper_store(&place, lane, "1-1000");
     assert_false(helper_put(place.store, lane, "2-1000", true, &place.err));
     assert_int_equal(place.err.code, ERROR_CONFLICT);
-    put(&place, lane, "3-1000");
+    helper_store(&place, lane, "3-1000");
     crash(&place, &after, true);
     assert_int_equal(start(&after), 2);
     assert_false(helper_has(after.store, "2-1000", NULL));
@@ -179,8 +173,8 @@ static void a_torn_record_ends_the_lane_and_costs_no_other(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
-    put(&place, lane, "2-10000");
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, lane, "2-10000");
     assert_true(helper_has(place.store, "2-10000", &at));
     for (size_t i = 0; i < sizeof tears / sizeof tears[0]; i++) {
         struct place after;
@@ -215,9 +209,9 @@ static void damage_in_the_middle_costs_only_the_damaged(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
-    put(&place, lane, "2-10000");
-    put(&place, lane, "3-1000");
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, lane, "2-10000");
+    helper_store(&place, lane, "3-1000");
     assert_true(helper_has(place.store, "2-10000", &at));
     for (size_t i = 0; i < 3; i++) {
         struct place after;
@@ -241,7 +235,7 @@ static void a_damaged_file_header_costs_nothing(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
+    helper_store(&place, lane, "1-1000");
     crash(&place, &after, false);
     helper_path(path, after.folder, "lanes", 1, ".lane");
     tear_file(path, 0, &(struct tear){"file header", 0, false, 64});
@@ -263,7 +257,7 @@ static void records_inside_an_object_are_not_records(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
+    helper_store(&place, lane, "1-1000");
     buffer_init(&bytes, 1 << 20);
     helper_path(path, place.folder, "lanes", 1, ".lane");
     assert_true(file_read(path, &bytes, &place.err));
@@ -287,7 +281,7 @@ static void a_lane_half_moved_is_moved_again(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
+    helper_store(&place, lane, "1-1000");
     crash(&place, &after, false);
     helper_path(lane_path, after.folder, "lanes", 1, ".lane");
     helper_path(pack_path, after.folder, "packs", 1, ".pack");
@@ -311,10 +305,10 @@ static void mutated_lanes_give_only_true_records(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-300");
-    put(&place, lane, "2-2000");
-    put(&place, lane, "3-0");
-    put(&place, lane, "4-500");
+    helper_store(&place, lane, "1-300");
+    helper_store(&place, lane, "2-2000");
+    helper_store(&place, lane, "3-0");
+    helper_store(&place, lane, "4-500");
     buffer_init(&original, 1 << 20);
     helper_path(source, place.folder, "lanes", 1, ".lane");
     assert_true(file_read(source, &original, &place.err));
@@ -358,7 +352,7 @@ static void rows_made_at_a_start_are_of_synced_records(void **state)
     (void)state;
     helper_make(&place);
     struct store_lane *lane = store_lane_open(place.store, &place.err);
-    put(&place, lane, "1-1000");
+    helper_store(&place, lane, "1-1000");
     crash(&place, &after, true);
     after.store = helper_open(after.folder, &after.err);
     assert_non_null(after.store);
@@ -397,7 +391,7 @@ static void damage_of_the_last_record_cuts_nothing_off(void **state)
         helper_make(&place);
         struct store_lane *lane = store_lane_open(place.store, &place.err);
         for (int i = 0; i < objects; i++)
-            put(&place, lane, names[i]);
+            helper_store(&place, lane, names[i]);
         assert_true(helper_has(place.store, names[objects - 1], &last));
         crash(&place, &after, false);
         helper_path(path, after.folder, "lanes", last.container, ".lane");

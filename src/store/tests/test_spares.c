@@ -22,24 +22,11 @@ static void end(struct place *place)
     helper_spare_bytes = 0;
 }
 
-static struct store_lane *lane_of(struct place *place)
-{
-    struct store_lane *lane = store_lane_open(place->store, &place->err);
-    assert_non_null(lane);
-    return lane;
-}
-
-static void put(struct place *place, struct store_lane *lane, const char *name)
-{
-    if (!helper_put(place->store, lane, name, false, &place->err))
-        fail_msg("%s: %s", name, place->err.message);
-}
-
 // A lane that is closed is what spares follow from.
 static void burst(struct place *place, const char *name)
 {
-    struct store_lane *lane = lane_of(place);
-    put(place, lane, name);
+    struct store_lane *lane = helper_lane(place);
+    helper_store(place, lane, name);
     assert_true(store_lane_close(lane, &place->err));
 }
 
@@ -72,13 +59,13 @@ static void the_next_lane_has_zeros_ahead_and_its_pack_has_not(void **state)
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 0); // nothing was stored yet
     burst(&place, "1-1000");
     wait_for_spare(&place, 1, MIB);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "2-5000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "2-5000");
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 0);
     assert_int_equal(size_of(&place, "lanes", 2, ".lane"), MIB);
-    put(&place, lane, "3-2000000"); // past the zeros
+    helper_store(&place, lane, "3-2000000"); // past the zeros
     assert_false(store_lane_is_used_up(lane));
-    put(&place, lane, "4-1");
+    helper_store(&place, lane, "4-1");
     helper_check(place.store, "2-5000");
     assert_true(store_lane_close(lane, &place.err));
     for (int i = 0; i < 2; i++) {
@@ -110,17 +97,17 @@ static void a_lane_that_used_up_its_zeros_is_told_so_when_there_are_others(void 
     struct place place;
     (void)state;
     make(&place);
-    struct store_lane *lane = lane_of(&place), *other = lane_of(&place);
-    put(&place, lane, "1-1000");
-    put(&place, other, "2-1000");
+    struct store_lane *lane = helper_lane(&place), *other = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, other, "2-1000");
     assert_false(store_lane_is_used_up(lane));
     assert_true(store_lane_close(lane, &place.err) && store_lane_close(other, &place.err));
     wait_for_spare(&place, 2, MIB);
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 2);
-    lane = lane_of(&place);
-    put(&place, lane, "3-1000");
+    lane = helper_lane(&place);
+    helper_store(&place, lane, "3-1000");
     assert_false(store_lane_is_used_up(lane));
-    put(&place, lane, "4-1100000");
+    helper_store(&place, lane, "4-1100000");
     assert_true(store_lane_is_used_up(lane));
     assert_true(store_lane_close(lane, &place.err));
     end(&place);
@@ -133,12 +120,12 @@ static void a_dropped_record_leaves_nothing_behind_in_the_zeros(void **state)
     make(&place);
     burst(&place, "1-1000");
     wait_for_spare(&place, 1, MIB);
-    struct store_lane *lane = lane_of(&place);
-    put(&place, lane, "2-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "2-1000");
     assert_true(store_record_begin(lane, &place.err) && store_record_write(lane, "abc", 3, &place.err));
     store_record_drop(lane);
     assert_true(size_of(&place, "lanes", 2, ".lane") < 2000);
-    put(&place, lane, "3-1000");
+    helper_store(&place, lane, "3-1000");
     assert_true(store_lane_close(lane, &place.err));
     helper_check(place.store, "2-1000");
     helper_check(place.store, "3-1000");
@@ -150,13 +137,13 @@ static void a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed(void *
     struct place place, after;
     (void)state;
     make(&place);
-    struct store_lane *lane = lane_of(&place), *other = lane_of(&place);
-    put(&place, lane, "1-1000");
-    put(&place, other, "2-1000");
+    struct store_lane *lane = helper_lane(&place), *other = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, other, "2-1000");
     assert_true(store_lane_close(lane, &place.err) && store_lane_close(other, &place.err));
     wait_for_spare(&place, 2, MIB);
-    lane = lane_of(&place);
-    put(&place, lane, "3-300000");
+    lane = helper_lane(&place);
+    helper_store(&place, lane, "3-300000");
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 1);
     helper_copy(place.folder, after.folder);
     char path[HELPER_PATH];
