@@ -189,5 +189,6 @@ bool access_sql_peer_change(struct database *db, struct access_peer_change *chan
     bool ok = change->peer ? write_row(db, change, err)
                            : sql_run(db, err, "DELETE FROM peer WHERE name = ?", "t", change->name);
     change->changed = true;
-    return ok && store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "{\"what\":\"peer\"}", err);
+    return ok && store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name,
+                                 &(struct store_event_detail){.what = "peer"}, err);
 }

@@ -121,6 +121,21 @@ static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_
     return flags;
 }
 
+// What has pixels but says something about other images: nobody reads it for itself.
+static bool is_image(const struct dicom_dataset *dataset, const char *sop_class)
+{
+    static const char *const others[] = {
+        "1.2.840.10008.5.1.4.1.1.66.4",  // Segmentation
+        "1.2.840.10008.5.1.4.1.1.66.7",  // Label Map Segmentation
+        "1.2.840.10008.5.1.4.1.1.30",    // Parametric Map
+        "1.2.840.10008.5.1.4.1.1.481.2", // RT Dose
+    };
+    bool image = dicom_find(dataset, 0x00280010) != NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        image = image && strcmp(sop_class, others[i]) != 0;
+    return image;
+}
+
 static bool require_uid(const char *uid, const char *name, struct error *err)
 {
     char shown[80];
@@ -176,22 +191,21 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
     out->frames = dicom_integer(dataset, 0x00280008, 0, &frames) && frames > 0 && frames <= IMAGE_FRAMES_MAX
                       ? (uint32_t)frames
                       : 1;
+    out->is_image = is_image(dataset, out->sop_class);
     out->flags = flags_of(dataset, out, arena);
     return true;
 }
 
 // ---- rows
 
-static char *event_detail(const struct rows_object *object, const struct archive_origin *origin, struct arena *arena)
+static struct store_event_detail event_detail(const struct rows_object *object, const struct archive_origin *origin)
 {
-    json_t *detail = json_pack("{s:s, s:s, s:s, s:s, s:s}", "series", object->series, "class", object->sop_class,
-                               "from", origin->calling, "how", origin->how, "association",
-                               origin->association ? origin->association : origin->calling);
-    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-    char *copy = text ? arena_strdup(arena, text) : NULL;
-    free(text);
-    json_decref(detail);
-    return copy;
+    return (struct store_event_detail){.series = object->series,
+                                       .sop_class = object->sop_class,
+                                       .from = origin->calling,
+                                       .how = origin->how,
+                                       .association = origin->association ? origin->association : origin->calling,
+                                       .is_image = object->is_image};
 }
 
 static char *make_meta(const struct rows_object *object, const struct archive_origin *origin, struct arena *arena)
@@ -229,8 +243,8 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
                  struct error *err)
 {
     char *meta = make_meta(object, origin, &writer->arena);
-    object->event_detail = event_detail(object, origin, &writer->arena);
-    if (!meta || !object->event_detail) {
+    object->event = event_detail(object, origin);
+    if (!meta) {
         store_record_drop(writer->lane);
         return error_set(err, ERROR_MISMATCH, "a UID or title of the object is not text");
     }
@@ -389,8 +403,8 @@ static bool read_again(struct again *again, struct error *err)
     if (!ok || !describe(dataset, &again->origin, &again->arena, &again->object, err))
         return false;
     again->object.header_size = header_size_of(dataset, syntax, record->size);
-    again->object.event_detail = event_detail(&again->object, &again->origin, &again->arena);
-    return again->object.event_detail || error_set(err, ERROR_MEMORY, "no memory for an event");
+    again->object.event = event_detail(&again->object, &again->origin);
+    return true;
 }
 
 bool archive_put_again(struct archive *archive, const struct store_record *record, const char *meta_text,

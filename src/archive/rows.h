@@ -4,6 +4,7 @@
 
 #include "archive/archive.h"
 #include "store/database.h"
+#include "store/event.h"
 
 // How a key's value is matched (PS3.4 C.2.2.2).
 enum rows_match {
@@ -43,10 +44,11 @@ struct rows_object {
     const char *values[ROWS_COLUMNS_MAX];          // by index of rows_columns; NULL for those not from the object
     struct rows_name_keys names[ROWS_COLUMNS_MAX]; // likewise, of names
     const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
-    const char *event_detail; // JSON
+    struct store_event_detail event; // texts live in the writer's arena or its origin
     struct store_record record;
     uint64_t header_size;
     uint32_t frames;
+    bool is_image; // pixels that a person reads
     int64_t received_ns;
     unsigned flags;
     enum archive_outcome outcome; // set by rows_put

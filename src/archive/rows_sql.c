@@ -3,8 +3,6 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "store/event.h"
-
 static const char *const steps[] = {
     "CREATE TABLE study("
     " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
@@ -278,6 +276,5 @@ bool rows_put(struct database *db, void *payload, struct error *err)
         return false;
     if (versions == 0 && !count_instance(db, study, series, err))
         return false;
-    return store_event_add(db, STORE_EVENT_OBJECT_STORED, object->study, object->sop_instance, object->event_detail,
-                           err);
+    return store_event_add(db, STORE_EVENT_OBJECT_STORED, object->study, object->sop_instance, &object->event, err);
 }

@@ -55,7 +55,7 @@ extern const struct store_migration finding_migration;
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 
 // Adds those whose id is new (all of one job, series and model); older findings of the same model and series become
-// SUPERSEDED. One event FINDING_MADE for the series when anything was added.
+// SUPERSEDED. One event RESULT_CHANGED when anything was added.
 bool finding_add(struct database *db, const struct finding *findings, size_t count, struct error *err);
 // What other jobs of this model said of the series holds no more: for a job that found nothing, which has no findings
 // to add.

@@ -64,17 +64,6 @@ const struct store_migration finding_migration = {.room = "finding", .steps = st
 
 // ---- add
 
-static bool add_event(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
-                      json_t *detail, struct error *err)
-{
-    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
-    bool ok = text ? store_event_add(db, kind, study, subject, text, err)
-                   : error_set(err, ERROR_MEMORY, "no memory for an event");
-    free(text);
-    json_decref(detail);
-    return ok;
-}
-
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
@@ -126,12 +115,10 @@ bool finding_add(struct database *db, const struct finding *findings, size_t cou
     }
     if (added == 0)
         return true;
-    json_t *detail =
-        json_pack("{s:s, s:s, s:I}", "model", findings->model, "job", findings->job, "count", (json_int_t)added);
-    if (finding_supersede(db, findings->series, findings->model, findings->job, err))
-        return add_event(db, STORE_EVENT_FINDING_MADE, findings->study, findings->series, detail, err);
-    json_decref(detail);
-    return false;
+    const struct store_event_detail detail = {
+        .series = findings->series, .model = findings->model, .outcome = "positive", .standing = "current"};
+    return finding_supersede(db, findings->series, findings->model, findings->job, err) &&
+           store_event_add(db, STORE_EVENT_RESULT_CHANGED, findings->study, findings->job, &detail, err);
 }
 
 // ---- judge
@@ -193,8 +180,8 @@ bool finding_judge(struct database *db, const char *id, enum finding_state state
                  "t",
                  (int64_t)state, by, now_ns, comment, id))
         return false;
-    return add_event(db, STORE_EVENT_FINDING_JUDGED, study, id,
-                     json_pack("{s:s, s:s}", "state", finding_state_text(state), "by", by), err);
+    const struct store_event_detail detail = {.state = finding_state_text(state), .by = by};
+    return store_event_add(db, STORE_EVENT_FINDING_JUDGED, study, id, &detail, err);
 }
 
 // ---- read

@@ -50,35 +50,31 @@ static bool look_up(struct database *db, const char *study, const char *series, 
     return ok;
 }
 
-static bool on_stored(struct database *db, const struct store_event *event, struct error *err)
+static bool on_stored(struct flow *flow, struct database *db, const struct store_event *event, struct error *err)
 {
     struct known known;
-    json_t *detail = json_loads(event->detail, 0, NULL);
-    const char *series = json_string_value(json_object_get(detail, "series"));
-    const char *sender = json_string_value(json_object_get(detail, "from"));
-    const char *how = json_string_value(json_object_get(detail, "how"));
-    const char *association = json_string_value(json_object_get(detail, "association"));
+    struct store_event_detail detail;
+    if (!store_event_detail(event, &flow->arena, &detail, err))
+        return false;
     // What jobs make is no input.
-    bool ok = true;
-    if (series && sender && how && association && strcmp(how, "job") != 0) {
-        bool open = strcmp(how, "c-store") == 0;
-        ok = look_up(db, event->study, series, &known, err);
-        int64_t gap_ns = known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
-        // A pause between two sendings is no gap between two slices.
-        if (gap_ns > FLOW_QUIET_MAX_NS || gap_ns < known.gap_ns)
-            gap_ns = known.gap_ns;
-        int64_t due_ns = event->time_ns + (open ? quiet_of(gap_ns) : FLOW_QUIET_NS);
-        ok = ok && sql_run(db, err,
-                           "INSERT INTO flow_series(study, series, sender, last_ns, gap_ns, open, objects, version, "
-                           "due_ns, association) VALUES(?1,?2,?3,?4,?5,?6,1,0,?7,?8)"
-                           " ON CONFLICT(study, series) DO UPDATE SET sender=excluded.sender, "
-                           "last_ns=excluded.last_ns, gap_ns=excluded.gap_ns, open=excluded.open,"
-                           " objects=objects+1, due_ns=excluded.due_ns, association=excluded.association",
-                           "tttiiiit", event->study, series, sender, event->time_ns, gap_ns, (int64_t)open, due_ns,
-                           association);
-    }
-    json_decref(detail);
-    return ok;
+    if (!*detail.series || strcmp(detail.how, "job") == 0)
+        return true;
+    if (!look_up(db, event->study, detail.series, &known, err))
+        return false;
+    bool open = strcmp(detail.how, "c-store") == 0;
+    int64_t gap_ns = known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
+    // A pause between two sendings is no gap between two slices.
+    if (gap_ns > FLOW_QUIET_MAX_NS || gap_ns < known.gap_ns)
+        gap_ns = known.gap_ns;
+    int64_t due_ns = event->time_ns + (open ? quiet_of(gap_ns) : FLOW_QUIET_NS);
+    return sql_run(db, err,
+                   "INSERT INTO flow_series(study, series, sender, last_ns, gap_ns, open, objects, version, "
+                   "due_ns, association) VALUES(?1,?2,?3,?4,?5,?6,1,0,?7,?8)"
+                   " ON CONFLICT(study, series) DO UPDATE SET sender=excluded.sender, "
+                   "last_ns=excluded.last_ns, gap_ns=excluded.gap_ns, open=excluded.open,"
+                   " objects=objects+1, due_ns=excluded.due_ns, association=excluded.association",
+                   "tttiiiit", event->study, detail.series, detail.from, event->time_ns, gap_ns, (int64_t)open, due_ns,
+                   detail.association);
 }
 
 static bool on_ended(struct database *db, const struct store_event *event, struct error *err)
@@ -94,7 +90,7 @@ static bool write_step(struct database *db, void *payload, struct error *err)
     struct step *step = payload;
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
-        if ((event->kind == STORE_EVENT_OBJECT_STORED && !on_stored(db, event, err)) ||
+        if ((event->kind == STORE_EVENT_OBJECT_STORED && !on_stored(step->flow, db, event, err)) ||
             (event->kind == STORE_EVENT_ASSOCIATION_ENDED && !on_ended(db, event, err)))
             return false;
     }
@@ -180,11 +176,10 @@ struct due {
 
 static bool complete_one(struct database *db, const char *study, const char *series, int64_t version, struct error *err)
 {
-    char detail[48];
-    snprintf(detail, sizeof detail, "{\"version\":%lld}", (long long)version);
+    const struct store_event_detail detail = {.version = version};
     return sql_run(db, err, "UPDATE flow_series SET version=?3, due_ns=NULL WHERE study=?1 AND series=?2", "tti", study,
                    series, version) &&
-           store_event_add(db, STORE_EVENT_SERIES_COMPLETE, study, series, detail, err);
+           store_event_add(db, STORE_EVENT_SERIES_COMPLETE, study, series, &detail, err);
 }
 
 static bool write_due(struct database *db, void *payload, struct error *err)

@@ -96,7 +96,8 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     if (!read_version(db, change, &present, &last, err) ||
         !(change->text ? put_row(db, change, present, last, err) : remove_row(db, change, present, err)))
         return false;
-    return change->same || store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name, "", err);
+    return change->same || store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name,
+                                           &(struct store_event_detail){.what = change->kind}, err);
 }
 
 static bool apply(struct store *store, struct access *access, struct change *change, const char *actor,

@@ -456,7 +456,12 @@ static bool add_nothing(struct database *db, const struct work *work, struct err
     if (!finding_supersede(db, work->job->series, model_package_name(work->package), work->job->key, err))
         return false;
     return sql_changes(db) == 0 ||
-           store_event_add(db, STORE_EVENT_FINDING_MADE, work->job->study, work->job->series, "{\"count\":0}", err);
+           store_event_add(db, STORE_EVENT_RESULT_CHANGED, work->job->study, work->job->key,
+                           &(struct store_event_detail){.series = work->job->series,
+                                                        .model = model_package_name(work->package),
+                                                        .outcome = "negative",
+                                                        .standing = "current"},
+                           err);
 }
 
 static bool write_ending(struct database *db, void *payload, struct error *err)

@@ -215,17 +215,14 @@ static bool target_fails(struct database *db, const struct held *held, int64_t n
 bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns, struct error *err)
 {
     struct held held;
-    struct queue_detail detail;
-    char number[24];
     if (!find_held(db, id, token, &held, err))
         return false;
     if (!sql_run(db, err, "UPDATE delivery SET state = 2, done_ns = ?, last_error = '' WHERE id = ?", "ii", now_ns,
                  id) ||
         !target_answers(db, &held, err))
         return false;
-    snprintf(number, sizeof number, "%lld", (long long)id);
-    queue_detail(&detail, (const char *[]){"delivery", number, "kind", held.kind, "target", held.target, NULL});
-    return store_event_add(db, STORE_EVENT_DELIVERY_DONE, "", held.subject, detail.text, err);
+    const struct store_event_detail detail = {.delivery = id, .kind = held.kind, .target = held.target};
+    return store_event_add(db, STORE_EVENT_DELIVERY_DONE, "", held.subject, &detail, err);
 }
 
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, bool refused, const char *reason,

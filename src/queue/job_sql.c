@@ -69,7 +69,6 @@ static bool check_job(const struct queue_job *job, struct error *err)
 
 bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err)
 {
-    struct queue_detail detail;
     *added = false;
     if (!check_job(job, err))
         return false;
@@ -85,8 +84,8 @@ bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now
     *added = sql_changes(db) > 0;
     if (!*added)
         return true;
-    queue_detail(&detail, (const char *[]){"kind", queue_text(job->kind), "model", queue_text(job->model), NULL});
-    return store_event_add(db, STORE_EVENT_JOB_QUEUED, queue_text(job->study), job->key, detail.text, err);
+    const struct store_event_detail detail = {.kind = job->kind, .model = job->model};
+    return store_event_add(db, STORE_EVENT_JOB_QUEUED, queue_text(job->study), job->key, &detail, err);
 }
 
 // ---- finish
@@ -128,17 +127,15 @@ static bool find_held(struct database *db, const char *key, int64_t token, struc
 static bool close_job(struct database *db, const struct queue_job *job, const struct held *held, int64_t now_ns,
                       struct error *err)
 {
-    struct queue_detail detail;
     char reason[QUEUE_REASON_MAX + 1];
-    const char *state = queue_job_state_text(job->state);
+    const struct store_event_detail detail = {
+        .state = queue_job_state_text(job->state), .outcome = job->outcome, .model = held->model};
     if (!sql_run(db, err,
                  "UPDATE job SET state = ?, outcome = ?, reason = ?, result = ?, finished_ns = ? WHERE key = ?",
                  "itttit", (int64_t)job->state, queue_text(job->outcome), queue_reason(reason, job->reason),
                  queue_text(job->result), now_ns, job->key))
         return false;
-    queue_detail(&detail,
-                 (const char *[]){"state", state, "outcome", queue_text(job->outcome), "model", held->model, NULL});
-    return store_event_add(db, STORE_EVENT_JOB_DONE, held->study, job->key, detail.text, err);
+    return store_event_add(db, STORE_EVENT_JOB_DONE, held->study, job->key, &detail, err);
 }
 
 static bool give_up(struct database *db, const char *key, const struct held *held, const char *last, int64_t now_ns,

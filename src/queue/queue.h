@@ -35,7 +35,6 @@ enum {
     QUEUE_NAME_MAX = 256,     // kind, study, series, model, target, subject, outcome: longer ones are refused (LIMIT)
     QUEUE_REASON_MAX = 1000,  // reasons and errors: cut, and what is no printable text is escaped
     QUEUE_BODY_MAX = 4 << 20, // input, result, payload: refused past this (LIMIT)
-    QUEUE_DETAIL_MAX = 4095,  // JSON of an event
 };
 
 // At start, while no worker of this store runs yet: what the last process held when it ended (a stop, a crash, a power

@@ -25,10 +25,4 @@ typedef bool queue_row_fn(struct sql *sql, struct arena *arena, void *to, struct
 bool queue_rows(struct sql *sql, queue_row_fn *read, size_t size, size_t limit, struct arena *arena, void **out,
                 size_t *count, struct error *err);
 
-// A JSON object of texts; the arguments are pairs of key and text, ended by NULL. Cut to nothing when it is too long.
-struct queue_detail {
-    char text[QUEUE_DETAIL_MAX + 1];
-};
-const char *queue_detail(struct queue_detail *detail, const char *const *pairs);
-
 #endif

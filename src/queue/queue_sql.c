@@ -136,20 +136,3 @@ bool queue_rows(struct sql *sql, queue_row_fn *read, size_t size, size_t limit, 
     *count = rows.count;
     return ok;
 }
-
-const char *queue_detail(struct queue_detail *detail, const char *const *pairs)
-{
-    struct buffer buffer;
-    buffer_init(&buffer, QUEUE_DETAIL_MAX);
-    for (size_t i = 0; pairs[i]; i += 2) {
-        buffer_byte(&buffer, i == 0 ? '{' : ',');
-        buffer_json_string(&buffer, pairs[i], strlen(pairs[i]));
-        buffer_byte(&buffer, ':');
-        buffer_json_string(&buffer, pairs[i + 1], strlen(pairs[i + 1]));
-    }
-    buffer_byte(&buffer, '}');
-    text_copy_n(detail->text, sizeof detail->text, buffer.data ? (const char *)buffer.data : "",
-                buffer.failed ? 0 : buffer.size);
-    buffer_free(&buffer);
-    return detail->text;
-}

@@ -142,22 +142,16 @@ struct change {
 
 static bool tell(struct database *db, const char *study, struct error *err)
 {
-    return store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, study, "", "", err);
+    return store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, study, "", NULL, err);
 }
 
 // What our own jobs store puts no study on the list.
-static bool is_own(const struct store_event *event)
+static bool on_stored(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
 {
-    json_t *detail = json_loads(event->detail, 0, NULL);
-    const char *how = json_string_value(json_object_get(detail, "how"));
-    bool own = how && strcmp(how, "job") == 0;
-    json_decref(detail);
-    return own;
-}
-
-static bool on_stored(struct database *db, const struct store_event *event, struct error *err)
-{
-    if (is_own(event))
+    struct store_event_detail detail;
+    if (!store_event_detail(event, &reading->arena, &detail, err))
+        return false;
+    if (strcmp(detail.how, "job") == 0)
         return true;
     // Images that came after it was read have been read by nobody.
     if (!sql_run(db, err,
@@ -201,7 +195,7 @@ static bool on_finding(struct reading *reading, struct database *db, const struc
         return error_set(err, ERROR_LIMIT, "no memory for a reason");
     return sql_run(db, err, "UPDATE reading_item SET urgency=?2, reason=?3, findings=?4 WHERE study=?1", "titi", study,
                    worst ? (int64_t)worst->urgency : 0, reason, (int64_t)present) &&
-           (!unseen || event->kind != STORE_EVENT_FINDING_MADE || come_back(db, event, err)) && tell(db, study, err);
+           (!unseen || event->kind != STORE_EVENT_RESULT_CHANGED || come_back(db, event, err)) && tell(db, study, err);
 }
 
 static bool write_change(struct database *db, void *payload, struct error *err)
@@ -211,8 +205,8 @@ static bool write_change(struct database *db, void *payload, struct error *err)
         const struct store_event *event = &change->events[i];
         bool ok = true;
         if (event->kind == STORE_EVENT_OBJECT_STORED)
-            ok = on_stored(db, event, err);
-        else if (event->kind == STORE_EVENT_FINDING_MADE || event->kind == STORE_EVENT_FINDING_JUDGED)
+            ok = on_stored(change->reading, db, event, err);
+        else if (event->kind == STORE_EVENT_RESULT_CHANGED || event->kind == STORE_EVENT_FINDING_JUDGED)
             ok = on_finding(change->reading, db, event, err);
         if (!ok)
             return false;

@@ -1,3 +1,4 @@
+// The event log: its rows, its readers' cursors, and those who wait for its end. event.h is the contract.
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,7 @@
 enum { GATHER_NS = 20 * CLOCK_MS };
 
 static const char *const names[STORE_EVENT_KIND_COUNT] = {
-#define X(name, text) text,
+#define X(name, text, members) text,
     STORE_EVENTS(X)
 #undef X
 };
@@ -33,10 +34,12 @@ static enum store_event_kind kind_of(const char *name)
 // Only one transaction writes at a time and its calls run one after the other, so the numbers are in commit order; a
 // call that is rolled back gives its back (write.c).
 bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
-                     const char *detail, struct error *err)
+                     const struct store_event_detail *detail, struct error *err)
 {
-    if (!sql_run(db, err, "INSERT INTO event(number, kind, time_ns, study, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
-                 "itittt", (int64_t)db->event_next, store_event_name(kind), clock_now_ns(), study, subject, detail))
+    char text[EVENT_DETAIL_MAX];
+    if (!event_detail_write(kind, detail, text, err) ||
+        !sql_run(db, err, "INSERT INTO event(number, kind, time_ns, study, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                 "itittt", (int64_t)db->event_next, store_event_name(kind), clock_now_ns(), study, subject, text))
         return false;
     db->event_next++;
     return true;

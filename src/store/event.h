@@ -1,4 +1,5 @@
-// The event log: a numbered, append-only table, written in the same transaction as the fact it tells.
+// The event log: a numbered, append-only table, written in the same transaction as the fact it tells. This header is
+// the contract between those who write events and those who follow them.
 #ifndef STORE_EVENT_H
 #define STORE_EVENT_H
 
@@ -6,21 +7,64 @@
 
 #include "store/database.h"
 
-// The kinds, one row each: name on the wire.
+// The members that an event's detail may have: member of struct store_event_detail, name in the JSON text, type. A kind
+// has those that its row below names, and no other.
+#define STORE_EVENT_MEMBERS(X)                                                                                         \
+    X(series, "series", TEXT)           /* Series Instance UID */                                                      \
+    X(sop_class, "class", TEXT)         /* SOP Class UID */                                                            \
+    X(from, "from", TEXT)               /* calling AE title of the sender, "" when there is none */                    \
+    X(how, "how", TEXT)                 /* "c-store", "import" or "job" (what Hilum made itself) */                    \
+    X(association, "association", TEXT) /* names it among all there ever were; else as `from` */                       \
+    X(is_image, "image", NUMBER)        /* 1: pixels that a person reads, which no SEG, SR, PR or KO is */             \
+    X(version, "version", NUMBER)       /* of the series, from 1 */                                                    \
+    X(kind, "kind", TEXT)               /* of a job ("model") or a delivery ("dicom", "hl7") */                        \
+    X(model, "model", TEXT)             /* package name; of a job: name and version */                                 \
+    X(state, "state", TEXT)             /* of a job, or what a finding is judged */                                    \
+    X(outcome, "outcome", TEXT)         /* "positive", "negative", "not analysed", "failed", "" */                     \
+    X(standing, "standing", TEXT)       /* of a result: "current", "superseded", "withdrawn" */                        \
+    X(by, "by", TEXT)                   /* who judged */                                                               \
+    X(target, "target", TEXT)           /* a peer's or HL7 target's name */                                            \
+    X(delivery, "delivery", NUMBER)     /* its id */                                                                   \
+    X(what, "what", TEXT)               /* of configuration: "peer", "rule", "hl7" */
+
+// The kinds: name, name on the wire, members of the detail.
+//
+//   kind                study       subject                 written by                      followed by
+//   OBJECT_STORED       its UID     SOP Instance UID        archive: a new object           flow, reading
+//   OBJECT_KEPT_BESIDE  its UID     SOP Instance UID        archive: other bytes under a    reading
+//                                                           known UID, not served
+//   OBJECT_SERVED       its UID     SOP Instance UID        archive: another version of an  flow, reading
+//                                                           object is the one served now
+//   ASSOCIATION_ENDED   last one    name of association     service: something was stored   flow
+//   SERIES_COMPLETE     its UID     Series Instance UID     flow                            flow
+//   JOB_QUEUED          its UID     the job's key           queue                           SSE
+//   JOB_DONE            its UID     the job's key           queue: done, failed, skipped    SSE
+//   RESULT_CHANGED      its UID     the result's id         finding: made, or its standing  reading
+//                                                           is another
+//   FINDING_JUDGED      its UID     the finding's id        finding                         reading, flow
+//   DELIVERY_DONE       ""          SOP Instance UID or     queue                           SSE
+//                                   MSH-10
+//   CONFIG_CHANGED      ""          the entry's name        access, flow                    SSE
+//   WORKLIST_CHANGED    its UID     ""                      reading                         SSE
+//
+// The page follows all of them as server-sent events (GET /api/events), which tell kind, study and subject only.
+#define STORE_EVENT_OBJECT_MEMBERS "series class from how association image"
 #define STORE_EVENTS(X)                                                                                                \
-    X(OBJECT_STORED, "object.stored")                                                                                  \
-    X(ASSOCIATION_ENDED, "association.ended")                                                                          \
-    X(SERIES_COMPLETE, "series.complete")                                                                              \
-    X(JOB_QUEUED, "job.queued")                                                                                        \
-    X(JOB_DONE, "job.done")                                                                                            \
-    X(FINDING_MADE, "finding.made")                                                                                    \
-    X(FINDING_JUDGED, "finding.judged")                                                                                \
-    X(DELIVERY_DONE, "delivery.done")                                                                                  \
-    X(CONFIG_CHANGED, "config.changed")                                                                                \
-    X(WORKLIST_CHANGED, "worklist.changed")
+    X(OBJECT_STORED, "object.stored", STORE_EVENT_OBJECT_MEMBERS)                                                      \
+    X(OBJECT_KEPT_BESIDE, "object.kept_beside", STORE_EVENT_OBJECT_MEMBERS)                                            \
+    X(OBJECT_SERVED, "object.served", STORE_EVENT_OBJECT_MEMBERS)                                                      \
+    X(ASSOCIATION_ENDED, "association.ended", "")                                                                      \
+    X(SERIES_COMPLETE, "series.complete", "version")                                                                   \
+    X(JOB_QUEUED, "job.queued", "kind model")                                                                          \
+    X(JOB_DONE, "job.done", "state outcome model")                                                                     \
+    X(RESULT_CHANGED, "result.changed", "series model outcome standing")                                               \
+    X(FINDING_JUDGED, "finding.judged", "state by")                                                                    \
+    X(DELIVERY_DONE, "delivery.done", "delivery kind target")                                                          \
+    X(CONFIG_CHANGED, "config.changed", "what")                                                                        \
+    X(WORKLIST_CHANGED, "worklist.changed", "")
 
 enum store_event_kind {
-#define X(name, text) STORE_EVENT_##name,
+#define X(name, text, members) STORE_EVENT_##name,
     STORE_EVENTS(X)
 #undef X
         STORE_EVENT_KIND_COUNT
@@ -28,19 +72,34 @@ enum store_event_kind {
 
 const char *store_event_name(enum store_event_kind kind);
 
+// An event's detail: the members of its kind; the others are "" and 0. Texts that are not set (NULL) are written as "".
+struct store_event_detail {
+#define STORE_EVENT_TEXT const char *
+#define STORE_EVENT_NUMBER int64_t
+#define X(member, name, type) STORE_EVENT_##type member;
+    STORE_EVENT_MEMBERS(X)
+#undef X
+};
+
 struct store_event {
     uint64_t number;
-    enum store_event_kind kind;
-    int64_t time_ns;     // when it was written: to show, never to order by
-    const char *study;   // Study Instance UID or ""
-    const char *subject; // what it is about: a series or SOP instance UID, a job's key ...
-    const char *detail;  // JSON or ""
+    enum store_event_kind kind; // STORE_EVENT_KIND_COUNT: of a program before this one, which nobody follows any more
+    int64_t time_ns;            // when it was written: to show, never to order by
+    const char *study;          // Study Instance UID or ""
+    const char *subject;        // what it is about
+    const char *detail;         // JSON: read it with store_event_detail
 };
 
 // Inside a write function: appends an event. Calls run one after the other and a call that is rolled back gives its
-// numbers back, so numbers are gapless and in commit order. The texts are copied and must not be NULL.
+// numbers back, so numbers are gapless and in commit order. The texts are copied and must not be NULL; `detail` may be,
+// for a kind without members.
 bool store_event_add(struct database *db, enum store_event_kind kind, const char *study, const char *subject,
-                     const char *detail, struct error *err);
+                     const struct store_event_detail *detail, struct error *err);
+
+// The detail of an event that was read. A text that is no JSON object, or lacks a member, as an older program or a
+// damaged row may leave it, gives "" and 0 for what is not there: never NULL. false: no memory in `arena`.
+bool store_event_detail(const struct store_event *event, struct arena *arena, struct store_event_detail *out,
+                        struct error *err);
 
 // Up to `limit` events with numbers above `after`, in order, in `arena`. *count may be 0.
 bool store_event_read(struct database *db, uint64_t after, size_t limit, struct arena *arena, struct store_event **out,

@@ -95,6 +95,11 @@ struct event_board {
     bool woken;
 };
 
+// event_detail.c: the JSON text of a detail, by its kind's members. LIMIT when it does not fit.
+enum { EVENT_DETAIL_MAX = 4096 };
+bool event_detail_write(enum store_event_kind kind, const struct store_event_detail *detail, char out[EVENT_DETAIL_MAX],
+                        struct error *err);
+
 void event_board_init(struct event_board *board);
 void event_board_close(struct event_board *board);
 void event_publish(struct store *store, uint64_t last);

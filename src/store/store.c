@@ -26,6 +26,8 @@ static const char *const schema[] = {
     "CREATE TABLE event(number INTEGER PRIMARY KEY, kind TEXT NOT NULL, time_ns INTEGER NOT NULL, study TEXT NOT NULL,"
     " subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
     "CREATE TABLE cursor(consumer TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;",
+    // What an earlier program wrote last and nobody has followed yet.
+    "UPDATE event SET kind='result.changed' WHERE kind='finding.made';",
     NULL,
 };
 

@@ -28,7 +28,7 @@ class Reading(unittest.TestCase):
                       made_ns=time.time_ns(), state=state)
         database = sqlite3.connect(os.path.join(server.data, "hilum.db"))
         database.execute(f"INSERT INTO finding ({','.join(values)}) VALUES ({','.join('?' * len(values))})", list(values.values()))
-        database.execute("INSERT INTO event (number, kind, time_ns, study, subject, detail) SELECT max(number) + 1, 'finding.made', ?, ?, '', '' FROM event", (time.time_ns(), study))
+        database.execute("INSERT INTO event (number, kind, time_ns, study, subject, detail) SELECT max(number) + 1, 'result.changed', ?, ?, '', '' FROM event", (time.time_ns(), study))
         database.commit()
         database.close()
 

@@ -77,7 +77,7 @@ static bool insert_object(struct database *db, void *payload, struct error *err)
     if (!sql_run(db, err, "INSERT INTO object(name, container, offset, filler) VALUES (?, ?, ?, ?)", "tiib", row->name,
                  (int64_t)row->record.place.container, (int64_t)row->record.place.offset, (const void *)filler,
                  sizeof filler) ||
-        !store_event_add(db, STORE_EVENT_OBJECT_STORED, "", row->name, "", err))
+        !store_event_add(db, STORE_EVENT_OBJECT_STORED, "", row->name, NULL, err))
         return false;
     return !row->fail || error_set(err, ERROR_CONFLICT, "refused on request");
 }

@@ -1,7 +1,7 @@
 // What keeps the page live: the server's events, read again whenever they were lost.
 import { useEffect, useState } from "preact/hooks";
 
-const EVENTS = ["worklist.changed", "finding.made", "finding.judged", "series.complete", "job.queued", "job.done", "reset"];
+const EVENTS = ["worklist.changed", "result.changed", "finding.judged", "object.kept_beside", "object.served", "series.complete", "job.queued", "job.done", "reset"];
 const GATHER_MS = 300; // many events at once, such as a series that arrives, are one reading
 const CLOCK_MS = 30_000; // waits grow without events
 const AGAIN_MS = 3_000;

@@ -144,10 +144,10 @@ static void findings_are_added_once(void **state)
     assert_ok(add(in, 2), place.err);
     assert_int_equal(list(true, &out), 2);
     assert_int_equal(events(&told), 1);
-    assert_int_equal(told->kind, STORE_EVENT_FINDING_MADE);
+    assert_int_equal(told->kind, STORE_EVENT_RESULT_CHANGED);
     assert_string_equal(told->study, "1.2");
-    assert_string_equal(told->subject, "1.2.3");
-    assert_non_null(strstr(told->detail, "\"count\":2"));
+    assert_string_equal(told->subject, "a");
+    assert_non_null(strstr(told->detail, "\"series\":\"1.2.3\""));
 }
 
 static void a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only(void **state)

@@ -277,7 +277,7 @@ struct end {
 static bool write_end(struct database *db, void *payload, struct error *err)
 {
     struct end *end = payload;
-    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, "", end->calling, "", err) &&
+    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, "", end->calling, NULL, err) &&
            set_time(db, &end->at_ns, err);
 }
 

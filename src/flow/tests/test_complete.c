@@ -247,7 +247,7 @@ static size_t event_count(struct ground *g)
 static bool write_many(struct database *db, void *payload, struct error *err)
 {
     for (int i = 0; i < *(int *)payload; i++)
-        if (!store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", "x", "", err))
+        if (!store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", "x", NULL, err))
             return false;
     return true;
 }

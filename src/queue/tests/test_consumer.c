@@ -5,7 +5,7 @@
 
 static bool write_event(struct database *db, void *payload, struct error *err)
 {
-    return store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", payload, "", err);
+    return store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", payload, NULL, err);
 }
 
 static void add_events(struct place *place, int count)

@@ -131,7 +131,7 @@ static bool write_objects(struct database *db, void *payload, struct error *err)
     for (int i = 0; i < OBJECTS; i++) {
         char key[16];
         snprintf(key, sizeof key, "job%d", i);
-        if (!store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", key, "", err))
+        if (!store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", key, NULL, err))
             return false;
     }
     return true;

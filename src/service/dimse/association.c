@@ -153,7 +153,7 @@ static void run(struct dimse_session *session)
 static bool write_end(struct database *db, void *payload, struct error *err)
 {
     const struct dimse_session *session = payload;
-    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, session->last_study, session->name, "", err);
+    return store_event_add(db, STORE_EVENT_ASSOCIATION_ENDED, session->last_study, session->name, NULL, err);
 }
 
 // The end of an association that stored something is one sign that its series are whole.

@@ -162,7 +162,7 @@ static bool insert_object(struct database *db, void *payload, struct error *err)
     if (!sql_run(db, err, "INSERT INTO object(name, container, offset, arrival) VALUES (?, ?, ?, ?)", "tiii",
                  object->name, (int64_t)object->record.place.container, (int64_t)object->record.place.offset,
                  (int64_t)object->record.arrival) ||
-        !store_event_add(db, STORE_EVENT_OBJECT_STORED, "", object->name, "", err))
+        !store_event_add(db, STORE_EVENT_OBJECT_STORED, "", object->name, NULL, err))
         return false;
     return !object->fail || error_set(err, ERROR_CONFLICT, "rows refused on request");
 }

@@ -8,8 +8,8 @@
 static bool add_two(struct database *db, void *payload, struct error *err)
 {
     const char *subject = payload;
-    return store_event_add(db, STORE_EVENT_JOB_QUEUED, "1.2", subject, "{}", err) &&
-           store_event_add(db, STORE_EVENT_JOB_DONE, "1.2", subject, "", err);
+    return store_event_add(db, STORE_EVENT_JOB_QUEUED, "1.2", subject, NULL, err) &&
+           store_event_add(db, STORE_EVENT_JOB_DONE, "1.2", subject, NULL, err);
 }
 
 static bool add_two_and_fail(struct database *db, void *payload, struct error *err)
@@ -55,11 +55,72 @@ static void events_are_read_in_order_from_a_cursor(void **state)
     assert_int_equal(events[0].kind, STORE_EVENT_JOB_DONE);
     assert_string_equal(events[0].subject, "a");
     assert_string_equal(events[1].subject, "b");
-    assert_string_equal(events[1].detail, "{}");
+    assert_non_null(strstr(events[1].detail, "\"kind\":"));
     assert_true(events[1].time_ns < events[0].time_ns);
     assert_true(store_event_read(db, 4, 2, &arena, &events, &count, &place.err));
     assert_int_equal(count, 0);
     store_read_end(place.store, db);
+    arena_free(&arena);
+    helper_remove(&place);
+}
+
+static bool add_stored(struct database *db, void *payload, struct error *err)
+{
+    return store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", "1.2.3", payload, err);
+}
+
+static bool add_unread(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "UPDATE event SET kind = 'of.tomorrow', detail = '[1, 2'", "");
+}
+
+static struct store_event read_last(struct place *place, struct arena *arena)
+{
+    struct store_event *events;
+    size_t count;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_true(store_event_read(db, store_event_last(place->store) - 1, 1, arena, &events, &count, &place->err));
+    assert_int_equal(count, 1);
+    store_read_end(place->store, db);
+    return events[0];
+}
+
+static void a_detail_comes_back_with_the_members_of_its_kind_and_no_others(void **state)
+{
+    struct place place;
+    struct arena arena;
+    struct store_event_detail out, in = {.series = "1.2.9", .from = "CT \"1\"\\", .is_image = 1, .model = "not of it"};
+    (void)state;
+    helper_make(&place);
+    arena_init(&arena, 1 << 20);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_stored, &in, &place.err));
+    struct store_event event = read_last(&place, &arena);
+    assert_true(store_event_detail(&event, &arena, &out, &place.err));
+    assert_string_equal(out.series, "1.2.9");
+    assert_string_equal(out.from, "CT \"1\"\\");
+    assert_string_equal(out.how, "");
+    assert_string_equal(out.model, "");
+    assert_int_equal(out.is_image, 1);
+    assert_int_equal(out.version, 0);
+    arena_free(&arena);
+    helper_remove(&place);
+}
+
+static void an_event_of_another_program_has_no_kind_and_an_empty_detail(void **state)
+{
+    struct place place;
+    struct arena arena;
+    struct store_event_detail out, in = {.series = "1.2.9"};
+    (void)state;
+    helper_make(&place);
+    arena_init(&arena, 1 << 20);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_stored, &in, &place.err));
+    assert_true(store_write(place.store, STORE_REPLAYABLE, add_unread, NULL, &place.err));
+    struct store_event event = read_last(&place, &arena);
+    assert_int_equal(event.kind, STORE_EVENT_KIND_COUNT);
+    assert_true(store_event_detail(&event, &arena, &out, &place.err));
+    assert_string_equal(out.series, "");
     arena_free(&arena);
     helper_remove(&place);
 }
@@ -212,6 +273,8 @@ int test_events(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_no_gaps),
         cmocka_unit_test(events_are_read_in_order_from_a_cursor),
+        cmocka_unit_test(a_detail_comes_back_with_the_members_of_its_kind_and_no_others),
+        cmocka_unit_test(an_event_of_another_program_has_no_kind_and_an_empty_detail),
         cmocka_unit_test(prune_keeps_what_a_cursor_or_the_time_needs),
         cmocka_unit_test(prune_goes_in_pieces_and_ends_at_the_first_young_event),
         cmocka_unit_test(numbers_go_on_when_all_events_are_gone),
