@@ -41,8 +41,8 @@ bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct ar
 json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, patientName, accession, modality,
                                                                // description, urgency, reason, waiting_s, findings
 
-// The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency and
-// reason; each change adds WORKLIST_CHANGED.
+// The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
+// and reason; each change adds WORKLIST_CHANGED.
 struct reading;
 struct reading *reading_start(struct store *store, bool thread,
                               struct error *err); // without a thread the caller takes the steps
