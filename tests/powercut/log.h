@@ -1,4 +1,5 @@
-// The log of file operations that powercut-record.so writes and powercut-image reads: records one behind the other, in the order in which they happened.
+// The log of file operations that powercut-record.so writes and powercut-image reads: records one behind the other, in
+// the order in which they happened.
 #ifndef POWERCUT_LOG_H
 #define POWERCUT_LOG_H
 

@@ -2,7 +2,7 @@
 #ifndef ACCESS_TESTS_PLACE_H
 #define ACCESS_TESTS_PLACE_H
 
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include "access/access.h"
 #include "store/store.h"

@@ -4,7 +4,7 @@
 
 #include "archive/archive.h"
 #include "base/buffer.h"
-#include "base/tests/check.h"
+#include "support/check.h"
 
 enum { PLACE_PATH = 96 };
 

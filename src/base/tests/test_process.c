@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/process.h"
-#include "check.h"
+#include "support/check.h"
 
 #define MIB ((size_t)1 << 20)
 enum { REFUSED_SOFTLY = 40, NOT_REFUSED = 41, SANDBOX_FAILED = 42, CHILD_MEMORY_MIB = 64 };

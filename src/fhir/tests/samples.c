@@ -1,7 +1,7 @@
 #include "samples.h"
 
 #include "base/clock.h"
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #define STUDY "1.2.826.0.1.3680043.8.498.1"
 #define NOTE "Research use only: not verified by a person"

@@ -1,6 +1,6 @@
 // Against npm's "fhir" 4.12.0, when HILUM_FHIR_MODULES names the node_modules folder it is in (tests/interop.sh
 // installs it).
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include <stdlib.h>
 #include <string.h>

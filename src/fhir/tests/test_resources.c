@@ -1,4 +1,4 @@
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef FINDING_TESTS_SUPPORT_H
 #define FINDING_TESTS_SUPPORT_H
 
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include "finding/finding.h"
 #include "store/store.h"

@@ -3,7 +3,7 @@
 #ifndef FLOW_TESTS_SUPPORT_H
 #define FLOW_TESTS_SUPPORT_H
 
-#include "base/tests/check.h"
+#include "support/check.h"
 #include "base/clock.h"
 #include "flow/flow.h"
 #include "queue/queue.h"

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/tests/check.h"
+#include "support/check.h"
 
 void peer_start(struct peer *peer, const char *mode, const char *argument)
 {

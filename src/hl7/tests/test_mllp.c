@@ -1,5 +1,5 @@
 // A scripted peer in a thread: what a listener or a sender may do to us.
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // Against python3-hl7, an implementation that shares nothing with ours.
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include <pthread.h>
 #include <stdio.h>

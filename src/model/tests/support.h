@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "base/tests/check.h"
+#include "support/check.h"
 #include "model/model.h"
 
 #define REAL_PACKAGE "models/head-ct-hyperdense"

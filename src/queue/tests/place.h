@@ -3,7 +3,7 @@
 #ifndef QUEUE_TESTS_PLACE_H
 #define QUEUE_TESTS_PLACE_H
 
-#include "base/tests/check.h"
+#include "support/check.h"
 
 #include "base/clock.h"
 #include "queue/queue.h"

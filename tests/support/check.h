@@ -1,6 +1,6 @@
 // What every test program needs around cmocka.
-#ifndef BASE_TESTS_CHECK_H
-#define BASE_TESTS_CHECK_H
+#ifndef SUPPORT_CHECK_H
+#define SUPPORT_CHECK_H
 
 #include <setjmp.h>
 #include <stdarg.h>
