@@ -68,6 +68,7 @@ struct access_peer_change {
 bool access_sql_peer_change(struct database *db, struct access_peer_change *change, struct error *err);
 bool access_sql_peer_get(struct database *db, const char *name, struct access_peer *out, bool *found,
                          struct error *err);
+bool access_sql_peer_count(struct database *db, int64_t *out, struct error *err);
 bool access_sql_peer_list(struct database *db, struct arena *arena, struct access_peer **out, size_t *count,
                           struct error *err);
 

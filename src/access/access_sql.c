@@ -82,12 +82,17 @@ static bool read_all(struct sql *sql, struct access_peer *out, size_t capacity, 
     }
 }
 
+bool access_sql_peer_count(struct database *db, int64_t *out, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, out, &found, "SELECT count(*) FROM peer", "");
+}
+
 bool access_sql_peer_list(struct database *db, struct arena *arena, struct access_peer **out, size_t *count,
                           struct error *err)
 {
     int64_t rows = 0;
-    bool found;
-    if (!sql_get_int(db, err, &rows, &found, "SELECT count(*) FROM peer", ""))
+    if (!access_sql_peer_count(db, &rows, err))
         return false;
     struct access_peer *peers = arena_calloc(arena, (size_t)rows, sizeof *peers);
     if (!peers)

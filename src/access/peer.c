@@ -282,11 +282,8 @@ bool access_peers_reload(struct access *access, struct error *err)
 static bool change_write(struct database *db, void *payload, struct error *err)
 {
     int64_t peers = 0;
-    bool found;
     struct access_peer_change *change = payload;
-    if (!access_sql_peer_change(db, change, err))
-        return false;
-    if (!sql_get_int(db, err, &peers, &found, "SELECT count(*) FROM peer", ""))
+    if (!access_sql_peer_change(db, change, err) || !access_sql_peer_count(db, &peers, err))
         return false;
     return peers <= PEERS_MAX || error_set(err, ERROR_LIMIT, "more than %d peers", PEERS_MAX);
 }

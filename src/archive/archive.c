@@ -6,7 +6,6 @@
 #include "archive/internal.h"
 #include "archive/rows.h"
 #include "base/log.h"
-#include "store/database.h"
 
 bool archive_uid_is_usable(const char *uid)
 {
@@ -16,19 +15,6 @@ bool archive_uid_is_usable(const char *uid)
 }
 
 // ---- start: records whose rows a crash took
-
-static bool is_known(void *payload, const struct store_place *place, bool *out, struct error *err)
-{
-    struct archive *archive = payload;
-    int64_t one;
-    struct database *db = store_read_begin(archive->store, err);
-    if (!db)
-        return false;
-    bool ok = sql_get_int(db, err, &one, out, "SELECT 1 FROM instance WHERE container=?1 AND offset=?2", "ii",
-                          (int64_t)place->container, (int64_t)place->offset);
-    store_read_end(archive->store, db);
-    return ok;
-}
 
 // A record that cannot be understood now was understood when it was acknowledged: that is a defect to hear of, not a
 // reason to keep all the others away.
@@ -47,7 +33,7 @@ static bool take_again(void *payload, const struct store_record *record, const c
 
 static bool start(struct archive *archive, bool rebuild, struct error *err)
 {
-    struct store_replay replay = {.known = is_known, .record = take_again, .payload = archive};
+    struct store_replay replay = {.known = rows_known, .record = take_again, .payload = archive};
     uint64_t replayed = 0;
     if (!store_migrate(archive->store, &rows_migration, err) || !rows_complete_names(archive->store, err) ||
         !store_replay(archive->store, &replay, rebuild, &replayed, err))
@@ -79,24 +65,4 @@ void archive_close(struct archive *archive)
 struct store *archive_store(const struct archive *archive)
 {
     return archive->store;
-}
-
-bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err)
-{
-    bool row;
-    struct database *db = store_read_begin(archive->store, err);
-    if (!db)
-        return false;
-    struct sql *sql = sql_prepare(
-        db,
-        "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM series), count(*) FILTER (WHERE rank=0),"
-        " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
-        err);
-    bool ok = sql && sql_step(sql, &row, err);
-    if (ok)
-        *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2), sql_int(sql, 3),
-                                       sql_int(sql, 4)};
-    sql_done(sql);
-    store_read_end(archive->store, db);
-    return ok;
 }

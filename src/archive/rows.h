@@ -62,6 +62,9 @@ bool rows_put(struct database *db, void *payload, struct error *err);
 // Is there an object with this UID, these bytes and this transfer syntax already?
 bool rows_same(struct database *db, const struct rows_object *object, bool *same, struct error *err);
 
+// For store_replay, the archive its payload: is there a row for the record at this place?
+bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err);
+
 // Keys of the studies that a program without the table study_name has left, if there are such.
 bool rows_complete_names(struct store *store, struct error *err);
 

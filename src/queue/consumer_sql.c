@@ -1,3 +1,4 @@
+// A reader of the event log with a cursor that is fenced: who claims the name anew takes it from its holder.
 #include "queue/queue_internal.h"
 
 #include <stdlib.h>

@@ -1,0 +1,179 @@
+// What the rows say of objects: those of a study or series, versions, conflicts, flagged ones, and how many there are.
+#include "archive/archive.h"
+
+#include <string.h>
+
+#include "archive/internal.h"
+#include "archive/rows.h"
+#include "base/text.h"
+#include "store/database.h"
+
+#define OBJECT_COLUMNS                                                                                                 \
+    "SELECT study.uid, series.uid, instance.uid, class, syntax, container, offset, size, header_size, "                \
+    "instance.number, frames, received_ns,"                                                                            \
+    " digest, flags FROM instance JOIN series ON series.id=instance.series JOIN study ON study.id=series.study WHERE "
+#define OBJECT_ORDER                                                                                                   \
+    " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
+
+enum way {
+    OF_STUDY,
+    OF_SERIES,
+    OF_INSTANCE,
+    OF_INSTANCE_ALONE,
+    OF_VERSIONS,
+    OF_SERIES_ALONE,
+    OF_CONFLICTS,
+    OF_FLAGGED
+};
+
+// One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
+static const struct {
+    const char *sql;
+    int bound;
+} queries[] = {
+    [OF_STUDY] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
+    [OF_SERIES] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_INSTANCE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 3},
+    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3", 3},
+    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank", 3},
+    [OF_SERIES_ALONE] = {OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_CONFLICTS] = {OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
+    [OF_FLAGGED] = {OBJECT_COLUMNS "flags>0 ORDER BY instance.id DESC LIMIT 1000", 0},
+};
+
+static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
+{
+    const char **texts[] = {&out->study, &out->series, &out->sop_instance, &out->sop_class, &out->transfer_syntax};
+    int64_t number;
+    size_t size;
+    for (int i = 0; i < 5; i++)
+        if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
+            return false;
+    out->place = (struct store_place){(uint64_t)sql_int(sql, 5), (uint64_t)sql_int(sql, 6)};
+    out->size = (uint64_t)sql_int(sql, 7);
+    out->header_size = (uint64_t)sql_int(sql, 8);
+    const char *text = sql_text(sql, 9);
+    out->instance_number = text_to_i64(text, strlen(text), &number) ? number : 0;
+    text = sql_text(sql, 10);
+    out->frames = text_to_i64(text, strlen(text), &number) && number > 0 && number <= UINT32_MAX ? (uint32_t)number : 1;
+    out->received_ns = sql_int(sql, 11);
+    const void *digest = sql_blob(sql, 12, &size);
+    if (size == HASH_SIZE)
+        memcpy(out->digest, digest, HASH_SIZE);
+    out->flags = (unsigned)sql_int(sql, 13);
+    return true;
+}
+
+// Rows into an array that doubles inside the arena.
+static bool collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+{
+    size_t capacity = 0;
+    bool row;
+    *count = 0;
+    *out = NULL;
+    while (sql_step(sql, &row, err)) {
+        if (!row)
+            return true;
+        if (*count == capacity) {
+            capacity = capacity ? capacity * 2 : 64;
+            struct archive_object *larger = arena_calloc(arena, capacity, sizeof *larger);
+            if (!larger)
+                return error_set(err, ERROR_LIMIT, "more than %zu objects at once; ask for a series or fewer", *count);
+            if (*count > 0)
+                memcpy(larger, *out, *count * sizeof *larger);
+            *out = larger;
+        }
+        if (!read_object(sql, arena, *out + *count))
+            return error_set(err, ERROR_LIMIT, "more than %zu objects at once; ask for a series or fewer", *count);
+        ++*count;
+    }
+    return false;
+}
+
+static bool ask(struct archive *archive, enum way which, const char *study, const char *series, const char *instance,
+                struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+{
+    struct database *db = store_read_begin(archive->store, err);
+    if (!db)
+        return false;
+    const char *values[] = {study, series, instance};
+    struct sql *sql = sql_prepare(db, queries[which].sql, err);
+    for (int i = 0; sql && i < queries[which].bound; i++)
+        sql_bind_text(sql, i + 1, values[i]);
+    bool ok = sql && collect(sql, arena, out, count, err);
+    sql_done(sql);
+    store_read_end(archive->store, db);
+    if (ok && *count == 0 && which != OF_CONFLICTS && which != OF_FLAGGED)
+        return error_set(err, ERROR_NOT_FOUND, "there is no %s %s here",
+                         instance ? "object"
+                         : series ? "series"
+                                  : "study",
+                         instance ? instance
+                         : series ? series
+                                  : study);
+    return ok;
+}
+
+bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
+                     struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+{
+    enum way which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE)
+                     : series ? (study ? OF_SERIES : OF_SERIES_ALONE)
+                              : OF_STUDY;
+    return ask(archive, which, study, series, instance, arena, out, count, err);
+}
+
+bool archive_versions(struct archive *archive, const char *instance, struct arena *arena, struct archive_object **out,
+                      size_t *count, struct error *err)
+{
+    return ask(archive, OF_VERSIONS, NULL, NULL, instance, arena, out, count, err);
+}
+
+bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+                       struct error *err)
+{
+    return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
+}
+
+bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+                     struct error *err)
+{
+    return ask(archive, OF_FLAGGED, NULL, NULL, NULL, arena, out, count, err);
+}
+
+// ---- what a replay asks
+
+bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err)
+{
+    struct archive *archive = payload;
+    int64_t one;
+    struct database *db = store_read_begin(archive->store, err);
+    if (!db)
+        return false;
+    bool ok = sql_get_int(db, err, &one, out, "SELECT 1 FROM instance WHERE container=?1 AND offset=?2", "ii",
+                          (int64_t)place->container, (int64_t)place->offset);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+// ---- counts
+
+bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err)
+{
+    bool row;
+    struct database *db = store_read_begin(archive->store, err);
+    if (!db)
+        return false;
+    struct sql *sql = sql_prepare(
+        db,
+        "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM series), count(*) FILTER (WHERE rank=0),"
+        " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
+        err);
+    bool ok = sql && sql_step(sql, &row, err);
+    if (ok)
+        *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2), sql_int(sql, 3),
+                                       sql_int(sql, 4)};
+    sql_done(sql);
+    store_read_end(archive->store, db);
+    return ok;
+}
