@@ -7,6 +7,7 @@
 //   SENDING  DONE     queue_delivery_done
 //   SENDING  DEAD     queue_delivery_failed, the QUEUE_REFUSALS_MAX-th refusal
 //   DEAD     WAITING  queue_delivery_replay
+//   WAITING, DEAD     OBSOLETE  queue_delivery_obsolete
 #include "queue/queue_internal.h"
 
 #include <stdio.h>
@@ -14,11 +15,12 @@
 #include "base/clock.h"
 
 #define COLUMNS                                                                                                        \
-    "id, key, target, kind, subject, payload, state, attempts, created_ns, next_ns, done_ns, last_error, token"
+    "id, key, target, kind, subject, payload, state, attempts, created_ns, next_ns, done_ns, last_error, token,"       \
+    " sequence, topic, batch, uncertain"
 
 const char *queue_delivery_state_text(enum queue_delivery_state state)
 {
-    static const char *const texts[] = {"waiting", "sending", "done", "dead"};
+    static const char *const texts[] = {"waiting", "sending", "done", "dead", "obsolete"};
     return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "";
 }
 
@@ -45,9 +47,13 @@ static bool read_delivery(struct sql *sql, struct arena *arena, void *to, struct
                                         .next_ns = sql_int(sql, 9),
                                         .done_ns = sql_int(sql, 10),
                                         .last_error = queue_column(sql, 11, arena),
-                                        .token = sql_int(sql, 12)};
+                                        .token = sql_int(sql, 12),
+                                        .sequence = queue_column(sql, 13, arena),
+                                        .topic = queue_column(sql, 14, arena),
+                                        .batch = queue_column(sql, 15, arena),
+                                        .uncertain = sql_int(sql, 16) != 0};
     return (delivery->key && delivery->target && delivery->kind && delivery->subject && delivery->payload &&
-            delivery->last_error) ||
+            delivery->last_error && delivery->sequence && delivery->topic && delivery->batch) ||
            error_set(err, ERROR_MEMORY, "a delivery does not fit into the memory given");
 }
 
@@ -61,6 +67,9 @@ static bool check_delivery(const struct queue_delivery *delivery, struct error *
            queue_check_text("the delivery's target", delivery->target, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's kind", delivery->kind, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's subject", delivery->subject, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's sequence", delivery->sequence, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's topic", delivery->topic, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's batch", delivery->batch, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's payload", delivery->payload, QUEUE_BODY_MAX, err);
 }
 
@@ -72,10 +81,11 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
         return false;
     const char *kind = queue_text(delivery->kind), *target = queue_text(delivery->target);
     if (!sql_run(db, err,
-                 "INSERT INTO delivery (key, target, kind, subject, payload, state, created_ns, next_ns)"
-                 " VALUES (?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO NOTHING",
-                 "tttttii", delivery->key, target, kind, queue_text(delivery->subject), queue_text(delivery->payload),
-                 now_ns, now_ns))
+                 "INSERT INTO delivery (key, target, kind, subject, payload, sequence, topic, batch, state, created_ns,"
+                 " next_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO NOTHING",
+                 "ttttttttii", delivery->key, target, kind, queue_text(delivery->subject),
+                 queue_text(delivery->payload), queue_text(delivery->sequence), queue_text(delivery->topic),
+                 queue_text(delivery->batch), now_ns, now_ns))
         return false;
     *added = sql_changes(db) > 0;
     return !*added || sql_run(db, err,
@@ -84,13 +94,47 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
                               "tt", kind, target);
 }
 
+// ---- what newer ones do to older ones
+
+bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE delivery SET state = 4 WHERE topic = ?1 AND topic <> '' AND batch <> ?2 AND state IN (0, 3)",
+                   "tt", topic, batch);
+}
+
+bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,
+                             size_t *count, struct error *err)
+{
+    void *rows;
+    struct sql *sql =
+        sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE topic = ?1 AND topic <> '' ORDER BY id DESC", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, topic);
+    if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), QUEUE_TOPIC_MAX, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+bool queue_delivery_may_be_known(const struct queue_delivery *delivery)
+{
+    return delivery->state == QUEUE_DELIVERY_DONE || delivery->state == QUEUE_DELIVERY_SENDING || delivery->uncertain;
+}
+
 // ---- claim
+
+// No earlier one of its sequence is under way to the same target.
+#define IS_NEXT                                                                                                        \
+    "(w.sequence = '' OR NOT EXISTS (SELECT 1 FROM delivery AS e WHERE e.kind = w.kind AND e.target = w.target"        \
+    " AND e.sequence = w.sequence AND e.id < w.id AND e.state < 2))"
 
 static bool expire(struct database *db, const char *kind, int64_t now_ns, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE delivery SET state = 0, next_ns = lease_ns, last_error = 'the sender did not finish in time'"
-                   " WHERE kind = ? AND state = 1 AND lease_ns <= ?",
+                   "UPDATE delivery SET state = 0, uncertain = 1, next_ns = lease_ns,"
+                   " last_error = 'the sender did not finish in time' WHERE kind = ? AND state = 1 AND lease_ns <= ?",
                    "ti", kind, now_ns);
 }
 
@@ -100,7 +144,7 @@ static bool find_due(struct database *db, const char *kind, int64_t now_ns, int6
     return sql_get_int(db, err, id, found,
                        "SELECT d.id FROM delivery_target AS t JOIN delivery AS d ON d.id ="
                        "  (SELECT w.id FROM delivery AS w WHERE w.kind = t.kind AND w.target = t.target"
-                       "   AND w.state = 0 AND w.next_ns <= ?2 ORDER BY w.next_ns, w.id LIMIT 1)"
+                       "   AND w.state = 0 AND w.next_ns <= ?2 AND " IS_NEXT " ORDER BY w.next_ns, w.id LIMIT 1)"
                        " WHERE t.kind = ?1 AND t.next_ns <= ?2 AND NOT EXISTS"
                        "  (SELECT 1 FROM delivery AS s WHERE s.kind = t.kind AND s.target = t.target AND s.state = 1)"
                        " ORDER BY d.next_ns, d.id LIMIT 1",
@@ -115,7 +159,7 @@ static bool find_next(struct database *db, const char *kind, int64_t *next_ns, s
                        "SELECT coalesce(min(CASE WHEN due IS NULL THEN lease WHEN lease IS NULL THEN due"
                        "  ELSE max(due, lease) END), 9223372036854775807) FROM (SELECT"
                        "  (SELECT max(t.next_ns, min(w.next_ns)) FROM delivery AS w WHERE w.kind = t.kind"
-                       "   AND w.target = t.target AND w.state = 0) AS due,"
+                       "   AND w.target = t.target AND w.state = 0 AND " IS_NEXT ") AS due,"
                        "  (SELECT min(s.lease_ns) FROM delivery AS s WHERE s.kind = t.kind"
                        "   AND s.target = t.target AND s.state = 1) AS lease"
                        "  FROM delivery_target AS t WHERE t.kind = ?)",
@@ -225,18 +269,22 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t
     return store_event_add(db, STORE_EVENT_DELIVERY_DONE, "", held.subject, &detail, err);
 }
 
-bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, bool refused, const char *reason,
+bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, struct error *err)
 {
     struct held held;
     char shown[QUEUE_REASON_MAX + 1];
     if (!find_held(db, id, token, &held, err))
         return false;
+    bool refused = how == QUEUE_REFUSED;
     int64_t refusals = held.refusals + refused;
     int64_t state = refusals >= QUEUE_REFUSALS_MAX ? QUEUE_DELIVERY_DEAD : QUEUE_DELIVERY_WAITING;
-    return sql_run(db, err, "UPDATE delivery SET state = ?, refusals = ?, next_ns = ?, last_error = ? WHERE id = ?",
-                   "iiiti", state, refusals, now_ns + queue_backoff_ns(held.attempts), queue_reason(shown, reason),
-                   id) &&
+    return sql_run(db, err,
+                   "UPDATE delivery SET state = ?, refusals = ?, uncertain = CASE WHEN ? = 1 THEN 1 ELSE uncertain "
+                   "END, next_ns = ?, last_error = ?"
+                   " WHERE id = ?",
+                   "iiiiti", state, refusals, (int64_t)(how == QUEUE_UNCERTAIN),
+                   now_ns + queue_backoff_ns(held.attempts), queue_reason(shown, reason), id) &&
            (refused ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
 }
 

@@ -16,7 +16,7 @@
 
 #define COLUMNS                                                                                                        \
     "key, kind, study, series, model, input, state, outcome, reason, result, priority, created_ns, started_ns,"        \
-    " finished_ns, attempts, token, retry_ns"
+    " finished_ns, attempts, token, retry_ns, fixed"
 
 enum { EXPIRED_PER_CLAIM = 100 };
 
@@ -47,9 +47,10 @@ static bool read_job(struct sql *sql, struct arena *arena, void *to, struct erro
                               .finished_ns = sql_int(sql, 13),
                               .attempts = sql_int(sql, 14),
                               .token = sql_int(sql, 15),
-                              .retry_ns = sql_int(sql, 16)};
+                              .retry_ns = sql_int(sql, 16),
+                              .fixed = queue_column(sql, 17, arena)};
     return (job->key && job->kind && job->study && job->series && job->model && job->input && job->outcome &&
-            job->reason && job->result) ||
+            job->reason && job->result && job->fixed) ||
            error_set(err, ERROR_MEMORY, "a job does not fit into the memory given");
 }
 
@@ -76,7 +77,7 @@ bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now
                  "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns, retry_ns)"
                  " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = 0,"
                  " input = excluded.input, outcome = '', reason = '', result = '', priority = excluded.priority,"
-                 " started_ns = 0, finished_ns = 0, retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
+                 " started_ns = 0, finished_ns = 0, fixed = '', retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
                  " WHERE state = 4",
                  "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
                  queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
@@ -266,6 +267,23 @@ bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_
     return sql_changes(db) == 1 || error_set(err, ERROR_CONFLICT, "the lease of job %.64s was lost", key);
 }
 
+bool queue_job_fix(struct database *db, const char *key, int64_t token, const char *text, struct arena *arena,
+                   const char **out, struct error *err)
+{
+    struct queue_job *job;
+    if (!sql_run(db, err,
+                 "UPDATE job SET fixed = CASE fixed WHEN '' THEN ?1 ELSE fixed END WHERE key = ?2 AND"
+                 " token = ?3 AND state = 1",
+                 "tti", text, key, token))
+        return false;
+    if (sql_changes(db) != 1)
+        return error_set(err, ERROR_CONFLICT, "the lease of job %.64s was lost", key);
+    if (!queue_job_get(db, key, arena, &job, err))
+        return false;
+    *out = job->fixed;
+    return true;
+}
+
 // ---- reading
 
 bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out, struct error *err)
@@ -282,16 +300,18 @@ bool queue_job_get(struct database *db, const char *key, struct arena *arena, st
     return true;
 }
 
-bool queue_job_list(struct database *db, const char *study, size_t limit, struct arena *arena, struct queue_job **out,
-                    size_t *count, struct error *err)
+bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
+                    struct queue_job **out, size_t *count, struct error *err)
 {
     void *rows;
-    struct sql *sql = study ? sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE study = ? ORDER BY number DESC", err)
-                            : sql_prepare(db, "SELECT " COLUMNS " FROM job ORDER BY number DESC", err);
+    struct sql *sql =
+        study ? sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ?1 AND study = ?2 ORDER BY number DESC", err)
+              : sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ?1 ORDER BY number DESC", err);
     if (!sql)
         return false;
+    sql_bind_text(sql, 1, kind);
     if (study)
-        sql_bind_text(sql, 1, study);
+        sql_bind_text(sql, 2, study);
     if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
         return false;
     *out = rows;

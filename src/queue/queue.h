@@ -4,7 +4,8 @@
 // Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its
 // lease cannot commit. All state is rows; a crash replays from them. All functions that take a `struct database *` and
 // change rows run inside a write function, whose caller chooses the durability:
-//   STORE_DURABLE     queue_job_add, queue_job_finish, queue_delivery_add, _done, _failed, _replay;
+//   STORE_DURABLE     queue_job_add, queue_job_fix, queue_job_finish, queue_delivery_add, _obsolete, _done, _failed,
+//                     _replay;
 //                     queue_consumer_advance when the same write function does one of these or writes findings
 //   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what
 //                     a power cut takes back is only done again
@@ -12,7 +13,8 @@
 // Jobs:       queued -> running (leased) -> done | failed | skipped; skipped -> queued when it is asked for again; a
 //             lease that runs out puts it back to queued; past attempts_max it is failed
 // Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal,
-// or replays without end, to dead; dead -> waiting by a person
+// or replays without end, to dead; dead -> waiting by a person; waiting or dead -> obsolete, when there is something
+// newer to say
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
@@ -31,9 +33,10 @@ enum {
     QUEUE_CONSUMER_MAX = 64,  // bytes of a consumer's name
     QUEUE_EVENTS_MAX = 10000, // events in one queue_consumer_next
     QUEUE_WAIT_MAX_S = 3600,  // longest wait in it
-    QUEUE_KEY_MAX = 128,
+    QUEUE_KEY_MAX = 256,
     QUEUE_NAME_MAX = 256,     // kind, study, series, model, target, subject, outcome: longer ones are refused (LIMIT)
     QUEUE_REASON_MAX = 1000,  // reasons and errors: cut, and what is no printable text is escaped
+    QUEUE_TOPIC_MAX = 10000,  // deliveries of one topic that are looked at, the newest
     QUEUE_BODY_MAX = 4 << 20, // input, result, payload: refused past this (LIMIT)
 };
 
@@ -72,7 +75,7 @@ const char *queue_job_state_text(enum queue_job_state state); // "queued" ...
 
 struct queue_job {
     const char *key;   // hex digest of everything the result depends on: the same work is one job
-    const char *kind;  // "model"
+    const char *kind;  // "model", "report"
     const char *study; // what it is about, for lists
     const char *series;
     const char *model; // package name and version
@@ -81,6 +84,7 @@ struct queue_job {
     const char *outcome; // "positive", "negative", "not analysed", ""
     const char *reason;  // of failed, skipped, not analysed; for a person
     const char *result;  // JSON of the finished work, or ""
+    const char *fixed;   // JSON of what queue_job_fix fixed, or ""
     int64_t priority;    // higher first
     int64_t created_ns, started_ns, finished_ns;
     int64_t attempts;
@@ -105,14 +109,26 @@ bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_
 // Adds JOB_DONE (subject: the key) when it ends.
 bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t token, int64_t now_ns,
                       struct error *err);
+// What the job's work rests on besides its key and must be the same at each try (what its documents take the place of,
+// say): the first call of all tries keeps `text`, a later one changes nothing. What is kept is in *out, in `arena`.
+// CONFLICT: the lease is lost.
+bool queue_job_fix(struct database *db, const char *key, int64_t token, const char *text, struct arena *arena,
+                   const char **out, struct error *err);
 bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out,
                    struct error *err); // NULL: none
-bool queue_job_list(struct database *db, const char *study, size_t limit, struct arena *arena, struct queue_job **out,
-                    size_t *count, struct error *err); // study NULL: all, newest first
+// Newest first; study NULL: of all.
+bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
+                    struct queue_job **out, size_t *count, struct error *err);
 
 // ---- outbox
 
-enum queue_delivery_state { QUEUE_DELIVERY_WAITING, QUEUE_DELIVERY_SENDING, QUEUE_DELIVERY_DONE, QUEUE_DELIVERY_DEAD };
+enum queue_delivery_state {
+    QUEUE_DELIVERY_WAITING,
+    QUEUE_DELIVERY_SENDING,
+    QUEUE_DELIVERY_DONE,
+    QUEUE_DELIVERY_DEAD,
+    QUEUE_DELIVERY_OBSOLETE
+};
 const char *queue_delivery_state_text(enum queue_delivery_state state);
 
 struct queue_delivery {
@@ -122,11 +138,24 @@ struct queue_delivery {
     const char *kind;    // "dicom", "hl7"
     const char *subject; // SOP Instance UID, MSH-10
     const char *payload; // JSON or the message itself
+    // Those of one sequence to one target go one after the other, in the order in which they were added: one that fails
+    // holds up the later ones until it is done, dead or obsolete. "": in no order.
+    const char *sequence;
+    const char *topic; // what it tells of; what is said newly of a topic makes what waits obsolete. "": of nothing.
+    const char *batch; // those of one topic that belong together
     enum queue_delivery_state state;
     int64_t attempts;
+    bool uncertain; // a try ended without an answer: the target may have it
     int64_t created_ns, next_ns, done_ns;
     const char *last_error;
     int64_t token;
+};
+
+// How a try failed.
+enum queue_failure {
+    QUEUE_NOT_TAKEN, // the target does not have it: it could not be reached, or said that it cannot take it now
+    QUEUE_UNCERTAIN, // it was sent, and no answer came
+    QUEUE_REFUSED,   // the target does not want it
 };
 
 // Back-off: 1, 2, 4 ... seconds, at most QUEUE_BACKOFF_MAX_NS, for as long as it takes: a target that is down for three
@@ -137,9 +166,17 @@ struct queue_delivery {
 enum { QUEUE_REFUSALS_MAX = 10 }; // permanent refusals by the target until a delivery is dead
 int64_t queue_backoff_ns(int64_t failures);
 
-// Reads key, target, kind, subject, payload.
+// Reads key, target, kind, subject, payload, sequence, topic, batch (NULL is "").
 bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
                         struct error *err);
+// There is something newer to say of the topic: whatever of another batch waits or is dead, for any target, becomes
+// OBSOLETE and is never sent. What is being sent goes out; what follows in its sequence comes after it.
+bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, struct error *err);
+// All that was ever to be told of a topic, newest first.
+bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,
+                             size_t *count, struct error *err);
+// May the target know it? It took it, or a try ended without an answer, or goes on.
+bool queue_delivery_may_be_known(const struct queue_delivery *delivery);
 // The delivery of `kind` that is due longest, of targets that have none being sent (each gets one at a time). NULL in
 // *out: none; then *next_ns is when one will be due, or a lease that keeps others waiting runs out (INT64_MAX: none
 // waits).
@@ -147,7 +184,7 @@ bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns,
                           struct queue_delivery **out, int64_t *next_ns, struct error *err);
 bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns,
                          struct error *err); // adds DELIVERY_DONE
-bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, bool refused, const char *reason,
+bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, struct error *err);
 bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,
                            struct error *err); // DEAD -> WAITING; CONFLICT otherwise

@@ -69,6 +69,39 @@ static const char *const steps[] = {
     " next_ns INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY (kind, target)"
     ") STRICT;",
+    // What a worker fixed before it made anything; and deliveries that go in order, or that newer ones make obsolete.
+    "ALTER TABLE job ADD COLUMN fixed TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE delivery_new ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key TEXT NOT NULL UNIQUE,"
+    " target TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " subject TEXT NOT NULL,"
+    " payload TEXT NOT NULL,"
+    " sequence TEXT NOT NULL DEFAULT '',"
+    " topic TEXT NOT NULL DEFAULT '',"
+    " batch TEXT NOT NULL DEFAULT '',"
+    " state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " refusals INTEGER NOT NULL DEFAULT 0,"
+    " uncertain INTEGER NOT NULL DEFAULT 0,"
+    " created_ns INTEGER NOT NULL,"
+    " next_ns INTEGER NOT NULL,"
+    " done_ns INTEGER NOT NULL DEFAULT 0,"
+    " lease_ns INTEGER NOT NULL DEFAULT 0,"
+    " last_error TEXT NOT NULL DEFAULT '',"
+    " token INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "INSERT INTO delivery_new (id, key, target, kind, subject, payload, state, attempts, refusals, created_ns, next_ns,"
+    " done_ns, lease_ns, last_error, token) SELECT id, key, target, kind, subject, payload, state, attempts, refusals,"
+    " created_ns, next_ns, done_ns, lease_ns, last_error, token FROM delivery;"
+    "DROP TABLE delivery;"
+    "ALTER TABLE delivery_new RENAME TO delivery;"
+    "CREATE INDEX delivery_waiting ON delivery (kind, target, next_ns, id) WHERE state = 0;"
+    "CREATE INDEX delivery_sending ON delivery (kind, target, lease_ns) WHERE state = 1;"
+    "CREATE INDEX delivery_in_order ON delivery (kind, target, sequence, id) WHERE state < 2;"
+    "CREATE INDEX delivery_state ON delivery (state, id);"
+    "CREATE INDEX delivery_topic ON delivery (topic, id);",
     NULL,
 };
 
@@ -81,7 +114,7 @@ bool queue_recover(struct database *db, int64_t now_ns, struct error *err)
                    "UPDATE job SET state = 0, retry_ns = 0, attempts = attempts - 1, crashes = crashes + 1"
                    " WHERE state = 1 AND crashes < ?",
                    "i", (int64_t)QUEUE_JOB_CRASHES_MAX) &&
-           sql_run(db, err, "UPDATE delivery SET state = 0, next_ns = ? WHERE state = 1", "i", now_ns);
+           sql_run(db, err, "UPDATE delivery SET state = 0, uncertain = 1, next_ns = ? WHERE state = 1", "i", now_ns);
 }
 
 const char *queue_column(struct sql *sql, int column, struct arena *arena)

@@ -33,7 +33,8 @@ struct turn {
     struct queue_delivery *delivery; // NULL: none is due
     int64_t next_ns;
     int64_t now_ns;
-    bool done, refused;
+    bool done;
+    enum queue_failure how; // when it is not done
     struct error reason;
 };
 
@@ -50,8 +51,7 @@ static bool write_outcome(struct database *db, void *payload, struct error *err)
     const struct queue_delivery *delivery = turn->delivery;
     if (turn->done)
         return queue_delivery_done(db, delivery->id, delivery->token, turn->now_ns, err);
-    return queue_delivery_failed(db, delivery->id, delivery->token, turn->refused, turn->reason.message, turn->now_ns,
-                                 err);
+    return queue_delivery_failed(db, delivery->id, delivery->token, turn->how, turn->reason.message, turn->now_ns, err);
 }
 
 static void send(struct turn *turn)
@@ -59,7 +59,7 @@ static void send(struct turn *turn)
     struct deliverer *deliverer = turn->deliverer;
     const struct queue_delivery *delivery = turn->delivery;
     struct error err;
-    turn->done = deliverer->deliver(deliverer->service, delivery, &turn->refused, &turn->reason);
+    turn->done = deliverer->deliver(deliverer->service, delivery, &turn->how, &turn->reason);
     fault_point("outbox.after_send");
     turn->now_ns = clock_now_ns();
     if (!turn->done && deliverer->stopping) // given up, no fault of the target's: the next start sends it again

@@ -5,9 +5,9 @@
 #include "queue/queue.h"
 #include "service/internal.h"
 
-// Sends one delivery; runs without a transaction. false with *err; *refused: the target answered and said no (not that
+// Sends one delivery; runs without a transaction. false with *err; *how: which kind of failure (not that
 // it could not be reached), or there is nothing to send: tried again it will fail in the same way.
-typedef bool deliver_fn(struct service *service, const struct queue_delivery *delivery, bool *refused,
+typedef bool deliver_fn(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
                         struct error *err);
 
 deliver_fn deliver_dicom; // dimse/deliver.c: C-STORE to a peer

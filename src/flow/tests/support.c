@@ -303,7 +303,7 @@ size_t ground_jobs(struct ground *ground, struct queue_job **out)
     size_t count;
     struct database *db = store_read_begin(ground->store, &ground->err);
     assert_ok(db != NULL, ground->err);
-    assert_ok(queue_job_list(db, NULL, 100, &ground->arena, out, &count, &ground->err), ground->err);
+    assert_ok(queue_job_list(db, "model", NULL, 100, &ground->arena, out, &count, &ground->err), ground->err);
     store_read_end(ground->store, db);
     for (size_t i = 0; i < count / 2; i++) {
         struct queue_job swap = (*out)[i];

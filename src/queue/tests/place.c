@@ -150,7 +150,9 @@ struct queue_job *job_get(struct place *place, const char *key)
 
 struct delivery_call {
     const struct queue_delivery *delivery;
-    bool refused, *added;
+    enum queue_failure how;
+    const char *text;
+    bool *added;
     int64_t id, now_ns, *next_ns;
     struct arena *arena;
     struct queue_delivery **out;
@@ -177,14 +179,33 @@ static bool write_delivery_done(struct database *db, void *payload, struct error
 static bool write_delivery_failed(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
-    return queue_delivery_failed(db, call->delivery->id, call->delivery->token, call->refused, "no\nanswer",
-                                 call->now_ns, err);
+    return queue_delivery_failed(db, call->delivery->id, call->delivery->token, call->how, "no\nanswer", call->now_ns,
+                                 err);
 }
 
 static bool write_delivery_replay(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
     return queue_delivery_replay(db, call->id, call->now_ns, err);
+}
+
+static bool write_delivery_obsolete(struct database *db, void *payload, struct error *err)
+{
+    struct delivery_call *call = payload;
+    return queue_delivery_obsolete(db, call->delivery->topic, call->text, err);
+}
+
+bool delivery_add_row(struct place *place, const struct queue_delivery *delivery, int64_t now_ns)
+{
+    bool added;
+    struct delivery_call call = {.delivery = delivery, .now_ns = now_ns, .added = &added};
+    return store_write(place->store, STORE_DURABLE, write_delivery_add, &call, &place->err) && added;
+}
+
+bool delivery_obsolete(struct place *place, const char *topic, const char *batch)
+{
+    struct delivery_call call = {.delivery = &(struct queue_delivery){.topic = topic}, .text = batch};
+    return store_write(place->store, STORE_DURABLE, write_delivery_obsolete, &call, &place->err);
 }
 
 bool delivery_add(struct store *store, const char *key, const char *target, int64_t now_ns, bool *added,
@@ -208,9 +229,9 @@ bool delivery_done(struct place *place, const struct queue_delivery *delivery, i
     return store_write(place->store, STORE_DURABLE, write_delivery_done, &call, &place->err);
 }
 
-bool delivery_failed(struct place *place, const struct queue_delivery *delivery, bool refused, int64_t now_ns)
+bool delivery_failed(struct place *place, const struct queue_delivery *delivery, enum queue_failure how, int64_t now_ns)
 {
-    struct delivery_call call = {.delivery = delivery, .refused = refused, .now_ns = now_ns};
+    struct delivery_call call = {.delivery = delivery, .how = how, .now_ns = now_ns};
     return store_write(place->store, STORE_DURABLE, write_delivery_failed, &call, &place->err);
 }
 

@@ -43,7 +43,10 @@ bool delivery_add(struct store *store, const char *key, const char *target, int6
                   struct error *err);
 bool delivery_claim(struct place *place, int64_t now_ns, struct queue_delivery **out, int64_t *next_ns);
 bool delivery_done(struct place *place, const struct queue_delivery *delivery, int64_t now_ns);
-bool delivery_failed(struct place *place, const struct queue_delivery *delivery, bool refused, int64_t now_ns);
+bool delivery_failed(struct place *place, const struct queue_delivery *delivery, enum queue_failure how,
+                     int64_t now_ns);
+bool delivery_add_row(struct place *place, const struct queue_delivery *delivery, int64_t now_ns); // of kind "dicom"
+bool delivery_obsolete(struct place *place, const char *topic, const char *batch);
 bool delivery_replay(struct place *place, int64_t id, int64_t now_ns);
 
 #define LEASE (30 * CLOCK_SECOND)

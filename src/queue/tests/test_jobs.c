@@ -233,6 +233,40 @@ static void restarts_free_what_was_held_and_cost_no_attempt_but_not_for_ever(voi
     place_close(&place);
 }
 
+struct fix_call {
+    const struct queue_job *job;
+    const char *text, *out;
+    struct arena *arena;
+};
+
+static bool write_fix(struct database *db, void *payload, struct error *err)
+{
+    struct fix_call *call = payload;
+    return queue_job_fix(db, call->job->key, call->job->token, call->text, call->arena, &call->out, err);
+}
+
+static void what_the_first_try_fixed_holds_for_all_tries(void **state)
+{
+    struct place place;
+    struct queue_job *first, *second;
+    bool added;
+    (void)state;
+    place_open(&place);
+    assert_ok(job_add(place.store, &(struct queue_job){.key = "a", .kind = "model"}, T0, &added, &place.err),
+              place.err);
+    assert_ok(job_claim(place.store, "model", T0, LEASE, &place.arena, &first, &place.err), place.err);
+    struct fix_call call = {.job = first, .text = "{\"sr\":\"1.2\"}", .arena = &place.arena};
+    assert_ok(store_write(place.store, STORE_DURABLE, write_fix, &call, &place.err), place.err);
+    assert_ok(job_claim(place.store, "model", T0 + LEASE, LEASE, &place.arena, &second, &place.err), place.err);
+    assert_string_equal(second->fixed, "{\"sr\":\"1.2\"}");
+    assert_false(store_write(place.store, STORE_DURABLE, write_fix, &call, &place.err)); // its lease is lost
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    call = (struct fix_call){.job = second, .text = "{\"sr\":\"1.3\"}", .arena = &place.arena};
+    assert_ok(store_write(place.store, STORE_DURABLE, write_fix, &call, &place.err), place.err);
+    assert_string_equal(call.out, "{\"sr\":\"1.2\"}");
+    place_close(&place);
+}
+
 static void kinds_do_not_mix(void **state)
 {
     struct place place;
@@ -255,15 +289,17 @@ static void jobs_are_listed_newest_first(void **state)
     place_open(&place);
     add(&place, "a", 0);
     add(&place, "b", 9);
-    assert_ok(job_add(place.store, &(struct queue_job){.key = "c", .study = "9.9"}, T0, &added, &place.err), place.err);
+    assert_ok(
+        job_add(place.store, &(struct queue_job){.key = "c", .kind = "model", .study = "9.9"}, T0, &added, &place.err),
+        place.err);
     struct database *db = store_read_begin(place.store, &place.err);
-    assert_ok(queue_job_list(db, "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, "model", "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "b");
-    assert_ok(queue_job_list(db, NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, "model", NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "c");
-    assert_ok(queue_job_list(db, "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 0);
     store_read_end(place.store, db);
     place_close(&place);
@@ -371,6 +407,7 @@ int test_jobs(void)
         cmocka_unit_test(a_job_given_back_is_tried_again_later_and_not_for_ever),
         cmocka_unit_test(restarts_free_what_was_held_and_cost_no_attempt_but_not_for_ever),
         cmocka_unit_test(kinds_do_not_mix),
+        cmocka_unit_test(what_the_first_try_fixed_holds_for_all_tries),
         cmocka_unit_test(jobs_are_listed_newest_first),
         cmocka_unit_test(what_is_too_long_is_refused_or_cut),
         cmocka_unit_test(eight_threads_add_and_do_each_job_once),

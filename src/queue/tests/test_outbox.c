@@ -68,7 +68,7 @@ static void failures_back_off_to_a_minute_and_never_end(void **state)
         int64_t wait_ns = (i < 9 ? waits[i] : 60) * CLOCK_SECOND;
         struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
         assert_non_null(delivery);
-        assert_ok(delivery_failed(&place, delivery, false, now_ns), place.err);
+        assert_ok(delivery_failed(&place, delivery, QUEUE_NOT_TAKEN, now_ns), place.err);
         if (i < 9) {
             assert_null(claim(&place, now_ns + wait_ns - 1, &next_ns));
             assert_int_equal(next_ns, now_ns + wait_ns);
@@ -101,7 +101,7 @@ static void a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_oth
     assert_string_equal(other->target, "up");
     assert_null(claim(&place, T0, &next_ns));
     assert_int_equal(next_ns, T0 + LEASE);
-    assert_ok(delivery_failed(&place, first, false, T0), place.err);
+    assert_ok(delivery_failed(&place, first, QUEUE_NOT_TAKEN, T0), place.err);
     assert_ok(delivery_done(&place, other, T0), place.err);
     assert_null(claim(&place, T0, &next_ns));
     assert_int_equal(next_ns, T0 + CLOCK_SECOND);
@@ -112,7 +112,7 @@ static void a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_oth
         if (!delivery)
             continue;
         asked++;
-        assert_ok(delivery_failed(&place, delivery, false, now_ns), place.err);
+        assert_ok(delivery_failed(&place, delivery, QUEUE_NOT_TAKEN, now_ns), place.err);
         arena_reset(&place.arena);
     }
     assert_in_range(asked, 10, 20);
@@ -142,7 +142,7 @@ static void a_sender_that_vanished_is_replaced_and_fenced_off(void **state)
     assert_int_equal(second->attempts, 2);
     assert_false(delivery_done(&place, slow, T0 + LEASE));
     assert_int_equal(place.err.code, ERROR_CONFLICT);
-    assert_false(delivery_failed(&place, slow, true, T0 + LEASE));
+    assert_false(delivery_failed(&place, slow, QUEUE_REFUSED, T0 + LEASE));
     assert_int_equal(place.err.code, ERROR_CONFLICT);
     assert_ok(delivery_done(&place, second, T0 + LEASE), place.err);
     place_close(&place);
@@ -165,7 +165,7 @@ static void refusals_end_in_the_dead_list_and_a_person_may_replay(void **state)
         assert_non_null(delivery);
         assert_false(delivery_replay(&place, delivery->id, now_ns));
         assert_int_equal(place.err.code, ERROR_CONFLICT);
-        assert_ok(delivery_failed(&place, delivery, true, now_ns), place.err);
+        assert_ok(delivery_failed(&place, delivery, QUEUE_REFUSED, now_ns), place.err);
         now_ns += 60 * CLOCK_SECOND;
     }
     assert_null(claim(&place, now_ns, &next_ns));
@@ -181,6 +181,91 @@ static void refusals_end_in_the_dead_list_and_a_person_may_replay(void **state)
     place_close(&place);
 }
 
+// One of a study's messages to a RIS.
+static void add_to(struct place *place, const char *key, const char *sequence, const char *topic, const char *batch)
+{
+    struct queue_delivery delivery = {.key = key,
+                                      .target = "ris",
+                                      .kind = "dicom",
+                                      .subject = key,
+                                      .sequence = sequence,
+                                      .topic = topic,
+                                      .batch = batch};
+    assert_ok(delivery_add_row(place, &delivery, T0), place->err);
+}
+
+static void assert_claims(struct place *place, int64_t now_ns, const char *key)
+{
+    int64_t next_ns;
+    struct queue_delivery *delivery = claim(place, now_ns, &next_ns);
+    assert_non_null(delivery);
+    assert_string_equal(delivery->key, key);
+    assert_ok(delivery_done(place, delivery, now_ns), place->err);
+}
+
+static void a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "old", "study 1", "", "");
+    add_to(&place, "new", "study 1", "", "");
+    add_to(&place, "other", "study 2", "", "");
+    struct queue_delivery *old = claim(&place, T0, &next_ns);
+    assert_string_equal(old->key, "old");
+    assert_ok(delivery_failed(&place, old, QUEUE_REFUSED, T0), place.err);
+    assert_claims(&place, T0, "other");
+    assert_null(claim(&place, T0, &next_ns));
+    assert_int_equal(next_ns, T0 + CLOCK_SECOND);
+    assert_claims(&place, T0 + CLOCK_SECOND, "old");
+    assert_claims(&place, T0 + CLOCK_SECOND, "new");
+    place_close(&place);
+}
+
+static void what_is_obsolete_is_never_sent_and_cannot_be_replayed(void **state)
+{
+    struct place place;
+    int64_t next_ns, now_ns = T0;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "dead", "", "topic", "1");
+    for (int i = 0; i < QUEUE_REFUSALS_MAX; i++, now_ns += 60 * CLOCK_SECOND)
+        assert_ok(delivery_failed(&place, claim(&place, now_ns, &next_ns), QUEUE_REFUSED, now_ns), place.err);
+    add_to(&place, "waits", "", "topic", "1");
+    add_to(&place, "other", "", "another", "1");
+    int64_t dead = list_one(&place, QUEUE_DELIVERY_DEAD)->id;
+    assert_ok(delivery_obsolete(&place, "topic", "2"), place.err);
+    add_to(&place, "new", "", "topic", "2");
+    assert_false(delivery_replay(&place, dead, now_ns));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_claims(&place, now_ns, "other");
+    assert_claims(&place, now_ns, "new");
+    assert_null(claim(&place, now_ns, &next_ns));
+    assert_int_equal(next_ns, INT64_MAX);
+    assert_ok(delivery_obsolete(&place, "", "3"), place.err); // of no topic: nothing
+    place_close(&place);
+}
+
+static void what_a_target_may_know_is_what_it_took_or_did_not_answer(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "k", "", "topic", "1");
+    struct queue_delivery *delivery = claim(&place, T0, &next_ns);
+    assert_true(delivery->state == QUEUE_DELIVERY_SENDING && queue_delivery_may_be_known(delivery));
+    assert_ok(delivery_failed(&place, delivery, QUEUE_NOT_TAKEN, T0), place.err);
+    assert_false(queue_delivery_may_be_known(list_one(&place, QUEUE_DELIVERY_WAITING)));
+    delivery = claim(&place, T0 + CLOCK_SECOND, &next_ns);
+    assert_ok(delivery_failed(&place, delivery, QUEUE_UNCERTAIN, T0 + CLOCK_SECOND), place.err);
+    delivery = claim(&place, T0 + 60 * CLOCK_SECOND, &next_ns);
+    assert_ok(delivery_failed(&place, delivery, QUEUE_NOT_TAKEN, T0 + 60 * CLOCK_SECOND), place.err);
+    assert_true(queue_delivery_may_be_known(list_one(&place, QUEUE_DELIVERY_WAITING)));
+    place_close(&place);
+}
+
 int test_outbox(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +274,9 @@ int test_outbox(void)
         cmocka_unit_test(a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_other),
         cmocka_unit_test(a_sender_that_vanished_is_replaced_and_fenced_off),
         cmocka_unit_test(refusals_end_in_the_dead_list_and_a_person_may_replay),
+        cmocka_unit_test(a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else),
+        cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
+        cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),
     };
     return cmocka_run_group_tests_name("queue: outbox", tests, NULL, NULL);
 }

@@ -165,8 +165,8 @@ void api_jobs(void *payload, struct http_request *request)
     struct error err;
     size_t count = 0;
     struct database *db = store_read_begin(service->store, &err);
-    bool ok =
-        db && queue_job_list(db, http_query(request, "study"), JOBS_MAX, http_arena(request), &jobs, &count, &err);
+    bool ok = db && queue_job_list(db, "model", http_query(request, "study"), JOBS_MAX, http_arena(request), &jobs,
+                                   &count, &err);
     if (db)
         store_read_end(service->store, db);
     if (!ok) {

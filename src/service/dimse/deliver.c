@@ -10,7 +10,7 @@
 enum { BLOCK = 128 << 10, SECONDS = 30 };
 
 static bool send(struct service *service, struct dimse_association *association, const struct archive_object *object,
-                 bool *refused, struct error *err)
+                 enum queue_failure *how, struct error *err)
 {
     uint64_t offset;
     uint16_t status = 0;
@@ -18,7 +18,7 @@ static bool send(struct service *service, struct dimse_association *association,
     int fd;
     const struct dimse_context *context = dimse_context_for(association, object->sop_class, object->transfer_syntax);
     if (!context) {
-        *refused = true;
+        *how = QUEUE_REFUSED;
         return error_set(err, ERROR_UNSUPPORTED, "the peer does not take SOP class %s in transfer syntax %s",
                          object->sop_class, object->transfer_syntax);
     }
@@ -27,6 +27,7 @@ static bool send(struct service *service, struct dimse_association *association,
         return error_set(err, ERROR_MEMORY, "no memory to send");
     bool ok = archive_bytes(service->archive, object, &fd, &offset, err);
     if (ok) {
+        *how = QUEUE_UNCERTAIN;
         struct source_file file = {fd, offset, object->size, block, BLOCK};
         ok = dimse_store(association, context, object->sop_class, object->sop_instance, source_from_file(&file),
                          &status, comment, err);
@@ -37,11 +38,12 @@ static bool send(struct service *service, struct dimse_association *association,
     // something failed there: another try may succeed.
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)
         return ok;
-    *refused = (status & 0xFF00) != 0xA700 && status != 0x0110;
+    *how = (status & 0xFF00) == 0xA700 || status == 0x0110 ? QUEUE_NOT_TAKEN : QUEUE_REFUSED;
     return error_set(err, ERROR_CONFLICT, "the peer answered %04XH %s", status, comment);
 }
 
-bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, bool *refused, struct error *err)
+bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
+                   struct error *err)
 {
     static const struct dimse_timers timers = {
         .artim_ns = SECONDS * CLOCK_SECOND, .idle_ns = SECONDS * CLOCK_SECOND, .transfer_ns = SECONDS * CLOCK_SECOND};
@@ -49,7 +51,7 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
     struct archive_object *object;
     struct arena arena;
     size_t count = 0;
-    *refused = false;
+    *how = QUEUE_NOT_TAKEN;
     arena_init(&arena, 1 << 20);
     bool ok = access_peer_get(service->access, delivery->target, &entry, err);
     if (ok && !(entry.rights & ACCESS_TARGET))
@@ -57,14 +59,15 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
                        entry.name);
     if (ok) {
         ok = archive_objects(service->archive, NULL, NULL, delivery->subject, &arena, &object, &count, err);
-        *refused = !ok && err->code == ERROR_NOT_FOUND; // nothing will bring it back by itself
+        if (!ok && err->code == ERROR_NOT_FOUND) // nothing will bring it back by itself
+            *how = QUEUE_REFUSED;
     }
     struct dimse_association *association = NULL;
     if (ok) {
         struct dimse_proposal proposal = {object->sop_class, {object->transfer_syntax}};
         struct dimse_peer peer = {entry.host, entry.port, entry.title, service->titles[0]};
         association = dimse_connect(&peer, &proposal, 1, &timers, err);
-        ok = association && send(service, association, object, refused, err);
+        ok = association && send(service, association, object, how, err);
     }
     if (ok) {
         struct error ignored; // the object is there, however the goodbye goes

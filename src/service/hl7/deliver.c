@@ -28,19 +28,22 @@ static bool find_target(struct service *service, const char *name, struct flow_h
 }
 
 // AA and CA: taken. AE (an error now) is tried again; AR is a refusal: the message itself is not wanted.
-bool deliver_hl7(struct service *service, const struct queue_delivery *delivery, bool *refused, struct error *err)
+bool deliver_hl7(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
+                 struct error *err)
 {
     struct flow_hl7_target target;
     struct mllp_answer answer;
-    *refused = false;
+    *how = QUEUE_NOT_TAKEN;
     if (!find_target(service, delivery->target, &target, err))
         return false;
     struct mllp_connection *connection = mllp_connect(target.host, target.port, ANSWER_NS, err);
+    if (connection)
+        *how = QUEUE_UNCERTAIN;
     bool ok = connection && mllp_deliver(connection, delivery->payload, strlen(delivery->payload), delivery->subject,
                                          ANSWER_NS, &answer, err);
     mllp_close(connection);
     if (!ok || strcmp(answer.code, "AA") == 0 || strcmp(answer.code, "CA") == 0)
         return ok;
-    *refused = answer.code[1] == 'R';
+    *how = answer.code[1] == 'R' ? QUEUE_REFUSED : QUEUE_NOT_TAKEN;
     return error_set(err, ERROR_CONFLICT, "%s answered %s %s", delivery->target, answer.code, answer.text);
 }
