@@ -1,40 +1,19 @@
 #include "place.h"
 
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "access/audit_walk.h"
 #include "base/file.h"
 #include "base/text.h"
-
-void place_folder(char folder[PLACE_PATH])
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, PLACE_PATH, "%s/access-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(folder));
-}
-
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-void place_delete(const char *folder)
-{
-    assert_int_equal(nftw(folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
+#include "support/store.h"
 
 static void open_all(struct place *place)
 {
-    place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
+    static const struct store_migration *const rooms[] = {&access_migration, NULL};
+    place->store = open_store(place->folder, rooms, &place->err);
     assert_ok(place->store != NULL, place->err);
-    assert_ok(store_migrate(place->store, &access_migration, &place->err), place->err);
     place->access = access_open(place->store, place->audit, &place->err);
     assert_ok(place->access != NULL, place->err);
 }
@@ -42,7 +21,7 @@ static void open_all(struct place *place)
 void place_open(struct place *place)
 {
     *place = (struct place){0};
-    place_folder(place->folder);
+    folder_make(place->folder, sizeof place->folder);
     snprintf(place->audit, sizeof place->audit, "%s/audit", place->folder);
     open_all(place);
 }
@@ -58,7 +37,7 @@ void place_close(struct place *place)
 {
     access_close(place->access);
     store_close(place->store);
-    place_delete(place->folder);
+    folder_delete(place->folder);
 }
 
 char *place_trail(const char *folder)

@@ -3,6 +3,7 @@
 #define ACCESS_TESTS_PLACE_H
 
 #include "support/check.h"
+#include "support/folder.h"
 
 #include "access/access.h"
 #include "store/store.h"
@@ -16,9 +17,6 @@ struct place {
     struct access *access;
     struct error err;
 };
-
-void place_folder(char folder[PLACE_PATH]);
-void place_delete(const char *folder);
 
 void place_open(struct place *place); // a new folder
 void place_reopen(struct place *place);

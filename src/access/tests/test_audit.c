@@ -3,23 +3,19 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "access/audit_chain.h"
 #include "access/audit_line.h"
 #include "access/audit_trail.h"
 #include "base/clock.h"
+#include "support/program.h"
 
 #define NOON (INT64_C(1700000040) * CLOCK_SECOND) // a full minute
-
-extern char **environ;
 
 static const struct access_record stored = {.event = ACCESS_EVENT_STORED,
                                             .success = true,
@@ -55,7 +51,7 @@ static void the_accesses_of_a_minute_are_one_line_and_its_rest(void **state)
 {
     char folder[PLACE_PATH];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     access_trail_put(trail, &stored, NOON);
     clock_sleep_ns(900 * CLOCK_MS);
@@ -73,14 +69,14 @@ static void the_accesses_of_a_minute_are_one_line_and_its_rest(void **state)
     assert_non_null(strstr(text, "[sum@32473 count=\"500\"]"));
     free(text);
     access_trail_close(trail);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void the_rest_of_a_minute_is_told_when_it_ends(void **state)
 {
     char folder[PLACE_PATH];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     access_trail_put(trail, &stored, NOON + 58 * CLOCK_SECOND);
     flush(trail);
@@ -91,7 +87,7 @@ static void the_rest_of_a_minute_is_told_when_it_ends(void **state)
     assert_int_equal(verified(folder), 2);
     access_trail_close(trail);
     assert_int_equal(verified(folder), 2);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void other_events_are_a_line_each(void **state)
@@ -99,7 +95,7 @@ static void other_events_are_a_line_each(void **state)
     char folder[PLACE_PATH];
     struct access_record record = stored;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     record.event = ACCESS_EVENT_REFUSED;
     record.success = false;
@@ -107,14 +103,14 @@ static void other_events_are_a_line_each(void **state)
         access_trail_put(trail, &record, NOON);
     access_trail_close(trail);
     assert_int_equal(verified(folder), 50);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_clock_set_back_loses_no_access(void **state)
 {
     char folder[PLACE_PATH];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     for (int i = 0; i < 3; i++) {
         access_trail_put(trail, &stored, NOON);
@@ -127,7 +123,7 @@ static void a_clock_set_back_loses_no_access(void **state)
     assert_int_equal(verified(folder), 6); // no hour is summed into a minute to come
     free(text);
     access_trail_close(trail);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void more_sums_than_the_table_holds_are_all_told(void **state)
@@ -135,7 +131,7 @@ static void more_sums_than_the_table_holds_are_all_told(void **state)
     enum { PATIENTS = 3 * ACCESS_SUMS_MAX };
     char folder[PLACE_PATH];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     for (int i = 0; i < 2 * PATIENTS; i++) {
         char patient[16];
@@ -148,7 +144,7 @@ static void more_sums_than_the_table_holds_are_all_told(void **state)
     char *text = place_trail(folder);
     assert_int_equal(place_sum_counts(text), 2 * PATIENTS);
     free(text);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_record_costs_the_caller_little(void **state)
@@ -158,7 +154,7 @@ static void a_record_costs_the_caller_little(void **state)
     struct access_record record = stored;
     char patient[16];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     record.patient = patient;
     int64_t start_ns = clock_monotonic_ns();
@@ -170,7 +166,7 @@ static void a_record_costs_the_caller_little(void **state)
     print_message("access_audit: %lld ns a call\n", (long long)each_ns);
     assert_true(each_ns < 50000); // a sanitizer's build on a busy machine; it is about 500
     access_trail_close(trail);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 // ---- what a line is, seen by another program
@@ -202,13 +198,7 @@ static const char checker[] =
 
 static void check_with_python(const char *folder, const char *lines, const char *absent)
 {
-    pid_t pid;
-    int status;
-    char *const argv[] = {(char *)"python3", (char *)"-c", (char *)checker, (char *)folder, (char *)lines,
-                          (char *)absent,    NULL};
-    assert_int_equal(posix_spawn(&pid, "/usr/bin/python3", NULL, NULL, argv, environ), 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    run_well((const char *const[]){"/usr/bin/python3", "-c", checker, folder, lines, absent, NULL}, NULL);
 }
 
 static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none(void **state)
@@ -226,7 +216,7 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
     char folder[PLACE_PATH], lines[16];
     uint64_t count = 0;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct error err;
     struct access_trail *trail = access_trail_open(folder, 8192, &err);
     assert_ok(trail != NULL, err);
@@ -256,7 +246,7 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
     snprintf(lines, sizeof lines, "%llu", (unsigned long long)count + 1);
     check_with_python(folder, lines, "<EVIL");
     assert_int_equal(verified(folder), count + 1);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 // ---- a disk that takes no more
@@ -287,7 +277,7 @@ static void a_full_disk_is_told_and_nothing_is_lost_when_it_heals(void **state)
     char folder[PLACE_PATH];
     struct error err;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     put_distinct(trail, 0, 3);
     flush(trail);
@@ -308,7 +298,7 @@ static void a_full_disk_is_told_and_nothing_is_lost_when_it_heals(void **state)
     free(text);
     assert_int_equal(access_trail_lost(trail), 0);
     access_trail_close(trail);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
@@ -316,7 +306,7 @@ static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
     char folder[PLACE_PATH];
     struct error err;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
     limit_files(100);
     put_distinct(trail, 0, 1);
@@ -335,7 +325,7 @@ static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
     assert_int_equal(place_sum_counts(text), 30001 - lost + 1);
     free(text);
     access_trail_close(trail);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 int test_audit(void)

@@ -3,10 +3,8 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,7 +89,7 @@ static void a_flipped_bit_anywhere_is_found(void **state)
     struct error err;
     uint64_t lines;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     write_lines(folder, 9);
     uint64_t last = last_segment(folder);
     assert_in_range(last, 2, 9);
@@ -111,7 +109,7 @@ static void a_flipped_bit_anywhere_is_found(void **state)
         buffer_free(&bytes);
     }
     assert_sound(folder, 9);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_line_taken_out_doubled_or_moved_is_found(void **state)
@@ -121,7 +119,7 @@ static void a_line_taken_out_doubled_or_moved_is_found(void **state)
     struct error err;
     uint64_t lines;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
@@ -152,7 +150,7 @@ static void a_line_taken_out_doubled_or_moved_is_found(void **state)
         buffer_free(&changed);
     }
     buffer_free(&bytes);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_file_taken_out_is_found_but_the_oldest_may_go(void **state)
@@ -161,7 +159,7 @@ static void a_file_taken_out_is_found_but_the_oldest_may_go(void **state)
     struct error err;
     uint64_t lines;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     write_lines(folder, 12);
     assert_in_range(last_segment(folder), 4, 12);
     assert_ok(access_segment_path(path, folder, 1, &err), err);
@@ -171,19 +169,19 @@ static void a_file_taken_out_is_found_but_the_oldest_may_go(void **state)
     assert_int_equal(unlink(path), 0);
     assert_false(sound(folder, &lines, &err));
     assert_non_null(strstr(err.message, "audit-00000003.log is missing"));
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void the_next_start_goes_on_with_the_chain(void **state)
 {
     char folder[PLACE_PATH];
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     for (int i = 0; i < 12; i++)
         write_lines(folder, 1);
     assert_sound(folder, 12);
     assert_in_range(last_segment(folder), 2, 12);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 // Wherever a crash cut the last line.
@@ -193,7 +191,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
     struct buffer bytes;
     struct error err;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
     put(trail, "X");
     put(trail, "X");
@@ -215,7 +213,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
         free(text);
     }
     buffer_free(&bytes);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_long_unfinished_end_leaves_nothing_behind_the_next_line(void **state)
@@ -223,7 +221,7 @@ static void a_long_unfinished_end_leaves_nothing_behind_the_next_line(void **sta
     char folder[PLACE_PATH];
     struct buffer bytes;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     write_lines(folder, 1);
     load(folder, 1, &bytes);
     for (int i = 0; i < 20000; i++)
@@ -232,7 +230,7 @@ static void a_long_unfinished_end_leaves_nothing_behind_the_next_line(void **sta
     buffer_free(&bytes);
     write_lines(folder, 1);
     assert_sound(folder, 3);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 static void a_broken_chain_is_told_once_in_a_new_file(void **state)
@@ -242,7 +240,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     struct error err;
     uint64_t lines;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
@@ -264,7 +262,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     assert_false(sound(folder, &lines, &err));
     assert_int_equal(lines, 2);
     assert_non_null(strstr(err.message, "audit-00000001.log line 2"));
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 // The child writes without end, in batches of many lines; what it was sure of it tells through the pipe.
@@ -310,7 +308,7 @@ static void kills_leave_a_prefix_and_the_next_start_goes_on(void **state)
     uint64_t lines = 0, sure = 0;
     unsigned seed = 1;
     (void)state;
-    place_folder(folder);
+    folder_make(folder, PLACE_PATH);
     for (int round = 0; round < 20; round++) {
         sure += run_and_kill(folder, (5 + rand_r(&seed) % 60) * CLOCK_MS);
         struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
@@ -325,7 +323,7 @@ static void kills_leave_a_prefix_and_the_next_start_goes_on(void **state)
                   (unsigned long long)lines, place_count(text, "unfinished line"));
     free(text);
     assert_in_range(sure, 200, UINT32_MAX);
-    place_delete(folder);
+    folder_delete(folder);
 }
 
 int test_audit_chain(void)

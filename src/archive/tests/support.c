@@ -1,13 +1,11 @@
 #include "support.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "dicom/writer.h"
+#include "support/folder.h"
 
 enum { PIXELS = 4096 };
 
@@ -33,10 +31,8 @@ void place_stop(struct place *place)
 
 void place_open(struct place *place)
 {
-    const char *base = getenv("TMPDIR");
     *place = (struct place){0};
-    snprintf(place->folder, sizeof place->folder, "%.60s/archive-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(place->folder));
+    folder_make(place->folder, sizeof place->folder);
     arena_init(&place->arena, 64 << 20);
     place_start(place);
 }
@@ -47,19 +43,11 @@ void place_reopen(struct place *place)
     place_start(place);
 }
 
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void place_close(struct place *place)
 {
     place_stop(place);
     arena_free(&place->arena);
-    assert_int_equal(nftw(place->folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    folder_delete(place->folder);
 }
 
 size_t place_files(struct place *place, const char *part, const char *ending)

@@ -1,15 +1,13 @@
 // Out again: headers without their pixels, trees, deflated objects; and after a kill.
 #include "support.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "store/event.h"
+#include "support/program.h"
 
 static struct archive_object only_object(struct place *p)
 {
@@ -157,19 +155,9 @@ static void put_numbered(struct place *p, int number)
 
 static void kill_at(struct place *p, const char *point, int nth)
 {
-    int status;
     char fault[64];
     snprintf(fault, sizeof fault, "%s:%d", point, nth);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv("HILUM_FAULT", fault, 1);
-        char *const argv[] = {"test_archive", "put", p->folder, NULL};
-        execv("/proc/self/exe", argv);
-        _exit(1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    wait_killed(start_again((const char *const[]){"put", p->folder, NULL}, fault));
 }
 
 int again_child_main(const char *folder)

@@ -1,8 +1,5 @@
-#include "support/check.h"
-
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,26 +7,22 @@
 #include "base/hash.h"
 #include "base/source.h"
 #include "base/text.h"
+#include "support/check.h"
+#include "support/folder.h"
 
 static char folder[64];
 
 static int make_folder(void **state)
 {
     (void)state;
-    text_copy(folder, sizeof folder, "/tmp/hilum-base-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    folder_make(folder, sizeof folder);
+    return 0;
 }
 
 static int remove_folder(void **state)
 {
-    char path[128];
-    static const char *const leftovers[] = {"a/b/c", "a/b", "a", "file", ""};
     (void)state;
-    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, leftovers[i]);
-        if (remove(path) != 0 && i == sizeof leftovers / sizeof *leftovers - 1)
-            return -1;
-    }
+    folder_delete(folder);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "support/check.h"
+#include "support/folder.h"
 
 #define MIB ((size_t)1 << 20)
 enum { REFUSED_SOFTLY = 40, NOT_REFUSED = 41, SANDBOX_FAILED = 42, CHILD_MEMORY_MIB = 64 };
@@ -282,17 +283,16 @@ static void no_file_can_be_read(void **state)
 static void a_readable_folder_and_nothing_else_can_be_read(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/hilum-test-process-XXXXXX", path[64], why[PROCESS_WHY_SIZE];
+    char folder[64], path[80], why[PROCESS_WHY_SIZE];
     struct error err;
     struct process process;
-    assert_non_null(mkdtemp(folder));
+    folder_make(folder, sizeof folder);
     snprintf(path, sizeof path, "%s/weights", folder);
     assert_ok(file_replace(path, "w", 1, 0600, &err), err);
     assert_ok(process_start(&process, (const char *[]){"process-reader", folder, NULL}, 1024 * MIB, &err), err);
     assert_int_equal(end_of(&process, why), ERROR_CLOSED);
     assert_string_equal(why, "exit 40");
-    unlink(path);
-    rmdir(folder);
+    folder_delete(folder);
 }
 
 static void a_crash_is_told(void **state)

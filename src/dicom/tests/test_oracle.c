@@ -6,7 +6,6 @@ static void json_of_pydicoms_files_equals_pydicoms(void **state)
     (void)state;
     const char *const argv[] = {"/usr/bin/python3", "src/dicom/tests/oracle.py", own_program(), NULL};
     struct buffer output;
-    buffer_init(&output, 16 << 20);
     int status = run_program(argv, &output);
     print_message("%s", (char *)output.data);
     assert_int_equal(status, 0);

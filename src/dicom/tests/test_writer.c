@@ -1,7 +1,5 @@
 #include "tests.h"
 
-#include <unistd.h>
-
 #include "dicom/part10.h"
 #include "dicom/writer.h"
 
@@ -89,15 +87,10 @@ static void pydicom_reads_what_is_written(void **state)
     (void)state;
     for (int implicit = 0; implicit < 2; implicit++) {
         struct buffer file = sample_file(implicit), output;
-        char path[TEMPORARY_SIZE];
-        buffer_init(&output, 1 << 20);
-        write_temporary(path, &file);
+        const char *path = temporary("written.dcm");
+        save_file(path, file.data, file.size);
         const char *const argv[] = {"/usr/bin/python3", "-c", script, path, implicit ? "implicit" : NULL, NULL};
-        int status = run_program(argv, &output);
-        if (status != 0)
-            print_message("%s\n", (char *)output.data);
-        assert_int_equal(status, 0);
-        unlink(path);
+        run_well(argv, &output);
         buffer_free(&output);
         buffer_free(&file);
     }
@@ -108,15 +101,13 @@ static void dcmdump_reads_what_is_written_without_a_warning(void **state)
     (void)state;
     for (int implicit = 0; implicit < 2; implicit++) {
         struct buffer file = sample_file(implicit), output;
-        char path[TEMPORARY_SIZE];
-        buffer_init(&output, 1 << 20);
-        write_temporary(path, &file);
+        const char *path = temporary("written.dcm");
+        save_file(path, file.data, file.size);
         const char *const argv[] = {"dcmdump", path, NULL};
-        assert_int_equal(run_program(argv, &output), 0);
+        run_well(argv, &output);
         assert_null(strstr((char *)output.data, "W:"));
         assert_null(strstr((char *)output.data, "E:"));
         assert_non_null(strstr((char *)output.data, "[odd]"));
-        unlink(path);
         buffer_free(&output);
         buffer_free(&file);
     }

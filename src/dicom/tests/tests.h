@@ -2,19 +2,16 @@
 #ifndef DICOM_TESTS_H
 #define DICOM_TESTS_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "dicom/dataset.h"
+#include "support/check.h"
+#include "support/folder.h"
+#include "support/program.h"
 
 int run_dictionary_tests(void);
 int run_reader_tests(void);
@@ -47,16 +44,5 @@ void put_item_tag(struct buffer *out, dicom_tag tag, uint32_t length);
 
 // Parses all of `bytes` with the standard options; asserts success.
 const struct dicom_dataset *parse_bytes(const struct buffer *bytes, const char *syntax, struct arena *arena);
-
-// Runs a program with stdout and stderr together in *output (NUL-terminated). The exit status, or -1 when it was not
-// run or was killed.
-int run_program(const char *const argv[], struct buffer *output);
-
-// The program that runs: for scripts that call it back.
-const char *own_program(void);
-
-// Writes the bytes into a new temporary file, whose path is put into `path`; the caller removes it.
-enum { TEMPORARY_SIZE = 64 };
-void write_temporary(char path[TEMPORARY_SIZE], const struct buffer *bytes);
 
 #endif

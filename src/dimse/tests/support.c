@@ -1,17 +1,12 @@
 #include "support.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/text.h"
 
 const struct dimse_timers quick_timers = {
     .artim_ns = 400 * CLOCK_MS, .idle_ns = 1300 * CLOCK_MS, .transfer_ns = 900 * CLOCK_MS};
@@ -277,35 +272,6 @@ void peer_associate(int fd)
     peer_send(fd, &out);
     buffer_free(&out);
     assert_int_equal(peer_receive(fd, NULL), 2);
-}
-
-// ---- programs
-
-int start_program(const char *const *argv, const char *output)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid > 0)
-        return pid;
-    int fd = open(output != NULL ? output : "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(fd, 1);
-    dup2(fd, 2);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    _exit(127);
-}
-
-int run_program(const char *const *argv, const char *output)
-{
-    int status = 0;
-    pid_t pid = start_program(argv, output);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-void stop_program(int pid)
-{
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
 }
 
 int listen_free(uint16_t *port)

@@ -2,18 +2,15 @@
 #ifndef DIMSE_TESTS_SUPPORT_H
 #define DIMSE_TESTS_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "dimse/dimse.h"
+#include "support/check.h"
+#include "support/folder.h"
+#include "support/program.h"
 
 #define CT_STORAGE "1.2.840.10008.5.1.4.1.1.2"
 #define REFUSED_CLASS "1.2.3.4" // the test's acceptor does not take it
@@ -90,13 +87,6 @@ void peer_send(int fd, const struct buffer *bytes);
 int peer_receive(int fd, struct buffer *out);
 // Associates with one context, CT_STORAGE, identifier 1.
 void peer_associate(int fd);
-
-// ---- programs
-
-// Runs, with stdout and stderr in `output` (NULL: discarded). The exit status, or -1.
-int run_program(const char *const *argv, const char *output);
-int start_program(const char *const *argv, const char *output); // pid
-void stop_program(int pid);
 
 // A socket listening on loopback, and its port.
 int listen_free(uint16_t *port);

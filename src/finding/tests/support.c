@@ -1,104 +1,19 @@
 #include "support.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "dicom/part10.h"
+#include "support/store.h"
 
-enum { RING = 8, PATH_SIZE = 512, OUTPUT_MAX = 16 << 20, ARGUMENTS_MAX = 8 };
-
-extern char **environ;
-
-// ---- temporary files and programs
-
-static char folder[] = "/tmp/hilum-test-finding-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(void)
-{
-
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-const char *temporary(const char *name)
-{
-    static char paths[RING][PATH_SIZE];
-    static bool made;
-    static unsigned next;
-    if (!made) {
-        assert_non_null(mkdtemp(folder));
-        atexit(remove_folder);
-        made = true;
-    }
-    char *path = paths[next++ % RING];
-    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
-    return path;
-}
-
-static void read_all(int fd, struct buffer *output)
-{
-    uint8_t block[4096];
-    ssize_t size;
-    while ((size = read(fd, block, sizeof block)) > 0)
-        buffer_append(output, block, (size_t)size);
-    buffer_byte(output, 0);
-}
-
-int run_program(const char *const argv[], struct buffer *output)
-{
-    int ends[2], status;
-    pid_t pid;
-    posix_spawn_file_actions_t actions;
-    buffer_init(output, OUTPUT_MAX);
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    if (!failed)
-        read_all(ends[0], output);
-    close(ends[0]);
-    if (failed || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return -1;
-    return WEXITSTATUS(status);
-}
-
-void run_well(const char *const argv[], struct buffer *output)
-{
-    int status = run_program(argv, output);
-    if (status != 0)
-        fail_msg("%s ended with %d: %s", argv[0], status, output->data ? (const char *)output->data : "");
-}
+// ---- files and programs
 
 void ask_oracle(const char *const arguments[])
 {
-    const char *argv[ARGUMENTS_MAX + 3] = {"/usr/bin/python3", "src/finding/tests/oracle.py"};
-    struct buffer output;
-    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
-        argv[i + 2] = arguments[i];
-    run_well(argv, &output);
-    buffer_free(&output);
-}
-
-static void write_file(const char *path, const void *data, size_t size)
-{
-    struct error err;
-    assert_ok(file_replace(path, data, size, 0600, &err), err);
+    run_script("src/finding/tests/oracle.py", arguments);
 }
 
 const char *scene_write(const struct buffer *dataset, const char *sop_class, const char *name)
@@ -121,7 +36,7 @@ const char *scene_write(const struct buffer *dataset, const char *sop_class, con
     buffer_init(&file, 64 << 20);
     dicom_meta_write(&file, &meta);
     buffer_append(&file, dataset->data, dataset->size);
-    write_file(path, file.data, file.size);
+    save_file(path, file.data, file.size);
     buffer_free(&file);
     return path;
 }
@@ -129,7 +44,7 @@ const char *scene_write(const struct buffer *dataset, const char *sop_class, con
 const char *scene_write_labels(const struct scene *scene)
 {
     const char *path = temporary("labels.raw");
-    write_file(path, scene->labels, image_voxels(&scene->geometry) * sizeof *scene->labels);
+    save_file(path, scene->labels, image_voxels(&scene->geometry) * sizeof *scene->labels);
     return path;
 }
 
@@ -244,18 +159,9 @@ static void read_series(struct scene *scene, const char *const *paths, size_t co
 void scene_head(struct scene *scene)
 {
     enum { FIRST = 40, SLICES = 20 };
-    static char made[PATH_SIZE];
-    const char *paths[SLICES];
+    const char *made = head_ct(false), *paths[SLICES];
     *scene = (struct scene){0};
     arena_init(&scene->arena, 64 << 20);
-    if (!made[0]) {
-        struct buffer output;
-        snprintf(made, sizeof made, "%s", temporary("head"));
-        char parent[PATH_SIZE];
-        snprintf(parent, sizeof parent, "%s", temporary(""));
-        run_well((const char *const[]){"/usr/bin/python3", "tools/head-ct", "make", parent, NULL}, &output);
-        buffer_free(&output);
-    }
     for (size_t i = 0; i < SLICES; i++) // from head to feet: sorting turns them
         paths[i] = arena_printf(&scene->arena, "%s/slice-%03zu.dcm", made, FIRST + SLICES - 1 - i);
     snprintf(scene->sources, sizeof scene->sources, "%s", made);
@@ -268,13 +174,11 @@ void scene_oblique(struct scene *scene)
 {
     enum { SLICES = 5 };
     const char *paths[SLICES];
-    struct buffer output;
-    char made[PATH_SIZE];
+    char made[TEMPORARY_SIZE];
     *scene = (struct scene){0};
     arena_init(&scene->arena, 64 << 20);
     snprintf(made, sizeof made, "%s", temporary("oblique"));
-    run_well((const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "oblique", made, NULL}, &output);
-    buffer_free(&output);
+    ask_oracle((const char *const[]){"oblique", made, NULL});
     for (size_t i = 0; i < SLICES; i++)
         paths[i] = arena_printf(&scene->arena, "%s/%zu.dcm", made, i);
     snprintf(scene->sources, sizeof scene->sources, "%s", made);
@@ -310,15 +214,16 @@ struct finding_study study_row(void)
 void place_open(struct place *place)
 {
     *place = (struct place){0};
-    snprintf(place->folder, sizeof place->folder, "%s", temporary("store-XXXXXX"));
-    assert_non_null(mkdtemp(place->folder));
+    static const struct store_migration *const rooms[] = {&finding_migration, NULL};
+    folder_make(place->folder, sizeof place->folder);
     arena_init(&place->arena, 16 << 20);
-    place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
-    assert_ok(place->store && store_migrate(place->store, &finding_migration, &place->err), place->err);
+    place->store = open_store(place->folder, rooms, &place->err);
+    assert_ok(place->store != NULL, place->err);
 }
 
 void place_close(struct place *place)
 {
     store_close(place->store);
     arena_free(&place->arena);
+    folder_delete(place->folder);
 }

@@ -4,6 +4,8 @@
 #define FINDING_TESTS_SUPPORT_H
 
 #include "support/check.h"
+#include "support/folder.h"
+#include "support/program.h"
 
 #include "finding/finding.h"
 #include "store/store.h"
@@ -51,14 +53,7 @@ void place_close(struct place *place);
 
 // ---- other programs
 
-const char *temporary(const char *name);
-
-// Runs a program; its output (stdout and stderr, NUL-terminated) into `output`. The exit status, -1 when it was killed
-// or is not there.
-int run_program(const char *const argv[], struct buffer *output);
-// Asserts that it exits with 0; prints what it said when not. The caller frees `output`.
-void run_well(const char *const argv[], struct buffer *output);
-// oracle.py with up to 8 arguments, NULL-ended; asserts that it agrees.
+// oracle.py with these arguments, NULL-ended; asserts that it agrees.
 void ask_oracle(const char *const arguments[]);
 
 int test_rows(void);

@@ -1,17 +1,16 @@
 #include "support.h"
 
-#include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/text.h"
 #include "dicom/writer.h"
 #include "finding/finding.h"
+#include "support/folder.h"
+#include "support/store.h"
 
 static const char * or (const char *text, const char *usual)
 {
@@ -24,10 +23,7 @@ static void write_file(const char *folder, const char *name, const char *text)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
-    assert_int_equal(fclose(file), 0);
+    save_file(path, text, strlen(text));
 }
 
 static struct model_package *make_package(struct ground *ground, const struct package *like)
@@ -131,16 +127,12 @@ void ground_work(struct ground *ground)
 void ground_open(struct ground *ground, const char *const *models, const char *rule)
 {
     static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
-                                                               &flow_migration};
-    const char *base = getenv("TMPDIR");
+                                                               &flow_migration, NULL};
     *ground = (struct ground){0};
-    snprintf(ground->folder, sizeof ground->folder, "%.60s/flow-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(ground->folder));
+    folder_make(ground->folder, sizeof ground->folder);
     arena_init(&ground->arena, 64 << 20);
-    ground->store = store_open(&(struct store_options){.folder = ground->folder}, &ground->err);
+    ground->store = open_store(ground->folder, migrations, &ground->err);
     assert_ok(ground->store != NULL, ground->err);
-    for (size_t i = 0; i < sizeof migrations / sizeof *migrations; i++)
-        assert_ok(store_migrate(ground->store, migrations[i], &ground->err), ground->err);
     ground->access = access_open(ground->store, ground->folder, &ground->err);
     assert_ok(ground->access != NULL, ground->err);
     ground->archive = archive_open(ground->store, &ground->err);
@@ -148,14 +140,6 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     for (size_t i = 0; i < GROUND_PACKAGES && models && models[i]; i++)
         ground_add_package(ground, &(struct package){.name = models[i], .rule = i == 0 ? rule : NULL});
     ground_restart_flow(ground);
-}
-
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
 }
 
 void ground_close(struct ground *ground)
@@ -167,7 +151,7 @@ void ground_close(struct ground *ground)
     access_close(ground->access);
     store_close(ground->store);
     arena_free(&ground->arena);
-    assert_int_equal(nftw(ground->folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    folder_delete(ground->folder);
 }
 
 // ---- slices

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "support/program.h"
 
 uint8_t fixture_byte(uint64_t position)
 {
@@ -349,34 +349,16 @@ bool fixture_wait(atomic_int *value, int wanted)
 
 enum { CURL_ARGUMENTS_MAX = 24 };
 
-static void run_curl(const struct fixture *fixture, const char *path, const char *const *arguments, int out)
+char *fixture_curl(const struct fixture *fixture, const char *path, const char *const *arguments)
 {
     char url[256];
     const char *argv[CURL_ARGUMENTS_MAX] = {"curl", "-s", "--max-time", "20"};
+    struct buffer text;
     size_t count = 4;
     snprintf(url, sizeof url, "http://127.0.0.1:%u%s", fixture->port, path);
     while (*arguments && count < CURL_ARGUMENTS_MAX - 2)
         argv[count++] = *arguments++;
     argv[count] = url;
-    dup2(out, STDOUT_FILENO);
-    execvp("curl", (char *const *)argv);
-    _exit(127);
-}
-
-char *fixture_curl(const struct fixture *fixture, const char *path, const char *const *arguments)
-{
-    int ends[2];
-    size_t size = 0;
-    char *text = calloc(1, ANSWER_SIZE);
-    assert_non_null(text);
-    assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    if (child == 0)
-        run_curl(fixture, path, arguments, ends[1]);
-    close(ends[1]);
-    for (ssize_t got; size < ANSWER_SIZE - 1 && (got = read(ends[0], text + size, ANSWER_SIZE - 1 - size)) > 0;)
-        size += (size_t)got;
-    close(ends[0]);
-    waitpid(child, NULL, 0);
-    return text;
+    run_program(argv, &text);
+    return (char *)text.data;
 }

@@ -2,14 +2,12 @@
 #ifndef HTTP_TESTS_FIXTURE_H
 #define HTTP_TESTS_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "http/http.h"
+#include "support/check.h"
 
 enum { ANSWER_SIZE = 1 << 20, FILE_SIZE = 8 << 20 };
 
@@ -41,7 +39,7 @@ int fixture_ask_bytes(struct fixture *fixture, const char *request, size_t size)
 int fixture_status(const struct fixture *fixture);
 const char *fixture_body(const struct fixture *fixture);
 bool fixture_wait(atomic_int *value, int wanted); // up to 5 s
-// curl with these arguments and the URL of `path`; its standard output.
+// curl with these arguments and the URL of `path`: what it says. The caller frees.
 char *fixture_curl(const struct fixture *fixture, const char *path, const char *const *arguments);
 
 int test_requests(void);

@@ -2,50 +2,20 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { SLICES = 108, PATH_MAX_SIZE = 320, ARGUMENTS_MAX = 12 };
+enum { SLICES = 108, PATH_MAX_SIZE = 320 };
 
 void ask_oracle(const char *const arguments[])
 {
-    const char *argv[ARGUMENTS_MAX + 3] = {"/usr/bin/python3", "src/image/tests/oracle.py"};
-    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
-        argv[i + 2] = arguments[i];
-    assert_int_equal(run_quietly(argv), 0);
+    run_script("src/image/tests/oracle.py", arguments);
 }
 
 void *read_raw(const char *path, size_t size)
 {
-    FILE *file = fopen(path, "rb");
-    uint8_t *data = malloc(size + 1);
-    assert_non_null(file);
-    assert_non_null(data);
-    assert_int_equal(fread(data, 1, size + 1, file), size);
-    fclose(file);
+    size_t is;
+    void *data = load_file(path, &is);
+    assert_int_equal(is, size);
     return data;
-}
-
-void write_raw(const char *path, const void *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
-const char *head_folder(bool feet_first)
-{
-    static char folders[2][PATH_MAX_SIZE];
-    char *folder = folders[feet_first];
-    if (folder[0])
-        return folder;
-    char parent[PATH_MAX_SIZE - 32];
-    snprintf(parent, sizeof parent, "%s", temporary("series"));
-    const char *const argv[] = {
-        "/usr/bin/python3", "tools/head-ct", "make", parent, feet_first ? "--feet-first" : NULL, NULL};
-    assert_int_equal(run_quietly(argv), 0);
-    snprintf(folder, PATH_MAX_SIZE, "%s/head%s", parent, feet_first ? "-feet-first" : "");
-    return folder;
 }
 
 void head_read(const char *folder, struct head *out)

@@ -16,14 +16,10 @@ struct head {
 void head_read(const char *folder, struct head *out);
 void head_free(struct head *head);
 
-// Folder of the head as it is, or scanned feet first; made at first use.
-const char *head_folder(bool feet_first);
-
-// Runs oracle.py with the arguments (NULL-ended, at most 12); fails the test when it fails.
+// Runs oracle.py with the arguments (NULL-ended); fails the test when it fails.
 void ask_oracle(const char *const arguments[]);
 
-// A raw file of exactly `size` bytes, malloc'd; and the other way.
+// A raw file of exactly `size` bytes, malloc'd.
 void *read_raw(const char *path, size_t size);
-void write_raw(const char *path, const void *data, size_t size);
 
 #endif

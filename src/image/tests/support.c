@@ -1,20 +1,12 @@
 #include "support.h"
 
-#include <fcntl.h>
-#include <ftw.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "image/codec.h"
 
-enum { FILE_MAX = 64 << 20, ARENA_MAX = 64 << 20, RING = 8, PATH_SIZE = 256 };
-
-extern char **environ;
+enum { FILE_MAX = 64 << 20, ARENA_MAX = 64 << 20 };
 
 bool picture_open(struct picture *p, const char *path, struct error *err)
 {
@@ -89,49 +81,4 @@ uint8_t *picture_frame(const struct picture *p, uint32_t index, enum image_color
         return out;
     free(out);
     return NULL;
-}
-
-// ---- other programs
-
-static char folder[] = "/tmp/hilum-test-image-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(void)
-{
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-const char *temporary(const char *name)
-{
-    static char paths[RING][PATH_SIZE];
-    static bool made;
-    static unsigned next;
-    if (!made) {
-        assert_non_null(mkdtemp(folder));
-        atexit(remove_folder);
-        made = true;
-    }
-    char *path = paths[next++ % RING];
-    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
-    return path;
-}
-
-int run_quietly(const char *const argv[])
-{
-    posix_spawn_file_actions_t actions;
-    pid_t pid;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return -1;
-    return WEXITSTATUS(status);
 }

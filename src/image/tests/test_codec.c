@@ -1,7 +1,6 @@
 // Decoded pixels against DCMTK's and GDCM's, on pydicom's test files and on pictures that these tools compress.
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
@@ -116,7 +115,7 @@ static void real_files_decode_as_other_decoders_do(void **state)
         snprintf(path, sizeof path, PYDICOM_FILES "%s", real_files[i].file);
         const char *const with_dcmtk[] = {real_files[i].tool, path, native, NULL};
         const char *const with_gdcm[] = {"gdcmconv", "--raw", path, native, NULL};
-        assert_int_equal(run_quietly(real_files[i].tool ? with_dcmtk : with_gdcm), 0);
+        run_well(real_files[i].tool ? with_dcmtk : with_gdcm, NULL);
         assert_same(path, native, real_files[i].most, real_files[i].mean);
     }
 }
@@ -179,7 +178,7 @@ static void make_pictures(void)
         snprintf(path, sizeof path, PYDICOM_FILES "%s", pictures[i].file);
         snprintf(name, sizeof name, "%s.dcm", pictures[i].name);
         const char *const argv[] = {pictures[i].make ? pictures[i].make : "dcmconv", path, temporary(name), NULL};
-        assert_int_equal(run_quietly(argv), 0);
+        run_well(argv, NULL);
     }
 }
 
@@ -198,8 +197,7 @@ static void what_others_compress_comes_back(void **state)
         snprintf(name, sizeof name, "%s.dcm", compressions[i].picture);
         argv[count] = temporary(name);
         argv[count + 1] = temporary("compressed.dcm");
-        if (run_quietly(argv) != 0)
-            fail_msg("%s %s %s failed", argv[0], argv[1], compressions[i].picture);
+        run_well(argv, NULL);
         assert_same(argv[count + 1], argv[count], compressions[i].most, (double)compressions[i].most);
     }
 }
@@ -367,8 +365,7 @@ static void high_throughput_jpeg_2000_comes_back(void **state)
     assert_non_null(out);
     const char *pgm = temporary("cr12.pgm"), *stream = temporary("cr12.j2c");
     write_pgm(&picture, frame, pgm);
-    assert_int_equal(
-        run_quietly((const char *const[]){"ojph_compress", "-i", pgm, "-o", stream, "-reversible", "true", NULL}), 0);
+    run_well((const char *const[]){"ojph_compress", "-i", pgm, "-o", stream, "-reversible", "true", NULL}, NULL);
     struct buffer bytes;
     buffer_init(&bytes, 64 << 20);
     assert_true(file_read(stream, &bytes, &err));

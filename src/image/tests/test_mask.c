@@ -56,7 +56,7 @@ static void *ask_about(const char *command, const uint8_t *mask, const struct im
     char numbers[6][32], in[320], out[320];
     snprintf(in, sizeof in, "%s", temporary("mask.raw"));
     snprintf(out, sizeof out, "%s", temporary("answer.raw"));
-    write_raw(in, mask, image_voxels(g));
+    save_file(in, mask, image_voxels(g));
     const size_t shape[3] = {g->slices, g->rows, g->columns};
     for (int i = 0; i < 3; i++) {
         snprintf(numbers[i], sizeof numbers[i], "%zu", shape[i]);
@@ -378,7 +378,7 @@ static void the_brain_is_found_as_another_method_finds_it(void **state)
     struct error err;
     char path[320];
     float median;
-    head_read(head_folder(false), &head);
+    head_read(head_ct(false), &head);
     size_t voxels = image_voxels(&head.geometry);
     uint8_t *mask = malloc(voxels);
     snprintf(path, sizeof path, "%s", temporary("brain.raw"));
@@ -423,7 +423,7 @@ static void the_brain_is_found_in_any_orientation_and_in_heads_cut_off(void **st
     struct head head, turned;
     struct error err;
     float median;
-    head_read(head_folder(true), &head);
+    head_read(head_ct(true), &head);
     size_t voxels = image_voxels(&head.geometry), area = head.geometry.rows * head.geometry.columns;
     uint8_t *mask = malloc(voxels), *want = malloc(voxels), *got = malloc(voxels);
     assert_true(mask_brain(head.hu, &head.geometry, &brain_options, mask, &median, &err));

@@ -48,13 +48,13 @@ static void compare_with_pydicom(const char *folder)
 static void a_real_series_has_the_geometry_and_hu_that_pydicom_finds(void **state)
 {
     (void)state;
-    compare_with_pydicom(head_folder(false));
+    compare_with_pydicom(head_ct(false));
 }
 
 static void so_has_one_scanned_feet_first(void **state)
 {
     (void)state;
-    compare_with_pydicom(head_folder(true));
+    compare_with_pydicom(head_ct(true));
 }
 
 // ---- geometry

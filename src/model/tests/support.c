@@ -1,65 +1,22 @@
 #include "support.h"
 
-#include <fcntl.h>
-#include <ftw.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "support/folder.h"
+#include "support/program.h"
 
-extern char **environ;
-
-static char place[SUPPORT_PATH - 48];
 static struct head head = {.volume_fd = -1};
-
-void support_begin(void)
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(place, sizeof place, "%.50s/model-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(place));
-}
-
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-void support_end(void)
-{
-    if (head.volume_fd >= 0)
-        close(head.volume_fd);
-    assert_int_equal(nftw(place, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
 
 const char *support_path(char out[SUPPORT_PATH], const char *name)
 {
-    snprintf(out, SUPPORT_PATH, "%s/%s", place, name);
+    snprintf(out, SUPPORT_PATH, "%s", temporary(name));
     return out;
-}
-
-int run_quietly(const char *const argv[])
-{
-    posix_spawn_file_actions_t actions;
-    pid_t pid;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return -1;
-    return WEXITSTATUS(status);
 }
 
 // ---- packages
@@ -68,22 +25,14 @@ void write_member(const char *folder, const char *name, const void *data, size_t
 {
     char path[2 * SUPPORT_PATH];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
+    save_file(path, data, size);
 }
 
 void *read_member_of(const char *folder, const char *name, size_t *size)
 {
     char path[2 * SUPPORT_PATH];
-    struct buffer data;
-    struct error err;
-    buffer_init(&data, 16 << 20);
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_ok(file_read(path, &data, &err), err);
-    *size = data.size;
-    return data.data;
+    return load_file(path, size);
 }
 
 void copy_package(char out[SUPPORT_PATH])
@@ -135,13 +84,9 @@ void set_graph(const char *folder, const void *data, size_t size)
 static void make_graph(const char *folder, const char *graph)
 {
     char path[SUPPORT_PATH];
-    const char *const argv[] = {
-        "/usr/bin/python3", "src/model/tests/make.py", "graph", graph, support_path(path, graph), NULL};
     size_t size;
-    assert_int_equal(run_quietly(argv), 0);
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    void *data = read_member_of(path, graph, &size);
+    run_script("src/model/tests/make.py", (const char *const[]){"graph", graph, support_path(path, graph), NULL});
+    void *data = load_file(path, &size);
     set_graph(folder, data, size);
     free(data);
 }
@@ -178,9 +123,7 @@ const struct head *the_head(void)
     size_t size;
     if (head.volume_fd >= 0)
         return &head;
-    const char *const argv[] = {"/usr/bin/python3", "src/model/tests/make.py", "head", support_path(path, "head"),
-                                NULL};
-    assert_int_equal(run_quietly(argv), 0);
+    run_script("src/model/tests/make.py", (const char *const[]){"head", support_path(path, "head"), NULL});
     snprintf(file, sizeof file, "%s.txt", path);
     FILE *text = fopen(file, "r");
     assert_non_null(text);
@@ -190,9 +133,8 @@ const struct head *the_head(void)
                      11);
     fclose(text);
     g->row_direction[0] = g->column_direction[1] = g->normal[2] = 1;
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    void *hu = read_member_of(path, "head.raw", &size);
+    snprintf(file, sizeof file, "%s.raw", path);
+    void *hu = load_file(file, &size);
     assert_int_equal(size, image_voxels(g) * sizeof(int16_t));
     head.volume_fd = process_memfd("head", hu, size, true, &err);
     assert_true(head.volume_fd >= 0);

@@ -10,12 +10,7 @@
 #define REAL_PACKAGE "models/head-ct-hyperdense"
 enum { SUPPORT_PATH = 128 };
 
-// Folders under one temporary folder, which support_end deletes.
-void support_begin(void);
-void support_end(void);
-const char *support_path(char out[SUPPORT_PATH], const char *name);
-
-int run_quietly(const char *const argv[]); // exit status, -1 when there is none
+const char *support_path(char out[SUPPORT_PATH], const char *name); // temporary(), kept
 
 // A fresh copy of the real package; its folder into `out`.
 void copy_package(char out[SUPPORT_PATH]);

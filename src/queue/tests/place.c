@@ -1,27 +1,20 @@
 #include "place.h"
 
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "support/folder.h"
+#include "support/store.h"
 
 struct store *place_store(const char *folder, struct error *err)
 {
     static const char *const steps[] = {"CREATE TABLE fact (job TEXT NOT NULL, token INTEGER NOT NULL) STRICT", NULL};
     static const struct store_migration facts = {.room = "facts", .steps = steps};
-    struct store *store = store_open(&(struct store_options){.folder = folder}, err);
-    if (store && store_migrate(store, &queue_migration, err) && store_migrate(store, &facts, err))
-        return store;
-    store_close(store);
-    return NULL;
+    static const struct store_migration *const rooms[] = {&queue_migration, &facts, NULL};
+    return open_store(folder, rooms, err);
 }
 
 void place_open(struct place *place)
 {
-    const char *base = getenv("TMPDIR");
     *place = (struct place){0};
-    snprintf(place->folder, sizeof place->folder, "%s/queue-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(place->folder));
+    folder_make(place->folder, sizeof place->folder);
     arena_init(&place->arena, 64 << 20);
     place->store = place_store(place->folder, &place->err);
     assert_ok(place->store != NULL, place->err);
@@ -34,19 +27,11 @@ void place_reopen(struct place *place)
     assert_ok(place->store != NULL, place->err);
 }
 
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void place_close(struct place *place)
 {
     store_close(place->store);
     arena_free(&place->arena);
-    assert_int_equal(nftw(place->folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    folder_delete(place->folder);
 }
 
 int64_t place_int(struct place *place, const char *sql)

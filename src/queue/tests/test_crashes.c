@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
+
+#include "support/program.h"
 
 enum { OBJECTS = 300 };
 
@@ -104,15 +104,7 @@ static void run_and_kill(const char *folder, const char *fault, int64_t after_ns
 {
     int status;
     pid_t ended = 0;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        // A program of its own: the fault points of this one have read the environment already.
-        if (fault)
-            setenv("HILUM_FAULT", fault, 1);
-        execl("/proc/self/exe", "test_queue", "worker", folder, (char *)NULL);
-        _exit(127);
-    }
+    pid_t pid = start_again((const char *const[]){"worker", folder, NULL}, fault);
     for (int64_t until_ns = clock_monotonic_ns() + after_ns; ended == 0 && clock_monotonic_ns() < until_ns;) {
         clock_sleep_ns(CLOCK_MS);
         ended = waitpid(pid, &status, WNOHANG);

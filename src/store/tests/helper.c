@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,44 +11,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/file.h"
-
 // ---- the folder
-
-void helper_folder(char folder[HELPER_PATH])
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, HELPER_PATH, "%s/store-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(folder));
-}
-
-static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-void helper_delete(const char *folder)
-{
-    assert_int_equal(nftw(folder, delete_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
 
 static void copy_file(const char *from, const char *to)
 {
-    struct buffer bytes;
-    struct error err;
-    buffer_init(&bytes, 512 << 20);
-    assert_true(file_read(from, &bytes, &err));
-    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    assert_true(fd >= 0 && file_write_fd(fd, bytes.data, bytes.size, &err));
-    close(fd);
-    buffer_free(&bytes);
+    size_t size;
+    void *bytes = load_file(from, &size);
+    save_file(to, bytes, size);
+    free(bytes);
 }
 
 static void copy_folder(const char *from, const char *to)
@@ -72,7 +44,7 @@ static void copy_folder(const char *from, const char *to)
 
 void helper_copy(const char *from, char to[HELPER_PATH])
 {
-    helper_folder(to);
+    folder_make(to, HELPER_PATH);
     copy_folder(from, to);
 }
 
@@ -119,7 +91,7 @@ struct store *helper_open(const char *folder, struct error *err)
 
 void helper_make(struct place *place)
 {
-    helper_folder(place->folder);
+    folder_make(place->folder, HELPER_PATH);
     place->store = helper_open(place->folder, &place->err);
     assert_non_null(place->store);
     assert_int_equal(helper_replay(place->store), 0);
@@ -128,7 +100,7 @@ void helper_make(struct place *place)
 void helper_remove(struct place *place)
 {
     store_close(place->store);
-    helper_delete(place->folder);
+    folder_delete(place->folder);
 }
 
 void helper_reopen(struct place *place, uint64_t *replayed)

@@ -2,18 +2,13 @@
 #ifndef STORE_TESTS_HELPER_H
 #define STORE_TESTS_HELPER_H
 
-// cmocka wants these first
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <sys/types.h>
 
 #include "store/database.h"
 #include "store/event.h"
 #include "store/store.h"
+#include "support/check.h"
+#include "support/folder.h"
 
 enum { HELPER_PATH = 256 };
 
@@ -25,10 +20,8 @@ struct place {
 
 // ---- the folder and the store; all assert
 
-void helper_make(struct place *place);   // a folder and an open, replayed store
-void helper_remove(struct place *place); // closes and deletes
-void helper_folder(char folder[HELPER_PATH]);
-void helper_delete(const char *folder);
+void helper_make(struct place *place);                            // a folder and an open, replayed store
+void helper_remove(struct place *place);                          // closes and deletes
 struct store *helper_open(const char *folder, struct error *err); // with the table of objects, not replayed
 uint64_t helper_replay(struct store *store);                      // how many were handed over
 bool helper_try_replay(struct store *store, uint64_t *count, struct error *err);

@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,7 +74,7 @@ static bool kill_at(const char *fault, int *acknowledged)
     struct place place;
     uint64_t replayed;
     int out, in, status;
-    helper_folder(place.folder);
+    folder_make(place.folder, HELPER_PATH);
     pid_t pid = helper_child("put", place.folder, fault, &out, &in);
     close(in);
     assert_int_equal(waitpid(pid, &status, 0), pid);

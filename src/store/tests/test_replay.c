@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -333,7 +332,7 @@ static void mutated_lanes_give_only_true_records(void **state)
             if (helper_has(clean.store, names[i], NULL))
                 helper_check(clean.store, names[i]);
         store_close(clean.store);
-        helper_delete(clean.folder);
+        folder_delete(clean.folder);
         helper_make(&clean);
         helper_path(path, clean.folder, "lanes", 1, ".lane");
     }

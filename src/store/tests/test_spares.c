@@ -1,11 +1,9 @@
 // Zeros written ahead in quiet times: what becomes of them as lanes, in crashes, and when the disk is short.
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "helper.h"
 
 enum { MIB = 1 << 20, WAIT_STEPS = 500 };
@@ -171,7 +169,7 @@ static void spares_go_with_the_store(void **state)
     wait_for_spare(&place, 1, MIB);
     store_close(place.store);
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 0);
-    helper_delete(place.folder);
+    folder_delete(place.folder);
     helper_spare_bytes = 0;
 }
 

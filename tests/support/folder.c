@@ -1,0 +1,80 @@
+#include "support/folder.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "support/check.h"
+
+enum { RING = 8, FILE_MAX = 512 << 20 };
+
+static char whole_program[TEMPORARY_SIZE / 2];
+static pid_t owner; // children that were forked leave it alone
+
+void folder_make(char *out, size_t capacity)
+{
+    const char *base = getenv("TMPDIR");
+    int length = snprintf(out, capacity, "%s/hilum-test-XXXXXX", base ? base : "/tmp");
+    assert_true(length > 0 && (size_t)length < capacity);
+    assert_non_null(mkdtemp(out));
+}
+
+static int delete_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type, (void)walk;
+    return remove(path);
+}
+
+static int delete_whole(const char *folder)
+{
+    return nftw(folder, delete_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void folder_delete(const char *folder)
+{
+    assert_int_equal(delete_whole(folder), 0);
+}
+
+static void at_exit(void)
+{
+    if (getpid() == owner)
+        delete_whole(whole_program);
+}
+
+const char *temporary(const char *name)
+{
+    static char paths[RING][TEMPORARY_SIZE];
+    static unsigned next;
+    if (!whole_program[0]) {
+        folder_make(whole_program, sizeof whole_program);
+        owner = getpid();
+        atexit(at_exit);
+    }
+    char *path = paths[next++ % RING];
+    int length = snprintf(path, TEMPORARY_SIZE, "%s/%s", whole_program, name);
+    assert_true(length > 0 && length < TEMPORARY_SIZE);
+    return path;
+}
+
+void *load_file(const char *path, size_t *size)
+{
+    struct buffer bytes;
+    struct error err;
+    buffer_init(&bytes, FILE_MAX);
+    assert_ok(file_read(path, &bytes, &err), err);
+    if (size)
+        *size = bytes.size;
+    buffer_byte(&bytes, 0);
+    assert_false(bytes.failed);
+    return bytes.data;
+}
+
+void save_file(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wbe");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}

@@ -1,0 +1,20 @@
+// Folders and files of one test. All assert.
+#ifndef SUPPORT_FOLDER_H
+#define SUPPORT_FOLDER_H
+
+#include <stddef.h>
+
+// A new folder below TMPDIR (/tmp), its path into `out`; who makes it deletes it, with all that is in it.
+void folder_make(char *out, size_t capacity);
+void folder_delete(const char *folder);
+
+// A path in the folder of this program, which is made at its first use and deleted when the program ends. From a ring
+// of static buffers: keep no more than a few at a time.
+enum { TEMPORARY_SIZE = 256 };
+const char *temporary(const char *name);
+
+// The whole file with a NUL behind it, which *size (may be NULL) does not count; the caller frees.
+void *load_file(const char *path, size_t *size);
+void save_file(const char *path, const void *data, size_t size);
+
+#endif
