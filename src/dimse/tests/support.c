@@ -221,6 +221,15 @@ void raw_store_command(struct buffer *out)
     raw_element(out, 0x1000, "1.2.3.77", 8);
 }
 
+void raw_store(struct buffer *out)
+{
+    struct buffer command;
+    buffer_init(&command, 1024);
+    raw_store_command(&command);
+    raw_value(out, 1, 3, command.data, command.size);
+    buffer_free(&command);
+}
+
 void peer_send(int fd, const struct buffer *bytes)
 {
     assert_false(bytes->failed);

@@ -80,6 +80,7 @@ void raw_value(struct buffer *out, uint8_t context, uint8_t control, const void 
 void raw_element(struct buffer *out, uint16_t element, const void *value, size_t size);
 // A C-STORE-RQ command set of message 7 (the bytes, no PDU)
 void raw_store_command(struct buffer *out);
+void raw_store(struct buffer *out); // the same in one P-DATA-TF on context 1
 
 void peer_send(int fd, const struct buffer *bytes);
 // The type of the next PDU, whose variable field goes into `out` (may be NULL); 0 when the connection ended, -1 after

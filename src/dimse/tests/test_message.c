@@ -288,18 +288,15 @@ static void a_second_command_before_the_data_set_ended_is_aborted(void **context
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 1, 0, "data", 4);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     expect_abort_of(&acceptor, &out, "before the data set ended");
     assert_true(acceptor.data_broken);
     acceptor_free(&acceptor);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void a_message_on_a_context_that_was_not_accepted_is_aborted(void **context)
@@ -333,12 +330,10 @@ static void a_data_set_on_another_context_than_its_command_is_aborted(void **con
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
     raw_associate(&out, &(struct raw_request){.contexts = 2});
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 3, 2, "data", 4);
     acceptor_start(&acceptor, &calm_timers);
     peer_send(acceptor.fd, &out);
@@ -348,7 +343,6 @@ static void a_data_set_on_another_context_than_its_command_is_aborted(void **con
     assert_true(acceptor.data_broken);
     acceptor_free(&acceptor);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void a_command_set_that_cannot_be_read_is_aborted(void **context)
@@ -407,18 +401,15 @@ static void a_release_inside_a_message_is_aborted(void **context)
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 1, 0, "data", 4);
     raw_pdu(&out, 5, 4, "\0\0\0\0", 4);
     expect_abort_of(&acceptor, &out, "release inside a message");
     assert_true(acceptor.data_broken);
     acceptor_free(&acceptor);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void an_unfit_uid_is_told_to_the_application(void **context)
@@ -462,11 +453,9 @@ static void an_abort_inside_an_object_breaks_its_source(void **context)
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 1, 0, "data", 4);
     raw_pdu(&out, 7, 4, "\0\0\0\0", 4);
     acceptor_start(&acceptor, &calm_timers);
@@ -479,7 +468,6 @@ static void an_abort_inside_an_object_breaks_its_source(void **context)
     assert_int_equal(acceptor.outcome, DIMSE_ABORTED);
     acceptor_free(&acceptor);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void a_reset_inside_an_object_breaks_its_source(void **context)
@@ -492,11 +480,9 @@ static void a_reset_inside_an_object_breaks_its_source(void **context)
     assert_int_equal(connect(acceptor.fd, (struct sockaddr *)&at, sizeof at), 0);
     acceptor_start_on(&acceptor, accept(listening, NULL, NULL), &calm_timers);
     peer_associate(acceptor.fd);
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 1, 0, "data", 4);
     peer_send(acceptor.fd, &out);
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
@@ -507,7 +493,6 @@ static void a_reset_inside_an_object_breaks_its_source(void **context)
     assert_int_equal(acceptor.err.code, ERROR_CLOSED);
     acceptor_free(&acceptor);
     buffer_free(&out);
-    buffer_free(&command);
     close(listening);
 }
 

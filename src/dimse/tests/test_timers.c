@@ -87,11 +87,9 @@ static void a_peer_that_stops_inside_an_object_ends_at_the_transfer_limit(void *
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     raw_value(&out, 1, 0, "data", 4);
     acceptor_start(&acceptor, &quick_timers);
     peer_associate(acceptor.fd);
@@ -100,37 +98,31 @@ static void a_peer_that_stops_inside_an_object_ends_at_the_transfer_limit(void *
                   quick_timers.transfer_ns + 2 * quick_timers.artim_ns);
     assert_true(acceptor.data_broken);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void a_pdu_byte_by_byte_ends_at_the_transfer_limit(void **context)
 {
     (void)context;
     struct acceptor acceptor = {0};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 4096);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
-    raw_value(&out, 1, 3, command.data, command.size);
+    raw_store(&out);
     acceptor_start(&acceptor, &quick_timers);
     peer_associate(acceptor.fd);
     drip(acceptor.fd, &out);
     expect_end_by(&acceptor, quick_timers.transfer_ns, 5 * CLOCK_SECOND);
     assert_int_equal(acceptor.messages, 0);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void a_peer_that_does_not_read_its_answers_ends_at_the_transfer_limit(void **context)
 {
     (void)context;
     struct acceptor acceptor = {.way = ACCEPTOR_PASSES};
-    struct buffer out, command;
+    struct buffer out;
     buffer_init(&out, 1 << 20);
-    buffer_init(&command, 1024);
-    raw_store_command(&command);
     for (int i = 0; i < 200; i++) {
-        raw_value(&out, 1, 3, command.data, command.size);
+        raw_store(&out);
         raw_value(&out, 1, 2, "data", 4);
     }
     acceptor_start(&acceptor, &quick_timers);
@@ -140,7 +132,6 @@ static void a_peer_that_does_not_read_its_answers_ends_at_the_transfer_limit(voi
     peer_send(acceptor.fd, &out);
     expect_end_by(&acceptor, quick_timers.transfer_ns, 5 * CLOCK_SECOND);
     buffer_free(&out);
-    buffer_free(&command);
 }
 
 static void an_interrupt_from_another_thread_ends_the_wait(void **context)

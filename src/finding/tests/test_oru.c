@@ -5,22 +5,7 @@
 
 #include "base/file.h"
 #include "hl7/hl7.h"
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 16 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_free(&arena);
-    return 0;
-}
+#include "support/scratch.h"
 
 static void two_findings(struct finding out[2])
 {
@@ -57,14 +42,14 @@ static const struct hl7_message *parse(const struct buffer *message)
 {
     const struct hl7_message *parsed;
     struct error err;
-    assert_ok(hl7_parse((const char *)message->data, message->size, &arena, &parsed, &err), err);
+    assert_ok(hl7_parse((const char *)message->data, message->size, &scratch, &parsed, &err), err);
     return parsed;
 }
 
 static void assert_field(const struct hl7_message *message, const char *segment, size_t nth, unsigned field,
                          unsigned component, const char *want)
 {
-    const char *got = hl7_get(message, segment, nth, field, 1, component, 1, &arena);
+    const char *got = hl7_get(message, segment, nth, field, 1, component, 1, &scratch);
     if (strcmp(got, want) != 0)
         fail_msg("%s[%zu]-%u.%u is \"%s\", not \"%s\"", segment, nth, field, component, got, want);
 }
@@ -267,14 +252,15 @@ static void a_status_of_no_table_is_refused(void **state)
 int test_oru(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(python_reads_the_message, begin, end),
-        cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, begin, end),
-        cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, begin, end),
-        cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, begin, end),
-        cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, begin, end),
-        cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, begin, end),
-        cmocka_unit_test_setup_teardown(a_study_of_which_nothing_is_known_gives_a_message_too, begin, end),
-        cmocka_unit_test_setup_teardown(a_status_of_no_table_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(python_reads_the_message, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_study_of_which_nothing_is_known_gives_a_message_too, scratch_begin,
+                                        scratch_end),
+        cmocka_unit_test_setup_teardown(a_status_of_no_table_is_refused, scratch_begin, scratch_end),
     };
     return cmocka_run_group_tests_name("HL7 results", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "support/check.h"
+#include "support/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,27 +7,11 @@
 
 #include "hl7/hl7.h"
 
-static struct arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_free(&arena);
-    return 0;
-}
-
 static const struct hl7_message *parsed(const char *text)
 {
     const struct hl7_message *message = NULL;
     struct error err;
-    assert_ok(hl7_parse(text, strlen(text), &arena, &message, &err), err);
+    assert_ok(hl7_parse(text, strlen(text), &scratch, &message, &err), err);
     return message;
 }
 
@@ -34,7 +19,7 @@ static void check_refused(const char *text, size_t size, enum error_code code)
 {
     const struct hl7_message *message = NULL;
     struct error err = {0};
-    if (hl7_parse(text, size, &arena, &message, &err))
+    if (hl7_parse(text, size, &scratch, &message, &err))
         fail_msg("accepted: %.40s", text);
     if (err.code != code)
         fail_msg("%s, not %s (%s): %.40s", error_name(err.code), error_name(code), err.message, text);
@@ -71,7 +56,7 @@ static void fields_are_found_by_segment_repetition_component_and_subcomponent(vo
                                               "OBX|1|TX|||first\rOBR|1\rOBX|2|TX|||second\rOBX|3|TX|||third\rNTE\r");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *value = hl7_get(m, rows[i].segment, rows[i].nth, rows[i].field, rows[i].repetition,
-                                    rows[i].component, rows[i].subcomponent, &arena);
+                                    rows[i].component, rows[i].subcomponent, &scratch);
         if (strcmp(value, rows[i].value) != 0)
             fail_msg("row %zu: \"%s\", not \"%s\"", i, value, rows[i].value);
     }
@@ -104,7 +89,7 @@ static void any_line_end_is_taken_and_empty_lines_are_passed_over(void **state)
                                         HEAD "\r\r\nPID|1\r\r\rOBX|1\r\n\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const struct hl7_message *m = parsed(texts[i]);
-        assert_string_equal(hl7_get(m, "MSH", 0, 12, 1, 1, 1, &arena), "2.5.1");
+        assert_string_equal(hl7_get(m, "MSH", 0, 12, 1, 1, 1, &scratch), "2.5.1");
         assert_int_equal(hl7_position(m, "PID", 0), 1);
         assert_int_equal(hl7_position(m, "OBX", 0), 2);
     }
@@ -114,15 +99,15 @@ static void delimiters_are_the_messages_own(void **state)
 {
     (void)state;
     const struct hl7_message *m = parsed("MSH*:;!%*A*B*C*D*1**ORU:R01*77*P*2.5.1\rPID*1**x:y%z;w!F!:|^~\\&\r");
-    assert_string_equal(hl7_get(m, "MSH", 0, 1, 1, 1, 1, &arena), "*");
-    assert_string_equal(hl7_get(m, "MSH", 0, 2, 1, 1, 1, &arena), ":;!%");
-    assert_string_equal(hl7_get(m, "MSH", 0, 9, 1, 2, 1, &arena), "R01");
-    assert_string_equal(hl7_get(m, "PID", 0, 3, 1, 2, 1, &arena), "y");
-    assert_string_equal(hl7_get(m, "PID", 0, 3, 1, 2, 2, &arena), "z");
-    assert_string_equal(hl7_get(m, "PID", 0, 3, 2, 1, 1, &arena), "w*");
-    assert_string_equal(hl7_get(m, "PID", 0, 3, 2, 2, 1, &arena), "|^~\\&");
+    assert_string_equal(hl7_get(m, "MSH", 0, 1, 1, 1, 1, &scratch), "*");
+    assert_string_equal(hl7_get(m, "MSH", 0, 2, 1, 1, 1, &scratch), ":;!%");
+    assert_string_equal(hl7_get(m, "MSH", 0, 9, 1, 2, 1, &scratch), "R01");
+    assert_string_equal(hl7_get(m, "PID", 0, 3, 1, 2, 1, &scratch), "y");
+    assert_string_equal(hl7_get(m, "PID", 0, 3, 1, 2, 2, &scratch), "z");
+    assert_string_equal(hl7_get(m, "PID", 0, 3, 2, 1, 1, &scratch), "w*");
+    assert_string_equal(hl7_get(m, "PID", 0, 3, 2, 2, 1, &scratch), "|^~\\&");
     m = parsed("MSH|^~\\&#|A|B|C|D|1||ORU|1|P|2.7\rNTE|1||a\\P\\b\r"); // a truncation mark
-    assert_string_equal(hl7_get(m, "NTE", 0, 3, 1, 1, 1, &arena), "a#b");
+    assert_string_equal(hl7_get(m, "NTE", 0, 3, 1, 1, 1, &scratch), "a#b");
 }
 
 static void escapes_are_undone_and_what_is_none_stays(void **state)
@@ -153,7 +138,7 @@ static void escapes_are_undone_and_what_is_none_stays(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[200];
         snprintf(text, sizeof text, HEAD "\rNTE|1||%s|\r", rows[i].in);
-        const char *got = hl7_get(parsed(text), "NTE", 0, 3, 1, 1, 1, &arena);
+        const char *got = hl7_get(parsed(text), "NTE", 0, 3, 1, 1, 1, &scratch);
         if (strcmp(got, rows[i].out) != 0)
             fail_msg("\"%s\" gave \"%s\", not \"%s\"", rows[i].in, got, rows[i].out);
     }
@@ -166,7 +151,7 @@ static void a_hex_escape_longer_than_any_character_stays(void **state)
     memset(digits, '4', 300);
     digits[300] = '\0';
     snprintf(text, sizeof text, HEAD "\rNTE|1||\\X%s\\", digits);
-    const char *got = hl7_get(parsed(text), "NTE", 0, 3, 1, 1, 1, &arena);
+    const char *got = hl7_get(parsed(text), "NTE", 0, 3, 1, 1, 1, &scratch);
     assert_int_equal(strlen(got), 303);
     assert_memory_equal(got, "\\X444", 5);
 }
@@ -175,11 +160,11 @@ static void latin_1_is_converted_and_utf_8_is_the_rule(void **state)
 {
     (void)state;
     const struct hl7_message *m = parsed(HEAD "||||||8859/1\rPID|1||||M\xFCller^J\xF6rg\\XFC\\\rOBX|1||||\xDF\r");
-    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 1, 1, &arena), "M\xC3\xBCller");
-    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 2, 1, &arena), "J\xC3\xB6rg\xC3\xBC");
-    assert_string_equal(hl7_get(m, "OBX", 0, 5, 1, 1, 1, &arena), "\xC3\x9F");
+    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 1, 1, &scratch), "M\xC3\xBCller");
+    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 2, 1, &scratch), "J\xC3\xB6rg\xC3\xBC");
+    assert_string_equal(hl7_get(m, "OBX", 0, 5, 1, 1, 1, &scratch), "\xC3\x9F");
     m = parsed(HEAD "||||||UNICODE UTF-8\rPID|1||||M\xC3\xBCller\r");
-    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 1, 1, &arena), "M\xC3\xBCller");
+    assert_string_equal(hl7_get(m, "PID", 0, 5, 1, 1, 1, &scratch), "M\xC3\xBCller");
     static const char foreign[] = HEAD "||||||8859/5\rPID|1\r", wrong[] = HEAD "\rPID|1||||M\xFCller\r";
     check_refused(foreign, sizeof foreign - 1, ERROR_UNSUPPORTED);
     check_refused(wrong, sizeof wrong - 1, ERROR_BAD_DATA);
@@ -252,7 +237,7 @@ static void limits_are_kept(void **state)
         struct error err;
         size_t size;
         char *text = repeated(rows[i].piece, rows[i].most, &size);
-        assert_ok(hl7_parse(text, size, &arena, &m, &err), err);
+        assert_ok(hl7_parse(text, size, &scratch, &m, &err), err);
         free(text);
         text = repeated(rows[i].piece, rows[i].most + 1, &size);
         check_refused(text, size, ERROR_LIMIT);
@@ -294,17 +279,19 @@ static void a_full_arena_is_told_and_never_passed_over(void **state)
 int test_message(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(fields_are_found_by_segment_repetition_component_and_subcomponent, begin, end),
-        cmocka_unit_test_setup_teardown(segments_and_repetitions_are_counted_and_placed, begin, end),
-        cmocka_unit_test_setup_teardown(any_line_end_is_taken_and_empty_lines_are_passed_over, begin, end),
-        cmocka_unit_test_setup_teardown(delimiters_are_the_messages_own, begin, end),
-        cmocka_unit_test_setup_teardown(escapes_are_undone_and_what_is_none_stays, begin, end),
-        cmocka_unit_test_setup_teardown(a_hex_escape_longer_than_any_character_stays, begin, end),
-        cmocka_unit_test_setup_teardown(latin_1_is_converted_and_utf_8_is_the_rule, begin, end),
-        cmocka_unit_test_setup_teardown(a_cut_msh_or_odd_delimiters_are_refused, begin, end),
-        cmocka_unit_test_setup_teardown(lines_that_are_no_segments_are_refused, begin, end),
-        cmocka_unit_test_setup_teardown(limits_are_kept, begin, end),
-        cmocka_unit_test_setup_teardown(a_full_arena_is_told_and_never_passed_over, begin, end),
+        cmocka_unit_test_setup_teardown(fields_are_found_by_segment_repetition_component_and_subcomponent,
+                                        scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(segments_and_repetitions_are_counted_and_placed, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(any_line_end_is_taken_and_empty_lines_are_passed_over, scratch_begin,
+                                        scratch_end),
+        cmocka_unit_test_setup_teardown(delimiters_are_the_messages_own, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(escapes_are_undone_and_what_is_none_stays, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_hex_escape_longer_than_any_character_stays, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(latin_1_is_converted_and_utf_8_is_the_rule, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_cut_msh_or_odd_delimiters_are_refused, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(lines_that_are_no_segments_are_refused, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(limits_are_kept, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_full_arena_is_told_and_never_passed_over, scratch_begin, scratch_end),
     };
     return cmocka_run_group_tests_name("hl7 messages", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // Against python3-hl7, an implementation that shares nothing with ours.
 #include "support/check.h"
+#include "support/scratch.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -12,22 +13,6 @@
 #include "peer.h"
 
 enum { TEXT_SIZE = 64 << 10, PARTS_LEAST = 20 };
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-    (void)state;
-    arena_init(&arena, 16 << 20);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    arena_free(&arena);
-    return 0;
-}
 
 // UTF-8 as Python's unicode_escape of it, for texts up to U+00FF. `to` has four times the room.
 static void show(const char *text, char *to)
@@ -67,7 +52,7 @@ static void check_parts(const struct hl7_message *message, char *listing)
         int read = sscanf(line, "%3s.%u.%u.%u.%u.%u%n", segment, &n[0], &n[1], &n[2], &n[3], &n[4], &behind);
         if (read != 6 || line[behind] != ' ')
             fail_msg("peer.py said \"%s\"", line);
-        const char *got = hl7_get(message, segment, n[0], n[1], n[2], n[3], n[4], &arena);
+        const char *got = hl7_get(message, segment, n[0], n[1], n[2], n[3], n[4], &scratch);
         assert_true(strlen(got) < sizeof shown / 4);
         show(got, shown);
         if (strcmp(shown, line + behind + 1) != 0)
@@ -80,7 +65,7 @@ static const struct hl7_message *parsed(const char *text, size_t size)
 {
     const struct hl7_message *message;
     struct error err;
-    assert_ok(hl7_parse(text, size, &arena, &message, &err), err);
+    assert_ok(hl7_parse(text, size, &scratch, &message, &err), err);
     return message;
 }
 
@@ -132,10 +117,10 @@ static void we_read_what_python_writes_field_by_field(void **state)
     assert_non_null(listing);
     const struct hl7_message *message = parsed(text, (size_t)(listing - text));
     check_parts(message, listing + 1);
-    assert_string_equal(hl7_get(message, "NTE", 0, 3, 1, 1, 1, &arena), "a|b^c~d\\e&f");
-    assert_string_equal(hl7_get(message, "NTE", 0, 4, 1, 1, 1, &arena), "two\nlines");
-    assert_string_equal(hl7_get(message, "NTE", 0, 5, 1, 1, 1, &arena), "caf\xC3\xA9 \xC3\xBC");
-    assert_string_equal(hl7_get(message, "NTE", 0, 6, 1, 1, 1, &arena), "\\F\\ as text");
+    assert_string_equal(hl7_get(message, "NTE", 0, 3, 1, 1, 1, &scratch), "a|b^c~d\\e&f");
+    assert_string_equal(hl7_get(message, "NTE", 0, 4, 1, 1, 1, &scratch), "two\nlines");
+    assert_string_equal(hl7_get(message, "NTE", 0, 5, 1, 1, 1, &scratch), "caf\xC3\xA9 \xC3\xBC");
+    assert_string_equal(hl7_get(message, "NTE", 0, 6, 1, 1, 1, &scratch), "\\F\\ as text");
 }
 
 static void a_python_listener_takes_our_delivery(void **state)
@@ -202,10 +187,10 @@ static void a_python_sender_gets_our_answer(void **state)
 int test_python(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(python_reads_what_we_write_field_by_field, begin, end),
-        cmocka_unit_test_setup_teardown(we_read_what_python_writes_field_by_field, begin, end),
-        cmocka_unit_test_setup_teardown(a_python_listener_takes_our_delivery, begin, end),
-        cmocka_unit_test_setup_teardown(a_python_sender_gets_our_answer, begin, end),
+        cmocka_unit_test_setup_teardown(python_reads_what_we_write_field_by_field, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(we_read_what_python_writes_field_by_field, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_python_listener_takes_our_delivery, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_python_sender_gets_our_answer, scratch_begin, scratch_end),
     };
     return cmocka_run_group_tests_name("hl7 with python3-hl7", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 #include "support/check.h"
+#include "support/scratch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +9,13 @@
 enum { NOON_2026_11_24 = 1795521600 }; // seconds
 
 static struct buffer out;
-static struct arena arena;
 static struct hl7_writer writer;
 
 static int begin(void **state)
 {
     (void)state;
     buffer_init(&out, HL7_MESSAGE_MAX);
-    arena_init(&arena, 16 << 20);
+    arena_init(&scratch, 16 << 20);
     writer = (struct hl7_writer){.out = &out};
     return 0;
 }
@@ -24,8 +24,7 @@ static int end(void **state)
 {
     (void)state;
     buffer_free(&out);
-    arena_free(&arena);
-    return 0;
+    return scratch_end(state);
 }
 
 static void write_header(void)
@@ -51,7 +50,7 @@ static const struct hl7_message *read_back(void)
 {
     const struct hl7_message *message;
     struct error err;
-    assert_ok(hl7_parse((const char *)out.data, out.size, &arena, &message, &err), err);
+    assert_ok(hl7_parse((const char *)out.data, out.size, &scratch, &message, &err), err);
     return message;
 }
 
@@ -101,9 +100,9 @@ static void any_text_comes_back_as_it_was(void **state)
     const struct hl7_message *m = read_back();
     assert_int_equal(hl7_count(m, "NTE"), sizeof rows / sizeof *rows);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_string_equal(hl7_get(m, "NTE", i, 2, 1, 1, 1, &arena), rows[i].out);
-        assert_string_equal(hl7_get(m, "NTE", i, 3, 1, 2, 1, &arena), rows[i].out);
-        assert_string_equal(hl7_get(m, "NTE", i, 3, 1, 3, 1, &arena), rows[i].out);
+        assert_string_equal(hl7_get(m, "NTE", i, 2, 1, 1, 1, &scratch), rows[i].out);
+        assert_string_equal(hl7_get(m, "NTE", i, 3, 1, 2, 1, &scratch), rows[i].out);
+        assert_string_equal(hl7_get(m, "NTE", i, 3, 1, 3, 1, &scratch), rows[i].out);
     }
     assert_null(memchr(out.data, 0x0B, out.size));
     assert_null(memchr(out.data, 0x1C, out.size));
@@ -127,17 +126,17 @@ static void a_refusal_says_why_in_msa_and_err(void **state)
     error_set(&err, ERROR_UNSUPPORTED, "ADT^A08 is not taken");
     hl7_write_answer(&writer, ASKED, sizeof ASKED - 1, "AR", &err, "A-2", 0);
     const struct hl7_message *m = read_back();
-    assert_string_equal(hl7_get(m, "MSA", 0, 1, 1, 1, 1, &arena), "AR");
-    assert_string_equal(hl7_get(m, "MSA", 0, 2, 1, 1, 1, &arena), "Q&7");
-    assert_string_equal(hl7_get(m, "MSA", 0, 3, 1, 1, 1, &arena), "ADT^A08 is not taken");
-    assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 1, 1, &arena), "200");
-    assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 3, 1, &arena), "HL70357");
-    assert_string_equal(hl7_get(m, "ERR", 0, 4, 1, 1, 1, &arena), "E");
-    assert_string_equal(hl7_get(m, "ERR", 0, 8, 1, 1, 1, &arena), "ADT^A08 is not taken");
+    assert_string_equal(hl7_get(m, "MSA", 0, 1, 1, 1, 1, &scratch), "AR");
+    assert_string_equal(hl7_get(m, "MSA", 0, 2, 1, 1, 1, &scratch), "Q&7");
+    assert_string_equal(hl7_get(m, "MSA", 0, 3, 1, 1, 1, &scratch), "ADT^A08 is not taken");
+    assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 1, 1, &scratch), "200");
+    assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 3, 1, &scratch), "HL70357");
+    assert_string_equal(hl7_get(m, "ERR", 0, 4, 1, 1, 1, &scratch), "E");
+    assert_string_equal(hl7_get(m, "ERR", 0, 8, 1, 1, 1, &scratch), "ADT^A08 is not taken");
     buffer_clear(&out);
     error_set(&err, ERROR_IO, "the disk is gone");
     hl7_write_answer(&writer, ASKED, sizeof ASKED - 1, "AE", &err, "A-3", 0);
-    assert_string_equal(hl7_get(read_back(), "ERR", 0, 3, 1, 1, 1, &arena), "207");
+    assert_string_equal(hl7_get(read_back(), "ERR", 0, 3, 1, 1, 1, &scratch), "207");
 }
 
 static void what_does_not_parse_is_answered_as_far_as_it_can_be_read(void **state)
@@ -164,9 +163,9 @@ static void what_does_not_parse_is_answered_as_far_as_it_can_be_read(void **stat
         buffer_clear(&out);
         hl7_write_answer(&writer, rows[i].received, strlen(rows[i].received), "AR", &err, "A-1", 0);
         const struct hl7_message *m = read_back();
-        assert_string_equal(hl7_get(m, "MSA", 0, 2, 1, 1, 1, &arena), rows[i].control);
-        assert_string_equal(hl7_get(m, "MSH", 0, 9, 1, 1, 1, &arena), "ACK");
-        assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 1, 1, &arena), "102");
+        assert_string_equal(hl7_get(m, "MSA", 0, 2, 1, 1, 1, &scratch), rows[i].control);
+        assert_string_equal(hl7_get(m, "MSH", 0, 9, 1, 1, 1, &scratch), "ACK");
+        assert_string_equal(hl7_get(m, "ERR", 0, 3, 1, 1, 1, &scratch), "102");
     }
 }
 

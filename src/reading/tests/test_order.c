@@ -1,4 +1,5 @@
 #include "support/check.h"
+#include "support/scratch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,22 +9,6 @@
 
 #define MINUTE (60 * CLOCK_SECOND)
 enum { STUDIES = 30 };
-
-static struct arena arena;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    arena_init(&arena, 16 << 20);
-    return 0;
-}
-
-static int close_arena(void **state)
-{
-    (void)state;
-    arena_free(&arena);
-    return 0;
-}
 
 static struct reading_item item(const char *study, enum finding_urgency urgency, int64_t arrived_ns)
 {
@@ -39,7 +24,7 @@ static void the_flagged_study_is_first_and_equals_wait_in_turn(void **state)
                                    item("5", FINDING_STAT, 1 * MINUTE)};
     static const char *const wanted[] = {"5", "3", "4", "1", "2"};
     (void)state;
-    assert_ok(reading_order(items, 5, 10 * MINUTE, READING_CAP_NS, &arena, &err), err);
+    assert_ok(reading_order(items, 5, 10 * MINUTE, READING_CAP_NS, &scratch, &err), err);
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(items[i].study, wanted[i]);
     assert_string_equal(items[0].reason, "bleed");
@@ -51,9 +36,9 @@ static void past_the_cap_a_routine_study_is_passed_over_no_more(void **state)
     struct error err;
     struct reading_item items[] = {item("routine", FINDING_ROUTINE, 0), item("bleed", FINDING_STAT, 5 * MINUTE)};
     (void)state;
-    assert_ok(reading_order(items, 2, 60 * MINUTE - 1, READING_CAP_NS, &arena, &err), err);
+    assert_ok(reading_order(items, 2, 60 * MINUTE - 1, READING_CAP_NS, &scratch, &err), err);
     assert_string_equal(items[0].study, "bleed");
-    assert_ok(reading_order(items, 2, 60 * MINUTE, READING_CAP_NS, &arena, &err), err);
+    assert_ok(reading_order(items, 2, 60 * MINUTE, READING_CAP_NS, &scratch, &err), err);
     assert_string_equal(items[0].study, "routine");
     assert_true(items[0].capped);
     assert_string_equal(items[0].reason, "waited 60 min: past the cap of 60");
@@ -78,7 +63,7 @@ static void on_a_simulated_clock_no_one_waits_long_past_the_cap(void **state)
         }
         if (count == 0)
             continue;
-        assert_ok(reading_order(waiting, count, now_ns, READING_CAP_NS, &arena, &err), err);
+        assert_ok(reading_order(waiting, count, now_ns, READING_CAP_NS, &scratch, &err), err);
         // A study that has reached the cap is behind none but those that came before it, or are capped too.
         for (size_t i = 0; i < count; i++)
             for (size_t k = 0; k < i && waiting[i].capped; k++)
@@ -106,5 +91,5 @@ int test_order(void)
         cmocka_unit_test(past_the_cap_a_routine_study_is_passed_over_no_more),
         cmocka_unit_test(on_a_simulated_clock_no_one_waits_long_past_the_cap),
     };
-    return cmocka_run_group_tests(tests, open_arena, close_arena);
+    return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }
