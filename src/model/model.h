@@ -41,7 +41,8 @@ struct model_needs {
     // (flow.h).
     const char *body_parts[MODEL_WORDS_MAX], *words[MODEL_WORDS_MAX];
     size_t body_part_count, word_count;
-    double spacing_max_mm; // between slices
+    double spacing_max_mm;  // between slices
+    double coverage_min_mm; // a negative needs this much of the patient, along the normal
     uint32_t slices_min;
     uint32_t slices_max;
     bool contrast_refused;
@@ -92,6 +93,7 @@ struct model_result {
     struct model_finding findings[MODEL_FINDINGS_MAX];
     size_t count;
     char not_analysed[160]; // why it gave no answer ("no skull found"); "" otherwise
+    uint64_t looked_at;     // voxels that the last mask admits; above 0 unless not analysed
     struct model_times times;
     int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when
                    // nothing was found

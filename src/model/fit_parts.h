@@ -1,0 +1,43 @@
+// Inside the model room: the parts of the check whether images are fit.
+#ifndef MODEL_FIT_PARTS_H
+#define MODEL_FIT_PARTS_H
+
+#include "model/fit.h"
+
+// An object that may belong to a volume.
+struct fit_image {
+    const struct model_object *object;
+    struct image_slice slice; // its index is the object's
+    double along_mm;          // of its position along its group's normal
+};
+
+struct fit {
+    const struct model_needs *needs; // or NULL
+    const struct model_words *words;
+    const struct model_object *objects;
+    size_t count;
+    model_same_pixels_fn *same;
+    void *payload;
+    struct arena *arena;
+    struct fit_image *images; // by SOP Instance UID, so that nothing depends on the objects' order
+    size_t image_count;
+    struct model_fit *out;
+};
+
+// A sentence in the arena. LIMIT when there is no room.
+bool fit_say(struct fit *fit, const char **out, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+bool fit_leave_out(struct fit *fit, size_t index, const char *why, struct error *err);
+// The first value of a text element; "" when there is none.
+const char *fit_text(struct fit *fit, const struct dicom_dataset *header, dicom_tag tag);
+// "Instance 12 (1.2.3)", for a person.
+const char *fit_name(struct fit *fit, size_t index);
+
+// fit_objects.c: one patient; what belongs to no volume is left out; the rest become images. Sets out->unfit.
+bool fit_sort_out(struct fit *fit, struct error *err);
+// fit_volumes.c: images become volumes, in order, with label, slices, geometry or the reason why not, coverage.
+bool fit_make_volumes(struct fit *fit, struct error *err);
+// fit_contrast.c: from all witnesses of the volume's objects.
+bool fit_contrast(struct fit *fit, struct model_volume *volume, struct error *err);
+
+#endif
