@@ -92,17 +92,19 @@ static const struct {
     uint32_t low, high;
     enum kind kind;
 } kinds[] = {
-    {'0', '9', DIGIT},         {'A', 'Z', LETTER},       {'a', 'z', LETTER},      {'+', '+', ALONE},
-    {'*', '*', SIGN_AT_END},   {'-', '-', SIGN_AT_END},  {0x0000, 0x00A9, APART}, {0x00AA, 0x00AA, LETTER},
-    {0x00AB, 0x00B4, APART},   {0x00B5, 0x00B5, LETTER}, {0x00B6, 0x00B9, APART}, {0x00BA, 0x00BA, LETTER},
-    {0x00BB, 0x00BF, APART},   {0x00D7, 0x00D7, APART},  {0x00F7, 0x00F7, APART}, {0x0300, 0x036F, MARK},
-    {0x0E00, 0x0EFF, ALONE}, // Thai, Lao
-    {0x0F00, 0x0FFF, ALONE}, // Tibetan
-    {0x1000, 0x109F, ALONE}, // Myanmar
-    {0x1780, 0x17FF, ALONE}, // Khmer
-    {0x2000, 0x2BFF, APART}, // punctuation and symbols
-    {0x2E80, 0x2FFF, ALONE}, // CJK radicals
-    {0x3000, 0x3004, APART},   {0x3005, 0x3007, ALONE},  {0x3008, 0x3030, APART}, {0x3031, 0x9FFF, ALONE}, // kana, CJK
+    {'0', '9', DIGIT},         {'A', 'Z', LETTER},      {'a', 'z', LETTER},       {'+', '+', ALONE},
+    {'|', '|', ALONE},         {'*', '*', SIGN_AT_END}, {'-', '-', SIGN_AT_END},  {0x0000, 0x00A9, APART},
+    {0x00AA, 0x00AA, LETTER},  {0x00AB, 0x00B4, APART}, {0x00B5, 0x00B5, LETTER}, {0x00B6, 0x00B9, APART},
+    {0x00BA, 0x00BA, LETTER},  {0x00BB, 0x00BF, APART}, {0x00D7, 0x00D7, APART},  {0x00F7, 0x00F7, APART},
+    {0x0300, 0x036F, MARK},    {0x0E00, 0x0EFF, ALONE}, // Thai, Lao
+    {0x0F00, 0x0FFF, ALONE},                            // Tibetan
+    {0x1000, 0x109F, ALONE},                            // Myanmar
+    {0x1780, 0x17FF, ALONE},                            // Khmer
+    {0x2000, 0x2BFF, APART},                            // punctuation and symbols
+    {0x2E80, 0x2FFF, ALONE},                            // CJK radicals
+    {0x3000, 0x3004, APART},   {0x3005, 0x3007, ALONE}, {0x3008, 0x3030, APART},  {0x3031, 0x9FFF, ALONE}, // kana, CJK
+    {0x1100, 0x11FF, ALONE},                                                                               // Hangul
+    {0xAC00, 0xD7FF, ALONE},                                                                               //
     {0xF900, 0xFAFF, ALONE},   // CJK compatibility
     {0xFF66, 0xFF9F, ALONE},   // half-width kana
     {0x20000, 0x3FFFF, ALONE}, // CJK extensions
@@ -217,7 +219,7 @@ static uint32_t take(const char **text, size_t *left)
 
 static bool ends_word(const char *text, size_t left)
 {
-    return left == 0 || strchr(" ,;/_)]^", *text) != NULL;
+    return left == 0 || strchr(" ,;/_)]^|", *text) != NULL;
 }
 
 void words_normal(const char *text, bool umlauts, char *out)

@@ -11,7 +11,8 @@ enum {
 };
 
 // The words of a text, folded, each with a space before and behind: "CT_Schädel nativ" is " ct schadel nativ ", or with
-// `umlauts` " ct schaedel nativ ". A '+' is a word of its own, as is a '-' or '*' that ends a word ("C-", "cerebr*").
+// `umlauts` " ct schaedel nativ ". A '+' is a word of its own, a '|' too (texts that were joined with it
+// make no phrase together), as is a '-' or '*' that ends a word ("C-", "cerebr*").
 // `out` has WORDS_NORMAL_SIZE bytes; " " for a text without words.
 void words_normal(const char *text, bool umlauts, char *out);
 

@@ -36,6 +36,8 @@ static const struct config_key keys[] = {
     {"models.timeout_seconds", CONFIG_INTEGER, "120", 1, 3600, NULL, "How long one run of a model may take."},
     {"models.threads", CONFIG_INTEGER, "2", 1, 64, NULL, "ONNX Runtime's threads in one model."},
     {"models.workers", CONFIG_INTEGER, "1", 1, 8, NULL, "Jobs at once."},
+    {"models.synonyms", CONFIG_TEXT, "", 0, 0, NULL,
+     "Names of parts of the body that the built-in ones lack: \"HEAD = CCT, Neurokranium; CHEST = Thx\"."},
     {"reading.cap_minutes", CONFIG_INTEGER, "60", 1, 10080, NULL,
      "How long a study may be passed over on the reading list."},
     {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},

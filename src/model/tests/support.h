@@ -37,6 +37,7 @@ const struct head *the_head(void);
 int test_package(void);
 int test_runner(void);
 int test_answers(void);
+int test_words(void);
 
 // Is this process the child of test_answers? Then it has answered.
 bool lying_child(int argc, char **argv);
