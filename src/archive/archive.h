@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/source.h"
+#include "base/reader.h"
 #include "dicom/dataset.h"
+#include "image/frames.h"
 #include "store/store.h"
 
 struct archive;
@@ -175,9 +176,24 @@ bool archive_header(struct archive *archive, const struct archive_object *object
 bool archive_dataset(struct archive *archive, const struct archive_object *object, size_t value_max,
                      struct arena *arena, const struct dicom_dataset **out, struct error *err);
 
-// The bytes: an open descriptor (store_acquire; give back with store_release) and where the data set begins in it.
-bool archive_bytes(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,
+// The bytes of its data set, as they were sent; to be released (base/reader.h). NOT_FOUND when its container is gone.
+bool archive_reader(struct archive *archive, const struct archive_object *object, struct reader *out,
+                    struct error *err);
+
+// Its frames (image/frames.h). `dataset` is its whole tree, from archive_dataset; it and `object` must outlive them,
+// and so must `decoder`, which may be NULL where no frame is decoded.
+bool archive_frames(struct archive *archive, const struct archive_object *object, const struct dicom_dataset *dataset,
+                    struct image_decoder *decoder, struct image_frames *out, struct error *err);
+
+// One of them, as image_frame: `out` has room for exactly that frame.
+bool archive_frame(struct archive *archive, const struct archive_object *object, const struct dicom_dataset *dataset,
+                   struct image_decoder *decoder, uint32_t index, void *out, size_t capacity, enum image_color *color,
                    struct error *err);
+
+// For replies that go from the file to the wire with no copy in memory, and for nothing else: the container's
+// descriptor, to be given back with store_release, and where the data set begins in it.
+bool archive_file(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,
+                  struct error *err);
 
 struct archive_counts {
     int64_t studies, series, instances, conflicts;

@@ -9,6 +9,7 @@
 
 #include "archive/rows.h"
 #include "base/log.h"
+#include "base/reader.h"
 #include "base/text.h"
 #include "dicom/charset.h"
 #include "dicom/part10.h"
@@ -397,8 +398,9 @@ static bool read_again(struct again *again, struct error *err)
     int fd;
     if (!store_acquire(again->archive->store, record->place.container, &fd, err))
         return false;
-    struct source_file file = {fd, record->place.offset + STORE_RECORD_HEADER, record->size, again->block, FILE_BLOCK};
-    bool ok = dicom_parse(source_from_file(&file), syntax, &options, &again->arena, &dataset, err);
+    struct source_reader file = {reader_from_fd(fd, record->place.offset + STORE_RECORD_HEADER, record->size), 0,
+                                 again->block, FILE_BLOCK};
+    bool ok = dicom_parse(source_from_reader(&file), syntax, &options, &again->arena, &dataset, err);
     store_release(again->archive->store, record->place.container);
     if (!ok || !describe(dataset, &again->origin, &again->arena, &again->object, err))
         return false;
@@ -460,9 +462,10 @@ bool archive_put_file(struct archive_writer *writer, int fd, uint64_t size, cons
               refuse_directory(&meta, err);
     if (ok) {
         file_origin.preamble = preamble_text(&meta, block, preamble);
-        struct source_file file = {fd, meta.data_offset, size - meta.data_offset, block, FILE_BLOCK};
+        struct source_reader file = {reader_from_fd(fd, meta.data_offset, size - meta.data_offset), 0, block,
+                                     FILE_BLOCK};
         // What the meta information says of class and instance is not asked: in real files it is often another's.
-        ok = archive_put(writer, source_from_file(&file), meta.transfer_syntax, &file_origin, now_ns, out, err);
+        ok = archive_put(writer, source_from_reader(&file), meta.transfer_syntax, &file_origin, now_ns, out, err);
     }
     free(block);
     return ok;

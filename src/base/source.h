@@ -27,15 +27,4 @@ struct source_memory {
 // All of `memory` in one piece. `memory` must outlive the source.
 struct source source_from_memory(struct source_memory *memory);
 
-struct source_file {
-    int fd;
-    uint64_t offset; // moves on as it is read
-    uint64_t size;   // what is left
-    uint8_t *block;  // owned by the caller: `block_size` bytes
-    size_t block_size;
-};
-
-// `size` bytes of `fd` from `offset` on, by pread. A file that ends early is ERROR_IO. `file` must outlive the source.
-struct source source_from_file(struct source_file *file);
-
 #endif

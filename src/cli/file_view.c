@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/reader.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "dicom/dataset.h"
@@ -45,8 +46,9 @@ static bool read_view(const char *path, size_t value_max, struct view *view, str
     size_t head = size < BLOCK ? (size_t)size : BLOCK;
     bool ok = file_pread(fd, view->block, head, 0, err) && dicom_meta_parse(view->block, head, &view->meta, err);
     if (ok) {
-        struct source_file file = {fd, view->meta.data_offset, size - view->meta.data_offset, view->block, BLOCK};
-        ok = dicom_parse(source_from_file(&file), dicom_transfer_syntax_or_default(view->meta.transfer_syntax),
+        struct source_reader file = {reader_from_fd(fd, view->meta.data_offset, size - view->meta.data_offset), 0,
+                                     view->block, BLOCK};
+        ok = dicom_parse(source_from_reader(&file), dicom_transfer_syntax_or_default(view->meta.transfer_syntax),
                          &options, &view->arena, &view->dataset, err);
     }
     close(fd);

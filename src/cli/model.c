@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 #include "dicom/part10.h"
 #include "finding/finding.h"
-#include "image/image.h"
+#include "image/frames.h"
 #include "model/model.h"
 #include "service/service.h"
 
@@ -52,8 +52,9 @@ static bool read_part(struct series *series, int fd, uint64_t size, struct part 
         return false;
     part->data_offset = meta.data_offset;
     part->transfer_syntax = arena_strdup(&series->arena, meta.transfer_syntax);
-    struct source_file file = {fd, meta.data_offset, size - meta.data_offset, series->block, BLOCK};
-    if (!dicom_parse(source_from_file(&file), dicom_transfer_syntax_or_default(meta.transfer_syntax), &options,
+    struct source_reader file = {reader_from_fd(fd, meta.data_offset, size - meta.data_offset), 0, series->block,
+                                 BLOCK};
+    if (!dicom_parse(source_from_reader(&file), dicom_transfer_syntax_or_default(meta.transfer_syntax), &options,
                      &series->arena, &part->header, err))
         return false;
     part->instance = dicom_text(part->header, 0x00080018, &series->arena);
@@ -81,30 +82,32 @@ static bool add_file(const char *path, void *payload, struct error *err)
     return part->path || error_set(err, ERROR_MEMORY, "no memory for %s", path);
 }
 
-static bool read_pixels(const struct part *part, uint8_t *out, size_t size, struct error *err)
+static bool read_frame(const struct part *part, int fd, uint64_t size, struct image_decoder *decoder, uint8_t *out,
+                       size_t capacity, struct error *err)
 {
-    struct image_format format;
-    uint64_t offset, bytes;
-    const struct dicom_element *pixels = dicom_find(part->header, 0x7FE00010);
-    const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(part->transfer_syntax);
-    if (!pixels || syntax->encapsulated || syntax->deflated || pixels->big_endian)
-        return error_set(err, ERROR_UNSUPPORTED, "%s is in transfer syntax %s; give native little-endian files",
-                         part->path, part->transfer_syntax);
-    if (!image_describe(part->header, &format, err) ||
-        !image_native_frame(&format, pixels->length, 0, &offset, &bytes, err))
-        return error_prefix(err, "%s", part->path);
-    if (bytes != size)
-        return error_set(err, ERROR_BAD_DATA, "%s has %llu bytes of pixels, %zu are due", part->path,
-                         (unsigned long long)bytes, size);
+    struct image_frames frames;
+    enum image_color color;
+    struct reader reader = reader_from_fd(fd, part->data_offset, size - part->data_offset);
+    bool ok = image_frames_open(&frames, part->header, part->transfer_syntax, reader, decoder, err);
+    ok = ok && image_frame(&frames, 0, out, capacity, &color, err);
+    image_frames_close(&frames);
+    return ok || error_prefix(err, "%s in transfer syntax %s", part->path, part->transfer_syntax);
+}
+
+static bool read_pixels(const struct part *part, struct image_decoder *decoder, uint8_t *out, size_t capacity,
+                        struct error *err)
+{
+    struct stat status;
     int fd = open(part->path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 ? file_pread(fd, out, size, part->data_offset + pixels->offset + offset, err)
-                      : error_errno(err, errno, "cannot open %s", part->path);
+    bool ok = fd >= 0 && fstat(fd, &status) == 0
+                  ? read_frame(part, fd, (uint64_t)status.st_size, decoder, out, capacity, err)
+                  : error_errno(err, errno, "cannot open %s", part->path);
     if (fd >= 0)
         close(fd);
     return ok;
 }
 
-static int make_volume(const struct series *series, struct error *err)
+static int make_volume(const struct series *series, struct image_decoder *decoder, struct error *err)
 {
     size_t area = series->geometry.rows * series->geometry.columns;
     size_t stored_bytes = area * series->slices[0].bits_allocated / 8;
@@ -113,7 +116,7 @@ static int make_volume(const struct series *series, struct error *err)
     int fd = process_memfd_open("volume", series->geometry.slices * area * sizeof *hu, err);
     bool ok = fd >= 0 && ((stored && hu) || error_set(err, ERROR_MEMORY, "no memory for a slice"));
     for (size_t k = 0; ok && k < series->geometry.slices; k++) {
-        ok = read_pixels(&series->parts[series->slices[k].index], stored, stored_bytes, err);
+        ok = read_pixels(&series->parts[series->slices[k].index], decoder, stored, stored_bytes, err);
         if (ok) {
             image_slice_to_hu(&series->slices[k], stored, hu);
             ok = file_pwrite(fd, hu, area * sizeof *hu, (uint64_t)k * area * sizeof *hu, err);
@@ -177,10 +180,12 @@ static bool compute(const struct series *series, const struct model_package *pac
                                            .timeout_ns = TIMEOUT_SECONDS * CLOCK_SECOND,
                                            .threads = 2};
     struct model_runner *runner = model_runner_open(&options, err);
-    int volume = runner ? make_volume(series, err) : -1;
+    struct image_decoder *decoder = runner ? image_decoder_open(false, err) : NULL;
+    int volume = decoder ? make_volume(series, decoder, err) : -1;
     bool ok = volume >= 0 && model_run(runner, package, &series->geometry, volume, result, err);
     if (volume >= 0)
         close(volume);
+    image_decoder_close(decoder);
     model_runner_close(runner);
     return ok;
 }

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/reader.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -58,9 +59,9 @@ static bool identify(int fd, uint64_t size, struct sending *sending, struct item
     item->data_offset = meta.data_offset;
     item->size = size - meta.data_offset;
     text_copy(item->transfer_syntax, sizeof item->transfer_syntax, meta.transfer_syntax);
-    struct source_file file = {fd, item->data_offset, item->size, sending->block, BLOCK};
+    struct source_reader file = {reader_from_fd(fd, item->data_offset, item->size), 0, sending->block, BLOCK};
     arena_init(&arena, 32 << 20);
-    bool ok = dicom_parse(source_from_file(&file), dicom_transfer_syntax_or_default(meta.transfer_syntax), &options,
+    bool ok = dicom_parse(source_from_reader(&file), dicom_transfer_syntax_or_default(meta.transfer_syntax), &options,
                           &arena, &dataset, err);
     ok = ok && ((dicom_text_copy(dataset, 0x00080016, item->sop_class, sizeof item->sop_class) &&
                  dicom_text_copy(dataset, 0x00080018, item->sop_instance, sizeof item->sop_instance)) ||
@@ -146,8 +147,8 @@ static bool send_one(struct sending *sending, struct dimse_association *associat
     int fd = open(item->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "cannot open %s", item->path);
-    struct source_file file = {fd, item->data_offset, item->size, sending->block, BLOCK};
-    bool ok = dimse_store(association, context, item->sop_class, item->sop_instance, source_from_file(&file), &status,
+    struct source_reader file = {reader_from_fd(fd, item->data_offset, item->size), 0, sending->block, BLOCK};
+    bool ok = dimse_store(association, context, item->sop_class, item->sop_instance, source_from_reader(&file), &status,
                           comment, err);
     close(fd);
     if (!ok)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/source.h"
+#include "base/reader.h"
 #include "dicom/dicom.h"
 
 struct dicom_dataset;
@@ -75,6 +75,13 @@ const char *dicom_text_at(const struct dicom_dataset *dataset, dicom_tag tag, si
 
 // As dicom_text_at(…, 0, …), but into a fixed place; false (and "") when absent or it does not fit.
 bool dicom_text_copy(const struct dicom_dataset *dataset, dicom_tag tag, char *to, size_t capacity);
+
+// Bytes of the element's value, [offset, offset + size), as they are in little-endian order whichever they were sent
+// in: of the loaded value, else from `reader`, which has the data set's bytes. BAD_DATA when they lie past the value's
+// end. Of a deflated data set only what was loaded has a place: give NULL for its reader, and what was not is
+// ERROR_LIMIT.
+bool dicom_value_read(const struct dicom_element *element, const struct reader *reader, uint64_t offset, size_t size,
+                      void *out, struct error *err);
 
 // Numbers: from US SS UL SL UV SV FL FD AT and from IS and DS text. false when there is no such value or it is no
 // number of that kind.

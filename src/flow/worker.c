@@ -116,57 +116,13 @@ static bool suits(struct work *work, struct error *err)
     return is_part_for(work, needs, err);
 }
 
-static const struct dicom_element *pixels_of(const struct dicom_dataset *dataset, struct error *err)
-{
-    const struct dicom_element *pixels = dicom_find(dataset, 0x7FE00010);
-    if (!pixels)
-        error_set(err, ERROR_BAD_VALUE, "a slice has no pixel data");
-    return pixels;
-}
-
-// Encapsulated pixels go through a decode child.
-static bool decode_slice(struct work *work, const struct archive_object *object, const struct dicom_element *pixels,
-                         const struct image_format *format, int fd, uint64_t base, uint8_t *out, struct error *err)
-{
-    size_t first, count, size = 0;
-    enum image_color color;
-    if (!image_fragments_of(pixels, 1, NULL, 0, 0, &first, &count, err))
-        return false;
-    for (size_t i = first; i < first + count; i++)
-        size += pixels->fragments[i].length;
-    uint8_t *bytes = size <= OBJECT_MAX ? malloc(size + 1) : NULL;
-    bool ok = bytes != NULL || error_set(err, ERROR_LIMIT, "a compressed slice of %zu bytes is too large", size);
-    size_t at = 0;
-    for (size_t i = first; ok && i < first + count; i++) {
-        ok = file_pread(fd, bytes + at, pixels->fragments[i].length, base + pixels->fragments[i].offset, err);
-        at += pixels->fragments[i].length;
-    }
-    ok = ok && image_decoder_frame(work->flow->options.decoder, object->transfer_syntax, format, bytes, size, out,
-                                   &color, err);
-    free(bytes);
-    return ok;
-}
-
 static bool read_pixels(struct work *work, size_t index, uint8_t *out, size_t capacity, struct error *err)
 {
     const struct archive_object *object = &work->objects[index];
-    const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(object->transfer_syntax);
-    const struct dicom_element *pixels = pixels_of(work->headers[index], err);
-    struct image_format format;
-    uint64_t base, offset, size;
-    int fd;
-    if (!pixels || !image_describe(work->headers[index], &format, err))
-        return false;
-    if (format.frame_bytes != capacity || format.samples != 1 || syntax->deflated || pixels->big_endian)
-        return error_set(err, ERROR_UNSUPPORTED, "slice %s in transfer syntax %s cannot be read for models",
-                         object->sop_instance, object->transfer_syntax);
-    if (!archive_bytes(work->flow->options.archive, object, &fd, &base, err))
-        return false;
-    bool ok = syntax->encapsulated ? decode_slice(work, object, pixels, &format, fd, base, out, err)
-                                   : image_native_frame(&format, pixels->length, 0, &offset, &size, err) &&
-                                         file_pread(fd, out, capacity, base + pixels->offset + offset, err);
-    store_release(work->flow->options.store, object->place.container);
-    return ok;
+    enum image_color color;
+    return archive_frame(work->flow->options.archive, object, work->headers[index], work->flow->options.decoder, 0, out,
+                         capacity, &color, err) ||
+           error_prefix(err, "slice %s in transfer syntax %s", object->sop_instance, object->transfer_syntax);
 }
 
 // All slices as HU, slice by slice into a memfd that the child will get.

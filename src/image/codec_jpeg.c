@@ -98,15 +98,13 @@ static void set_up(struct decoder *decoder, const struct codec_job *job)
     decoder->jpeg.progress = &decoder->progress;
 }
 
-// Three components are YBR unless something says RGB: Adobe's marker, or the data set with no marker against it
-// (encoders of DICOM objects leave the components as they are and write neither JFIF nor Adobe).
 static void choose_color(struct decoder *decoder, struct codec_job *job)
 {
     struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
     if (jpeg->num_components != 3)
         return;
-    if (!jpeg->saw_Adobe_marker && !jpeg->saw_JFIF_marker)
-        jpeg->jpeg_color_space = job->color == IMAGE_RGB ? JCS_RGB : JCS_YCbCr;
+    const int transform = jpeg->saw_Adobe_marker ? jpeg->Adobe_transform : JPEG_NO_ADOBE;
+    jpeg->jpeg_color_space = jpeg_is_rgb(jpeg->saw_JFIF_marker, transform, job->color) ? JCS_RGB : JCS_YCbCr;
     jpeg->out_color_space = JCS_RGB;
     job->color = IMAGE_RGB;
 }
@@ -144,6 +142,12 @@ static void widen(struct codec_job *job)
         bytes_put_u16le(job->out + 2 * i, job->out[i]);
 }
 
+bool codec_jpeg_begins(const struct image_format *format, const uint8_t *data, size_t size)
+{
+    (void)format;
+    return size > 2 && data[0] == 0xFF && data[1] == 0xD8 && data[2] == 0xFF;
+}
+
 bool codec_jpeg(struct codec_job *job, struct error *err)
 {
     struct jpeg_header header;
@@ -151,8 +155,7 @@ bool codec_jpeg(struct codec_job *job, struct error *err)
         return false;
     if (header.process != SOF_BASELINE && header.process != SOF_EXTENDED)
         return error_set(err, ERROR_BAD_DATA, "JPEG process %02XH is not that of the transfer syntax", header.process);
-    if (!codec_fits(job, header.rows, header.columns, header.components, header.precision, job->format->bits_allocated,
-                    err))
+    if (!codec_fits(job, header.rows, header.columns, header.components, header.precision, err))
         return false;
     job->precision = header.precision;
     if (header.precision == 12)

@@ -134,8 +134,7 @@ static bool check_frame(const struct lossless *l, struct error *err)
         if (header->component[i].horizontal != header->component[0].horizontal ||
             header->component[i].vertical != header->component[0].vertical)
             return error_set(err, ERROR_UNSUPPORTED, "JPEG lossless with subsampled components");
-    return codec_fits(l->job, header->rows, header->columns, header->components, header->precision,
-                      l->job->format->bits_allocated, err);
+    return codec_fits(l->job, header->rows, header->columns, header->components, header->precision, err);
 }
 
 static bool check_scan(struct lossless *l, struct error *err)

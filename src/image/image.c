@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/text.h"
 
 #define TAG_SAMPLES DICOM_TAG(0x0028, 0x0002)
@@ -16,13 +15,14 @@
 #define TAG_BITS_STORED DICOM_TAG(0x0028, 0x0101)
 #define TAG_HIGH_BIT DICOM_TAG(0x0028, 0x0102)
 #define TAG_SIGNED DICOM_TAG(0x0028, 0x0103)
+#define TAG_OVERLAY_POSITION DICOM_TAG(0x6000, 0x0102)
 #define TAG_FLOAT_PIXELS DICOM_TAG(0x7FE0, 0x0008)
 #define TAG_DOUBLE_PIXELS DICOM_TAG(0x7FE0, 0x0009)
 #define TAG_PIXELS DICOM_TAG(0x7FE0, 0x0010)
 
 #define SAMPLES_OF_FRAME_MAX (UINT64_C(1) << 32)
 
-enum { ITEM_HEADER = 8, SHOWN_SIZE = 48 };
+enum { SHOWN_SIZE = 48, OVERLAYS = 16, OVERLAY_STEP = 0x20000 }; // OVERLAY_STEP: from one overlay's group to the next
 
 // The row for each attribute of the Image Pixel module (PS3.3 C.7.6.3) that is one unsigned number. `absent` below 0:
 // it must be there.
@@ -76,10 +76,15 @@ static enum image_color read_color(const struct dicom_dataset *dataset)
         const char *name;
         enum image_color color;
     } colors[] = {
-        {"MONOCHROME1", IMAGE_MONOCHROME1}, {"MONOCHROME2", IMAGE_MONOCHROME2},
-        {"PALETTE COLOR", IMAGE_PALETTE},   {"RGB", IMAGE_RGB},
-        {"YBR_FULL", IMAGE_YBR_FULL},       {"YBR_FULL_422", IMAGE_YBR_FULL_422},
-        {"YBR_ICT", IMAGE_YBR_ICT},         {"YBR_RCT", IMAGE_YBR_RCT},
+        {"MONOCHROME1", IMAGE_MONOCHROME1},
+        {"MONOCHROME2", IMAGE_MONOCHROME2},
+        {"PALETTE COLOR", IMAGE_PALETTE},
+        {"RGB", IMAGE_RGB},
+        {"YBR_FULL", IMAGE_YBR_FULL},
+        {"YBR_FULL_422", IMAGE_YBR_FULL_422},
+        {"YBR_ICT", IMAGE_YBR_ICT},
+        {"YBR_RCT", IMAGE_YBR_RCT},
+        {"YBR_PARTIAL_422", IMAGE_YBR_PARTIAL_422},
     };
     char text[32];
     if (dicom_text_copy(dataset, TAG_PHOTOMETRIC, text, sizeof text))
@@ -101,7 +106,7 @@ static bool holds_floats(const struct dicom_dataset *dataset, uint16_t bits_allo
 static bool read_size(const struct dicom_dataset *dataset, struct image_format *out, struct error *err)
 {
     static const struct number_rule rows = {TAG_ROWS, 1, UINT16_MAX, -1}, columns = {TAG_COLUMNS, 1, UINT16_MAX, -1},
-                                    frames = {TAG_FRAMES, 1, IMAGE_FRAMES_MAX, 1}, samples = {TAG_SAMPLES, 1, 4, 1},
+                                    frames = {TAG_FRAMES, 0, IMAGE_FRAMES_MAX, 1}, samples = {TAG_SAMPLES, 1, 4, 1},
                                     planar = {TAG_PLANAR, 0, 1, 0};
     int64_t value[5];
     if (!read_number(dataset, &rows, &value[0], err) || !read_number(dataset, &columns, &value[1], err) ||
@@ -112,10 +117,21 @@ static bool read_size(const struct dicom_dataset *dataset, struct image_format *
         return bad_number(dataset, &samples, err);
     out->rows = (uint32_t)value[0];
     out->columns = (uint32_t)value[1];
-    out->frames = (uint32_t)value[2];
+    out->frames = value[2] > 0 ? (uint32_t)value[2] : 1;
     out->samples = (uint16_t)value[3];
     out->planar = value[3] > 1 && value[4] == 1;
     return true;
+}
+
+// Overlays that stand in the pixels' unused bits are there whether or not anybody shows them.
+static bool has_overlays_inside(const struct dicom_dataset *dataset, const struct image_format *format)
+{
+    int64_t position;
+    for (dicom_tag i = 0; i < OVERLAYS; i++)
+        if (dicom_integer(dataset, TAG_OVERLAY_POSITION + i * OVERLAY_STEP, 0, &position) && position > 0 &&
+            position < format->bits_allocated)
+            return true;
+    return false;
 }
 
 static bool read_bits(const struct dicom_dataset *dataset, struct image_format *out, struct error *err)
@@ -136,23 +152,33 @@ static bool read_bits(const struct dicom_dataset *dataset, struct image_format *
     out->bits_stored = (uint16_t)stored_bits;
     out->high_bit = (uint16_t)high_bit;
     out->is_signed = is_signed == 1;
+    out->overlays_inside = has_overlays_inside(dataset, out);
     out->is_float = holds_floats(dataset, out->bits_allocated);
     if (out->is_float && bits != (dicom_find(dataset, TAG_DOUBLE_PIXELS) ? 64 : bits == 64 ? 64 : 32))
         return error_set(err, ERROR_BAD_VALUE, "BitsAllocated is %lld with floating-point pixels", (long long)bits);
     return true;
 }
 
-// 65535 * 65535 * 4 * 64 bits fit easily: no overflow here.
-static bool measure(struct image_format *out, struct error *err)
+// The one place where frames get their size. 65535 * 65535 * 4 * 64 bits fit easily: no overflow here.
+static void measure(struct image_format *format, uint64_t samples)
 {
-    uint64_t samples = (uint64_t)out->rows * out->columns * out->samples;
-    out->frame_bytes = (samples * out->bits_allocated + 7) / 8;
-    if (samples > SAMPLES_OF_FRAME_MAX || out->frame_bytes > IMAGE_FRAME_BYTES_MAX)
-        return error_set(err, ERROR_BAD_VALUE,
-                         "Rows %u, Columns %u, SamplesPerPixel %u and BitsAllocated %u make frames of %llu bytes",
-                         out->rows, out->columns, out->samples, out->bits_allocated,
-                         (unsigned long long)out->frame_bytes);
-    return true;
+    format->frame_bits = samples * format->bits_allocated;
+    format->frame_bytes = (format->frame_bits + 7) / 8;
+}
+
+static uint64_t pixels_of(const struct image_format *format)
+{
+    return (uint64_t)format->rows * format->columns;
+}
+
+static bool check_size(const struct image_format *format, struct error *err)
+{
+    if (pixels_of(format) * format->samples <= SAMPLES_OF_FRAME_MAX && format->frame_bytes <= IMAGE_FRAME_BYTES_MAX)
+        return true;
+    return error_set(err, ERROR_BAD_VALUE,
+                     "Rows %u, Columns %u, SamplesPerPixel %u and BitsAllocated %u make frames of %llu bytes",
+                     format->rows, format->columns, format->samples, format->bits_allocated,
+                     (unsigned long long)format->frame_bytes);
 }
 
 bool image_describe(const struct dicom_dataset *dataset, struct image_format *out, struct error *err)
@@ -160,98 +186,49 @@ bool image_describe(const struct dicom_dataset *dataset, struct image_format *ou
     if (!dicom_find(dataset, TAG_ROWS))
         return error_set(err, ERROR_NOT_FOUND, "no Rows: the object is no image");
     *out = (struct image_format){.color = read_color(dataset)};
-    return read_size(dataset, out, err) && read_bits(dataset, out, err) && measure(out, err);
+    if (!read_size(dataset, out, err) || !read_bits(dataset, out, err))
+        return false;
+    measure(out, pixels_of(out) * out->samples);
+    return check_size(out, err);
 }
 
-bool image_native_frame(const struct image_format *format, uint64_t value_length, uint32_t index, uint64_t *offset,
-                        uint64_t *size, struct error *err)
+// ---- colours that may be subsampled
+
+static const struct {
+    enum image_color declared, whole, halved;
+} subsampled[] = {
+    {IMAGE_YBR_FULL, IMAGE_YBR_FULL, IMAGE_YBR_FULL_422},
+    {IMAGE_YBR_FULL_422, IMAGE_YBR_FULL, IMAGE_YBR_FULL_422},
+    {IMAGE_YBR_PARTIAL_422, IMAGE_COLOR_OTHER, IMAGE_YBR_PARTIAL_422},
+};
+
+static void halve(struct image_format *format, enum image_color color)
 {
-    bool bits = format->bits_allocated == 1;
-    uint64_t one = bits ? (uint64_t)format->rows * format->columns * format->samples : format->frame_bytes;
-    if (format->color == IMAGE_YBR_FULL_422 && format->samples == 3)
-        one = one / 3 * 2;
-    uint64_t there = bits ? value_length * 8 : value_length;
-    if (index >= format->frames)
-        return error_set(err, ERROR_NOT_FOUND, "frame %u of %u", index + 1, format->frames);
-    if (((uint64_t)index + 1) * one > there)
-        return error_set(err, ERROR_BAD_DATA, "pixel data of %llu bytes end before frame %u of %u, of %llu %s each",
-                         (unsigned long long)value_length, index + 1, format->frames, (unsigned long long)one,
-                         bits ? "bits" : "bytes");
-    *offset = index * one;
-    *size = one;
-    return true;
+    format->color = color;
+    measure(format, pixels_of(format) * 2);
 }
 
-// ---- encapsulated
-
-// The fragment that begins `offset` bytes behind the first one's item tag; 0 (the table itself) when none does.
-static size_t fragment_at(const struct dicom_element *pixels, size_t from, uint32_t offset)
+// A value that is just as long as the other form is that form. One that is as long as neither is what is declared, as
+// long as that leaves no room for doubt: three samples a pixel of which some are missing, or two with less than a row
+// behind.
+bool image_settle(struct image_format *format, uint64_t value_length, struct error *err)
 {
-    const uint64_t base = pixels->fragments[1].offset;
-    size_t low = from, high = pixels->fragment_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (pixels->fragments[middle].offset - base < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < pixels->fragment_count && pixels->fragments[low].offset - base == offset ? low : 0;
-}
-
-// The whole table is checked for every frame: it is short, and a lie about one frame is a lie about its neighbours.
-static bool by_table(const struct dicom_element *pixels, uint32_t frames, const uint8_t *bot, size_t bot_size,
-                     uint32_t index, size_t *first, size_t *count, struct error *err)
-{
-    if (bot_size != (uint64_t)frames * sizeof(uint32_t))
-        return error_set(err, ERROR_BAD_DATA, "the basic offset table has %zu bytes for %u frames", bot_size, frames);
-    size_t at = 0, next = 1;
-    for (uint32_t i = 0; i < frames; i++) {
-        uint32_t offset = bytes_u32le(bot + i * sizeof(uint32_t));
-        at = next < pixels->fragment_count ? fragment_at(pixels, next, offset) : 0;
-        if (at == 0 || (i == 0 && at != 1))
-            return error_set(err, ERROR_BAD_DATA, "the basic offset table puts frame %u at %u, where none can begin",
-                             i + 1, offset);
-        if (i == index)
-            *first = at;
-        if (i == index + UINT64_C(1))
-            *count = at - *first;
-        next = at + 1;
-    }
-    if (index + UINT64_C(1) == frames)
-        *count = pixels->fragment_count - *first;
-    return true;
-}
-
-static bool no_empty_fragment(const struct dicom_element *pixels, uint32_t index, size_t first, size_t count,
-                              struct error *err)
-{
-    for (size_t i = first; i < first + count; i++)
-        if (pixels->fragments[i].length == 0)
-            return error_set(err, ERROR_BAD_DATA, "frame %u has an empty fragment", index + 1);
-    return true;
-}
-
-bool image_fragments_of(const struct dicom_element *pixels, uint32_t frames, const uint8_t *bot, size_t bot_size,
-                        uint32_t index, size_t *first, size_t *count, struct error *err)
-{
-    size_t fragments = pixels->fragment_count > 0 ? pixels->fragment_count - 1 : 0;
-    if (index >= frames)
-        return error_set(err, ERROR_NOT_FOUND, "frame %u of %u", index + 1, frames);
-    if (fragments == 0)
-        return error_set(err, ERROR_BAD_DATA, "encapsulated pixel data without a fragment");
-    *first = 1;
-    *count = fragments;
-    if (bot && bot_size > 0) {
-        if (!by_table(pixels, frames, bot, bot_size, index, first, count, err))
-            return false;
-    } else if (fragments == frames) {
-        *first = 1 + (size_t)index;
-        *count = 1;
-    } else if (frames != 1) {
+    const uint64_t one = format->frame_bytes / 3 * 2, half = format->frames * one;
+    size_t row = 0;
+    while (row < sizeof subsampled / sizeof *subsampled && subsampled[row].declared != format->color)
+        row++;
+    if (row == sizeof subsampled / sizeof *subsampled || format->samples != 3 || format->bits_allocated < 8)
+        return true;
+    const bool declared_whole = subsampled[row].declared == subsampled[row].whole;
+    if (value_length >= format->frames * format->frame_bytes)
+        format->color = subsampled[row].whole;
+    else if (value_length == half ||
+             (!declared_whole && value_length > half && value_length - half < one / format->rows))
+        halve(format, subsampled[row].halved);
+    else if (!declared_whole)
         return error_set(err, ERROR_BAD_DATA,
-                         "%u frames in %zu fragments, and no offset table that says which are whose", frames,
-                         fragments);
-    }
-    return no_empty_fragment(pixels, index, *first, *count, err);
+                         "pixel data of %llu bytes: %u subsampled frames have %llu, frames with all samples %llu",
+                         (unsigned long long)value_length, format->frames, (unsigned long long)half,
+                         (unsigned long long)(format->frames * format->frame_bytes));
+    return true;
 }

@@ -16,7 +16,10 @@ enum {
     EOI = 0xD9,
     SOS = 0xDA,
     DQT = 0xDB,
-    DRI = 0xDD
+    DRI = 0xDD,
+    APP0 = 0xE0,
+    APP14 = 0xEE,
+    ADOBE_SIZE = 12
 };
 
 void jpeg_stream_init(struct jpeg_stream *stream, const uint8_t *data, size_t size)
@@ -24,6 +27,14 @@ void jpeg_stream_init(struct jpeg_stream *stream, const uint8_t *data, size_t si
     memset(stream, 0, sizeof *stream);
     stream->data = data;
     stream->size = size;
+    stream->adobe_transform = JPEG_NO_ADOBE;
+}
+
+bool jpeg_is_rgb(bool has_jfif, int adobe_transform, enum image_color said)
+{
+    if (has_jfif)
+        return false;
+    return adobe_transform == JPEG_NO_ADOBE ? said == IMAGE_RGB : adobe_transform == 0;
 }
 
 // ---- markers
@@ -179,6 +190,15 @@ static bool scan_header(const struct jpeg_stream *s, const uint8_t *p, size_t si
     return true;
 }
 
+// APP0 of JFIF, APP14 of Adobe, whose last byte names the colour transform.
+static void application_data(struct jpeg_stream *s, unsigned marker, const uint8_t *p, size_t size)
+{
+    if (marker == APP0 && size >= 5 && memcmp(p, "JFIF", 5) == 0)
+        s->has_jfif = true;
+    if (marker == APP14 && size >= ADOBE_SIZE && memcmp(p, "Adobe", 5) == 0)
+        s->adobe_transform = p[ADOBE_SIZE - 1];
+}
+
 // One segment that is no scan header. Those that say nothing for decoding are passed over; DNL and the hierarchical
 // ones do say something, and are refused.
 static bool other_segment(struct jpeg_stream *s, unsigned marker, struct error *err)
@@ -198,6 +218,7 @@ static bool other_segment(struct jpeg_stream *s, unsigned marker, struct error *
         s->restart_interval = size == 2 ? bytes_u16be(p) : 0;
         return size == 2 || bad_segment("restart interval", size, err);
     }
+    application_data(s, marker, p, size);
     if (!is_frame_header(marker))
         return true;
     if (s->has_header)

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "image/image.h"
 
-enum { JPEG_COMPONENTS_MAX = 4, JPEG_TABLES = 4, JPEG_SEGMENTS_MAX = 4096, JPEG_LOOK_BITS = 9 };
+enum { JPEG_COMPONENTS_MAX = 4, JPEG_TABLES = 4, JPEG_SEGMENTS_MAX = 4096, JPEG_LOOK_BITS = 9, JPEG_NO_ADOBE = -1 };
 
 struct jpeg_header {
     unsigned process; // the SOF marker's second byte
@@ -51,6 +52,8 @@ struct jpeg_stream {
     struct jpeg_huffman dc[JPEG_TABLES], ac[JPEG_TABLES];
     uint16_t quantizer[JPEG_TABLES][64]; // in zigzag order
     unsigned restart_interval;
+    bool has_jfif;
+    int adobe_transform; // JPEG_NO_ADOBE, or as its marker says: 0 for none
     // entropy-coded bits
     uint64_t bits;
     unsigned bit_count;
@@ -61,6 +64,11 @@ void jpeg_stream_init(struct jpeg_stream *stream, const uint8_t *data, size_t si
 
 // Reads markers up to and with the next scan header; *scan has components 0 at the end of the image.
 bool jpeg_next_scan(struct jpeg_stream *stream, struct jpeg_scan *scan, struct error *err);
+
+// Whether three components are RGB. They are YBR unless something says RGB: Adobe's marker, or the data set (`said`)
+// with no marker against it; encoders of DICOM objects leave the components as they are and write neither JFIF nor
+// Adobe.
+bool jpeg_is_rgb(bool has_jfif, int adobe_transform, enum image_color said);
 
 // Entropy-coded data: -1 for a code that is none. Behind the end of the data bits are 0, and jpeg_overrun tells.
 int jpeg_huffman_next(struct jpeg_stream *stream, const struct jpeg_huffman *table);

@@ -127,7 +127,7 @@ QUARANTINED, REFUSED = "quarantined", "refused"
 class Case:
     """One data set, and what is due: STORED bit for bit (with the flags), QUARANTINED (C000H), or REFUSED with any failure status, nothing kept."""
 
-    def __init__(self, line, name, data, due, syntax=EXPLICIT, flags=0, instance=None, decodes=True, message=None, study=None, series=None):
+    def __init__(self, line, name, data, due, syntax=EXPLICIT, flags=0, instance=None, decodes=None, message=None, study=None, series=None):
         self.line, self.name, self.data, self.due, self.syntax, self.flags, self.decodes = line, name, data, due, syntax, flags, decodes
         self.instance = instance  # as the data set has it
         self.message = message if message is not None else instance  # as the C-STORE command has it
@@ -234,8 +234,9 @@ def cases():
         image(17, f"BitsAllocated {bits}", bits=("US", us(bits)))
     add(18, "LUT descriptor as LO", lambda n: sound(n, replace={0x00280004: ("CS", "PALETTE COLOR "), 0x00281101: ("LO", "256\\0\\16"), 0x00281102: ("SQ", ""), 0x00281201: ("PN", "x^"), 0x00281202: ("FD", bytes(8))}),
         STORED, flags=None, decodes=None)
-    for text in ("-1", "1000000000", "abc", "1e9", "0"):
+    for text in ("-1", "1000000000", "abc", "1e9"):
         image(19, f"NumberOfFrames {text}", frames=("IS", even(text)))
+    add(19, "NumberOfFrames 0", lambda n: sound(n, replace={0x00280008: ("IS", "0 ")}), STORED, decodes=True)
     add(20, "DS of 10 kB", lambda n: sound(n, replace={0x00281052: ("DS", "1" * 10240)}), STORED)
 
     def charset(name, term, text, flags):

@@ -208,6 +208,8 @@ class Bad(unittest.TestCase):
             self.assertIn(status, range(400, 500))
             self.assertGreater(len(body), 20)  # and says why
             self.unscathed(len(case.data))
+        if case.decodes:
+            self.assertEqual(self.server.request(path + "/frames/1")[0], 200)
 
     def flags(self, case):
         """The same bytes again are the same object, and the import's answer tells its flags."""

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/source.h"
+#include "base/reader.h"
 #include "base/text.h"
 #include "support/check.h"
 #include "support/folder.h"
@@ -62,38 +62,77 @@ static void folders_are_made_with_their_parents(void **state)
     assert_false(file_make_folders(path, 0700, &err));
 }
 
-static void a_file_source_gives_its_part_in_pieces(void **state)
+static void a_reader_gives_its_part_of_a_file(void **state)
 {
-    char path[128], got[16] = "";
+    char path[128], got[4] = "";
+    struct error err;
+    (void)state;
+    snprintf(path, sizeof path, "%s/file", folder);
+    assert_ok(file_replace(path, "0123456789", 10, 0600, &err), err);
+    int fd = open(path, O_RDONLY);
+    struct reader part = reader_from_fd(fd, 2, 5);
+    assert_ok(reader_read(&part, 2, got, 3, &err), err);
+    assert_string_equal(got, "456");
+    assert_ok(reader_read(&part, 5, NULL, 0, &err), err);
+    static const struct {
+        uint64_t offset;
+        size_t size;
+    } past[] = {{3, 3}, {6, 0}, {UINT64_MAX, 2}, {0, SIZE_MAX}};
+    for (size_t i = 0; i < sizeof past / sizeof *past; i++) {
+        assert_false(reader_read(&part, past[i].offset, got, past[i].size, &err));
+        assert_int_equal(err.code, ERROR_BAD_DATA);
+    }
+    struct reader too_long = reader_from_fd(fd, 8, 5);
+    assert_false(reader_read(&too_long, 1, got, 3, &err));
+    assert_int_equal(err.code, ERROR_IO);
+    close(fd);
+}
+
+static void release_once(void *payload)
+{
+    ++*(int *)payload;
+}
+
+static void a_reader_is_given_back_once_and_has_no_bytes_then(void **state)
+{
+    int released = 0;
+    char byte;
+    struct error err;
+    (void)state;
+    struct reader reader = reader_from_memory("ab", 2);
+    assert_ok(reader_read(&reader, 1, &byte, 1, &err), err);
+    assert_int_equal(byte, 'b');
+    reader.release = release_once;
+    reader.payload = &released;
+    reader_release(&reader);
+    reader_release(&reader);
+    assert_int_equal(released, 1);
+    assert_false(reader_read(&reader, 0, &byte, 1, &err));
+}
+
+static void a_reader_is_a_stream_in_pieces(void **state)
+{
+    char got[16] = "";
     uint8_t block[2];
     struct error err;
     const uint8_t *data;
     size_t size, total = 0;
     (void)state;
-    snprintf(path, sizeof path, "%s/file", folder);
-    assert_ok(file_replace(path, "0123456789", 10, 0600, &err), err);
-    int fd = open(path, O_RDONLY);
-    struct source_file file = {.fd = fd, .offset = 2, .size = 5, .block = block, .block_size = sizeof block};
-    struct source source = source_from_file(&file);
+    struct source_reader whole = {reader_from_memory("23456", 5), 0, block, sizeof block};
+    struct source source = source_from_reader(&whole);
     do {
         assert_ok(source.next(source.payload, &data, &size, &err), err);
         memcpy(got + total, data, size);
         total += size;
     } while (size > 0);
     assert_string_equal(got, "23456");
-    struct source_file skipped = {.fd = fd, .offset = 2, .size = 5, .block = block, .block_size = sizeof block};
-    source = source_from_file(&skipped);
+    struct source_reader passed = {reader_from_memory("23456", 5), 0, block, sizeof block};
+    source = source_from_reader(&passed);
     assert_int_equal(source.pass(source.payload, 4), 4);
     assert_ok(source.next(source.payload, &data, &size, &err), err);
     assert_int_equal(size, 1);
     assert_int_equal(data[0], '6');
     assert_int_equal(source.pass(source.payload, 4), 0);
-    struct source_file past = {.fd = fd, .offset = 8, .size = 5, .block = block, .block_size = sizeof block};
-    source = source_from_file(&past);
-    assert_ok(source.next(source.payload, &data, &size, &err), err);
-    assert_false(source.next(source.payload, &data, &size, &err));
-    assert_int_equal(err.code, ERROR_IO);
-    close(fd);
 }
 
 static void sha_256_matches_fips_180_4(void **state)
@@ -122,7 +161,9 @@ int test_file(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replaced_file_is_read_back_within_the_ceiling),
         cmocka_unit_test(folders_are_made_with_their_parents),
-        cmocka_unit_test(a_file_source_gives_its_part_in_pieces),
+        cmocka_unit_test(a_reader_gives_its_part_of_a_file),
+        cmocka_unit_test(a_reader_is_given_back_once_and_has_no_bytes_then),
+        cmocka_unit_test(a_reader_is_a_stream_in_pieces),
         cmocka_unit_test(sha_256_matches_fips_180_4),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -364,6 +364,64 @@ static void a_ct_header_is_parsed_in_microseconds(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+// Of nine bytes as words, sent big endian: any part is the same part of all of them turned.
+static void a_part_of_a_big_endian_value_is_a_part_of_it_turned(void **state)
+{
+    (void)state;
+    static const uint8_t sent[] = {99, 1, 0, 3, 2, 5, 4, 7, 6, 8}; // from the second byte on; the last word is cut
+    const struct reader reader = reader_from_memory(sent, sizeof sent);
+    const struct dicom_element stored = {.vr = DICOM_VR_OW, .big_endian = true, .offset = 1, .length = 9},
+                               loaded = {.vr = DICOM_VR_OW, .big_endian = true, .value = sent + 1, .length = 9};
+    uint8_t part[10];
+    struct error err;
+    for (size_t from = 0; from <= 9; from++)
+        for (size_t size = 0; from + size <= 9; size++) {
+            assert_true(dicom_value_read(&stored, &reader, from, size, part, &err));
+            for (size_t i = 0; i < size; i++)
+                assert_int_equal(part[i], from + i);
+            memset(part, 99, sizeof part);
+            assert_true(dicom_value_read(&loaded, NULL, from, size, part, &err));
+            for (size_t i = 0; i < size; i++)
+                assert_int_equal(part[i], from + i);
+            assert_int_equal(part[size], 99);
+        }
+}
+
+static void values_of_bytes_and_little_endian_ones_are_not_turned(void **state)
+{
+    (void)state;
+    static const uint8_t sent[] = {0, 1, 2, 3};
+    const struct reader reader = reader_from_memory(sent, sizeof sent);
+    const struct dicom_element bytes = {.vr = DICOM_VR_OB, .big_endian = true, .length = 4},
+                               words = {.vr = DICOM_VR_OW, .length = 4},
+                               floats = {.vr = DICOM_VR_OF, .big_endian = true, .length = 4};
+    uint8_t out[4];
+    struct error err;
+    assert_true(dicom_value_read(&bytes, &reader, 1, 3, out, &err));
+    assert_memory_equal(out, sent + 1, 3);
+    assert_true(dicom_value_read(&words, &reader, 0, 4, out, &err));
+    assert_memory_equal(out, sent, 4);
+    assert_true(dicom_value_read(&floats, &reader, 0, 4, out, &err));
+    assert_memory_equal(out, "\3\2\1\0", 4);
+}
+
+static void what_lies_outside_a_value_is_not_read(void **state)
+{
+    (void)state;
+    static const uint8_t sent[8];
+    const struct reader reader = reader_from_memory(sent, sizeof sent);
+    const struct dicom_element element = {.vr = DICOM_VR_OW, .length = 6, .offset = 4};
+    uint8_t out[8];
+    struct error err;
+    assert_false(dicom_value_read(&element, &reader, 2, 5, out, &err)); // past the value
+    assert_int_equal(err.code, ERROR_BAD_DATA);
+    assert_false(dicom_value_read(&element, &reader, UINT64_MAX, 2, out, &err));
+    assert_false(dicom_value_read(&element, &reader, 0, 6, out, &err)); // within the value, which is past the end
+    assert_int_equal(err.code, ERROR_BAD_DATA);
+    assert_false(dicom_value_read(&element, NULL, 0, 4, out, &err)); // deflated, and not loaded
+    assert_int_equal(err.code, ERROR_LIMIT);
+}
+
 int run_dataset_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +439,9 @@ int run_dataset_tests(void)
         TEST(a_data_set_larger_than_the_arena_is_refused),
         TEST(values_in_multi_byte_sets_are_split_after_conversion),
         TEST(a_ct_header_is_parsed_in_microseconds),
+        cmocka_unit_test(a_part_of_a_big_endian_value_is_a_part_of_it_turned),
+        cmocka_unit_test(values_of_bytes_and_little_endian_ones_are_not_turned),
+        cmocka_unit_test(what_lies_outside_a_value_is_not_read),
     };
     return cmocka_run_group_tests_name("dataset", tests, NULL, NULL);
 }

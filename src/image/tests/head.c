@@ -38,9 +38,11 @@ void head_read(const char *folder, struct head *out)
     out->hu = malloc(image_voxels(&out->geometry) * sizeof *out->hu);
     assert_non_null(out->hu);
     for (size_t i = 0; i < SLICES; i++) {
-        const struct picture *picture = &pictures[slices[i].index];
-        assert_int_equal(picture->pixels->length, area * 2);
-        image_slice_to_hu(&slices[i], picture->pixels->value, out->hu + i * area);
+        enum image_color color;
+        uint8_t *pixels = picture_frame(&pictures[slices[i].index], 0, &color, &err);
+        assert_non_null(pixels);
+        image_slice_to_hu(&slices[i], pixels, out->hu + i * area);
+        free(pixels);
     }
     for (size_t i = 0; i < SLICES; i++)
         picture_close(&pictures[i]);

@@ -47,7 +47,7 @@ static void assert_same(const char *path, const char *native_path, int64_t most,
         fail_msg("%s: %s", path, err.message);
     assert_int_equal(ours.format.frames, theirs.format.frames);
     assert_int_equal(ours.format.frame_bytes, theirs.format.frame_bytes);
-    assert_int_equal(theirs.pixels->fragment_count, 0);
+    assert_false(theirs.frames.encapsulated);
     for (uint32_t i = 0; i < ours.format.frames; i++) {
         uint8_t *a = picture_frame(&ours, i, &color, &err);
         if (!a)
@@ -286,14 +286,7 @@ static void lossless_jpeg_with_restarts_comes_back(void **state)
     enum { ROWS = 40, COLUMNS = 37 };
     static uint16_t pixels[ROWS * COLUMNS];
     static uint8_t out[sizeof pixels];
-    const struct image_format format = {.rows = ROWS,
-                                        .columns = COLUMNS,
-                                        .frames = 1,
-                                        .samples = 1,
-                                        .bits_allocated = 16,
-                                        .bits_stored = 16,
-                                        .high_bit = 15,
-                                        .frame_bytes = sizeof pixels};
+    const struct image_format format = gray(ROWS, COLUMNS, 16, 16, false);
     for (unsigned i = 0; i < ROWS * COLUMNS; i++)
         pixels[i] = (uint16_t)(i * i * 40503U + (i % 7 == 0 ? 32768U : 0)); // large differences, modulo 2^16
     for (unsigned restart_lines = 0; restart_lines < 4; restart_lines++) {
@@ -316,15 +309,7 @@ static void signed_samples_have_their_sign_in_all_bits(void **state)
     enum { ROWS = 16, COLUMNS = 16, STORED = 12 };
     static uint16_t pixels[ROWS * COLUMNS];
     static uint8_t out[sizeof pixels];
-    const struct image_format format = {.rows = ROWS,
-                                        .columns = COLUMNS,
-                                        .frames = 1,
-                                        .samples = 1,
-                                        .bits_allocated = 16,
-                                        .bits_stored = STORED,
-                                        .high_bit = STORED - 1,
-                                        .is_signed = true,
-                                        .frame_bytes = sizeof pixels};
+    const struct image_format format = gray(ROWS, COLUMNS, STORED, 16, true);
     struct bit_writer w = {0};
     struct error err;
     enum image_color color;
@@ -335,6 +320,36 @@ static void signed_samples_have_their_sign_in_all_bits(void **state)
         fail_msg("%s", err.message);
     for (int i = 0; i < ROWS * COLUMNS; i++)
         assert_int_equal((int16_t)bytes_u16le(out + 2 * i), i * 16 - 2048);
+    buffer_free(&w.out);
+}
+
+// Of 12 bits where 16 are stored: the highest of them would be the sign, or not.
+static void lossless_jpeg_of_fewer_bits_than_are_stored_comes_back(void **state)
+{
+    (void)state;
+    enum { ROWS = 16, COLUMNS = 16, PRECISION = 12 };
+    static uint16_t pixels[ROWS * COLUMNS];
+    static uint8_t out[sizeof pixels];
+    struct image_format format = gray(ROWS, COLUMNS, 16, 16, false);
+    struct bit_writer w = {0};
+    struct error err;
+    enum image_color color;
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        pixels[i] = (uint16_t)(i * 16 + 15);
+    encode_lossless(&w, pixels, ROWS, COLUMNS, 0, PRECISION);
+    assert_ok(image_decode("1.2.840.10008.1.2.4.70", &format, w.out.data, w.out.size, out, &color, &err), err);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        assert_int_equal(bytes_u16le(out + 2 * i), pixels[i]);
+    format.is_signed = true;
+    assert_false(image_decode("1.2.840.10008.1.2.4.70", &format, w.out.data, w.out.size, out, &color, &err));
+    assert_int_equal(err.code, ERROR_BAD_DATA);
+    assert_non_null(strstr(err.message, "it may be negative or not"));
+    buffer_free(&w.out);
+    for (int i = 0; i < ROWS * COLUMNS; i++)
+        pixels[i] /= 2;
+    encode_lossless(&w, pixels, ROWS, COLUMNS, 0, PRECISION);
+    assert_ok(image_decode("1.2.840.10008.1.2.4.70", &format, w.out.data, w.out.size, out, &color, &err), err);
+    assert_int_equal(bytes_u16le(out + 2 * 255), 2047);
     buffer_free(&w.out);
 }
 
@@ -385,6 +400,7 @@ int test_codec(void)
         cmocka_unit_test(what_others_compress_comes_back),
         cmocka_unit_test(lossless_jpeg_with_restarts_comes_back),
         cmocka_unit_test(signed_samples_have_their_sign_in_all_bits),
+        cmocka_unit_test(lossless_jpeg_of_fewer_bits_than_are_stored_comes_back),
         cmocka_unit_test(high_throughput_jpeg_2000_comes_back),
     };
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);

@@ -44,8 +44,9 @@ bool multipart_start(struct multipart *multipart, struct http_request *request, 
 bool multipart_part(struct multipart *multipart, const char *extra, struct error *err);
 bool multipart_memory(struct multipart *multipart, const void *data, size_t size,
                       struct error *err); // in the request's arena
-bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uint64_t offset, uint64_t size,
-                    struct error *err); // the acquired descriptor is taken over, on failure too
+// `size` bytes of the object's data set from `offset` on, which go from its file to the wire.
+bool multipart_object(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
+                      struct error *err);
 // Sends it, or on `ok` false the error; either way what was acquired is given back.
 void multipart_send(struct multipart *multipart, bool ok, const struct error *err);
 

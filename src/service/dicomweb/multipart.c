@@ -134,19 +134,20 @@ bool multipart_part(struct multipart *multipart, const char *extra, struct error
     return head ? multipart_memory(multipart, head, strlen(head), err) : too_many(err);
 }
 
-bool multipart_file(struct multipart *multipart, uint64_t container, int fd, uint64_t offset, uint64_t size,
-                    struct error *err)
+bool multipart_object(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
+                      struct error *err)
 {
     void *containers = multipart->containers;
-    bool ok = grow(http_arena(multipart->request), &containers, &multipart->container_capacity,
-                   multipart->container_count, sizeof container, err);
-    if (!ok) {
-        store_release(archive_store(multipart->archive), container);
+    uint64_t base;
+    int fd;
+    if (!grow(http_arena(multipart->request), &containers, &multipart->container_capacity, multipart->container_count,
+              sizeof *multipart->containers, err))
         return false;
-    }
     multipart->containers = containers;
-    multipart->containers[multipart->container_count++] = container;
-    return add(multipart, (struct http_part){.fd = fd, .offset = offset, .size = size}, err);
+    if (!archive_file(multipart->archive, object, &fd, &base, err))
+        return false;
+    multipart->containers[multipart->container_count++] = object->place.container;
+    return add(multipart, (struct http_part){.fd = fd, .offset = base + offset, .size = size}, err);
 }
 
 // What goes around the parts; the Content-Type of the whole, or NULL.

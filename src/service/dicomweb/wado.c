@@ -25,8 +25,6 @@ static bool add_object(struct multipart *multipart, const struct archive_object 
     struct dicom_meta meta = {0};
     struct buffer head;
     struct arena *arena = http_arena(multipart->request);
-    uint64_t offset;
-    int fd;
     text_copy(meta.sop_class, sizeof meta.sop_class, object->sop_class);
     text_copy(meta.sop_instance, sizeof meta.sop_instance, object->sop_instance);
     text_copy(meta.transfer_syntax, sizeof meta.transfer_syntax, object->transfer_syntax);
@@ -39,8 +37,7 @@ static bool add_object(struct multipart *multipart, const struct archive_object 
     if (!copy || !extra)
         return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
     return multipart_part(multipart, extra, err) && multipart_memory(multipart, copy, size, err) &&
-           archive_bytes(multipart->archive, object, &fd, &offset, err) &&
-           multipart_file(multipart, object->place.container, fd, offset, object->size, err);
+           multipart_object(multipart, object, 0, object->size, err);
 }
 
 // Objects leave in the transfer syntax they came in, whatever it is, when Accept names none (PS3.18 would have them

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/source.h"
+#include "base/reader.h"
 #include "dimse/dimse.h"
 
 enum { BLOCK = 128 << 10, SECONDS = 30 };
@@ -12,28 +12,26 @@ enum { BLOCK = 128 << 10, SECONDS = 30 };
 static bool send(struct service *service, struct dimse_association *association, const struct archive_object *object,
                  enum queue_failure *how, struct error *err)
 {
-    uint64_t offset;
     uint16_t status = 0;
     char comment[65] = "";
-    int fd;
     const struct dimse_context *context = dimse_context_for(association, object->sop_class, object->transfer_syntax);
     if (!context) {
         *how = QUEUE_REFUSED;
         return error_set(err, ERROR_UNSUPPORTED, "the peer does not take SOP class %s in transfer syntax %s",
                          object->sop_class, object->transfer_syntax);
     }
-    uint8_t *block = malloc(BLOCK);
-    if (!block)
-        return error_set(err, ERROR_MEMORY, "no memory to send");
-    bool ok = archive_bytes(service->archive, object, &fd, &offset, err);
+    struct source_reader from = {.block_size = BLOCK};
+    if (!archive_reader(service->archive, object, &from.reader, err))
+        return false;
+    from.block = malloc(BLOCK);
+    bool ok = from.block != NULL || error_set(err, ERROR_MEMORY, "no memory to send");
     if (ok) {
         *how = QUEUE_UNCERTAIN;
-        struct source_file file = {fd, offset, object->size, block, BLOCK};
-        ok = dimse_store(association, context, object->sop_class, object->sop_instance, source_from_file(&file),
+        ok = dimse_store(association, context, object->sop_class, object->sop_instance, source_from_reader(&from),
                          &status, comment, err);
-        store_release(service->store, object->place.container);
     }
-    free(block);
+    free(from.block);
+    reader_release(&from.reader);
     // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that
     // something failed there: another try may succeed.
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)
