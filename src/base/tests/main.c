@@ -1,5 +1,6 @@
 #include <string.h>
 
+int test_alarm(void);
 int test_config(void);
 int test_file(void);
 int test_memory(void);
@@ -19,5 +20,5 @@ int main(int argc, char **argv)
         return process_reader_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "process-parent") == 0)
         return process_parent_main();
-    return test_config() + test_file() + test_memory() + test_process() + test_text();
+    return test_alarm() + test_config() + test_file() + test_memory() + test_process() + test_text();
 }
