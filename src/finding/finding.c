@@ -1,14 +1,19 @@
+// Words, names and the API's form of findings and results.
 #include "finding/finding.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "finding/object.h"
 
 enum { MEANING_MAX = 200, LABEL_MAX = 200 };
 
 static const char *const urgencies[] = {"routine", "urgent", "stat"};
 static const char *const states[] = {"unverified", "accepted", "rejected", "superseded"};
+static const char *const outcomes[] = {"positive", "negative", "not analysed", "failed"};
+static const char *const standings[] = {"current", "superseded", "withdrawn"};
 
 const char *finding_urgency_text(enum finding_urgency urgency)
 {
@@ -31,10 +36,32 @@ const char *finding_state_text(enum finding_state state)
     return (unsigned)state < sizeof states / sizeof *states ? states[state] : "";
 }
 
-static const char *text_or_empty(const char *text)
+const char *finding_outcome_text(enum finding_outcome outcome)
 {
-    return text ? text : "";
+    return (unsigned)outcome < sizeof outcomes / sizeof *outcomes ? outcomes[outcome] : "";
 }
+
+const char *finding_standing_text(enum finding_standing standing)
+{
+    return (unsigned)standing < sizeof standings / sizeof *standings ? standings[standing] : "";
+}
+
+// ---- names of a result
+
+void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *volume)
+{
+    if (*volume)
+        object_hex(out, FINDING_ID_SIZE, (const char *const[]){job, volume, NULL});
+    else
+        text_copy(out, FINDING_ID_SIZE, job);
+}
+
+void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model)
+{
+    object_hex(out, FINDING_TOPIC_SIZE, (const char *const[]){series, volume, model, NULL});
+}
+
+// ---- for people
 
 // In the middle of a sentence a word begins small, an acronym does not.
 static char *without_capital(const char *text, struct arena *arena)
@@ -47,20 +74,20 @@ static char *without_capital(const char *text, struct arena *arena)
 
 char *finding_sentence(const struct finding *finding, struct arena *arena)
 {
-    const char *side = text_or_empty(finding->side), *label = text_or_empty(finding->label_text);
-    char *what = without_capital(text_or_empty(finding->concept.meaning), arena);
+    const char *side = object_text(finding->side), *label = object_text(finding->label_text);
+    char *what = without_capital(object_text(finding->concept.meaning), arena);
     if (!what)
         return NULL;
-    return arena_printf(arena, "Suspected %s%s%s, %.1f mL (score %.2f)%s%.*s", what, *side ? ", " : "", side,
-                        finding->volume_ml, finding->score, *label ? "; " : "", LABEL_MAX, label);
+    return arena_printf(arena, "Suspected %s%s%s, %.1f mL%s%.*s", what, *side ? ", " : "", side, finding->volume_ml,
+                        *label ? "; " : "", LABEL_MAX, label);
 }
 
 static json_t *code_to_json(const struct finding_code *code)
 {
     if (!code->value || !*code->value)
         return json_null();
-    return json_pack("{s:s, s:s, s:s}", "value", code->value, "scheme", text_or_empty(code->scheme), "meaning",
-                     text_or_empty(code->meaning));
+    return json_pack("{s:s, s:s, s:s}", "value", code->value, "scheme", object_text(code->scheme), "meaning",
+                     object_text(code->meaning));
 }
 
 static json_t *point_to_json(const double mm[3])
@@ -78,17 +105,40 @@ static json_t *sentence_to_json(const struct finding *finding)
 {
     struct arena arena;
     arena_init(&arena, 16 << 10);
-    json_t *json = json_string(text_or_empty(finding_sentence(finding, &arena)));
+    json_t *json = json_string(object_text(finding_sentence(finding, &arena)));
     arena_free(&arena);
     return json;
 }
 
+struct text_member {
+    const char *key, *text;
+};
+struct member {
+    const char *key;
+    json_t *value; // taken
+};
+
+// NULL: no memory.
+static json_t *to_object(const struct text_member *texts, size_t text_count, const struct member *values,
+                         size_t value_count)
+{
+    json_t *json = json_object();
+    int failed = json ? 0 : -1;
+    for (size_t i = 0; i < text_count; i++)
+        failed |= json_object_set_new(json, texts[i].key, json_string(object_text(texts[i].text)));
+    for (size_t i = 0; i < value_count; i++)
+        failed |= json_object_set_new(json, values[i].key, values[i].value);
+    if (!failed)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
 json_t *finding_to_json(const struct finding *finding)
 {
-    const struct {
-        const char *key, *text;
-    } texts[] = {
+    const struct text_member texts[] = {
         {"id", finding->id},
+        {"result", finding->result},
         {"job", finding->job},
         {"study", finding->study},
         {"series", finding->series},
@@ -103,10 +153,7 @@ json_t *finding_to_json(const struct finding *finding)
         {"judgedBy", finding->judged_by},
         {"comment", finding->comment},
     };
-    const struct {
-        const char *key;
-        json_t *value; // taken
-    } values[] = {
+    const struct member values[] = {
         {"concept", code_to_json(&finding->concept)},
         {"site", code_to_json(&finding->site)},
         {"volumeMl", json_real(finding->volume_ml)},
@@ -119,14 +166,38 @@ json_t *finding_to_json(const struct finding *finding)
         {"made", time_to_json(finding->made_ns)},
         {"sentence", sentence_to_json(finding)},
     };
-    json_t *json = json_object();
-    int failed = json ? 0 : -1;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        failed |= json_object_set_new(json, texts[i].key, json_string(text_or_empty(texts[i].text)));
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        failed |= json_object_set_new(json, values[i].key, values[i].value);
-    if (!failed)
-        return json;
-    json_decref(json);
-    return NULL;
+    return to_object(texts, sizeof texts / sizeof *texts, values, sizeof values / sizeof *values);
+}
+
+json_t *finding_result_to_json(const struct finding_result *result)
+{
+    const struct text_member texts[] = {
+        {"id", result->id},
+        {"topic", result->topic},
+        {"job", result->job},
+        {"study", result->study},
+        {"series", result->series},
+        {"volume", result->volume},
+        {"patientId", result->patient_id},
+        {"issuer", result->issuer},
+        {"modality", result->modality},
+        {"model", result->model},
+        {"modelVersion", result->model_version},
+        {"modelDigest", result->model_digest},
+        {"label", result->label_text},
+        {"outcome", finding_outcome_text(result->outcome)},
+        {"standing", finding_standing_text(result->standing)},
+        {"reason", result->reason},
+        {"notes", result->notes},
+        {"digest", result->digest},
+        {"seg", result->seg_instance},
+        {"sr", result->sr_instance},
+    };
+    const struct member values[] = {
+        {"concept", code_to_json(&result->concept)}, {"objects", json_integer(result->objects)},
+        {"voxels", json_integer(result->voxels)},    {"calibrated", json_boolean(result->calibrated)},
+        {"told", json_boolean(result->told)},        {"revision", json_integer(result->revision)},
+        {"made", time_to_json(result->made_ns)},     {"changed", time_to_json(result->changed_ns)},
+    };
+    return to_object(texts, sizeof texts / sizeof *texts, values, sizeof values / sizeof *values);
 }

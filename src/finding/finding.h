@@ -28,9 +28,49 @@ struct finding_code {
     const char *value, *scheme, *meaning; // SNOMED CT is "SCT" (PS3.16)
 };
 
+// ---- a result: what one model said about one volume of one series, once
+
+enum finding_outcome { FINDING_POSITIVE, FINDING_NEGATIVE, FINDING_NOT_ANALYSED, FINDING_FAILED };
+// CURRENT: what is said now. SUPERSEDED: a newer result of its topic has taken its place. WITHDRAWN: it should never
+// have been said (its images are of two patients, say).
+enum finding_standing { FINDING_CURRENT, FINDING_REPLACED, FINDING_WITHDRAWN };
+
+const char *finding_outcome_text(enum finding_outcome outcome);    // "positive", "negative", "not analysed", "failed"
+const char *finding_standing_text(enum finding_standing standing); // "current", "superseded", "withdrawn"
+
+enum { FINDING_ID_SIZE = 65, FINDING_TOPIC_SIZE = 21 };
+
+struct finding_result {
+    const char *id;    // hex, from the job's key and the volume
+    const char *topic; // 20 hex digits, from series, volume and model: newer results of it take this one's place. The
+                       // filler order number of its reports.
+    const char *job;   // the job's key
+    const char *study, *series;
+    const char *volume;              // what tells it apart in its series ("Echo Time 2.46"); "" the only one
+    const char *patient_id, *issuer; // whose images were looked at; of a mixed series the study's first
+    const char *modality;            // of the images
+    const char *model, *model_version, *model_digest;
+    const char *label_text;      // "research use only ..."
+    struct finding_code concept; // what the model looks for
+    enum finding_outcome outcome;
+    enum finding_standing standing;
+    const char *reason;           // of what is not analysed, failed or withdrawn: why, for a person; else ""
+    const char *notes;            // what qualifies it: "contrast is not stated; left out: 1 localizer"; "" nothing
+    int64_t objects, voxels;      // how much was looked at
+    const char *digest;           // of the objects, hex: SHA-256 over their sorted SHA-256
+    const char *send_to, *hl7_to; // JSON arrays: who was to be told when it was made
+    bool calibrated;              // its scores are probabilities, shown on patients
+    bool told;                    // false: a negative that waits until its study is quiet
+    int64_t revision;             // how often a judgement has changed what it says; 0: as the model made it
+    const char *sr_instance;      // SOP Instance UID of the SR that says it now; "" none
+    const char *seg_instance;     // of the SEG that shows it now; "" none
+    int64_t made_ns, changed_ns;  // changed: standing, revision or told
+};
+
 struct finding {
-    const char *id;  // hex, from the job's key and the number in it
-    const char *job; // the job's key
+    const char *id;     // hex, from the result's id and the number in it
+    const char *result; // its id
+    const char *job;    // the job's key
     const char *study, *series;
     const char *model, *model_version, *model_digest;
     const char *label_text;      // "research use only ..."
@@ -38,10 +78,10 @@ struct finding {
     struct finding_code site;    // where: anatomical region; value "" when unknown
     const char *side;            // "left", "right", "midline", ""
     double volume_ml;
-    double score;                                 // 0 to 1
+    double score;                                 // 0 to 1; a probability only where the model is calibrated
     double centroid_mm[3], low_mm[3], high_mm[3]; // patient space, LPS
     int64_t segment;                              // number in the SEG, from 1
-    const char *seg_instance, *sr_instance;       // SOP Instance UIDs
+    const char *seg_instance, *sr_instance;       // SOP Instance UIDs as the job made them
     enum finding_urgency urgency;
     enum finding_state state;
     const char *judged_by; // the name typed; marked unverified until logins exist
@@ -52,33 +92,65 @@ struct finding {
 
 extern const struct store_migration finding_migration;
 
+// After store_migrate: results of the findings that a program without them has left.
+bool finding_complete(struct store *store, struct error *err);
+
+void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *volume);
+void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model);
+
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 
-// Adds those whose id is new (all of one job, series and model); older findings of the same model and series become
-// SUPERSEDED. One event RESULT_CHANGED when anything was added.
-bool finding_add(struct database *db, const struct finding *findings, size_t count, struct error *err);
-// What other jobs of this model said of the series holds no more: for a job that found nothing, which has no findings
-// to add.
-bool finding_supersede(struct database *db, const char *series, const char *model, const char *job, struct error *err);
-// ACCEPTED or REJECTED, with the name of who says so. An event FINDING_JUDGED. NOT_FOUND; CONFLICT when it is
-// superseded.
+// Adds a result with its findings, once: a known id changes nothing (*added false). What takes whose place:
+//   positive, negative       every other job's current result of the model on the series is SUPERSEDED
+//   not analysed, failed     the same, but positives stay: that a newer look failed takes nothing back
+// Findings of a superseded result are SUPERSEDED. One event RESULT_CHANGED for each result that was added or changed.
+bool finding_result_add(struct database *db, const struct finding_result *result, const struct finding *findings,
+                        size_t count, bool *added, struct error *err);
+// A current result should never have been said: WITHDRAWN with the reason, its findings SUPERSEDED, an event. Others
+// are left alone.
+bool finding_result_withdraw(struct database *db, const char *id, const char *reason, int64_t now_ns,
+                             struct error *err);
+// What says the current result at this revision: its SR and SEG, "" none; and it is told now. An event RESULT_CHANGED.
+// CONFLICT when it is not current any more, or has another revision: what was made for it says nothing then.
+bool finding_result_tell(struct database *db, const char *id, int64_t revision, const char *sr, const char *seg,
+                         int64_t now_ns, struct error *err);
+
+// Of a study, oldest first; `past_too`: also those that are not current.
+bool finding_result_list(struct database *db, const char *study, bool past_too, struct arena *arena,
+                         struct finding_result **out, size_t *count, struct error *err);
+// Current negatives that have not been told, oldest first, at most `most`.
+bool finding_result_untold(struct database *db, size_t most, struct arena *arena, struct finding_result **out,
+                           size_t *count, struct error *err);
+// The current results of a model on a series, oldest first.
+bool finding_result_current(struct database *db, const char *series, const char *model, struct arena *arena,
+                            struct finding_result **out, size_t *count, struct error *err);
+// NULL in *out: there is no such result.
+bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
+                        struct error *err);
+json_t *finding_result_to_json(const struct finding_result *result); // the API's form. NULL: no memory
+
+// ACCEPTED or REJECTED, with the name of who says so. An event FINDING_JUDGED; from or to REJECTED its result's
+// revision rises, so that everybody who was told hears of it. NOT_FOUND; CONFLICT when it is superseded.
 bool finding_judge(struct database *db, const char *id, enum finding_state state, const char *by, const char *comment,
                    int64_t now_ns, struct error *err);
 bool finding_list(struct database *db, const char *study, bool superseded_too, struct arena *arena,
                   struct finding **out, size_t *count, struct error *err);
+// All findings of a result, whatever their state, by segment.
+bool finding_list_of(struct database *db, const char *result, struct arena *arena, struct finding **out, size_t *count,
+                     struct error *err);
 // NULL in *out: there is no such finding.
 bool finding_get(struct database *db, const char *id, struct arena *arena, struct finding **out, struct error *err);
 // A study in which the model speaks whose Device (see finding_fhir_resources) has this id; NULL in *out: there is none.
 bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
                              struct error *err);
 json_t *finding_to_json(const struct finding *finding); // the API's form; docs/openapi.json. NULL: no memory
-// One sentence: "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only".
+// One sentence: "Suspected intracranial hemorrhage, left, 12.3 mL; research use only".
 char *finding_sentence(const struct finding *finding, struct arena *arena);
 
 // ---- projections
 
-// What the objects made of a job's findings share. The same context gives the same bytes: UIDs come from the job's key,
-// dates from the inputs.
+// What the objects made of a result share. The same context gives the same bytes: UIDs come from the result's id and
+// revision, dates from the inputs.
 struct finding_context {
     const struct dicom_dataset *source; // header of one source image: patient, study, frame of reference are taken
                                         // over, with its character set turned to UTF-8
@@ -87,28 +159,48 @@ struct finding_context {
     const double (*slice_positions_mm)[3]; // their Image Position (Patient): what the source says, not the even stack
                                            // of the geometry
     const char *slice_class;               // their SOP Class UID
-    const char *job;                       // key, hex
-    int64_t time_ns;                       // of the newest input
-    const char *model, *model_version, *model_digest, *model_title;
-    const char *label_text;
-    struct finding_code concept; // what the model looks for, to say that it was not found; value NULL or "" when not
-                                 // known
+    const struct finding_result *result;   // the model, what it looks for, notes, revision
+    const char *model_title;
+    const char *predecessor; // SR that this one takes the place of: of an earlier revision or result; "" none
+    const char *seg;         // SEG that shows the findings; "" none
+    int64_t time_ns;         // of the newest input, or of the judgement
 };
 
-// SOP Instance UIDs of the job's objects.
-void finding_seg_uid(char out[DICOM_UID_SIZE], const char *job);
-void finding_sr_uid(char out[DICOM_UID_SIZE], const char *job);
+// SOP Instance UIDs of a result's objects at a revision.
+void finding_seg_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision);
+void finding_sr_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision);
+void finding_rejection_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision);
 
 // A Segmentation (PS3.3 A.51): BINARY, a segment for each finding, a frame for each slice that a segment touches.
 // `labels` is [slices][rows][columns]. Appends a data set in explicit VR little endian. Explicit: no Part 10 head.
 bool finding_to_seg(const struct finding_context *context, const struct finding *findings, size_t count,
                     const uint16_t *labels, struct buffer *out, struct error *err);
 
-// A Comprehensive 3D SR with TID 1500 (PS3.16): device observer, a measurement group for each finding (tracking,
-// finding, site with laterality, volume, probability, referenced segment). With no findings it says that nothing was
-// found. `count` may be 0.
+// A Comprehensive 3D SR with TID 1500 (PS3.16): device observer, a measurement group for each finding that is not
+// rejected (tracking, finding, site with laterality, volume, certainty where the model is calibrated, referenced
+// segment), and what was looked at: objects, voxels, notes. A negative says that nothing was found, a positive whose
+// findings were all rejected that a reviewer has rejected them. With a predecessor it names it (0040,A360). BAD_VALUE
+// for a result that was not analysed or failed: such a one is no document.
 bool finding_to_sr(const struct finding_context *context, const struct finding *findings, size_t count,
                    struct buffer *out, struct error *err);
+
+// Why objects are rejected (CID 7011).
+enum finding_rejection { FINDING_FOR_QUALITY, FINDING_FOR_SAFETY }; // DCM 113001, 113037: of the wrong patient
+
+// An object of ours that was told and holds no more.
+struct finding_object {
+    const char *sop_class, *series, *sop_instance;
+};
+
+// A Key Object Selection Document (PS3.3 A.35.4; IHE RAD Imaging Object Change Management, RAD-66) that rejects the
+// objects.
+bool finding_to_rejection(const struct finding_context *context, enum finding_rejection why,
+                          const struct finding_object *objects, size_t count, struct buffer *out, struct error *err);
+
+// Our own SEG again under the UIDs of this revision: what was rejected is accepted after all. `seg` is the whole data
+// set as it was stored (explicit VR little endian).
+bool finding_seg_again(const struct finding_context *context, const struct buffer *seg, struct buffer *out,
+                       struct error *err);
 
 // A series of the study, for the ImagingStudy.
 struct finding_study_series {
@@ -122,10 +214,7 @@ struct finding_study_series {
 struct finding_study {
     const char *study, *patient_id, *issuer, *patient_name, *birth_date, *sex, *accession, *description, *study_date,
         *study_time, *referring;
-    const char *modality; // of the analysed series
-    // Of the job: who found nothing, and of what, where there are no findings that tell it.
-    const char *model, *model_version, *label_text;
-    struct finding_code concept;
+    const char *modality;                      // of the analysed series
     const struct finding_study_series *series; // all of the study
     size_t series_count;
 };
@@ -133,26 +222,45 @@ struct finding_study {
 // To whom a message goes, and as what.
 struct finding_receiver {
     const char *application, *facility; // MSH-5, MSH-6
-    const char *status;                 // OBR-25 and OBX-11: "R", "P" or "F"
+    const char *status;                 // OBR-25 and OBX-11 of what nobody has signed: "R", "P" or "F"
+    bool filler_is_accession;           // OBR-3: else the result's topic
 };
 
-// ORU^R01 2.5.1, one OBR, first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding, with its
-// number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in %, TX the sentence. Without
-// findings one TX says that nothing was found. Control ID (MSH-10) is the first 20 characters of a digest of the job's
-// key: the same result is the same message.
-bool finding_to_oru(const struct finding_study *study, const char *job, const struct finding *findings, size_t count,
-                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
-void finding_oru_control(char out[21], const char *job);
+// What a receiver was told last on the topic.
+struct finding_said {
+    const struct finding_result *result;
+    const struct finding *findings; // all of it
+    size_t count;
+    bool final; // with status F or C
+};
 
-// FHIR R4, relative references: a list of the study's DiagnosticReport (id: the study's UID), an Observation for each
-// finding (id: the finding's), its ImagingStudy and Patient (id: the study's UID), and a Device for each model. A new
-// reference; print it with fhir_print.
-bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
-                            json_t **out, struct error *err);
+// ORU^R01 2.5.1 of one result as it is now: one OBR (OBR-3 the topic or the accession number, OBR-18 the accession
+// number), first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding that is not rejected,
+// with its segment number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in % where the
+// model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found. Not
+// analysed or failed: OBR-25 X and the reason.
+// `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
+// D, or W when the result is WITHDRAWN; and OBR-25 is C if it was final.
+bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
+                    const struct finding *findings, size_t count, const struct finding_said *before,
+                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
+// MSH-10: the first 20 hex digits of a digest of the result's id, revision and standing: the same result is the same
+// message.
+void finding_oru_control(char out[21], const struct finding_result *result);
+
+// FHIR R4, relative references: for each current result a DiagnosticReport (id: the result's; positive and negative:
+// preliminary or final, with what was looked at; a negative that waits: registered; not analysed and failed: cancelled,
+// with the reason; withdrawn, and a positive whose findings were all rejected: entered-in-error), an Observation for
+// each finding (id: the finding's), the study's ImagingStudy and Patient (id: the study's UID), and a Device for each
+// model. A series that no model looked at has no report. A new reference; print it with fhir_print.
+bool finding_fhir_resources(const struct finding_study *study, const struct finding_result *results,
+                            size_t result_count, const struct finding *findings, size_t count, json_t **out,
+                            struct error *err);
 
 // One of them by type and id; NULL in *out: no such resource. With `id` NULL a searchset Bundle of those of the type;
 // with `type` NULL too, of the report with all that it refers to.
-bool finding_to_fhir(const struct finding_study *study, const struct finding *findings, size_t count, const char *base,
-                     const char *type, const char *id, json_t **out, struct error *err);
+bool finding_to_fhir(const struct finding_study *study, const struct finding_result *results, size_t result_count,
+                     const struct finding *findings, size_t count, const char *base, const char *type, const char *id,
+                     json_t **out, struct error *err);
 
 #endif

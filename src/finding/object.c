@@ -27,11 +27,49 @@ void object_uid(char out[DICOM_UID_SIZE], const char *key, const char *purpose)
     dicom_uid_from_digest(out, digest);
 }
 
+void object_hex(char *out, size_t size, const char *const texts[])
+{
+    uint8_t digests[OBJECT_HEX_TEXTS_MAX][HASH_SIZE], digest[HASH_SIZE];
+    char hex[2 * HASH_SIZE + 1];
+    size_t count = 0;
+    for (; texts[count] && count < OBJECT_HEX_TEXTS_MAX; count++)
+        hash_of(texts[count], strlen(texts[count]), digests[count]);
+    hash_of(digests, count * HASH_SIZE, digest);
+    text_hex(hex, digest, sizeof digest);
+    text_copy(out, size, hex);
+}
+
+// Revision 0 has no number in it: so objects of a program without revisions are of revision 0.
+void object_instance_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.24s %lld", purpose, (long long)revision);
+    object_uid(out, result, revision > 0 ? text : purpose);
+}
+
+void object_series_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.24s series", purpose);
+    object_instance_uid(out, result, text, revision);
+}
+
+int64_t object_series_number(const char *series_uid)
+{
+    enum { LOWEST = 1000000000 };
+    uint8_t digest[HASH_SIZE];
+    uint32_t number = 0;
+    hash_of(series_uid, strlen(series_uid), digest);
+    for (size_t i = 0; i < sizeof number; i++)
+        number = number << 8 | digest[i];
+    return LOWEST + number % LOWEST;
+}
+
 void object_tracking_uid(char out[DICOM_UID_SIZE], const struct finding *finding)
 {
     char purpose[48];
     snprintf(purpose, sizeof purpose, "tracking %lld", (long long)finding->segment);
-    object_uid(out, finding->job, purpose);
+    object_uid(out, finding->result, purpose);
 }
 
 void object_device_uid(char out[DICOM_UID_SIZE], const char *model_digest)
@@ -45,14 +83,19 @@ const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding 
     return out;
 }
 
-void finding_seg_uid(char out[DICOM_UID_SIZE], const char *job)
+void finding_seg_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision)
 {
-    object_uid(out, job, "seg");
+    object_instance_uid(out, result, "seg", revision);
 }
 
-void finding_sr_uid(char out[DICOM_UID_SIZE], const char *job)
+void finding_sr_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision)
 {
-    object_uid(out, job, "sr");
+    object_instance_uid(out, result, "sr", revision);
+}
+
+void finding_rejection_uid(char out[DICOM_UID_SIZE], const char *result, int64_t revision)
+{
+    object_instance_uid(out, result, "rejection", revision);
 }
 
 // ---- codes
@@ -124,6 +167,19 @@ char *object_unverified(const struct finding *finding, struct arena *arena)
 {
     const char *sentence = finding_sentence(finding, arena);
     return sentence ? arena_printf(arena, "%s; unverified", sentence) : NULL;
+}
+
+char *object_nothing(const struct finding_result *r, struct arena *arena)
+{
+    const char *what = object_text(r->concept.meaning), *notes = object_text(r->notes),
+               *label = object_text(r->label_text), *volume = object_text(r->volume);
+    return arena_printf(arena,
+                        "%s by %s %s%s%s. Looked at: %lld images%s%s, %lld voxels%s%s. This does not exclude disease. "
+                        "Label: %s",
+                        r->outcome == FINDING_NEGATIVE ? "Nothing was found" : "A reviewer rejected all that was found",
+                        r->model, object_text(r->model_version), *what ? ", which looks for: " : "", what,
+                        (long long)r->objects, *volume ? " of " : "", volume, (long long)r->voxels, *notes ? "; " : "",
+                        notes, *label ? label : "research use only");
 }
 
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS])
@@ -222,7 +278,7 @@ void object_write_head(struct object *object, const struct object_kind *kind)
     bool has_zone = source_zone(context->source, zone, &offset_ns);
     clock_dicom_date(date, context->time_ns + offset_ns);
     clock_dicom_time(time, context->time_ns + offset_ns);
-    object_uid(uid, context->job, kind->purpose);
+    object_instance_uid(uid, context->result->id, kind->purpose, context->result->revision);
     dicom_write_text(writer, 0x00080005, "ISO_IR 192");
     if (kind->image_type)
         dicom_write_text(writer, 0x00080008, kind->image_type);
@@ -241,9 +297,9 @@ void object_write_head(struct object *object, const struct object_kind *kind)
     if (has_zone)
         dicom_write_text(writer, 0x00080201, zone);
     object_copy_some(object, 0x00081030);
-    snprintf(series, sizeof series, "%s: %.200s", kind->title, object_text(context->label_text));
+    snprintf(series, sizeof series, "%s: %.200s", kind->title, object_text(context->result->label_text));
     object_write_cut(object, 0x0008103E, series, LO_MAX);
-    object_write_cut(object, 0x00081090, context->model, LO_MAX);
+    object_write_cut(object, 0x00081090, context->result->model, LO_MAX);
 }
 
 // Identity removed needs a method (PS3.3 C.7.1.1); a source that tells it in codes only is pointed to.
@@ -262,7 +318,8 @@ void object_write_middle(struct object *object, const struct object_kind *kind)
 {
     static const dicom_tag if_there[] = {0x00101010, 0x00101020, 0x00101030}; // age, size, weight
     struct dicom_writer *writer = &object->writer;
-    char purpose[64], uid[DICOM_UID_SIZE], serial[SERIAL_SIZE];
+    const struct finding_result *result = object->context->result;
+    char uid[DICOM_UID_SIZE], serial[SERIAL_SIZE];
     object_copy(object, 0x00100010);
     object_copy(object, 0x00100020);
     object_copy_some(object, 0x00100021);
@@ -271,14 +328,13 @@ void object_write_middle(struct object *object, const struct object_kind *kind)
     for (size_t i = 0; i < sizeof if_there / sizeof *if_there; i++)
         object_copy_some(object, if_there[i]);
     write_deidentified(object);
-    text_copy(serial, sizeof serial, object_text(object->context->model_digest));
+    text_copy(serial, sizeof serial, object_text(result->model_digest));
     dicom_write_text(writer, 0x00181000, *serial ? serial : "unknown");
-    object_write_cut(object, 0x00181020, object->context->model_version, LO_MAX);
+    object_write_cut(object, 0x00181020, object_text(result->model_version), LO_MAX);
     dicom_write_text(writer, 0x0020000D, object->study);
-    snprintf(purpose, sizeof purpose, "%s series", kind->purpose);
-    object_uid(uid, object->context->job, purpose);
+    object_series_uid(uid, result->id, kind->purpose, result->revision);
     dicom_write_text(writer, 0x0020000E, uid);
     object_copy(object, 0x00200010);
-    dicom_write_integer(writer, 0x00200011, kind->series_number);
+    dicom_write_integer(writer, 0x00200011, object_series_number(uid));
     dicom_write_integer(writer, 0x00200013, 1);
 }

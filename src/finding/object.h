@@ -1,5 +1,5 @@
-// What a SEG and an SR share: the patient and study taken over from a source image, who made it, codes, and the UIDs
-// that follow from the job's key.
+// What a SEG, an SR and a rejection note share: the patient and study taken over from a source image, who made it,
+// codes, and the UIDs that follow from the result's id and revision.
 #ifndef FINDING_OBJECT_H
 #define FINDING_OBJECT_H
 
@@ -19,9 +19,8 @@ struct object {
 struct object_kind {
     const char *sop_class, *modality;
     const char *image_type; // NULL: no image
-    const char *purpose;    // of the UIDs
+    const char *purpose;    // of the UIDs, with the revision
     const char *title;      // begins the series description, before the label
-    int64_t series_number;
 };
 
 // BAD_VALUE when the source has no study or series UID, or a finding cannot be written.
@@ -51,7 +50,15 @@ void object_write_reference(struct dicom_writer *writer, const char *sop_class, 
 // NULL when there is no such side.
 const struct finding_code *object_side(const char *side);
 
+// The first size - 1 (at most 64) hex digits of a digest of the texts, which NULL ends: at most OBJECT_HEX_TEXTS_MAX.
+enum { OBJECT_HEX_TEXTS_MAX = 8 };
+void object_hex(char *out, size_t size, const char *const texts[]);
 void object_uid(char out[DICOM_UID_SIZE], const char *key, const char *purpose);
+// Of what a result makes at a revision: the instance, and the series around it.
+void object_instance_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision);
+void object_series_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision);
+// Follows from the series' UID, so that no two series of ours share one in a study: 10 digits.
+int64_t object_series_number(const char *series_uid);
 void object_tracking_uid(char out[DICOM_UID_SIZE], const struct finding *finding);
 void object_device_uid(char out[DICOM_UID_SIZE], const char *model_digest);
 // What a person tells the segment by: "head-ct-hyperdense 1".
@@ -60,10 +67,19 @@ const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding 
 // The finding's sentence, and that nobody has looked at it: what leaves goes before anyone can. NULL: no memory.
 char *object_unverified(const struct finding *finding, struct arena *arena);
 
+// What a result says that shows nothing: that nothing was found, or was rejected on review, by whom, in what, and what
+// that does not mean. NULL: no memory.
+char *object_nothing(const struct finding_result *result, struct arena *arena);
+
 // The parts of a DICOM name's first group that is there, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its
 // size.
 enum { OBJECT_NAME_SIZE = 325, OBJECT_NAME_PARTS = 5 };
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS]);
+
+static inline bool object_stands(const struct finding *finding)
+{
+    return finding->state == FINDING_UNVERIFIED || finding->state == FINDING_ACCEPTED;
+}
 
 static inline const char *object_text(const char *text)
 {

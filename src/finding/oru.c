@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/text.h"
 #include "finding/finding.h"
 #include "finding/object.h"
@@ -13,7 +12,6 @@ enum {
     SUBID_SIZE = 24,
     NUMBER_SIZE = 32,
     TIME_SIZE = 32,
-    TEXT_SIZE = 1024,
     SCRATCH_MAX = 1 << 20,
 };
 
@@ -34,20 +32,21 @@ static const struct code percent = {"%", "percent", "UCUM"};
 struct oru {
     struct hl7_writer writer;
     const struct finding_study *study;
+    const struct finding_result *result;
     const char *status;
     char observed[TIME_SIZE]; // time of the study, local as the scanner wrote it
     struct arena scratch;
     unsigned set; // OBX-1
 };
 
-void finding_oru_control(char out[21], const char *job)
+// The reason too: a look that failed may fail in another way the next time.
+void finding_oru_control(char out[21], const struct finding_result *result)
 {
-    uint8_t digest[HASH_SIZE];
-    char hex[2 * HASH_SIZE + 1], text[160];
-    int size = snprintf(text, sizeof text, "%.128s oru", object_text(job));
-    hash_of(text, (size_t)size, digest);
-    text_hex(hex, digest, sizeof digest);
-    text_copy(out, 21, hex);
+    char revision[NUMBER_SIZE];
+    snprintf(revision, sizeof revision, "%lld", (long long)result->revision);
+    object_hex(out, 21,
+               (const char *const[]){"oru", result->id, revision, finding_standing_text(result->standing),
+                                     finding_outcome_text(result->outcome), object_text(result->reason), NULL});
 }
 
 // ---- forms
@@ -95,14 +94,14 @@ static void put_patient(struct oru *oru)
     hl7_field(writer, 8, *sex ? sex : "U");
 }
 
-static void put_request(struct oru *oru, const char *control, const char *issued)
+static void put_request(struct oru *oru, const struct finding_receiver *receiver, const char *issued)
 {
     struct hl7_writer *writer = &oru->writer;
     const struct finding_study *study = oru->study;
     const char *accession = object_text(study->accession), *modality = object_text(study->modality);
     hl7_segment(writer, "OBR");
     hl7_field(writer, 1, "1");
-    hl7_field(writer, 3, *accession ? accession : control);
+    hl7_field(writer, 3, receiver->filler_is_accession && *accession ? accession : oru->result->topic);
     hl7_components(
         writer, 4,
         (const char *const[]){"18748-4", "Diagnostic imaging study", "LN", "", object_text(study->description), NULL});
@@ -123,7 +122,6 @@ struct observation {
     const char *flag;        // OBX-8
     const char *probability; // OBX-9
     const char *status;
-    const struct finding *finding; // whose model is the device; NULL: the study's
 };
 
 static void put_code(struct hl7_writer *writer, unsigned field, const struct code *code)
@@ -132,12 +130,10 @@ static void put_code(struct hl7_writer *writer, unsigned field, const struct cod
         hl7_components(writer, field, (const char *const[]){code->value, code->meaning, code->system, NULL});
 }
 
-static void put_device(struct oru *oru, const struct finding *finding)
+static void put_device(struct oru *oru)
 {
-    const char *model = object_text(finding ? finding->model : oru->study->model);
-    const char *version = object_text(finding ? finding->model_version : oru->study->model_version);
-    if (*model)
-        hl7_components(&oru->writer, 18, (const char *const[]){model, version, NULL});
+    hl7_components(&oru->writer, 18,
+                   (const char *const[]){oru->result->model, object_text(oru->result->model_version), NULL});
 }
 
 // `value` has one component, or is a code.
@@ -158,7 +154,7 @@ static void put_observation(struct oru *oru, const struct observation *o, const 
     hl7_field(writer, 11, o->status);
     hl7_field(writer, 14, oru->observed);
     if (o->sub_id)
-        put_device(oru, o->finding);
+        put_device(oru);
 }
 
 static void put_text(struct oru *oru, const struct observation *o, const char *text)
@@ -184,7 +180,7 @@ static void put_number(struct oru *oru, struct observation o, const struct code 
     put_text(oru, &o, text);
 }
 
-static bool put_finding(struct oru *oru, size_t index, const struct finding *finding, struct error *err)
+static bool put_finding(struct oru *oru, const struct finding *finding, struct error *err)
 {
     char sub_id[SUBID_SIZE], probability[NUMBER_SIZE];
     const struct finding_code *side = object_side(finding->side);
@@ -192,9 +188,10 @@ static bool put_finding(struct oru *oru, size_t index, const struct finding *fin
     const char *sentence = object_unverified(finding, &oru->scratch);
     if (!sentence)
         return error_set(err, ERROR_MEMORY, "no memory for the sentence of a finding");
-    snprintf(sub_id, sizeof sub_id, "%zu", index + 1);
+    snprintf(sub_id, sizeof sub_id, "%lld", (long long)finding->segment);
     snprintf(probability, sizeof probability, "%.2f", finding->score);
-    struct observation o = {"CWE", &finding_item, sub_id, NULL, "A", probability, oru->status, finding};
+    struct observation o = {"CWE",      &finding_item, sub_id, NULL, "A", oru->result->calibrated ? probability : NULL,
+                            oru->status};
     put_coded(oru, &o, &finding->concept);
     o.probability = NULL;
     o.item = &site_item;
@@ -204,26 +201,22 @@ static bool put_finding(struct oru *oru, size_t index, const struct finding *fin
     if (side)
         put_coded(oru, &o, side);
     put_number(oru, o, &volume_item, &millilitre, finding->volume_ml);
-    put_number(oru, o, &certainty_item, &percent, finding->score * 100);
+    if (oru->result->calibrated)
+        put_number(oru, o, &certainty_item, &percent, finding->score * 100);
     o.type = "TX";
     o.item = &text_item;
     put_text(oru, &o, sentence);
     return true;
 }
 
-static void put_nothing(struct oru *oru)
+static bool put_nothing(struct oru *oru, struct error *err)
 {
-    const struct finding_study *study = oru->study;
-    const char *model = object_text(study->model), *label = object_text(study->label_text);
-    const char *what = object_text(study->concept.meaning);
-    const struct observation o = {"TX", &text_item, "1", NULL, "N", NULL, oru->status, NULL};
-    char text[TEXT_SIZE];
-    snprintf(text, sizeof text,
-             "Nothing was found by %.64s%s%.32s%s%.64s. This does not exclude disease. Label: %.200s",
-             *model ? model : "the analysis of the images", *model ? " " : "",
-             *model ? object_text(study->model_version) : "", *what ? ", which looks for: " : "", what,
-             *label ? label : "research use only");
+    const struct observation o = {"TX", &text_item, "1", NULL, "N", NULL, oru->status};
+    const char *text = object_nothing(oru->result, &oru->scratch);
+    if (!text)
+        return error_set(err, ERROR_MEMORY, "no memory for the sentence of a result");
     put_text(oru, &o, text);
+    return true;
 }
 
 static bool check_status(const char *status, struct error *err)
@@ -237,26 +230,30 @@ static bool check_status(const char *status, struct error *err)
                      text_show(shown, sizeof shown, object_text(status), strlen(object_text(status))));
 }
 
-bool finding_to_oru(const struct finding_study *study, const char *job, const struct finding *findings, size_t count,
+bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
+                    const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err)
 {
-    struct oru oru = {.writer = {.out = out}, .study = study, .status = receiver->status};
+    struct oru oru = {.writer = {.out = out}, .study = study, .result = result, .status = receiver->status};
     char control[HL7_CONTROL_OWN_MAX + 1], issued[HL7_TIME_SIZE];
     bool ok = true;
+    size_t standing = 0;
+    (void)before;
     if (!check_status(receiver->status, err))
         return false;
-    finding_oru_control(control, job);
+    finding_oru_control(control, result);
     join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
     arena_init(&oru.scratch, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
                                                        "ORU^R01^ORU_R01", control, "P", time_ns});
     put_patient(&oru);
-    put_request(&oru, control, hl7_time(issued, time_ns));
+    put_request(&oru, receiver, hl7_time(issued, time_ns));
     put_text(&oru, &(struct observation){.type = "ST", .item = &study_code, .status = "O"}, object_text(study->study));
-    for (size_t i = 0; ok && i < count; i++)
-        ok = put_finding(&oru, i, &findings[i], err);
-    if (count == 0)
-        put_nothing(&oru);
+    for (size_t i = 0; ok && i < count; i++) {
+        standing += object_stands(&findings[i]);
+        ok = !object_stands(&findings[i]) || put_finding(&oru, &findings[i], err);
+    }
+    ok = ok && (standing > 0 || put_nothing(&oru, err));
     hl7_end(&oru.writer);
     arena_free(&oru.scratch);
     return ok && buffer_check(out, "an HL7 message", err);

@@ -1,8 +1,8 @@
 // FHIR R4 of a study: what src/fhir builds from the study row and its findings. References are by ids that follow from
 // what they name:
 //
-//   DiagnosticReport, ImagingStudy,
-//   Patient                          the Study Instance UID (a Patient as this study has it: persons are told apart by
+//   DiagnosticReport                 the result's id
+//   ImagingStudy, Patient            the Study Instance UID (a Patient as this study has it: persons are told apart by
 //                                    its identifier)
 //   Observation                      the finding's id
 //   Device                           the UID of the model package, as the SR's device observer has it
@@ -17,6 +17,8 @@ enum { URN_SIZE = 80, NAME_DISPLAY_SIZE = 400, CONCLUSION_MAX = 1 << 20, SCRATCH
 
 struct view {
     const struct finding_study *study;
+    const struct finding_result *results;
+    size_t result_count;
     const struct finding *findings;
     size_t count;
     char started[FHIR_DATE_SIZE];
@@ -124,26 +126,33 @@ static bool add_images(struct view *view)
     return add(view, images);
 }
 
-// The first finding of each model package brings its Device.
+// What is told: what stands, and what should never have been said.
+static bool is_told(const struct finding_result *result)
+{
+    return result->standing != FINDING_REPLACED;
+}
+
+// The first result of each model package brings its Device.
 static bool is_first_of_model(const struct view *view, size_t index)
 {
     for (size_t i = 0; i < index; i++)
-        if (strcmp(object_text(view->findings[i].model_digest), object_text(view->findings[index].model_digest)) == 0)
+        if (is_told(&view->results[i]) &&
+            strcmp(object_text(view->results[i].model_digest), object_text(view->results[index].model_digest)) == 0)
             return false;
     return true;
 }
 
-static bool add_device(struct view *view, const struct finding *finding)
+static bool add_device(struct view *view, const struct finding_result *result)
 {
     char uid[DICOM_UID_SIZE], urn[URN_SIZE];
-    object_device_uid(uid, finding->model_digest);
+    object_device_uid(uid, result->model_digest);
     snprintf(urn, sizeof urn, "urn:oid:%s", uid);
     return add(view, fhir_device(&(struct fhir_device){.id = uid,
                                                        .identifier = {.system = "urn:ietf:rfc:3986", .value = urn},
-                                                       .name = finding->model,
-                                                       .version = finding->model_version,
+                                                       .name = result->model,
+                                                       .version = result->model_version,
                                                        .manufacturer = OBJECT_MANUFACTURER,
-                                                       .note = finding->label_text},
+                                                       .note = result->label_text},
                                  view->err));
 }
 
@@ -154,7 +163,7 @@ static enum fhir_status status_of(enum finding_state state)
     static const enum fhir_status statuses[] = {[FINDING_UNVERIFIED] = FHIR_PRELIMINARY,
                                                 [FINDING_ACCEPTED] = FHIR_FINAL,
                                                 [FINDING_REJECTED] = FHIR_ENTERED_IN_ERROR,
-                                                [FINDING_SUPERSEDED] = FHIR_CANCELLED};
+                                                [FINDING_SUPERSEDED] = FHIR_ENTERED_IN_ERROR}; // withdrawn
     return statuses[state];
 }
 
@@ -168,16 +177,16 @@ static const struct fhir_concept volume = {.coding = {{FHIR_SNOMED, "118565006",
 static const struct fhir_concept side_name = {.coding = {{FHIR_SNOMED, "272741003", "Laterality"}}};
 static const struct fhir_concept finding_name = {.coding = {{FHIR_DICOM, "121071", "Finding"}}};
 
-static bool add_observation(struct view *view, const struct finding *f)
+static bool add_observation(struct view *view, const struct finding_result *result, const struct finding *f)
 {
     char uid[DICOM_UID_SIZE], device[DICOM_UID_SIZE], urn[URN_SIZE];
     const struct finding_code *side = object_side(f->side);
-    struct fhir_component components[3] = {
-        {.code = volume, .quantity = {f->volume_ml, 1, "mL", "mL"}},
-        {.code = certainty, .quantity = {f->score * 100, 0, "%", "%"}},
-    };
+    struct fhir_component components[3] = {{.code = volume, .quantity = {f->volume_ml, 1, "mL", "mL"}}};
+    size_t count = 1;
+    if (result->calibrated)
+        components[count++] = (struct fhir_component){.code = certainty, .quantity = {f->score * 100, 0, "%", "%"}};
     if (side)
-        components[2] = (struct fhir_component){.code = side_name, .concept = concept_of(side)};
+        components[count++] = (struct fhir_component){.code = side_name, .concept = concept_of(side)};
     object_tracking_uid(uid, f);
     object_device_uid(device, f->model_digest);
     snprintf(urn, sizeof urn, "urn:oid:%s", uid);
@@ -195,121 +204,151 @@ static bool add_observation(struct view *view, const struct finding *f)
                                                  .derived_from = images_of(view),
                                                  .note = finding_sentence(f, &view->arena),
                                                  .components = components,
-                                                 .component_count = side ? 3 : 2};
+                                                 .component_count = count};
     return add(view, fhir_observation(&observation, view->err));
 }
 
 // ---- DiagnosticReport
 
-static bool counts(const struct finding *finding)
-{
-    return finding->state != FINDING_SUPERSEDED;
-}
-
-// One line for each finding that is not rejected.
-static const char *conclusion_of(struct view *view)
+// One line for each finding that stands.
+static const char *standing_lines(struct view *view, const struct finding_result *result, size_t *standing)
 {
     struct buffer text;
-    size_t standing = 0, rejected = 0;
     buffer_init(&text, CONCLUSION_MAX);
     for (size_t i = 0; i < view->count; i++) {
         const struct finding *f = &view->findings[i];
-        if (!counts(f))
+        if (strcmp(f->result, result->id) != 0 || !object_stands(f))
             continue;
-        rejected += f->state == FINDING_REJECTED;
-        if (f->state == FINDING_REJECTED)
-            continue;
-        buffer_printf(&text, "%s%s; %s", standing++ ? "\n" : "", object_text(finding_sentence(f, &view->arena)),
+        buffer_printf(&text, "%s%s; %s", (*standing)++ ? "\n" : "", object_text(finding_sentence(f, &view->arena)),
                       finding_state_text(f->state));
         if (f->state == FINDING_ACCEPTED)
             buffer_printf(&text, " by %s (name as typed)", object_text(f->judged_by));
     }
-    if (standing == 0)
-        buffer_text(&text, rejected ? "What a model found was rejected on review." : "No finding is recorded.");
     const char *copy = text.failed ? NULL : arena_strndup(&view->arena, (const char *)text.data, text.size);
     buffer_free(&text);
     return copy;
 }
 
-// All judged: final. One not: preliminary. None there: registered, nothing said yet.
-static enum fhir_status report_status(const struct view *view)
+static const char *conclusion_of(struct view *view, const struct finding_result *r, enum fhir_status status)
 {
-    enum fhir_status status = FHIR_REGISTERED;
+    size_t standing = 0;
+    const char *lines;
+    if (r->standing == FINDING_WITHDRAWN)
+        return arena_printf(&view->arena, "Withdrawn: %s", r->reason);
+    if (status == FHIR_CANCELLED)
+        return arena_printf(&view->arena, "%s by %s %s: %s",
+                            r->outcome == FINDING_FAILED ? "The analysis failed" : "Not analysed", r->model,
+                            object_text(r->model_version), r->reason);
+    if (status == FHIR_REGISTERED)
+        return arena_printf(&view->arena, "%s %s has looked; the result waits until the study is quiet.", r->model,
+                            object_text(r->model_version));
+    lines = standing_lines(view, r, &standing);
+    return standing > 0 || !lines ? lines : object_nothing(r, &view->arena);
+}
+
+// All judged: final. One not: preliminary. All rejected: entered in error.
+static enum fhir_status positive_status(const struct view *view, const struct finding_result *result)
+{
+    enum fhir_status status = FHIR_ENTERED_IN_ERROR;
     for (size_t i = 0; i < view->count; i++) {
+        if (strcmp(view->findings[i].result, result->id) != 0)
+            continue;
         if (view->findings[i].state == FINDING_UNVERIFIED)
             return FHIR_PRELIMINARY;
-        if (counts(&view->findings[i]))
+        if (view->findings[i].state == FINDING_ACCEPTED)
             status = FHIR_FINAL;
     }
     return status;
 }
 
-static int64_t issued_of(const struct view *view)
+static enum fhir_status report_status(const struct view *view, const struct finding_result *result)
 {
-    int64_t issued = 0;
-    for (size_t i = 0; i < view->count; i++) {
-        const struct finding *f = &view->findings[i];
-        int64_t at = f->judged_ns > f->made_ns ? f->judged_ns : f->made_ns;
-        if (counts(f) && at > issued)
-            issued = at;
+    if (result->standing == FINDING_WITHDRAWN)
+        return FHIR_ENTERED_IN_ERROR;
+    switch (result->outcome) {
+    case FINDING_POSITIVE:
+        return positive_status(view, result);
+    case FINDING_NEGATIVE: // which nobody signs
+        return result->told ? FHIR_PRELIMINARY : FHIR_REGISTERED;
+    case FINDING_NOT_ANALYSED:
+    case FINDING_FAILED:
+        break;
     }
+    return FHIR_CANCELLED;
+}
+
+static int64_t issued_of(const struct view *view, const struct finding_result *result)
+{
+    int64_t issued = result->changed_ns > result->made_ns ? result->changed_ns : result->made_ns;
+    for (size_t i = 0; i < view->count; i++)
+        if (strcmp(view->findings[i].result, result->id) == 0 && view->findings[i].judged_ns > issued)
+            issued = view->findings[i].judged_ns;
     return issued;
 }
 
-static const char *label_of(const struct view *view)
-{
-    for (size_t i = 0; i < view->count; i++)
-        if (*object_text(view->findings[i].label_text))
-            return view->findings[i].label_text;
-    return view->study->label_text;
-}
-
-static bool add_report(struct view *view)
+static bool add_report(struct view *view, const struct finding_result *result)
 {
     struct fhir_reference *results = arena_calloc(&view->arena, view->count + 1, sizeof *results);
     size_t result_count = 0;
-    enum fhir_status status = report_status(view);
-    const char *conclusion = conclusion_of(view);
+    enum fhir_status status = report_status(view, result);
+    const char *conclusion = conclusion_of(view, result, status);
     if (!results || !conclusion)
         return error_set(view->err, ERROR_LIMIT, "%zu findings do not fit into a report", view->count);
     for (size_t i = 0; i < view->count; i++)
-        if (counts(&view->findings[i]))
+        if (strcmp(view->findings[i].result, result->id) == 0)
             results[result_count++] = (struct fhir_reference){.type = "Observation", .id = view->findings[i].id};
-    const struct fhir_report report = {.id = view->study->study,
+    const struct fhir_report report = {.id = result->id,
                                        .asserter =
                                            status == FHIR_FINAL ? FHIR_ASSERTER_CLINICIAN_FROM_AI : FHIR_ASSERTER_AI,
                                        .status = status,
                                        .based_on = {.identifier = {.value = view->study->accession, .type = "ACSN"}},
                                        .subject = patient_of(view),
                                        .effective = view->started,
-                                       .issued_ns = issued_of(view),
+                                       .issued_ns = issued_of(view, result),
                                        .imaging_study = images_of(view),
                                        .results = results,
                                        .result_count = result_count,
                                        .conclusion = conclusion,
-                                       .note = label_of(view)};
+                                       .note = result->label_text};
     return add(view, fhir_report(&report, view->err));
 }
 
 // ---- the whole
 
-static bool add_findings(struct view *view)
+static bool add_result(struct view *view, size_t index)
 {
+    const struct finding_result *result = &view->results[index];
+    if ((is_first_of_model(view, index) && !add_device(view, result)) || !add_report(view, result))
+        return false;
     for (size_t i = 0; i < view->count; i++)
-        if ((is_first_of_model(view, i) && !add_device(view, &view->findings[i])) ||
-            !add_observation(view, &view->findings[i]))
+        if (strcmp(view->findings[i].result, result->id) == 0 && !add_observation(view, result, &view->findings[i]))
             return false;
     return true;
 }
 
-bool finding_fhir_resources(const struct finding_study *study, const struct finding *findings, size_t count,
-                            json_t **out, struct error *err)
+static bool add_results(struct view *view)
 {
-    struct view view = {.study = study, .findings = findings, .count = count, .list = json_array(), .err = err};
+    for (size_t i = 0; i < view->result_count; i++)
+        if (is_told(&view->results[i]) && !add_result(view, i))
+            return false;
+    return true;
+}
+
+bool finding_fhir_resources(const struct finding_study *study, const struct finding_result *results,
+                            size_t result_count, const struct finding *findings, size_t count, json_t **out,
+                            struct error *err)
+{
+    struct view view = {.study = study,
+                        .results = results,
+                        .result_count = result_count,
+                        .findings = findings,
+                        .count = count,
+                        .list = json_array(),
+                        .err = err};
     fhir_date(view.started, study->study_date);
     arena_init(&view.arena, SCRATCH_MAX);
-    bool ok = (view.list || error_set(err, ERROR_MEMORY, "no memory for FHIR resources")) && add_report(&view) &&
-              add_images(&view) && add_patient(&view) && add_findings(&view);
+    bool ok = (view.list || error_set(err, ERROR_MEMORY, "no memory for FHIR resources")) && add_results(&view) &&
+              add_images(&view) && add_patient(&view);
     arena_free(&view.arena);
     if (!ok)
         json_decref(view.list);
@@ -365,12 +404,13 @@ static json_t *bundle_of(const struct finding_study *study, const json_t *list, 
     return bundle;
 }
 
-bool finding_to_fhir(const struct finding_study *study, const struct finding *findings, size_t count, const char *base,
-                     const char *type, const char *id, json_t **out, struct error *err)
+bool finding_to_fhir(const struct finding_study *study, const struct finding_result *results, size_t result_count,
+                     const struct finding *findings, size_t count, const char *base, const char *type, const char *id,
+                     json_t **out, struct error *err)
 {
     json_t *list;
     *out = NULL;
-    if (!finding_fhir_resources(study, findings, count, &list, err))
+    if (!finding_fhir_resources(study, results, result_count, findings, count, &list, err))
         return false;
     *out = id ? find_resource(list, object_text(type), id) : bundle_of(study, list, base, type, err);
     json_decref(list);

@@ -9,7 +9,7 @@
 
 enum { LABEL_MAX = 64, FRAMES_MAX = 65536 };
 
-static const struct object_kind kind = {OBJECT_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation", 9001};
+static const struct object_kind kind = {OBJECT_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation"};
 
 static const struct finding_code category = {"49755003", "SCT", "Morphologically Abnormal Structure"};
 static const struct finding_code family = {"123110", "DCM", "Artificial Intelligence"};
@@ -113,7 +113,7 @@ static void write_dimensions(struct seg *seg)
 {
     struct dicom_writer *writer = &seg->object.writer;
     char organization[DICOM_UID_SIZE];
-    object_uid(organization, seg->object.context->job, "seg dimensions");
+    object_uid(organization, seg->object.context->result->id, "seg dimensions");
     dicom_write_sequence(writer, 0x00209221);
     dicom_write_item(writer);
     dicom_write_text(writer, 0x00209164, organization);
@@ -167,13 +167,13 @@ static void write_region(struct dicom_writer *writer, const struct finding *find
 static void write_algorithm(struct seg *seg)
 {
     struct dicom_writer *writer = &seg->object.writer;
-    const struct finding_context *context = seg->object.context;
+    const struct finding_result *result = seg->object.context->result;
     dicom_write_sequence(writer, 0x00620007);
     dicom_write_item(writer);
     object_write_code(writer, 0x0066002F, &family);
-    object_write_cut(&seg->object, 0x00660031, context->model_version, LABEL_MAX);
-    dicom_write_printf(writer, 0x00660032, "package SHA-256 %.64s", object_text(context->model_digest));
-    object_write_cut(&seg->object, 0x00660036, context->model, LABEL_MAX);
+    object_write_cut(&seg->object, 0x00660031, object_text(result->model_version), LABEL_MAX);
+    dicom_write_printf(writer, 0x00660032, "package SHA-256 %.64s", object_text(result->model_digest));
+    object_write_cut(&seg->object, 0x00660036, result->model, LABEL_MAX);
     dicom_write_item_end(writer);
     dicom_write_sequence_end(writer);
 }
@@ -215,7 +215,7 @@ static void write_segment(struct seg *seg, size_t index)
     dicom_write_text(writer, 0x00620006, sentence);
     write_algorithm(seg);
     dicom_write_text(writer, 0x00620008, "AUTOMATIC");
-    object_write_cut(&seg->object, 0x00620009, seg->object.context->model, LABEL_MAX);
+    object_write_cut(&seg->object, 0x00620009, seg->object.context->result->model, LABEL_MAX);
     write_colour(writer, index);
     write_type(writer, finding);
     object_tracking_uid(uid, finding);
@@ -233,7 +233,7 @@ static void write_segments(struct seg *seg)
         write_segment(seg, i);
     dicom_write_sequence_end(writer);
     dicom_write_text(writer, 0x00700080, "SEGMENTATION");
-    object_write_cut(&seg->object, 0x00700081, object_text(seg->object.context->label_text), LABEL_MAX);
+    object_write_cut(&seg->object, 0x00700081, object_text(seg->object.context->result->label_text), LABEL_MAX);
     dicom_write_text(writer, 0x00700084, NULL);
 }
 

@@ -13,7 +13,7 @@
 
 #include "finding/object.h"
 
-static const struct object_kind kind = {OBJECT_SR_CLASS, "SR", NULL, "sr", "AI result", 9002};
+static const struct object_kind kind = {OBJECT_SR_CLASS, "SR", NULL, "sr", "AI result"};
 
 #define DCM(name, value, meaning) static const struct finding_code name = {value, "DCM", meaning}
 #define SCT(name, value, meaning) static const struct finding_code name = {value, "SCT", meaning}
@@ -74,7 +74,8 @@ struct sr {
     size_t count;
     const struct modality *modality;
     char frame_of_reference[DICOM_UID_SIZE]; // "" when the source has none
-    char seg[DICOM_UID_SIZE];
+    size_t standing;                         // findings that are not rejected
+    char seg_series[DICOM_UID_SIZE];         // of the SEG that shows them
 };
 
 // ---- content items
@@ -171,12 +172,12 @@ static void put_observer(struct sr *sr)
     const struct finding_context *context = sr->object.context;
     const char *title = context->model_title;
     char uid[DICOM_UID_SIZE];
-    object_device_uid(uid, context->model_digest);
+    object_device_uid(uid, context->result->model_digest);
     put_code(w, CONTEXT, &observer_type, &device);
     put_uid(w, CONTEXT, &device_uid, uid);
-    put_text(w, CONTEXT, &device_name, title && *title ? title : context->model);
+    put_text(w, CONTEXT, &device_name, title && *title ? title : context->result->model);
     put_text(w, CONTEXT, &device_manufacturer, OBJECT_MANUFACTURER);
-    put_text(w, CONTEXT, &device_model, context->model);
+    put_text(w, CONTEXT, &device_model, context->result->model);
 }
 
 static void put_library(struct sr *sr)
@@ -201,9 +202,9 @@ static void put_algorithm(struct sr *sr)
     struct dicom_writer *w = &sr->object.writer;
     const struct finding_context *context = sr->object.context;
     char digest[96];
-    snprintf(digest, sizeof digest, "package SHA-256 %.64s", object_text(context->model_digest));
-    put_text(w, MODIFIER, &algorithm_name, context->model);
-    put_text(w, MODIFIER, &algorithm_version, context->model_version);
+    snprintf(digest, sizeof digest, "package SHA-256 %.64s", object_text(context->result->model_digest));
+    put_text(w, MODIFIER, &algorithm_name, context->result->model);
+    put_text(w, MODIFIER, &algorithm_version, context->result->model_version);
     put_text(w, MODIFIER, &algorithm_parameters, digest);
 }
 
@@ -250,10 +251,11 @@ static void put_finding(struct sr *sr, const struct finding *finding)
     put_uid(w, CONTEXT, &tracking_uid, uid);
     put_code(w, CONTAINS, &finding_name, &finding->concept);
     put_site(sr, finding);
-    put_image(w, &referenced_segment, OBJECT_SEG_CLASS, sr->seg, finding->segment);
+    put_image(w, &referenced_segment, OBJECT_SEG_CLASS, sr->object.context->seg, finding->segment);
     put_uid(w, CONTAINS, &source_series, sr->object.series);
     put_number(sr, &volume, round(finding->volume_ml * 1e3) / 1e3, &millilitre);
-    put_number(sr, &certainty, round(finding->score * 1e4) / 1e2, &percent);
+    if (sr->object.context->result->calibrated)
+        put_number(sr, &certainty, round(finding->score * 1e4) / 1e2, &percent);
     put_text(w, CONTAINS, &comment, object_unverified(finding, &sr->object.scratch));
     close_content(w);
 }
@@ -261,20 +263,16 @@ static void put_finding(struct sr *sr, const struct finding *finding)
 static void put_nothing(struct sr *sr)
 {
     struct dicom_writer *w = &sr->object.writer;
-    const struct finding_context *context = sr->object.context;
-    const char *looked_for = object_text(context->concept.value), *label = object_text(context->label_text);
-    char text[1024], tracking[DICOM_UID_SIZE], uid[DICOM_UID_SIZE];
-    const char *what = *looked_for ? object_text(context->concept.meaning) : "";
-    snprintf(text, sizeof text, "Nothing was found by %.64s %.32s%s%.64s. This does not exclude disease. %s%.200s",
-             object_text(context->model), object_text(context->model_version), *what ? ", which looks for: " : "", what,
-             *label ? "Label: " : "", label);
-    snprintf(tracking, sizeof tracking, "%.40s", object_text(context->model));
-    object_uid(uid, context->job, "tracking 0");
+    const struct finding_result *result = sr->object.context->result;
+    char tracking[DICOM_UID_SIZE], uid[DICOM_UID_SIZE];
+    arena_reset(&sr->object.scratch);
+    snprintf(tracking, sizeof tracking, "%.40s", result->model);
+    object_uid(uid, result->id, "tracking 0");
     open_container(w, &group, "1501");
     put_text(w, CONTEXT, &tracking_identifier, tracking);
     put_uid(w, CONTEXT, &tracking_uid, uid);
-    put_code(w, CONTAINS, *looked_for ? &context->concept : &finding_name, &not_detected);
-    put_text(w, CONTAINS, &comment, text);
+    put_code(w, CONTAINS, *object_text(result->concept.value) ? &result->concept : &finding_name, &not_detected);
+    put_text(w, CONTAINS, &comment, object_nothing(result, &sr->object.scratch));
     close_content(w);
 }
 
@@ -288,8 +286,9 @@ static void write_content(struct sr *sr)
     put_library(sr);
     open_container(w, &measurements, NULL);
     for (size_t i = 0; i < sr->count; i++)
-        put_finding(sr, &sr->findings[i]);
-    if (sr->count == 0)
+        if (object_stands(&sr->findings[i]))
+            put_finding(sr, &sr->findings[i]);
+    if (sr->standing == 0)
         put_nothing(sr);
     close_content(w);
     dicom_write_sequence_end(w);
@@ -316,17 +315,14 @@ static void write_evidence(struct sr *sr)
 {
     struct dicom_writer *w = &sr->object.writer;
     const struct finding_context *context = sr->object.context;
-    const char *seg = sr->seg;
-    char series[DICOM_UID_SIZE];
+    const char *seg = context->seg;
     dicom_write_sequence(w, 0x0040A375);
     dicom_write_item(w);
     dicom_write_sequence(w, 0x00081115);
     write_evidence_series(w, context->slice_class, context->slice_instances, context->geometry->slices,
                           sr->object.series);
-    if (sr->count > 0) {
-        object_uid(series, context->job, "seg series");
-        write_evidence_series(w, OBJECT_SEG_CLASS, &seg, 1, series);
-    }
+    if (sr->standing > 0)
+        write_evidence_series(w, OBJECT_SEG_CLASS, &seg, 1, sr->seg_series);
     dicom_write_sequence_end(w);
     dicom_write_text(w, 0x0020000D, sr->object.study);
     dicom_write_item_end(w);
@@ -351,7 +347,7 @@ static void write_sr(struct sr *sr)
     write_empty_sequence(w, 0x0040A372);
     write_evidence(sr);
     dicom_write_text(w, 0x0040A491, "COMPLETE");
-    object_write_cut(&sr->object, 0x0040A492, object_text(sr->object.context->label_text), DICOM_UID_MAX);
+    object_write_cut(&sr->object, 0x0040A492, object_text(sr->object.context->result->label_text), DICOM_UID_MAX);
     dicom_write_text(w, 0x0040A493, "UNVERIFIED");
     write_template(w, "1500");
     write_content(sr);
@@ -367,15 +363,45 @@ static const struct modality *modality_of(const struct dicom_dataset *source)
     return row;
 }
 
+// The series of the SEG, which an earlier revision may have made.
+static bool find_seg_series(struct sr *sr, struct error *err)
+{
+    const struct finding_context *context = sr->object.context;
+    char uid[DICOM_UID_SIZE];
+    for (int64_t revision = context->result->revision; revision >= 0; revision--) {
+        finding_seg_uid(uid, context->result->id, revision);
+        if (strcmp(uid, object_text(context->seg)) != 0)
+            continue;
+        object_series_uid(sr->seg_series, context->result->id, "seg", revision);
+        return true;
+    }
+    return error_set(err, ERROR_BAD_VALUE, "\"%.64s\" is no segmentation of this result", object_text(context->seg));
+}
+
+static bool begin(struct sr *sr, const struct finding_context *context, struct buffer *out, struct error *err)
+{
+    enum finding_outcome outcome = context->result->outcome;
+    if (outcome != FINDING_POSITIVE && outcome != FINDING_NEGATIVE)
+        return error_set(err, ERROR_BAD_VALUE, "a result that is %s is no report", finding_outcome_text(outcome));
+    for (size_t i = 0; i < sr->count; i++)
+        sr->standing += object_stands(&sr->findings[i]);
+    if (!object_begin(&sr->object, context, sr->findings, sr->count, out, err))
+        return false;
+    if (sr->standing == 0 || find_seg_series(sr, err))
+        return true;
+    object_drop(&sr->object);
+    return false;
+}
+
 bool finding_to_sr(const struct finding_context *context, const struct finding *findings, size_t count,
                    struct buffer *out, struct error *err)
 {
     struct sr sr = {.findings = findings, .count = count};
-    if (!object_begin(&sr.object, context, findings, count, out, err))
+    sr.object.context = context;
+    if (!begin(&sr, context, out, err))
         return false;
     sr.modality = modality_of(context->source);
     dicom_text_copy(context->source, 0x00200052, sr.frame_of_reference, sizeof sr.frame_of_reference);
-    finding_seg_uid(sr.seg, context->job);
     write_sr(&sr);
     return object_end(&sr.object, "a structured report", err);
 }

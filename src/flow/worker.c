@@ -39,7 +39,9 @@ struct work {
     size_t count;
     struct image_geometry geometry;
     struct model_result result; // labels_fd owned
+    struct finding_result said; // what becomes of `result`
     struct finding *findings;
+    char topic[FINDING_TOPIC_SIZE], digest_of_inputs[65];
     char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
     int64_t version;                        // of the series, as of the last look at its objects
     int64_t newest_ns;                      // receipt of the newest input
@@ -175,14 +177,48 @@ static struct finding_context context_of(struct work *work)
                                     .slice_instances = instances,
                                     .slice_positions_mm = (const double(*)[3])positions,
                                     .slice_class = work->objects[0].sop_class,
-                                    .job = work->job->key,
-                                    .time_ns = work->newest_ns,
-                                    .model = model_package_name(work->package),
-                                    .model_version = model_package_version(work->package),
-                                    .model_digest = model_package_digest(work->package),
+                                    .result = &work->said,
                                     .model_title = model_package_title(work->package),
-                                    .label_text = model_package_label(work->package),
-                                    .concept = code_of(model_package_concept(work->package))};
+                                    .predecessor = "",
+                                    .seg = work->said.seg_instance,
+                                    .time_ns = work->newest_ns};
+}
+
+// The one result of the job, told at once.
+static bool make_result(struct work *work, struct error *err)
+{
+    const struct finding_result said = {.id = work->job->key,
+                                        .topic = work->topic,
+                                        .job = work->job->key,
+                                        .study = work->job->study,
+                                        .series = work->job->series,
+                                        .volume = "",
+                                        .patient_id = header_text(work, 0x00100020),
+                                        .issuer = header_text(work, 0x00100021),
+                                        .modality = header_text(work, 0x00080060),
+                                        .model = model_package_name(work->package),
+                                        .model_version = model_package_version(work->package),
+                                        .model_digest = model_package_digest(work->package),
+                                        .label_text = model_package_label(work->package),
+                                        .concept = code_of(model_package_concept(work->package)),
+                                        .outcome = work->result.count > 0 ? FINDING_POSITIVE : FINDING_NEGATIVE,
+                                        .reason = "",
+                                        .notes = "",
+                                        .objects = (int64_t)work->count,
+                                        .voxels = (int64_t)image_voxels(&work->geometry),
+                                        .digest = work->digest_of_inputs,
+                                        .send_to = "[]",
+                                        .hl7_to = "[]",
+                                        .told = true,
+                                        .sr_instance = work->sr,
+                                        .seg_instance = work->result.count > 0 ? work->seg : "",
+                                        .made_ns = work->newest_ns,
+                                        .changed_ns = work->newest_ns};
+    finding_topic(work->topic, work->job->series, "", said.model);
+    finding_seg_uid(work->seg, work->job->key, 0);
+    finding_sr_uid(work->sr, work->job->key, 0);
+    work->said = said;
+    return flow_job_key(work->digest_of_inputs, "", work->objects, work->count, err);
 }
 
 static bool make_findings(struct work *work, struct error *err)
@@ -190,12 +226,11 @@ static bool make_findings(struct work *work, struct error *err)
     work->findings = arena_calloc(&work->arena, work->result.count, sizeof *work->findings);
     if (!work->findings)
         return error_set(err, ERROR_LIMIT, "no memory for findings");
-    finding_seg_uid(work->seg, work->job->key);
-    finding_sr_uid(work->sr, work->job->key);
     for (size_t i = 0; i < work->result.count; i++) {
         const struct model_finding *from = &work->result.findings[i];
         struct finding *to = &work->findings[i];
         *to = (struct finding){.id = arena_printf(&work->arena, "%.32s-%zu", work->job->key, i + 1),
+                               .result = work->said.id,
                                .job = work->job->key,
                                .study = work->job->study,
                                .series = work->job->series,
@@ -308,11 +343,7 @@ static bool study_of(struct work *work, struct finding_study *out, struct error 
                                   .study_date = row_field(row, 0x00080020),
                                   .study_time = row_field(row, 0x00080030),
                                   .referring = row_field(row, 0x00080090),
-                                  .modality = dicom_text(work->headers[0], 0x00080060, &work->arena),
-                                  .model = model_package_name(work->package),
-                                  .model_version = model_package_version(work->package),
-                                  .label_text = model_package_label(work->package),
-                                  .concept = code_of(model_package_concept(work->package))};
+                                  .modality = dicom_text(work->headers[0], 0x00080060, &work->arena)};
     return true;
 }
 
@@ -344,11 +375,12 @@ static bool add_hl7(struct ending *ending, const struct flow_hl7_target *target,
     struct buffer message;
     char control[21];
     struct queue_delivery *delivery = &ending->deliveries[ending->delivery_count++];
-    finding_oru_control(control, work->job->key);
+    finding_oru_control(control, &work->said);
     buffer_init(&message, MESSAGE_MAX);
-    bool ok = finding_to_oru(study, work->job->key, work->findings, work->result.count,
-                             &(struct finding_receiver){target->application, target->facility, target->unsigned_status},
-                             work->newest_ns, &message, err) &&
+    bool ok = finding_to_oru(
+                  study, &work->said, work->findings, work->result.count, NULL,
+                  &(struct finding_receiver){target->application, target->facility, target->unsigned_status, false},
+                  work->newest_ns, &message, err) &&
               buffer_check(&message, "the HL7 message", err);
     *delivery = (struct queue_delivery){
         .key = arena_printf(&work->arena, "%s %s", target->name, work->job->key),
@@ -405,21 +437,6 @@ static bool read_version(struct database *db, const struct queue_job *job, int64
                        job->study, job->series);
 }
 
-// Nothing found is a finding too: what an earlier version of the series was said to show holds no more, and the reading
-// list must hear of it.
-static bool add_nothing(struct database *db, const struct work *work, struct error *err)
-{
-    if (!finding_supersede(db, work->job->series, model_package_name(work->package), work->job->key, err))
-        return false;
-    return sql_changes(db) == 0 ||
-           store_event_add(db, STORE_EVENT_RESULT_CHANGED, work->job->study, work->job->key,
-                           &(struct store_event_detail){.series = work->job->series,
-                                                        .model = model_package_name(work->package),
-                                                        .outcome = "negative",
-                                                        .standing = "current"},
-                           err);
-}
-
 static bool write_ending(struct database *db, void *payload, struct error *err)
 {
     struct ending *ending = payload;
@@ -431,8 +448,7 @@ static bool write_ending(struct database *db, void *payload, struct error *err)
         return false;
     if (version != work->version)
         return error_set(err, ERROR_BUSY, "the series got a new version while the job ended");
-    if (!(work->result.count > 0 ? finding_add(db, work->findings, work->result.count, err)
-                                 : add_nothing(db, work, err)))
+    if (!finding_result_add(db, &work->said, work->findings, work->result.count, &added, err))
         return false;
     for (size_t i = 0; i < ending->delivery_count; i++)
         if (!queue_delivery_add(db, &ending->deliveries[i], ending->now_ns, &added, err))
@@ -610,7 +626,8 @@ static bool keep(struct work *work, struct error *err)
 {
     struct archive_object *objects;
     size_t count;
-    if (!look_at_series(work, &objects, &count, err) || !make_findings(work, err) || !store_results(work, err))
+    if (!look_at_series(work, &objects, &count, err) || !make_result(work, err) || !make_findings(work, err) ||
+        !store_results(work, err))
         return false;
     fault_point("job.after_store");
     work->stored_ns = clock_monotonic_ns();

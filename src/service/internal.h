@@ -66,7 +66,7 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_import;                                               // api/import.c
 http_handler api_conflicts, api_flagged;                               // api/conflicts.c
 http_handler api_worklist, api_worklist_read;                          // api/worklist.c
-http_handler api_findings, api_finding_judge, api_jobs;
+http_handler api_findings, api_results, api_finding_judge, api_jobs;
 http_handler api_rules, api_rule_put, api_rule_delete, api_models; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
 http_handler api_deliveries, api_delivery_replay; // api/deliveries.c

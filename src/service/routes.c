@@ -37,6 +37,7 @@ const struct http_route service_routes[] = {
     {"GET", "/api/worklist", api_worklist, 0, false},
     {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false},
     {"GET", "/api/studies/{study}/findings", api_findings, 0, false},
+    {"GET", "/api/studies/{study}/results", api_results, 0, false},
     {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false},
     {"GET", "/api/jobs", api_jobs, 0, false},
     {"GET", "/api/rules", api_rules, 0, false},

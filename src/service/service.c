@@ -107,7 +107,7 @@ static bool start_rooms(struct service *service, struct error *err)
     for (size_t i = 0; service->store && i < sizeof migrations / sizeof *migrations; i++)
         if (!store_migrate(service->store, migrations[i], err))
             return false;
-    if (!service->store)
+    if (!service->store || !finding_complete(service->store, err))
         return false;
     service->access = access_open(service->store, options.folder, err);
     service->archive = service->access ? archive_open(service->store, err) : NULL;

@@ -96,11 +96,9 @@ static void draw(struct scene *scene, size_t index, const double center[3], doub
 
 static void describe(struct scene *scene, size_t index, const char *side, double score)
 {
-    static char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
-    finding_seg_uid(seg, JOB);
-    finding_sr_uid(sr, JOB);
     scene->findings[index] =
         (struct finding){.id = arena_printf(&scene->arena, "%.32s-%zu", JOB, index + 1),
+                         .result = JOB,
                          .job = JOB,
                          .study = dicom_text_at(scene->context.source, 0x0020000D, 0, &scene->arena),
                          .series = dicom_text_at(scene->context.source, 0x0020000E, 0, &scene->arena),
@@ -113,8 +111,8 @@ static void describe(struct scene *scene, size_t index, const char *side, double
                          .side = side,
                          .score = score,
                          .segment = (int64_t)index + 1,
-                         .seg_instance = seg,
-                         .sr_instance = sr,
+                         .seg_instance = scene->result.seg_instance,
+                         .sr_instance = scene->result.sr_instance,
                          .urgency = FINDING_STAT,
                          .judged_by = "",
                          .comment = "",
@@ -138,18 +136,19 @@ static void read_series(struct scene *scene, const char *const *paths, size_t co
         memcpy(positions[i], slices[i].position_mm, sizeof positions[i]);
         instances[i] = dicom_text_at(headers[slices[i].index], 0x00080018, 0, &scene->arena);
     }
+    scene->result = result_row(JOB);
+    scene->result.objects = (int64_t)count;
+    scene->result.voxels = (int64_t)image_voxels(&scene->geometry);
     scene->context = (struct finding_context){.source = headers[slices[0].index],
                                               .geometry = &scene->geometry,
                                               .slice_instances = instances,
                                               .slice_positions_mm = (const double(*)[3])positions,
                                               .slice_class = dicom_text_at(headers[0], 0x00080016, 0, &scene->arena),
-                                              .job = JOB,
-                                              .time_ns = INT64_C(1347635528123456000),
-                                              .model = "head-ct-hyperdense",
-                                              .model_version = "1.0.0",
-                                              .model_digest = JOB,
+                                              .result = &scene->result,
                                               .model_title = "Hyperdense region in the brain",
-                                              .label_text = LABEL};
+                                              .predecessor = "",
+                                              .seg = scene->result.seg_instance,
+                                              .time_ns = INT64_C(1347635528123456000)};
     scene->labels = calloc(image_voxels(&scene->geometry), sizeof *scene->labels);
     assert_non_null(scene->labels);
     describe(scene, 0, "left", 0.91);
@@ -207,6 +206,41 @@ struct finding_study study_row(void)
                                   .study_date = "20120914",
                                   .study_time = "151208.123456",
                                   .referring = "House^Gregory"};
+}
+
+struct finding_result result_row(const char *job)
+{
+    static char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
+    finding_seg_uid(seg, job, 0);
+    finding_sr_uid(sr, job, 0);
+    return (struct finding_result){.id = job,
+                                   .topic = "0123456789abcdef0123",
+                                   .job = job,
+                                   .study = "1.2.840.99.1",
+                                   .series = "1.2.3",
+                                   .volume = "",
+                                   .patient_id = "17",
+                                   .issuer = "Spital",
+                                   .modality = "CT",
+                                   .model = "head-ct-hyperdense",
+                                   .model_version = "1.0.0",
+                                   .model_digest = JOB,
+                                   .label_text = LABEL,
+                                   .concept = {"1386000", "SCT", "Intracranial hemorrhage"},
+                                   .outcome = FINDING_POSITIVE,
+                                   .reason = "",
+                                   .notes = "",
+                                   .objects = 20,
+                                   .voxels = 5242880,
+                                   .digest = JOB,
+                                   .send_to = "[\"pacs\"]",
+                                   .hl7_to = "[]",
+                                   .calibrated = false,
+                                   .told = true,
+                                   .sr_instance = sr,
+                                   .seg_instance = seg,
+                                   .made_ns = INT64_C(1347635528123000000),
+                                   .changed_ns = INT64_C(1347635528123000000)};
 }
 
 // ---- a store

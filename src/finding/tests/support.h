@@ -21,6 +21,7 @@ enum { SCENE_FINDINGS = 2 };
 struct scene {
     struct arena arena;
     struct finding_context context;
+    struct finding_result result; // of the context
     struct image_geometry geometry;
     struct finding findings[SCENE_FINDINGS];
     uint16_t *labels;  // [slices][rows][columns]
@@ -39,6 +40,8 @@ const char *scene_write(const struct buffer *dataset, const char *sop_class, con
 const char *scene_write_labels(const struct scene *scene);
 
 struct finding_study study_row(void);
+// A positive of this job, told, of 20 images; the only volume.
+struct finding_result result_row(const char *job);
 
 // ---- a store
 

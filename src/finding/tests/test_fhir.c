@@ -1,6 +1,7 @@
-// FHIR: one report per study that refers to what is there and no more.
+// FHIR: one report for each result that stands or was withdrawn, which refers to what is there and no more.
 #include "support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "fhir/fhir.h"
@@ -8,6 +9,7 @@
 static struct finding found(const char *id, enum finding_state state)
 {
     return (struct finding){.id = id,
+                            .result = JOB,
                             .job = JOB,
                             .study = "1.2.840.99.1",
                             .series = "1.2.3",
@@ -26,13 +28,24 @@ static struct finding found(const char *id, enum finding_state state)
                             .made_ns = INT64_C(1347635528123000000)};
 }
 
-static json_t *get(const struct finding *findings, size_t count, const char *type, const char *id)
+static json_t *get_of(const struct finding_result *results, size_t result_count, const struct finding *findings,
+                      size_t count, const char *type, const char *id)
 {
     struct finding_study study = study_row();
     struct error err;
     json_t *out;
-    assert_ok(finding_to_fhir(&study, findings, count, "http://localhost/fhir", type, id, &out, &err), err);
+    assert_ok(
+        finding_to_fhir(&study, results, result_count, findings, count, "http://localhost/fhir", type, id, &out, &err),
+        err);
     return out;
+}
+
+// Of one calibrated positive.
+static json_t *get(const struct finding *findings, size_t count, const char *type, const char *id)
+{
+    struct finding_result result = result_row(JOB);
+    result.calibrated = true;
+    return get_of(&result, 1, findings, count, type, id);
 }
 
 // "a.b.0.c" inside a tree.
@@ -109,9 +122,10 @@ static void every_reference_of_the_bundle_is_in_the_bundle(void **state)
     json_decref(bundle);
 }
 
-static void check_report(const struct finding *findings, size_t count, const char *status, const char *conclusion)
+static void check_report(const struct finding_result *result, const struct finding *findings, size_t count,
+                         const char *status, const char *conclusion)
 {
-    json_t *json = get(findings, count, "DiagnosticReport", "1.2.840.99.1");
+    json_t *json = get_of(result, 1, findings, count, "DiagnosticReport", JOB);
     assert_at(json, "status", status);
     const char *text = json_string_value(at(json, "conclusion"));
     if (!text || !strstr(text, conclusion))
@@ -122,15 +136,91 @@ static void check_report(const struct finding *findings, size_t count, const cha
 static void a_report_is_as_final_as_its_findings(void **state)
 {
     (void)state;
+    struct finding_result result = result_row(JOB);
     struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
-                                 found("a-3", FINDING_SUPERSEDED), found("a-4", FINDING_UNVERIFIED)};
-    check_report(NULL, 0, "registered", "No finding is recorded.");
-    check_report(findings, 3, "final", "; accepted by Ann (name as typed)");
-    check_report(findings + 1, 2, "final", "rejected on review");
-    check_report(findings, 4, "preliminary", "; unverified");
-    json_t *json = get(findings, 4, "DiagnosticReport", "1.2.840.99.1");
+                                 found("a-3", FINDING_UNVERIFIED), found("b-1", FINDING_ACCEPTED)};
+    findings[3].result = "another";
+    check_report(&result, findings, 2, "final", "; accepted by Ann (name as typed)");
+    check_report(&result, findings, 3, "preliminary", "; unverified");
+    check_report(&result, findings + 1, 1, "entered-in-error", "A reviewer rejected all that was found by head-ct");
+    json_t *json = get_of(&result, 1, findings, 4, "DiagnosticReport", JOB);
     assert_int_equal(json_array_size(at(json, "result")), 3);
     assert_at(json, "meta.security.0.code", "AIAST");
+    json_decref(json);
+}
+
+static void a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart(void **state)
+{
+    (void)state;
+    const struct {
+        enum finding_outcome outcome;
+        enum finding_standing standing;
+        bool told;
+        const char *reason, *status, *conclusion;
+    } rows[] = {
+        {FINDING_NEGATIVE, FINDING_CURRENT, true, "", "preliminary",
+         "Nothing was found by head-ct-hyperdense 1.0.0, which looks for: Intracranial hemorrhage. Looked at: 20 "
+         "images, 5242880 voxels; contrast is not stated. This does not exclude disease."},
+        {FINDING_NEGATIVE, FINDING_CURRENT, false, "", "registered", "waits until the study is quiet"},
+        {FINDING_NOT_ANALYSED, FINDING_CURRENT, true, "a gap of 10.0 mm", "cancelled",
+         "Not analysed by head-ct-hyperdense 1.0.0: a gap of 10.0 mm"},
+        {FINDING_FAILED, FINDING_CURRENT, true, "the runner died", "cancelled",
+         "The analysis failed by head-ct-hyperdense 1.0.0: the runner died"},
+        {FINDING_POSITIVE, FINDING_WITHDRAWN, true, "objects of two patients", "entered-in-error",
+         "Withdrawn: objects of two patients"},
+        {FINDING_NEGATIVE, FINDING_WITHDRAWN, true, "objects of two patients", "entered-in-error",
+         "Withdrawn: objects of two patients"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct finding_result result = result_row(JOB);
+        result.outcome = rows[i].outcome;
+        result.standing = rows[i].standing;
+        result.told = rows[i].told;
+        result.reason = rows[i].reason;
+        result.notes = "contrast is not stated";
+        check_report(&result, NULL, 0, rows[i].status, rows[i].conclusion);
+    }
+}
+
+static void what_was_superseded_or_never_looked_at_is_no_report(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding finding = found("a-1", FINDING_SUPERSEDED);
+    result.standing = FINDING_REPLACED;
+    assert_null(get_of(&result, 1, &finding, 1, "DiagnosticReport", JOB));
+    assert_null(get_of(&result, 1, &finding, 1, "Observation", "a-1"));
+    json_t *bundle = get_of(NULL, 0, NULL, 0, NULL, NULL);
+    assert_int_equal(json_integer_value(at(bundle, "total")), 0);
+    assert_int_equal(json_array_size(at(bundle, "entry")), 2); // images and patient are there
+    json_decref(bundle);
+}
+
+static void models_and_volumes_have_reports_of_their_own(void **state)
+{
+    (void)state;
+    struct finding_result results[] = {result_row(JOB), result_row("second"), result_row("third")};
+    struct finding finding = found("a-1", FINDING_UNVERIFIED);
+    results[1].outcome = FINDING_NEGATIVE;
+    results[2].outcome = FINDING_NEGATIVE;
+    results[2].model_digest = "of another model";
+    json_t *bundle = get_of(results, 3, &finding, 1, NULL, NULL);
+    assert_int_equal(json_integer_value(at(bundle, "total")), 3);
+    assert_int_equal(json_array_size(at(bundle, "entry")), 8); // 3 reports, 2 devices, observation, images, patient
+    json_decref(bundle);
+}
+
+static void a_score_is_a_certainty_only_where_the_model_is_calibrated(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding finding = found("a-1", FINDING_UNVERIFIED);
+    json_t *json = get_of(&result, 1, &finding, 1, "Observation", "a-1");
+    assert_int_equal(json_array_size(at(json, "component")), 2);
+    char *text = json_dumps(json, 0);
+    assert_null(strstr(text, "111012"));
+    assert_null(strstr(text, "score"));
+    free(text);
     json_decref(json);
 }
 
@@ -140,7 +230,7 @@ static void a_judged_observation_says_so(void **state)
     struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
                                  found("a-3", FINDING_SUPERSEDED)};
     static const char *const want[][3] = {
-        {"a-1", "final", "CLINAST_AIRPT"}, {"a-2", "entered-in-error", "AIAST"}, {"a-3", "cancelled", "AIAST"}};
+        {"a-1", "final", "CLINAST_AIRPT"}, {"a-2", "entered-in-error", "AIAST"}, {"a-3", "entered-in-error", "AIAST"}};
     for (size_t i = 0; i < 3; i++) {
         json_t *json = get(findings, 3, "Observation", want[i][0]);
         assert_at(json, "status", want[i][1]);
@@ -171,7 +261,7 @@ static void an_imaging_study_counts_only_series_that_it_was_told(void **state)
 {
     (void)state;
     const struct finding_study_series series[] = {{"1.2.3", "CT", "Head", 2, 108},
-                                                  {"1.2.4", "SR", "AI result", 9002, 1}};
+                                                  {"1.2.4", "SR", "AI result", 1700000000, 1}};
     struct finding_study study = study_row();
     struct error err;
     json_t *json = get(NULL, 0, "ImagingStudy", study.study);
@@ -181,7 +271,9 @@ static void an_imaging_study_counts_only_series_that_it_was_told(void **state)
     json_decref(json);
     study.series = series;
     study.series_count = 2;
-    assert_ok(finding_to_fhir(&study, NULL, 0, "http://localhost/fhir", "ImagingStudy", study.study, &json, &err), err);
+    assert_ok(
+        finding_to_fhir(&study, NULL, 0, NULL, 0, "http://localhost/fhir", "ImagingStudy", study.study, &json, &err),
+        err);
     assert_int_equal(json_integer_value(at(json, "numberOfInstances")), 109);
     assert_at(json, "series.1.modality.code", "SR");
     json_decref(json);
@@ -194,7 +286,7 @@ static void a_patient_is_named_in_parts(void **state)
     struct error err;
     json_t *list, *json = NULL, *one;
     size_t i;
-    assert_ok(finding_fhir_resources(&study, NULL, 0, &list, &err), err);
+    assert_ok(finding_fhir_resources(&study, NULL, 0, NULL, 0, &list, &err), err);
     json_array_foreach(list, i, one)
     {
         if (strcmp(json_string_value(at(one, "resourceType")), "Patient") == 0)
@@ -214,6 +306,10 @@ int test_fhir(void)
         cmocka_unit_test(a_finding_is_an_observation_with_components),
         cmocka_unit_test(every_reference_of_the_bundle_is_in_the_bundle),
         cmocka_unit_test(a_report_is_as_final_as_its_findings),
+        cmocka_unit_test(a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart),
+        cmocka_unit_test(what_was_superseded_or_never_looked_at_is_no_report),
+        cmocka_unit_test(models_and_volumes_have_reports_of_their_own),
+        cmocka_unit_test(a_score_is_a_certainty_only_where_the_model_is_calibrated),
         cmocka_unit_test(a_judged_observation_says_so),
         cmocka_unit_test(what_is_not_there_is_null),
         cmocka_unit_test(a_type_without_id_gives_all_of_it),

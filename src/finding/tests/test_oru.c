@@ -31,10 +31,15 @@ static void make(const struct finding_study *study, size_t count, struct buffer 
 {
     struct finding findings[2];
     struct error err;
+    struct finding_result result = result_row(JOB);
     two_findings(findings);
     buffer_init(out, 1 << 20);
-    assert_ok(finding_to_oru(study, JOB, findings, count, &(struct finding_receiver){"RIS", "TEST", "R"},
-                             INT64_C(1347635528123000000), out, &err),
+    if (count == 0)
+        result.outcome = FINDING_NEGATIVE;
+    result.calibrated = true;
+    assert_ok(finding_to_oru(study, &result, findings, count, NULL,
+                             &(struct finding_receiver){"RIS", "TEST", "R", false}, INT64_C(1347635528123000000), out,
+                             &err),
               err);
 }
 
@@ -75,7 +80,7 @@ static void python_reads_the_message(void **state)
         "PID-5 M\xC3\xBCller^J\xC3\xB6rg^Karl^Jr.^Dr.\n",
         "PID-7 19501231\n",
         "PID-8 M\n",
-        "OBR-3 ACC\\R\\7\n",
+        "OBR-3 0123456789abcdef0123\n",
         "OBR-4 18748-4^Diagnostic imaging study^LN^^CT head \\E\\ without contrast\n",
         "OBR-7 20120914151208.1234\n",
         "OBR-16 ^House^Gregory^^^\n",
@@ -114,14 +119,13 @@ static void each_finding_has_its_sub_id_values_and_flags(void **state)
         {"NM", "118565006", "1", "12.3", ""},
         {"NM", "111012", "1", "91.4", ""},
         {"TX", "59776-5", "1",
-         "Suspected intracranial hemorrhage, left, 12.3 mL (score 0.91); research use only, not a medical device; "
+         "Suspected intracranial hemorrhage, left, 12.3 mL; research use only, not a medical device; "
          "unverified",
          ""},
         {"CWE", "121071", "2", "1386000", "0.91"},
         {"NM", "118565006", "2", "12.3", ""},
         {"NM", "111012", "2", "91.4", ""},
-        {"TX", "59776-5", "2",
-         "Suspected a|b^c, 12.3 mL (score 0.91); research use only, not a medical device; unverified", ""},
+        {"TX", "59776-5", "2", "Suspected a|b^c, 12.3 mL; research use only, not a medical device; unverified", ""},
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     assert_int_equal(hl7_count(message, "OBX"), ROWS);
@@ -161,21 +165,10 @@ static void no_finding_is_said_with_who_looked_and_for_what(void **state)
     const struct hl7_message *message = parse(&out);
     assert_int_equal(hl7_count(message, "OBX"), 2);
     assert_field(message, "OBX", 1, 8, 1, "N");
-    assert_field(
-        message, "OBX", 1, 5, 1,
-        "Nothing was found by the analysis of the images. This does not exclude disease. Label: research use only");
-    buffer_free(&out);
-    study.model = "head-ct-hyperdense";
-    study.model_version = "1.0.0";
-    study.label_text = LABEL;
-    study.concept = (struct finding_code){"1386000", "SCT", "Intracranial hemorrhage"};
-    make(&study, 0, &out);
-    message = parse(&out);
     assert_field(message, "OBX", 1, 18, 1, "head-ct-hyperdense");
-    assert_field(
-        message, "OBX", 1, 5, 1,
-        "Nothing was found by head-ct-hyperdense 1.0.0, which looks for: Intracranial hemorrhage. This does not "
-        "exclude disease. Label: " LABEL);
+    assert_field(message, "OBX", 1, 5, 1,
+                 "Nothing was found by head-ct-hyperdense 1.0.0, which looks for: Intracranial hemorrhage. Looked at: "
+                 "20 images, 5242880 voxels. This does not exclude disease. Label: " LABEL);
     buffer_free(&out);
 }
 
@@ -189,8 +182,8 @@ static void the_same_result_is_the_same_message(void **state)
     make(&study, 2, &second);
     assert_int_equal(first.size, second.size);
     assert_memory_equal(first.data, second.data, first.size);
-    finding_oru_control(control, JOB);
-    finding_oru_control(other, "another");
+    finding_oru_control(control, &(struct finding_result){.id = JOB});
+    finding_oru_control(other, &(struct finding_result){.id = "another"});
     assert_int_equal(strlen(control), 20);
     assert_string_not_equal(control, other);
     assert_field(parse(&first), "MSH", 0, 10, 1, control);
@@ -228,9 +221,7 @@ static void a_study_of_which_nothing_is_known_gives_a_message_too(void **state)
     struct finding_study study = {.study = "1.2"};
     make(&study, 1, &out);
     const struct hl7_message *message = parse(&out);
-    char control[21];
-    finding_oru_control(control, JOB);
-    assert_field(message, "OBR", 0, 3, 1, control);
+    assert_field(message, "OBR", 0, 3, 1, "0123456789abcdef0123");
     assert_field(message, "PID", 0, 8, 1, "U");
     buffer_free(&out);
 }
@@ -241,10 +232,13 @@ static void a_status_of_no_table_is_refused(void **state)
     struct buffer out;
     struct error err;
     struct finding_study study = study_row();
+    struct finding_result result = result_row(JOB);
     buffer_init(&out, 1 << 20);
-    assert_false(finding_to_oru(&study, JOB, NULL, 0, &(struct finding_receiver){"", "", "Q"}, 0, &out, &err));
+    assert_false(
+        finding_to_oru(&study, &result, NULL, 0, NULL, &(struct finding_receiver){"", "", "Q", false}, 0, &out, &err));
     assert_int_equal(err.code, ERROR_BAD_VALUE);
-    assert_false(finding_to_oru(&study, JOB, NULL, 0, &(struct finding_receiver){"", "", NULL}, 0, &out, &err));
+    assert_false(
+        finding_to_oru(&study, &result, NULL, 0, NULL, &(struct finding_receiver){"", "", NULL, false}, 0, &out, &err));
     assert_int_equal(out.size, 0);
     buffer_free(&out);
 }

@@ -1,4 +1,5 @@
-// The rows: added once, superseded by a newer job, judged by a person; and the events that tell it.
+// The rows: a result with its findings is added once, takes the place of others, is withdrawn, told, judged; and the
+// events that tell it.
 #include "support.h"
 
 #include <string.h>
@@ -19,9 +20,11 @@ static int end(void **state)
     return 0;
 }
 
+// Of job `job`, which is the result's id too.
 static struct finding row(const char *id, const char *job, const char *series)
 {
     return (struct finding){.id = id,
+                            .result = job,
                             .job = job,
                             .study = "1.2",
                             .series = series,
@@ -44,42 +47,90 @@ static struct finding row(const char *id, const char *job, const char *series)
                             .made_ns = 77};
 }
 
+static struct finding_result result(const char *job, const char *series, enum finding_outcome outcome)
+{
+    struct finding_result result = result_row(job);
+    result.study = "1.2";
+    result.series = series;
+    result.model = "m";
+    result.outcome = outcome;
+    result.sr_instance = "1.2.5";
+    result.seg_instance = outcome == FINDING_POSITIVE ? "1.2.4" : "";
+    if (outcome == FINDING_NOT_ANALYSED || outcome == FINDING_FAILED)
+        result.reason = "a gap between slices";
+    return result;
+}
+
 struct call {
+    const struct finding_result *result;
     const struct finding *findings;
     size_t count;
-    const char *id, *by, *comment, *series, *job;
+    bool added;
+    const char *id, *by, *reason, *sr, *seg;
     enum finding_state state;
-    int64_t now_ns;
+    int64_t revision;
 };
 
 static bool write_add(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
-    return finding_add(db, call->findings, call->count, err);
+    return finding_result_add(db, call->result, call->findings, call->count, &call->added, err);
 }
 
 static bool write_judge(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
-    return finding_judge(db, call->id, call->state, call->by, call->comment, call->now_ns, err);
+    return finding_judge(db, call->id, call->state, call->by, "seen", 99, err);
 }
 
-static bool write_supersede(struct database *db, void *payload, struct error *err)
+static bool write_withdraw(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
-    return finding_supersede(db, call->series, "m", call->job, err);
+    return finding_result_withdraw(db, call->id, call->reason, 99, err);
 }
 
+static bool write_tell(struct database *db, void *payload, struct error *err)
+{
+    struct call *call = payload;
+    return finding_result_tell(db, call->id, call->revision, call->sr, call->seg, 99, err);
+}
+
+static bool do_write(store_write_fn *write, struct call *call)
+{
+    return store_write(place.store, STORE_DURABLE, write, call, &place.err);
+}
+
+static bool add_result(const struct finding_result *result, const struct finding *findings, size_t count)
+{
+    return do_write(write_add, &(struct call){.result = result, .findings = findings, .count = count});
+}
+
+// A positive with these findings of one job.
 static bool add(const struct finding *findings, size_t count)
 {
-    struct call call = {.findings = findings, .count = count};
-    return store_write(place.store, STORE_DURABLE, write_add, &call, &place.err);
+    struct finding_result positive = result(findings->job, findings->series, FINDING_POSITIVE);
+    return add_result(&positive, findings, count);
+}
+
+static bool add_without(const char *job, enum finding_outcome outcome)
+{
+    struct finding_result other = result(job, "1.2.3", outcome);
+    return add_result(&other, NULL, 0);
 }
 
 static bool judge(const char *id, enum finding_state state, const char *by)
 {
-    struct call call = {.id = id, .state = state, .by = by, .comment = "seen", .now_ns = 99};
-    return store_write(place.store, STORE_DURABLE, write_judge, &call, &place.err);
+    return do_write(write_judge, &(struct call){.id = id, .state = state, .by = by});
+}
+
+static bool withdraw(const char *id, const char *reason)
+{
+    return do_write(write_withdraw, &(struct call){.id = id, .reason = reason});
+}
+
+static bool tell(const char *id, int64_t revision, const char *sr, const char *seg)
+{
+    return do_write(write_tell, &(struct call){.id = id, .revision = revision, .sr = sr, .seg = seg});
 }
 
 static size_t list(bool superseded_too, struct finding **out)
@@ -100,6 +151,26 @@ static struct finding *get(const char *id)
     assert_ok(finding_get(db, id, &place.arena, &out, &place.err), place.err);
     store_read_end(place.store, db);
     return out;
+}
+
+static struct finding_result *get_result(const char *id)
+{
+    struct finding_result *out;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db, place.err);
+    assert_ok(finding_result_get(db, id, &place.arena, &out, &place.err), place.err);
+    store_read_end(place.store, db);
+    return out;
+}
+
+static size_t results(bool past_too, struct finding_result **out)
+{
+    size_t count;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db, place.err);
+    assert_ok(finding_result_list(db, "1.2", past_too, &place.arena, out, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    return count;
 }
 
 static size_t events(struct store_event **out)
@@ -147,7 +218,8 @@ static void findings_are_added_once(void **state)
     assert_int_equal(told->kind, STORE_EVENT_RESULT_CHANGED);
     assert_string_equal(told->study, "1.2");
     assert_string_equal(told->subject, "a");
-    assert_non_null(strstr(told->detail, "\"series\":\"1.2.3\""));
+    assert_string_equal(told->detail,
+                        "{\"series\":\"1.2.3\",\"model\":\"m\",\"outcome\":\"positive\",\"standing\":\"current\"}");
 }
 
 static void a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only(void **state)
@@ -167,17 +239,270 @@ static void a_newer_job_of_the_model_supersedes_older_findings_of_the_series_onl
     assert_int_equal(get("c-1")->state, FINDING_UNVERIFIED);
 }
 
-static void a_job_that_found_nothing_supersedes_too(void **state)
+static void a_result_gives_back_what_was_put_in(void **state)
+{
+    (void)state;
+    struct finding_result in = result("a", "1.2.3", FINDING_NOT_ANALYSED), *out;
+    in.volume = "Echo Time 2.46";
+    in.notes = "left out: 1 localizer";
+    in.calibrated = true;
+    in.told = false;
+    assert_ok(add_result(&in, NULL, 0), place.err);
+    out = get_result("a");
+    const char *const texts[][2] = {
+        {in.id, out->id},
+        {in.topic, out->topic},
+        {in.job, out->job},
+        {in.study, out->study},
+        {in.series, out->series},
+        {in.volume, out->volume},
+        {in.patient_id, out->patient_id},
+        {in.issuer, out->issuer},
+        {in.modality, out->modality},
+        {in.model, out->model},
+        {in.model_version, out->model_version},
+        {in.model_digest, out->model_digest},
+        {in.label_text, out->label_text},
+        {in.concept.value, out->concept.value},
+        {in.concept.meaning, out->concept.meaning},
+        {in.reason, out->reason},
+        {in.notes, out->notes},
+        {in.digest, out->digest},
+        {in.send_to, out->send_to},
+        {in.hl7_to, out->hl7_to},
+        {in.sr_instance, out->sr_instance},
+        {in.seg_instance, out->seg_instance},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_string_equal(texts[i][0], texts[i][1]);
+    assert_int_equal(out->outcome, FINDING_NOT_ANALYSED);
+    assert_int_equal(out->standing, FINDING_CURRENT);
+    assert_true(out->calibrated && !out->told);
+    assert_true(out->objects == in.objects && out->voxels == in.voxels && out->revision == 0);
+    assert_true(out->made_ns == in.made_ns && out->changed_ns == in.changed_ns);
+}
+
+static void a_negative_takes_a_positives_place_and_tells_both(void **state)
 {
     (void)state;
     struct finding old = row("a-1", "a", "1.2.3");
-    struct call call = {.series = "1.2.3", .job = "a"};
-    assert_ok(add(&old, 1), place.err);
-    assert_ok(store_write(place.store, STORE_DURABLE, write_supersede, &call, &place.err), place.err);
-    assert_int_equal(get("a-1")->state, FINDING_UNVERIFIED);
-    call.job = "b";
-    assert_ok(store_write(place.store, STORE_DURABLE, write_supersede, &call, &place.err), place.err);
+    struct finding_result *all;
+    struct store_event *told;
+    assert_ok(add(&old, 1) && add_without("b", FINDING_NEGATIVE), place.err);
     assert_int_equal(get("a-1")->state, FINDING_SUPERSEDED);
+    assert_int_equal(results(false, &all), 1);
+    assert_string_equal(all->id, "b");
+    assert_int_equal(results(true, &all), 2);
+    assert_int_equal(all->standing, FINDING_REPLACED);
+    assert_int_equal(events(&told), 3);
+    assert_string_equal(told[1].subject, "a");
+    assert_non_null(strstr(told[1].detail, "\"outcome\":\"positive\",\"standing\":\"superseded\""));
+    assert_string_equal(told[2].subject, "b");
+    assert_non_null(strstr(told[2].detail, "\"outcome\":\"negative\",\"standing\":\"current\""));
+}
+
+static void volumes_of_one_job_stand_beside_each_other(void **state)
+{
+    (void)state;
+    struct finding_result one = result("a", "1.2.3", FINDING_NEGATIVE), two = one, *all;
+    char id[FINDING_ID_SIZE];
+    finding_result_id(id, "a", "Echo Time 2.46");
+    two.id = id;
+    two.volume = "Echo Time 2.46";
+    assert_ok(add_result(&one, NULL, 0) && add_result(&two, NULL, 0), place.err);
+    assert_int_equal(results(false, &all), 2);
+    assert_ok(add_without("b", FINDING_NEGATIVE), place.err);
+    assert_int_equal(results(false, &all), 1);
+}
+
+static void a_newer_look_without_an_answer_takes_no_positive_back(void **state)
+{
+    (void)state;
+    struct finding positive = row("a-1", "a", "1.2.3");
+    struct finding_result *all;
+    assert_ok(add(&positive, 1) && add_without("b", FINDING_FAILED) && add_without("c", FINDING_NOT_ANALYSED),
+              place.err);
+    assert_int_equal(results(false, &all), 2); // the newest failure takes the older one's place
+    assert_string_equal(all[0].id, "a");
+    assert_string_equal(all[1].id, "c");
+    assert_int_equal(get("a-1")->state, FINDING_UNVERIFIED);
+    assert_ok(add_without("d", FINDING_NEGATIVE), place.err);
+    assert_int_equal(results(false, &all), 1);
+}
+
+static void a_negative_does_not_outlive_a_newer_failure(void **state)
+{
+    (void)state;
+    assert_ok(add_without("a", FINDING_NEGATIVE) && add_without("b", FINDING_FAILED), place.err);
+    assert_int_equal(get_result("a")->standing, FINDING_REPLACED);
+}
+
+static void a_job_that_is_asked_again_may_have_an_answer_after_all(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    struct store_event *told;
+    assert_ok(add_without("a", FINDING_NOT_ANALYSED) && add_without("a", FINDING_NOT_ANALYSED), place.err);
+    assert_int_equal(events(&told), 1);
+    assert_ok(add(&found, 1), place.err);
+    assert_int_equal(get_result("a")->outcome, FINDING_POSITIVE);
+    assert_string_equal(get_result("a")->reason, "");
+    assert_int_equal(events(&told), 2);
+    assert_ok(add_without("a", FINDING_FAILED), place.err); // but an answer stays
+    assert_int_equal(get_result("a")->outcome, FINDING_POSITIVE);
+}
+
+static void a_result_that_stands_on_nothing_is_refused(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    const struct {
+        enum finding_outcome outcome;
+        size_t count;
+        int64_t objects, voxels;
+        const char *reason;
+        enum error_code code;
+    } rows[] = {
+        {FINDING_NEGATIVE, 0, 20, 0, "", ERROR_BAD_VALUE},  {FINDING_NEGATIVE, 0, 0, 5, "", ERROR_BAD_VALUE},
+        {FINDING_POSITIVE, 1, 20, 0, "", ERROR_BAD_VALUE},  {FINDING_POSITIVE, 0, 20, 5, "", ERROR_USAGE},
+        {FINDING_NEGATIVE, 1, 20, 5, "", ERROR_USAGE},      {FINDING_NOT_ANALYSED, 0, 0, 0, "", ERROR_USAGE},
+        {FINDING_FAILED, 0, 0, 0, "\xFF", ERROR_BAD_VALUE},
+    };
+    struct finding_result *all;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct finding_result in = result("a", "1.2.3", rows[i].outcome);
+        in.objects = rows[i].objects;
+        in.voxels = rows[i].voxels;
+        in.reason = rows[i].reason;
+        assert_false(add_result(&in, &found, rows[i].count));
+        if (place.err.code != rows[i].code)
+            fail_msg("row %zu: %s: %s", i, error_name(place.err.code), place.err.message);
+    }
+    assert_int_equal(results(true, &all), 0);
+}
+
+static void a_withdrawn_result_says_why_and_only_a_current_one_is_withdrawn(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    struct store_event *told;
+    assert_ok(add(&found, 1) && withdraw("a", "objects of two patients") && withdraw("a", "again") &&
+                  withdraw("z", "who?"),
+              place.err);
+    assert_int_equal(get_result("a")->standing, FINDING_WITHDRAWN);
+    assert_string_equal(get_result("a")->reason, "objects of two patients");
+    assert_int_equal(get_result("a")->changed_ns, 99);
+    assert_int_equal(get("a-1")->state, FINDING_SUPERSEDED);
+    assert_int_equal(events(&told), 2);
+    assert_non_null(strstr(told[1].detail, "\"standing\":\"withdrawn\""));
+    assert_false(withdraw("a", ""));
+    assert_int_equal(place.err.code, ERROR_USAGE);
+}
+
+static void telling_holds_for_one_revision_of_a_current_result(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    struct finding_result waiting = result("b", "1.2.9", FINDING_NEGATIVE), *out;
+    struct store_event *told;
+    size_t count;
+    waiting.told = false;
+    assert_ok(add(&found, 1) && add_result(&waiting, NULL, 0), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(finding_result_untold(db, 10, &place.arena, &out, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 1);
+    assert_string_equal(out->id, "b");
+    assert_ok(tell("b", 0, "1.9", "") && tell("b", 0, "1.9", ""), place.err);
+    assert_true(get_result("b")->told);
+    assert_string_equal(get_result("b")->sr_instance, "1.9");
+    assert_int_equal(events(&told), 3); // the same again is no news
+    assert_false(tell("b", 1, "1.9", ""));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_false(tell("z", 0, "1.9", ""));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    assert_ok(withdraw("a", "wrong patient"), place.err);
+    assert_false(tell("a", 0, "1.9", ""));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+}
+
+static void a_rejection_and_its_taking_back_are_revisions_of_the_result(void **state)
+{
+    (void)state;
+    struct finding found[2] = {row("a-1", "a", "1.2.3"), row("a-2", "a", "1.2.3")};
+    static const struct {
+        enum finding_state state;
+        int64_t revision;
+    } steps[] = {{FINDING_ACCEPTED, 0}, {FINDING_REJECTED, 1}, {FINDING_REJECTED, 1}, {FINDING_ACCEPTED, 2}};
+    assert_ok(add(found, 2), place.err);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_ok(judge("a-2", steps[i].state, "Ann"), place.err);
+        assert_int_equal(get_result("a")->revision, steps[i].revision);
+    }
+    assert_int_equal(get_result("a")->changed_ns, 99);
+}
+
+static void findings_of_a_result_are_all_there_by_segment(void **state)
+{
+    (void)state;
+    struct finding found[2] = {row("a-2", "a", "1.2.3"), row("a-1", "a", "1.2.3")}, *out;
+    size_t count;
+    found[0].segment = 2;
+    assert_ok(add(found, 2) && judge("a-1", FINDING_REJECTED, "Ann"), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(finding_list_of(db, "a", &place.arena, &out, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 2);
+    assert_string_equal(out[0].id, "a-1");
+    assert_int_equal(out[0].state, FINDING_REJECTED);
+    assert_string_equal(out[0].result, "a");
+}
+
+static bool write_old(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "UPDATE finding SET result = ''", "") && sql_run(db, err, "DELETE FROM result", "");
+}
+
+static void findings_that_an_older_program_left_get_their_results(void **state)
+{
+    (void)state;
+    struct finding old = row("a-1", "a", "1.2.3"), new[2] = {row("b-1", "b", "1.2.3"), row("b-2", "b", "1.2.3")};
+    struct finding_result *all;
+    char topic[FINDING_TOPIC_SIZE];
+    assert_ok(add(&old, 1) && add(new, 2) && judge("b-1", FINDING_REJECTED, "Ann") && do_write(write_old, NULL),
+              place.err);
+    assert_ok(finding_complete(place.store, &place.err) && finding_complete(place.store, &place.err), place.err);
+    assert_int_equal(results(true, &all), 2);
+    finding_topic(topic, "1.2.3", "", "m");
+    assert_string_equal(all[0].id, "a");
+    assert_int_equal(all[0].standing, FINDING_REPLACED);
+    assert_string_equal(all[1].id, "b");
+    assert_int_equal(all[1].standing, FINDING_CURRENT);
+    assert_int_equal(all[1].outcome, FINDING_POSITIVE);
+    assert_true(all[1].told);
+    assert_string_equal(all[1].topic, topic);
+    assert_string_equal(all[1].sr_instance, "1.2.5");
+    assert_int_equal(all[1].made_ns, 77);
+    assert_int_equal(all[1].changed_ns, 99);
+    assert_string_equal(get("b-2")->result, "b");
+}
+
+static void names_of_results_tell_job_volume_series_and_model_apart(void **state)
+{
+    (void)state;
+    char a[FINDING_ID_SIZE], b[FINDING_ID_SIZE], c[FINDING_TOPIC_SIZE], d[FINDING_TOPIC_SIZE];
+    finding_result_id(a, JOB, "");
+    assert_string_equal(a, JOB);
+    finding_result_id(a, JOB, "phase 1");
+    finding_result_id(b, JOB, "phase 2");
+    assert_int_equal(strlen(a), 64);
+    assert_string_not_equal(a, b);
+    finding_topic(c, "1.2", "", "model");
+    finding_topic(d, "1.2", "m", "odel");
+    assert_int_equal(strlen(c), 20);
+    assert_int_equal(strspn(c, "0123456789abcdef"), 20);
+    assert_string_not_equal(c, d);
 }
 
 static void a_judgement_keeps_name_time_and_comment_and_is_told(void **state)
@@ -262,12 +587,24 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(findings_are_added_once, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only, begin,
                                         end),
-        cmocka_unit_test_setup_teardown(a_job_that_found_nothing_supersedes_too, begin, end),
+        cmocka_unit_test_setup_teardown(a_result_gives_back_what_was_put_in, begin, end),
+        cmocka_unit_test_setup_teardown(a_negative_takes_a_positives_place_and_tells_both, begin, end),
+        cmocka_unit_test_setup_teardown(volumes_of_one_job_stand_beside_each_other, begin, end),
+        cmocka_unit_test_setup_teardown(a_newer_look_without_an_answer_takes_no_positive_back, begin, end),
+        cmocka_unit_test_setup_teardown(a_negative_does_not_outlive_a_newer_failure, begin, end),
+        cmocka_unit_test_setup_teardown(a_job_that_is_asked_again_may_have_an_answer_after_all, begin, end),
+        cmocka_unit_test_setup_teardown(a_result_that_stands_on_nothing_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(a_withdrawn_result_says_why_and_only_a_current_one_is_withdrawn, begin, end),
+        cmocka_unit_test_setup_teardown(telling_holds_for_one_revision_of_a_current_result, begin, end),
+        cmocka_unit_test_setup_teardown(a_rejection_and_its_taking_back_are_revisions_of_the_result, begin, end),
+        cmocka_unit_test_setup_teardown(findings_of_a_result_are_all_there_by_segment, begin, end),
+        cmocka_unit_test_setup_teardown(findings_that_an_older_program_left_get_their_results, begin, end),
+        cmocka_unit_test_setup_teardown(names_of_results_tell_job_volume_series_and_model_apart, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_keeps_name_time_and_comment_and_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_that_makes_no_sense_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_finding_that_is_not_there_is_null, begin, end),
         cmocka_unit_test_setup_teardown(a_list_past_the_arena_is_refused, begin, end),
     };
-    return cmocka_run_group_tests_name("finding rows", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("rows of results and findings", tests, NULL, NULL);
 }

@@ -63,9 +63,9 @@ static void another_job_has_other_uids(void **state)
 {
     (void)state;
     char a[DICOM_UID_SIZE], b[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
-    finding_seg_uid(a, JOB);
-    finding_seg_uid(b, "another");
-    finding_sr_uid(sr, JOB);
+    finding_seg_uid(a, JOB, 0);
+    finding_seg_uid(b, "another", 0);
+    finding_sr_uid(sr, JOB, 0);
     assert_string_not_equal(a, b);
     assert_string_not_equal(a, sr);
     assert_true(dicom_uid_is_valid(a, strlen(a)));

@@ -45,7 +45,10 @@ static void judge_findings(const struct scene *scene)
     struct error err;
     buffer_init(&seg, 16 << 20);
     assert_ok(finding_to_seg(&scene->context, scene->findings, SCENE_FINDINGS, scene->labels, &seg, &err), err);
-    make(scene, SCENE_FINDINGS, &sr);
+    struct scene calibrated = *scene;
+    calibrated.result.calibrated = true;
+    calibrated.context.result = &calibrated.result;
+    make(&calibrated, SCENE_FINDINGS, &sr);
     const char *path = scene_write(&sr, SR_CLASS, "sr.dcm");
     ask_oracle((const char *const[]){"sr", path, scene->sources, scene_write(&seg, SEG_CLASS, "seg.dcm"), NULL});
     judge(path,
@@ -79,9 +82,10 @@ static void a_report_without_findings_says_that_nothing_was_found(void **state)
     struct scene scene;
     struct buffer sr;
     scene_oblique(&scene);
-    for (int known = 0; known < 2; known++) {
-        if (known)
-        scene.context.concept = scene.findings[0].concept;
+    scene.result.outcome = FINDING_NEGATIVE;
+    for (int known = 1; known >= 0; known--) {
+        if (!known)
+        scene.result.concept = (struct finding_code){0};
         make(&scene, 0, &sr);
         const char *path = scene_write(&sr, SR_CLASS, "sr.dcm");
         ask_oracle((const char *const[]){"sr", path, scene.sources, NULL});

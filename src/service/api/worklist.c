@@ -1,4 +1,4 @@
-// The reading list, findings and jobs.
+// The reading list, results, findings and jobs.
 #include "service/internal.h"
 
 #include <string.h>
@@ -92,6 +92,30 @@ void api_findings(void *payload, struct http_request *request)
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, finding_to_json(&findings[i]));
     dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "findings");
+    service_reply_json(request, 200, list);
+}
+
+// GET /api/studies/{study}/results?past=true
+void api_results(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct finding_result *results;
+    struct error err;
+    size_t count = 0;
+    const char *past = http_query(request, "past");
+    struct database *db = store_read_begin(service->store, &err);
+    bool ok = db && finding_result_list(db, http_path_part(request, "study"), past && strcmp(past, "true") == 0,
+                                        http_arena(request), &results, &count, &err);
+    if (db)
+        store_read_end(service->store, db);
+    if (!ok) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, finding_result_to_json(&results[i]));
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "results");
     service_reply_json(request, 200, list);
 }
 

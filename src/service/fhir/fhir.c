@@ -45,11 +45,19 @@ static bool find_study(struct service *service, struct http_request *request, co
     return true;
 }
 
-static bool find_findings(struct service *service, struct http_request *request, const char *study,
-                          struct finding **out, size_t *count, struct error *err)
+// All that was ever said of a study.
+struct said {
+    struct finding_result *results;
+    struct finding *findings;
+    size_t result_count, count;
+};
+
+static bool find_said(struct service *service, struct http_request *request, const char *study, struct said *out,
+                      struct error *err)
 {
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && finding_list(db, study, false, http_arena(request), out, count, err);
+    bool ok = db && finding_result_list(db, study, true, http_arena(request), &out->results, &out->result_count, err) &&
+              finding_list(db, study, true, http_arena(request), &out->findings, &out->count, err);
     if (db)
         store_read_end(service->store, db);
     return ok;
@@ -83,25 +91,51 @@ static bool find_series(struct service *service, struct http_request *request, s
     return true;
 }
 
-// Observations and Devices have ids of their own; all else goes by the study's UID.
+static bool study_of_report(struct database *db, const char *id, struct arena *arena, const char **out,
+                            struct error *err)
+{
+    struct finding_result *result = NULL;
+    bool ok = finding_result_get(db, id, arena, &result, err);
+    *out = result ? result->study : NULL;
+    return ok;
+}
+
+static bool study_of_observation(struct database *db, const char *id, struct arena *arena, const char **out,
+                                 struct error *err)
+{
+    struct finding *finding = NULL;
+    bool ok = finding_get(db, id, arena, &finding, err);
+    *out = finding ? finding->study : NULL;
+    return ok;
+}
+
+// The types that have ids of their own; all else goes by the study's UID.
+typedef bool study_finder(struct database *db, const char *id, struct arena *arena, const char **out,
+                          struct error *err);
+static study_finder *finder_of(const char *type)
+{
+    static const struct {
+        const char *type;
+        study_finder *find;
+    } finders[] = {{"DiagnosticReport", study_of_report},
+                   {"Observation", study_of_observation},
+                   {"Device", finding_study_of_device}};
+    for (size_t i = 0; i < sizeof finders / sizeof *finders; i++)
+        if (strcmp(finders[i].type, type) == 0)
+            return finders[i].find;
+    return NULL;
+}
+
 static bool study_of_id(struct service *service, struct http_request *request, const char *id, const char **out,
                         struct error *err)
 {
     const char *type = http_path_part(request, "type");
-    bool is_observation = strcmp(type, "Observation") == 0, ok = true;
-    struct finding *finding = NULL;
+    study_finder *find = finder_of(type);
     *out = id;
-    if (!is_observation && strcmp(type, "Device") != 0)
+    if (!find)
         return true;
     struct database *db = store_read_begin(service->store, err);
-    if (!db)
-        return false;
-    if (is_observation) {
-        ok = finding_get(db, id, http_arena(request), &finding, err);
-        *out = finding ? finding->study : NULL;
-    } else {
-        ok = finding_study_of_device(db, id, http_arena(request), out, err);
-    }
+    bool ok = db && find(db, id, http_arena(request), out, err);
     store_read_end(service->store, db);
     return ok && (*out || error_set(err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id));
 }
@@ -161,17 +195,17 @@ static bool check_type(const char *type, struct error *err)
 static void answer(struct service *service, struct http_request *request, const char *id)
 {
     struct finding_study study;
-    struct finding *findings;
+    struct said said;
     struct error err;
-    size_t count = 0;
     json_t *resource = NULL;
     const char *uid, *type = http_path_part(request, "type");
     const char *base = arena_printf(http_arena(request), "http://%s/fhir", http_header(request, "Host"));
     bool ok = base != NULL || error_set(&err, ERROR_LIMIT, "no memory for an answer");
     ok = ok && check_type(type, &err) && which_study(service, request, id, &uid, &err) &&
          find_study(service, request, uid, &study, &err) && find_series(service, request, &study, &err) &&
-         find_findings(service, request, study.study, &findings, &count, &err) &&
-         finding_to_fhir(&study, findings, count, base, type, id, &resource, &err);
+         find_said(service, request, study.study, &said, &err) &&
+         finding_to_fhir(&study, said.results, said.result_count, said.findings, said.count, base, type, id, &resource,
+                         &err);
     if (ok && !resource)
         ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id ? id : "");
     if (ok) {

@@ -1,0 +1,474 @@
+// The table of results: one row for what one model said about one volume, never deleted.
+//
+//   FROM                             TO            BY
+//   -                                CURRENT       finding_result_add
+//   not analysed, failed (any)       CURRENT       finding_result_add: the same job was asked again and has an answer
+//   CURRENT                          REPLACED      finding_result_add of another job of the model on the series
+//   CURRENT                          WITHDRAWN     finding_result_withdraw
+//
+// Findings of a result that is not current are SUPERSEDED (finding_sql.c).
+#include "finding/finding.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "finding/object.h"
+#include "finding/row.h"
+
+enum { REASON_MAX_BYTES = 4096, COMPLETE_AT_ONCE = 256 };
+
+const char result_table[] =
+    "CREATE TABLE result ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " topic TEXT NOT NULL,"
+    " job TEXT NOT NULL,"
+    " study TEXT NOT NULL,"
+    " series TEXT NOT NULL,"
+    " volume TEXT NOT NULL,"
+    " patient_id TEXT NOT NULL,"
+    " issuer TEXT NOT NULL,"
+    " modality TEXT NOT NULL,"
+    " model TEXT NOT NULL,"
+    " model_version TEXT NOT NULL,"
+    " model_digest TEXT NOT NULL,"
+    " label_text TEXT NOT NULL,"
+    " concept_value TEXT NOT NULL,"
+    " concept_scheme TEXT NOT NULL,"
+    " concept_meaning TEXT NOT NULL,"
+    " outcome INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 3),"
+    " standing INTEGER NOT NULL CHECK (standing BETWEEN 0 AND 2),"
+    " reason TEXT NOT NULL,"
+    " notes TEXT NOT NULL,"
+    " objects INTEGER NOT NULL,"
+    " voxels INTEGER NOT NULL,"
+    " digest TEXT NOT NULL,"
+    " send_to TEXT NOT NULL,"
+    " hl7_to TEXT NOT NULL,"
+    " calibrated INTEGER NOT NULL,"
+    " told INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " sr_instance TEXT NOT NULL,"
+    " seg_instance TEXT NOT NULL,"
+    " made_ns INTEGER NOT NULL,"
+    " changed_ns INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX result_study ON result (study, number);"
+    "CREATE INDEX result_series ON result (series, model);"
+    "CREATE INDEX result_untold ON result (number) WHERE told = 0 AND standing = 0 AND outcome = 1;"
+    "ALTER TABLE finding ADD COLUMN result TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX finding_result ON finding (result);"
+    "CREATE INDEX finding_without_result ON finding (number) WHERE result = '';";
+
+#define COLUMNS                                                                                                        \
+    "id, topic, job, study, series, volume, patient_id, issuer, modality, model, model_version, model_digest,"         \
+    " label_text, concept_value, concept_scheme, concept_meaning, outcome, standing, reason, notes, objects, voxels,"  \
+    " digest, send_to, hl7_to, calibrated, told, revision, sr_instance, seg_instance, made_ns, changed_ns"
+
+// Where each column is in the struct, in the order of COLUMNS.
+enum column_type { TEXT, INTEGER, FLAG, OUTCOME, STANDING };
+#define COLUMN(member, type)                                                                                           \
+    {                                                                                                                  \
+        offsetof(struct finding_result, member), type                                                                  \
+    }
+static const struct column {
+    size_t offset;
+    enum column_type type;
+} columns[] = {
+    COLUMN(id, TEXT),
+    COLUMN(topic, TEXT),
+    COLUMN(job, TEXT),
+    COLUMN(study, TEXT),
+    COLUMN(series, TEXT),
+    COLUMN(volume, TEXT),
+    COLUMN(patient_id, TEXT),
+    COLUMN(issuer, TEXT),
+    COLUMN(modality, TEXT),
+    COLUMN(model, TEXT),
+    COLUMN(model_version, TEXT),
+    COLUMN(model_digest, TEXT),
+    COLUMN(label_text, TEXT),
+    COLUMN(concept.value, TEXT),
+    COLUMN(concept.scheme, TEXT),
+    COLUMN(concept.meaning, TEXT),
+    COLUMN(outcome, OUTCOME),
+    COLUMN(standing, STANDING),
+    COLUMN(reason, TEXT),
+    COLUMN(notes, TEXT),
+    COLUMN(objects, INTEGER),
+    COLUMN(voxels, INTEGER),
+    COLUMN(digest, TEXT),
+    COLUMN(send_to, TEXT),
+    COLUMN(hl7_to, TEXT),
+    COLUMN(calibrated, FLAG),
+    COLUMN(told, FLAG),
+    COLUMN(revision, INTEGER),
+    COLUMN(sr_instance, TEXT),
+    COLUMN(seg_instance, TEXT),
+    COLUMN(made_ns, INTEGER),
+    COLUMN(changed_ns, INTEGER),
+};
+enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
+
+// ---- one row
+
+static void bind_column(struct sql *sql, int index, const struct column *column, const struct finding_result *result)
+{
+    const char *at = (const char *)result + column->offset;
+    switch (column->type) {
+    case TEXT:
+        sql_bind_text(sql, index, object_text(*(const char *const *)at));
+        return;
+    case INTEGER:
+        sql_bind_int(sql, index, *(const int64_t *)at);
+        return;
+    case FLAG:
+        sql_bind_int(sql, index, *(const bool *)at);
+        return;
+    case OUTCOME:
+        sql_bind_int(sql, index, (int64_t) * (const enum finding_outcome *)at);
+        return;
+    case STANDING:
+        sql_bind_int(sql, index, (int64_t) * (const enum finding_standing *)at);
+        return;
+    }
+}
+
+static bool insert(struct database *db, const struct finding_result *result, struct error *err)
+{
+    bool row;
+    struct sql *sql = sql_prepare(db,
+                                  "INSERT INTO result (" COLUMNS ") VALUES"
+                                  " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  err);
+    if (!sql)
+        return false;
+    for (int i = 0; i < COLUMN_COUNT; i++)
+        bind_column(sql, i + 1, &columns[i], result);
+    bool ok = sql_step(sql, &row, err);
+    sql_done(sql);
+    return ok;
+}
+
+static bool read_row(struct sql *sql, struct arena *arena, void *row)
+{
+    bool ok = true;
+    for (int i = 0; i < COLUMN_COUNT;) {
+        char *at = (char *)row + columns[i].offset;
+        switch (columns[i].type) {
+        case TEXT:
+            *(const char **)at = row_text(sql, &i, arena, &ok);
+            continue;
+        case INTEGER:
+            *(int64_t *)at = sql_int(sql, i);
+            break;
+        case FLAG:
+            *(bool *)at = sql_int(sql, i) != 0;
+            break;
+        case OUTCOME:
+            *(enum finding_outcome *)at = (enum finding_outcome)sql_int(sql, i);
+            break;
+        case STANDING:
+            *(enum finding_standing *)at = (enum finding_standing)sql_int(sql, i);
+            break;
+        }
+        i++;
+    }
+    return ok;
+}
+
+static bool read_rows(struct sql *sql, struct arena *arena, struct finding_result **out, size_t *count,
+                      struct error *err)
+{
+    void *list;
+    bool ok = row_list(sql, read_row, sizeof **out, arena, &list, count, err);
+    *out = list;
+    return ok;
+}
+
+static bool tell(struct database *db, const struct finding_result *result, struct error *err)
+{
+    const struct store_event_detail detail = {.series = result->series,
+                                              .model = result->model,
+                                              .outcome = finding_outcome_text(result->outcome),
+                                              .standing = finding_standing_text(result->standing)};
+    return store_event_add(db, STORE_EVENT_RESULT_CHANGED, result->study, result->id, &detail, err);
+}
+
+// ---- add
+
+static bool is_answer(enum finding_outcome outcome)
+{
+    return outcome == FINDING_POSITIVE || outcome == FINDING_NEGATIVE;
+}
+
+// A result stands on something: an answer on what was looked at, the absence of one on a reason.
+static bool check_result(const struct finding_result *r, size_t count, struct error *err)
+{
+    if (!row_is_given(r->id) || !row_is_given(r->topic) || !row_is_given(r->job) || !row_is_given(r->study) ||
+        !row_is_given(r->series) || !row_is_given(r->model))
+        return error_set(err, ERROR_USAGE, "a result needs an id, a topic, a job, a study, a series and a model");
+    if ((r->outcome == FINDING_POSITIVE) != (count > 0) || r->standing != FINDING_CURRENT)
+        return error_set(err, ERROR_USAGE, "a %s result that is %s does not come with %zu findings",
+                         finding_outcome_text(r->outcome), finding_standing_text(r->standing), count);
+    if (is_answer(r->outcome) && (r->objects <= 0 || r->voxels <= 0))
+        return error_set(err, ERROR_BAD_VALUE, "a %s result of %lld objects and %lld voxels says nothing",
+                         finding_outcome_text(r->outcome), (long long)r->objects, (long long)r->voxels);
+    if (!is_answer(r->outcome) && !row_is_given(r->reason))
+        return error_set(err, ERROR_USAGE, "a result that is %s says why", finding_outcome_text(r->outcome));
+    return row_check_text("the reason", object_text(r->reason), REASON_MAX_BYTES, err) &&
+           row_check_text("the notes", object_text(r->notes), REASON_MAX_BYTES, err);
+}
+
+// REPLACED or WITHDRAWN, with its findings, and told.
+static bool end(struct database *db, struct finding_result *result, enum finding_standing standing, const char *reason,
+                int64_t now_ns, struct error *err)
+{
+    result->standing = standing;
+    return sql_run(db, err, "UPDATE result SET standing = ?, reason = ?, changed_ns = ? WHERE id = ?", "itit",
+                   (int64_t)standing, reason, now_ns, result->id) &&
+           finding_row_supersede(db, result->id, err) && tell(db, result, err);
+}
+
+// A newer look that has no answer takes no positive back.
+static bool is_replaced(const struct finding_result *old, const struct finding_result *by)
+{
+    return strcmp(old->job, by->job) != 0 && (is_answer(by->outcome) || old->outcome != FINDING_POSITIVE);
+}
+
+static bool replace_others(struct database *db, const struct finding_result *by, struct error *err)
+{
+    struct finding_result *others;
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, 16 << 20);
+    bool ok = finding_result_current(db, by->series, by->model, &arena, &others, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        if (is_replaced(&others[i], by))
+            ok = end(db, &others[i], FINDING_REPLACED, others[i].reason, by->changed_ns ? by->changed_ns : by->made_ns,
+                     err);
+    arena_free(&arena);
+    return ok;
+}
+
+// Whether the result is to be written: it is not there, or what is there is no answer and says something else.
+static bool make_place(struct database *db, const struct finding_result *result, bool *out, struct error *err)
+{
+    struct finding_result *known;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    bool ok = finding_result_get(db, result->id, &arena, &known, err);
+    *out = ok && (!known || (!is_answer(known->outcome) &&
+                             (known->outcome != result->outcome || known->standing != FINDING_CURRENT ||
+                              strcmp(known->reason, result->reason) != 0)));
+    if (*out && known)
+        ok = sql_run(db, err, "DELETE FROM result WHERE id = ?", "t", result->id);
+    arena_free(&arena);
+    return ok;
+}
+
+bool finding_result_add(struct database *db, const struct finding_result *result, const struct finding *findings,
+                        size_t count, bool *added, struct error *err)
+{
+    if (!check_result(result, count, err) || !make_place(db, result, added, err))
+        return false;
+    if (!*added)
+        return true;
+    if (!replace_others(db, result, err) || !insert(db, result, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!finding_row_add(db, &findings[i], result, err))
+            return false;
+    return tell(db, result, err);
+}
+
+// ---- what becomes of a current one
+
+// Takes the id's result, NULL when there is none, and `arena` is the caller's to free in any case.
+static bool get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
+                struct error *err)
+{
+    arena_init(arena, 1 << 20);
+    return finding_result_get(db, id, arena, out, err);
+}
+
+bool finding_result_withdraw(struct database *db, const char *id, const char *reason, int64_t now_ns, struct error *err)
+{
+    struct arena arena;
+    struct finding_result *result;
+    if (!row_is_given(reason))
+        return error_set(err, ERROR_USAGE, "who withdraws a result says why");
+    if (!row_check_text("the reason", reason, REASON_MAX_BYTES, err))
+        return false;
+    bool ok = get(db, id, &arena, &result, err);
+    if (ok && result && result->standing == FINDING_CURRENT)
+        ok = end(db, result, FINDING_WITHDRAWN, reason, now_ns, err);
+    arena_free(&arena);
+    return ok;
+}
+
+static bool check_open(const struct finding_result *result, const char *id, int64_t revision, struct error *err)
+{
+    if (!result)
+        return error_set(err, ERROR_NOT_FOUND, "there is no result %.64s", id);
+    if (result->standing != FINDING_CURRENT)
+        return error_set(err, ERROR_CONFLICT, "result %.64s is %s", id, finding_standing_text(result->standing));
+    return result->revision == revision ||
+           error_set(err, ERROR_CONFLICT, "result %.64s has revision %lld, not %lld any more", id,
+                     (long long)result->revision, (long long)revision);
+}
+
+bool finding_result_tell(struct database *db, const char *id, int64_t revision, const char *sr, const char *seg,
+                         int64_t now_ns, struct error *err)
+{
+    struct arena arena;
+    struct finding_result *result;
+    bool ok = get(db, id, &arena, &result, err) && check_open(result, id, revision, err);
+    if (ok && (!result->told || strcmp(result->sr_instance, sr) != 0 || strcmp(result->seg_instance, seg) != 0))
+        ok = sql_run(db, err,
+                     "UPDATE result SET told = 1, sr_instance = ?, seg_instance = ?, changed_ns = ? WHERE id = ?",
+                     "ttit", sr, seg, now_ns, id) &&
+             tell(db, result, err);
+    arena_free(&arena);
+    return ok;
+}
+
+// ---- lists
+
+bool finding_result_list(struct database *db, const char *study, bool past_too, struct arena *arena,
+                         struct finding_result **out, size_t *count, struct error *err)
+{
+    struct sql *sql =
+        sql_prepare(db, "SELECT " COLUMNS " FROM result WHERE study = ? AND (? OR standing = 0) ORDER BY number", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, study);
+    sql_bind_int(sql, 2, past_too);
+    return read_rows(sql, arena, out, count, err);
+}
+
+bool finding_result_untold(struct database *db, size_t most, struct arena *arena, struct finding_result **out,
+                           size_t *count, struct error *err)
+{
+    struct sql *sql = sql_prepare(
+        db, "SELECT " COLUMNS " FROM result WHERE told = 0 AND standing = 0 AND outcome = 1 ORDER BY number LIMIT ?",
+        err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, (int64_t)most);
+    return read_rows(sql, arena, out, count, err);
+}
+
+bool finding_result_current(struct database *db, const char *series, const char *model, struct arena *arena,
+                            struct finding_result **out, size_t *count, struct error *err)
+{
+    struct sql *sql = sql_prepare(
+        db, "SELECT " COLUMNS " FROM result WHERE series = ? AND model = ? AND standing = 0 ORDER BY number", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, series);
+    sql_bind_text(sql, 2, model);
+    return read_rows(sql, arena, out, count, err);
+}
+
+bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
+                        struct error *err)
+{
+    size_t count;
+    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM result WHERE id = ?", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, id);
+    return read_rows(sql, arena, out, &count, err);
+}
+
+// Models are few: each package's digest is turned into its Device's id and compared.
+bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
+                             struct error *err)
+{
+    bool row, ok;
+    *out = NULL;
+    struct sql *sql =
+        sql_prepare(db, "SELECT model_digest, MIN(study) FROM result WHERE standing <> 1 GROUP BY model_digest", err);
+    if (!sql)
+        return false;
+    while ((ok = sql_step(sql, &row, err)) && row) {
+        char uid[DICOM_UID_SIZE];
+        object_device_uid(uid, object_text(sql_text(sql, 0)));
+        if (strcmp(uid, device) != 0)
+            continue;
+        *out = arena_strdup(arena, object_text(sql_text(sql, 1)));
+        ok = *out || error_set(err, ERROR_MEMORY, "no memory for a study's UID");
+        break;
+    }
+    sql_done(sql);
+    return ok;
+}
+
+// ---- findings of a program without results
+
+// The positive that a finding's job made: current while any of its findings is.
+static bool insert_for(struct database *db, const struct finding *f, struct error *err)
+{
+    char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE];
+    int64_t state;
+    bool found;
+    finding_result_id(id, f->job, "");
+    finding_topic(topic, f->series, "", f->model);
+    if (!sql_get_int(db, err, &state, &found, "SELECT MIN(state) FROM finding WHERE job = ? AND result = ''", "t",
+                     f->job))
+        return false;
+    const struct finding_result result = {.id = id,
+                                          .topic = topic,
+                                          .job = f->job,
+                                          .study = f->study,
+                                          .series = f->series,
+                                          .model = f->model,
+                                          .model_version = f->model_version,
+                                          .model_digest = f->model_digest,
+                                          .label_text = f->label_text,
+                                          .concept = f->concept,
+                                          .outcome = FINDING_POSITIVE,
+                                          .standing = state == FINDING_SUPERSEDED ? FINDING_REPLACED : FINDING_CURRENT,
+                                          .send_to = "[]",
+                                          .hl7_to = "[]",
+                                          .told = true,
+                                          .sr_instance = f->sr_instance,
+                                          .seg_instance = f->seg_instance,
+                                          .made_ns = f->made_ns,
+                                          .changed_ns = f->judged_ns > f->made_ns ? f->judged_ns : f->made_ns};
+    return insert(db, &result, err) &&
+           sql_run(db, err, "UPDATE finding SET result = ? WHERE job = ? AND result = ''", "tt", id, f->job);
+}
+
+static bool complete_next(struct database *db, bool *done, struct error *err)
+{
+    struct arena arena;
+    struct finding *finding;
+    arena_init(&arena, 1 << 20);
+    bool ok = finding_without_result(db, &arena, &finding, err);
+    *done = ok && !finding;
+    ok = ok && (*done || insert_for(db, finding, err));
+    arena_free(&arena);
+    return ok;
+}
+
+static bool write_completion(struct database *db, void *payload, struct error *err)
+{
+    bool *done = payload;
+    *done = false;
+    for (int i = 0; i < COMPLETE_AT_ONCE && !*done; i++)
+        if (!complete_next(db, done, err))
+            return false;
+    return true;
+}
+
+bool finding_complete(struct store *store, struct error *err)
+{
+    bool done = false;
+    while (!done)
+        if (!store_write(store, STORE_DURABLE, write_completion, &done, err))
+            return false;
+    return true;
+}
