@@ -4,6 +4,13 @@
 // to the lane and to the parser in one pass; then the object's identity is checked, the record is sealed and synced,
 // and ONE write transaction makes its rows and the event OBJECT_STORED. Only then it returns true.
 //
+// Patients: one Study Instance UID may come with objects of several (a wrong pick from a worklist does it). Each has a
+// row of its own under the study, by issuer and Patient ID; a series' row is of one patient too. Objects that name
+// their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
+// in other rooms read the view study_shown, a row for each study with served objects: study (UID), patient_id, issuer,
+// patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served objects), and
+// identity: "", or a sentence for people about whose objects these are.
+//
 // The same SOP Instance UID again: equal bytes in the same transfer syntax are the same object (nothing new is kept);
 // anything else is kept beside it, listed as a conflict, and the first one is served. The bytes are never altered; what
 // is wrong with an object but can be stored is a flag.
@@ -59,6 +66,9 @@ enum archive_flag {
     ARCHIVE_FLAG_CHARSET = 2,  // an unknown character set
     ARCHIVE_FLAG_PIXELS = 4,   // its image attributes make no sense: no AI looks at it
     ARCHIVE_FLAG_CONFLICT = 8, // kept beside an object with the same SOP Instance UID
+    ARCHIVE_FLAG_IDENTITY =
+        16,                  // Patient ID, issuer, name, birth date or sex are not those of its study's first patient
+    ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
 };
 
 struct archive_stored {
@@ -111,6 +121,7 @@ struct archive_query {
     enum archive_level level;
     const char *study;  // NULL: any
     const char *series; // NULL: any
+    int64_t patient;    // archive_object.patient; 0: any
     struct archive_match matches[ARCHIVE_MATCHES_MAX];
     size_t match_count;
     size_t limit; // 0: ARCHIVE_LIMIT_DEFAULT
@@ -131,6 +142,9 @@ struct archive_row {
 // True when a key can be matched at this level.
 bool archive_can_match(enum archive_level level, dicom_tag tag);
 
+// What is asked for is answered once for each patient that served objects of the study or series name, with that
+// patient's attributes and counts; nearly always there is one.
+//
 // Newest study first; series and instances by number. BAD_VALUE for a key that is unknown, a range like "9999-0000" or
 // "-", or too many wildcards. *more: there are results past the limit.
 bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
@@ -141,8 +155,11 @@ bool archive_find(struct archive *archive, const struct archive_query *query, st
 struct archive_object {
     const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
     struct store_place place;
-    uint64_t size;        // of the data set
-    uint64_t header_size; // of what stands before the pixel data element; size when there is none
+    uint64_t size;   // of the data set
+    int64_t id;      // names it among all that are kept
+    int64_t patient; // of a study's objects: equal when they are of one patient, by issuer and Patient ID
+    const char *patient_id, *issuer; // that patient's; "" when nobody has said
+    uint64_t header_size;            // of what stands before the pixel data element; size when there is none
     int64_t instance_number;
     uint32_t frames;
     int64_t received_ns;
@@ -163,9 +180,21 @@ bool archive_versions(struct archive *archive, const char *instance, struct aren
 bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
                        struct error *err);
 
-// The newest 1,000 objects that have a flag. None is fine.
-bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
-                     struct error *err);
+// What an object says otherwise than the rows of its study, patient and series said when it came.
+struct archive_difference {
+    dicom_tag tag;
+    const char *said, *known; // the object's value, and the row's
+};
+
+struct archive_flagged {
+    struct archive_object object;
+    const struct archive_difference *differences; // by tag
+    size_t difference_count;
+};
+
+// The newest 1,000 objects that have one of the flags (0: any). None is fine.
+bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
+                     size_t *count, struct error *err);
 
 // The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated
 // object the whole is inflated.

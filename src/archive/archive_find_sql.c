@@ -1,13 +1,14 @@
-// Queries: keys by the table rows_columns, matching by PS3.4 C.2.2.2, results as attributes.
+// Queries: keys by the table columns, matching by PS3.4 C.2.2.2, results as attributes.
 #include "archive/archive.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "archive/internal.h"
-#include "archive/rows.h"
+#include "archive/columns.h"
 #include "base/buffer.h"
 #include "base/text.h"
+#include "store/database.h"
 
 #define LIST_SEPARATORS "\\,"
 
@@ -38,18 +39,18 @@ static bool compare(struct condition *where, const char *column, const char *ope
     return add_value(where, value, err);
 }
 
-static const struct rows_column *find_column(enum archive_level level, dicom_tag tag)
+static const struct columns_column *find_column(enum archive_level level, dicom_tag tag)
 {
-    for (size_t i = 0; i < rows_column_count; i++)
-        if (rows_columns[i].tag == tag && rows_columns[i].level <= level)
-            return &rows_columns[i];
+    for (size_t i = 0; i < COLUMNS_COUNT; i++)
+        if (columns[i].tag == tag && columns_level(columns[i].table) <= level)
+            return &columns[i];
     return NULL;
 }
 
 bool archive_can_match(enum archive_level level, dicom_tag tag)
 {
-    const struct rows_column *column = find_column(level, tag);
-    return column && column->match != ROWS_SHOWN;
+    const struct columns_column *column = find_column(level, tag);
+    return column && column->match != COLUMNS_SHOWN;
 }
 
 // A DICOM pattern as a GLOB of SQLite: '[' is literal, runs of '*' are one. NULL with *err past the limits.
@@ -85,13 +86,15 @@ static bool match_text(struct condition *where, const char *column, const char *
 }
 
 // Each way in which the key is written must be one in which the study's name is written.
-static bool match_name(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+static bool match_name(struct condition *where, const struct columns_column *column, const char *value,
+                       struct error *err)
 {
-    struct rows_name_keys names;
-    if (!rows_name_keys(value, where->arena, &names))
+    struct columns_name_keys names;
+    if (!columns_name_keys(value, where->arena, &names))
         return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
     for (size_t i = 0; i < names.count; i++) {
-        buffer_printf(&where->sql, " AND study.id IN (SELECT study FROM study_name WHERE tag=%u", column->tag);
+        buffer_printf(&where->sql, " AND study_patient.id IN (SELECT patient FROM study_name WHERE tag=%u",
+                      column->tag);
         if (!match_text(where, "key", names.keys[i], err))
             return false;
         buffer_text(&where->sql, ")");
@@ -118,16 +121,17 @@ static bool match_list(struct condition *where, const char *column, const char *
 }
 
 // DA "YYYYMMDD", TM "HHMMSS.FFFFFF" and their starts.
-static bool is_moment(enum rows_match match, const char *text, size_t size)
+static bool is_moment(enum columns_match match, const char *text, size_t size)
 {
     size_t digits = strspn(text, "0123456789");
-    if (match == ROWS_DATE)
+    if (match == COLUMNS_DATE)
         return size == 8 && digits >= 8;
     return size >= 2 && size <= 13 &&
            (digits >= size || (digits == 6 && text[6] == '.' && strspn(text + 7, "0123456789") >= size - 7));
 }
 
-static bool match_range(struct condition *where, const struct rows_column *column, const char *value, struct error *err)
+static bool match_range(struct condition *where, const struct columns_column *column, const char *value,
+                        struct error *err)
 {
     char shown[64];
     const char *dash = strchr(value, '-');
@@ -145,17 +149,17 @@ static bool match_range(struct condition *where, const struct rows_column *colum
         return error_set(err, ERROR_BAD_VALUE, "the range '%s' ends before it begins",
                          text_show(shown, sizeof shown, value, strlen(value)));
     if (!dash)
-        return column->match == ROWS_DATE
+        return column->match == COLUMNS_DATE
                    ? compare(where, column->name, "=", low, err)
                    : match_text(where, column->name, arena_printf(where->arena, "%s*", low), err);
     // A time is compared by its start: 1030 as an upper end takes in 103059.
-    char *top = arena_printf(where->arena, "%s%s", high, column->match == ROWS_TIME ? "~" : "");
+    char *top = arena_printf(where->arena, "%s%s", high, column->match == COLUMNS_TIME ? "~" : "");
     return compare(where, column->name, "<>", "", err) &&
            (low_size == 0 || compare(where, column->name, ">=", low, err)) &&
            (!*high || compare(where, column->name, "<=", top, err));
 }
 
-static bool match_number(struct condition *where, const struct rows_column *column, const char *value,
+static bool match_number(struct condition *where, const struct columns_column *column, const char *value,
                          struct error *err)
 {
     char shown[40];
@@ -168,7 +172,7 @@ static bool match_number(struct condition *where, const struct rows_column *colu
 
 static bool match_modality(struct condition *where, const char *value, struct error *err)
 {
-    buffer_text(&where->sql, " AND EXISTS(SELECT 1 FROM series AS any_series WHERE any_series.study=study.id"
+    buffer_text(&where->sql, " AND EXISTS(SELECT 1 FROM series AS any_series WHERE any_series.patient=study_patient.id"
                              " AND any_series.instance_count>0");
     bool ok = strpbrk(value, LIST_SEPARATORS) ? match_list(where, "any_series.modality", value, err)
                                               : match_text(where, "any_series.modality", value, err);
@@ -182,52 +186,59 @@ static bool add_match(struct condition *where, enum archive_level level, const s
                       struct error *err)
 {
     char tag[DICOM_TAG_TEXT_SIZE];
-    const struct rows_column *column = find_column(level, match->tag);
-    if (!column || column->match == ROWS_SHOWN)
+    const struct columns_column *column = find_column(level, match->tag);
+    if (!column || column->match == COLUMNS_SHOWN)
         return error_set(err, ERROR_BAD_VALUE, "%s is no key of this level", dicom_tag_text(tag, match->tag));
     if (strspn(match->value, "*") == strlen(match->value))
         return true; // universal matching
     switch (column->match) {
-    case ROWS_NAME:
+    case COLUMNS_NAME:
         return match_name(where, column, match->value, err);
-    case ROWS_UID:
+    case COLUMNS_UID:
         return match_list(where, column->name, match->value, err);
-    case ROWS_DATE:
-    case ROWS_TIME:
+    case COLUMNS_DATE:
+    case COLUMNS_TIME:
         return match_range(where, column, match->value, err);
-    case ROWS_NUMBER:
+    case COLUMNS_NUMBER:
         return match_number(where, column, match->value, err);
-    case ROWS_MODALITIES:
+    case COLUMNS_MODALITIES:
         return match_modality(where, match->value, err);
     default:
         return match_text(where, column->name, match->value, err);
     }
 }
 
+// A patient's part of a study is what a query answers with, at each level.
 static const char *const from_of_level[] = {
-    " FROM study WHERE study.instance_count>0",
-    " FROM series JOIN study ON study.id=series.study WHERE series.instance_count>0",
-    " FROM instance JOIN series ON series.id=instance.series JOIN study ON study.id=series.study WHERE instance.rank=0",
+    " FROM study JOIN study_patient ON study_patient.study=study.id WHERE study_patient.instance_count>0",
+    " FROM series JOIN study_patient ON study_patient.id=series.patient JOIN study ON study.id=study_patient.study"
+    " WHERE series.instance_count>0",
+    " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"
+    " JOIN study ON study.id=study_patient.study WHERE instance.rank=0",
 };
 static const char *const order_of_level[] = {
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC",
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC, CAST(series.number AS INTEGER), series.id",
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC, CAST(series.number AS INTEGER), series.id, "
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank",
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank, CAST(series.number AS INTEGER), "
+    "series.id",
+    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank, CAST(series.number AS INTEGER), "
+    "series.id, "
     "CAST(instance.number AS INTEGER), instance.id",
 };
 
 static bool make_sql(struct condition *where, const struct archive_query *query, size_t limit, struct error *err)
 {
     const char *separator = "SELECT ";
-    for (size_t i = 0; i < rows_column_count; i++)
-        if (rows_columns[i].level <= query->level) {
-            buffer_printf(&where->sql, "%s%s", separator, rows_columns[i].name);
+    for (size_t i = 0; i < COLUMNS_COUNT; i++)
+        if (columns_level(columns[i].table) <= query->level) {
+            buffer_printf(&where->sql, "%s%s", separator, columns[i].name);
             separator = ", ";
         }
     buffer_text(&where->sql, from_of_level[query->level]);
     if ((query->study && !compare(where, "study.uid", "=", query->study, err)) ||
         (query->series && query->level > ARCHIVE_STUDY && !compare(where, "series.uid", "=", query->series, err)))
         return false;
+    if (query->patient != 0)
+        buffer_printf(&where->sql, " AND study_patient.id=%" PRId64, query->patient);
     for (size_t i = 0; i < query->match_count; i++)
         if (!add_match(where, query->level, &query->matches[i], err))
             return false;
@@ -240,13 +251,13 @@ static bool make_sql(struct condition *where, const struct archive_query *query,
 static bool read_row(struct sql *sql, enum archive_level level, struct arena *arena, struct archive_row *out)
 {
     int column = 0;
-    out->fields = arena_calloc(arena, rows_column_count, sizeof *out->fields);
+    out->fields = arena_calloc(arena, COLUMNS_COUNT, sizeof *out->fields);
     if (!out->fields)
         return false;
-    for (size_t i = 0; i < rows_column_count; i++) {
-        if (rows_columns[i].level > level)
+    for (size_t i = 0; i < COLUMNS_COUNT; i++) {
+        if (columns_level(columns[i].table) > level)
             continue;
-        struct archive_field field = {rows_columns[i].tag, arena_strdup(arena, sql_text(sql, column++))};
+        struct archive_field field = {columns[i].tag, arena_strdup(arena, sql_text(sql, column++))};
         size_t at = out->count++;
         if (!field.text)
             return false;

@@ -168,32 +168,38 @@ static const char *text_or_empty(const struct dicom_dataset *dataset, dicom_tag 
     return text ? text : "";
 }
 
+// The value of one column: number columns are binary in the object, and an issuer may be the source's.
+static const char *value_of(const struct dicom_dataset *dataset, size_t column, const struct archive_origin *origin,
+                            struct arena *arena)
+{
+    int64_t number;
+    const char *text = text_or_empty(dataset, columns[column].tag, arena);
+    if (columns[column].match == COLUMNS_NUMBER && dicom_integer(dataset, columns[column].tag, 0, &number))
+        return arena_printf(arena, "%" PRId64, number);
+    return column == COLUMNS_PATIENT_issuer && !*text && origin->issuer ? arena_strdup(arena, origin->issuer) : text;
+}
+
 static bool describe(const struct dicom_dataset *dataset, const struct archive_origin *origin, struct arena *arena,
                      struct rows_object *out, struct error *err)
 {
     int64_t frames;
-    for (size_t i = 0; i < rows_column_count; i++) {
-        if (!rows_columns[i].from_object)
-            continue;
-        out->values[i] = text_or_empty(dataset, rows_columns[i].tag, arena);
-        // The number columns are binary in the object.
-        if (rows_columns[i].match == ROWS_NUMBER && dicom_integer(dataset, rows_columns[i].tag, 0, &frames))
-            out->values[i] = arena_printf(arena, "%" PRId64, frames);
-        if (rows_columns[i].tag == 0x00100021 && out->values[i] && !*out->values[i] && origin->issuer)
-            out->values[i] = arena_strdup(arena, origin->issuer);
-        bool is_name = rows_columns[i].match == ROWS_NAME;
-        if (!out->values[i] || (is_name && !rows_name_keys(out->values[i], arena, &out->names[i])))
+    for (size_t i = 0; i < COLUMNS_FROM_OBJECT; i++) {
+        out->values[i] = value_of(dataset, i, origin, arena);
+        bool is_name = columns[i].match == COLUMNS_NAME;
+        if (!out->values[i] || (is_name && !columns_name_keys(out->values[i], arena, &out->names[i])))
             return error_set(err, ERROR_LIMIT, "the attributes do not fit into %d bytes", ARENA_MAX);
     }
-    out->study = text_or_empty(dataset, 0x0020000D, arena);
-    out->series = text_or_empty(dataset, 0x0020000E, arena);
-    out->sop_instance = text_or_empty(dataset, 0x00080018, arena);
-    out->sop_class = text_or_empty(dataset, 0x00080016, arena);
+    out->study = out->values[COLUMNS_STUDY_uid];
+    out->series = out->values[COLUMNS_SERIES_uid];
+    out->sop_instance = out->values[COLUMNS_INSTANCE_uid];
+    out->sop_class = out->values[COLUMNS_INSTANCE_class];
     out->frames = dicom_integer(dataset, 0x00280008, 0, &frames) && frames > 0 && frames <= IMAGE_FRAMES_MAX
                       ? (uint32_t)frames
                       : 1;
     out->is_image = is_image(dataset, out->sop_class);
+    out->is_own = strcmp(origin->how, "job") == 0;
     out->flags = flags_of(dataset, out, arena);
+    out->arena = arena;
     return true;
 }
 
@@ -300,9 +306,7 @@ static void report(const struct rows_object *object, struct archive_stored *out)
     text_copy(out->series, sizeof out->series, object->series);
     text_copy(out->sop_instance, sizeof out->sop_instance, object->sop_instance);
     text_copy(out->sop_class, sizeof out->sop_class, object->sop_class);
-    for (size_t i = 0; i < rows_column_count; i++)
-        if (rows_columns[i].tag == 0x00100020)
-            text_copy(out->patient_id, sizeof out->patient_id, object->values[i]);
+    text_copy(out->patient_id, sizeof out->patient_id, object->values[COLUMNS_PATIENT_patient_id]);
 }
 
 static bool begin(struct archive_writer *writer, struct error *err)

@@ -1,4 +1,4 @@
-// What the rows say of objects: those of a study or series, versions, conflicts, flagged ones, and how many there are.
+// What the rows say of objects: those of a study or series, versions, conflicts, and how many there are.
 #include "archive/archive.h"
 
 #include <string.h>
@@ -8,64 +8,53 @@
 #include "base/text.h"
 #include "store/database.h"
 
-#define OBJECT_COLUMNS                                                                                                 \
-    "SELECT study.uid, series.uid, instance.uid, class, syntax, container, offset, size, header_size, "                \
-    "instance.number, frames, received_ns,"                                                                            \
-    " digest, flags FROM instance JOIN series ON series.id=instance.series JOIN study ON study.id=series.study WHERE "
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
-enum way {
-    OF_STUDY,
-    OF_SERIES,
-    OF_INSTANCE,
-    OF_INSTANCE_ALONE,
-    OF_VERSIONS,
-    OF_SERIES_ALONE,
-    OF_CONFLICTS,
-    OF_FLAGGED
-};
+enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
 
 // One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
 static const struct {
     const char *sql;
     int bound;
 } queries[] = {
-    [OF_STUDY] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
-    [OF_SERIES] = {OBJECT_COLUMNS "rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
-    [OF_INSTANCE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 3},
-    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "rank=0 AND instance.uid=?3", 3},
-    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY rank", 3},
-    [OF_SERIES_ALONE] = {OBJECT_COLUMNS "rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
-    [OF_CONFLICTS] = {OBJECT_COLUMNS "rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
-    [OF_FLAGGED] = {OBJECT_COLUMNS "flags>0 ORDER BY instance.id DESC LIMIT 1000", 0},
+    [OF_STUDY] = {ROWS_OBJECTS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
+    [OF_SERIES] = {ROWS_OBJECTS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_INSTANCE] = {ROWS_OBJECTS "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
+                     3},
+    [OF_INSTANCE_ALONE] = {ROWS_OBJECTS "instance.rank=0 AND instance.uid=?3", 3},
+    [OF_VERSIONS] = {ROWS_OBJECTS "instance.uid=?3 ORDER BY instance.rank", 3},
+    [OF_SERIES_ALONE] = {ROWS_OBJECTS "instance.rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_CONFLICTS] = {ROWS_OBJECTS "instance.rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
 {
-    const char **texts[] = {&out->study, &out->series, &out->sop_instance, &out->sop_class, &out->transfer_syntax};
+    const char **texts[] = {&out->study,           &out->series,     &out->sop_instance, &out->sop_class,
+                            &out->transfer_syntax, &out->patient_id, &out->issuer};
     int64_t number;
     size_t size;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 7; i++)
         if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
             return false;
-    out->place = (struct store_place){(uint64_t)sql_int(sql, 5), (uint64_t)sql_int(sql, 6)};
-    out->size = (uint64_t)sql_int(sql, 7);
-    out->header_size = (uint64_t)sql_int(sql, 8);
-    const char *text = sql_text(sql, 9);
+    out->place = (struct store_place){(uint64_t)sql_int(sql, 7), (uint64_t)sql_int(sql, 8)};
+    out->size = (uint64_t)sql_int(sql, 9);
+    out->header_size = (uint64_t)sql_int(sql, 10);
+    const char *text = sql_text(sql, 11);
     out->instance_number = text_to_i64(text, strlen(text), &number) ? number : 0;
-    text = sql_text(sql, 10);
+    text = sql_text(sql, 12);
     out->frames = text_to_i64(text, strlen(text), &number) && number > 0 && number <= UINT32_MAX ? (uint32_t)number : 1;
-    out->received_ns = sql_int(sql, 11);
-    const void *digest = sql_blob(sql, 12, &size);
+    out->received_ns = sql_int(sql, 13);
+    const void *digest = sql_blob(sql, 14, &size);
     if (size == HASH_SIZE)
         memcpy(out->digest, digest, HASH_SIZE);
-    out->flags = (unsigned)sql_int(sql, 13);
+    out->flags = (unsigned)sql_int(sql, 15);
+    out->id = sql_int(sql, 16);
+    out->patient = sql_int(sql, 17);
     return true;
 }
 
-// Rows into an array that doubles inside the arena.
-static bool collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+bool rows_collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
     size_t capacity = 0;
     bool row;
@@ -100,10 +89,10 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     struct sql *sql = sql_prepare(db, queries[which].sql, err);
     for (int i = 0; sql && i < queries[which].bound; i++)
         sql_bind_text(sql, i + 1, values[i]);
-    bool ok = sql && collect(sql, arena, out, count, err);
+    bool ok = sql && rows_collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
-    if (ok && *count == 0 && which != OF_CONFLICTS && which != OF_FLAGGED)
+    if (ok && *count == 0 && which != OF_CONFLICTS)
         return error_set(err, ERROR_NOT_FOUND, "there is no %s %s here",
                          instance ? "object"
                          : series ? "series"
@@ -135,12 +124,6 @@ bool archive_conflicts(struct archive *archive, struct arena *arena, struct arch
     return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
 }
 
-bool archive_flagged(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
-                     struct error *err)
-{
-    return ask(archive, OF_FLAGGED, NULL, NULL, NULL, arena, out, count, err);
-}
-
 // ---- what a replay asks
 
 bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err)
@@ -164,11 +147,12 @@ bool archive_count(struct archive *archive, struct archive_counts *out, struct e
     struct database *db = store_read_begin(archive->store, err);
     if (!db)
         return false;
-    struct sql *sql = sql_prepare(
-        db,
-        "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM series), count(*) FILTER (WHERE rank=0),"
-        " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
-        err);
+    struct sql *sql =
+        sql_prepare(db,
+                    "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
+                    "series JOIN study_patient ON study_patient.id=patient)), count(*) FILTER (WHERE rank=0),"
+                    " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
+                    err);
     bool ok = sql && sql_step(sql, &row, err);
     if (ok)
         *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2), sql_int(sql, 3),

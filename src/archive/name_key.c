@@ -1,7 +1,7 @@
 // What names are matched by: upper case, accents kept, component delimiters '^' to spaces, runs of spaces to one. A
 // name may be written in up to three ways at once (PS3.5 section 6.2.1: alphabetic, ideographic and phonetic groups,
 // apart by '='); each way is a key of its own, so that a person is found by any of them.
-#include "archive/rows.h"
+#include "archive/columns.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void put_upper(char *to, const char *from, size_t length)
     memcpy(to, bytes, length);
 }
 
-static char *key_of_group(const char *group, size_t size, struct arena *arena)
+char *columns_name_key(const char *group, size_t size, struct arena *arena)
 {
     char *key = arena_strndup(arena, group, size);
     if (!key)
@@ -72,12 +72,12 @@ static char *key_of_group(const char *group, size_t size, struct arena *arena)
     return key;
 }
 
-bool rows_name_keys(const char *name, struct arena *arena, struct rows_name_keys *out)
+bool columns_name_keys(const char *name, struct arena *arena, struct columns_name_keys *out)
 {
-    *out = (struct rows_name_keys){0};
-    while (out->count < ROWS_NAME_GROUPS) {
+    *out = (struct columns_name_keys){0};
+    while (out->count < COLUMNS_NAME_GROUPS) {
         size_t size = strcspn(name, "=");
-        char *key = key_of_group(name, size, arena);
+        char *key = columns_name_key(name, size, arena);
         if (!key)
             return false;
         if (*key)

@@ -1,57 +1,38 @@
-// Inside the archive room: what one object becomes in the database, and the columns as one table.
+// Inside the archive room: what one object becomes in the database.
 #ifndef ARCHIVE_ROWS_H
 #define ARCHIVE_ROWS_H
 
 #include "archive/archive.h"
+#include "archive/columns.h"
 #include "store/database.h"
 #include "store/event.h"
 
-// How a key's value is matched (PS3.4 C.2.2.2).
-enum rows_match {
-    ROWS_TEXT,       // single value or wildcards, case as it is
-    ROWS_NAME,       // like text, on a folded key
-    ROWS_UID,        // single value or list
-    ROWS_DATE,       // single value or range
-    ROWS_TIME,       // likewise
-    ROWS_NUMBER,     // single value
-    ROWS_MODALITIES, // ModalitiesInStudy: any series' modality
-    ROWS_SHOWN,      // returned, not matched
-};
+enum { ROWS_IDENTITIES_MAX = 1000 }; // ways in which the objects of one study name a patient
 
-// Columns of the tables study, series and instance, in tag order within a level. Those before the *_DERIVED mark are
-// filled from the object's attributes; the others are counted or given by the program.
-struct rows_column {
-    enum archive_level level;
-    dicom_tag tag;
-    const char *name;
-    enum rows_match match;
-    bool from_object;
-};
-
-extern const struct rows_column rows_columns[];
-extern const size_t rows_column_count;
-
-enum { ROWS_COLUMNS_MAX = 48, ROWS_NAME_GROUPS = 3 };
-
-// What a name is matched by: one key for each way that it is written in.
-struct rows_name_keys {
-    const char *keys[ROWS_NAME_GROUPS];
-    size_t count;
+// What an object says otherwise than the row of its level.
+struct rows_difference {
+    size_t column;
+    const char *known; // the row's
 };
 
 // What is written for one object. Texts live in the writer's arena.
 struct rows_object {
-    const char *values[ROWS_COLUMNS_MAX];          // by index of rows_columns; NULL for those not from the object
-    struct rows_name_keys names[ROWS_COLUMNS_MAX]; // likewise, of names
+    const char *values[COLUMNS_FROM_OBJECT];
+    struct columns_name_keys names[COLUMNS_FROM_OBJECT]; // of names
     const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
     struct store_event_detail event; // texts live in the writer's arena or its origin
     struct store_record record;
     uint64_t header_size;
     uint32_t frames;
     bool is_image; // pixels that a person reads
+    bool is_own;   // made here of other objects, so that it is no witness to whose they are
     int64_t received_ns;
+    struct arena *arena; // for what rows_put notes
     unsigned flags;
-    enum archive_outcome outcome; // set by rows_put
+    // set by rows_put
+    enum archive_outcome outcome;
+    struct rows_difference differences[COLUMNS_FROM_OBJECT];
+    size_t difference_count;
 };
 
 extern const struct store_migration rows_migration;
@@ -68,7 +49,50 @@ bool rows_known(void *payload, const struct store_place *place, bool *out, struc
 // Keys of the studies that a program without the table study_name has left, if there are such.
 bool rows_complete_names(struct store *store, struct error *err);
 
-// The keys live in the arena; false when it is full.
-bool rows_name_keys(const char *name, struct arena *arena, struct rows_name_keys *out);
+// ---- objects out of rows (archive_sql.c)
+
+#define ROWS_OBJECTS                                                                                                   \
+    "SELECT study.uid, series.uid, instance.uid, class, syntax, patient_id, issuer, container, offset, size, "         \
+    "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient"                    \
+    " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"    \
+    " JOIN study ON study.id=study_patient.study WHERE "
+// The rows of such a statement into an array that doubles inside the arena.
+bool rows_collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
+
+// ---- level by level (level_sql.c)
+
+// The columns of a table in a statement, which begin at `at`, by their place in `columns`. They live as long as its
+// row.
+void rows_read(struct sql *sql, int at, enum columns_table table, const char *known[COLUMNS_FROM_OBJECT]);
+// Notes in the object's differences what contradicts that row.
+bool rows_compare(struct rows_object *object, enum columns_table table, const char *const known[COLUMNS_FROM_OBJECT],
+                  struct error *err);
+// What the row lacks and the object says, a bit for each column; and the row takes it.
+uint64_t rows_lacks(const struct rows_object *object, enum columns_table table,
+                    const char *const known[COLUMNS_FROM_OBJECT]);
+bool rows_fill(struct database *db, int64_t row, const struct rows_object *object, uint64_t lacks, struct error *err);
+bool rows_set(struct database *db, const struct columns_column *column, int64_t row, const char *value,
+              struct error *err);
+
+// ---- patients (patient_sql.c)
+
+struct rows_patient {
+    int64_t row;
+    int64_t identity; // 0: of an object that is no witness
+    bool served;      // the identity is that of a served object already
+};
+
+// The patient's row of a study that the object belongs to, made when there is none.
+//
+// It is the one with the same issuer and Patient ID; else the only one that does not contradict it. A value that is
+// absent contradicts nothing; but where one of the two has no Patient ID, name and birth date must not contradict
+// either. What the study's first patient's row contradicts is noted in the object's differences.
+bool rows_find_patient(struct database *db, int64_t study, struct rows_object *object, struct rows_patient *out,
+                       struct error *err);
+// study.identity says in words whose objects the study has, when its served ones leave that in doubt; else "".
+bool rows_describe_identity(struct database *db, int64_t study, struct arena *arena, struct error *err);
+// After a served object of an identity that none was served of before.
+bool rows_identity_served(struct database *db, int64_t study, const struct rows_patient *patient, struct arena *arena,
+                          struct error *err);
 
 #endif

@@ -79,12 +79,13 @@ static bool read_items(struct database *db, struct arena *arena, struct reading_
                        struct error *err)
 {
     bool row;
-    struct sql *sql = sql_prepare(db,
-                                  "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-                                  "description, reason, urgency, arrived_ns, findings"
-                                  " FROM reading_item JOIN study ON study.uid=reading_item.study WHERE read_ns IS NULL"
-                                  " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
-                                  err);
+    struct sql *sql =
+        sql_prepare(db,
+                    "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
+                    "description, reason, urgency, arrived_ns, findings"
+                    " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
+                    " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
+                    err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, READING_LIST_MAX);

@@ -97,10 +97,12 @@ void object_write(const struct object *o, struct buffer *out)
     text(&w, 0x00100020, o->patient_id, "P1");
     text(&w, 0x00100021, o->issuer, "-");
     text(&w, 0x00100030, o->birth, "19500505");
+    text(&w, 0x00100040, o->sex, "-");
     text(&w, 0x0020000D, o->study, "1.2.3");
     text(&w, 0x0020000E, o->series, "1.2.3.4");
     text(&w, 0x00200011, o->series_number, "7");
     text(&w, 0x00200013, o->instance_number, "1");
+    text(&w, 0x00200052, o->frame_of_reference, "-");
     if (o->pixels) {
         dicom_write_integer(&w, 0x00280002, 1);
         dicom_write_text(&w, 0x00280004, "MONOCHROME2");

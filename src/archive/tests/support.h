@@ -27,8 +27,8 @@ size_t place_files(struct place *place, const char *part, const char *ending); /
 // What is NULL gets a usual value; "" is written empty, "-" not at all.
 struct object {
     const char *class, *instance, *study, *series;
-    const char *date, *time, *accession, *referring, *study_description, *patient_name, *patient_id, *issuer, *birth;
-    const char *modality, *series_description, *series_number, *instance_number;
+    const char *date, *time, *accession, *referring, *study_description, *patient_name, *patient_id, *issuer, *birth, *sex;
+    const char *modality, *series_description, *series_number, *frame_of_reference, *instance_number;
     const char *charset;
     bool implicit, pixels;
     int fill; // the pixels' bytes
@@ -42,6 +42,7 @@ extern const struct archive_origin usual_origin;
 size_t find_count(struct place *place, enum archive_level level, dicom_tag tag, const char *value); // asserts it works
 int test_put(void);
 int test_find(void);
+int test_patients(void);
 int test_read(void);
 int test_again(void);
 int again_child_main(const char *folder); // until it is killed

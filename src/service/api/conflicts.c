@@ -2,20 +2,23 @@
 // /api/flagged: objects that were stored although something is wrong with them.
 #include "service/internal.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/text.h"
 
+static const struct {
+    unsigned flag;
+    const char *word;
+} words[] = {{ARCHIVE_FLAG_UID, "uid"},           {ARCHIVE_FLAG_CHARSET, "charset"},   {ARCHIVE_FLAG_PIXELS, "pixels"},
+             {ARCHIVE_FLAG_CONFLICT, "conflict"}, {ARCHIVE_FLAG_IDENTITY, "identity"}, {ARCHIVE_FLAG_LEVEL, "level"}};
+enum { WORDS = sizeof words / sizeof *words };
+
 static json_t *flags_to_json(unsigned flags)
 {
-    static const struct {
-        unsigned flag;
-        const char *word;
-    } words[] = {{ARCHIVE_FLAG_UID, "uid"},
-                 {ARCHIVE_FLAG_CHARSET, "charset"},
-                 {ARCHIVE_FLAG_PIXELS, "pixels"},
-                 {ARCHIVE_FLAG_CONFLICT, "conflict"}};
     json_t *list = json_array();
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    for (size_t i = 0; i < WORDS; i++)
         if (flags & words[i].flag)
             json_array_append_new(list, json_string(words[i].word));
     return list;
@@ -31,15 +34,13 @@ static json_t *to_json(const struct archive_object *object)
                      "flags", flags_to_json(object->flags));
 }
 
-typedef bool list_fn(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
-                     struct error *err);
-
-static void reply_list(struct service *service, struct http_request *request, list_fn *find)
+void api_conflicts(void *payload, struct http_request *request)
 {
+    struct service *service = payload;
     struct archive_object *objects;
     struct error err;
     size_t count = 0;
-    if (!find(service->archive, http_arena(request), &objects, &count, &err)) {
+    if (!archive_conflicts(service->archive, http_arena(request), &objects, &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
@@ -49,12 +50,53 @@ static void reply_list(struct service *service, struct http_request *request, li
     service_reply_json(request, 200, list);
 }
 
-void api_conflicts(void *payload, struct http_request *request)
+// ---- flagged
+
+// ?flag=WORD, for one kind only. 0: any.
+static bool read_flag(struct http_request *request, unsigned *out, struct error *err)
 {
-    reply_list(payload, request, archive_conflicts);
+    const char *word = http_query(request, "flag");
+    *out = 0;
+    for (size_t i = 0; word && i < WORDS; i++)
+        if (strcmp(words[i].word, word) == 0)
+            *out = words[i].flag;
+    return !word || *out != 0 ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "flag is '%.20s'; give uid, charset, pixels, conflict, identity or level, or leave it out", word);
+}
+
+static json_t *differences_to_json(const struct archive_flagged *flagged)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < flagged->difference_count; i++) {
+        const struct archive_difference *difference = &flagged->differences[i];
+        const struct dicom_attribute *attribute = dicom_attribute(difference->tag);
+        char tag[9];
+        snprintf(tag, sizeof tag, "%08X", (unsigned)difference->tag);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "tag", tag, "attribute",
+                                              attribute ? attribute->keyword : tag, "object", difference->said, "known",
+                                              difference->known));
+    }
+    return list;
 }
 
 void api_flagged(void *payload, struct http_request *request)
 {
-    reply_list(payload, request, archive_flagged);
+    struct service *service = payload;
+    struct archive_flagged *flagged;
+    struct error err;
+    unsigned flag;
+    size_t count = 0;
+    if (!read_flag(request, &flag, &err) ||
+        !archive_flagged(service->archive, flag, http_arena(request), &flagged, &count, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *one = to_json(&flagged[i].object);
+        json_object_set_new(one, "differences", differences_to_json(&flagged[i]));
+        json_array_append_new(list, one);
+    }
+    service_reply_json(request, 200, list);
 }

@@ -1,0 +1,106 @@
+// The archive's tables, step by step.
+//
+//   study          one per Study Instance UID
+//   study_patient  one per patient that a study's objects name, by issuer and Patient ID; rank 0 came first
+//   identity       each way in which a study's objects name a patient: what they say, and whose row that is
+//   study_name     keys of names, of a patient's row each
+//   series         one per patient and Series Instance UID, so that no series has objects of two
+//   instance       one per object that is kept; of those with one SOP Instance UID rank 0 is served
+//   difference     what an object says otherwise than the rows above it did when it came (columns.h)
+//   study_shown    a view: one line a study, for lists (archive.h)
+#include "archive/rows.h"
+
+#define COPIED                                                                                                         \
+    "id, uid, modality, number, description, body_part, laterality, date, time, station, manufacturer, model, "        \
+    "protocol, step_date, step_time, instance_count"
+
+static const char *const steps[] = {
+    "CREATE TABLE study("
+    " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
+    " patient_name TEXT NOT NULL, name_key TEXT NOT NULL, birth_date TEXT NOT NULL, sex TEXT NOT NULL,"
+    " date TEXT NOT NULL, time TEXT NOT NULL, accession TEXT NOT NULL, referring TEXT NOT NULL, study_id TEXT NOT NULL,"
+    " description TEXT NOT NULL, modalities TEXT NOT NULL DEFAULT '',"
+    " series_count INTEGER NOT NULL DEFAULT 0, instance_count INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX study_by_date ON study(date DESC, time DESC, id DESC);"
+    "CREATE INDEX study_by_patient ON study(patient_id, issuer);"
+    "CREATE INDEX study_by_name ON study(name_key);"
+    "CREATE INDEX study_by_accession ON study(accession);"
+    "CREATE TABLE series("
+    " id INTEGER PRIMARY KEY, study INTEGER NOT NULL REFERENCES study(id), uid TEXT NOT NULL, modality TEXT NOT NULL,"
+    " number TEXT NOT NULL, description TEXT NOT NULL, body_part TEXT NOT NULL, laterality TEXT NOT NULL,"
+    " date TEXT NOT NULL, time TEXT NOT NULL, station TEXT NOT NULL, manufacturer TEXT NOT NULL, model TEXT NOT NULL,"
+    " protocol TEXT NOT NULL, step_date TEXT NOT NULL, step_time TEXT NOT NULL,"
+    " instance_count INTEGER NOT NULL DEFAULT 0, UNIQUE(study, uid)) STRICT;"
+    "CREATE INDEX series_by_uid ON series(uid);"
+    "CREATE TABLE instance("
+    " id INTEGER PRIMARY KEY, series INTEGER NOT NULL REFERENCES series(id), uid TEXT NOT NULL, class TEXT NOT NULL,"
+    " number TEXT NOT NULL, rows TEXT NOT NULL, columns TEXT NOT NULL, bits TEXT NOT NULL, frames TEXT NOT NULL,"
+    " syntax TEXT NOT NULL, container INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " header_size INTEGER NOT NULL, arrival INTEGER NOT NULL, digest BLOB NOT NULL, received_ns INTEGER NOT NULL, "
+    "flags INTEGER NOT NULL,"
+    " rank INTEGER NOT NULL, UNIQUE(container, offset)) STRICT;"
+    "CREATE INDEX instance_by_uid ON instance(uid, rank);"
+    "CREATE INDEX instance_by_series ON instance(series, rank);"
+    "CREATE INDEX instance_conflicts ON instance(id) WHERE rank>0;"
+    "CREATE INDEX instance_flagged ON instance(id) WHERE flags>0;",
+    // A row for each way that a name is written in (rows_name_keys).
+    "CREATE TABLE study_name("
+    " tag INTEGER NOT NULL, key TEXT NOT NULL, study INTEGER NOT NULL REFERENCES study(id),"
+    " PRIMARY KEY(tag, key, study)) STRICT, WITHOUT ROWID;"
+    "DROP INDEX study_by_name;"
+    "ALTER TABLE study DROP COLUMN name_key;",
+    // Several patients under one Study Instance UID.
+    "CREATE TABLE study_patient("
+    " id INTEGER PRIMARY KEY, study INTEGER NOT NULL REFERENCES study(id), rank INTEGER NOT NULL,"
+    " patient_id TEXT NOT NULL, issuer TEXT NOT NULL, patient_name TEXT NOT NULL, birth_date TEXT NOT NULL,"
+    " sex TEXT NOT NULL, modalities TEXT NOT NULL DEFAULT '', series_count INTEGER NOT NULL DEFAULT 0,"
+    " instance_count INTEGER NOT NULL DEFAULT 0, UNIQUE(study, rank)) STRICT;"
+    "INSERT INTO study_patient SELECT id, id, 0, patient_id, issuer, patient_name, birth_date, sex, modalities,"
+    " series_count, instance_count FROM study;"
+    "CREATE INDEX study_patient_by_id ON study_patient(patient_id, issuer);"
+    "CREATE TABLE identity("
+    " id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES study_patient(id), patient_id TEXT NOT NULL,"
+    " issuer TEXT NOT NULL, patient_name TEXT NOT NULL, birth_date TEXT NOT NULL, sex TEXT NOT NULL,"
+    " served INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "INSERT INTO identity SELECT id, id, patient_id, issuer, patient_name, birth_date, sex, 1 FROM study_patient;"
+    "CREATE INDEX identity_by_patient ON identity(patient);"
+    "ALTER TABLE instance ADD COLUMN identity INTEGER REFERENCES identity(id);"
+    "UPDATE instance SET identity=(SELECT study FROM series WHERE series.id=instance.series);"
+    "CREATE TABLE name_before AS SELECT tag, key, study FROM study_name;"
+    "DROP TABLE study_name;"
+    "CREATE TABLE study_name("
+    " tag INTEGER NOT NULL, key TEXT NOT NULL, patient INTEGER NOT NULL REFERENCES study_patient(id),"
+    " PRIMARY KEY(tag, key, patient)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO study_name SELECT tag, key, study FROM name_before;"
+    "DROP TABLE name_before;"
+    "DROP INDEX study_by_patient;"
+    "ALTER TABLE study DROP COLUMN patient_id; ALTER TABLE study DROP COLUMN issuer;"
+    "ALTER TABLE study DROP COLUMN patient_name; ALTER TABLE study DROP COLUMN birth_date;"
+    "ALTER TABLE study DROP COLUMN sex; ALTER TABLE study DROP COLUMN modalities;"
+    "ALTER TABLE study DROP COLUMN series_count; ALTER TABLE study DROP COLUMN instance_count;"
+    "ALTER TABLE study ADD COLUMN identity TEXT NOT NULL DEFAULT '';"
+    // Rows of instance name those of series all the while.
+    "PRAGMA defer_foreign_keys=ON;"
+    "CREATE TABLE series_before AS SELECT study, " COPIED " FROM series;"
+    "DROP TABLE series;"
+    "CREATE TABLE series("
+    " id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES study_patient(id), uid TEXT NOT NULL,"
+    " modality TEXT NOT NULL, number TEXT NOT NULL, description TEXT NOT NULL, body_part TEXT NOT NULL,"
+    " laterality TEXT NOT NULL, date TEXT NOT NULL, time TEXT NOT NULL, station TEXT NOT NULL,"
+    " manufacturer TEXT NOT NULL, model TEXT NOT NULL, protocol TEXT NOT NULL, step_date TEXT NOT NULL,"
+    " step_time TEXT NOT NULL, frame_of_reference TEXT NOT NULL DEFAULT '',"
+    " instance_count INTEGER NOT NULL DEFAULT 0, UNIQUE(patient, uid)) STRICT;"
+    "INSERT INTO series(patient, " COPIED ") SELECT study, " COPIED " FROM series_before;"
+    "DROP TABLE series_before;"
+    "CREATE INDEX series_by_uid ON series(uid);"
+    "CREATE TABLE difference("
+    " instance INTEGER NOT NULL REFERENCES instance(id), tag INTEGER NOT NULL, said TEXT NOT NULL,"
+    " known TEXT NOT NULL, PRIMARY KEY(instance, tag)) STRICT, WITHOUT ROWID;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT min(rank)"
+    " FROM study_patient AS served WHERE served.study=study.id AND served.instance_count>0);",
+    NULL,
+};
+
+const struct store_migration rows_migration = {"archive", steps};

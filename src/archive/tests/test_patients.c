@@ -1,0 +1,398 @@
+// Whose objects a study has: several patients under one Study Instance UID, names that contradict each other, and what
+// a level above owns.
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "archive/rows.h"
+#include "store/database.h"
+
+// Series and instance are as usual; `n` tells the objects apart.
+static void put(struct place *p, struct object object, int n, struct archive_stored *out)
+{
+    char instance[32];
+    snprintf(instance, sizeof instance, "1.2.3.4.%d", n);
+    object.instance = instance;
+    assert_ok(object_put(p, &object, out), p->err);
+    assert_int_equal(out->outcome, ARCHIVE_STORED);
+}
+
+static unsigned flags_after(struct place *p, struct object object, int n)
+{
+    struct archive_stored stored;
+    put(p, object, n, &stored);
+    return stored.flags;
+}
+
+static const char *field(const struct archive_row *row, dicom_tag tag)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (row->fields[i].tag == tag)
+            return row->fields[i].text;
+    return "";
+}
+
+static struct archive_row *find(struct place *p, enum archive_level level, dicom_tag tag, const char *value,
+                                size_t wanted)
+{
+    struct archive_query query = {.level = level, .matches = {{tag, value}}, .match_count = 1};
+    struct archive_row *rows;
+    size_t count;
+    bool more;
+    assert_ok(archive_find(p->archive, &query, &p->arena, &rows, &count, &more, &p->err), p->err);
+    assert_int_equal(count, wanted);
+    return rows;
+}
+
+// What the reading list shows of a study.
+static const char *shown(struct place *p, const char *column)
+{
+    char query[128];
+    bool row;
+    struct database *db = store_read_begin(p->store, &p->err);
+    assert_non_null(db);
+    snprintf(query, sizeof query, "SELECT %s FROM study_shown", column);
+    struct sql *sql = sql_prepare_once(db, query, &p->err);
+    assert_non_null(sql);
+    assert_ok(sql_step(sql, &row, &p->err), p->err);
+    assert_true(row);
+    const char *text = arena_strdup(&p->arena, sql_text(sql, 0));
+    assert_ok(sql_step(sql, &row, &p->err), p->err);
+    assert_false(row);
+    sql_done(sql);
+    store_read_end(p->store, db);
+    return text;
+}
+
+static const struct object second = {
+    .patient_id = "P2", .patient_name = "Roe^Jane", .birth = "19800101", .sex = "F", .instance_number = "2"};
+
+static void each_patient_of_a_study_is_found_with_what_is_theirs(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    (void)state;
+    place_open(&p);
+    for (int i = 0; i < 2; i++)
+        put(&p, (struct object){.sex = "M"}, i, &stored);
+    for (int i = 2; i < 7; i++)
+        put(&p, second, i, &stored);
+    struct archive_row *row = find(&p, ARCHIVE_STUDY, 0x00100020, "P2", 1);
+    assert_string_equal(field(row, 0x00100010), "Roe^Jane");
+    assert_string_equal(field(row, 0x00100030), "19800101");
+    assert_string_equal(field(row, 0x00100040), "F");
+    assert_string_equal(field(row, 0x00201208), "5");
+    row = find(&p, ARCHIVE_STUDY, 0x00100020, "P1", 1);
+    assert_string_equal(field(row, 0x00100010), "M\xc3\xbcller^J\xc3\xb6rg");
+    assert_string_equal(field(row, 0x00201206), "1");
+    assert_string_equal(field(row, 0x00201208), "2");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00100010, "roe*", 1), 0x00100020), "P2");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080090, "ref^doc", 2), 0x00100020), "P1");
+    assert_string_equal(field(find(&p, ARCHIVE_SERIES, 0x00100020, "P2", 1), 0x00201209), "5");
+    find(&p, ARCHIVE_SERIES, 0x0020000E, "1.2.3.4", 2);
+    find(&p, ARCHIVE_INSTANCE, 0x00100020, "P2", 5);
+    find(&p, ARCHIVE_INSTANCE, 0x00100020, "*", 7);
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "*", 2);
+    place_close(&p);
+}
+
+static void objects_name_the_patient_they_are_of(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_object *objects;
+    struct archive_row *rows;
+    size_t count;
+    bool more;
+    (void)state;
+    place_open(&p);
+    put(&p, second, 1, &stored);
+    put(&p, (struct object){.issuer = "SITE_A"}, 2, &stored);
+    put(&p, second, 3, &stored);
+    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_int_equal(count, 3);
+    assert_string_equal(objects[0].patient_id, "P2");
+    assert_string_equal(objects[2].patient_id, "P1");
+    assert_string_equal(objects[2].issuer, "SITE_A");
+    assert_true(objects[0].patient == objects[1].patient && objects[0].patient != objects[2].patient);
+    struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .patient = objects[2].patient};
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_string_equal(field(rows, 0x00100021), "SITE_A");
+    place_close(&p);
+}
+
+static void two_patients_in_a_study_are_flagged_and_the_list_says_so(void **state)
+{
+    struct place p;
+    struct archive_flagged *flagged;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){0}, 1), 0);
+    assert_string_equal(shown(&p, "identity"), "");
+    assert_int_equal(flags_after(&p, second, 2), ARCHIVE_FLAG_IDENTITY);
+    assert_int_equal(flags_after(&p, second, 3), ARCHIVE_FLAG_IDENTITY);
+    assert_int_equal(flags_after(&p, (struct object){0}, 4), 0);
+    assert_string_equal(shown(&p, "identity"), "objects of 2 patients: P1 M\xc3\xbcller J\xc3\xb6rg, P2 Roe Jane");
+    assert_string_equal(shown(&p, "patient_id"), "P1");
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_int_equal(count, 2);
+    assert_int_equal(flagged[0].difference_count, 3);
+    assert_int_equal(flagged[0].differences[0].tag, 0x00100010);
+    assert_string_equal(flagged[0].differences[1].said, "P2");
+    assert_string_equal(flagged[0].differences[1].known, "P1");
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_LEVEL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_int_equal(count, 0);
+    place_close(&p);
+}
+
+// A wrong pick from a worklist may keep the ID and change the name.
+static void another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.sex = "M"}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.patient_name = "Roe^Jane", .birth = "19500506", .sex = "F"}, 2),
+                     ARCHIVE_FLAG_IDENTITY);
+    assert_string_equal(shown(&p, "identity"), "name of P1: M\xc3\xbcller J\xc3\xb6rg or Roe Jane; birth date of P1: "
+                                               "19500505 or 19500506; sex of P1: M or F");
+    find(&p, ARCHIVE_STUDY, 0x00100020, "P1", 1);
+    find(&p, ARCHIVE_STUDY, 0x00100010, "roe^jane", 1);
+    find(&p, ARCHIVE_STUDY, 0x00100010, "m\xc3\xbcller^j\xc3\xb6rg", 1);
+    find(&p, ARCHIVE_INSTANCE, 0x00100020, "P1", 2);
+    place_close(&p);
+}
+
+static const struct object no_differences[] = {
+    {.patient_name = "M\xc3\x9cLLER^J\xc3\x96RG^^"},
+    {.patient_name = "M\xc3\xbcller^J\xc3\xb6rg=\xe5\xb1\xb1^\xe7\x94\xb0"},
+    {.patient_name = "-"},
+    {.patient_name = ""},
+    {.patient_id = " P1 "},
+    {.patient_id = ""},
+    {.patient_id = "-", .patient_name = "-", .birth = "-"},
+    {.issuer = ""},
+    {.birth = "1950.05.05"},
+    {.birth = ""},
+    {.date = "", .accession = "", .study_description = "", .modality = "", .series_description = ""},
+    {.time = "000000"},
+};
+
+static void what_is_absent_or_only_written_otherwise_is_no_difference(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.issuer = "SITE_A", .sex = "M"}, 1000), 0);
+    for (size_t i = 0; i < sizeof no_differences / sizeof *no_differences; i++)
+        if (flags_after(&p, no_differences[i], (int)i) != 0)
+            fail_msg("case %zu is flagged", i);
+    assert_string_equal(shown(&p, "identity"), "");
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "*", 1);
+    find(&p, ARCHIVE_INSTANCE, 0x00100021, "SITE_A", sizeof no_differences / sizeof *no_differences + 1);
+    place_close(&p);
+}
+
+static void what_a_row_lacks_it_takes_from_the_next_object(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(
+        flags_after(&p, (struct object){.patient_id = "", .patient_name = "", .birth = "", .accession = ""}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.issuer = "SITE_A"}, 2), 0);
+    struct archive_row *row = find(&p, ARCHIVE_STUDY, 0x00100020, "P1", 1);
+    assert_string_equal(field(row, 0x00100021), "SITE_A");
+    assert_string_equal(field(row, 0x00100030), "19500505");
+    assert_string_equal(field(row, 0x00080050), "A1");
+    assert_string_equal(field(row, 0x00201208), "2");
+    find(&p, ARCHIVE_STUDY, 0x00100010, "m\xc3\xbcller*", 1);
+    assert_int_equal(flags_after(&p, (struct object){.accession = "A2"}, 3), ARCHIVE_FLAG_LEVEL);
+    place_close(&p);
+}
+
+static void the_same_id_of_two_issuers_is_two_patients_and_without_one_it_is_neither(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.issuer = "SITE_A"}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.issuer = "SITE_B"}, 2), ARCHIVE_FLAG_IDENTITY);
+    assert_int_equal(flags_after(&p, (struct object){0}, 3), 0);
+    find(&p, ARCHIVE_STUDY, 0x00100020, "P1", 3);
+    find(&p, ARCHIVE_INSTANCE, 0x00100021, "SITE_B", 1);
+    place_close(&p);
+}
+
+// Without an ID only name and birth date say whose it is.
+static void an_object_without_id_of_another_name_is_another_patient_s(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){0}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.patient_id = "", .patient_name = "Roe^Jane"}, 2),
+                     ARCHIVE_FLAG_IDENTITY);
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "*", 2);
+    assert_string_equal(shown(&p, "identity"),
+                        "objects of 2 patients: P1 M\xc3\xbcller J\xc3\xb6rg, one without ID Roe Jane");
+    place_close(&p);
+}
+
+// What jobs make says of the patient what its source said, which may have been corrected since.
+static void what_is_made_here_is_no_witness(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_origin origin = usual_origin;
+    struct buffer data;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.patient_name = "New^Name", .issuer = "SITE_A"}, 1), 0);
+    origin.how = "job";
+    object_write(&(struct object){.series = "1.9", .patient_name = "Old^Name"}, &data);
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &origin, &stored), p.err);
+    buffer_free(&data);
+    assert_int_equal(stored.flags, 0);
+    assert_string_equal(shown(&p, "identity"), "");
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "*", 1);
+    place_close(&p);
+}
+
+static const struct {
+    struct object object;
+    dicom_tag tag;
+    const char *said, *known;
+} owned[] = {
+    {{.date = "20260116"}, 0x00080020, "20260116", "20260115"},
+    {{.accession = "A2"}, 0x00080050, "A2", "A1"},
+    {{.referring = "Other^Doc"}, 0x00080090, "Other^Doc", "Ref^Doc"},
+    {{.study_description = "CT chest"}, 0x00081030, "CT chest", "CT [head]"},
+    {{.modality = "MR"}, 0x00080060, "MR", "CT"},
+    {{.series_description = "Sagittal"}, 0x0008103E, "Sagittal", "Axial"},
+    {{.series_number = "8"}, 0x00200011, "8", "7"},
+    {{.frame_of_reference = "1.8"}, 0x00200052, "1.8", "1.7"},
+};
+
+static void what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list(void **state)
+{
+    struct place p;
+    struct archive_flagged *flagged;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.frame_of_reference = "1.7"}, 1000), 0);
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        if (flags_after(&p, owned[i].object, (int)i) != ARCHIVE_FLAG_LEVEL)
+            fail_msg("case %zu", i);
+        assert_ok(archive_flagged(p.archive, 0, &p.arena, &flagged, &count, &p.err), p.err);
+        assert_int_equal(count, i + 1);
+        assert_int_equal(flagged[0].difference_count, 1);
+        assert_int_equal(flagged[0].differences[0].tag, owned[i].tag);
+        assert_string_equal(flagged[0].differences[0].said, owned[i].said);
+        assert_string_equal(flagged[0].differences[0].known, owned[i].known);
+    }
+    assert_string_equal(shown(&p, "identity"), "");
+    assert_int_equal(flags_after(&p, (struct object){.series = "1.9", .modality = "MR", .series_number = "9"}, 999), 0);
+    place_close(&p);
+}
+
+static void a_study_takes_no_more_ways_to_name_a_patient_than_the_limit(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    char id[16];
+    (void)state;
+    place_open(&p);
+    for (int i = 0; i < ROWS_IDENTITIES_MAX; i++) {
+        snprintf(id, sizeof id, "P%d", i);
+        put(&p, (struct object){.patient_id = id}, i, &stored);
+        arena_reset(&p.arena);
+    }
+    assert_false(object_put(&p, &(struct object){.patient_id = "one more", .instance = "1.1"}, &stored));
+    assert_int_equal(p.err.code, ERROR_LIMIT);
+    put(&p, (struct object){.patient_id = "P7"}, ROWS_IDENTITIES_MAX, &stored);
+    assert_true(strstr(shown(&p, "identity"), "objects of 1000 patients: P0 ") != NULL);
+    place_close(&p);
+}
+
+// ---- a folder of the program before
+
+static bool fill_old(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err,
+                   "INSERT INTO study(uid, patient_id, issuer, patient_name, birth_date, sex, date, time, accession,"
+                   " referring, study_id, description, modalities, series_count, instance_count)"
+                   " VALUES('1.2.3', 'P1', 'SITE_A', 'Doe^John', '19500505', 'M', '20260115', '', 'A1', 'Ref^Doc', '',"
+                   " '', 'CT', 1, 2)",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO series(study, uid, modality, number, description, body_part, laterality, date, time,"
+                   " station, manufacturer, model, protocol, step_date, step_time, instance_count)"
+                   " VALUES(1, '1.2.3.4', 'CT', '7', 'Axial', '', '', '', '', '', '', '', '', '', '', 2)",
+                   "") &&
+           sql_run(
+               db, err,
+               "INSERT INTO instance(series, uid, class, number, rows, columns, bits, frames, syntax, container,"
+               " offset, size, header_size, arrival, digest, received_ns, flags, rank)"
+               " VALUES(1, '1.2.3.4.1', '1.2', '1', '', '', '', '', '1.2.840.10008.1.2.1', 999, 64, 1, 1, 1, x'00', 1,"
+               " 0, 0), (1, '1.2.3.4.2', '1.2', '2', '', '', '', '', '1.2.840.10008.1.2.1', 999, 464, 1, 1, 2, x'00',"
+               " 1, 0, 0)",
+               "") &&
+           sql_run(db, err,
+                   "INSERT INTO study_name(tag, key, study) VALUES(1048592, 'DOE JOHN', 1), (524432, 'REF DOC', 1)",
+                   "");
+}
+
+static void a_database_of_the_program_before_is_taken_over(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    const char *const before[] = {rows_migration.steps[0], rows_migration.steps[1], NULL};
+    (void)state;
+    place_open(&p);
+    place_stop(&p);
+    char path[PLACE_PATH + 32];
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm"};
+        snprintf(path, sizeof path, "%s/%s", p.folder, names[i]);
+        remove(path);
+    }
+    p.store = store_open(&(struct store_options){.folder = p.folder}, &p.err);
+    assert_ok(p.store != NULL, p.err);
+    assert_ok(store_migrate(p.store, &(struct store_migration){"archive", before}, &p.err), p.err);
+    assert_ok(store_write(p.store, STORE_DURABLE, fill_old, NULL, &p.err), p.err);
+    store_close(p.store);
+    place_start(&p);
+    assert_string_equal(shown(&p, "patient_name"), "Doe^John");
+    assert_string_equal(field(find(&p, ARCHIVE_INSTANCE, 0x00100010, "doe*", 2), 0x00100021), "SITE_A");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080090, "ref^doc", 1), 0x00201208), "2");
+    assert_int_equal(flags_after(&p, (struct object){.patient_name = "Doe^John", .issuer = "SITE_A"}, 3), 0);
+    put(&p, (struct object){.patient_name = "Roe^Jane", .patient_id = "P2"}, 4, &stored);
+    assert_string_equal(shown(&p, "identity"), "objects of 2 patients: P1 (SITE_A) Doe John, P2 Roe Jane");
+    find(&p, ARCHIVE_SERIES, 0x0020000E, "1.2.3.4", 2);
+    place_close(&p);
+}
+
+int test_patients(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_patient_of_a_study_is_found_with_what_is_theirs),
+        cmocka_unit_test(objects_name_the_patient_they_are_of),
+        cmocka_unit_test(two_patients_in_a_study_are_flagged_and_the_list_says_so),
+        cmocka_unit_test(another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient),
+        cmocka_unit_test(what_is_absent_or_only_written_otherwise_is_no_difference),
+        cmocka_unit_test(what_a_row_lacks_it_takes_from_the_next_object),
+        cmocka_unit_test(the_same_id_of_two_issuers_is_two_patients_and_without_one_it_is_neither),
+        cmocka_unit_test(an_object_without_id_of_another_name_is_another_patient_s),
+        cmocka_unit_test(what_is_made_here_is_no_witness),
+        cmocka_unit_test(what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list),
+        cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
+        cmocka_unit_test(a_database_of_the_program_before_is_taken_over),
+    };
+    return cmocka_run_group_tests_name("patients", tests, NULL, NULL);
+}
