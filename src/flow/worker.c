@@ -262,7 +262,8 @@ static bool store_object(struct work *work, struct archive_writer *writer, const
 {
     struct source_memory memory = {data->data, data->size};
     struct archive_stored stored;
-    struct archive_origin origin = {.how = "job", .called = "", .calling = "HILUM", .address = "", .issuer = ""};
+    struct archive_origin origin = {
+        .how = "job", .called = "", .calling = "HILUM", .address = "", .issuer = work->objects[0].issuer};
     return buffer_check(data, "an object of the results", err) &&
            archive_put(writer, source_from_memory(&memory), DICOM_TS_EXPLICIT, &origin, work->newest_ns, &stored, err);
 }
@@ -324,7 +325,8 @@ static const char *row_field(const struct archive_row *row, dicom_tag tag)
 
 static bool study_of(struct work *work, struct finding_study *out, struct error *err)
 {
-    struct archive_query query = {.level = ARCHIVE_STUDY, .study = work->job->study, .limit = 1};
+    struct archive_query query = {
+        .level = ARCHIVE_STUDY, .study = work->job->study, .patient = work->objects[0].patient, .limit = 1};
     struct archive_row *row;
     size_t count = 0;
     bool more;

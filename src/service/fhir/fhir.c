@@ -23,7 +23,7 @@ static const char *field(const struct archive_row *row, dicom_tag tag)
 static bool find_study(struct service *service, struct http_request *request, const char *uid,
                        struct finding_study *out, struct error *err)
 {
-    struct archive_query query = {.level = ARCHIVE_STUDY, .study = uid, .limit = 1};
+    struct archive_query query = {.level = ARCHIVE_STUDY, .study = uid, .limit = 2};
     struct archive_row *row;
     size_t count = 0;
     bool more;
@@ -31,6 +31,11 @@ static bool find_study(struct service *service, struct http_request *request, co
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "there is no study %.80s here", uid);
+    if (count > 1)
+        return error_set(err, ERROR_CONFLICT,
+                         "study %.80s has objects of several patients, and a FHIR resource has one subject: it is told "
+                         "nothing of until it is put right (/api/flagged?flag=identity)",
+                         uid);
     *out = (struct finding_study){.study = field(row, 0x0020000D),
                                   .patient_id = field(row, 0x00100020),
                                   .issuer = field(row, 0x00100021),
