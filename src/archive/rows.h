@@ -7,7 +7,7 @@
 #include "store/database.h"
 #include "store/event.h"
 
-enum { ROWS_IDENTITIES_MAX = 1000 }; // ways in which the objects of one study name a patient
+enum { ROWS_IDENTITIES_MAX = 200 }; // ways in which the objects of one study name a patient
 
 // What an object says otherwise than the row of its level.
 struct rows_difference {

@@ -63,13 +63,13 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {
     const char **texts[] = {&out->study,    &out->patient_id,  &out->patient_name, &out->accession,
-                            &out->modality, &out->description, &out->reason};
-    for (int i = 0; i < 7; i++)
+                            &out->modality, &out->description, &out->identity,     &out->reason};
+    for (int i = 0; i < 8; i++)
         if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
             return false;
-    out->urgency = (enum finding_urgency)sql_int(sql, 7);
-    out->arrived_ns = sql_int(sql, 8);
-    out->findings = (size_t)sql_int(sql, 9);
+    out->urgency = (enum finding_urgency)sql_int(sql, 8);
+    out->arrived_ns = sql_int(sql, 9);
+    out->findings = (size_t)sql_int(sql, 10);
     return true;
 }
 
@@ -82,7 +82,7 @@ static bool read_items(struct database *db, struct arena *arena, struct reading_
     struct sql *sql =
         sql_prepare(db,
                     "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-                    "description, reason, urgency, arrived_ns, findings"
+                    "description, identity, reason, urgency, arrived_ns, findings"
                     " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
                     " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
                     err);
@@ -113,15 +113,23 @@ bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct ar
     return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
 }
 
+static json_t *flags_to_json(const struct reading_item *item)
+{
+    json_t *flags = json_array();
+    if (*item->identity)
+        json_array_append_new(flags, json_string(item->identity));
+    return flags;
+}
+
 json_t *reading_item_to_json(const struct reading_item *item)
 {
     char arrived[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I}", "study", item->study, "patientId",
-                     item->patient_id, "patientName", item->patient_name, "accession", item->accession, "modality",
-                     item->modality, "description", item->description, "urgency", finding_urgency_text(item->urgency),
-                     "reason", item->reason, "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s",
-                     (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
-                     (json_int_t)item->findings);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I, s:o}", "study", item->study, "patientId",
+        item->patient_id, "patientName", item->patient_name, "accession", item->accession, "modality", item->modality,
+        "description", item->description, "urgency", finding_urgency_text(item->urgency), "reason", item->reason,
+        "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND),
+        "capped", item->capped, "findings", (json_int_t)item->findings, "flags", flags_to_json(item));
 }
 
 // ---- the consumer

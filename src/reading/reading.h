@@ -23,6 +23,7 @@ enum { READING_LIST_MAX = 2000 };
 struct reading_item {
     const char *study, *patient_id, *patient_name, *accession, *modality, *description;
     enum finding_urgency urgency;
+    const char *identity; // a sentence when it is in doubt whose objects the study has (archive.h); else ""
     const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
     int64_t arrived_ns;
     int64_t waiting_ns;
@@ -39,7 +40,8 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
                   size_t *count, struct error *err);
 json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, patientName, accession, modality,
-                                                               // description, urgency, reason, waiting_s, findings
+                                                               // description, urgency, reason, waiting_s, findings,
+                                                               // flags: sentences to be seen before it is read
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
 // and reason; each change adds WORKLIST_CHANGED.
