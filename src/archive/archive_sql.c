@@ -1,4 +1,4 @@
-// What the rows say of objects: those of a study or series, versions, conflicts, and how many there are.
+// What the rows say of objects: those of a study or series, versions, conflicts, flagged ones, and how many there are.
 #include "archive/archive.h"
 
 #include <string.h>
@@ -8,6 +8,11 @@
 #include "base/text.h"
 #include "store/database.h"
 
+#define OBJECT_COLUMNS                                                                                                 \
+    "SELECT study.uid, series.uid, instance.uid, class, syntax, patient_id, issuer, container, offset, size, "         \
+    "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient"                    \
+    " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"    \
+    " JOIN study ON study.id=study_patient.study WHERE "
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
@@ -18,14 +23,15 @@ static const struct {
     const char *sql;
     int bound;
 } queries[] = {
-    [OF_STUDY] = {ROWS_OBJECTS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
-    [OF_SERIES] = {ROWS_OBJECTS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
-    [OF_INSTANCE] = {ROWS_OBJECTS "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
+    [OF_STUDY] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
+    [OF_SERIES] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_INSTANCE] = {OBJECT_COLUMNS
+                     "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
                      3},
-    [OF_INSTANCE_ALONE] = {ROWS_OBJECTS "instance.rank=0 AND instance.uid=?3", 3},
-    [OF_VERSIONS] = {ROWS_OBJECTS "instance.uid=?3 ORDER BY instance.rank", 3},
-    [OF_SERIES_ALONE] = {ROWS_OBJECTS "instance.rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
-    [OF_CONFLICTS] = {ROWS_OBJECTS "instance.rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
+    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?3", 3},
+    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY instance.rank", 3},
+    [OF_SERIES_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_CONFLICTS] = {OBJECT_COLUMNS "instance.rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -54,7 +60,8 @@ static bool read_object(struct sql *sql, struct arena *arena, struct archive_obj
     return true;
 }
 
-bool rows_collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+// Rows into an array that doubles inside the arena.
+static bool collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
     size_t capacity = 0;
     bool row;
@@ -89,7 +96,7 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     struct sql *sql = sql_prepare(db, queries[which].sql, err);
     for (int i = 0; sql && i < queries[which].bound; i++)
         sql_bind_text(sql, i + 1, values[i]);
-    bool ok = sql && rows_collect(sql, arena, out, count, err);
+    bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
     if (ok && *count == 0 && which != OF_CONFLICTS)
@@ -122,6 +129,73 @@ bool archive_conflicts(struct archive *archive, struct arena *arena, struct arch
                        struct error *err)
 {
     return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
+}
+
+// ---- objects with flags, and what contradicts the levels above them
+
+static bool list_objects(struct database *db, unsigned flags, struct arena *arena, struct archive_object **out,
+                         size_t *count, struct error *err)
+{
+    struct sql *sql =
+        sql_prepare(db, OBJECT_COLUMNS "flags>0 AND (flags & ?1)<>0 ORDER BY instance.id DESC LIMIT 1000", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, flags == 0 ? -1 : (int64_t)flags);
+    bool ok = collect(sql, arena, out, count, err);
+    sql_done(sql);
+    return ok;
+}
+
+static bool read_differences(struct database *db, struct arena *arena, struct archive_flagged *out, struct error *err)
+{
+    bool row, ok;
+    struct archive_difference *list = arena_calloc(arena, COLUMNS_FROM_OBJECT, sizeof *list);
+    struct sql *sql = list ? sql_prepare(db, "SELECT tag, said, known FROM difference WHERE instance=?1", err) : NULL;
+    if (!list)
+        return error_set(err, ERROR_LIMIT, "no memory for what differs in %s", out->object.sop_instance);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, out->object.id);
+    while (out->difference_count < COLUMNS_FROM_OBJECT && (ok = sql_step(sql, &row, err)) && row) {
+        struct archive_difference *to = &list[out->difference_count++];
+        *to = (struct archive_difference){(dicom_tag)sql_int(sql, 0), arena_strdup(arena, sql_text(sql, 1)),
+                                          arena_strdup(arena, sql_text(sql, 2))};
+        if (!to->said || !to->known) {
+            ok = error_set(err, ERROR_LIMIT, "no memory for what differs in %s", out->object.sop_instance);
+            break;
+        }
+    }
+    sql_done(sql);
+    out->differences = list;
+    return ok;
+}
+
+static bool list_flagged(struct database *db, unsigned flags, struct arena *arena, struct archive_flagged **out,
+                         size_t *count, struct error *err)
+{
+    struct archive_object *objects;
+    if (!list_objects(db, flags, arena, &objects, count, err))
+        return false;
+    *out = arena_calloc(arena, *count, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_LIMIT, "no memory for %zu objects", *count);
+    for (size_t i = 0; i < *count; i++) {
+        struct archive_flagged *one = &(*out)[i];
+        one->object = objects[i];
+        if ((one->object.flags & (ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL)) &&
+            !read_differences(db, arena, one, err))
+            return false;
+    }
+    return true;
+}
+
+bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
+                     size_t *count, struct error *err)
+{
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && list_flagged(db, flags, arena, out, count, err);
+    store_read_end(archive->store, db);
+    return ok;
 }
 
 // ---- what a replay asks

@@ -68,7 +68,7 @@ enum columns_table { COLUMNS_STUDY, COLUMNS_PATIENT, COLUMNS_SERIES, COLUMNS_INS
     X(columns, 0x00280011, NUMBER, FREE)                                                                               \
     X(bits, 0x00280100, NUMBER, FREE)
 
-// Lists for SQL, each name behind a comma: "SELECT id" COLUMNS_OF_STUDY(COLUMNS_LISTED) " FROM study".
+// For lists in statements: COLUMNS_OF_STUDY(COLUMNS_LISTED) gives each name behind a comma.
 #define COLUMNS_LISTED(column, tag, match, owner) ", " #column
 #define COLUMNS_MARKED(column, tag, match, owner) ", ?"
 

@@ -49,16 +49,6 @@ bool rows_known(void *payload, const struct store_place *place, bool *out, struc
 // Keys of the studies that a program without the table study_name has left, if there are such.
 bool rows_complete_names(struct store *store, struct error *err);
 
-// ---- objects out of rows (archive_sql.c)
-
-#define ROWS_OBJECTS                                                                                                   \
-    "SELECT study.uid, series.uid, instance.uid, class, syntax, patient_id, issuer, container, offset, size, "         \
-    "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient"                    \
-    " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"    \
-    " JOIN study ON study.id=study_patient.study WHERE "
-// The rows of such a statement into an array that doubles inside the arena.
-bool rows_collect(struct sql *sql, struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
-
 // ---- level by level (level_sql.c)
 
 // The columns of a table in a statement, which begin at `at`, by their place in `columns`. They live as long as its
