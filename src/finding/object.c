@@ -235,7 +235,7 @@ bool object_begin(struct object *object, const struct finding_context *context, 
         !dicom_text_copy(context->source, 0x0020000E, object->series, sizeof object->series) || !*object->study ||
         !*object->series)
         return error_set(err, ERROR_BAD_VALUE, "the source image names no study or no series");
-    if (context->geometry->slices == 0 || context->geometry->slices > IMAGE_SLICES_MAX)
+    if (context->geometry && (context->geometry->slices == 0 || context->geometry->slices > IMAGE_SLICES_MAX))
         return error_set(err, ERROR_BAD_VALUE, "a result on %zu slices cannot be written", context->geometry->slices);
     if (count > OBJECT_FINDINGS_MAX)
         return error_set(err, ERROR_LIMIT, "%zu findings; an object takes %d", count, OBJECT_FINDINGS_MAX);

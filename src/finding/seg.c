@@ -7,6 +7,8 @@
 
 #include "finding/object.h"
 
+enum { AGAIN_ARENA = 256 << 20 }; // of the tree of a segmentation with thousands of frames
+
 enum { LABEL_MAX = 64, FRAMES_MAX = 65536 };
 
 static const struct object_kind kind = {OBJECT_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation"};
@@ -385,4 +387,63 @@ bool finding_to_seg(const struct finding_context *context, const struct finding 
         return object_end(&seg.object, "a segmentation", err);
     object_drop(&seg.object);
     return false;
+}
+
+// ---- again, under other UIDs
+
+// The bytes of the data set from one element to another, and then a new element in the place of that one.
+struct splice {
+    const struct buffer *from;
+    const struct dicom_dataset *dataset;
+    uint64_t at; // copied so far
+    struct dicom_writer writer;
+};
+
+static bool copy_up_to(struct splice *splice, dicom_tag tag, struct error *err)
+{
+    const struct dicom_dataset *dataset = splice->dataset;
+    for (size_t i = 0; i + 1 < dataset->count; i++) {
+        if (dataset->elements[i].tag != tag)
+            continue;
+        buffer_append(splice->writer.out, splice->from->data + splice->at,
+                      dataset->elements[i].tag_offset - splice->at);
+        splice->at = dataset->elements[i + 1].tag_offset;
+        return true;
+    }
+    return error_set(err, ERROR_BAD_DATA, "our own segmentation has no element (%04X,%04X)", tag >> 16, tag & 0xFFFF);
+}
+
+static bool splice_uids(struct splice *splice, const struct finding_context *context, struct error *err)
+{
+    char instance[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
+    const struct finding_result *result = context->result;
+    finding_seg_uid(instance, result->id, result->revision);
+    object_series_uid(series, result->id, kind.purpose, result->revision);
+    if (!copy_up_to(splice, 0x00080018, err))
+        return false;
+    dicom_write_text(&splice->writer, 0x00080018, instance);
+    if (!copy_up_to(splice, 0x0020000E, err))
+        return false;
+    dicom_write_text(&splice->writer, 0x0020000E, series);
+    if (!copy_up_to(splice, 0x00200011, err))
+        return false;
+    dicom_write_integer(&splice->writer, 0x00200011, object_series_number(series));
+    buffer_append(splice->writer.out, splice->from->data + splice->at, splice->from->size - splice->at);
+    return true;
+}
+
+bool finding_seg_again(const struct finding_context *context, const struct buffer *seg, struct buffer *out,
+                       struct error *err)
+{
+    static const struct dicom_parse_options options = {.value_max = 4096, .depth_max = DICOM_DEPTH_MAX};
+    struct source_memory memory = {seg->data, seg->size};
+    struct splice splice = {.from = seg};
+    struct arena arena;
+    arena_init(&arena, AGAIN_ARENA);
+    dicom_writer_init(&splice.writer, out, false);
+    bool ok = dicom_parse(source_from_memory(&memory), dicom_transfer_syntax_or_default(DICOM_TS_EXPLICIT), &options,
+                          &arena, &splice.dataset, err) &&
+              splice_uids(&splice, context, err);
+    arena_free(&arena);
+    return ok && buffer_check(out, "a segmentation", err);
 }

@@ -1,8 +1,13 @@
-// Completeness, and from whole series to jobs: the consumer of the event log.
+// Completeness, and what follows from events: the consumer of the log.
 //
-// OBJECT_STORED moves the series' due time on; ASSOCIATION_ENDED brings it near; a series whose due time has come gets
-// a new version and SERIES_COMPLETE; SERIES_COMPLETE asks the rules and makes jobs. What reads files (the rules' look
-// at headers) is done before the transaction that makes the jobs and moves the cursor.
+//   OBJECT_STORED, _SERVED  the series' due time moves on
+//   ASSOCIATION_ENDED       the due time is near
+//   (the due time comes)    the series has a new version: SERIES_COMPLETE
+//   SERIES_COMPLETE         the rules are asked: jobs
+//   FINDING_JUDGED          what was told is told anew: a report job
+//   (a study is quiet)      negatives that waited are told: report jobs
+//
+// What reads files or rules is done before the transaction that makes the jobs and moves the cursor.
 #include "flow/internal.h"
 
 #include <string.h>
@@ -28,72 +33,56 @@ static int64_t quiet_of(int64_t gap_ns)
     return quiet_ns < FLOW_QUIET_OPEN_NS ? FLOW_QUIET_OPEN_NS : quiet_ns;
 }
 
-struct known {
-    int64_t last_ns, gap_ns;
-    bool open; // the association that sent the last object
-};
-
-static bool look_up(struct database *db, const char *study, const char *series, struct known *out, struct error *err)
+static bool on_stored(struct step *step, struct database *db, const struct store_event *event, struct error *err)
 {
-    bool row;
-    struct sql *sql =
-        sql_prepare(db, "SELECT last_ns, gap_ns, open FROM flow_series WHERE study=?1 AND series=?2", err);
-    *out = (struct known){0};
-    if (!sql)
-        return false;
-    sql_bind_text(sql, 1, study);
-    sql_bind_text(sql, 2, series);
-    bool ok = sql_step(sql, &row, err);
-    if (ok && row)
-        *out = (struct known){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2) != 0};
-    sql_done(sql);
-    return ok;
-}
-
-static bool on_stored(struct flow *flow, struct database *db, const struct store_event *event, struct error *err)
-{
-    struct known known;
+    struct flow_series known;
     struct store_event_detail detail;
-    if (!store_event_detail(event, &flow->arena, &detail, err))
+    struct arena *arena = &step->flow->arena;
+    if (!store_event_detail(event, arena, &detail, err))
         return false;
     // What jobs make is no input.
     if (!*detail.series || strcmp(detail.how, "job") == 0)
         return true;
-    if (!look_up(db, event->study, detail.series, &known, err))
+    if (!flow_series_get(db, event->study, detail.series, arena, &known, err))
         return false;
-    bool open = strcmp(detail.how, "c-store") == 0;
-    int64_t gap_ns = known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0;
+    struct flow_touch touch = {.study = event->study,
+                               .series = detail.series,
+                               .sender = detail.from,
+                               .association = detail.association,
+                               .last_ns = event->time_ns,
+                               .gap_ns =
+                                   known.open && event->time_ns > known.last_ns ? event->time_ns - known.last_ns : 0,
+                               .open = strcmp(detail.how, "c-store") == 0};
     // A pause between two sendings is no gap between two slices.
-    if (gap_ns > FLOW_QUIET_MAX_NS || gap_ns < known.gap_ns)
-        gap_ns = known.gap_ns;
-    int64_t due_ns = event->time_ns + (open ? quiet_of(gap_ns) : FLOW_QUIET_NS);
-    return sql_run(db, err,
-                   "INSERT INTO flow_series(study, series, sender, last_ns, gap_ns, open, objects, version, "
-                   "due_ns, association) VALUES(?1,?2,?3,?4,?5,?6,1,0,?7,?8)"
-                   " ON CONFLICT(study, series) DO UPDATE SET sender=excluded.sender, "
-                   "last_ns=excluded.last_ns, gap_ns=excluded.gap_ns, open=excluded.open,"
-                   " objects=objects+1, due_ns=excluded.due_ns, association=excluded.association",
-                   "tttiiiit", event->study, detail.series, detail.from, event->time_ns, gap_ns, (int64_t)open, due_ns,
-                   detail.association);
+    if (touch.gap_ns > FLOW_QUIET_MAX_NS || touch.gap_ns < known.gap_ns)
+        touch.gap_ns = known.gap_ns;
+    touch.due_ns = event->time_ns + (touch.open ? quiet_of(touch.gap_ns) : FLOW_QUIET_NS);
+    return flow_series_touch(db, &touch, err);
 }
 
-static bool on_ended(struct database *db, const struct store_event *event, struct error *err)
+static bool on_event(struct step *step, struct database *db, const struct store_event *event, struct error *err)
 {
-    return sql_run(
-        db, err,
-        "UPDATE flow_series SET open=0, due_ns=last_ns+?2 WHERE association=?1 AND open=1 AND due_ns IS NOT NULL", "ti",
-        event->subject, FLOW_QUIET_NS);
+    switch (event->kind) {
+    case STORE_EVENT_OBJECT_STORED:
+    case STORE_EVENT_OBJECT_SERVED:
+        return on_stored(step, db, event, err);
+    case STORE_EVENT_ASSOCIATION_ENDED:
+        return flow_association_ended(db, event->subject, FLOW_QUIET_NS, err);
+    case STORE_EVENT_FINDING_JUDGED:
+        return flow_report_judged(step->flow, db, event->subject, step->now_ns, err);
+    case STORE_EVENT_JOB_DONE:
+        return flow_note_given_up(step->flow, db, event->subject, step->now_ns, err);
+    default:
+        return true;
+    }
 }
 
 static bool write_step(struct database *db, void *payload, struct error *err)
 {
     struct step *step = payload;
-    for (size_t i = 0; i < step->count; i++) {
-        const struct store_event *event = &step->events[i];
-        if ((event->kind == STORE_EVENT_OBJECT_STORED && !on_stored(step->flow, db, event, err)) ||
-            (event->kind == STORE_EVENT_ASSOCIATION_ENDED && !on_ended(db, event, err)))
+    for (size_t i = 0; i < step->count; i++)
+        if (!on_event(step, db, &step->events[i], err))
             return false;
-    }
     for (size_t i = 0; i < step->match_count; i++) {
         bool added;
         if (!queue_job_add(db, &step->matches[i].job, step->now_ns, &added, err))
@@ -149,6 +138,15 @@ static bool match_all(struct step *step, struct error *err)
     return true;
 }
 
+static bool makes_jobs(const struct step *step)
+{
+    bool makes = step->match_count > 0;
+    for (size_t i = 0; i < step->count; i++)
+        makes =
+            makes || step->events[i].kind == STORE_EVENT_FINDING_JUDGED || step->events[i].kind == STORE_EVENT_JOB_DONE;
+    return makes;
+}
+
 static bool take_events(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
 {
     struct step step = {.flow = flow, .now_ns = now_ns};
@@ -161,7 +159,7 @@ static bool take_events(struct flow *flow, int64_t now_ns, bool *worked, struct 
     if (!match_all(&step, err))
         return false;
     // Jobs are not in the lanes: they must be on the disk before anything is done for them.
-    enum store_durability durability = step.match_count > 0 ? STORE_DURABLE : STORE_REPLAYABLE;
+    enum store_durability durability = makes_jobs(&step) ? STORE_DURABLE : STORE_REPLAYABLE;
     if (!store_write(flow->options.store, durability, write_step, &step, err))
         return false;
     queue_consumer_advanced(flow->consumer, events[step.count - 1].number);
@@ -170,6 +168,7 @@ static bool take_events(struct flow *flow, int64_t now_ns, bool *worked, struct 
 }
 
 struct due {
+    struct flow *flow;
     int64_t now_ns;
     size_t count;
 };
@@ -177,60 +176,64 @@ struct due {
 static bool complete_one(struct database *db, const char *study, const char *series, int64_t version, struct error *err)
 {
     const struct store_event_detail detail = {.version = version};
-    return sql_run(db, err, "UPDATE flow_series SET version=?3, due_ns=NULL WHERE study=?1 AND series=?2", "tti", study,
-                   series, version) &&
+    return flow_series_complete(db, study, series, version, err) &&
            store_event_add(db, STORE_EVENT_SERIES_COMPLETE, study, series, &detail, err);
 }
 
 static bool write_due(struct database *db, void *payload, struct error *err)
 {
     struct due *due = payload;
-    due->count = 0;
-    for (;;) {
-        char study[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
-        bool row;
-        struct sql *sql = sql_prepare(
-            db, "SELECT study, series, version FROM flow_series WHERE due_ns<=?1 ORDER BY due_ns LIMIT 1", err);
-        if (!sql)
+    char study[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
+    int64_t version;
+    bool found = true;
+    for (due->count = 0; due->count < DUE_AT_ONCE; due->count++) {
+        if (!flow_series_next_due(db, due->now_ns, study, series, &version, &found, err))
             return false;
-        sql_bind_int(sql, 1, due->now_ns);
-        bool ok = sql_step(sql, &row, err);
-        int64_t version = 0;
-        if (ok && row) {
-            snprintf(study, sizeof study, "%s", sql_text(sql, 0));
-            snprintf(series, sizeof series, "%s", sql_text(sql, 1));
-            version = sql_int(sql, 2) + 1;
-        }
-        sql_done(sql);
-        if (!ok || !row || due->count == DUE_AT_ONCE)
-            return ok;
-        if (!complete_one(db, study, series, version, err))
+        if (!found)
+            return true;
+        if (!complete_one(db, study, series, version + 1, err))
             return false;
-        due->count++;
     }
+    return true;
 }
 
-static bool is_anything_due(struct flow *flow, int64_t now_ns, bool *due, struct error *err)
+static bool write_held(struct database *db, void *payload, struct error *err)
 {
-    int64_t one;
+    struct due *due = payload;
+    char result[FINDING_ID_SIZE];
+    bool found = true;
+    for (due->count = 0; due->count < DUE_AT_ONCE; due->count++) {
+        if (!flow_hold_next(db, due->now_ns, due->flow->options.negative_quiet_ns, result, &found, err))
+            return false;
+        if (!found)
+            return true;
+        if (!flow_report_held(due->flow, db, result, due->now_ns, err) || !flow_hold_remove(db, result, err))
+            return false;
+    }
+    return true;
+}
+
+// A look costs no write.
+static bool is_anything_due(struct flow *flow, int64_t now_ns, bool *due, bool *held, struct error *err)
+{
+    char study[DICOM_UID_SIZE], series[DICOM_UID_SIZE], result[FINDING_ID_SIZE];
+    int64_t version;
     struct database *db = store_read_begin(flow->options.store, err);
-    if (!db)
-        return false;
-    bool ok = sql_get_int(db, err, &one, due, "SELECT 1 FROM flow_series WHERE due_ns<=?1 LIMIT 1", "i", now_ns);
+    bool ok = db && flow_series_next_due(db, now_ns, study, series, &version, due, err) &&
+              flow_hold_next(db, now_ns, flow->options.negative_quiet_ns, result, held, err);
     store_read_end(flow->options.store, db);
     return ok;
 }
 
 bool flow_complete_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
 {
-    struct due due = {.now_ns = now_ns};
-    bool any = false;
+    struct due due = {.flow = flow, .now_ns = now_ns};
+    bool any = false, held = false;
     *worked = false;
     arena_reset(&flow->arena);
-    if (!take_events(flow, now_ns, worked, err) || !is_anything_due(flow, now_ns, &any, err))
+    if (!take_events(flow, now_ns, worked, err) || !is_anything_due(flow, now_ns, &any, &held, err))
         return false;
-    if (!any)
-        return true;
-    *worked = true;
-    return store_write(flow->options.store, STORE_REPLAYABLE, write_due, &due, err);
+    *worked = *worked || any || held;
+    return (!any || store_write(flow->options.store, STORE_REPLAYABLE, write_due, &due, err)) &&
+           (!held || store_write(flow->options.store, STORE_DURABLE, write_held, &due, err));
 }

@@ -15,32 +15,30 @@ enum { STEP_ARENA = 64 << 20, PRUNE_PIECE = 1000 };
 
 static bool mark_seen(struct database *db, void *payload, struct error *err)
 {
-    return sql_run(db, err, "INSERT INTO flow_seen(name) VALUES(?1) ON CONFLICT DO NOTHING", "t",
-                   (const char *)payload);
+    return flow_seen_set(db, payload, err);
 }
 
-static bool is_row(struct store *store, const char *sql, const char *name, bool *found, struct error *err)
+static bool look_up_rule(struct store *store, const char *package, const char *rule, bool *seen, bool *entered,
+                         struct arena *arena, struct error *err)
 {
-    int64_t one;
+    const char *json;
     struct database *db = store_read_begin(store, err);
-    if (!db)
-        return false;
-    bool ok = sql_get_int(db, err, &one, found, sql, "t", name);
+    bool ok = db && flow_seen_get(db, package, seen, err) && named_row_get(db, "rule", rule, arena, &json, err);
     store_read_end(store, db);
+    if (ok)
+        *entered = json != NULL;
     return ok;
 }
 
 // Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has
 // entered stays as it is.
-static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
-                                struct error *err)
+static bool enter_standard_rule(struct flow *flow, const struct model_package *package, struct error *err)
 {
     struct flow_rule rule;
     bool seen, entered;
+    const struct flow_options *options = &flow->options;
     const char *name = model_package_name(package);
-    if (!is_row(options->store, "SELECT 1 FROM flow_seen WHERE name=?1", name, &seen, err))
-        return false;
-    if (seen || !*model_package_rule(package))
+    if (!*model_package_rule(package))
         return true;
     json_t *json = json_loads(model_package_rule(package), 0, NULL);
     bool fit = flow_rule_from_json(json, &rule, err);
@@ -49,10 +47,10 @@ static bool enter_standard_rule(const struct flow_options *options, const struct
         log_error("flow", "package %s brings no rule: %s", name, err->message);
         return true;
     }
-    if (!is_row(options->store, "SELECT 1 FROM flow_config WHERE kind='rule' AND name=?1", rule.name, &entered, err))
+    if (!look_up_rule(options->store, name, rule.name, &seen, &entered, &flow->arena, err))
         return false;
-    return (entered || flow_rule_put(options->store, options->access, &rule, "package", err)) &&
-           store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err);
+    return seen || ((entered || flow_rule_put(options->store, options->access, &rule, "package", err)) &&
+                    store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err));
 }
 
 // ---- threads
@@ -133,7 +131,7 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     pthread_mutex_init(&flow->lease_lock, NULL);
     bool ok = true;
     for (struct model_package *const *package = options->packages; ok && package && *package; package++)
-        ok = enter_standard_rule(options, *package, err);
+        ok = enter_standard_rule(flow, *package, err);
     flow->consumer = ok ? queue_consumer_open(options->store, "flow", false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))

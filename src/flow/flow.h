@@ -1,10 +1,14 @@
 // The flow room: when is a series whole, which rules match it, what jobs and deliveries follow; and the worker that
 // does model jobs. It knows no protocols.
 //
-//   events -> completeness -> SERIES_COMPLETE -> rules -> jobs -> worker -> objects (archive), findings, deliveries
+//   events -> completeness -> SERIES_COMPLETE -> rules -> jobs -> worker -> results, objects (archive), deliveries
 //
 // One consumer ("flow") with a cursor does the first three; the worker threads claim jobs. All state is rows; both are
 // idempotent.
+//
+// A positive is told at once. A negative is told late: once its study is quiet, for until then a part of it may be all
+// that was looked at. What changes afterwards (a late slice, a reviewer's judgement) is told anew to everybody who may
+// know what was said before.
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
 
@@ -16,7 +20,9 @@
 #include "access/access.h"
 #include "archive/archive.h"
 #include "image/decoder.h"
+#include "model/fit.h"
 #include "model/model.h"
+#include "queue/queue.h"
 
 extern const struct store_migration flow_migration;
 
@@ -35,19 +41,22 @@ extern const struct store_migration flow_migration;
 
 // ---- rules: versioned, audited rows, changed without a restart
 
-enum { FLOW_ROWS_MAX = 256 }; // rules; and HL7 targets
+enum { FLOW_ROWS_MAX = 256 };    // rules; and HL7 targets
+enum { FLOW_PATIENTS_MAX = 64 }; // of one study, that are told apart
 
 struct flow_rule {
     char name[65]; // the key
     bool enabled;
-    // match; what is "" or 0 is not asked
+    // match by tags; what is "" is not asked
     char modality[17];
-    char body_part[33];    // exact, or found in it: the series or study description
-    char description[129]; // a word in series or study description, ASCII case folded
+    char body_part[33];    // as model_words_is_part: Body Part Examined, or a word in series or study description
+    char description[129]; // as model_words_says: words in series or study description
     char calling[17];      // the sender's title
+    // what the images must be; 0 or false is not asked. A series that matches and is not so has a job that says why
+    // not.
     double spacing_max_mm;
-    uint32_t slices_min; // frames of all objects together
-    bool no_contrast;    // refuse series with a contrast agent (0018,0010)
+    uint32_t slices_min;
+    bool no_contrast; // refuse images with a contrast agent
     // do
     char model[65];      // package name to run; "" none
     char send_to[8][65]; // names of peers (rights: target) that get what the model made
@@ -78,7 +87,9 @@ struct flow_hl7_target {
     char name[65], host[256];
     uint16_t port;
     char application[65], facility[65]; // receiving
-    char unsigned_status[2];            // OBR-25 and OBX-11 of results no one has signed: "R" or "P"
+    char unsigned_status[2];            // OBR-25 and OBX-11 of results no one has signed: "R", "P" or "F"
+    char filler[10];                    // OBR-3: "topic" (the result's own number) or "accession"
+    bool not_analysed;                  // it hears of what was not analysed too (OBR-25 X)
     int64_t version;
 };
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err);
@@ -101,6 +112,8 @@ struct flow_options {
     struct image_decoder *decoder;         // for encapsulated pixels
     struct model_runner *runner;           // NULL: models cannot run here; jobs wait
     struct model_package *const *packages; // NULL-ended; outlive the flow
+    const struct model_words *words;       // outlive the flow
+    int64_t negative_quiet_ns;             // how long a study must be quiet before a negative is told
     unsigned workers;                      // threads that run jobs
 };
 
@@ -114,11 +127,11 @@ void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off 
 // tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
-// ---- what a job says of itself, inside queue_job.input and .result
+// ---- the message to a record
 
-// The job's key: SHA-256 over the package's digest (which holds those of its parameters and operators) and every input
-// object's digest, whatever their order.
-bool flow_job_key(char out[65], const char *package_digest, const struct archive_object *objects, size_t count,
-                  struct error *err);
+// Of the result that a delivery of kind "hl7" is about, as it is now, appended to `out`. NOT_FOUND when the result is
+// gone.
+bool flow_report_message(struct flow *flow, const struct queue_delivery *delivery, const struct flow_hl7_target *target,
+                         struct arena *arena, struct buffer *out, struct error *err);
 
 #endif

@@ -5,10 +5,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "finding/finding.h"
 #include "flow/flow.h"
 #include "queue/queue.h"
 #include "store/database.h"
 #include "store/event.h"
+
+#define FLOW_JOB_MODEL "model"
+#define FLOW_JOB_REPORT "report"
 
 enum { FLOW_WORKERS_MAX = 8, FLOW_ARENA_MAX = 256 << 20 };
 
@@ -34,7 +38,7 @@ struct flow {
     struct flow_lease leases[FLOW_WORKERS_MAX];
 };
 
-// ---- named_row.c: configuration kept as versioned JSON by kind and name
+// ---- named_row_sql.c: configuration kept as versioned JSON by kind and name
 
 // `kind` is "rule" or "hl7"; `json` loses its member "version". CONFLICT when *version is neither 0 nor that of the
 // row; after success it is the row's.
@@ -42,10 +46,15 @@ bool named_row_put(struct store *store, struct access *access, const char *kind,
                    int64_t *version, const char *actor, struct error *err);
 bool named_row_remove(struct store *store, struct access *access, const char *kind, const char *name, const char *actor,
                       struct error *err);
+// NULL in *json: there is none.
+bool named_row_get(struct database *db, const char *kind, const char *name, struct arena *arena, const char **json,
+                   struct error *err);
 // Calls `each` for the rows of a kind by name.
 bool named_row_each(struct store *store, const char *kind,
                     bool (*each)(const char *json, int64_t version, void *payload, struct error *err), void *payload,
                     struct error *err);
+
+// ---- fields.c
 
 // Reads the members of a JSON object by a table; a member that is in no row is refused by name.
 enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_COUNT, FIELD_BOOLEAN, FIELD_NAMES };
@@ -67,20 +76,147 @@ json_t *fields_write(const struct field *fields, const void *from);
 
 bool flow_complete_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
-// ---- match.c: what of the rules holds for a series, and the jobs that follow; reads files, so outside any transaction
+// ---- flow_sql.c: inside any transaction, on any connection for those that only read
+
+struct flow_series {    // all 0 and "" for one that never came
+    const char *sender; // calling title of the last object's sender
+    int64_t last_ns, gap_ns;
+    bool open; // the association that sent the last object goes on
+    int64_t version;
+};
+bool flow_series_get(struct database *db, const char *study, const char *series, struct arena *arena,
+                     struct flow_series *out, struct error *err);
+bool flow_series_version(struct database *db, const char *study, const char *series, int64_t *out, struct error *err);
+struct flow_touch { // an object came
+    const char *study, *series, *sender, *association;
+    int64_t last_ns, gap_ns, due_ns;
+    bool open;
+};
+bool flow_series_touch(struct database *db, const struct flow_touch *touch, struct error *err);
+bool flow_association_ended(struct database *db, const char *association, int64_t quiet_ns, struct error *err);
+bool flow_series_next_due(struct database *db, int64_t now_ns, char study[DICOM_UID_SIZE], char series[DICOM_UID_SIZE],
+                          int64_t *version, bool *found, struct error *err);
+bool flow_series_complete(struct database *db, const char *study, const char *series, int64_t version,
+                          struct error *err);
+bool flow_seen_get(struct database *db, const char *package, bool *seen, struct error *err);
+bool flow_seen_set(struct database *db, const char *package, struct error *err);
+// A negative that is told once its study is quiet, and not before that time.
+bool flow_hold_add(struct database *db, const char *result, const char *study, int64_t not_before_ns,
+                   struct error *err);
+bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char result[FINDING_ID_SIZE], bool *found,
+                    struct error *err);
+bool flow_hold_remove(struct database *db, const char *result, struct error *err);
+
+// ---- match.c
 
 struct flow_match {
     struct queue_job job;
-    struct flow_rule rule;
+    const struct flow_rule **rules; // all that name the job's model; the first one named it
+    size_t rule_count;
 };
+// The rules whose tags match, by model. Reads rows, so outside any transaction.
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
-// What a rule and a package's needs ask, ASCII letters folded: is the word in the description; is the part of the body
-// the one asked for, or in the description?
-bool flow_says(const char *description, const char *word);
-bool flow_is_part(const char *body_part, const char *description, const char *asked);
 // In a NULL-ended list; NULL: not installed.
 struct model_package *flow_package(struct model_package *const *packages, const char *name);
+const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
+// SHA-256, in hex, over a text and the objects' sorted digests.
+bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
+                        struct error *err);
+
+// ---- a job being done
+
+// What came of one volume, or of the series as a whole.
+struct flow_analysis {
+    const struct model_volume *volume; // NULL: the series as a whole
+    struct model_result made;          // labels_fd owned
+    struct finding_result row;
+    struct finding *findings; // row.outcome positive: made.count
+    const char *predecessor;  // SR that its own takes the place of; "" none
+};
+
+// All memory is in `arena` but what says so.
+struct flow_work {
+    struct flow *flow;
+    struct queue_job *job;
+    struct model_package *package;  // NULL: of a report whose package is gone
+    const struct flow_rule **rules; // that ask for the job now
+    size_t rule_count;
+    const char *digest;          // of the package the job was made for
+    struct queue_job *successor; // of a job whose package was replaced
+    struct arena arena;
+    struct archive_object *objects;
+    size_t count;
+    const struct dicom_dataset **headers; // by object
+    char inputs_key[65];                  // over `digest` and the objects that the job is about
+    struct model_fit fit;
+    struct flow_analysis *analyses;
+    size_t analysis_count;
+    int64_t version;                        // of the series, as of the last look at its objects
+    int64_t newest_ns;                      // receipt of the newest input
+    int64_t claimed_ns, read_ns, stored_ns; // monotonic: when each stage had ended
+};
+
+// ---- input.c
+
+// The series' objects now, and its version before the look at them. CONFLICT when they are others than those of
+// work->inputs_key: a late slice gives the series another content, which gets a job of its own.
+bool flow_input_look(struct flow_work *work, struct archive_object **objects, size_t *count, struct error *err);
+// Headers of work->objects, and work->fit.
+bool flow_input_read(struct flow_work *work, struct error *err);
+// A volume as HU in a sealed memfd, slice by slice; -1 with *err.
+int flow_input_volume(struct flow_work *work, const struct model_volume *volume, struct error *err);
+// Of the first object that could be read; NULL: none.
+const struct dicom_dataset *flow_input_header(const struct flow_work *work);
+// For the objects made of a volume. The lists are NULL without memory.
+void flow_context_of(struct flow_work *work, const struct model_volume *volume, struct finding_context *out);
+
+// ---- results.c
+
+// Runs the model on each volume that is fit; work->analyses has one row each, or one for a series that makes none.
+bool flow_results_make(struct flow_work *work, struct error *err);
+// The same for a series that cannot be read: one result, not analysed.
+bool flow_results_unreadable(struct flow_work *work, const char *reason, struct error *err);
+// Stores what the analyses make, and ends the job with their rows and deliveries. CONFLICT: the series has changed.
+bool flow_results_keep(struct flow_work *work, struct error *err);
+void flow_results_drop(struct flow_work *work);
+
+// ---- tell.c: who is told what of a result
+
+// One result at its revision, or what is to be taken back of it. In an arena.
+struct flow_telling {
+    const struct finding_result *result;
+    const char *sr, *seg;         // SOP Instance UIDs that say and show it now; "" none
+    const char *rejection;        // SOP Instance UID of the note that rejects what is stale; "" none
+    struct finding_object *stale; // what PACS may know of the topic and does not stand any more
+    size_t stale_count;
+    const char *batch;
+};
+// What is stale: from the rows, so outside any transaction; flow_tell checks that it is so still.
+bool flow_telling_plan(struct flow *flow, const struct finding_result *result, const char *sr, const char *seg,
+                       struct arena *arena, struct flow_telling *out, struct error *err);
+// Makes and stores the rejection note when something is stale.
+bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
+                         struct archive_writer *writer, struct arena *arena, struct error *err);
+// Inside a write function: obsolete what waits of the topic, and add the deliveries. BUSY when something became stale
+// since the plan: make it again.
+bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,
+               struct arena *arena, struct error *err);
+// Stores a data set that a job made.
+bool flow_store_object(struct flow *flow, struct archive_writer *writer, const struct buffer *data, int64_t time_ns,
+                       struct error *err);
+
+// ---- report.c: what is told after the job that made a result: negatives that waited, and judgements
+
+// A target that wants to hear of what was not analysed too.
+bool flow_target_hears_all(struct database *db, const char *target, bool *hears, struct error *err);
+// Inside a write function: report jobs for a held result, for a finding that was judged.
+bool flow_report_held(struct flow *flow, struct database *db, const char *result, int64_t now_ns, struct error *err);
+bool flow_report_judged(struct flow *flow, struct database *db, const char *finding, int64_t now_ns, struct error *err);
+// A job that ended without a word of its worker (it gave up after crashes) is a result too.
+bool flow_note_given_up(struct flow *flow, struct database *db, const char *job, int64_t now_ns, struct error *err);
+// Does a report job and ends it. CONFLICT when there is something newer to say.
+bool flow_report_run(struct flow_work *work, struct error *err);
 
 // ---- lease.c
 
@@ -89,6 +225,9 @@ void flow_lease_drop(struct flow *flow, const struct queue_job *job);
 void flow_leases_renew(struct flow *flow); // those that are due; the consumer's thread calls it
 
 // ---- worker.c
+
+// Hangs on disk, database, memory or the runner's child, and may pass: it is tried again. All else fails the same way.
+bool flow_is_passing(enum error_code code);
 
 void *flow_worker(void *payload); // a thread; payload: struct flow
 

@@ -38,6 +38,8 @@ static const struct field target_fields[] = {
     MEMBER("application", FIELD_TEXT, application),
     MEMBER("facility", FIELD_TEXT, facility),
     MEMBER("unsigned_status", FIELD_TEXT, unsigned_status),
+    MEMBER("filler", FIELD_TEXT, filler),
+    MEMBER("not_analysed", FIELD_BOOLEAN, not_analysed),
     {NULL, FIELD_TEXT, 0, 0, 0},
 };
 
@@ -72,7 +74,7 @@ json_t *flow_rule_to_json(const struct flow_rule *rule)
 
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err)
 {
-    *out = (struct flow_hl7_target){.unsigned_status = "R"};
+    *out = (struct flow_hl7_target){.unsigned_status = "R", .filler = "topic"};
     json_t *copy = json_copy((json_t *)(uintptr_t)json);
     json_int_t port = json_integer_value(json_object_get(copy, "port"));
     json_object_del(copy, "port");
@@ -84,8 +86,10 @@ bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, 
         return false;
     if (port < 1 || port > 65535 || !*out->host)
         return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s' needs a host and a port from 1 to 65535", out->name);
-    if (strcmp(out->unsigned_status, "R") != 0 && strcmp(out->unsigned_status, "P") != 0)
-        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': unsigned_status must be R or P", out->name);
+    if (strlen(out->unsigned_status) != 1 || !strchr("RPF", *out->unsigned_status))
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': unsigned_status must be R, P or F", out->name);
+    if (strcmp(out->filler, "topic") != 0 && strcmp(out->filler, "accession") != 0)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': filler must be topic or accession", out->name);
     out->port = (uint16_t)port;
     return true;
 }
@@ -236,4 +240,21 @@ bool flow_rule_warnings(struct store *store, struct access *access, struct model
     for (size_t i = 0; i < rule->hl7_to_count; i++)
         warn_of_target(targets, count, rule->hl7_to[i], out);
     return true;
+}
+
+bool flow_target_hears_all(struct database *db, const char *name, bool *hears, struct error *err)
+{
+    struct flow_hl7_target target;
+    struct arena arena;
+    const char *text;
+    arena_init(&arena, 1 << 20);
+    *hears = false;
+    bool ok = named_row_get(db, "hl7", name, &arena, &text, err);
+    if (ok && text) {
+        json_t *json = json_loads(text, 0, NULL);
+        *hears = flow_hl7_target_from_json(json, &target, err) && target.not_analysed;
+        json_decref(json);
+    }
+    arena_free(&arena);
+    return ok;
 }

@@ -62,6 +62,7 @@ const char *model_package_title(const struct model_package *package);
 const char *model_package_label(const struct model_package *package);  // "research use only ..."
 const char *model_package_digest(const struct model_package *package); // hex
 const char *model_package_rule(const struct model_package *package);   // JSON of the rule it brings; "" none
+bool model_package_calibrated(const struct model_package *package); // its scores are probabilities, shown on patients
 const struct model_needs *model_package_needs(const struct model_package *package);
 const struct model_code *model_package_concept(const struct model_package *package); // of its findings
 const struct model_code *model_package_site(const struct model_package *package);    // anatomical; value "" when none

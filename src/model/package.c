@@ -301,6 +301,11 @@ const char *model_package_rule(const struct model_package *package)
     return package->rule;
 }
 
+bool model_package_calibrated(const struct model_package *package)
+{
+    return json_is_true(json_object_get(json_object_get(package->manifest, "finding"), "calibrated"));
+}
+
 const struct model_needs *model_package_needs(const struct model_package *package)
 {
     return &package->needs;

@@ -1,3 +1,4 @@
+// The reading list: its order, its consumer of events, and what is marked read. reading_sql.c has the rows.
 #include "reading/reading.h"
 
 #include <pthread.h>
@@ -8,17 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "queue/queue.h"
+#include "reading/rows.h"
 
 enum { EVENTS_AT_ONCE = 256, STEP_ARENA = 16 << 20 };
-
-static const char *const steps[] = {
-    "CREATE TABLE reading_item(study TEXT PRIMARY KEY, arrived_ns INTEGER NOT NULL, urgency INTEGER NOT NULL, reason "
-    "TEXT NOT NULL,"
-    " findings INTEGER NOT NULL, read_ns INTEGER, read_by TEXT NOT NULL DEFAULT '') STRICT;"
-    "CREATE INDEX reading_item_open ON reading_item(arrived_ns) WHERE read_ns IS NULL;",
-    NULL,
-};
-const struct store_migration reading_migration = {"reading", steps};
 
 // ---- order
 
@@ -60,45 +53,6 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 
 // ---- the list
 
-static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
-{
-    const char **texts[] = {&out->study,    &out->patient_id,  &out->patient_name, &out->accession,
-                            &out->modality, &out->description, &out->identity,     &out->reason};
-    for (int i = 0; i < 8; i++)
-        if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
-            return false;
-    out->urgency = (enum finding_urgency)sql_int(sql, 8);
-    out->arrived_ns = sql_int(sql, 9);
-    out->findings = (size_t)sql_int(sql, 10);
-    return true;
-}
-
-// The most urgent and the longest waiting come first out of the rows, so that a list past its limit loses none of
-// those.
-static bool read_items(struct database *db, struct arena *arena, struct reading_item *items, size_t *count,
-                       struct error *err)
-{
-    bool row;
-    struct sql *sql =
-        sql_prepare(db,
-                    "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-                    "description, identity, reason, urgency, arrived_ns, findings"
-                    " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
-                    " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
-                    err);
-    if (!sql)
-        return false;
-    sql_bind_int(sql, 1, READING_LIST_MAX);
-    bool ok;
-    while ((ok = sql_step(sql, &row, err)) && row) {
-        ok = read_item(sql, arena, &items[(*count)++]) || error_set(err, ERROR_LIMIT, "no memory for the reading list");
-        if (!ok)
-            break;
-    }
-    sql_done(sql);
-    return ok;
-}
-
 bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
                   size_t *count, struct error *err)
 {
@@ -107,7 +61,7 @@ bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct ar
     struct database *db = *out ? store_read_begin(store, err) : NULL;
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for the reading list");
-    bool ok = db && read_items(db, arena, *out, count, err);
+    bool ok = db && reading_rows(db, arena, *out, count, err);
     if (db)
         store_read_end(store, db);
     return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
@@ -154,30 +108,18 @@ static bool tell(struct database *db, const char *study, struct error *err)
     return store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, study, "", NULL, err);
 }
 
-// What our own jobs store puts no study on the list.
+// An image puts its study on the list, and brings one back that was read: nobody has read it. What our own jobs store,
+// presentation states, key objects and reports are no images.
 static bool on_stored(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
 {
     struct store_event_detail detail;
+    bool changed;
     if (!store_event_detail(event, &reading->arena, &detail, err))
         return false;
-    if (strcmp(detail.how, "job") == 0)
+    if (!detail.is_image || strcmp(detail.how, "job") == 0)
         return true;
-    // Images that came after it was read have been read by nobody.
-    if (!sql_run(db, err,
-                 "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) VALUES(?1,?2,0,'',0) ON "
-                 "CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='', arrived_ns=excluded.arrived_ns"
-                 " WHERE read_ns<excluded.arrived_ns",
-                 "ti", event->study, event->time_ns))
-        return false;
-    return sql_changes(db) == 0 || tell(db, event->study, err);
-}
-
-// What a model found after the study was read has been seen by nobody.
-static bool come_back(struct database *db, const struct store_event *event, struct error *err)
-{
-    return sql_run(db, err,
-                   "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2 WHERE study=?1 AND read_ns<?2",
-                   "ti", event->study, event->time_ns);
+    return reading_row_arrived(db, event->study, event->time_ns, &changed, err) &&
+           (!changed || tell(db, event->study, err));
 }
 
 // The most urgent of what is present and not rejected gives urgency and reason.
@@ -202,9 +144,10 @@ static bool on_finding(struct reading *reading, struct database *db, const struc
     const char *reason = worst ? finding_sentence(worst, &reading->arena) : "";
     if (!reason)
         return error_set(err, ERROR_LIMIT, "no memory for a reason");
-    return sql_run(db, err, "UPDATE reading_item SET urgency=?2, reason=?3, findings=?4 WHERE study=?1", "titi", study,
-                   worst ? (int64_t)worst->urgency : 0, reason, (int64_t)present) &&
-           (!unseen || event->kind != STORE_EVENT_RESULT_CHANGED || come_back(db, event, err)) && tell(db, study, err);
+    // What a model found after the study was read has been seen by nobody.
+    bool news = unseen && event->kind == STORE_EVENT_RESULT_CHANGED;
+    return reading_row_found(db, study, worst ? worst->urgency : FINDING_ROUTINE, reason, (int64_t)present, err) &&
+           (!news || reading_row_back(db, study, event->time_ns, err)) && tell(db, study, err);
 }
 
 static bool write_change(struct database *db, void *payload, struct error *err)
@@ -213,7 +156,7 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     for (size_t i = 0; i < change->count; i++) {
         const struct store_event *event = &change->events[i];
         bool ok = true;
-        if (event->kind == STORE_EVENT_OBJECT_STORED)
+        if (event->kind == STORE_EVENT_OBJECT_STORED || event->kind == STORE_EVENT_OBJECT_SERVED)
             ok = on_stored(change->reading, db, event, err);
         else if (event->kind == STORE_EVENT_RESULT_CHANGED || event->kind == STORE_EVENT_FINDING_JUDGED)
             ok = on_finding(change->reading, db, event, err);
@@ -301,10 +244,10 @@ struct mark {
 static bool write_mark(struct database *db, void *payload, struct error *err)
 {
     const struct mark *mark = payload;
-    if (!sql_run(db, err, "UPDATE reading_item SET read_ns=?2, read_by=?3 WHERE study=?1 AND read_ns IS NULL", "tit",
-                 mark->study, mark->now_ns, mark->by))
+    bool found;
+    if (!reading_row_read(db, mark->study, mark->by, mark->now_ns, &found, err))
         return false;
-    if (sql_changes(db) == 0)
+    if (!found)
         return error_set(err, ERROR_NOT_FOUND, "study %.64s is not on the list", mark->study);
     return tell(db, mark->study, err);
 }

@@ -35,6 +35,7 @@ struct service {
     struct archive *archive;
     struct image_decoder *decoder;
     struct model_package **packages; // NULL-ended; owned
+    struct model_words *words;       // owned
     struct model_runner *runner;     // NULL: ONNX Runtime is not there
     struct flow *flow;
     struct reading *reading;

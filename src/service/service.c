@@ -38,6 +38,8 @@ static const struct config_key keys[] = {
     {"models.workers", CONFIG_INTEGER, "1", 1, 8, NULL, "Jobs at once."},
     {"models.synonyms", CONFIG_TEXT, "", 0, 0, NULL,
      "Names of parts of the body that the built-in ones lack: \"HEAD = CCT, Neurokranium; CHEST = Thx\"."},
+    {"flow.negative_quiet_s", CONFIG_INTEGER, "60", 0, 86400, NULL,
+     "How long nothing may come for a study before a model's negative is told; a positive is told at once."},
     {"reading.cap_minutes", CONFIG_INTEGER, "60", 1, 10080, NULL,
      "How long a study may be passed over on the reading list."},
     {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
@@ -149,7 +151,13 @@ static bool start_flow(struct service *service, struct error *err)
                                    .access = service->access,
                                    .archive = service->archive,
                                    .decoder = service->decoder,
+                                   .negative_quiet_ns =
+                                       config_integer(service->config, "flow.negative_quiet_s") * CLOCK_SECOND,
                                    .workers = (unsigned)config_integer(service->config, "models.workers")};
+    service->words = model_words_open(config_text(service->config, "models.synonyms"), err);
+    if (!service->words)
+        return error_prefix(err, "models.synonyms");
+    options.words = service->words;
     if (!service_beside(folder, sizeof folder, config_text(service->config, "models.folder"), "../models") ||
         !service_beside(service->page_folder, sizeof service->page_folder, config_text(service->config, "page.folder"),
                         "../ui/dist"))
@@ -229,6 +237,7 @@ void service_stop(struct service *service)
     reading_stop(service->reading);
     model_runner_close(service->runner);
     service_close_packages(service);
+    model_words_close(service->words);
     archive_writer_close(service->import_writer);
     image_decoder_close(service->decoder);
     archive_close(service->archive);

@@ -27,7 +27,9 @@ static const char *const schema[] = {
     " subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
     "CREATE TABLE cursor(consumer TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;",
     // What an earlier program wrote last and nobody has followed yet.
-    "UPDATE event SET kind='result.changed' WHERE kind='finding.made';",
+    "UPDATE event SET kind='result.changed' WHERE kind='finding.made';"
+    "UPDATE event SET detail=substr(detail, 1, length(detail)-1) || ',\"image\":1}' WHERE kind='object.stored'"
+    " AND detail LIKE '{%}';",
     NULL,
 };
 

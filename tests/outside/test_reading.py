@@ -24,7 +24,7 @@ class Reading(unittest.TestCase):
 
     def make_finding(self, server, study, state):
         """A model's finding and its event, in the database of a server that does not run."""
-        values = dict({name: "x" for name in TEXTS}, **{name: 1 for name in NUMBERS}, id=f"f{state}", study=study, concept_meaning="A bleed", site_meaning="Brain", side="left", urgency=2,
+        values = dict({name: "x" for name in TEXTS}, **{name: 1 for name in NUMBERS}, id=f"f{state}", job=f"j{state}", study=study, concept_meaning="A bleed", site_meaning="Brain", side="left", urgency=2,
                       made_ns=time.time_ns(), state=state)
         database = sqlite3.connect(os.path.join(server.data, "hilum.db"))
         database.execute(f"INSERT INTO finding ({','.join(values)}) VALUES ({','.join('?' * len(values))})", list(values.values()))

@@ -42,6 +42,22 @@ export interface Finding {
     comment: string;
 }
 
+// What one model says of one volume of a series.
+export interface Result {
+    id: string;
+    study: string;
+    series: string;
+    volume: string;
+    model: string;
+    modelVersion: string;
+    outcome: "positive" | "negative" | "not analysed" | "failed";
+    standing: "current" | "superseded" | "withdrawn";
+    reason: string;
+    notes: string;
+    objects: number;
+    told: boolean;
+}
+
 export interface Job {
     key: string;
     study: string;

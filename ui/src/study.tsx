@@ -1,6 +1,6 @@
 // One study: its images, what the models say of it, and what a person says of that.
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { type Finding, type Job, get, path, post } from "./api";
+import { type Finding, type Job, type Result, get, path, post } from "./api";
 import { type Dataset, date, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
 import { Viewer, isTyping } from "./viewer";
@@ -20,11 +20,26 @@ function FindingCard({ finding, name, onShow, onDone }: { finding: Finding; name
                 {finding.concept.meaning}, {finding.side || "side unknown"}, {finding.volumeMl.toFixed(1)} mL
             </button>
             <p>
-                {finding.urgency} · score {finding.score.toFixed(2)} · {finding.model} {finding.modelVersion}
+                {finding.urgency} · {finding.model} {finding.modelVersion}
             </p>
             <p class="label">{finding.label}</p>
             <Judge finding={finding} name={name} onDone={onDone} />
         </li>
+    );
+}
+
+// What the models say now. A negative of a study that still comes in is no answer yet.
+function Results({ results }: { results: Result[] }) {
+    return (
+        <ul class="results">
+            {results.map((result) => (
+                <li key={result.id} class={result.outcome.replace(" ", "-")}>
+                    {result.model} {result.modelVersion}
+                    {result.volume && `, ${result.volume}`}: {result.told ? result.outcome : "nothing found so far; images may still come"}
+                    {result.objects > 0 && ` (${result.objects} images)`} {result.reason && <em>{result.reason}</em>} {result.notes && <small>{result.notes}</small>}
+                </li>
+            ))}
+        </ul>
     );
 }
 
@@ -94,6 +109,7 @@ export function Study({ study, revision }: { study: string; revision: number }) 
     const [slice, setSlice] = useState(0);
     const [findings, setFindings] = useState<Finding[] | null>(null);
     const [jobs, setJobs] = useState<Job[]>([]);
+    const [results, setResults] = useState<Result[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
     const [error, setError] = useState("");
     const [maskError, setMaskError] = useState("");
@@ -101,8 +117,13 @@ export function Study({ study, revision }: { study: string; revision: number }) 
     const fail = (why: Error) => setError(why.message);
 
     const refresh = async () => {
-        const [all, runs] = await Promise.all([get<Finding[]>(`${path("api", "studies", study)}/findings`), get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`)]);
+        const [all, said, runs] = await Promise.all([
+            get<Finding[]>(`${path("api", "studies", study)}/findings`),
+            get<Result[]>(`${path("api", "studies", study)}/results`),
+            get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`),
+        ]);
         setFindings(all);
+        setResults(said);
         setJobs(runs);
     };
 
@@ -162,19 +183,21 @@ export function Study({ study, revision }: { study: string; revision: number }) 
         setGoal(finding);
     };
 
-    const segs = [...new Set((findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg).map((finding) => finding.seg))];
+    // What was rejected is drawn no more.
+    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && finding.state !== "rejected");
+    const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => finding.segment) }));
     useEffect(() => {
         let current = true;
         setMask(null);
         setMaskError("");
-        if (shown && segs.length > 0)
-            loadMask(shown.stack, study, segs)
+        if (shown && masks.length > 0)
+            loadMask(shown.stack, study, masks)
                 .then((loaded) => current && setMask(loaded))
                 .catch((why: Error) => current && setMaskError(why.message));
         return () => {
             current = false;
         };
-    }, [shown, segs.join(" ")]);
+    }, [shown, JSON.stringify(masks)]);
 
     // Before the first paint: a key pressed as soon as the study is seen counts.
     useLayoutEffect(() => {
@@ -245,6 +268,7 @@ export function Study({ study, revision }: { study: string; revision: number }) 
                     </ul>
                     {findings?.length === 0 && <p>None.</p>}
                     <h2>Models</h2>
+                    <Results results={results} />
                     <Jobs jobs={jobs} />
                 </aside>
             </div>

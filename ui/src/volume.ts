@@ -151,22 +151,33 @@ function liesOn(slice: Slice, frame: Slice): boolean {
     );
 }
 
+// What of a segmentation is shown: a segment that a reader has rejected is not.
+export interface Shown {
+    seg: string;
+    segments: number[];
+}
+
+function segmentOf(dataset: Dataset | undefined, frame: number): number {
+    const groups = items(dataset, "52009230")[frame - 1];
+    return numbers(items(groups, "0062000A")[0], "0062000B")[0] ?? 0;
+}
+
 // Adds one SEG's frames; false when some lie on no slice: such a mask would be drawn in the wrong place, so it is not drawn.
-async function addMask(mask: Mask, stack: Stack, study: string, seg: string): Promise<boolean> {
+async function addMask(mask: Mask, stack: Stack, study: string, { seg, segments }: Shown): Promise<boolean> {
     const [found] = await get<Dataset[]>(`${path("dicom-web", "studies", study, "instances")}?SOPInstanceUID=${encodeURIComponent(seg)}`);
     if (!found) throw new Error("the segmentation is not stored yet");
     const [dataset] = await get<Dataset[]>(`${instancePath(found)}/metadata`);
     const frames = slicesOf(dataset ?? {}, "");
     const places = frames.map((frame) => stack.slices.findIndex((slice) => liesOn(slice, frame)));
     if (places.includes(-1)) return false;
-    frames.forEach((frame, i) => mask.set(places[i]!, [...(mask.get(places[i]!) ?? []), { instance: frame.instance, frame: frame.frame }]));
+    frames.forEach((frame, i) => segments.includes(segmentOf(dataset, frame.frame)) && mask.set(places[i]!, [...(mask.get(places[i]!) ?? []), { instance: frame.instance, frame: frame.frame }]));
     return true;
 }
 
-export async function loadMask(stack: Stack, study: string, segs: string[]): Promise<Mask> {
+export async function loadMask(stack: Stack, study: string, shown: Shown[]): Promise<Mask> {
     const mask: Mask = new Map();
-    for (const seg of segs)
-        if (!(await addMask(mask, stack, study, seg))) throw new Error("a segmentation does not lie on these slices, so its mask is not shown");
+    for (const one of shown)
+        if (!(await addMask(mask, stack, study, one))) throw new Error("a segmentation does not lie on these slices, so its mask is not shown");
     return mask;
 }
 

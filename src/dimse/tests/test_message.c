@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "dimse/dimse_command.h"
 
 enum { OBJECT_SIZE = 300000 };
 
@@ -508,6 +509,20 @@ static void a_connection_that_ends_without_release_is_broken(void **context)
     acceptor_free(&acceptor);
 }
 
+// PS3.7 Table 9.3-11: a C-CANCEL has no Message ID, only (0000,0120), that of the request it cancels.
+static void a_cancel_names_the_request_that_it_cancels(void **context)
+{
+    static const uint8_t cancel[] = {0, 0, 0x00, 0x01, 2,    0, 0, 0,    0xFF, 0x0F, 0, 0, 0x20, 0x01, 2,
+                                     0, 0, 0,    0x34, 0x12, 0, 0, 0x00, 0x08, 2,    0, 0, 0,    0x01, 0x01};
+    struct dimse_message message;
+    struct error err;
+    (void)context;
+    assert_ok(dimse_command_read(cancel, sizeof cancel, &message, &err), err);
+    assert_int_equal(message.command, DIMSE_C_CANCEL_RQ);
+    assert_int_equal(message.message_id, 0x1234);
+    assert_false(message.has_data);
+}
+
 int test_message(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +543,7 @@ int test_message(void)
         cmocka_unit_test(a_command_set_past_its_limit_is_aborted),
         cmocka_unit_test(nothing_but_empty_fragments_is_aborted),
         cmocka_unit_test(a_release_inside_a_message_is_aborted),
+        cmocka_unit_test(a_cancel_names_the_request_that_it_cancels),
         cmocka_unit_test(an_unfit_uid_is_told_to_the_application),
         cmocka_unit_test(an_abort_inside_an_object_breaks_its_source),
         cmocka_unit_test(a_reset_inside_an_object_breaks_its_source),

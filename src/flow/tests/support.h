@@ -5,6 +5,7 @@
 
 #include "support/check.h"
 #include "base/clock.h"
+#include "finding/finding.h"
 #include "flow/flow.h"
 #include "queue/queue.h"
 #include "store/database.h"
@@ -18,12 +19,14 @@ struct ground {
     struct access *access;
     struct archive *archive;
     struct model_package *packages[GROUND_PACKAGES + 1];
+    struct model_words *words;
     int package_folders; // made so far
     struct flow *flow;
     struct arena arena;
     struct error err;
 };
 
+#define GROUND_NEGATIVE_QUIET_NS (INT64_C(60) * CLOCK_SECOND)
 #define GROUND_START (INT64_C(1800000000) * CLOCK_SECOND) // when the simulated day begins
 
 // A new folder, with packages of these names (NULL-ended); `rule` of the first one, as JSON, or NULL.
@@ -62,16 +65,39 @@ void ground_end(struct ground *ground, const char *calling, int64_t at_ns);
 
 // Steps until there is nothing to do at that time.
 void ground_step(struct ground *ground, int64_t now_ns);
-size_t ground_jobs(struct ground *ground, struct queue_job **out); // oldest first
-size_t ground_completions(struct ground *ground);                  // SERIES_COMPLETE events so far
+size_t ground_jobs(struct ground *ground, struct queue_job **out);                            // oldest first
+size_t ground_results(struct ground *ground, const char *study, struct finding_result **out); // all, oldest first
+size_t ground_completions(struct ground *ground); // SERIES_COMPLETE events so far
 
 void ground_rule(struct ground *ground, const char *json); // enters it; asserts
 bool ground_rule_refused(struct ground *ground, const char *json);
 struct queue_job *ground_only_job(struct ground *ground);
 
+// ---- heads: a synthetic one, 40 slices of 64 x 64 at 3 x 2.5 x 2.5 mm, that the real model tells apart
+
+#define GROUND_HEAD_MODEL "head-ct-hyperdense"
+enum { GROUND_HEAD_SLICES = 40, GROUND_HEAD_SIZE = 64 };
+struct head {                             // what is NULL or 0 gets a usual value
+    const char *study, *series, *patient; // "1.2.3", "1.2.3.1", "F1"
+    int from, to;                         // slices, `to` exclusive; 0: all
+    int bleed;                            // slice of its middle; 0: none. It reaches 4 slices up and down.
+    const char *association;
+};
+// The package that is installed with the program, and a rule for it with these members more (a comma in front).
+void ground_open_real(struct ground *ground, const char *more);
+void ground_put_head(struct ground *ground, const struct head *head, int64_t at_ns);
+// Puts it and steps until its job is made: the association ends at once.
+void ground_send_head(struct ground *ground, const struct head *head, int64_t at_ns);
+// Lets a worker with ONNX Runtime have all jobs until none waits, at the simulated time.
+void ground_work_for_real(struct ground *ground);
+struct queue_delivery *ground_deliveries(struct ground *ground, const char *topic, size_t *count); // oldest first
+// The oldest that waits is delivered, or fails; false: none waits.
+bool ground_deliver(struct ground *ground, const char *kind, bool taken);
+
 int test_complete(void);
 int test_rules(void);
 int test_standard_rules(void);
 int test_worker(void);
+int test_results(void);
 
 #endif

@@ -139,6 +139,25 @@ static void a_refusal_says_why_in_msa_and_err(void **state)
     assert_string_equal(hl7_get(read_back(), "ERR", 0, 3, 1, 1, 1, &scratch), "207");
 }
 
+static void each_refusal_has_its_own_condition_in_err(void **state)
+{
+    static const struct {
+        enum error_code code;
+        const char *number; // of HL7 table 0357
+    } rows[] = {
+        {ERROR_BAD_DATA, "102"},  {ERROR_BAD_VALUE, "103"}, {ERROR_UNSUPPORTED, "200"}, {ERROR_NOT_FOUND, "204"},
+        {ERROR_DUPLICATE, "205"}, {ERROR_BUSY, "206"},      {ERROR_INTERNAL, "207"},    {ERROR_FULL, "207"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error err;
+        error_set(&err, rows[i].code, "why");
+        buffer_clear(&out);
+        hl7_write_answer(&writer, ASKED, sizeof ASKED - 1, "AE", &err, "A-4", 0);
+        assert_string_equal(hl7_get(read_back(), "ERR", 0, 3, 1, 1, 1, &scratch), rows[i].number);
+    }
+}
+
 static void what_does_not_parse_is_answered_as_far_as_it_can_be_read(void **state)
 {
     (void)state;
@@ -187,6 +206,7 @@ int test_writer(void)
         cmocka_unit_test_setup_teardown(any_text_comes_back_as_it_was, begin, end),
         cmocka_unit_test_setup_teardown(an_acknowledgement_turns_the_header_round, begin, end),
         cmocka_unit_test_setup_teardown(a_refusal_says_why_in_msa_and_err, begin, end),
+        cmocka_unit_test_setup_teardown(each_refusal_has_its_own_condition_in_err, begin, end),
         cmocka_unit_test_setup_teardown(what_does_not_parse_is_answered_as_far_as_it_can_be_read, begin, end),
         cmocka_unit_test_setup_teardown(a_full_buffer_is_told_at_the_end, begin, end),
     };

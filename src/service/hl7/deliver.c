@@ -8,6 +8,7 @@
 #include "hl7/hl7.h"
 
 #define ANSWER_NS (INT64_C(20) * CLOCK_SECOND)
+enum { MESSAGE_MAX = 4 << 20, MESSAGE_ARENA = 64 << 20 };
 
 static bool find_target(struct service *service, const char *name, struct flow_hl7_target *out, struct error *err)
 {
@@ -27,21 +28,48 @@ static bool find_target(struct service *service, const char *name, struct flow_h
                                      "there is no HL7 target '%s'; enter it under /api/hl7-targets", name));
 }
 
+// The result as it is now; what a program before this one left is the message itself.
+static bool make_message(struct service *service, const struct queue_delivery *delivery,
+                         const struct flow_hl7_target *target, struct buffer *out, struct error *err)
+{
+    struct arena arena;
+    if (strncmp(delivery->payload, "MSH", 3) == 0) {
+        buffer_text(out, delivery->payload);
+        return buffer_check(out, "an HL7 message", err);
+    }
+    arena_init(&arena, MESSAGE_ARENA);
+    bool ok = flow_report_message(service->flow, delivery, target, &arena, out, err);
+    arena_free(&arena);
+    return ok;
+}
+
+static bool send(const struct queue_delivery *delivery, const struct flow_hl7_target *target,
+                 const struct buffer *message, struct mllp_answer *answer, enum queue_failure *how, struct error *err)
+{
+    struct mllp_connection *connection = mllp_connect(target->host, target->port, ANSWER_NS, err);
+    if (!connection)
+        return false;
+    *how = QUEUE_UNCERTAIN;
+    bool ok =
+        mllp_deliver(connection, (const char *)message->data, message->size, delivery->subject, ANSWER_NS, answer, err);
+    mllp_close(connection);
+    return ok;
+}
+
 // AA and CA: taken. AE (an error now) is tried again; AR is a refusal: the message itself is not wanted.
 bool deliver_hl7(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
                  struct error *err)
 {
     struct flow_hl7_target target;
     struct mllp_answer answer;
+    struct buffer message;
     *how = QUEUE_NOT_TAKEN;
     if (!find_target(service, delivery->target, &target, err))
         return false;
-    struct mllp_connection *connection = mllp_connect(target.host, target.port, ANSWER_NS, err);
-    if (connection)
-        *how = QUEUE_UNCERTAIN;
-    bool ok = connection && mllp_deliver(connection, delivery->payload, strlen(delivery->payload), delivery->subject,
-                                         ANSWER_NS, &answer, err);
-    mllp_close(connection);
+    buffer_init(&message, MESSAGE_MAX);
+    bool ok =
+        make_message(service, delivery, &target, &message, err) && send(delivery, &target, &message, &answer, how, err);
+    buffer_free(&message);
     if (!ok || strcmp(answer.code, "AA") == 0 || strcmp(answer.code, "CA") == 0)
         return ok;
     *how = answer.code[1] == 'R' ? QUEUE_REFUSED : QUEUE_NOT_TAKEN;

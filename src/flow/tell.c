@@ -1,0 +1,277 @@
+// Who is told what of a result.
+//
+//   PACS     the SEG and SR that say it now; and a rejection note for those of ours that it may know and that do not
+//            stand any more: of an earlier result of the topic, or of what a reviewer has rejected
+//   record   one message of the result as it is when it is sent (flow_report_message)
+//
+// Targets are those that the rules named when the result was made, and all that may know something of the topic. What
+// waits of the topic is obsolete and is never sent. Messages of one study go to a target in order, and so do the
+// documents of one topic.
+#include "flow/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum { OBJECT_MAX = 512 << 20 };
+
+bool flow_store_object(struct flow *flow, struct archive_writer *writer, const struct buffer *data, int64_t time_ns,
+                       struct error *err)
+{
+    struct source_memory memory = {data->data, data->size};
+    struct archive_stored stored;
+    struct archive_origin origin = {.how = "job", .called = "", .calling = "HILUM", .address = "", .issuer = ""};
+    (void)flow;
+    return buffer_check(data, "an object of the results", err) &&
+           archive_put(writer, source_from_memory(&memory), DICOM_TS_EXPLICIT, &origin, time_ns, &stored, err);
+}
+
+// ---- what is stale
+
+// A rejection note's payload is the list of what it rejects.
+static bool is_rejected(const struct queue_delivery *deliveries, size_t count, const char *instance)
+{
+    bool found = false;
+    for (size_t i = 0; i < count && !found; i++)
+        found = *deliveries[i].payload == '[' && queue_delivery_may_be_known(&deliveries[i]) &&
+                strstr(deliveries[i].payload, instance) != NULL;
+    return found;
+}
+
+// An instance of ours that some PACS may know, that does not stand, and that no note has rejected.
+static bool is_stale(const struct queue_delivery *deliveries, size_t count, size_t index, const char *sr,
+                     const char *seg)
+{
+    const struct queue_delivery *delivery = &deliveries[index];
+    if (strcmp(delivery->kind, "dicom") != 0 || *delivery->payload == '[' || !queue_delivery_may_be_known(delivery) ||
+        strcmp(delivery->subject, sr) == 0 || strcmp(delivery->subject, seg) == 0 ||
+        is_rejected(deliveries, count, delivery->subject))
+        return false;
+    for (size_t i = 0; i < index; i++) // to one target is enough
+        if (strcmp(deliveries[i].subject, delivery->subject) == 0 && is_stale(deliveries, count, i, sr, seg))
+            return false;
+    return true;
+}
+
+static bool find_stale(struct database *db, const char *topic, const char *sr, const char *seg, struct arena *arena,
+                       const char ***out, size_t *count, struct error *err)
+{
+    struct queue_delivery *deliveries;
+    size_t delivery_count;
+    *count = 0;
+    if (!queue_delivery_of_topic(db, topic, arena, &deliveries, &delivery_count, err))
+        return false;
+    *out = arena_calloc(arena, delivery_count, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_LIMIT, "no memory for %zu deliveries", delivery_count);
+    for (size_t i = 0; i < delivery_count; i++)
+        if (is_stale(deliveries, delivery_count, i, sr, seg))
+            (*out)[(*count)++] = deliveries[i].subject;
+    return true;
+}
+
+bool flow_telling_plan(struct flow *flow, const struct finding_result *result, const char *sr, const char *seg,
+                       struct arena *arena, struct flow_telling *out, struct error *err)
+{
+    const char **instances;
+    *out = (struct flow_telling){.result = result, .sr = sr, .seg = seg, .rejection = ""};
+    out->batch = arena_printf(arena, "%s %lld %s", result->id, (long long)result->revision,
+                              finding_standing_text(result->standing));
+    struct database *db = store_read_begin(flow->options.store, err);
+    bool ok = db && find_stale(db, result->topic, sr, seg, arena, &instances, &out->stale_count, err);
+    store_read_end(flow->options.store, db);
+    if (!ok)
+        return false;
+    out->stale = arena_calloc(arena, out->stale_count, sizeof *out->stale);
+    if (!out->batch || !out->stale)
+        return error_set(err, ERROR_LIMIT, "no memory for what is told of a result");
+    for (size_t i = 0; i < out->stale_count; i++) {
+        struct archive_object *object;
+        size_t count;
+        if (!archive_objects(flow->options.archive, NULL, NULL, instances[i], arena, &object, &count, err))
+            return false;
+        out->stale[i] = (struct finding_object){object->sop_class, object->series, object->sop_instance};
+    }
+    return true;
+}
+
+bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
+                         struct archive_writer *writer, struct arena *arena, struct error *err)
+{
+    char instance[DICOM_UID_SIZE];
+    struct buffer data;
+    struct finding_result result = *telling->result;
+    struct finding_context own = *context;
+    if (telling->stale_count == 0)
+        return true;
+    if (!context->source) // of no image a note can be made: none of the series can be read
+        return error_set(err, ERROR_BAD_DATA, "what was said of series %s cannot be rejected: no image can be read",
+                         result.series);
+    result.revision += result.standing != FINDING_CURRENT; // of what is taken back there is no further revision
+    own.result = &result;
+    finding_rejection_uid(instance, result.id, result.revision);
+    telling->rejection = arena_strdup(arena, instance);
+    if (!telling->rejection)
+        return error_set(err, ERROR_LIMIT, "no memory for a rejection note");
+    buffer_init(&data, OBJECT_MAX);
+    bool ok =
+        finding_to_rejection(&own, result.standing == FINDING_WITHDRAWN ? FINDING_FOR_SAFETY : FINDING_FOR_QUALITY,
+                             telling->stale, telling->stale_count, &data, err) &&
+        flow_store_object(flow, writer, &data, context->time_ns, err);
+    buffer_free(&data);
+    return ok;
+}
+
+// ---- deliveries
+
+struct tell {
+    struct flow *flow;
+    struct database *db;
+    const struct flow_telling *telling;
+    struct queue_delivery *earlier; // of the topic, newest first
+    size_t earlier_count;
+    int64_t now_ns;
+    struct arena *arena;
+};
+
+static bool add(struct tell *tell, const char *target, const char *kind, const char *subject, const char *payload,
+                const char *sequence, struct error *err)
+{
+    bool added;
+    const struct flow_telling *telling = tell->telling;
+    struct queue_delivery delivery = {.key = arena_printf(tell->arena, "%s %s %s", target, telling->batch, subject),
+                                      .target = target,
+                                      .kind = kind,
+                                      .subject = subject,
+                                      .payload = payload,
+                                      .sequence = sequence,
+                                      .topic = telling->result->topic,
+                                      .batch = telling->batch};
+    return delivery.key && sequence && payload ? queue_delivery_add(tell->db, &delivery, tell->now_ns, &added, err)
+                                               : error_set(err, ERROR_LIMIT, "no memory for a delivery");
+}
+
+static bool may_know(const struct tell *tell, const char *kind, const char *target)
+{
+    for (size_t i = 0; i < tell->earlier_count; i++)
+        if (strcmp(tell->earlier[i].kind, kind) == 0 && strcmp(tell->earlier[i].target, target) == 0 &&
+            queue_delivery_may_be_known(&tell->earlier[i]))
+            return true;
+    return false;
+}
+
+static bool is_named(const json_t *names, const char *name)
+{
+    size_t i;
+    json_t *value;
+    json_array_foreach(names, i, value)
+    {
+        if (strcmp(json_string_value(value), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+typedef bool each_fn(struct tell *tell, const char *target, bool named, struct error *err);
+
+// For those that the rules named, then for those that may know something and were not named.
+static bool for_each_target(struct tell *tell, const char *kind, const char *names, each_fn *each, struct error *err)
+{
+    size_t i;
+    json_t *name, *list = json_loads(names, 0, NULL);
+    bool ok = true;
+    json_array_foreach(list, i, name)
+    {
+        const char *copy = arena_strdup(tell->arena, json_string_value(name));
+        ok = ok && copy && each(tell, copy, true, err);
+    }
+    for (i = 0; ok && i < tell->earlier_count; i++) {
+        const struct queue_delivery *earlier = &tell->earlier[i];
+        bool first = strcmp(earlier->kind, kind) == 0 && queue_delivery_may_be_known(earlier) &&
+                     !is_named(list, earlier->target);
+        for (size_t k = 0; k < i && first; k++)
+            first = strcmp(tell->earlier[k].kind, kind) != 0 || strcmp(tell->earlier[k].target, earlier->target) != 0 ||
+                    !queue_delivery_may_be_known(&tell->earlier[k]);
+        if (first)
+            ok = each(tell, earlier->target, false, err);
+    }
+    json_decref(list);
+    return ok;
+}
+
+static const char *rejects_to_json(const struct flow_telling *telling, struct arena *arena)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < telling->stale_count; i++)
+        json_array_append_new(list, json_string(telling->stale[i].sop_instance));
+    char *text = json_dumps(list, JSON_COMPACT);
+    const char *copy = text ? arena_strdup(arena, text) : NULL;
+    free(text);
+    json_decref(list);
+    return copy;
+}
+
+// The note goes before the new document, and only to those who may know what it rejects.
+static bool tell_pacs(struct tell *tell, const char *target, bool named, struct error *err)
+{
+    const struct flow_telling *telling = tell->telling;
+    const char *documents = arena_printf(tell->arena, "%s documents", telling->result->topic);
+    (void)named;
+    if (*telling->rejection && may_know(tell, "dicom", target) &&
+        !add(tell, target, "dicom", telling->rejection, rejects_to_json(telling, tell->arena), documents, err))
+        return false;
+    if (telling->result->standing != FINDING_CURRENT)
+        return true;
+    return (!*telling->seg || add(tell, target, "dicom", telling->seg, "", "", err)) &&
+           (!*telling->sr || add(tell, target, "dicom", telling->sr, "", documents, err));
+}
+
+static bool wants_to_hear(struct tell *tell, const char *target, bool named, bool *wants, struct error *err)
+{
+    const struct finding_result *result = tell->telling->result;
+    *wants = named || may_know(tell, "hl7", target);
+    if (result->standing != FINDING_CURRENT)
+        *wants = may_know(tell, "hl7", target);
+    else if (result->outcome == FINDING_NOT_ANALYSED || result->outcome == FINDING_FAILED)
+        return may_know(tell, "hl7", target) || flow_target_hears_all(tell->db, target, wants, err);
+    return true;
+}
+
+static bool tell_record(struct tell *tell, const char *target, bool named, struct error *err)
+{
+    char control[21];
+    bool wants;
+    const struct finding_result *result = tell->telling->result;
+    if (!wants_to_hear(tell, target, named, &wants, err))
+        return false;
+    if (!wants)
+        return true;
+    finding_oru_control(control, result);
+    const char *subject = arena_strdup(tell->arena, control);
+    return subject ? add(tell, target, "hl7", subject, result->id, arena_printf(tell->arena, "study %s", result->study),
+                         err)
+                   : error_set(err, ERROR_LIMIT, "no memory for a delivery");
+}
+
+static bool is_as_planned(struct tell *tell, struct error *err)
+{
+    const struct flow_telling *telling = tell->telling;
+    const char **stale;
+    size_t count;
+    return find_stale(tell->db, telling->result->topic, telling->sr, telling->seg, tell->arena, &stale, &count, err) &&
+           (count == telling->stale_count ||
+            error_set(err, ERROR_BUSY, "a delivery about the same went out meanwhile; it is told anew"));
+}
+
+bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,
+               struct arena *arena, struct error *err)
+{
+    struct tell tell = {.flow = flow, .db = db, .telling = telling, .now_ns = now_ns, .arena = arena};
+    const struct finding_result *result = telling->result;
+    return is_as_planned(&tell, err) &&
+           queue_delivery_of_topic(db, result->topic, arena, &tell.earlier, &tell.earlier_count, err) &&
+           queue_delivery_obsolete(db, result->topic, telling->batch, err) &&
+           for_each_target(&tell, "dicom", result->send_to, tell_pacs, err) &&
+           for_each_target(&tell, "hl7", result->hl7_to, tell_record, err);
+}

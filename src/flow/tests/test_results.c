@@ -1,0 +1,285 @@
+// From a head to what everybody is told of it, with the real model on synthetic heads: what is said at once and what
+// late, what takes whose place, and what is taken back.
+#include "support.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+
+#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
+#define TARGETS ",\"send_to\":[\"pacs\"],\"hl7_to\":[\"ris\"]"
+
+static struct finding_result *newest(struct ground *g)
+{
+    struct finding_result *results;
+    size_t count = ground_results(g, "1.2.3", &results);
+    assert_true(count > 0);
+    return &results[count - 1];
+}
+
+// How many of a kind are, or were, to be sent, and are not obsolete.
+static size_t count_of(struct ground *g, const char *kind)
+{
+    size_t count, same = 0;
+    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        same += strcmp(list[i].kind, kind) == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE;
+    return same;
+}
+
+static void deliver_all(struct ground *g)
+{
+    while (ground_deliver(g, "dicom", true) || ground_deliver(g, "hl7", true))
+        continue;
+}
+
+static const char *class_of(struct ground *g, const char *instance)
+{
+    struct archive_object *object;
+    size_t count;
+    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err), g->err);
+    return object->sop_class;
+}
+
+#define SR "1.2.840.10008.5.1.4.1.1.88.34"
+#define SEG "1.2.840.10008.5.1.4.1.1.66.4"
+#define KO "1.2.840.10008.5.1.4.1.1.88.59"
+
+// The class of the i-th delivery to the PACS that is not obsolete, oldest first.
+static const char *to_pacs(struct ground *g, size_t index)
+{
+    size_t count;
+    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].kind, "dicom") == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE && index-- == 0)
+            return class_of(g, list[i].subject);
+    fail_msg("the PACS has fewer deliveries");
+    return "";
+}
+
+// The message of the newest delivery to the record, as it would be sent now.
+static const char *message(struct ground *g)
+{
+    struct flow_hl7_target target = {.name = "ris", .application = "RIS", .unsigned_status = "R", .filler = "topic"};
+    size_t count, last;
+    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    struct buffer out;
+    for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
+        continue;
+    assert_true(last > 0);
+    buffer_init(&out, 1 << 20);
+    assert_ok(flow_report_message(g->flow, &list[last - 1], &target, &g->arena, &out, &g->err), g->err);
+    const char *text = arena_strndup(&g->arena, (const char *)out.data, out.size);
+    assert_non_null(text);
+    buffer_free(&out);
+    return text;
+}
+
+static void a_positive_is_told_at_once(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_work_for_real(&g);
+    struct finding_result *result = newest(&g);
+    assert_string_equal(ground_only_job(&g)->outcome, "positive");
+    assert_int_equal(result->outcome, FINDING_POSITIVE);
+    assert_true(result->told);
+    assert_int_equal(result->objects, GROUND_HEAD_SLICES);
+    assert_true(result->voxels > 1000);
+    assert_string_equal(to_pacs(&g, 0), SEG);
+    assert_string_equal(to_pacs(&g, 1), SR);
+    assert_int_equal(count_of(&g, "dicom"), 2);
+    assert_int_equal(count_of(&g, "hl7"), 1);
+    assert_non_null(strstr(message(&g), "|left|") ? "" : strstr(message(&g), "Left"));
+    ground_close(&g);
+}
+
+static void a_negative_is_told_when_its_study_is_quiet(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
+    assert_false(newest(&g)->told);
+    ground_step(&g, AT(59));
+    ground_put_head(&g, &(struct head){.series = "1.2.3.2", .to = 1}, AT(59)); // something more of the study
+    ground_end(&g, "SCANNER", AT(59));
+    ground_step(&g, AT(62));
+    ground_step(&g, AT(118));
+    ground_work_for_real(&g);
+    assert_int_equal(count_of(&g, "dicom") + count_of(&g, "hl7"), 0);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    struct finding_result *results;
+    ground_results(&g, "1.2.3", &results);
+    assert_true(results[0].told);
+    assert_string_equal(class_of(&g, results[0].sr_instance), SR);
+    ground_close(&g);
+}
+
+static void what_was_negative_in_part_and_positive_as_a_whole_is_never_called_negative(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 33, .to = 28}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
+    ground_send_head(&g, &(struct head){.bleed = 33, .from = 28}, AT(30));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(600));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].standing, FINDING_REPLACED);
+    assert_false(results[0].told);
+    assert_int_equal(results[1].outcome, FINDING_POSITIVE);
+    assert_int_equal(count_of(&g, "hl7"), 1);
+    assert_int_equal(count_of(&g, "dicom"), 2);
+    ground_close(&g);
+}
+
+static void an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_same_number(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 39}, AT(0));
+    ground_work_for_real(&g);
+    assert_true(ground_deliver(&g, "hl7", false)); // AE
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 39}, AT(30));
+    ground_work_for_real(&g);
+    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count);
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i++)
+        waiting += strcmp(list[i].kind, "hl7") == 0 && list[i].state == QUEUE_DELIVERY_WAITING;
+    assert_int_equal(waiting, 1);
+    assert_null(strstr(message(&g), "|D|")); // nothing of before is known there
+    assert_int_equal(count_of(&g, "dicom"), 2);
+    ground_close(&g);
+}
+
+static void a_newer_result_takes_the_place_of_what_was_delivered(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 39}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 39}, AT(30));
+    ground_work_for_real(&g);
+    assert_string_equal(to_pacs(&g, 2), KO); // of the old SEG and SR
+    assert_string_equal(to_pacs(&g, 3), SEG);
+    assert_string_equal(to_pacs(&g, 4), SR);
+    assert_int_equal(count_of(&g, "hl7"), 2);
+    ground_close(&g);
+}
+
+struct judging {
+    const char *id;
+    enum finding_state state;
+};
+
+static bool write_judgement(struct database *db, void *payload, struct error *err)
+{
+    struct judging *judging = payload;
+    return finding_judge(db, judging->id, judging->state, "Ann", "", AT(100), err);
+}
+
+static void judge(struct ground *g, enum finding_state verdict, int64_t at_ns)
+{
+    struct finding *findings;
+    size_t count;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && finding_list(db, "1.2.3", false, &g->arena, &findings, &count, &g->err), g->err);
+    store_read_end(g->store, db);
+    assert_int_equal(count, 1);
+    struct judging judging = {findings[0].id, verdict};
+    assert_ok(store_write(g->store, STORE_DURABLE, write_judgement, &judging, &g->err), g->err);
+    ground_step(g, at_ns);
+    ground_work_for_real(g);
+}
+
+static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    judge(&g, FINDING_REJECTED, AT(100));
+    assert_string_equal(newest(&g)->seg_instance, "");
+    assert_string_equal(to_pacs(&g, 2), KO);
+    assert_string_equal(to_pacs(&g, 3), SR);
+    assert_int_equal(count_of(&g, "dicom"), 4);
+    assert_int_equal(count_of(&g, "hl7"), 2);
+    deliver_all(&g);
+    judge(&g, FINDING_ACCEPTED, AT(200));
+    assert_string_equal(to_pacs(&g, 4), KO); // of the SR that said nothing stands
+    assert_string_equal(to_pacs(&g, 5), SEG);
+    assert_string_equal(to_pacs(&g, 6), SR);
+    assert_string_equal(class_of(&g, newest(&g)->seg_instance), SEG);
+    assert_int_equal(count_of(&g, "hl7"), 3);
+    assert_non_null(strstr(message(&g), "Intracranial hemorrhage"));
+    ground_close(&g);
+}
+
+static void a_second_patient_in_the_series_takes_everything_back(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 37}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 37, .patient = "F2"}, AT(30));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
+    assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
+    assert_non_null(strstr(results[1].reason, "two patients"));
+    assert_string_equal(to_pacs(&g, 2), KO);
+    assert_int_equal(count_of(&g, "dicom"), 3);
+    ground_close(&g);
+}
+
+static void a_newer_look_that_fails_takes_no_positive_back(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 37}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 38}, AT(30)); // a gap
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
+    assert_int_equal(results[0].standing, FINDING_CURRENT);
+    assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
+    assert_int_equal(results[1].standing, FINDING_CURRENT);
+    ground_close(&g);
+}
+
+int test_results(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_positive_is_told_at_once),
+        cmocka_unit_test(a_negative_is_told_when_its_study_is_quiet),
+        cmocka_unit_test(what_was_negative_in_part_and_positive_as_a_whole_is_never_called_negative),
+        cmocka_unit_test(an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_same_number),
+        cmocka_unit_test(a_newer_result_takes_the_place_of_what_was_delivered),
+        cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
+        cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
+        cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
+    };
+    return cmocka_run_group_tests_name("results", tests, NULL, NULL);
+}
