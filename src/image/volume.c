@@ -9,8 +9,17 @@
 enum { PADDING_HU = -1024 };
 
 static const double SPACING_MAX_MM = 1000, POSITION_MAX_MM = 1e6;
-static const double DIRECTION_TOLERANCE = 1e-4, SPACING_TOLERANCE = .01, GAP_TOLERANCE_MM = .05,
-                    PLACE_TOLERANCE_MM = .5;
+
+const struct image_tolerances image_tolerances = {.direction = .0025,
+                                                  .right_angle = .005,
+                                                  .length = .01,
+                                                  .spacing = .01,
+                                                  .gap_mm = .11,
+                                                  .gap_share = .51,
+                                                  .same_place_mm = .11,
+                                                  .same_place_share = .25,
+                                                  .place_mm = .5,
+                                                  .tilt = .001};
 
 static double dot(const double a[3], const double b[3])
 {
@@ -50,11 +59,11 @@ static bool read_whole(const struct dicom_dataset *dataset, dicom_tag tag, const
     return true;
 }
 
-// Scales to length 1; false when it is not near 1 before (1 %, for writers that round hard).
+// Scales to length 1; false when it is not near 1 before.
 static bool make_unit(double v[3])
 {
     double length = sqrt(dot(v, v));
-    if (fabs(length - 1) > .01)
+    if (!(fabs(length - 1) <= image_tolerances.length))
         return false;
     for (int i = 0; i < 3; i++)
         v[i] /= length;
@@ -73,7 +82,7 @@ static bool read_place(const struct dicom_dataset *dataset, struct image_slice *
     memcpy(out->row_direction, direction, sizeof out->row_direction);
     memcpy(out->column_direction, direction + 3, sizeof out->column_direction);
     if (!make_unit(out->row_direction) || !make_unit(out->column_direction) ||
-        fabs(dot(out->row_direction, out->column_direction)) > .001)
+        fabs(dot(out->row_direction, out->column_direction)) > image_tolerances.right_angle)
         return error_set(err, ERROR_BAD_VALUE,
                          "Image Orientation (Patient) %g\\%g\\%g\\%g\\%g\\%g is not two unit vectors at a right angle",
                          direction[0], direction[1], direction[2], direction[3], direction[4], direction[5]);
@@ -183,9 +192,23 @@ static int ascending(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static bool near(const double a[3], const double b[3], double tolerance)
+static bool is_near(const double a[3], const double b[3], double tolerance)
 {
     return fabs(a[0] - b[0]) <= tolerance && fabs(a[1] - b[1]) <= tolerance && fabs(a[2] - b[2]) <= tolerance;
+}
+
+bool image_slices_turned_alike(const struct image_slice *a, const struct image_slice *b)
+{
+    return is_near(a->row_direction, b->row_direction, image_tolerances.direction) &&
+           is_near(a->column_direction, b->column_direction, image_tolerances.direction);
+}
+
+bool image_slices_spaced_alike(const struct image_slice *a, const struct image_slice *b)
+{
+    for (int axis = 0; axis < 2; axis++)
+        if (fabs(a->pixel_spacing_mm[axis] / b->pixel_spacing_mm[axis] - 1) > image_tolerances.spacing)
+            return false;
+    return true;
 }
 
 static bool check_alike(const struct image_slice *slices, size_t count, struct error *err)
@@ -196,20 +219,40 @@ static bool check_alike(const struct image_slice *slices, size_t count, struct e
         if (s->rows != first->rows || s->columns != first->columns)
             return error_set(err, ERROR_CONFLICT, "slice %zu has %u x %u pixels, slice 1 %u x %u", i + 1, s->rows,
                              s->columns, first->rows, first->columns);
-        if (!near(s->row_direction, first->row_direction, DIRECTION_TOLERANCE) ||
-            !near(s->column_direction, first->column_direction, DIRECTION_TOLERANCE))
+        if (!image_slices_turned_alike(s, first))
             return error_set(err, ERROR_CONFLICT, "slice %zu is oriented otherwise than slice 1 (a scout image?)",
                              i + 1);
         if (strcmp(s->frame_of_reference, first->frame_of_reference) != 0)
             return error_set(err, ERROR_CONFLICT,
                              "slice %zu has another frame of reference than slice 1: their places do not compare",
                              i + 1);
-        for (int axis = 0; axis < 2; axis++)
-            if (fabs(s->pixel_spacing_mm[axis] / first->pixel_spacing_mm[axis] - 1) > SPACING_TOLERANCE)
-                return error_set(err, ERROR_CONFLICT, "slice %zu has a pixel spacing of %.4f mm, slice 1 of %.4f mm",
-                                 i + 1, s->pixel_spacing_mm[axis], first->pixel_spacing_mm[axis]);
+        if (!image_slices_spaced_alike(s, first))
+            return error_set(err, ERROR_CONFLICT,
+                             "slice %zu has a pixel spacing of %.4f x %.4f mm, slice 1 of %.4f x %.4f mm", i + 1,
+                             s->pixel_spacing_mm[0], s->pixel_spacing_mm[1], first->pixel_spacing_mm[0],
+                             first->pixel_spacing_mm[1]);
     }
     return true;
+}
+
+// The mean of the slices' directions, at a right angle: what each jitters by does not tilt a long stack.
+static void mean_directions(const struct image_slice *slices, size_t count, double row[3], double column[3],
+                            double normal[3])
+{
+    double rows[3] = {0}, columns[3] = {0};
+    for (size_t i = 0; i < count; i++)
+        for (int axis = 0; axis < 3; axis++) {
+            rows[axis] += slices[i].row_direction[axis] / (double)count;
+            columns[axis] += slices[i].column_direction[axis] / (double)count;
+        }
+    make_unit(rows);
+    double aside = dot(rows, columns);
+    for (int axis = 0; axis < 3; axis++)
+        columns[axis] -= aside * rows[axis];
+    make_unit(columns);
+    cross(rows, columns, normal);
+    memcpy(row, rows, sizeof rows);
+    memcpy(column, columns, sizeof columns);
 }
 
 static double gap_before(const struct image_slice *slices, size_t i, const double normal[3])
@@ -237,7 +280,8 @@ static bool check_gaps(const struct image_slice *slices, size_t count, const dou
     double median = 0;
     if (!median_gap(slices, count, normal, &median, err))
         return false;
-    double tolerance = fmax(median * SPACING_TOLERANCE, GAP_TOLERANCE_MM);
+    double rounding_mm = image_tolerances.gap_mm * (fabs(normal[0]) + fabs(normal[1]) + fabs(normal[2]));
+    double tolerance = fmin(fmax(median * image_tolerances.spacing, rounding_mm), median * image_tolerances.gap_share);
     for (size_t i = 1; i < count; i++) {
         double gap = gap_before(slices, i, normal);
         if (gap < .001)
@@ -260,11 +304,11 @@ static bool check_stack(const struct image_slice *slices, size_t count, const do
         double along = dot(step, normal), off = fabs(along - (double)i * spacing_mm);
         for (int axis = 0; axis < 3; axis++)
             aside[axis] = step[axis] - along * normal[axis];
-        if (sqrt(dot(aside, aside)) > PLACE_TOLERANCE_MM)
+        if (sqrt(dot(aside, aside)) > image_tolerances.place_mm + image_tolerances.tilt * along)
             return error_set(err, ERROR_CONFLICT,
                              "slice %zu is %.2f mm beside the line through slice 1: a tilted gantry is not supported",
                              i + 1, sqrt(dot(aside, aside)));
-        if (off > PLACE_TOLERANCE_MM)
+        if (off > image_tolerances.place_mm)
             return error_set(err, ERROR_CONFLICT, "slice %zu is %.2f mm from its place in an even stack", i + 1, off);
     }
     return true;
@@ -274,54 +318,59 @@ bool image_geometry_of(struct image_slice *slices, size_t count, struct image_ge
 {
     if (count < 2 || count > IMAGE_SLICES_MAX)
         return error_set(err, ERROR_CONFLICT, "%zu slices: a volume has 2 to %d", count, IMAGE_SLICES_MAX);
-    double normal[3];
+    struct image_geometry stack = {.slices = count, .rows = slices[0].rows, .columns = slices[0].columns};
+    double *normal = stack.normal;
     cross(slices[0].row_direction, slices[0].column_direction, normal);
     qsort_r(slices, count, sizeof *slices, along_normal, normal);
-    const struct image_slice *first = slices, *last = &slices[count - 1];
-    // The mean: positions are often rounded, and of gaps of .62 and .63 the median would drift off.
-    double spacing_mm = (dot(last->position_mm, normal) - dot(first->position_mm, normal)) / (double)(count - 1);
-    if (!check_alike(slices, count, err) || !check_gaps(slices, count, normal, err) ||
-        !check_stack(slices, count, normal, spacing_mm, err))
+    if (!check_alike(slices, count, err))
         return false;
-    *out = (struct image_geometry){.slices = count,
-                                   .rows = first->rows,
-                                   .columns = first->columns,
-                                   .spacing_mm = {spacing_mm, first->pixel_spacing_mm[0], first->pixel_spacing_mm[1]}};
-    memcpy(out->origin_mm, first->position_mm, sizeof out->origin_mm);
-    memcpy(out->row_direction, first->row_direction, sizeof out->row_direction);
-    memcpy(out->column_direction, first->column_direction, sizeof out->column_direction);
-    memcpy(out->normal, normal, sizeof out->normal);
+    mean_directions(slices, count, stack.row_direction, stack.column_direction, normal);
+    qsort_r(slices, count, sizeof *slices, along_normal, normal);
+    const struct image_slice *first = slices, *last = &slices[count - 1];
+    memcpy(stack.origin_mm, first->position_mm, sizeof stack.origin_mm);
+    memcpy(stack.spacing_mm + 1, first->pixel_spacing_mm, sizeof first->pixel_spacing_mm);
+    // The mean: positions are often rounded, and of gaps of .62 and .63 the median would drift off.
+    stack.spacing_mm[0] = (dot(last->position_mm, normal) - dot(first->position_mm, normal)) / (double)(count - 1);
+    if (!check_gaps(slices, count, normal, err) || !check_stack(slices, count, normal, stack.spacing_mm[0], err))
+        return false;
+    *out = stack;
     return true;
 }
 
 // ---- pixels to HU
 
-static int16_t round_to_hu(double value)
+// Held within int16_t; *past counts what is not.
+static int16_t round_to_hu(double value, size_t *past)
 {
-    return value < INT16_MIN ? INT16_MIN : value > INT16_MAX ? INT16_MAX : (int16_t)lrint(value);
+    double whole = rint(value);
+    if (whole >= INT16_MIN && whole <= INT16_MAX)
+        return (int16_t)whole;
+    (*past)++;
+    return whole > 0 ? INT16_MAX : INT16_MIN;
 }
 
-static int16_t stored_to_hu(const struct image_slice *slice, uint32_t bits)
+static int16_t stored_to_hu(const struct image_slice *slice, uint32_t bits, size_t *past)
 {
     bits = bits >> (slice->high_bit + 1 - slice->bits_stored) & ((1u << slice->bits_stored) - 1);
     int64_t value = bits;
     if (slice->is_signed && bits >> (slice->bits_stored - 1))
         value -= INT64_C(1) << slice->bits_stored;
     if (value >= slice->padding_low && value <= slice->padding_high)
-        return round_to_hu(fmin(PADDING_HU, slice->intercept));
-    return round_to_hu((double)value * slice->slope + slice->intercept);
+        return (int16_t)fmax(INT16_MIN, rint(fmin(PADDING_HU, slice->intercept))); // no tissue: any low value will do
+    return round_to_hu((double)value * slice->slope + slice->intercept, past);
 }
 
-void image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out)
+size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out)
 {
-    size_t count = (size_t)slice->rows * slice->columns;
+    size_t count = (size_t)slice->rows * slice->columns, past = 0;
     if (slice->bits_allocated == 8) {
         for (size_t i = 0; i < count; i++)
-            out[i] = stored_to_hu(slice, pixels[i]);
-        return;
+            out[i] = stored_to_hu(slice, pixels[i], &past);
+        return past;
     }
     for (size_t i = 0; i < count; i++)
-        out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8));
+        out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8), &past);
+    return past;
 }
 
 // ---- places
@@ -397,7 +446,7 @@ void image_bin(const int16_t *hu, const struct image_geometry *geometry, const s
                     for (size_t b = j * factor[1]; b < (j + 1) * factor[1]; b++)
                         for (size_t a = i * factor[2]; a < (i + 1) * factor[2]; a++)
                             sum += hu[(c * geometry->rows + b) * geometry->columns + a];
-                out[(k * rows + j) * columns + i] = round_to_hu((double)sum * share);
+                out[(k * rows + j) * columns + i] = (int16_t)lrint((double)sum * share); // a mean of int16_t is one
             }
 }
 

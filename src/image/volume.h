@@ -47,16 +47,38 @@ struct image_slice {
 // other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
-// Sorts `slices` along the normal and checks that they make a volume: same frame of reference, size, orientation and
-// spacing (1e-4, 1 %), no two at one place, gaps equal within 1 % of the median or 0.05 mm, each within 0.5 mm of its
-// place in an even stack, along it and aside (a tilted gantry shears). The spacing is the mean gap. CONFLICT says what
-// does not fit and where ("gap of 6.00 mm between slices 12 and 13, 3.00 mm elsewhere"; slices count from 1 in sorted
+// What slices of one volume may differ by. Writers round positions to a tenth of a millimetre and directions to three
+// digits, which must not make a gap or a tilt; a missing slice must.
+struct image_tolerances {
+    double direction;        // of each component of two unit vectors
+    double right_angle;      // cosine between row and column direction
+    double length;           // of a unit vector as written
+    double spacing;          // of two pixel spacings, of two gaps: a share of them
+    double gap_mm;           // of two gaps, where the share is less: positions rounded to .1 mm on one axis (an oblique
+                             // normal has several)
+    double gap_share;        // of the median gap, that a gap may never be off by: half a slice is missing then
+    double same_place_mm;    // slices nearer than this are at one place
+    double same_place_share; // but never farther apart than this share of the widest gap
+    double place_mm;         // of a slice to its place in an even stack, along it and aside
+    double tilt;             // mm aside for each mm along the stack, beside place_mm
+};
+extern const struct image_tolerances image_tolerances;
+
+// Are two slices of one orientation; of one pixel spacing?
+bool image_slices_turned_alike(const struct image_slice *a, const struct image_slice *b);
+bool image_slices_spaced_alike(const struct image_slice *a, const struct image_slice *b);
+
+// Sorts `slices` along the normal and checks that they make a volume, within the tolerances: same frame of reference,
+// size, orientation and spacing, no two at one place, even gaps, each at its place in an even stack, along it and aside
+// (a tilted gantry shears). The directions are the slices' mean, the spacing is the mean gap. CONFLICT says what does
+// not fit and where ("gap of 6.00 mm between slices 12 and 13, 3.00 mm elsewhere"; slices count from 1 in sorted
 // order). At least 2 slices, at most IMAGE_SLICES_MAX.
 bool image_geometry_of(struct image_slice *slices, size_t count, struct image_geometry *out, struct error *err);
 
 // One slice's native little-endian pixels (rows * columns * bits_allocated / 8 bytes) to HU in `out` [rows][columns],
-// rounded and held within int16_t. Padding becomes -1024 (or the intercept, when lower).
-void image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out);
+// rounded and held within int16_t. Padding becomes -1024 (or the intercept, when lower). How many pixels were past
+// int16_t and so are not what the slice says.
+size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out);
 
 // Voxel (slice, row, column; fractions allowed) to patient space, and back.
 void image_to_patient(const struct image_geometry *geometry, const double voxel[3], double patient_mm[3]);

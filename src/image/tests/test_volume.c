@@ -144,7 +144,7 @@ static void slices_that_make_no_volume_are_refused_with_the_place(void **state)
     expect_refusal(slices, 5, "pixels");
     oblique_stack(slices, 5);
     slices[4].pixel_spacing_mm[1] = .8;
-    expect_refusal(slices, 5, "pixel spacing of 0.8000 mm");
+    expect_refusal(slices, 5, "pixel spacing of 0.5000 x 0.8000 mm");
     oblique_stack(slices, 5);
     slices[4].row_direction[0] += .01;
     expect_refusal(slices, 5, "oriented otherwise");
@@ -178,6 +178,75 @@ static void the_spacing_of_rounded_positions_is_their_mean(void **state)
         for (int axis = 0; axis < 3; axis++)
             assert_near(place[axis], slices[i].position_mm[axis], .0051);
     }
+}
+
+// A stack whose normal is that of `slice`, every position rounded to a tenth of a millimetre on each axis.
+static void rounded_stack(const struct image_slice *slice, const double normal[3], double spacing_mm,
+                          struct image_slice *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = *slice;
+        for (int axis = 0; axis < 3; axis++)
+            out[i].position_mm[axis] =
+                round(10 * (slice->position_mm[axis] + (double)i * spacing_mm * normal[axis])) / 10;
+    }
+}
+
+static void positions_rounded_to_a_tenth_make_no_gap_and_a_missing_slice_does(void **state)
+{
+    (void)state;
+    enum { SLICES = 60 };
+    static const double spacings_mm[] = {.25, .5, .625, .75, 1, 1.25, 2.5, 3.27, 4.95, 5, 5.033, 10};
+    struct image_slice oblique = oblique_slice(0), axial = oblique;
+    const double up[3] = {0, 0, 1}, aslant[3] = {0, -sin(M_PI / 9), cos(M_PI / 9)};
+    memcpy(axial.row_direction, (const double[3]){1, 0, 0}, sizeof axial.row_direction);
+    memcpy(axial.column_direction, (const double[3]){0, 1, 0}, sizeof axial.column_direction);
+    for (size_t i = 0; i < sizeof spacings_mm / sizeof *spacings_mm; i++)
+        for (int turned = 0; turned < (spacings_mm[i] < .5 ? 1 : 2); turned++) {
+            struct image_slice slices[SLICES];
+            struct image_geometry g;
+            struct error err = {0};
+            rounded_stack(turned ? &oblique : &axial, turned ? aslant : up, spacings_mm[i], slices, SLICES);
+            if (!image_geometry_of(slices, SLICES, &g, &err))
+                fail_msg("every %g mm: %s", spacings_mm[i], err.message);
+            assert_near(g.spacing_mm[0], spacings_mm[i], .2 / SLICES);
+            memmove(slices + 20, slices + 21, (SLICES - 21) * sizeof *slices);
+            expect_refusal(slices, SLICES - 1, "between slices 20 and 21");
+        }
+}
+
+// Directions that jitter by a thousandth, over a stack of 75 cm.
+static void jitter_of_the_orientation_makes_no_tilt(void **state)
+{
+    (void)state;
+    enum { SLICES = 300 };
+    static struct image_slice slices[SLICES];
+    struct image_geometry g;
+    struct error err = {0};
+    srandom(1);
+    for (size_t i = 0; i < SLICES; i++) {
+        slices[i] = oblique_slice(2.5 * (double)i);
+        for (int axis = 0; axis < 3; axis++) {
+            slices[i].row_direction[axis] += .001 * (double)(random() % 2001 - 1000) / 1000;
+            slices[i].column_direction[axis] += .001 * (double)(random() % 2001 - 1000) / 1000;
+        }
+    }
+    assert_ok(image_geometry_of(slices, SLICES, &g, &err), err);
+    const struct image_slice straight = oblique_slice(0);
+    for (int axis = 0; axis < 3; axis++) {
+        assert_near(g.row_direction[axis], straight.row_direction[axis], 2e-4);
+        assert_near(g.column_direction[axis], straight.column_direction[axis], 2e-4);
+    }
+    assert_near(g.spacing_mm[0], 2.5, 1e-5);
+    // rounded to three digits: all off by the same
+    for (size_t i = 0; i < SLICES; i++) {
+        slices[i] = oblique_slice(2.5 * (double)i);
+        for (int axis = 0; axis < 3; axis++) {
+            slices[i].row_direction[axis] = round(slices[i].row_direction[axis] * 1000) / 1000;
+            slices[i].column_direction[axis] = round(slices[i].column_direction[axis] * 1000) / 1000;
+        }
+    }
+    assert_ok(image_geometry_of(slices, SLICES, &g, &err), err);
 }
 
 // Each gap is within its tolerance, and yet the middle of the stack would be drawn elsewhere than it is.
@@ -339,12 +408,18 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
 
 // ---- HU
 
-static void expect_hu(const struct image_slice *slice, const void *pixels, const int16_t *want)
+// `past`: how many of them are not what the slice says.
+static void expect_hu_past(const struct image_slice *slice, const void *pixels, const int16_t *want, size_t past)
 {
     int16_t out[8];
-    image_slice_to_hu(slice, pixels, out);
+    assert_int_equal(image_slice_to_hu(slice, pixels, out), past);
     for (size_t i = 0; i < (size_t)slice->rows * slice->columns; i++)
         assert_int_equal(out[i], want[i]);
+}
+
+static void expect_hu(const struct image_slice *slice, const void *pixels, const int16_t *want)
+{
+    expect_hu_past(slice, pixels, want, 0);
 }
 
 static void stored_bits_signs_slopes_and_padding_become_hu(void **state)
@@ -363,7 +438,8 @@ static void stored_bits_signs_slopes_and_padding_become_hu(void **state)
     slice.slope = .5;
     expect_hu(&slice, "\x00\x00\xFF\x0F\x00\x08\xFF\x07", (const int16_t[]){0, 0, -1024, 1024});
     slice.slope = 1000;
-    expect_hu(&slice, "\x21\x00\xDF\x0F\x00\x08\xFF\x07", (const int16_t[]){32767, -32768, -32768, 32767});
+    expect_hu_past(&slice, "\x21\x00\xDF\x0F\x00\x08\xFF\x07", (const int16_t[]){32767, -32768, -32768, 32767}, 4);
+    expect_hu_past(&slice, "\x20\x00\xE0\x0F\x00\x08\x01\x00", (const int16_t[]){32000, -32000, -32768, 1000}, 1);
     slice.slope = 1;
     slice.high_bit = 15; // the value in the upper bits
     expect_hu(&slice, "\x1F\x00\xFF\xFF\x0F\x80\x10\x00", (const int16_t[]){1, -1, -2048, 1});
@@ -479,6 +555,8 @@ int test_volume(void)
         cmocka_unit_test(slices_that_make_no_volume_are_refused_with_the_place),
         cmocka_unit_test(slices_of_two_frames_of_reference_are_refused),
         cmocka_unit_test(the_spacing_of_rounded_positions_is_their_mean),
+        cmocka_unit_test(positions_rounded_to_a_tenth_make_no_gap_and_a_missing_slice_does),
+        cmocka_unit_test(jitter_of_the_orientation_makes_no_tilt),
         cmocka_unit_test(gaps_that_drift_are_refused),
         cmocka_unit_test(a_tilted_gantry_is_refused),
         cmocka_unit_test(a_slice_is_read_from_its_data_set),
