@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -12,13 +13,28 @@ enum {
     STUDY_DESCRIPTION = DICOM_TAG(0x0008, 0x1030),
     SERIES_DESCRIPTION = DICOM_TAG(0x0008, 0x103E),
     BODY_PART = DICOM_TAG(0x0018, 0x0015),
-    INSTANCE_NUMBER = DICOM_TAG(0x0020, 0x0013)
+    ACQUISITION_NUMBER = DICOM_TAG(0x0020, 0x0012),
+    INSTANCE_NUMBER = DICOM_TAG(0x0020, 0x0013),
+    IMAGES_IN_ACQUISITION = DICOM_TAG(0x0020, 0x1002),
+    SERIES_INSTANCES = DICOM_TAG(0x0020, 0x1209)
 };
 
 // Slices "every 5 mm" whose positions were rounded are 5.004 mm apart.
 static const double SPACING_MAX_TOLERANCE = .01;
 
 // ---- words
+
+static const struct {
+    const char *one, *many;
+} kinds[] = {
+    [FIT_LOCALIZER] = {"localizer", "localizers"},
+    [FIT_PAGE] = {"secondary page", "secondary pages"},
+    [FIT_COLOUR] = {"colour page", "colour pages"},
+    [FIT_NO_IMAGE] = {"object without an image", "objects without an image"},
+    [FIT_NO_PLACE] = {"image without a place in space", "images without a place in space"},
+    [FIT_STRAY] = {"image of another orientation", "images of another orientation"},
+    [FIT_DOUBLE] = {"double", "doubles"},
+};
 
 bool fit_say(struct fit *fit, const char **out, struct error *err, const char *format, ...)
 {
@@ -31,11 +47,20 @@ bool fit_say(struct fit *fit, const char **out, struct error *err, const char *f
     return *out || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
 }
 
-bool fit_leave_out(struct fit *fit, size_t index, const char *why, struct error *err)
+bool fit_same_bytes(const struct dicom_dataset *a, const struct dicom_dataset *b, dicom_tag tag)
+{
+    const struct dicom_element *left = dicom_find(a, tag), *right = dicom_find(b, tag);
+    if (!left || !right)
+        return left == right;
+    return left->length == right->length &&
+           (left->length == 0 || (left->value && right->value && memcmp(left->value, right->value, left->length) == 0));
+}
+
+bool fit_leave_out(struct fit *fit, size_t index, enum fit_left kind, const char *why, struct error *err)
 {
     struct model_left_out *left = &fit->out->left_out[fit->out->left_out_count++];
-    left->index = index;
-    return fit_say(fit, &left->why, err, "%s", why);
+    *left = (struct model_left_out){.index = index, .what = kinds[kind].one};
+    return fit_say(fit, &left->why, err, "%s", why ? why : "");
 }
 
 const char *fit_text(struct fit *fit, const struct dicom_dataset *header, dicom_tag tag)
@@ -44,42 +69,90 @@ const char *fit_text(struct fit *fit, const struct dicom_dataset *header, dicom_
     return text ? text : "";
 }
 
+// Its Instance Number; its UID when it has none.
+static const char *fit_number(struct fit *fit, size_t index)
+{
+    const char *number = fit_text(fit, fit->objects[index].header, INSTANCE_NUMBER);
+    return *number ? number : fit->objects[index].sop_instance;
+}
+
 const char *fit_name(struct fit *fit, size_t index)
 {
-    const struct model_object *object = &fit->objects[index];
-    const char *number = fit_text(fit, object->header, INSTANCE_NUMBER);
-    const char *name =
-        *number ? arena_printf(fit->arena, "Instance %s (%s)", number, object->sop_instance) : object->sop_instance;
-    return name ? name : object->sop_instance;
+    const char *uid = fit->objects[index].sop_instance, *number = fit_number(fit, index);
+    const char *name = arena_printf(fit->arena, number == uid ? "Instance %s" : "Instance %s (%s)", number, uid);
+    return name ? name : uid;
+}
+
+// Digits, and more of them behind one point.
+static double take_number(const char **text)
+{
+    enum { DIGITS_MAX = 30 };
+    size_t size = strspn(*text, "0123456789");
+    double number = 0;
+    if ((*text)[size] == '.')
+        size += 1 + strspn(*text + size + 1, "0123456789");
+    size = size < DIGITS_MAX ? size : DIGITS_MAX;
+    text_to_double(*text, size, &number);
+    *text += size;
+    return number;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+int fit_compare(const char *a, const char *b)
+{
+    const char *left = a, *right = b;
+    while (*left && (*left == *right || (is_digit(*left) && is_digit(*right)))) {
+        if (!is_digit(*left)) {
+            left++, right++;
+            continue;
+        }
+        double x = take_number(&left), y = take_number(&right);
+        if (x != y)
+            return x > y ? 1 : -1;
+    }
+    int order = (unsigned char)*left - (unsigned char)*right;
+    return order ? order : strcmp(a, b);
+}
+
+void fit_add_label(char label[MODEL_LABEL_SIZE], const char *more)
+{
+    size_t size = strlen(label);
+    if (*more)
+        snprintf(label + size, MODEL_LABEL_SIZE - size, "%s%s", size > 0 ? ", " : "", more);
 }
 
 // ---- what a model needs
-
-static bool lack(struct arena *arena, const char **out, struct error *err, const char *text)
-{
-    *out = text;
-    (void)arena;
-    return text || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
-}
 
 bool model_volume_lacks(const struct model_needs *needs, const struct model_volume *volume, struct arena *arena,
                         const char **out, struct error *err)
 {
     double spacing_mm = volume->geometry.spacing_mm[0];
-    *out = NULL;
     if (volume->count < needs->slices_min || (needs->slices_max > 0 && volume->count > needs->slices_max))
-        return lack(arena, out, err,
-                    arena_printf(arena, "%zu slices; %u to %u are needed", volume->count, needs->slices_min,
-                                 needs->slices_max > 0 ? needs->slices_max : IMAGE_SLICES_MAX));
-    if (needs->spacing_max_mm > 0 && spacing_mm > needs->spacing_max_mm * (1 + SPACING_MAX_TOLERANCE))
-        return lack(
-            arena, out, err,
-            arena_printf(arena, "slices every %.2f mm; at most %.2f mm are needed", spacing_mm, needs->spacing_max_mm));
-    if (needs->contrast_refused && volume->contrast == MODEL_CONTRAST_GIVEN)
-        return lack(
-            arena, out, err,
-            arena_printf(arena, "a contrast agent was given, %s; a scan without is needed", volume->contrast_witness));
-    return true;
+        *out = arena_printf(arena, "%zu slices; %u to %u are needed", volume->count, needs->slices_min,
+                            needs->slices_max > 0 ? needs->slices_max : IMAGE_SLICES_MAX);
+    else if (needs->spacing_max_mm > 0 && spacing_mm > needs->spacing_max_mm * (1 + SPACING_MAX_TOLERANCE))
+        *out =
+            arena_printf(arena, "slices every %.2f mm; at most %.2f mm are needed", spacing_mm, needs->spacing_max_mm);
+    else if (needs->contrast_refused && volume->contrast == MODEL_CONTRAST_GIVEN)
+        *out = arena_printf(arena, "a contrast agent was given, says %s; a scan without is needed",
+                            volume->contrast_witness);
+    else
+        return *out = NULL, true;
+    return *out || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
+}
+
+// Another part, named, excludes whatever the description says.
+static bool is_other_part(struct fit *fit, const char *part)
+{
+    const struct model_needs *needs = fit->needs;
+    size_t other = 0;
+    for (size_t i = 0; i < needs->body_part_count; i++)
+        other += model_words_is_other(fit->words, part, needs->body_parts[i]);
+    return needs->body_part_count > 0 && other == needs->body_part_count;
 }
 
 static bool holds_part(struct fit *fit, const char *part, const char *description)
@@ -90,37 +163,47 @@ static bool holds_part(struct fit *fit, const char *part, const char *descriptio
         holds = model_words_is_part(fit->words, part, description, needs->body_parts[i]);
     for (size_t i = 0; i < needs->word_count && !holds; i++)
         holds = model_words_says(fit->words, description, needs->words[i]);
-    return holds;
+    return holds && !is_other_part(fit, part);
 }
 
-static bool check_part(struct fit *fit, struct model_volume *volume, const struct dicom_dataset *header,
-                       struct error *err)
+static bool check_part(struct fit *fit, struct model_volume *volume, size_t index, struct error *err)
 {
+    const struct dicom_dataset *header = fit->objects[index].header;
     const char *part = fit_text(fit, header, BODY_PART), *series = fit_text(fit, header, SERIES_DESCRIPTION),
                *study = fit_text(fit, header, STUDY_DESCRIPTION);
-    const char *description = arena_printf(fit->arena, "%s / %s", series, study);
+    const char *description = arena_printf(fit->arena, "%s|%s", series, study);
     if (!description)
         return error_set(err, ERROR_LIMIT, "no memory for a description");
     return holds_part(fit, part, description) ||
            fit_say(fit, &volume->unfit, err,
-                   "body part '%.40s', series '%.60s', study '%.60s': the model is for another part of the body", part,
-                   series, study);
+                   "%s: body part '%.40s', series '%.60s', study '%.60s'; the model is for another part of the body",
+                   fit_name(fit, index), part, series, study);
+}
+
+static bool says_the_same(struct fit *fit, size_t a, size_t b)
+{
+    static const dicom_tag tags[] = {MODALITY, BODY_PART, SERIES_DESCRIPTION, STUDY_DESCRIPTION};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        if (!fit_same_bytes(fit->objects[a].header, fit->objects[b].header, tags[i]))
+            return false;
+    return true;
 }
 
 static bool check_object(struct fit *fit, struct model_volume *volume, size_t index, struct error *err)
 {
-    const struct dicom_dataset *header = fit->objects[index].header;
-    const char *modality = fit_text(fit, header, MODALITY);
+    const char *modality = fit_text(fit, fit->objects[index].header, MODALITY);
     if (*fit->needs->modality && strcmp(fit->needs->modality, modality) != 0)
         return fit_say(fit, &volume->unfit, err, "%s is %s, the model needs %s", fit_name(fit, index),
                        *modality ? modality : "of no modality", fit->needs->modality);
-    return check_part(fit, volume, header, err);
+    return check_part(fit, volume, index, err);
 }
 
+// All objects; those that say the same as the one before need no second look.
 static bool check_volume(struct fit *fit, struct model_volume *volume, struct error *err)
 {
     for (size_t k = 0; k < volume->count && !volume->unfit; k++)
-        if (!check_object(fit, volume, volume->slices[k].index, err))
+        if ((k == 0 || !says_the_same(fit, volume->slices[k].index, volume->slices[k - 1].index)) &&
+            !check_object(fit, volume, volume->slices[k].index, err))
             return false;
     return volume->unfit || model_volume_lacks(fit->needs, volume, fit->arena, &volume->unfit, err);
 }
@@ -132,18 +215,88 @@ static bool check_frame_of_reference(struct fit *fit, struct model_volume *volum
                    "the slices have no Frame of Reference UID (0020,0052): what is found would have no place");
 }
 
+// ---- what the sender says there is
+
+// How many of what the volume's slices are a part of are not there. `group` is the attribute that its objects share; 0:
+// all of the series.
+static void count_stated(struct fit *fit, struct model_volume *volume, dicom_tag stated, dicom_tag group)
+{
+    const struct dicom_dataset *first = fit->objects[volume->slices[0].index].header;
+    int64_t most = 0, present = 0, value;
+    for (size_t k = 0; k < volume->count; k++)
+        if (dicom_integer(fit->objects[volume->slices[k].index].header, stated, 0, &value) && value > most &&
+            value <= MODEL_OBJECTS_MAX)
+            most = value;
+    for (size_t i = 0; most > 0 && i < fit->count; i++)
+        present += group == 0 || fit_same_bytes(fit->objects[i].header, first, group);
+    if (most > volume->stated_images)
+        volume->stated_images = most;
+    if (most - present > volume->missing_images)
+        volume->missing_images = most - present;
+}
+
+// ---- notes
+
+static const char *left_out_of(struct fit *fit, enum fit_left kind)
+{
+    enum { NAMED_MAX = 3 };
+    const char *names = "";
+    size_t count = 0;
+    for (size_t i = 0; i < fit->out->left_out_count && names; i++)
+        if (fit->out->left_out[i].what == kinds[kind].one && count++ < NAMED_MAX)
+            names = arena_printf(fit->arena, "%s%s%s", names, *names ? ", " : "",
+                                 fit_number(fit, fit->out->left_out[i].index));
+    if (count == 0 || !names)
+        return count == 0 ? "" : NULL;
+    return count > NAMED_MAX
+               ? arena_printf(fit->arena, "%zu %s (Instances %s and %zu more)", count, kinds[kind].many, names,
+                              count - NAMED_MAX)
+               : arena_printf(fit->arena, "%zu %s (%s %s)", count, count > 1 ? kinds[kind].many : kinds[kind].one,
+                              count > 1 ? "Instances" : "Instance", names);
+}
+
+static bool note(struct fit *fit, struct model_volume *volume, const char *between, const char *text, struct error *err)
+{
+    if (!text || (*text && !(volume->notes = arena_printf(fit->arena, "%s%s%s", volume->notes,
+                                                          *volume->notes ? between : "", text))))
+        return error_set(err, ERROR_LIMIT, "no memory for the notes of a series");
+    return true;
+}
+
+static bool note_all(struct fit *fit, struct model_volume *volume, struct error *err)
+{
+    bool asked = !fit->needs || fit->needs->contrast_refused;
+    const char *between = "; left out: ";
+    volume->notes = "";
+    if (asked && volume->contrast == MODEL_CONTRAST_NOT_STATED && !note(fit, volume, "", "contrast is not stated", err))
+        return false;
+    if (!*volume->notes && fit->out->left_out_count > 0)
+        volume->notes = "left out", between = ": ";
+    for (enum fit_left kind = 0; kind < FIT_LEFT_KINDS; kind++) {
+        const char *text = left_out_of(fit, kind);
+        if (!note(fit, volume, between, text, err))
+            return false;
+        between = *text ? ", " : between;
+    }
+    return true;
+}
+
 // ---- the check
 
 static bool finish_volume(struct fit *fit, struct model_volume *volume, struct error *err)
 {
-    volume->notes = "";
-    if (!fit_contrast(fit, volume, err))
-        return false;
-    if (volume->contrast == MODEL_CONTRAST_NOT_STATED)
-        volume->notes = "contrast is not stated";
-    if (!volume->unfit && !check_frame_of_reference(fit, volume, err))
+    count_stated(fit, volume, IMAGES_IN_ACQUISITION, ACQUISITION_NUMBER);
+    count_stated(fit, volume, SERIES_INSTANCES, 0);
+    if (!fit_contrast(fit, volume, err) || !note_all(fit, volume, err) ||
+        (!volume->unfit && !check_frame_of_reference(fit, volume, err)))
         return false;
     return volume->unfit || !fit->needs || check_volume(fit, volume, err);
+}
+
+static int by_index(const void *left, const void *right)
+{
+    const struct model_left_out *a = left, *b = right;
+    return (a->index > b->index) - (a->index < b->index);
 }
 
 bool model_fit_check(const struct model_needs *needs, const struct model_words *words,
@@ -163,6 +316,8 @@ bool model_fit_check(const struct model_needs *needs, const struct model_words *
         return fit_say(&fit, &out->unfit, err, "%zu objects: 1 to %d can be looked at", count, MODEL_OBJECTS_MAX);
     if (!fit_sort_out(&fit, err) || (!out->unfit && !fit_make_volumes(&fit, err)))
         return false;
+    qsort(out->left_out, out->left_out_count, sizeof *out->left_out, by_index);
+    out->volume_count = out->unfit ? 0 : out->volume_count;
     for (size_t i = 0; i < out->volume_count; i++)
         if (!finish_volume(&fit, &out->volumes[i], err))
             return false;

@@ -61,7 +61,8 @@ struct model_volume {
 
 struct model_left_out {
     size_t index;
-    const char *why; // "localizer", "double of 1.2.3", "secondary page", "no place in space", ...
+    const char *what; // "localizer", "secondary page", "double", "image of another orientation", ...
+    const char *why;  // more, for a person: "the same image as Instance 12 (1.2.3)"; "" nothing
 };
 
 struct model_fit {

@@ -11,6 +11,7 @@ enum {
     SAMPLES = DICOM_TAG(0x0028, 0x0002),
     FRAMES = DICOM_TAG(0x0028, 0x0008),
     ROWS = DICOM_TAG(0x0028, 0x0010),
+    FRAME_GROUPS = DICOM_TAG(0x5200, 0x9230),
     POSITION = DICOM_TAG(0x0020, 0x0032),
     ORIENTATION = DICOM_TAG(0x0020, 0x0037),
     IMAGE_TYPE_VALUES_MAX = 16
@@ -48,20 +49,19 @@ static bool check_patients(struct fit *fit, struct error *err)
 
 // ---- what is left out
 
-// Words of Image Type (0008,0008) that mean no slice of a volume.
+// Values of Image Type (0008,0008) that mean no slice of a volume.
 static const struct {
-    const char *value, *why;
+    const char *value;
+    enum fit_left kind;
 } page_types[] = {
-    {"LOCALIZER", "localizer"},         {"SCOUT", "localizer"},
-    {"TOPOGRAM", "localizer"},          {"SURVIEW", "localizer"},
-    {"SCANOGRAM", "localizer"},         {"SCREEN SAVE", "secondary page"},
-    {"SCREENSAVE", "secondary page"},   {"DOSE_INFO", "secondary page"},
-    {"DOSE INFO", "secondary page"},    {"DOSE", "secondary page"},
-    {"PATIENT_PROT", "secondary page"},
+    {"LOCALIZER", FIT_LOCALIZER}, {"SCOUT", FIT_LOCALIZER},     {"TOPOGRAM", FIT_LOCALIZER}, {"SURVIEW", FIT_LOCALIZER},
+    {"SCANOGRAM", FIT_LOCALIZER}, {"SCREEN SAVE", FIT_PAGE},    {"SCREENSAVE", FIT_PAGE},    {"DOSE_INFO", FIT_PAGE},
+    {"DOSE INFO", FIT_PAGE},      {"DOSE", FIT_PAGE},           {"PATIENT_PROT", FIT_PAGE},  {"CT_SOM5 PROT", FIT_PAGE},
+    {"CT_SOM7 PROT", FIT_PAGE},   {"SUMMARY REPORT", FIT_PAGE},
 };
 
-// Secondary Capture and its multi-frame forms (PS3.4 B.5), encapsulated documents.
-static const char *const page_classes[] = {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.104"};
+// Secondary Capture and its multi-frame forms (PS3.4 B.5).
+static const char page_class[] = "1.2.840.10008.5.1.4.1.1.7";
 
 static bool is_within(const char *uid, const char *root)
 {
@@ -69,36 +69,44 @@ static bool is_within(const char *uid, const char *root)
     return strncmp(uid, root, size) == 0 && (uid[size] == '\0' || uid[size] == '.');
 }
 
-static const char *page_type_of(struct fit *fit, const struct dicom_dataset *header)
+static enum fit_left page_type_of(struct fit *fit, const struct dicom_dataset *header)
 {
     for (size_t i = 0; i < IMAGE_TYPE_VALUES_MAX; i++) {
         const char *value = dicom_text_at(header, IMAGE_TYPE, i, fit->arena);
-        if (!value)
-            return NULL;
-        for (size_t k = 0; k < sizeof page_types / sizeof *page_types; k++)
+        for (size_t k = 0; value && k < sizeof page_types / sizeof *page_types; k++)
             if (text_same_fold(value, page_types[k].value))
-                return page_types[k].why;
+                return page_types[k].kind;
     }
-    return NULL;
+    return FIT_LEFT_KINDS;
 }
 
-// NULL: it may be a slice.
-static const char *why_left_out(struct fit *fit, const struct model_object *object)
+// FIT_LEFT_KINDS: it may be a slice.
+static enum fit_left kind_of(struct fit *fit, const struct model_object *object)
 {
     int64_t samples;
     if (!dicom_find(object->header, ROWS))
-        return "no image";
-    for (size_t i = 0; i < sizeof page_classes / sizeof *page_classes; i++)
-        if (is_within(object->sop_class, page_classes[i]))
-            return "secondary page";
+        return FIT_NO_IMAGE;
+    if (is_within(object->sop_class, page_class))
+        return FIT_PAGE;
     if (dicom_integer(object->header, SAMPLES, 0, &samples) && samples != 1)
-        return "colour page";
+        return FIT_COLOUR;
     return page_type_of(fit, object->header);
 }
 
+// An enhanced object keeps the places of its frames in functional groups, even of a single one.
+static bool is_multi_frame(const struct dicom_dataset *header, int64_t *frames)
+{
+    if (!dicom_integer(header, FRAMES, 0, frames))
+        *frames = 1;
+    return *frames > 1 || dicom_find(header, FRAME_GROUPS);
+}
+
+// Multi-frame objects say theirs elsewhere.
 static bool has_place(const struct dicom_dataset *header)
 {
-    return dicom_value_count(header, POSITION) > 0 && dicom_value_count(header, ORIENTATION) > 0;
+    int64_t frames;
+    return is_multi_frame(header, &frames) ||
+           (dicom_value_count(header, POSITION) > 0 && dicom_value_count(header, ORIENTATION) > 0);
 }
 
 // ---- what remains
@@ -106,7 +114,7 @@ static bool has_place(const struct dicom_dataset *header)
 static int by_instance(const void *left, const void *right)
 {
     const struct fit_image *a = left, *b = right;
-    int order = strcmp(a->object->sop_instance, b->object->sop_instance);
+    int order = fit_compare(a->object->sop_instance, b->object->sop_instance);
     return order ? order : (a->slice.index > b->slice.index) - (a->slice.index < b->slice.index);
 }
 
@@ -114,7 +122,7 @@ static bool read_image(struct fit *fit, struct fit_image *image, struct error *e
 {
     struct error why;
     int64_t frames;
-    if (dicom_integer(image->object->header, FRAMES, 0, &frames) && frames > 1)
+    if (is_multi_frame(image->object->header, &frames))
         return fit_say(fit, &fit->out->unfit, err,
                        "%s holds %lld frames: multi-frame objects are not read by models yet",
                        fit_name(fit, image->slice.index), (long long)frames);
@@ -140,7 +148,7 @@ static bool leave_out_placeless(struct fit *fit, struct error *err)
     for (size_t i = 0; i < fit->image_count; i++) {
         if (placed == 0 || has_place(fit->images[i].object->header))
             fit->images[kept++] = fit->images[i];
-        else if (!fit_leave_out(fit, fit->images[i].slice.index, "no place in space", err))
+        else if (!fit_leave_out(fit, fit->images[i].slice.index, FIT_NO_PLACE, NULL, err))
             return false;
     }
     fit->image_count = kept;
@@ -150,10 +158,10 @@ static bool leave_out_placeless(struct fit *fit, struct error *err)
 static bool leave_out_pages(struct fit *fit, struct error *err)
 {
     for (size_t i = 0; i < fit->count; i++) {
-        const char *why = why_left_out(fit, &fit->objects[i]);
-        if (why && !fit_leave_out(fit, i, why, err))
+        enum fit_left kind = kind_of(fit, &fit->objects[i]);
+        if (kind != FIT_LEFT_KINDS && !fit_leave_out(fit, i, kind, NULL, err))
             return false;
-        if (!why)
+        if (kind == FIT_LEFT_KINDS)
             fit->images[fit->image_count++] = (struct fit_image){.object = &fit->objects[i], .slice = {.index = i}};
     }
     return true;

@@ -9,6 +9,8 @@ struct fit_image {
     const struct model_object *object;
     struct image_slice slice; // its index is the object's
     double along_mm;          // of its position along its group's normal
+    size_t place;             // in its group, from 0
+    const char *value;        // of the attribute that is being tried
 };
 
 struct fit {
@@ -24,19 +26,42 @@ struct fit {
     struct model_fit *out;
 };
 
+// Kinds of what is left out; fit.c has their words.
+enum fit_left {
+    FIT_LOCALIZER,
+    FIT_PAGE,
+    FIT_COLOUR,
+    FIT_NO_IMAGE,
+    FIT_NO_PLACE,
+    FIT_STRAY,
+    FIT_DOUBLE,
+    FIT_LEFT_KINDS
+};
+
 // A sentence in the arena. LIMIT when there is no room.
 bool fit_say(struct fit *fit, const char **out, struct error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-bool fit_leave_out(struct fit *fit, size_t index, const char *why, struct error *err);
+// `why` (in the arena): more than the kind's own words; NULL nothing.
+bool fit_leave_out(struct fit *fit, size_t index, enum fit_left kind, const char *why, struct error *err);
 // The first value of a text element; "" when there is none.
 const char *fit_text(struct fit *fit, const struct dicom_dataset *header, dicom_tag tag);
+// Do both have the element with the same bytes, or neither?
+bool fit_same_bytes(const struct dicom_dataset *a, const struct dicom_dataset *b, dicom_tag tag);
 // "Instance 12 (1.2.3)", for a person.
 const char *fit_name(struct fit *fit, size_t index);
+// Texts in order, their numbers as numbers: "Echo 2.46" before "Echo 12".
+int fit_compare(const char *a, const char *b);
+// Adds ", more" (or "more") to a label, cut to its size.
+void fit_add_label(char label[MODEL_LABEL_SIZE], const char *more);
 
 // fit_objects.c: one patient; what belongs to no volume is left out; the rest become images. Sets out->unfit.
 bool fit_sort_out(struct fit *fit, struct error *err);
 // fit_volumes.c: images become volumes, in order, with label, slices, geometry or the reason why not, coverage.
 bool fit_make_volumes(struct fit *fit, struct error *err);
+bool fit_add_volume(struct fit *fit, struct fit_image *const *images, size_t count, const char *label,
+                    const char *unfit, struct error *err);
+// fit_apart.c: the images of a group, in order along its normal with their places numbered, become volumes.
+bool fit_tell_apart(struct fit *fit, struct fit_image **images, size_t count, struct error *err);
 // fit_contrast.c: from all witnesses of the volume's objects.
 bool fit_contrast(struct fit *fit, struct model_volume *volume, struct error *err);
 

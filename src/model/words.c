@@ -65,25 +65,11 @@ static bool list_add(struct list *list, const char *text, size_t size, struct er
     return true;
 }
 
-// The next of the texts between commas, trimmed. false at the end.
-static bool next_item(const char **text, size_t *left, const char **item, size_t *size)
-{
-    if (*left == 0)
-        return false;
-    const char *comma = memchr(*text, ',', *left);
-    *item = *text;
-    *size = comma ? (size_t)(comma - *text) : *left;
-    *left -= *size + (comma ? 1 : 0);
-    *text += *size + (comma ? 1 : 0);
-    text_trim(item, size);
-    return true;
-}
-
 static bool list_read(struct list *list, const char *text, struct error *err)
 {
     size_t left = strlen(text), size;
     const char *item;
-    while (next_item(&text, &left, &item, &size))
+    while (words_next_item(&text, &left, &item, &size))
         if (!list_add(list, item, size, err))
             return false;
     return true;
@@ -287,21 +273,38 @@ static bool description_says(const struct model_words *words, const char *descri
     return false;
 }
 
+enum examined { IS_PART, IS_OTHER, IS_OPEN }; // open: names none, or a larger one
+
+static enum examined examine(const struct model_words *words, const char *body_part_examined,
+                             const struct parts *wanted)
+{
+    struct parts examined;
+    bool larger = false;
+    parts_said(words, body_part_examined, &examined);
+    for (size_t i = 0; i < words->part_count; i++) {
+        if (examined.has[i] && is_within(words, i, wanted))
+            return IS_PART;
+        larger = larger || (examined.has[i] && is_larger(words, i, wanted));
+    }
+    return examined.count == 0 || larger ? IS_OPEN : IS_OTHER;
+}
+
 bool model_words_is_part(const struct model_words *words, const char *body_part_examined, const char *description,
                          const char *asked)
 {
-    struct parts wanted, examined;
-    bool larger = false;
+    struct parts wanted;
     parts_named(words, asked, &wanted);
     if (wanted.count == 0) // no part that is known: the word alone
         return model_words_says(words, body_part_examined, asked) || model_words_says(words, description, asked);
-    parts_said(words, body_part_examined, &examined);
-    for (size_t i = 0; i < words->part_count; i++) {
-        if (examined.has[i] && is_within(words, i, &wanted))
-            return true;
-        larger = larger || (examined.has[i] && is_larger(words, i, &wanted));
-    }
-    return (examined.count == 0 || larger) && description_says(words, description, &wanted);
+    enum examined examined = examine(words, body_part_examined, &wanted);
+    return examined == IS_PART || (examined == IS_OPEN && description_says(words, description, &wanted));
+}
+
+bool model_words_is_other(const struct model_words *words, const char *body_part_examined, const char *asked)
+{
+    struct parts wanted;
+    parts_named(words, asked, &wanted);
+    return wanted.count > 0 && examine(words, body_part_examined, &wanted) == IS_OTHER;
 }
 
 // ---- opening
@@ -318,7 +321,7 @@ static bool add_names(struct model_words *words, size_t part, const char *names,
 {
     size_t left = strlen(names), size;
     const char *name;
-    while (next_item(&names, &left, &name, &size))
+    while (words_next_item(&names, &left, &name, &size))
         if (!add_name(words, part, name, size, err))
             return false;
     return true;
@@ -397,7 +400,7 @@ static bool read_entry(struct model_words *words, const char *entry, size_t *sit
     left = strlen(at);
     do {
         size = 0;
-        next_item(&at, &left, &item, &size);
+        words_next_item(&at, &left, &item, &size);
         if (!take_word(item, size, entry, word, err))
             return false;
         if ((*site_names)++ == MODEL_SITE_NAMES_MAX)

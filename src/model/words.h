@@ -36,4 +36,7 @@ bool model_words_says(const struct model_words *words, const char *description, 
 bool model_words_is_part(const struct model_words *words, const char *body_part_examined, const char *description,
                          const char *asked);
 
+// Does Body Part Examined name parts, and none that is, holds or is within the asked one?
+bool model_words_is_other(const struct model_words *words, const char *body_part_examined, const char *asked);
+
 #endif

@@ -234,3 +234,45 @@ void words_normal(const char *text, bool umlauts, char *out)
     end_word(&f);
     out[f.size] = '\0';
 }
+
+// ---- lists of texts
+
+bool words_next_item(const char **list, size_t *left, const char **item, size_t *size)
+{
+    if (*left == 0)
+        return false;
+    const char *comma = memchr(*list, ',', *left);
+    *item = *list;
+    *size = comma ? (size_t)(comma - *list) : *left;
+    *left -= *size + (comma ? 1 : 0);
+    *list += *size + (comma ? 1 : 0);
+    text_trim(item, size);
+    return true;
+}
+
+// The longest of the list that is in the text; NULL none.
+static char *find_longest(char *normal, const char *list, size_t *longest)
+{
+    char word[WORDS_ITEM_SIZE], item_normal[WORDS_NORMAL_SIZE], *found = NULL;
+    size_t left = strlen(list), size;
+    const char *item;
+    *longest = 0;
+    while (words_next_item(&list, &left, &item, &size)) {
+        text_copy_n(word, sizeof word, item, size);
+        words_normal(word, false, item_normal);
+        char *at = strlen(item_normal) > *longest ? strstr(normal, item_normal) : NULL;
+        found = at ? at : found;
+        *longest = at ? strlen(item_normal) : *longest;
+    }
+    return found;
+}
+
+bool words_strike(char *normal, const char *list)
+{
+    size_t size;
+    char *at;
+    bool struck = false;
+    for (; (at = find_longest(normal, list, &size)); struck = true)
+        memset(at + 1, '|', size - 2);
+    return struck;
+}
