@@ -163,7 +163,9 @@ struct spares {
     uint64_t burst_bytes, burst_longest; // seen since it was quiet
 };
 
-bool spares_open(struct store *store, uint64_t bytes_max, struct error *err); // removes what an earlier run left
+// What an earlier run left. Before the first write of a start: the disk may be full but for them [R1].
+bool spares_remove_old(struct store *store, struct error *err);
+bool spares_open(struct store *store, uint64_t bytes_max, struct error *err);
 void spares_close(struct store *store);
 void spares_touch(struct store *store);                    // an object comes in: this is no quiet time
 void spares_note(struct store *store, uint64_t lane_size); // a lane is closed

@@ -222,7 +222,7 @@ bool spares_give_back(struct store *store)
 
 // A spare of an earlier run may hold the data of a lane whose name did not reach the disk: no zeros, so it is not used
 // again.
-static bool remove_old(struct store *store, struct error *err)
+bool spares_remove_old(struct store *store, struct error *err)
 {
     uint64_t *numbers;
     size_t count;
@@ -250,8 +250,6 @@ bool spares_open(struct store *store, uint64_t bytes_max, struct error *err)
     spares->bytes_max = bytes_max;
     spares->next_number = 1;
     spares->size = SPARE_LEAST;
-    if (!remove_old(store, err))
-        return false;
     if (bytes_max < SPARE_LEAST)
         return true;
     int code = pthread_create(&spares->thread, NULL, run, store);

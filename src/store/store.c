@@ -291,8 +291,8 @@ struct store *store_open(const struct store_options *options, struct error *err)
     struct store *store = store_new(options, err);
     if (!store)
         return NULL;
-    if (open_folders(store, err) && lock_folder(store, err) && tombstones_open(store, err) &&
-        open_database(store, err) && spares_open(store, options->spare_bytes, err))
+    if (open_folders(store, err) && lock_folder(store, err) && spares_remove_old(store, err) &&
+        tombstones_open(store, err) && open_database(store, err) && spares_open(store, options->spare_bytes, err))
         return store;
     store_free(store);
     return NULL;

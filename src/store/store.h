@@ -27,8 +27,9 @@ struct store_options {
     uint64_t spare_bytes;     // at most this much zeros written ahead in quiet times, for faster syncs; 0: none
 };
 
-// Opens the folder: lock (CONFLICT when another process holds it, with its pid), database, counters [R1, R2]. Nothing
-// is replayed yet: rooms run their migrations first (store_migrate in database.h), then store_replay is called once.
+// Opens the folder: lock (CONFLICT when another process holds it, with its pid), spare files given back, database,
+// counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first (store_migrate in database.h), then
+// store_replay is called once.
 struct store *store_open(const struct store_options *options, struct error *err);
 void store_close(
     struct store *store); // ends the writer thread, checkpoints, unlocks; NULL is fine. All lanes must be closed.

@@ -171,6 +171,25 @@ class FullDiskWithSpares(SmallDisk):
         finally:
             server.stop()
 
+    def test_a_server_killed_on_a_disk_that_is_full_but_for_spare_files_starts_again(self):
+        """After a power cut SQLite's index of the WAL is not there either: a start has to write before it can read."""
+        server = self.server(0)
+        try:
+            server.start()
+            sender = Sender(server, 965000, 512 << 10)
+            self.burst_and_fill(sender, 700)
+            server.kill()
+            os.remove(os.path.join(self.folder, "data", "hilum.db-shm"))
+            space = os.statvfs(self.folder)
+            with open(os.path.join(self.folder, "more"), "wb") as f:
+                os.posix_fallocate(f.fileno(), 0, space.f_bavail * space.f_frsize)
+            self.assertGreaterEqual(len(self.spares()), 1)
+            server.start()
+            self.assertEqual(self.spares(), [])
+            sender.check(self)
+        finally:
+            server.stop()
+
     def test_below_the_low_water_mark_the_spare_files_are_given_back_first(self):
         server = self.server(100)
         try:

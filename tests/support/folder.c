@@ -1,8 +1,12 @@
 #include "support/folder.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -35,6 +39,38 @@ static int delete_whole(const char *folder)
 void folder_delete(const char *folder)
 {
     assert_int_equal(delete_whole(folder), 0);
+}
+
+bool folder_make_disk(char *out, size_t capacity, unsigned megabytes)
+{
+    char options[32];
+    folder_make(out, capacity);
+    snprintf(options, sizeof options, "size=%um", megabytes);
+    if (mount("hilum-test", out, "tmpfs", 0, options) == 0)
+        return true;
+    print_message("a file system of its own cannot be mounted: %s\n", strerror(errno));
+    folder_delete(out);
+    return false;
+}
+
+void folder_delete_disk(const char *folder)
+{
+    assert_int_equal(umount(folder), 0);
+    folder_delete(folder);
+}
+
+void folder_fill(const char *folder, const char *name, size_t left)
+{
+    struct error err;
+    char path[TEMPORARY_SIZE];
+    uint64_t space;
+    assert_ok(file_space(folder, &space, &err), err);
+    assert_true(space > left);
+    snprintf(path, sizeof path, "%.200s/%.40s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(posix_fallocate(fd, 0, (off_t)(space - left)), 0);
+    close(fd);
 }
 
 static void at_exit(void)

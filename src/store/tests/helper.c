@@ -24,7 +24,7 @@ static void copy_file(const char *from, const char *to)
     free(bytes);
 }
 
-static void copy_folder(const char *from, const char *to)
+void helper_copy_into(const char *from, const char *to)
 {
     DIR *open = opendir(from);
     assert_non_null(open);
@@ -36,7 +36,7 @@ static void copy_folder(const char *from, const char *to)
             copy_file(source, target);
         else if (entry->d_name[0] != '.') {
             assert_int_equal(mkdir(target, 0700), 0);
-            copy_folder(source, target);
+            helper_copy_into(source, target);
         }
     }
     closedir(open);
@@ -45,7 +45,7 @@ static void copy_folder(const char *from, const char *to)
 void helper_copy(const char *from, char to[HELPER_PATH])
 {
     folder_make(to, HELPER_PATH);
-    copy_folder(from, to);
+    helper_copy_into(from, to);
 }
 
 void helper_path(char out[HELPER_PATH], const char *folder, const char *part, uint64_t container, const char *ending)

@@ -27,6 +27,7 @@ uint64_t helper_replay(struct store *store);                      // how many we
 bool helper_try_replay(struct store *store, uint64_t *count, struct error *err);
 void helper_reopen(struct place *place, uint64_t *replayed); // close, open, replay
 void helper_copy(const char *from, char to[HELPER_PATH]);    // all files as they are now, as a kill would leave them
+void helper_copy_into(const char *from, const char *to);     // the same, into a folder that is there
 void helper_path(char out[HELPER_PATH], const char *folder, const char *part, uint64_t container, const char *ending);
 size_t helper_count(const char *folder, const char *part, const char *ending); // files
 

@@ -1,9 +1,11 @@
 // Zeros written ahead in quiet times: what becomes of them as lanes, in crashes, and when the disk is short.
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "helper.h"
 
 enum { MIB = 1 << 20, WAIT_STEPS = 500 };
@@ -111,6 +113,13 @@ static void a_lane_that_used_up_its_zeros_is_told_so_when_there_are_others(void 
     end(&place);
 }
 
+static void save_zeros(const char *path, size_t size)
+{
+    void *zeros = calloc(1, size);
+    save_file(path, zeros, size);
+    free(zeros);
+}
+
 static void a_dropped_record_leaves_nothing_behind_in_the_zeros(void **state)
 {
     struct place place;
@@ -160,6 +169,42 @@ static void a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed(void *
     end(&place);
 }
 
+// Spares of an earlier run hold the last of the disk, and SQLite needs some to take up the WAL: its index is made
+// again.
+static void a_disk_that_is_full_but_for_spares_lets_the_store_start_after_a_kill(void **state)
+{
+    struct place place, after;
+    char path[HELPER_PATH];
+    uint64_t left;
+    (void)state;
+    make(&place);
+    burst(&place, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "2-1000");
+    if (!folder_make_disk(after.folder, HELPER_PATH, 8)) {
+        store_lane_close(lane, &place.err);
+        end(&place);
+        skip();
+    }
+    helper_copy_into(place.folder, after.folder);
+    assert_true(store_lane_close(lane, &place.err));
+    end(&place);
+    helper_path(path, after.folder, "lanes", 7, ".spare");
+    save_zeros(path, MIB);
+    snprintf(path, sizeof path, "%.200s/hilum.db-shm", after.folder);
+    assert_int_equal(unlink(path), 0);
+    folder_fill(after.folder, "filler", 0);
+    after.store = helper_open(after.folder, &after.err);
+    assert_ok(after.store != NULL, after.err);
+    assert_int_equal(helper_replay(after.store), 0);
+    assert_int_equal(helper_count(after.folder, "lanes", ".spare"), 0);
+    helper_check(after.store, "1-1000");
+    helper_check(after.store, "2-1000");
+    assert_true(file_space(after.folder, &left, &after.err) && left < MIB);
+    store_close(after.store);
+    folder_delete_disk(after.folder);
+}
+
 static void spares_go_with_the_store(void **state)
 {
     struct place place;
@@ -181,6 +226,7 @@ int test_spares(void)
         cmocka_unit_test(a_lane_that_used_up_its_zeros_is_told_so_when_there_are_others),
         cmocka_unit_test(a_dropped_record_leaves_nothing_behind_in_the_zeros),
         cmocka_unit_test(a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed),
+        cmocka_unit_test(a_disk_that_is_full_but_for_spares_lets_the_store_start_after_a_kill),
         cmocka_unit_test(spares_go_with_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
