@@ -53,14 +53,15 @@ struct access_peer {
     bool plain_accepted;
     char issuer[ACCESS_NAME_SIZE]; // default Issuer of Patient ID of what it sends; "" none. Else two sites' IDs merge.
     uint32_t associations_max;     // 0: ACCESS_ASSOCIATIONS_PER_PEER
-    int64_t version;               // raised by each change
+    bool newest;     // what it sends again with other attributes and equal pixels is served, not what was there first
+    int64_t version; // raised by each change
 };
 
 // Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host (DUPLICATE).
 // peer->version 0 replaces whatever is there, another one only that version (CONFLICT). What is so already is left
-// alone and raises no version. Durable, audited as `actor`, an event CONFIG_CHANGED; admission follows at once. A host
-// that is a name is looked up at admission, at most once a minute. An entry rules on loopback too: its rights hold
-// then, not the three of a peer without one.
+// alone and raises no version. Durable, audited as `actor` with what changed from what to what, an event
+// CONFIG_CHANGED; admission follows at once. A host that is a name is looked up at admission, at most once a minute. An
+// entry rules on loopback too: its rights hold then, not the three of a peer without one.
 bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err);
 bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err); // NOT_FOUND
@@ -68,7 +69,8 @@ bool access_peer_get(struct access *access, const char *name, struct access_peer
 bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
                       struct error *err);
 // {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused",
-// "issuer", "associations_max", "version"}; from: name, title, host and rights must be there, port for a target.
+// "issuer", "associations_max", "versions": "first" or "newest", "version"}; from: name, title, host and rights must be
+// there, port for a target.
 json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
 

@@ -61,8 +61,10 @@ struct access_peer_change {
     const char *name;
     const char *actor;
     int64_t now_ns;
-    bool changed;    // out: false when it is as wanted already
-    int64_t version; // out
+    bool changed;              // out: false when it is as wanted already
+    bool was_there;            // out
+    struct access_peer before; // out, when it was
+    int64_t version;           // out
 };
 
 bool access_sql_peer_change(struct database *db, struct access_peer_change *change, struct error *err);

@@ -29,12 +29,13 @@ static const char *const steps[] = {
     " value TEXT,"
     " PRIMARY KEY (name, version)"
     ") STRICT;",
+    "ALTER TABLE peer ADD COLUMN newest INTEGER NOT NULL DEFAULT 0 CHECK (newest IN (0, 1));",
     NULL,
 };
 
 const struct store_migration access_migration = {.room = "access", .steps = steps};
 
-#define COLUMNS "name, title, host, port, rights, plain_accepted, issuer, associations_max, version"
+#define COLUMNS "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, version"
 
 static void copy_column(char *to, size_t capacity, struct sql *sql, int column)
 {
@@ -53,7 +54,8 @@ static void read_row(struct sql *sql, struct access_peer *out)
     out->plain_accepted = sql_int(sql, 5) != 0;
     copy_column(out->issuer, sizeof out->issuer, sql, 6);
     out->associations_max = (uint32_t)sql_int(sql, 7);
-    out->version = sql_int(sql, 8);
+    out->newest = sql_int(sql, 8) != 0;
+    out->version = sql_int(sql, 9);
 }
 
 bool access_sql_peer_get(struct database *db, const char *name, struct access_peer *out, bool *found, struct error *err)
@@ -111,7 +113,7 @@ static bool same(const struct access_peer *a, const struct access_peer *b)
 {
     return strcmp(a->title, b->title) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port &&
            a->rights == b->rights && a->plain_accepted == b->plain_accepted && strcmp(a->issuer, b->issuer) == 0 &&
-           a->associations_max == b->associations_max;
+           a->associations_max == b->associations_max && a->newest == b->newest;
 }
 
 // Versions go on after a removal, so that a version names one state for ever.
@@ -161,9 +163,10 @@ static bool write_row(struct database *db, const struct access_peer_change *chan
 {
     const struct access_peer *peer = change->peer;
     return check_unique(db, peer, err) &&
-           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "tttiiitii",
-                   peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
-                   (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, change->version);
+           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "tttiiitiii", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
+                   (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, (int64_t)peer->newest,
+                   change->version);
 }
 
 static bool check_present(const struct access_peer_change *change, const struct access_peer *present, bool found,
@@ -180,14 +183,12 @@ static bool check_present(const struct access_peer_change *change, const struct 
 
 bool access_sql_peer_change(struct database *db, struct access_peer_change *change, struct error *err)
 {
-    struct access_peer present;
-    bool found;
+    const struct access_peer *present = &change->before;
     change->changed = false;
-    if (!access_sql_peer_get(db, change->name, &present, &found, err))
+    if (!access_sql_peer_get(db, change->name, &change->before, &change->was_there, err) ||
+        !check_present(change, present, change->was_there, err))
         return false;
-    if (!check_present(change, &present, found, err))
-        return false;
-    if (change->peer && found && same(change->peer, &present))
+    if (change->peer && change->was_there && same(change->peer, present))
         return true;
     if (!next_version(db, change, err) || !keep_version(db, change, err))
         return false;

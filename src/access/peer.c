@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -107,10 +108,11 @@ static json_t *rights_to_json(unsigned value)
 
 json_t *access_peer_to_json(const struct access_peer *peer)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:I}", "name", peer->name, "title", peer->title, "host",
-                     peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights), "plain",
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:s, s:I}", "name", peer->name, "title", peer->title,
+                     "host", peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights), "plain",
                      peer->plain_accepted ? "accepted" : "refused", "issuer", peer->issuer, "associations_max",
-                     (json_int_t)peer->associations_max, "version", (json_int_t)peer->version);
+                     (json_int_t)peer->associations_max, "versions", peer->newest ? "newest" : "first", "version",
+                     (json_int_t)peer->version);
 }
 
 struct text_place {
@@ -163,11 +165,15 @@ static bool rights_from(const json_t *value, unsigned *out, struct error *err)
     return true;
 }
 
-static bool plain_from(const json_t *value, bool *out, struct error *err)
+// One of two words; `yes` sets it.
+static bool choice_from(const json_t *value, const char *key, const char *yes, const char *no, bool *out,
+                        struct error *err)
 {
+    char rule[64];
     const char *text = json_is_string(value) ? json_string_value(value) : "";
-    *out = strcmp(text, "accepted") == 0;
-    return *out || strcmp(text, "refused") == 0 || refuse(err, "plain", text, "must be accepted or refused");
+    snprintf(rule, sizeof rule, "must be %s or %s", yes, no);
+    *out = strcmp(text, yes) == 0;
+    return *out || strcmp(text, no) == 0 || refuse(err, key, text, rule);
 }
 
 static bool member_from(const char *key, const json_t *value, struct access_peer *out, struct error *err)
@@ -188,7 +194,9 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
     if (strcmp(key, "rights") == 0)
         return rights_from(value, &out->rights, err);
     if (strcmp(key, "plain") == 0)
-        return plain_from(value, &out->plain_accepted, err);
+        return choice_from(value, key, "accepted", "refused", &out->plain_accepted, err);
+    if (strcmp(key, "versions") == 0)
+        return choice_from(value, key, "newest", "first", &out->newest, err);
     if (strcmp(key, "port") == 0) {
         bool ok = number_from(value, key, 65535, &number, err);
         out->port = (uint16_t)number;
@@ -205,7 +213,7 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         return ok;
     }
     return refuse(err, "key", key,
-                  "is unknown: name, title, host, port, rights, plain, issuer, associations_max, version");
+                  "is unknown: name, title, host, port, rights, plain, issuer, associations_max, versions, version");
 }
 
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err)
@@ -288,17 +296,38 @@ static bool change_write(struct database *db, void *payload, struct error *err)
     return peers <= PEERS_MAX || error_set(err, ERROR_LIMIT, "more than %d peers", PEERS_MAX);
 }
 
+// Each member that is another one now: "issuer: "SITE_A" -> """. All of them when it was not there before.
+static void put_changes(struct buffer *out, const struct access_peer *from, const struct access_peer *to)
+{
+    const char *member;
+    json_t *before = from ? access_peer_to_json(from) : json_object(), *after = access_peer_to_json(to), *value;
+    json_object_foreach(after, member, value)
+    {
+        const json_t *old = json_object_get(before, member);
+        if (json_equal(old, value) || strcmp(member, "version") == 0)
+            continue;
+        char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        buffer_printf(out, "; %s: %s%s%s", member, was ? was : "", was ? " -> " : "", is ? is : "?");
+        free(was);
+        free(is);
+    }
+    json_decref(before);
+    json_decref(after);
+}
+
 static void audit_change(struct access *access, const struct access_peer_change *change)
 {
-    char detail[1200];
-    char *value = NULL;
-    json_t *json = change->peer ? access_peer_to_json(change->peer) : NULL;
-    if (json)
-        value = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    snprintf(detail, sizeof detail, "peer %s %s, version %lld%s%s", change->name, change->peer ? "set" : "removed",
-             (long long)change->version, value ? ": " : "", value ? value : "");
-    free(value);
+    struct buffer detail;
+    buffer_init(&detail, 16 << 10);
+    buffer_printf(&detail, "peer %s %s, version %lld", change->name,
+                  !change->peer       ? "removed"
+                  : change->was_there ? "changed"
+                                      : "set",
+                  (long long)change->version);
+    if (change->peer)
+        put_changes(&detail, change->was_there ? &change->before : NULL, change->peer);
+    buffer_byte(&detail, '\0');
     access_audit(access,
                  &(struct access_record){.event = ACCESS_EVENT_CHANGED,
                                          .success = true,
@@ -306,8 +335,9 @@ static void audit_change(struct access *access, const struct access_peer_change 
                                          .address = "",
                                          .patient = "",
                                          .study = "",
-                                         .detail = detail},
+                                         .detail = detail.failed ? change->name : (const char *)detail.data},
                  change->now_ns);
+    buffer_free(&detail);
 }
 
 static bool change(struct access *access, struct access_peer_change *wanted, struct error *err)

@@ -80,6 +80,9 @@ json_t *service_read_json(struct http_request *request, struct error *err);
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
+// For a PUT over an entry that is there: what it has and the request `given` does not name must be in the new one as it
+// is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.
+bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err);
 
 // ---- models.c
 

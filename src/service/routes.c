@@ -85,3 +85,21 @@ void service_reply_json(struct http_request *request, int status, json_t *json)
     }
     free(text);
 }
+
+bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err)
+{
+    const char *member;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)before, member, value)
+    {
+        if (json_object_get(given, member) || strcmp(member, "version") == 0 ||
+            json_equal(value, json_object_get(after, member)))
+            continue;
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        error_set(err, ERROR_CONFLICT, "%s is %s and the request does not name it: a PUT replaces the whole entry",
+                  member, text ? text : "set");
+        free(text);
+        return false;
+    }
+    return true;
+}

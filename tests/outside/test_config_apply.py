@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Peers, rules and HL7 targets changed under a running server: `hilum config diff|apply`, `hilum peer`, the API; each read back by another way than it was written."""
 
+import json
 import os
 import sys
 import tempfile
@@ -124,10 +125,45 @@ class ConfigApply(unittest.TestCase):
         entry = next(peer for peer in self.server.get_json("/api/peers") if peer["name"] == "ct1")
         self.assertEqual((entry["title"], entry["plain"], entry["rights"]), ("CT1", "accepted", ["store", "find", "get"]))
         self.assertIn("plain", self.server.command("peer", "list", *at).stdout)
-        self.server.command("peer", "add", "ct1", "--title", "CT1", "--address", "127.0.0.1:11113", "--no-echo", *at)
-        self.assertEqual(next(peer for peer in self.server.get_json("/api/peers") if peer["name"] == "ct1")["plain"], "refused")
         self.server.command("peer", "remove", "ct1", *at)
         self.assertNotIn("ct1", self.names("peers"))
+
+    def test_a_change_of_a_peer_says_what_it_changes_and_leaves_what_it_does_not_name(self):
+        def add(*options):
+            return self.server.command("peer", "add", "ct2", *options, "--no-echo", "--server", self.server.url("")).stdout.splitlines()
+
+        def entry():
+            return next(peer for peer in self.server.get_json("/api/peers") if peer["name"] == "ct2")
+
+        add("--title", "CT2", "--address", "127.0.0.1:11114", "--rights", "store", "--plain", "--issuer", "SITE_A", "--limit", "3", "--versions", "newest")
+        whole = entry()
+        self.assertEqual((whole["issuer"], whole["rights"], whole["plain"], whole["associations_max"], whole["versions"]), ("SITE_A", ["store"], "accepted", 3, "newest"))
+        self.assertEqual(add("--address", "127.0.0.1:11115"), ["ct2 port: 11114 -> 11115"])
+        self.assertEqual(entry(), dict(whole, port=11115, version=2))
+        self.assertEqual(add("--address", "127.0.0.1:11115"), ["ct2 is as it was"])
+        self.assertEqual(entry()["version"], 2)
+        self.assertEqual(add("--issuer", "SITE_B"), ["ct2 issuer: SITE_A -> SITE_B"])
+        self.assertEqual(add("--issuer", "", "--no-plain"), ["ct2 plain: accepted -> refused", "ct2 issuer: SITE_B -> (none)"])
+        self.assertEqual(add("--rights", "store,target", "--versions", "first", "--limit", "0"), ['ct2 rights: ["store"] -> ["store","target"]', "ct2 associations_max: 3 -> 0", "ct2 versions: newest -> first"])
+        self.assertEqual(entry(), dict(whole, port=11115, issuer="", plain="refused", rights=["store", "target"], associations_max=0, versions="first", version=5))
+        unknown = self.server.command("peer", "add", "ct3", "--issuer", "X", "--server", self.server.url(""), check=False)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("--title", unknown.stderr)
+
+    def test_a_put_clears_nothing_by_leaving_it_out(self):
+        for path, whole, left_out in (
+            ("/api/peers/p", {"title": "P", "host": "127.0.0.1", "port": 104, "rights": ["store"], "issuer": "SITE_A"}, "issuer"),
+            ("/api/hl7-targets/t", {"host": "127.0.0.1", "port": 2575, "facility": "HOSP"}, "facility"),
+            ("/api/rules/r", {"model": "head-ct-hyperdense", "no_contrast": True}, "no_contrast"),
+        ):
+            self.server.put_json(path, whole)
+            part = {name: value for name, value in whole.items() if name != left_out}
+            status, _, body = self.server.request(path, "PUT", json.dumps(part).encode())
+            self.assertEqual(status, 409, path)
+            self.assertIn(left_out, json.loads(body)["detail"])
+            cleared = self.server.put_json(path, {**part, left_out: type(whole[left_out])()})
+            self.assertFalse(cleared[left_out], path)
+            self.server.put_json(path, part)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ static void a_peer_is_kept_with_a_version_over_a_restart(void **state)
     place_open(&place);
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
     peer.port = 11112;
+    peer.newest = true;
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
     place_reopen(&place);
     assert_ok(access_peer_get(place.access, "pacs", &read, &place.err), place.err);
@@ -32,6 +33,7 @@ static void a_peer_is_kept_with_a_version_over_a_restart(void **state)
     assert_int_equal(read.port, 11112);
     assert_string_equal(read.issuer, "HOSPITAL");
     assert_true(read.plain_accepted);
+    assert_true(read.newest);
     assert_ok(access_peer_remove(place.access, "pacs", "admin", &place.err), place.err);
     assert_false(access_peer_get(place.access, "pacs", &read, &place.err));
     assert_int_equal(place.err.code, ERROR_NOT_FOUND);
@@ -110,6 +112,12 @@ static void a_change_makes_an_event_and_an_audit_line(void **state)
     assert_non_null(strstr(trail, "UserID=\"dr.who\""));
     assert_non_null(strstr(trail, "peer pacs set, version 1"));
     free(trail);
+    text_copy(peer.issuer, sizeof peer.issuer, "OTHER");
+    assert_ok(access_peer_put(place.access, &peer, "dr.who", &place.err), place.err);
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    trail = place_trail(place.audit);
+    assert_non_null(strstr(trail, "peer pacs changed, version 2; issuer: "));
+    free(trail);
     arena_free(&arena);
     place_close(&place);
 }
@@ -158,6 +166,7 @@ static void json_says_all_of_a_peer(void **state)
     (void)state;
     peer.version = 7;
     peer.associations_max = 3;
+    peer.newest = true;
     json_t *json = access_peer_to_json(&peer);
     assert_non_null(json);
     assert_ok(access_peer_from_json(json, &back, &err), err);
@@ -170,6 +179,7 @@ static void json_says_all_of_a_peer(void **state)
     assert_int_equal(back.rights, peer.rights);
     assert_int_equal(back.plain_accepted, peer.plain_accepted);
     assert_int_equal(back.associations_max, 3);
+    assert_true(back.newest);
     assert_int_equal(back.version, 7);
 }
 

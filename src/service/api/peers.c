@@ -32,14 +32,29 @@ void api_peers(void *payload, struct http_request *request)
 }
 
 // The body without a name, or with that of the path.
-static bool read_peer(struct http_request *request, struct access_peer *peer, struct error *err)
+static json_t *read_peer(struct http_request *request, struct access_peer *peer, struct error *err)
 {
     json_t *json = service_read_json(request, err);
     if (!json)
-        return false;
+        return NULL;
     json_object_set_new(json, "name", json_string(http_path_part(request, "name")));
-    bool ok = access_peer_from_json(json, peer, err);
+    if (access_peer_from_json(json, peer, err))
+        return json;
     json_decref(json);
+    return NULL;
+}
+
+// An entry that is there is replaced by one that names all of it.
+static bool check_whole(struct service *service, const json_t *given, const struct access_peer *wanted,
+                        struct error *err)
+{
+    struct access_peer present;
+    if (!access_peer_get(service->access, wanted->name, &present, err))
+        return err->code == ERROR_NOT_FOUND;
+    json_t *before = access_peer_to_json(&present), *after = access_peer_to_json(wanted);
+    bool ok = service_names_all(given, before, after, err);
+    json_decref(before);
+    json_decref(after);
     return ok;
 }
 
@@ -48,11 +63,13 @@ void api_peer_put(void *payload, struct http_request *request)
     struct service *service = payload;
     struct access_peer peer;
     struct error err;
-    if (read_peer(request, &peer, &err) && access_peer_put(service->access, &peer, "http", &err) &&
+    json_t *given = read_peer(request, &peer, &err);
+    if (given && check_whole(service, given, &peer, &err) && access_peer_put(service->access, &peer, "http", &err) &&
         access_peer_get(service->access, peer.name, &peer, &err))
         service_reply_json(request, 200, access_peer_to_json(&peer));
     else
         http_reply_error(request, &err);
+    json_decref(given);
 }
 
 void api_peer_delete(void *payload, struct http_request *request)

@@ -62,6 +62,24 @@ static json_t *rule_with_warnings(struct service *service, struct http_request *
     return json;
 }
 
+// An entry that is there is replaced by one that names all of it.
+static bool is_whole_rule(struct service *service, struct http_request *request, const json_t *given,
+                          const struct flow_rule *wanted, struct error *err)
+{
+    struct flow_rule *rules;
+    size_t count = 0;
+    bool ok = flow_rule_list(service->store, http_arena(request), &rules, &count, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (strcmp(rules[i].name, wanted->name) != 0)
+            continue;
+        json_t *before = flow_rule_to_json(&rules[i]), *after = flow_rule_to_json(wanted);
+        ok = service_names_all(given, before, after, err);
+        json_decref(before);
+        json_decref(after);
+    }
+    return ok;
+}
+
 void api_rule_put(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -70,7 +88,7 @@ void api_rule_put(void *payload, struct http_request *request)
     json_t *body = read_named(request, &err);
     if (body)
         json_object_del(body, "warnings"); // of an earlier answer that is sent back
-    bool ok = body && flow_rule_from_json(body, &rule, &err) &&
+    bool ok = body && flow_rule_from_json(body, &rule, &err) && is_whole_rule(service, request, body, &rule, &err) &&
               flow_rule_put(service->store, service->access, &rule, "http", &err);
     json_decref(body);
     reply_entry(request, ok ? rule_with_warnings(service, request, &rule) : NULL, &err);
@@ -102,6 +120,23 @@ void api_hl7_targets(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
+static bool is_whole_target(struct service *service, struct http_request *request, const json_t *given,
+                            const struct flow_hl7_target *wanted, struct error *err)
+{
+    struct flow_hl7_target *targets;
+    size_t count = 0;
+    bool ok = flow_hl7_target_list(service->store, http_arena(request), &targets, &count, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (strcmp(targets[i].name, wanted->name) != 0)
+            continue;
+        json_t *before = flow_hl7_target_to_json(&targets[i]), *after = flow_hl7_target_to_json(wanted);
+        ok = service_names_all(given, before, after, err);
+        json_decref(before);
+        json_decref(after);
+    }
+    return ok;
+}
+
 void api_hl7_target_put(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -109,6 +144,7 @@ void api_hl7_target_put(void *payload, struct http_request *request)
     struct error err;
     json_t *body = read_named(request, &err);
     bool ok = body && flow_hl7_target_from_json(body, &target, &err) &&
+              is_whole_target(service, request, body, &target, &err) &&
               flow_hl7_target_put(service->store, service->access, &target, "http", &err);
     json_decref(body);
     reply_entry(request, ok ? flow_hl7_target_to_json(&target) : NULL, &err);
