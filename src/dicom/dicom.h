@@ -120,9 +120,10 @@ const struct dicom_attribute *dicom_attribute_by_keyword(const char *keyword);
 bool dicom_tag_parse(const char *text, dicom_tag *out);
 const char *dicom_tag_text(char out[DICOM_TAG_TEXT_SIZE], dicom_tag tag);
 
-// Transfer syntaxes (PS3.5 section 10 and Annex A). Unknown and private ones are stored and served as they came: they
-// are taken as explicit VR little endian with encapsulated pixels (PS3.5 A.4), the form that every transfer syntax
-// since 1993 has.
+// Transfer syntaxes (PS3.5 section 10 and Annex A), and two that old archives hold and every reader knows: GE's private
+// one, with pixels in the other byte order than the rest, and that of Papyrus 3. Other unknown and private ones are
+// stored and served as they came: they are taken as explicit VR little endian with encapsulated pixels (PS3.5 A.4), the
+// form that every transfer syntax since 1993 has.
 struct dicom_transfer_syntax {
     const char *uid;
     const char *name;
@@ -131,6 +132,7 @@ struct dicom_transfer_syntax {
     bool deflated;
     bool encapsulated;
     bool lossy;
+    bool big_endian_pixels; // of (7FE0,0010) alone, in a little-endian data set
 };
 
 const struct dicom_transfer_syntax *dicom_transfer_syntax(const char *uid); // NULL when not in the table

@@ -20,6 +20,7 @@ struct cursor {
     const uint8_t *data;
     size_t size;
     size_t at;
+    bool big_endian; // the meta information's
 };
 
 struct meta_element {
@@ -33,9 +34,19 @@ static bool cut_off(const struct cursor *cursor, struct error *err)
     return error_set(err, ERROR_BAD_DATA, "the file meta information is cut off at byte %zu", cursor->at);
 }
 
+static uint16_t get_u16(const struct cursor *cursor, const uint8_t *p)
+{
+    return cursor->big_endian ? bytes_u16be(p) : bytes_u16le(p);
+}
+
+static uint32_t get_u32(const struct cursor *cursor, const uint8_t *p)
+{
+    return cursor->big_endian ? bytes_u32be(p) : bytes_u32le(p);
+}
+
 static bool at_group_2(const struct cursor *cursor)
 {
-    return cursor->size - cursor->at >= 2 && bytes_u16le(cursor->data + cursor->at) == 0x0002;
+    return cursor->size - cursor->at >= 2 && get_u16(cursor, cursor->data + cursor->at) == 0x0002;
 }
 
 static bool vr_at(const uint8_t *p)
@@ -43,24 +54,35 @@ static bool vr_at(const uint8_t *p)
     return dicom_vr_known((enum dicom_vr)DICOM_VR(p[0], p[1]));
 }
 
+// PS3.10 wants explicit VR little endian. There are files with meta information in the other encodings, too, which all
+// readers read (big-endian: DCMTK): a VR says that it is explicit, a length that is short enough that it is implicit.
+static bool meta_length(const struct cursor *cursor, size_t left, size_t *header, uint32_t *length)
+{
+    const uint8_t *p = cursor->data + cursor->at;
+    bool is_explicit = vr_at(p + 4);
+    bool is_long = is_explicit && dicom_vr_has_long_length((enum dicom_vr)DICOM_VR(p[4], p[5]));
+    *header = is_long ? 12 : 8;
+    if (is_explicit && !is_long)
+        *length = get_u16(cursor, p + 6);
+    else if (left >= *header)
+        *length = get_u32(cursor, p + *header - 4);
+    return is_explicit || *length <= left - *header;
+}
+
 static bool next_meta_element(struct cursor *cursor, struct meta_element *out, struct error *err)
 {
     const uint8_t *p = cursor->data + cursor->at;
-    size_t left = cursor->size - cursor->at;
+    size_t left = cursor->size - cursor->at, header;
+    uint32_t length = 0;
     if (left < 8)
         return cut_off(cursor, err);
-    out->tag = DICOM_TAG(bytes_u16le(p), bytes_u16le(p + 2));
-    if (!vr_at(p + 4)) {
+    out->tag = DICOM_TAG(get_u16(cursor, p), get_u16(cursor, p + 2));
+    if (!meta_length(cursor, left, &header, &length)) {
         char shown[16], tag[DICOM_TAG_TEXT_SIZE];
         return error_set(err, ERROR_BAD_DATA, "%s at byte %zu of the file has the unknown VR \"%s\"",
                          dicom_tag_text(tag, out->tag), cursor->at, text_show(shown, sizeof shown, p + 4, 2));
     }
-    bool is_long = dicom_vr_has_long_length((enum dicom_vr)DICOM_VR(p[4], p[5]));
-    size_t header = is_long ? 12 : 8;
-    if (left < header)
-        return cut_off(cursor, err);
-    uint32_t length = is_long ? bytes_u32le(p + 8) : bytes_u16le(p + 6);
-    if (length > left - header)
+    if (left < header || length > left - header)
         return cut_off(cursor, err);
     out->value = p + header;
     out->length = length;
@@ -113,7 +135,7 @@ static bool parse_group_2(struct cursor *cursor, struct dicom_meta *out, struct 
         if (!next_meta_element(cursor, &element, err))
             return false;
         if (element.tag == TAG_GROUP_LENGTH && element.length == 4)
-            told_end = cursor->at + bytes_u32le(element.value);
+            told_end = cursor->at + get_u32(cursor, element.value);
         keep_element(out, &element);
     }
     return true;
@@ -151,6 +173,26 @@ static bool guess_at(const struct cursor *cursor, struct dicom_meta *out)
     return true;
 }
 
+// Either byte order.
+static bool begins_group_2(struct cursor *cursor)
+{
+    cursor->big_endian = false;
+    if (at_group_2(cursor))
+        return true;
+    cursor->big_endian = true;
+    if (at_group_2(cursor))
+        return true;
+    cursor->big_endian = false;
+    return false;
+}
+
+// Without "DICM" more must tell it than two bytes: a VR, or the group length.
+static bool is_meta(const struct cursor *cursor)
+{
+    const uint8_t *p = cursor->data + cursor->at;
+    return vr_at(p + 4) || (get_u16(cursor, p + 2) == 0 && get_u32(cursor, p + 4) == 4);
+}
+
 // Where meta information or, failing that, a data set begins without "DICM".
 static bool parse_without_magic(struct cursor *cursor, struct dicom_meta *out, struct error *err)
 {
@@ -160,7 +202,7 @@ static bool parse_without_magic(struct cursor *cursor, struct dicom_meta *out, s
         out->has_preamble = places[i] > 0;
         if (cursor->size < cursor->at + 8)
             continue;
-        if (at_group_2(cursor) && vr_at(cursor->data + cursor->at + 4))
+        if (begins_group_2(cursor) && is_meta(cursor))
             return parse_group_2(cursor, out, err);
         if (guess_at(cursor, out))
             return true;
@@ -172,11 +214,12 @@ static bool parse_without_magic(struct cursor *cursor, struct dicom_meta *out, s
 
 bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, struct error *err)
 {
-    struct cursor cursor = {data, size, 0};
+    struct cursor cursor = {.data = data, .size = size};
     struct dicom_meta meta = {0};
     if (size >= HEAD_SIZE && memcmp(data + DICOM_PREAMBLE_SIZE, "DICM", MAGIC_SIZE) == 0) {
         cursor.at = HEAD_SIZE;
         meta.has_preamble = true;
+        begins_group_2(&cursor);
         if (!parse_group_2(&cursor, &meta, err))
             return false;
     } else if (!parse_without_magic(&cursor, &meta, err)) {

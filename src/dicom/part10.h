@@ -22,11 +22,12 @@ struct dicom_meta {
 };
 
 // Reads preamble and meta information at the start of `data`, of which `size` bytes (DICOM_META_SIZE_MAX +
-// DICOM_PREAMBLE_SIZE + 4 are always enough) are at hand. A wrong group length is passed over. Without "DICM" a data
-// set at once (with or without preamble) is recognised by its first elements in implicit or explicit little endian or
-// explicit big endian; so is one behind meta information that names no transfer syntax, where implicit VR is taken in
-// doubt. UNSUPPORTED when it is no DICOM; BAD_DATA when it is damaged DICOM: empty, meta cut off, an unknown VR in
-// group 2, nothing behind "DICM".
+// DICOM_PREAMBLE_SIZE + 4 are always enough) are at hand. The meta information may also be in implicit VR or
+// big-endian. A wrong group length is passed over. Without "DICM" a data set at once (with or without preamble) is
+// recognised by its first elements in implicit or explicit little endian or explicit big endian; so is one behind meta
+// information that names no transfer syntax, where implicit VR is taken in doubt. UNSUPPORTED when it is no DICOM;
+// BAD_DATA when it is damaged DICOM: empty, meta cut off, an unknown VR in group 2 that is no length either, nothing
+// behind "DICM".
 bool dicom_meta_parse(const uint8_t *data, size_t size, struct dicom_meta *out, struct error *err);
 
 // A DICOMDIR: a directory of the files beside it (PS3.3 Annex F). It has no identity of its own and is no object.

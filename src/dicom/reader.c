@@ -7,35 +7,14 @@
 //   ITEM       element; item delimiter or end by length next_element     + SEQUENCE, + FRAGMENTS, - ITEM
 //   SEQUENCE   item; sequence delimiter or end by length next_item       + ITEM, - SEQUENCE
 //   FRAGMENTS  fragment; sequence delimiter             next_fragment    - FRAGMENTS
-//
-// Note on VRs that are not in PS3.5 (an attribute made after this program, or a sender's defect): section 6.2 gives
-// future VRs two reserved bytes and a 32-bit length. Where the two bytes behind the VR are not zero, that cannot be,
-// and they are read as a 16-bit length.
 #include "dicom/reader.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/bytes.h"
-#include "dicom/input.h"
+#include "dicom/reader_parts.h"
 
-#define UNDEFINED_LENGTH UINT32_C(0xFFFFFFFF)
-#define TAG_ITEM DICOM_TAG(0xFFFE, 0xE000)
-#define TAG_ITEM_END DICOM_TAG(0xFFFE, 0xE00D)
-#define TAG_SEQUENCE_END DICOM_TAG(0xFFFE, 0xE0DD)
-#define TAG_SOP_INSTANCE DICOM_TAG(0x0008, 0x0018)
-
-enum level_kind { LEVEL_DATA_SET, LEVEL_ITEM, LEVEL_SEQUENCE, LEVEL_FRAGMENTS };
-
-struct level {
-    enum level_kind kind;
-    bool by_length;   // ends at `end`; otherwise by a delimiter (the data set: with the stream)
-    bool implicit_vr; // of the elements inside
-    bool big_endian;
-    uint64_t end;
-    dicom_tag tag; // of the sequence or fragments, for messages
-};
+#define TAG_PIXELS DICOM_TAG(0x7FE0, 0x0010)
 
 enum { LEVELS_MAX = 2 * DICOM_DEPTH_MAX + 2 };
 
@@ -46,31 +25,11 @@ struct dicom_reader {
     unsigned sequences;
     uint64_t value_left; // of the last event, not yet read or skipped
     dicom_tag value_tag;
-    bool sop_instance_seen;
+    bool big_endian_pixels;
+    uint64_t value_offset;
+    struct identifiers identifiers;
+    struct identifier *identifier; // whose value is left; NULL: nobody's
 };
-
-// An element's header as it was read.
-struct header {
-    dicom_tag tag;
-    enum dicom_vr vr;
-    bool vr_from_dictionary;
-    uint32_t length;
-    size_t size; // of the header: 8 or 12
-};
-
-static bool refuse(dicom_tag tag, uint64_t offset, struct error *err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static bool refuse(dicom_tag tag, uint64_t offset, struct error *err, const char *format, ...)
-{
-    char what[160], text[DICOM_TAG_TEXT_SIZE];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    return error_set(err, ERROR_BAD_DATA, "%s at byte %llu %s", dicom_tag_text(text, tag), (unsigned long long)offset,
-                     what);
-}
 
 struct dicom_reader *dicom_reader_new(struct source source, const struct dicom_transfer_syntax *syntax,
                                       struct error *err)
@@ -84,6 +43,7 @@ struct dicom_reader *dicom_reader_new(struct source source, const struct dicom_t
         free(reader);
         return NULL;
     }
+    reader->big_endian_pixels = syntax->big_endian_pixels;
     reader->levels[0] = (struct level){.kind = LEVEL_DATA_SET,
                                        .implicit_vr = syntax->implicit_vr,
                                        .big_endian = syntax->big_endian,
@@ -113,27 +73,8 @@ static struct level *push(struct dicom_reader *reader, enum level_kind kind)
     *level = *outer;
     level->kind = kind;
     level->by_length = false;
+    level->last = 0;
     return level;
-}
-
-static uint16_t get_u16(const uint8_t *p, bool big_endian)
-{
-    return big_endian ? bytes_u16be(p) : bytes_u16le(p);
-}
-
-static uint32_t get_u32(const uint8_t *p, bool big_endian)
-{
-    return big_endian ? bytes_u32be(p) : bytes_u32le(p);
-}
-
-static dicom_tag get_tag(const uint8_t *p, bool big_endian)
-{
-    return DICOM_TAG(get_u16(p, big_endian), get_u16(p + 2, big_endian));
-}
-
-static bool is_upper(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z';
 }
 
 // Takes bytes that were peeked at.
@@ -170,9 +111,9 @@ static bool peek_header(struct dicom_reader *reader, const uint8_t **data, struc
     const struct level *level = innermost(reader);
     uint64_t position = reader->input.position;
     if (level->end - position < 8)
-        return refuse(level->tag, position, err,
-                      level->end == position ? "lacks its delimiter where the enclosing length ends"
-                                             : "ends in bytes that are no element");
+        return reader_refuse(level->tag, position, err,
+                             level->end == position ? "lacks its delimiter where the enclosing length ends"
+                                                    : "ends in bytes that are no element");
     size_t size;
     if (!dicom_input_peek(&reader->input, 8, data, &size, err))
         return false;
@@ -189,8 +130,8 @@ static bool peek_header(struct dicom_reader *reader, const uint8_t **data, struc
 static bool stream_ended(const struct dicom_reader *reader, struct error *err)
 {
     const struct level *level = &reader->levels[reader->level];
-    return refuse(level->tag, reader->input.position, err,
-                  level->by_length ? "is longer than the data set" : "lacks its delimiter: the data set ends");
+    return reader_refuse(level->tag, reader->input.position, err,
+                         level->by_length ? "is longer than the data set" : "lacks its delimiter: the data set ends");
 }
 
 static void end_level(struct dicom_reader *reader, enum dicom_event_type type, struct dicom_event *event)
@@ -205,72 +146,11 @@ static void end_level(struct dicom_reader *reader, enum dicom_event_type type, s
     reader->level--;
 }
 
-static bool read_implicit(const uint8_t *data, bool first, uint64_t offset, struct header *header, struct error *err)
-{
-    // Explicit VR sent as implicit: the VR's letters would be a length above 16,000, which no sender begins a data set
-    // with.
-    if (first && dicom_vr_known((enum dicom_vr)DICOM_VR(data[4], data[5])))
-        return refuse(header->tag, offset, err, "has the explicit VR %c%c, but the transfer syntax is implicit VR",
-                      data[4], data[5]);
-    const struct dicom_attribute *attribute = dicom_attribute(header->tag);
-    header->vr = attribute ? attribute->vr : DICOM_VR_UN;
-    header->vr_from_dictionary = true;
-    header->length = bytes_u32le(data + 4);
-    header->size = 8;
-    return true;
-}
-
-// `data` has 8 bytes; of a long form 12 are asked for.
-static bool read_explicit(struct dicom_reader *reader, const uint8_t *data, struct header *header, struct error *err)
-{
-    uint64_t offset = reader->input.position;
-    bool big_endian = innermost(reader)->big_endian;
-    if (!is_upper(data[4]) || !is_upper(data[5]))
-        return refuse(header->tag, offset, err, "has no VR (%02X%02XH); the transfer syntax is explicit VR", data[4],
-                      data[5]);
-    header->vr = (enum dicom_vr)DICOM_VR(data[4], data[5]);
-    bool known = dicom_vr_known(header->vr);
-    if (!known && dicom_tag_group(header->tag) == 0x0002)
-        return refuse(header->tag, offset, err, "has the unknown VR %c%c", data[4], data[5]);
-    bool is_long = known ? dicom_vr_has_long_length(header->vr) : data[6] == 0 && data[7] == 0;
-    if (!known)
-        header->vr = DICOM_VR_UN;
-    header->size = is_long ? 12 : 8;
-    if (!is_long) {
-        header->length = get_u16(data + 6, big_endian);
-        return true;
-    }
-    size_t size;
-    if (!dicom_input_peek(&reader->input, 12, &data, &size, err))
-        return false;
-    if (size < 12)
-        return refuse(header->tag, offset, err, "is cut off");
-    header->length = get_u32(data + 8, big_endian);
-    return true;
-}
-
-static bool check_element(struct dicom_reader *reader, const struct header *header, struct error *err)
-{
-    uint64_t offset = reader->input.position;
-    uint64_t room = innermost(reader)->end - offset;
-    if (header->size > room)
-        return refuse(header->tag, offset, err, "goes past the end of what encloses it");
-    if (header->length != UNDEFINED_LENGTH && header->length > room - header->size)
-        return refuse(header->tag, offset, err, "has %u bytes, more than the %llu left in what encloses it",
-                      header->length, (unsigned long long)(room - header->size));
-    if (header->tag != TAG_SOP_INSTANCE || reader->sequences > 0)
-        return true;
-    if (reader->sop_instance_seen)
-        return refuse(header->tag, offset, err, "occurs twice");
-    reader->sop_instance_seen = true;
-    return true;
-}
-
 static bool begin_sequence(struct dicom_reader *reader, const struct header *header, struct dicom_event *event,
                            struct error *err)
 {
     if (reader->sequences >= DICOM_DEPTH_MAX)
-        return refuse(header->tag, event->tag_offset, err, "is a sequence more than %d deep", DICOM_DEPTH_MAX);
+        return reader_refuse(header->tag, event->tag_offset, err, "is a sequence more than %d deep", DICOM_DEPTH_MAX);
     event->type = DICOM_EVENT_SEQUENCE;
     event->vr = DICOM_VR_SQ;
     struct level *level = push(reader, LEVEL_SEQUENCE);
@@ -295,15 +175,56 @@ static bool begin_undefined(struct dicom_reader *reader, const struct header *he
     char vr[3];
     dicom_vr_text(header->vr, vr);
     if (header->vr != DICOM_VR_OB && header->vr != DICOM_VR_OW)
-        return refuse(header->tag, event->tag_offset, err, "has undefined length, which VR %s may not have", vr);
+        return reader_refuse(header->tag, event->tag_offset, err, "has undefined length, which VR %s may not have", vr);
     event->type = DICOM_EVENT_FRAGMENTS;
     push(reader, LEVEL_FRAGMENTS)->tag = header->tag;
     return true;
 }
 
+static bool is_big_endian(const struct dicom_reader *reader, const struct header *header)
+{
+    bool pixels = header->tag == TAG_PIXELS && reader->sequences == 0;
+    return header->vr != DICOM_VR_UN &&
+           (reader->levels[reader->level].big_endian || (pixels && reader->big_endian_pixels));
+}
+
+static bool begin_value(struct dicom_reader *reader, const struct header *header, uint64_t offset, struct error *err)
+{
+    reader->value_left = header->length;
+    reader->value_tag = header->tag;
+    reader->value_offset = offset;
+    return reader->sequences > 0 || reader_identifier(&reader->identifiers, header, offset, &reader->identifier, err);
+}
+
+// Its header is taken; `offset` is where that began.
+static bool begin_element(struct dicom_reader *reader, const struct header *header, uint64_t offset,
+                          struct dicom_event *event, struct error *err)
+{
+    *event = (struct dicom_event){.type = DICOM_EVENT_ELEMENT,
+                                  .tag = header->tag,
+                                  .vr = header->vr,
+                                  .vr_from_dictionary = header->vr_from_dictionary,
+                                  .length = header->length,
+                                  .value_offset = offset + header->size,
+                                  .tag_offset = offset,
+                                  .depth = reader->sequences,
+                                  .big_endian = is_big_endian(reader, header)};
+    if (header->length == UNDEFINED_LENGTH)
+        return begin_undefined(reader, header, event, err);
+    if (header->vr == DICOM_VR_SQ)
+        return begin_sequence(reader, header, event, err);
+    return begin_value(reader, header, offset, err);
+}
+
+// An item whose length is told may still bring its delimiter, as the last thing in it.
+static bool ends_item(const struct level *level, dicom_tag tag, uint64_t offset)
+{
+    return tag == TAG_ITEM_END && level->kind == LEVEL_ITEM && (!level->by_length || offset + 8 == level->end);
+}
+
 static bool next_element(struct dicom_reader *reader, struct dicom_event *event, struct error *err)
 {
-    const struct level *level = innermost(reader);
+    struct level *level = innermost(reader);
     uint64_t offset = reader->input.position;
     if (level->by_length && offset == level->end) {
         end_level(reader, DICOM_EVENT_ITEM_END, event);
@@ -318,36 +239,20 @@ static bool next_element(struct dicom_reader *reader, struct dicom_event *event,
         event->value_offset = event->tag_offset = offset;
         return padding ? take_padding(reader, err) : level->kind == LEVEL_DATA_SET || stream_ended(reader, err);
     }
-    struct header header = {.tag = get_tag(data, level->big_endian)};
-    if (header.tag == TAG_ITEM_END && level->kind == LEVEL_ITEM && !level->by_length) {
+    dicom_tag tag = get_tag(data, level->big_endian);
+    if (ends_item(level, tag, offset)) {
         advance(reader, 8);
         end_level(reader, DICOM_EVENT_ITEM_END, event);
         return true;
     }
-    if (dicom_tag_group(header.tag) == 0xFFFE)
-        return refuse(header.tag, offset, err, "is an item or delimiter where none is due");
-    if (level->implicit_vr ? !read_implicit(data, offset == 0, offset, &header, err)
-                           : !read_explicit(reader, data, &header, err))
+    if (dicom_tag_group(tag) == 0xFFFE)
+        return reader_refuse(tag, offset, err, "is an item or delimiter where none is due");
+    struct header header;
+    if (!reader_header(&reader->input, level, data, &header, err))
         return false;
-    if (!check_element(reader, &header, err))
-        return false;
-    *event = (struct dicom_event){.type = DICOM_EVENT_ELEMENT,
-                                  .tag = header.tag,
-                                  .vr = header.vr,
-                                  .vr_from_dictionary = header.vr_from_dictionary,
-                                  .length = header.length,
-                                  .value_offset = offset + header.size,
-                                  .tag_offset = offset,
-                                  .depth = reader->sequences,
-                                  .big_endian = level->big_endian && header.vr != DICOM_VR_UN};
+    level->last = tag;
     advance(reader, header.size);
-    if (header.length == UNDEFINED_LENGTH)
-        return begin_undefined(reader, &header, event, err);
-    if (header.vr == DICOM_VR_SQ)
-        return begin_sequence(reader, &header, event, err);
-    reader->value_left = header.length;
-    reader->value_tag = header.tag;
-    return true;
+    return begin_element(reader, &header, offset, event, err);
 }
 
 // Reads an item's tag and length, inside a sequence or fragments. *tag is 0 at the end of the stream.
@@ -363,12 +268,13 @@ static bool item_header(struct dicom_reader *reader, dicom_tag *tag, uint32_t *l
         return true;
     *tag = get_tag(data, level->big_endian);
     *length = get_u32(data + 4, level->big_endian);
-    bool delimiter = *tag == TAG_SEQUENCE_END && !level->by_length;
+    // A sequence whose length is told may still bring its delimiter, as the last thing in it.
+    bool delimiter = *tag == TAG_SEQUENCE_END && (!level->by_length || offset + 8 == level->end);
     if (*tag != TAG_ITEM && !delimiter)
-        return refuse(*tag, offset, err, "is where an item%s is due",
-                      level->by_length ? "" : " or a sequence delimiter");
+        return reader_refuse(*tag, offset, err, "is where an item%s is due",
+                             level->by_length ? "" : " or a sequence delimiter");
     if (!delimiter && *length != UNDEFINED_LENGTH && *length > level->end - offset - 8)
-        return refuse(*tag, offset, err, "has %u bytes, more than what encloses it", *length);
+        return reader_refuse(*tag, offset, err, "has %u bytes, more than what encloses it", *length);
     advance(reader, 8);
     return true;
 }
@@ -420,7 +326,7 @@ static bool next_fragment(struct dicom_reader *reader, struct dicom_event *event
         return true;
     }
     if (length == UNDEFINED_LENGTH)
-        return refuse(innermost(reader)->tag, offset, err, "has a fragment of undefined length");
+        return reader_refuse(innermost(reader)->tag, offset, err, "has a fragment of undefined length");
     event->type = DICOM_EVENT_FRAGMENT;
     event->tag = innermost(reader)->tag;
     event->length = length;
@@ -432,17 +338,32 @@ static bool next_fragment(struct dicom_reader *reader, struct dicom_event *event
     return true;
 }
 
-static bool take_value(struct dicom_reader *reader, void *to, struct error *err)
+static bool take_bytes(struct dicom_reader *reader, void *to, struct error *err)
 {
     uint64_t left = reader->value_left, done;
     reader->value_left = 0;
     if (!dicom_input_take(&reader->input, to, left, &done, err))
         return false;
     if (done < left)
-        return refuse(reader->value_tag, reader->input.position, err,
-                      "is cut off: %llu of %llu bytes of its value are missing", (unsigned long long)(left - done),
-                      (unsigned long long)left);
+        return reader_refuse(reader->value_tag, reader->input.position, err,
+                             "is cut off: %llu of %llu bytes of its value are missing",
+                             (unsigned long long)(left - done), (unsigned long long)left);
     return true;
+}
+
+static bool take_value(struct dicom_reader *reader, void *to, struct error *err)
+{
+    struct identifier *identifier = reader->identifier;
+    uint8_t value[IDENTIFIER_MAX];
+    size_t size = (size_t)reader->value_left;
+    if (!identifier)
+        return take_bytes(reader, to, err);
+    reader->identifier = NULL;
+    if (!take_bytes(reader, value, err))
+        return false;
+    if (to)
+        memcpy(to, value, size);
+    return reader_identifier_value(identifier, reader->value_tag, reader->value_offset, value, size, err);
 }
 
 bool dicom_reader_value(struct dicom_reader *reader, void *to, struct error *err)

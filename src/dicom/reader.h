@@ -1,19 +1,21 @@
 // A pull parser for data sets in any transfer syntax: one event a call, in constant memory, over a stream that may be
 // hostile.
 //
-// It checks structure, never meaning: values are bytes. What is refused (BAD_DATA, with tag and byte offset):
+// It checks structure, and what an object is filed under; values are bytes. What is refused (BAD_DATA, with tag and
+// byte offset):
 //   more than DICOM_DEPTH_MAX nested sequences; an undefined-length sequence or item without its delimiter; an item or
 //   element longer than what encloses it; a delimiter where none is due; undefined length on a VR that may not have it
-//   (PS3.5 section 6.2, 7.1.3); a value past the end of the stream; the same top-level SOP Instance UID (0008,0018)
-//   element twice; an unknown VR in group 2; a data set whose encoding is not that of its transfer syntax (implicit
-//   sent as explicit: two bytes that are no VR, anywhere; the reverse: a known VR in place of the first element's
-//   length); bytes that are no element behind the last one.
+//   (PS3.5 section 6.2, 7.1.3); a value past the end of the stream; at the top level two SOP, Study or Series Instance
+//   UIDs or Patient IDs with different values; an unknown VR in group 2; a data set whose encoding is not that of its
+//   transfer syntax (implicit sent as explicit: two bytes that are no VR and may be a length, anywhere; the reverse: a
+//   known VR in place of the first element's length); bytes that are no element behind the last one.
 // What is accepted: odd lengths, tags out of order, wrong group lengths, an unknown VR of two upper-case letters
-// outside group 2 (read with a 32-bit length, as PS3.5 section 6.2 demands of future ones, where that can be; see the
-// note in the .c), UN of undefined length holding implicit VR little endian (PS3.5 section 6.2.2, note 2), zero padding
-// or gzip's trailer behind a deflated data set, a length other than 0 on a delimiter (ignored), fragments at the top
-// level that the end of the stream closes in place of their delimiter, up to DICOM_PADDING_MAX zeros behind the last
-// element.
+// outside group 2 (read with a 32-bit length, as PS3.5 section 6.2 demands of future ones, where that can be), a VR of
+// anything else in an element that stands in its order (the dictionary's VR; see reader_header.c), UN of undefined
+// length holding implicit VR little endian (PS3.5 section 6.2.2, note 2), zero padding or gzip's trailer behind a
+// deflated data set, a length other than 0 on a delimiter (ignored), a delimiter as the last thing in an item or
+// sequence whose length is told, fragments at the top level that the end of the stream closes in place of their
+// delimiter, up to DICOM_PADDING_MAX zeros behind the last element.
 #ifndef DICOM_READER_H
 #define DICOM_READER_H
 
@@ -40,8 +42,8 @@ enum dicom_event_type {
 struct dicom_event {
     enum dicom_event_type type;
     dicom_tag tag;
-    // in implicit VR the dictionary's; UN when unknown, and for an unknown VR; SQ for a sequence, whatever it was sent
-    // as
+    // in implicit VR, and for a VR that is none, the dictionary's; UN when unknown, and for an unknown VR; SQ for a
+    // sequence, whatever it was sent as
     enum dicom_vr vr;
     bool vr_from_dictionary;
     uint32_t length;       // bytes of the value; 0xFFFFFFFF for a sequence or item of undefined length

@@ -3,16 +3,17 @@
 #include "dicom/dicom.h"
 
 // PS3.6 table A-1, PS3.5 Annex A. Retired JPEG processes are listed since old archives hold them.
-#define IMPLICIT false, true, false, false, false
-#define EXPLICIT false, false, false, false, false
-#define LOSSLESS false, false, false, true, false
-#define LOSSY false, false, false, true, true
+#define IMPLICIT .implicit_vr = true
+#define EXPLICIT .implicit_vr = false
+#define DEFLATED .deflated = true
+#define LOSSLESS .encapsulated = true
+#define LOSSY .encapsulated = true, .lossy = true
 static const struct dicom_transfer_syntax table[] = {
     {DICOM_TS_IMPLICIT, "Implicit VR Little Endian", IMPLICIT},
     {DICOM_TS_EXPLICIT, "Explicit VR Little Endian", EXPLICIT},
     {"1.2.840.10008.1.2.1.98", "Encapsulated Uncompressed Explicit VR Little Endian", LOSSLESS},
-    {DICOM_TS_DEFLATED, "Deflated Explicit VR Little Endian", false, false, true, false, false},
-    {DICOM_TS_BIG_ENDIAN, "Explicit VR Big Endian", true, false, false, false, false},
+    {DICOM_TS_DEFLATED, "Deflated Explicit VR Little Endian", DEFLATED},
+    {DICOM_TS_BIG_ENDIAN, "Explicit VR Big Endian", .big_endian = true},
     {"1.2.840.10008.1.2.4.50", "JPEG Baseline (Process 1)", LOSSY},
     {"1.2.840.10008.1.2.4.51", "JPEG Extended (Process 2 & 4)", LOSSY},
     {"1.2.840.10008.1.2.4.52", "JPEG Extended (Process 3 & 5)", LOSSY},
@@ -38,7 +39,7 @@ static const struct dicom_transfer_syntax table[] = {
     {"1.2.840.10008.1.2.4.92", "JPEG 2000 Part 2 Multi-component (Lossless Only)", LOSSLESS},
     {"1.2.840.10008.1.2.4.93", "JPEG 2000 Part 2 Multi-component", LOSSY},
     {"1.2.840.10008.1.2.4.94", "JPIP Referenced", EXPLICIT},
-    {"1.2.840.10008.1.2.4.95", "JPIP Referenced Deflate", false, false, true, false, false},
+    {"1.2.840.10008.1.2.4.95", "JPIP Referenced Deflate", DEFLATED},
     {"1.2.840.10008.1.2.4.100", "MPEG2 Main Profile / Main Level", LOSSY},
     {"1.2.840.10008.1.2.4.100.1", "Fragmentable MPEG2 Main Profile / Main Level", LOSSY},
     {"1.2.840.10008.1.2.4.101", "MPEG2 Main Profile / High Level", LOSSY},
@@ -62,10 +63,13 @@ static const struct dicom_transfer_syntax table[] = {
     {"1.2.840.10008.1.2.4.202", "High-Throughput JPEG 2000 with RPCL Options (Lossless Only)", LOSSLESS},
     {"1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000", LOSSY},
     {"1.2.840.10008.1.2.4.204", "JPIP HTJ2K Referenced", EXPLICIT},
-    {"1.2.840.10008.1.2.4.205", "JPIP HTJ2K Referenced Deflate", false, false, true, false, false},
+    {"1.2.840.10008.1.2.4.205", "JPIP HTJ2K Referenced Deflate", DEFLATED},
     {"1.2.840.10008.1.2.5", "RLE Lossless", LOSSLESS},
     {"1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression", LOSSLESS},
-    {NULL, NULL, false, false, false, false, false},
+    {"1.2.840.10008.1.20", "Papyrus 3 Implicit VR Little Endian", IMPLICIT},
+    {"1.2.840.113619.5.2", "GE Private Implicit VR Little Endian with Big Endian Pixel Data", IMPLICIT,
+     .big_endian_pixels = true},
+    {.uid = NULL},
 };
 
 const struct dicom_transfer_syntax *dicom_transfer_syntaxes(void)

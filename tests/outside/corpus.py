@@ -167,6 +167,9 @@ def cases():
     add(4, "sequence delimiter at the top", lambda n: inserted(n, SEQUENCE_END), QUARANTINED)
     add(4, "item at the top", lambda n: inserted(n, item(b"")), QUARANTINED)
     add(4, "sequence delimiter inside an item by length", lambda n: inserted(n, element(0x00400275, "SQ", item(SEQUENCE_END))), QUARANTINED)
+    add(4, "item delimiter behind an item by length", lambda n: inserted(n, element(0x00400275, "SQ", item(inner) + ITEM_END)), QUARANTINED)
+    add(4, "item delimiter at the end of an item by length", lambda n: inserted(n, element(0x00400275, "SQ", item(inner + ITEM_END))), STORED)
+    add(4, "sequence delimiter at the end of a sequence by length", lambda n: inserted(n, element(0x00400275, "SQ", item(inner) + SEQUENCE_END)), STORED)
 
     def private(raw):
         return {0x00091000 + 0x10: element(0x00090010, "LO", "MADE BY TEST") + raw}
@@ -190,8 +193,11 @@ def cases():
     add(9, "tags in falling order", lambda n: b"".join(reversed([element(0x00080016, "UI", uid(CT)), element(0x00080018, "UI", uid(f"{ROOT}.{n}.1")),
                                                                  element(0x0020000D, "UI", uid(f"{ROOT}.{n}")), element(0x0020000E, "UI", uid(f"{ROOT}.{n}.0")),
                                                                  element(0x00100020, "LO", "BAD9")])), STORED)
-    add(9, "SOP Instance UID twice", lambda n: sound(n, extra={0x00080019: element(0x00080018, "UI", uid(f"{ROOT}.{n}.2"))}), QUARANTINED)
-    add(9, "SOP Instance UID twice, far apart", lambda n: sound(n) + element(0x00080018, "UI", uid(f"{ROOT}.{n}.1")), QUARANTINED)
+    for name, tag, vr, same, other in (("SOP Instance UID", 0x00080018, "UI", "{r}.{n}.1", "{r}.{n}.2"), ("Study Instance UID", 0x0020000D, "UI", "{r}.{n}", "{r}.{n}.8"),
+                                       ("Series Instance UID", 0x0020000E, "UI", "{r}.{n}.0", "{r}.{n}.8"), ("Patient ID", 0x00100020, "LO", "BAD{n}", "BAD{n}B")):
+        for how, text, due in (("with the same value", same, STORED), ("with another value", other, QUARANTINED)):
+            add(9, f"{name} twice {how}", lambda n, t=tag, v=vr, x=text: sound(n, extra={t + 0.5: element(t, v, uid(x.format(r=ROOT, n=n)))}), due)
+            add(9, f"{name} twice {how}, far apart", lambda n, t=tag, v=vr, x=text: sound(n) + element(t, v, uid(x.format(r=ROOT, n=n))), due)
 
     add(10, "unknown VR in group 2", lambda n: struct.pack("<HH", 2, 0x10) + b"ZZ" + struct.pack("<H", 4) + b"1.2\0" + sound(n), QUARANTINED)
 
@@ -199,6 +205,14 @@ def cases():
     add(11, "explicit labelled implicit", lambda n: sound(n), QUARANTINED, syntax=IMPLICIT)
     add(11, "implicit labelled explicit from the middle on", lambda n: sound(n, replace={0x00280010: ("US", us(16))}, without=(0x7FE00010,)) + element(0x7FE00010, "OW", bytes(512), implicit=True), QUARANTINED)
     add(11, "big endian labelled little endian", lambda n: sound(n, order=">"), QUARANTINED)
+
+    def with_vr(tag, vr, value):
+        return struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr + struct.pack("<H", len(value)) + value
+
+    for name, vr in (("two blanks", b"  "), ("??", b"??"), ("zeros", b"\0\0"), ("small letters", b"lo")):
+        add(11, f"a VR of {name}", lambda n, v=vr: sound(n, replace={0x00280010: with_vr(0x00280010, v, us(16)), 0x00100020: with_vr(0x00100020, v, even(f"BAD{n}"))}), STORED, decodes=True)
+        add(11, f"a VR of {name}, out of order", lambda n, v=vr: sound(n, extra={0x00290010: with_vr(0x00091010, v, b"ab")}), QUARANTINED)
+    add(11, "implicit labelled explicit from the middle on, pixels of 512 KiB", lambda n: sound(n, replace={0x7FE00010: element(0x7FE00010, "OW", bytes(range(256)) * 2048, implicit=True)}), QUARANTINED)
 
     for wrong in (0, 7, 0x7FFFFFFF, 0xFFFFFFFF):
         add(12, f"group length {wrong}", lambda n, w=wrong: group_length(w) + sound(n), STORED)

@@ -145,6 +145,59 @@ static void big_endian_numbers_are_turned(void **state)
     assert_true(dicom_integer(dataset, DICOM_TAG(0x0020, 0x9165), 0, &integer) && integer == 0x00180050);
 }
 
+static void pixels_alone_are_big_endian_in_ge_s_transfer_syntax(void **state)
+{
+    struct fixture *f = *state;
+    put_item_tag(&f->bytes, DICOM_TAG(0x0008, 0x1140), UNDEFINED);
+    put_item_tag(&f->bytes, ITEM, 10);
+    put_implicit(&f->bytes, PIXELS, "\2\1", 2);
+    put_item_tag(&f->bytes, SEQUENCE_END, 0);
+    put_implicit(&f->bytes, ROWS, "\2\1", 2);
+    put_implicit(&f->bytes, PIXELS, "\1\2\3\4", 4);
+    const struct dicom_dataset *dataset = parse_bytes(&f->bytes, "1.2.840.113619.5.2", &f->arena);
+    const struct dicom_dataset *icon = dicom_item(dataset, DICOM_TAG(0x0008, 0x1140), 0);
+    struct error err;
+    int64_t integer;
+    uint8_t pixels[4];
+    assert_true(dicom_integer(dataset, ROWS, 0, &integer) && integer == 0x0102);
+    assert_false(dicom_find(icon, PIXELS)->big_endian);
+    assert_ok(dicom_value_read(dicom_find(dataset, PIXELS), NULL, 0, 4, pixels, &err), err);
+    assert_memory_equal(pixels, "\2\1\4\3", 4); // as DCMTK and GDCM give them
+}
+
+static void papyrus_s_transfer_syntax_is_implicit(void **state)
+{
+    struct fixture *f = *state;
+    int64_t integer;
+    put_implicit(&f->bytes, ROWS, "\2\1", 2);
+    const struct dicom_dataset *dataset = parse_bytes(&f->bytes, "1.2.840.10008.1.20", &f->arena);
+    assert_true(dicom_integer(dataset, ROWS, 0, &integer) && integer == 0x0102);
+}
+
+static void a_vr_that_is_none_gives_way_to_the_dictionary_s(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t data[] = "\x20\x00\x0D\x00"
+                                  "??\4\0"
+                                  "1.2\0"
+                                  "\x28\x00\x10\x00"
+                                  "??\2\0\2\1"
+                                  "\x29\x00\x10\x10"
+                                  "??\2\0ab";
+    static const uint8_t big[] = "\x00\x28\x00\x10"
+                                 "\0\0\0\2\1\2";
+    int64_t integer;
+    buffer_append(&f->bytes, data, sizeof data - 1);
+    const struct dicom_dataset *dataset = parse_bytes(&f->bytes, DICOM_TS_EXPLICIT, &f->arena);
+    assert_string_equal(dicom_text(dataset, DICOM_TAG(0x0020, 0x000D), &f->arena), "1.2");
+    assert_true(dicom_integer(dataset, ROWS, 0, &integer) && integer == 0x0102);
+    assert_int_equal(dicom_find(dataset, DICOM_TAG(0x0029, 0x1010))->vr, DICOM_VR_UN);
+    buffer_clear(&f->bytes);
+    buffer_append(&f->bytes, big, sizeof big - 1);
+    dataset = parse_bytes(&f->bytes, DICOM_TS_BIG_ENDIAN, &f->arena);
+    assert_true(dicom_integer(dataset, ROWS, 0, &integer) && integer == 0x0102);
+}
+
 static void us_or_ss_follows_pixel_representation_here_or_outside(void **state)
 {
     struct fixture *f = *state;
@@ -429,6 +482,9 @@ int run_dataset_tests(void)
         TEST(text_is_trimmed_as_its_vr_says),
         TEST(numbers_are_read_from_any_numeric_vr),
         TEST(big_endian_numbers_are_turned),
+        TEST(pixels_alone_are_big_endian_in_ge_s_transfer_syntax),
+        TEST(papyrus_s_transfer_syntax_is_implicit),
+        TEST(a_vr_that_is_none_gives_way_to_the_dictionary_s),
         TEST(us_or_ss_follows_pixel_representation_here_or_outside),
         TEST(lookup_table_data_is_words_unless_it_is_one_value),
         TEST(items_know_their_parents_and_inherit_the_character_set),

@@ -135,6 +135,53 @@ static void an_unknown_vr_in_group_2_is_refused(void **state)
     buffer_free(&file);
 }
 
+// The same elements in the encoding that is asked for.
+static struct buffer encoded_meta(bool big_endian, bool implicit)
+{
+    static const uint8_t preamble[DICOM_PREAMBLE_SIZE];
+    const struct {
+        uint16_t element;
+        const char *vr, *value;
+        uint16_t size;
+    } rows[] = {{0x0002, "UI", "1.2.840.10008.5.1.4.1.1.2\0", 26},
+                {0x0003, "UI", "1.2.3\0", 6},
+                {0x0010, "UI", DICOM_TS_EXPLICIT "\0", 20}};
+    struct buffer out;
+    buffer_init(&out, 1 << 20);
+    buffer_append(&out, preamble, sizeof preamble);
+    buffer_text(&out, "DICM");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t header[8];
+        (big_endian ? bytes_put_u16be : bytes_put_u16le)(header, 2);
+        (big_endian ? bytes_put_u16be : bytes_put_u16le)(header + 2, rows[i].element);
+        memcpy(header + 4, rows[i].vr, 2);
+        (big_endian ? bytes_put_u16be : bytes_put_u16le)(header + 6, rows[i].size);
+        if (implicit)
+            (big_endian ? bytes_put_u32be : bytes_put_u32le)(header + 4, rows[i].size);
+        buffer_append(&out, header, sizeof header);
+        buffer_append(&out, rows[i].value, rows[i].size);
+    }
+    return out;
+}
+
+// As DCMTK reads it, in any of the four; pydicom and GDCM read the little-endian ones.
+static void meta_information_in_any_encoding_is_read(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct buffer file = encoded_meta(i & 1, i & 2);
+        size_t end = file.size;
+        put_explicit(&file, DICOM_TAG(0x0008, 0x0016), "UI", "1.2\0", 4);
+        struct dicom_meta meta = parse(&file);
+        assert_string_equal(meta.sop_class, sample.sop_class);
+        assert_string_equal(meta.sop_instance, "1.2.3");
+        assert_string_equal(meta.transfer_syntax, DICOM_TS_EXPLICIT);
+        assert_int_equal(meta.data_offset, end);
+        assert_false(meta.guessed);
+        buffer_free(&file);
+    }
+}
+
 static void a_bare_data_set_is_recognised(void **state)
 {
     (void)state;
@@ -208,6 +255,7 @@ int run_part10_tests(void)
         cmocka_unit_test(a_deflated_data_set_that_looks_like_group_2_is_not_taken_for_it),
         cmocka_unit_test(every_cut_of_the_meta_information_is_refused),
         cmocka_unit_test(an_unknown_vr_in_group_2_is_refused),
+        cmocka_unit_test(meta_information_in_any_encoding_is_read),
         cmocka_unit_test(a_bare_data_set_is_recognised),
         cmocka_unit_test(what_is_no_dicom_is_refused),
         cmocka_unit_test(uids_are_cut_at_nul_and_stay_out_when_too_long),

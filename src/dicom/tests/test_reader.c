@@ -169,19 +169,38 @@ static void stray_delimiters_are_refused(void **state)
         struct buffer top = start(), item = start();
         put_item_tag(&top, strays[i], 0);
         assert_refused(&top, DICOM_TS_EXPLICIT, "where none is due");
-        put_header(&item, SEQUENCE, "SQ", 16);
-        put_item_tag(&item, ITEM, 8);
-        put_item_tag(&item, strays[i], 0);
+        put_header(&item, SEQUENCE, "SQ", 8 + 18);
+        put_item_tag(&item, ITEM, 18);
+        put_item_tag(&item, strays[i], 0); // an item delimiter, too, since more follows
+        put_explicit(&item, PATIENT_ID, "LO", "ab", 2);
         assert_refused(&item, DICOM_TS_EXPLICIT, "where none is due");
     }
-    struct buffer sequence = start(), element = start();
-    put_header(&sequence, SEQUENCE, "SQ", 8);
+    struct buffer sequence = start(), behind = start(), element = start();
+    put_header(&sequence, SEQUENCE, "SQ", 16);
     put_item_tag(&sequence, SEQUENCE_END, 0);
+    put_item_tag(&sequence, ITEM, 0);
     assert_refused(&sequence, DICOM_TS_EXPLICIT, "is where an item is due");
+    put_header(&behind, SEQUENCE, "SQ", UNDEFINED);
+    put_item_tag(&behind, ITEM, 0);
+    put_item_tag(&behind, ITEM_END, 0); // the item has ended before
+    assert_refused(&behind, DICOM_TS_EXPLICIT, "is where an item or a sequence delimiter is due");
     put_header(&element, SEQUENCE, "SQ", UNDEFINED);
     put_explicit(&element, PATIENT_ID, "LO", NULL, 0);
     put_item_tag(&element, SEQUENCE_END, 0);
     assert_refused(&element, DICOM_TS_EXPLICIT, "is where an item or a sequence delimiter is due");
+}
+
+static void delimiters_that_end_what_ends_by_length_are_accepted(void **state)
+{
+    (void)state;
+    struct buffer bytes = start();
+    put_header(&bytes, SEQUENCE, "SQ", 8 + 18 + 8);
+    put_item_tag(&bytes, ITEM, 18);
+    put_explicit(&bytes, PATIENT_ID, "LO", "ab", 2);
+    put_item_tag(&bytes, ITEM_END, 0);
+    put_item_tag(&bytes, SEQUENCE_END, 0);
+    put_explicit(&bytes, DICOM_TAG(0x0030, 0x0010), "LO", "cd", 2);
+    assert_accepted(&bytes, DICOM_TS_EXPLICIT, 8);
 }
 
 static void un_of_undefined_length_holds_implicit_vr(void **state)
@@ -280,17 +299,96 @@ static void odd_lengths_and_disorder_are_accepted(void **state)
     assert_accepted(&bytes, DICOM_TS_EXPLICIT, 6);
 }
 
-static void a_second_sop_instance_uid_is_refused(void **state)
+static void what_identifies_may_occur_twice_with_one_value_only(void **state)
 {
     (void)state;
-    struct buffer twice = start(), inside = start();
-    put_explicit(&twice, SOP_INSTANCE, "UI", "1.2.4\0", 6);
-    assert_refused(&twice, DICOM_TS_EXPLICIT, "occurs twice");
+    static const dicom_tag tags[] = {SOP_INSTANCE, PATIENT_ID, DICOM_TAG(0x0020, 0x000D), DICOM_TAG(0x0020, 0x000E)};
+    char longer[200];
+    memset(longer, '1', sizeof longer);
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        struct buffer same, other, empty, longs;
+        struct buffer *all[] = {&same, &other, &empty, &longs};
+        for (size_t k = 0; k < 4; k++) {
+            buffer_init(all[k], BUFFER_MAX);
+            put_explicit(all[k], tags[i], "UI", k == 3 ? longer : "1.2.3\0", k == 3 ? 200 : 6);
+        }
+        put_explicit(&same, tags[i], "UI", "1.2.3 ", 6); // padded in another way
+        put_explicit(&same, tags[i], "UI", "1.2.3", 5);
+        assert_accepted(&same, DICOM_TS_EXPLICIT, 4);
+        put_explicit(&other, tags[i], "UI", "1.2.4\0", 6);
+        assert_refused(&other, DICOM_TS_EXPLICIT, "occurs twice, with different values");
+        put_explicit(&empty, tags[i], "UI", "", 0);
+        assert_refused(&empty, DICOM_TS_EXPLICIT, "occurs twice, with different values");
+        put_explicit(&longs, tags[i], "UI", longer, sizeof longer);
+        assert_refused(&longs, DICOM_TS_EXPLICIT, "occurs twice, with different values");
+    }
+    struct buffer inside = start();
     put_header(&inside, SEQUENCE, "SQ", UNDEFINED);
     put_item_tag(&inside, ITEM, 14);
     put_explicit(&inside, SOP_INSTANCE, "UI", "1.2.4\0", 6);
     put_item_tag(&inside, SEQUENCE_END, 0);
     assert_accepted(&inside, DICOM_TS_EXPLICIT, 7);
+}
+
+// `vr` is two bytes. A long header is one that GDCM alone reads.
+static struct buffer with_vr(dicom_tag tag, const char *vr, size_t size, bool is_long)
+{
+    static const char value[] = "abcdefgh";
+    struct buffer bytes = start();
+    buffer_u16le(&bytes, dicom_tag_group(tag));
+    buffer_u16le(&bytes, dicom_tag_element(tag));
+    buffer_append(&bytes, vr, 2);
+    if (is_long)
+        buffer_u16le(&bytes, 0);
+    if (is_long)
+        buffer_u32le(&bytes, (uint32_t)size);
+    else
+        buffer_u16le(&bytes, (uint16_t)size);
+    buffer_append(&bytes, value, size);
+    put_explicit(&bytes, DICOM_TAG(0x0030, 0x0010), "LO", "cd", 2);
+    return bytes;
+}
+
+// As DCMTK and GDCM read them.
+static void a_vr_that_is_none_is_forgiven_among_explicit_ones(void **state)
+{
+    (void)state;
+    static const char *const printable[] = {"??", "  ", "--", "lo", "L "}, zeros[2] = {0}, odd[2] = {0x44, 0};
+    static const dicom_tag tags[] = {PATIENT_ID, PRIVATE, SEQUENCE, DICOM_TAG(0x0028, 0x3006)};
+    for (size_t k = 0; k < sizeof tags / sizeof *tags; k++) {
+        for (size_t i = 0; i < sizeof printable / sizeof *printable; i++)
+            for (size_t size = 0; size <= 4; size += 4) {
+                struct buffer is_short = with_vr(tags[k], printable[i], size, false),
+                              is_long = with_vr(tags[k], printable[i], size, true);
+                assert_accepted(&is_short, DICOM_TS_EXPLICIT, 4);
+                assert_accepted(&is_long, DICOM_TS_EXPLICIT, 4);
+            }
+        struct buffer empty = with_vr(tags[k], zeros, 0, false);
+        assert_accepted(&empty, DICOM_TS_EXPLICIT, 4);
+    }
+    struct buffer full = with_vr(PATIENT_ID, zeros, 4, false), garbage = with_vr(PATIENT_ID, odd, 4, false);
+    assert_accepted(&full, DICOM_TS_EXPLICIT, 4);
+    assert_accepted(&garbage, DICOM_TS_EXPLICIT, 4);
+    struct buffer last = start(), inside = start();
+    put_item_tag(&last, PATIENT_ID, 0);
+    assert_accepted(&last, DICOM_TS_EXPLICIT, 3);
+    put_header(&inside, SEQUENCE, "SQ", 8 + 8);
+    put_item_tag(&inside, ITEM, 8);
+    put_item_tag(&inside, PATIENT_ID, 0);
+    assert_accepted(&inside, DICOM_TS_EXPLICIT, 7);
+}
+
+static void a_vr_that_is_none_is_refused_where_it_may_mean_another_thing(void **state)
+{
+    (void)state;
+    static const char zeros[2] = {0}, length[2] = {0x44, 0};
+    struct buffer unordered = with_vr(DICOM_TAG(0x0008, 0x0016), "??", 4, false), // the tag before is higher
+        implicit = with_vr(PATIENT_ID, length, 0, false), implicit_pixels = with_vr(PIXELS, zeros, 8, false),
+                  nothing = with_vr(PATIENT_ID, zeros, 4, true);
+    assert_refused(&unordered, DICOM_TS_EXPLICIT, "has no VR (3F3FH)");
+    assert_refused(&implicit, DICOM_TS_EXPLICIT, "has no VR (4400H)");
+    assert_refused(&implicit_pixels, DICOM_TS_EXPLICIT, "has no VR (0000H)"); // of 80000H bytes
+    assert_refused(&nothing, DICOM_TS_EXPLICIT, "has no VR (0000H)");
 }
 
 static void unknown_vrs_are_refused_in_group_2_only(void **state)
@@ -470,12 +568,15 @@ int run_reader_tests(void)
         cmocka_unit_test(what_is_longer_than_its_parent_is_refused),
         cmocka_unit_test(headers_cut_by_their_parents_end_are_refused),
         cmocka_unit_test(stray_delimiters_are_refused),
+        cmocka_unit_test(delimiters_that_end_what_ends_by_length_are_accepted),
         cmocka_unit_test(un_of_undefined_length_holds_implicit_vr),
         cmocka_unit_test(un_of_undefined_length_is_little_endian_in_big_endian_too),
         cmocka_unit_test(lengths_past_the_end_are_refused),
         cmocka_unit_test(zeros_behind_the_last_element_are_padding),
         cmocka_unit_test(odd_lengths_and_disorder_are_accepted),
-        cmocka_unit_test(a_second_sop_instance_uid_is_refused),
+        cmocka_unit_test(what_identifies_may_occur_twice_with_one_value_only),
+        cmocka_unit_test(a_vr_that_is_none_is_forgiven_among_explicit_ones),
+        cmocka_unit_test(a_vr_that_is_none_is_refused_where_it_may_mean_another_thing),
         cmocka_unit_test(unknown_vrs_are_refused_in_group_2_only),
         cmocka_unit_test(a_mislabelled_encoding_is_refused),
         cmocka_unit_test(undefined_length_is_refused_on_other_vrs),
