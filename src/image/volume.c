@@ -133,17 +133,23 @@ static void read_padding(const struct dicom_dataset *dataset, struct image_slice
     b = dicom_integer(dataset, DICOM_TAG(0x0028, 0x0121), 0, &b) ? padding_as_stored(out, b) : a;
     out->padding_low = a < b ? a : b;
     out->padding_high = a < b ? b : a;
+    const int64_t least = out->is_signed ? -(INT64_C(1) << (out->bits_stored - 1)) : 0;
+    out->padding_is_wide = out->padding_low < least || out->padding_high >= least + (INT64_C(1) << out->bits_stored);
 }
 
 // What would be read wrongly, and not just not at all.
 static bool is_one_slice_of_linear_pixels(const struct dicom_dataset *dataset, struct error *err)
 {
-    char modality[17], type[17], shown[40];
+    char modality[17], type[17], color[17], shown[40];
     int64_t frames;
-    if (dicom_integer(dataset, DICOM_TAG(0x0028, 0x0008), 0, &frames) && frames != 1)
+    if (dicom_integer(dataset, DICOM_TAG(0x0028, 0x0008), 0, &frames) && frames != 1 && frames != 0) // 0 stands for 1
         return error_set(err, ERROR_UNSUPPORTED,
                          "the object holds %lld frames: a volume is made of objects of one slice each",
                          (long long)frames);
+    if (dicom_text_copy(dataset, DICOM_TAG(0x0028, 0x0004), color, sizeof color) && *color &&
+        strncmp(color, "MONOCHROME", strlen("MONOCHROME")) != 0)
+        return error_set(err, ERROR_UNSUPPORTED, "Photometric Interpretation is %s: a volume is made of grey pixels",
+                         text_show(shown, sizeof shown, color, strlen(color)));
     if (dicom_find(dataset, DICOM_TAG(0x0028, 0x3000)))
         return error_set(err, ERROR_UNSUPPORTED, "the pixels go through a Modality LUT Sequence, not a slope");
     if (dicom_text_copy(dataset, DICOM_TAG(0x0008, 0x0060), modality, sizeof modality) && strcmp(modality, "CT") == 0 &&
@@ -349,13 +355,18 @@ static int16_t round_to_hu(double value, size_t *past)
     return whole > 0 ? INT16_MAX : INT16_MIN;
 }
 
-static int16_t stored_to_hu(const struct image_slice *slice, uint32_t bits, size_t *past)
+// The low `count` bits as a number.
+static int64_t number_of(const struct image_slice *slice, uint32_t bits, unsigned count)
 {
-    bits = bits >> (slice->high_bit + 1 - slice->bits_stored) & ((1u << slice->bits_stored) - 1);
-    int64_t value = bits;
-    if (slice->is_signed && bits >> (slice->bits_stored - 1))
-        value -= INT64_C(1) << slice->bits_stored;
-    if (value >= slice->padding_low && value <= slice->padding_high)
+    const int64_t value = bits & ((1u << count) - 1);
+    return slice->is_signed && value >> (count - 1) ? value - (INT64_C(1) << count) : value;
+}
+
+static int16_t stored_to_hu(const struct image_slice *slice, uint32_t cell, size_t *past)
+{
+    const int64_t value = number_of(slice, cell >> (slice->high_bit + 1 - slice->bits_stored), slice->bits_stored);
+    const int64_t marked = slice->padding_is_wide ? number_of(slice, cell, slice->bits_allocated) : value;
+    if (marked >= slice->padding_low && marked <= slice->padding_high)
         return (int16_t)fmax(INT16_MIN, rint(fmin(PADDING_HU, slice->intercept))); // no tissue: any low value will do
     return round_to_hu((double)value * slice->slope + slice->intercept, past);
 }

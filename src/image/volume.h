@@ -39,12 +39,13 @@ struct image_slice {
     bool is_signed;
     uint16_t bits_allocated, bits_stored, high_bit; // 8 or 16 allocated
     int64_t padding_low, padding_high; // Pixel Padding Value and Range Limit as stored values; low > high when absent
+    bool padding_is_wide;              // they have more bits than are stored: what is compared is the whole pixel cell
     char frame_of_reference[DICOM_UID_SIZE]; // "" when absent
     size_t index;                            // the caller's: which object
 };
 
-// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, pixels of
-// other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
+// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, palettes,
+// pixels of other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
 // What slices of one volume may differ by. Writers round positions to a tenth of a millimetre and directions to three

@@ -388,6 +388,8 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
         {DICOM_TAG(0x0028, 0x3000), DICOM_VR_SQ, "", 0, ERROR_UNSUPPORTED, "Modality LUT"},
         {RESCALE_TYPE, DICOM_VR_LO, "US", 2, ERROR_UNSUPPORTED, "Rescale Type is US"},
         {DICOM_TAG(0x0028, 0x0002), DICOM_VR_US, "\3\0", 2, ERROR_UNSUPPORTED, "Samples per Pixel is 3"},
+        {DICOM_TAG(0x0028, 0x0004), DICOM_VR_CS, "PALETTE COLOR ", 14, ERROR_UNSUPPORTED,
+         "Photometric Interpretation is PALETTE COLOR"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fields fields = good_fields();
@@ -467,6 +469,37 @@ static void padding_written_as_unsigned_is_meant_signed(void **state)
     assert_true(read_fields(&fields, &slice, &err));
     assert_int_equal(slice.padding_low, -2002);
     assert_int_equal(slice.padding_high, -2000);
+    assert_false(slice.padding_is_wide);
+}
+
+// 63536 in 12 bits would be 2096, which is bone.
+static void padding_wider_than_the_bits_stored_is_not_taken_for_a_value(void **state)
+{
+    (void)state;
+    struct fields fields = good_fields();
+    struct image_slice slice = {0};
+    struct error err;
+    PUT_SHORT(STORED, "\14\0");
+    PUT_SHORT(HIGH, "\13\0");
+    PUT_SHORT(SIGNED, "\0\0");
+    PUT_SHORT(PADDING, "\x30\xF8");
+    assert_true(read_fields(&fields, &slice, &err));
+    assert_true(slice.padding_is_wide);
+    slice.rows = 1;
+    slice.columns = 4;
+    slice.slope = 1;
+    slice.intercept = 0;
+    expect_hu(&slice, "\x30\xF8\x30\x08\x31\xF8\x00\x00", (const int16_t[]){-1024, 2096, 2097, 0});
+}
+
+static void a_slice_of_no_frames_is_one(void **state)
+{
+    (void)state;
+    struct fields fields = good_fields();
+    struct image_slice slice = {0};
+    struct error err;
+    put(&fields, DICOM_TAG(0x0028, 0x0008), DICOM_VR_IS, "0", 1);
+    assert_true(read_fields(&fields, &slice, &err));
 }
 
 // ---- parts
@@ -563,6 +596,8 @@ int test_volume(void)
         cmocka_unit_test(a_slice_that_makes_no_sense_is_refused_by_its_attribute),
         cmocka_unit_test(stored_bits_signs_slopes_and_padding_become_hu),
         cmocka_unit_test(padding_written_as_unsigned_is_meant_signed),
+        cmocka_unit_test(padding_wider_than_the_bits_stored_is_not_taken_for_a_value),
+        cmocka_unit_test(a_slice_of_no_frames_is_one),
         cmocka_unit_test(blocks_are_averaged_and_stay_in_place),
         cmocka_unit_test(labels_of_a_part_come_back_to_their_places),
     };
