@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "store/event.h"
+#include "support/deflate.h"
 #include "support/program.h"
 
 static struct archive_object only_object(struct place *p)
@@ -51,31 +51,80 @@ static void an_object_without_pixels_is_all_header(void **state)
     place_close(&p);
 }
 
+static void put_deflated(struct place *p, const struct object *object)
+{
+    struct archive_stored stored;
+    struct buffer plain, packed;
+    object_write(object, &plain);
+    buffer_init(&packed, 1 << 20);
+    deflate_bytes(&packed, plain.data, plain.size);
+    assert_ok(bytes_put(p, packed.data, packed.size, DICOM_TS_DEFLATED, &usual_origin, &stored), p->err);
+    assert_int_equal(only_object(p).size, packed.size);
+    buffer_free(&plain);
+    buffer_free(&packed);
+}
+
 static void a_deflated_object_is_kept_as_it_came_and_read(void **state)
 {
     struct place p;
-    struct archive_stored stored;
     const struct dicom_dataset *dataset;
-    struct buffer plain;
-    uint8_t packed[16384];
-    z_stream z = {0};
     (void)state;
     place_open(&p);
-    object_write(&(struct object){.pixels = true}, &plain);
-    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    z.next_in = plain.data;
-    z.avail_in = (uInt)plain.size;
-    z.next_out = packed;
-    z.avail_out = sizeof packed;
-    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-    assert_ok(bytes_put(&p, packed, z.total_out, "1.2.840.10008.1.2.1.99", &usual_origin, &stored), p.err);
+    put_deflated(&p, &(struct object){.pixels = true});
     struct archive_object object = only_object(&p);
-    assert_int_equal(object.size, z.total_out);
     assert_int_equal(object.header_size, object.size);
     assert_ok(archive_header(p.archive, &object, 4096, &p.arena, &dataset, &p.err), p.err);
     assert_string_equal(dicom_text(dataset, 0x00100020, &p.arena), "P1");
-    deflateEnd(&z);
-    buffer_free(&plain);
+    place_close(&p);
+}
+
+// The tree left the pixels in the file, or, deflated, did not keep them.
+static void a_frame_is_read_wherever_its_object_has_it(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        struct place p;
+        struct archive_stored stored;
+        const struct dicom_dataset *dataset;
+        const struct object object = {.pixels = true, .implicit = way == 1, .fill = 0x5A};
+        enum image_color color;
+        uint8_t frame[4096];
+        place_open(&p);
+        if (way == 2)
+            put_deflated(&p, &object);
+        else
+            assert_ok(object_put(&p, &object, &stored), p.err);
+        struct archive_object found = only_object(&p);
+        assert_ok(archive_dataset(p.archive, &found, 64, &p.arena, &dataset, &p.err), p.err);
+        assert_ok(archive_frame(p.archive, &found, dataset, NULL, 0, frame, sizeof frame, &color, &p.err), p.err);
+        for (size_t i = 0; i < sizeof frame; i++)
+            assert_int_equal(frame[i], 0x5A);
+        assert_false(archive_frame(p.archive, &found, dataset, NULL, 1, frame, sizeof frame, &color, &p.err));
+        assert_int_equal(p.err.code, ERROR_NOT_FOUND);
+        place_close(&p);
+    }
+}
+
+static void a_reader_ends_where_its_object_does(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_object *objects;
+    struct reader reader;
+    size_t count;
+    uint8_t bytes[2];
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){.instance = "1.2.3.4.5"}, &stored), p.err);
+    assert_ok(object_put(&p, &(struct object){.instance = "1.2.3.4.6"}, &stored), p.err);
+    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_reader(p.archive, &objects[0], &reader, &p.err), p.err);
+    assert_int_equal(reader.size, objects[0].size);
+    assert_ok(reader_read(&reader, 0, bytes, 2, &p.err), p.err);
+    assert_memory_equal(bytes, "\x08\x00", 2);
+    assert_ok(reader_read(&reader, reader.size - 2, bytes, 2, &p.err), p.err);
+    assert_false(reader_read(&reader, reader.size - 1, bytes, 2, &p.err));
+    reader_release(&reader);
     place_close(&p);
 }
 
@@ -124,6 +173,8 @@ int test_read(void)
         cmocka_unit_test(header_ends_where_the_pixels_begin),
         cmocka_unit_test(an_object_without_pixels_is_all_header),
         cmocka_unit_test(a_deflated_object_is_kept_as_it_came_and_read),
+        cmocka_unit_test(a_frame_is_read_wherever_its_object_has_it),
+        cmocka_unit_test(a_reader_ends_where_its_object_does),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(objects_past_the_memory_given_are_refused),
     };

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
-
 #include "base/bytes.h"
 #include "support.h"
+#include "support/deflate.h"
 
 #define PIXELS DICOM_TAG(0x7FE0, 0x0010)
 #define EXTENDED_OFFSETS DICOM_TAG(0x7FE0, 0x0001)
@@ -72,24 +71,10 @@ static void put_fragments(struct buffer *out, const struct object *object)
     put_item(out, 0xE0DD, NULL, 0);
 }
 
-static uint8_t *deflated(const struct buffer *bytes, size_t *size)
-{
-    z_stream z = {.next_in = bytes->data, .avail_in = (uInt)bytes->size};
-    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    const uLong bound = deflateBound(&z, z.avail_in);
-    uint8_t *out = malloc(bound);
-    z.next_out = out;
-    z.avail_out = (uInt)bound;
-    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-    *size = bound - z.avail_out;
-    deflateEnd(&z);
-    return realloc(out, *size);
-}
-
 static void make_bytes(const struct object *object, struct opened *out)
 {
     const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(object->syntax);
-    struct buffer bytes;
+    struct buffer bytes, packed;
     buffer_init(&bytes, OBJECT_MAX);
     put_image(&bytes, &object->image, syntax->big_endian);
     if (object->fragments)
@@ -97,13 +82,15 @@ static void make_bytes(const struct object *object, struct opened *out)
     else if (object->vr)
         put_element(&bytes, syntax->big_endian, PIXELS, object->vr, object->value, object->value_size);
     assert_false(bytes.failed);
-    if (syntax->deflated) {
-        out->bytes = deflated(&bytes, &out->size);
-    } else {
-        out->size = bytes.size;
-        out->bytes = malloc(bytes.size);
-        memcpy(out->bytes, bytes.data, bytes.size);
-    }
+    buffer_init(&packed, OBJECT_MAX);
+    if (syntax->deflated)
+        deflate_bytes(&packed, bytes.data, bytes.size);
+    else
+        buffer_append(&packed, bytes.data, bytes.size);
+    out->size = packed.size;
+    out->bytes = malloc(packed.size);
+    memcpy(out->bytes, packed.data, packed.size);
+    buffer_free(&packed);
     buffer_free(&bytes);
 }
 

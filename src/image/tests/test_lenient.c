@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include <openjpeg.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "image/codec.h"
 #include "support.h"
+#include "support/deflate.h"
 
 #define RLE "1.2.840.10008.1.2.5"
 #define JPEG_LS "1.2.840.10008.1.2.4.80"
@@ -500,14 +500,8 @@ static void bits_in_rle_come_back_packed_or_not(void **state)
 
 static void put_deflated(struct buffer *out, const uint8_t *bytes, size_t size)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)size};
-    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
     buffer_init(out, STREAM_MAX);
-    z.next_out = buffer_reserve(out, deflateBound(&z, (uLong)size));
-    z.avail_out = (uInt)deflateBound(&z, (uLong)size);
-    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-    out->size = z.total_out;
-    deflateEnd(&z);
+    deflate_bytes(out, bytes, size);
 }
 
 static void bits_in_native_and_deflated_frames_come_back(void **state)
