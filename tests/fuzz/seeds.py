@@ -145,6 +145,146 @@ def reader():
                 yield bytes([SYNTAXES[syntax] | choice]) + data
 
 
+# ---- frames (fuzz_frames.c: the first byte is the transfer syntax | 16 all values loaded)
+
+EXPLICIT_, IMPLICIT_, BIG, DEFLATED_, JPEG, J2K, RLE, DEFLATED_FRAMES = range(8)
+LOADED = 16
+
+
+def picture(pixels, order="<", implicit=False, rows=4, columns=6, samples=1, bits=8, stored=None, photometric="MONOCHROME2 ", frames=None, **more):
+    u = lambda n: ("US", dicom.us(n, order))  # noqa: E731
+    stored = stored or bits
+    replace = {0x00280002: u(samples), 0x00280004: ("CS", photometric), 0x00280010: u(rows), 0x00280011: u(columns), 0x00280100: u(bits), 0x00280101: u(stored), 0x00280102: u(stored - 1)}
+    if frames is not None:
+        replace[0x00280008] = ("IS", dicom.even(str(frames)))
+    replace[0x7FE00010] = pixels if isinstance(pixels, bytes) else ("OW", bytes(range(1, 251))[:pixels])
+    replace.update(more)
+    without = (0x00080016, 0x00080018, 0x00080020, 0x00080060, 0x00100010, 0x00100020, 0x0020000D, 0x0020000E, 0x00200013)
+    return dicom.sound(1, without=without, replace=replace, order=order, implicit=implicit)
+
+
+def native_pictures(order, implicit):
+    p = lambda *a, **k: picture(*a, order=order, implicit=implicit, **k)  # noqa: E731
+    yield p(24)
+    yield p(72, frames=3)
+    yield p(71, frames=3)
+    yield p(144, frames=3, bits=16, stored=12)
+    yield p(82, frames=3, rows=3, columns=3, samples=3, photometric="RGB ")
+    for photometric in ("YBR_FULL_422", "YBR_PARTIAL_422 ", "YBR_FULL"):
+        for size in (48, 50, 72, 60):
+            yield p(size, frames=3, rows=2, columns=4, samples=3, photometric=photometric)
+    for size in (8, 7):
+        yield p(size, frames=4, rows=3, columns=5, bits=1)
+    yield p(6, frames=2, rows=3, columns=8, bits=1)
+    yield p(96, bits=32)
+    for bad in ("0", "-1", "abc", "1e9", ""):
+        yield p(24, frames=bad)
+    yield p(24)[:60]
+
+
+OFFSETS = [[0, 18], [0, 9], [18, 0], [0], [0, 18, 36], [0, 4000000000]]
+
+
+def encapsulated_pictures():
+    heads = {JPEG: b"\xff\xd8\xff\xe0--", J2K: b"\xff\x4f\xff\x51\0\x2f--", RLE: struct.pack("<II", 1, 64).ljust(64, b"\0") + b"\x17\x01", DEFLATED_FRAMES: b"\x63\0\0\0"}
+    for syntax, head in heads.items():
+        for pieces in ((head,), (head, head), (head, b"more", head), (head, b"more", head, b""), (b"more", head), (head, b"", head), (b"", b"")):
+            for frames in (1, 2, 3):
+                yield syntax, picture(fragments(b"", *pieces), frames=frames)
+                yield syntax | LOADED, picture(fragments(struct.pack("<II", 0, 8 + len(head)), *pieces), frames=frames)
+    for table in OFFSETS:
+        pieces = (b"\xff\xd8\xff\xe0--more", b"tail", b"\xff\xd8\xff\xe0")
+        yield JPEG, picture(fragments(struct.pack(f"<{len(table)}I", *table), *pieces), frames=2)
+        yield JPEG, picture(fragments(b"", *pieces), frames=2)
+        extended = {0x7FE00001: ("OV", struct.pack(f"<{len(table)}Q", *table))}
+        for choice in (JPEG, JPEG | LOADED):
+            yield choice, with_extended(pieces, extended)
+    yield JPEG, picture(24)  # native, under the name of another
+    yield EXPLICIT_, picture(fragments(b"", b"\xff\xd8\xff\xe0"))
+
+
+def with_extended(pieces, extended):
+    data = picture(fragments(b"", *pieces), frames=2)
+    at = data.rindex(struct.pack("<HH", 0x7FE0, 0x10))
+    return data[:at] + b"".join(dicom.element(tag, *row) for tag, row in extended.items()) + data[at:]
+
+
+def frames():
+    for syntax, order, implicit in ((EXPLICIT_, "<", False), (IMPLICIT_, "<", True), (BIG, ">", False)):
+        for data in native_pictures(order, implicit):
+            yield bytes([syntax]) + data
+            yield bytes([syntax | LOADED]) + data
+    for data in native_pictures("<", False):
+        yield bytes([DEFLATED_]) + dicom.deflate(data)
+        yield bytes([DEFLATED_ | LOADED]) + dicom.deflate(data)
+    for syntax, data in encapsulated_pictures():
+        yield bytes([syntax]) + data
+
+
+# ---- codecs (fuzz_codec.c: transfer syntax, kind of samples, rows - 1, columns - 1, code stream)
+
+
+def packbits(data):
+    return b"".join(bytes([len(data[i:i + 100]) - 1]) + data[i:i + 100] for i in range(0, len(data), 100))
+
+
+def rle(*segments):
+    offsets, at = [], 64
+    for segment in segments:
+        offsets.append(at)
+        at += len(segment)
+    return struct.pack("<16I", len(segments), *(offsets + [0] * (15 - len(offsets)))) + b"".join(segments)
+
+
+def jpeg_segment(marker, body):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def jpeg(process, precision, components, tables, scan, data, restart=None):
+    """One scan of 8 x 8 samples; `components` are sampling factors."""
+    head = struct.pack(">BHHB", precision, 8, 8, len(components)) + b"".join(bytes([i + 1, f, 0]) for i, f in enumerate(components))
+    out = b"\xff\xd8" + jpeg_segment(0xDB, b"\0" + bytes([1] * 64)) + jpeg_segment(process, head)
+    for kind, counts, values in tables:
+        out += jpeg_segment(0xC4, bytes([kind]) + bytes(counts).ljust(16, b"\0") + bytes(values))
+    if restart:
+        out += jpeg_segment(0xDD, struct.pack(">H", restart))
+    return out + jpeg_segment(0xDA, bytes([len(components)]) + b"".join(bytes([i + 1, 0]) for i in range(len(components))) + scan) + data + b"\xff\xd9"
+
+
+def codec():
+    bytes_64 = bytes(range(64))
+    eight = bytes([7, 7])
+    for surplus in (b"", b"\0", b"\0x", b"\x80", b"\1xy"):
+        yield b"\0\0" + eight + rle(packbits(bytes_64) + surplus)
+    yield b"\0\1" + eight + rle(*[packbits(bytes_64)] * 3)
+    yield b"\0\2" + eight + rle(*[bytes([257 - 64, 5])] * 2)
+    yield b"\0\6" + eight + rle(*[bytes([257 - 64, 5])] * 4)
+    yield b"\0\7" + eight + rle(packbits(bytes(8)))
+    yield b"\0\7" + eight + rle(packbits(bytes([0, 1] * 32)))
+    yield b"\0\7" + eight + rle(packbits(bytes([0, 2] * 32)))
+    yield b"\0\7" + eight + rle(b"\x03abc")
+    lossless = [(0, [0, 0, 0, 0, 17], range(17))]
+    for predictor in range(1, 8):
+        for kind, precision in ((0, 8), (2, 12), (3, 12), (5, 12), (5, 16)):
+            yield bytes([1, kind]) + eight + jpeg(0xC3, precision, [0x11], lossless, bytes([predictor, 0, 0]), bytes_64, 8 if predictor == 3 else None)
+    yield b"\1\1" + eight + jpeg(0xC3, 8, [0x11] * 3, lossless, b"\1\0\0", bytes(120))
+    one_code = [(0, [2], [0, 3]), (0x10, [3 - 1], [0, 0xF0])]
+    for components in ([0x11], [0x11] * 3, [0x21, 0x11, 0x11], [0x22, 0x11, 0x11], [0x41, 0x31, 0x11]):
+        for data in (bytes(40), b"\xaa" * 40, b"\xfe" * 40):
+            kind = 4 if len(components) == 3 else 2
+            yield bytes([2, kind]) + eight + jpeg(0xC1, 12, components, one_code, b"\0\x3f\0", data, 1 if data[0] == 0xAA else None)
+    adobe, jfif = jpeg_segment(0xEE, b"Adobe\0\x64\0\0\0\0\1"), jpeg_segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")
+    for marker in (adobe, jfif, adobe[:-1] + b"\0"):
+        stream = jpeg(0xC1, 12, [0x11] * 3, one_code, b"\0\x3f\0", bytes(40))
+        yield bytes([2, 4]) + eight + stream[:2] + marker + stream[2:]
+    for bad in (jpeg(0xC2, 12, [0x11], one_code, b"\0\x3f\0", bytes(40)), jpeg(0xC1, 12, [0x11], [], b"\0\x3f\0", bytes(40)), b"\xff\xd8\xff\x01", b"\xff\xd8" + b"\xff" * 20):
+        yield bytes([2, 2]) + eight + bad
+    for kind, size in ((0, 64), (1 | 128, 192), (2, 128), (7, 8), (0, 63), (0, 65)):
+        yield bytes([3, kind]) + eight + bytes(range(size))
+        yield bytes([4, kind]) + eight + dicom.deflate(bytes(range(size)))
+    yield bytes([4, 0]) + eight + b"\xff" * 30
+
+
 # ---- Part 10 files
 
 
@@ -356,7 +496,7 @@ def hl7():
 
 def main(name, folder):
     os.makedirs(folder, exist_ok=True)
-    for seed in {"reader": reader, "part10": part10, "pdu": pdu, "hl7": hl7}[name]():
+    for seed in {"reader": reader, "part10": part10, "frames": frames, "codec": codec, "pdu": pdu, "hl7": hl7}[name]():
         with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as f:
             f.write(seed)
 
