@@ -41,7 +41,7 @@ const char *finding_standing_text(enum finding_standing standing); // "current",
 enum { FINDING_ID_SIZE = 65, FINDING_TOPIC_SIZE = 21 };
 
 struct finding_result {
-    const char *id;    // hex, from the job's key and the volume
+    const char *id;    // hex: the job's key, or with a volume a digest of both
     const char *topic; // 20 hex digits, from series, volume and model: newer results of it take this one's place. The
                        // filler order number of its reports.
     const char *job;   // the job's key
@@ -100,7 +100,9 @@ void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char 
 
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 
-// Adds a result with its findings, once: a known id changes nothing (*added false). What takes whose place:
+// Adds a result with its findings, once: a known id changes nothing (*added false), but what had no answer may be
+// followed by one when its job is asked again. BAD_VALUE: an answer without objects and voxels that were looked at.
+// What takes whose place:
 //   positive, negative       every other job's current result of the model on the series is SUPERSEDED
 //   not analysed, failed     the same, but positives stay: that a newer look failed takes nothing back
 // Findings of a superseded result are SUPERSEDED. One event RESULT_CHANGED for each result that was added or changed.
@@ -111,7 +113,8 @@ bool finding_result_add(struct database *db, const struct finding_result *result
 bool finding_result_withdraw(struct database *db, const char *id, const char *reason, int64_t now_ns,
                              struct error *err);
 // What says the current result at this revision: its SR and SEG, "" none; and it is told now. An event RESULT_CHANGED.
-// CONFLICT when it is not current any more, or has another revision: what was made for it says nothing then.
+// CONFLICT when it is not current any more, or has another revision: what was made for it says nothing then. The same
+// again is no event.
 bool finding_result_tell(struct database *db, const char *id, int64_t revision, const char *sr, const char *seg,
                          int64_t now_ns, struct error *err);
 
@@ -161,9 +164,10 @@ struct finding_context {
     const char *slice_class;               // their SOP Class UID
     const struct finding_result *result;   // the model, what it looks for, notes, revision
     const char *model_title;
-    const char *predecessor; // SR that this one takes the place of: of an earlier revision or result; "" none
-    const char *seg;         // SEG that shows the findings; "" none
-    int64_t time_ns;         // of the newest input, or of the judgement
+    const char *predecessor;        // SR that this one takes the place of: of an earlier revision or result; "" none
+    const char *predecessor_series; // its Series Instance UID; may be "" for one of this result
+    const char *seg;                // SEG of this result that shows the findings; "" none
+    int64_t time_ns;                // of the newest input, or of the judgement
 };
 
 // SOP Instance UIDs of a result's objects at a revision.
@@ -193,12 +197,13 @@ struct finding_object {
 };
 
 // A Key Object Selection Document (PS3.3 A.35.4; IHE RAD Imaging Object Change Management, RAD-66) that rejects the
-// objects.
+// objects, each alone in its series as ours are. Of the context no geometry and no slices are needed.
 bool finding_to_rejection(const struct finding_context *context, enum finding_rejection why,
                           const struct finding_object *objects, size_t count, struct buffer *out, struct error *err);
 
-// Our own SEG again under the UIDs of this revision: what was rejected is accepted after all. `seg` is the whole data
-// set as it was stored (explicit VR little endian).
+// Our own SEG again under the UIDs and with the time of this revision, all else byte by byte: what was rejected is
+// accepted after all. `seg` is the whole data set as it was stored (explicit VR little endian). BAD_VALUE when it is no
+// segmentation of this result; of the context no geometry and no slices are needed.
 bool finding_seg_again(const struct finding_context *context, const struct buffer *seg, struct buffer *out,
                        struct error *err);
 
@@ -235,17 +240,19 @@ struct finding_said {
 };
 
 // ORU^R01 2.5.1 of one result as it is now: one OBR (OBR-3 the topic or the accession number, OBR-18 the accession
-// number), first OBX the Study Instance UID (ST 113014^DICOM Study^DCM), then for each finding that is not rejected,
-// with its segment number as sub-ID: CWE finding, site and laterality, NM volume in mL, NM certainty in % where the
-// model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found. Not
-// analysed or failed: OBR-25 X and the reason.
+// number), NTE what was looked at or why there is no result, first OBX the Study Instance UID (ST 113014^DICOM
+// Study^DCM), then for each finding that is not rejected, with its segment number as sub-ID (under an accession number
+// with the topic's first digits before it): CWE finding, site and laterality, NM volume in mL, NM certainty in % where
+// the model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found.
+// Not analysed or failed: OBR-25 X and the reason; but where a positive of the topic that was told still stands, only
+// the reason as NTE.
 // `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
-// D, or W when the result is WITHDRAWN; and OBR-25 is C if it was final.
+// D, or W when the result is WITHDRAWN; and OBR-25 and OBX-11 of what stands are C if it was final.
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
-// MSH-10: the first 20 hex digits of a digest of the result's id, revision and standing: the same result is the same
-// message.
+// MSH-10: the first 20 hex digits of a digest of the result's id, revision, standing, outcome and reason: the same
+// result is the same message.
 void finding_oru_control(char out[21], const struct finding_result *result);
 
 // FHIR R4, relative references: for each current result a DiagnosticReport (id: the result's; positive and negative:

@@ -54,6 +54,20 @@ void object_series_uid(char out[DICOM_UID_SIZE], const char *result, const char 
     object_instance_uid(out, result, text, revision);
 }
 
+bool object_find_series(const struct finding_result *result, const char *purpose, const char *instance,
+                        char out[DICOM_UID_SIZE])
+{
+    char uid[DICOM_UID_SIZE];
+    for (int64_t revision = result->revision; revision >= 0; revision--) {
+        object_instance_uid(uid, result->id, purpose, revision);
+        if (strcmp(uid, instance) != 0)
+            continue;
+        object_series_uid(out, result->id, purpose, revision);
+        return true;
+    }
+    return false;
+}
+
 int64_t object_series_number(const char *series_uid)
 {
     enum { LOWEST = 1000000000 };
@@ -163,23 +177,33 @@ void object_write_cut(struct object *object, dicom_tag tag, const char *text, si
     dicom_write_text(&object->writer, tag, cut);
 }
 
-char *object_unverified(const struct finding *finding, struct arena *arena)
+char *object_line(const struct finding *finding, struct arena *arena)
 {
     const char *sentence = finding_sentence(finding, arena);
-    return sentence ? arena_printf(arena, "%s; unverified", sentence) : NULL;
+    if (!sentence)
+        return NULL;
+    if (finding->state != FINDING_ACCEPTED)
+        return arena_printf(arena, "%s; %s", sentence, finding_state_text(finding->state));
+    return arena_printf(arena, "%s; accepted by %s (name as typed)", sentence, object_text(finding->judged_by));
+}
+
+char *object_looked_at(const struct finding_result *r, struct arena *arena)
+{
+    const char *notes = object_text(r->notes), *volume = object_text(r->volume);
+    return arena_printf(arena, "Looked at: %lld images%s%s, %lld voxels%s%s", (long long)r->objects,
+                        *volume ? " of " : "", volume, (long long)r->voxels, *notes ? "; " : "", notes);
 }
 
 char *object_nothing(const struct finding_result *r, struct arena *arena)
 {
-    const char *what = object_text(r->concept.meaning), *notes = object_text(r->notes),
-               *label = object_text(r->label_text), *volume = object_text(r->volume);
-    return arena_printf(arena,
-                        "%s by %s %s%s%s. Looked at: %lld images%s%s, %lld voxels%s%s. This does not exclude disease. "
-                        "Label: %s",
+    const char *what = object_text(r->concept.meaning), *label = object_text(r->label_text),
+               *looked_at = object_looked_at(r, arena);
+    if (!looked_at)
+        return NULL;
+    return arena_printf(arena, "%s by %s %s%s%s. %s. This does not exclude disease. Label: %s",
                         r->outcome == FINDING_NEGATIVE ? "Nothing was found" : "A reviewer rejected all that was found",
-                        r->model, object_text(r->model_version), *what ? ", which looks for: " : "", what,
-                        (long long)r->objects, *volume ? " of " : "", volume, (long long)r->voxels, *notes ? "; " : "",
-                        notes, *label ? label : "research use only");
+                        r->model, object_text(r->model_version), *what ? ", which looks for: " : "", what, looked_at,
+                        *label ? label : "research use only");
 }
 
 void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS])
@@ -235,8 +259,6 @@ bool object_begin(struct object *object, const struct finding_context *context, 
         !dicom_text_copy(context->source, 0x0020000E, object->series, sizeof object->series) || !*object->study ||
         !*object->series)
         return error_set(err, ERROR_BAD_VALUE, "the source image names no study or no series");
-    if (context->geometry && (context->geometry->slices == 0 || context->geometry->slices > IMAGE_SLICES_MAX))
-        return error_set(err, ERROR_BAD_VALUE, "a result on %zu slices cannot be written", context->geometry->slices);
     if (count > OBJECT_FINDINGS_MAX)
         return error_set(err, ERROR_LIMIT, "%zu findings; an object takes %d", count, OBJECT_FINDINGS_MAX);
     for (size_t i = 0; i < count; i++)
@@ -245,6 +267,13 @@ bool object_begin(struct object *object, const struct finding_context *context, 
     dicom_writer_init(&object->writer, out, false);
     arena_init(&object->scratch, SCRATCH_MAX);
     return true;
+}
+
+bool object_check_slices(const struct finding_context *context, struct error *err)
+{
+    size_t slices = context->geometry->slices;
+    return (slices > 0 && slices <= IMAGE_SLICES_MAX) ||
+           error_set(err, ERROR_BAD_VALUE, "a result on %zu slices cannot be written", slices);
 }
 
 void object_drop(struct object *object)
@@ -269,15 +298,22 @@ static bool source_zone(const struct dicom_dataset *source, char out[8], int64_t
     return true;
 }
 
+void object_time_of(const struct finding_context *context, struct object_time *out)
+{
+    int64_t offset_ns = 0;
+    if (!source_zone(context->source, out->zone, &offset_ns))
+        *out->zone = '\0';
+    clock_dicom_date(out->date, context->time_ns + offset_ns);
+    clock_dicom_time(out->time, context->time_ns + offset_ns);
+}
+
 void object_write_head(struct object *object, const struct object_kind *kind)
 {
     struct dicom_writer *writer = &object->writer;
     const struct finding_context *context = object->context;
-    char uid[DICOM_UID_SIZE], date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], zone[8], series[256];
-    int64_t offset_ns = 0;
-    bool has_zone = source_zone(context->source, zone, &offset_ns);
-    clock_dicom_date(date, context->time_ns + offset_ns);
-    clock_dicom_time(time, context->time_ns + offset_ns);
+    char uid[DICOM_UID_SIZE], series[256];
+    struct object_time at;
+    object_time_of(context, &at);
     object_instance_uid(uid, context->result->id, kind->purpose, context->result->revision);
     dicom_write_text(writer, 0x00080005, "ISO_IR 192");
     if (kind->image_type)
@@ -285,17 +321,17 @@ void object_write_head(struct object *object, const struct object_kind *kind)
     dicom_write_text(writer, 0x00080016, kind->sop_class);
     dicom_write_text(writer, 0x00080018, uid);
     object_copy(object, 0x00080020);
-    dicom_write_text(writer, 0x00080021, date);
-    dicom_write_text(writer, 0x00080023, date);
+    dicom_write_text(writer, 0x00080021, at.date);
+    dicom_write_text(writer, 0x00080023, at.date);
     object_copy(object, 0x00080030);
-    dicom_write_text(writer, 0x00080031, time);
-    dicom_write_text(writer, 0x00080033, time);
+    dicom_write_text(writer, 0x00080031, at.time);
+    dicom_write_text(writer, 0x00080033, at.time);
     object_copy(object, 0x00080050);
     dicom_write_text(writer, 0x00080060, kind->modality);
     dicom_write_text(writer, 0x00080070, OBJECT_MANUFACTURER);
     object_copy(object, 0x00080090);
-    if (has_zone)
-        dicom_write_text(writer, 0x00080201, zone);
+    if (*at.zone)
+        dicom_write_text(writer, 0x00080201, at.zone);
     object_copy_some(object, 0x00081030);
     snprintf(series, sizeof series, "%s: %.200s", kind->title, object_text(context->result->label_text));
     object_write_cut(object, 0x0008103E, series, LO_MAX);

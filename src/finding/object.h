@@ -3,6 +3,7 @@
 #ifndef FINDING_OBJECT_H
 #define FINDING_OBJECT_H
 
+#include "base/clock.h"
 #include "dicom/writer.h"
 #include "finding/finding.h"
 
@@ -28,6 +29,14 @@ bool object_begin(struct object *object, const struct finding_context *context, 
                   size_t count, struct buffer *out, struct error *err);
 bool object_end(struct object *object, const char *what, struct error *err); // frees the scratch; checks the buffer
 void object_drop(struct object *object);
+bool object_check_slices(const struct finding_context *context, struct error *err); // of its geometry: BAD_VALUE
+
+// Content date and time, which are the series' too: (0008,0021) ... (0008,0033), and (0008,0201) when the source has
+// it.
+struct object_time {
+    char date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], zone[8];
+};
+void object_time_of(const struct finding_context *context, struct object_time *out);
 
 // (0008,0005) to (0008,1090).
 void object_write_head(struct object *object, const struct object_kind *kind);
@@ -57,6 +66,9 @@ void object_uid(char out[DICOM_UID_SIZE], const char *key, const char *purpose);
 // Of what a result makes at a revision: the instance, and the series around it.
 void object_instance_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision);
 void object_series_uid(char out[DICOM_UID_SIZE], const char *result, const char *purpose, int64_t revision);
+// The series of one of the result's own objects, which an earlier revision may have made; false: it is none.
+bool object_find_series(const struct finding_result *result, const char *purpose, const char *instance,
+                        char out[DICOM_UID_SIZE]);
 // Follows from the series' UID, so that no two series of ours share one in a study: 10 digits.
 int64_t object_series_number(const char *series_uid);
 void object_tracking_uid(char out[DICOM_UID_SIZE], const struct finding *finding);
@@ -64,9 +76,10 @@ void object_device_uid(char out[DICOM_UID_SIZE], const char *model_digest);
 // What a person tells the segment by: "head-ct-hyperdense 1".
 const char *object_tracking_text(char out[DICOM_UID_SIZE], const struct finding *finding);
 
-// The finding's sentence, and that nobody has looked at it: what leaves goes before anyone can. NULL: no memory.
-char *object_unverified(const struct finding *finding, struct arena *arena);
-
+// The finding's sentence, and who has accepted it, or that nobody has. NULL: no memory.
+char *object_line(const struct finding *finding, struct arena *arena);
+// "Looked at: 108 images of Echo Time 2.46, 23592960 voxels; contrast is not stated". NULL: no memory.
+char *object_looked_at(const struct finding_result *result, struct arena *arena);
 // What a result says that shows nothing: that nothing was found, or was rejected on review, by whom, in what, and what
 // that does not mean. NULL: no memory.
 char *object_nothing(const struct finding_result *result, struct arena *arena);
@@ -87,6 +100,7 @@ static inline const char *object_text(const char *text)
 }
 
 #define OBJECT_SEG_CLASS "1.2.840.10008.5.1.4.1.1.66.4"
+#define OBJECT_KEY_CLASS "1.2.840.10008.5.1.4.1.1.88.59"
 #define OBJECT_SR_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
 #define OBJECT_MANUFACTURER "Hilum"
 

@@ -1,5 +1,6 @@
-// ORU^R01 of HL7 2.5.1: MSH, PID, OBR, then OBX for the study and, with the finding's number as sub-ID, for each part
-// of what was found.
+// ORU^R01 of HL7 2.5.1: MSH, PID, OBR, then OBX for the study and, with the segment's number as sub-ID, for each part
+// of what was found. A receiver keeps an observation by its item and sub-ID (OBX-3, OBX-4): what it was told under one
+// that is not said any more is taken back.
 #include <stdio.h>
 #include <string.h>
 
@@ -9,10 +10,9 @@
 #include "hl7/hl7.h"
 
 enum {
-    SUBID_SIZE = 24,
     NUMBER_SIZE = 32,
     TIME_SIZE = 32,
-    SCRATCH_MAX = 1 << 20,
+    SCRATCH_MAX = 4 << 20,
 };
 
 // Components of an OBX-3 or CWE.
@@ -29,13 +29,35 @@ static const struct code text_item = {"59776-5", "Procedure findings", "LN"};
 static const struct code millilitre = {"mL", "milliliter", "UCUM"};
 static const struct code percent = {"%", "percent", "UCUM"};
 
+// What one OBX says; its status is that of the message.
+struct observation {
+    const char *type;
+    const struct code *item;
+    const char *sub_id;
+    const char *value[4]; // components, NULL-ended
+    const struct code *unit;
+    const char *flag;                    // OBX-8
+    const char *probability;             // OBX-9
+    const struct finding_result *result; // whose model is the device; NULL: none
+};
+
+enum { OBSERVATIONS_OF_A_FINDING = 6 };
+
+// In the order that they are said in.
+struct observations {
+    struct observation *list;
+    size_t count;
+};
+
 struct oru {
     struct hl7_writer writer;
     const struct finding_study *study;
     const struct finding_result *result;
-    const char *status;
+    const struct finding_receiver *receiver;
+    const char *status;       // OBR-25, and OBX-11 of what stands
+    bool older_stands;        // a look without an answer takes nothing back: what was told before holds
     char observed[TIME_SIZE]; // time of the study, local as the scanner wrote it
-    struct arena scratch;
+    struct arena arena;
     unsigned set; // OBX-1
 };
 
@@ -94,14 +116,14 @@ static void put_patient(struct oru *oru)
     hl7_field(writer, 8, *sex ? sex : "U");
 }
 
-static void put_request(struct oru *oru, const struct finding_receiver *receiver, const char *issued)
+static void put_request(struct oru *oru, const char *issued)
 {
     struct hl7_writer *writer = &oru->writer;
     const struct finding_study *study = oru->study;
     const char *accession = object_text(study->accession), *modality = object_text(study->modality);
     hl7_segment(writer, "OBR");
     hl7_field(writer, 1, "1");
-    hl7_field(writer, 3, receiver->filler_is_accession && *accession ? accession : oru->result->topic);
+    hl7_field(writer, 3, oru->receiver->filler_is_accession && *accession ? accession : oru->result->topic);
     hl7_components(
         writer, 4,
         (const char *const[]){"18748-4", "Diagnostic imaging study", "LN", "", object_text(study->description), NULL});
@@ -113,16 +135,24 @@ static void put_request(struct oru *oru, const struct finding_receiver *receiver
     hl7_field(writer, 25, oru->status);
 }
 
-// What one OBX says beside its value.
-struct observation {
-    const char *type;
-    const struct code *item;
-    const char *sub_id;
-    const struct code *unit;
-    const char *flag;        // OBX-8
-    const char *probability; // OBX-9
-    const char *status;
-};
+static bool is_answer(const struct finding_result *result)
+{
+    return result->outcome == FINDING_POSITIVE || result->outcome == FINDING_NEGATIVE;
+}
+
+// Of the result as a whole: why it was taken back, or why there is none, or what was looked at.
+static void put_note(struct oru *oru)
+{
+    const struct finding_result *result = oru->result;
+    const char *text = result->standing == FINDING_WITHDRAWN
+                           ? arena_printf(&oru->arena, "Withdrawn: %s", object_text(result->reason))
+                       : is_answer(result) ? object_looked_at(result, &oru->arena)
+                                           : object_text(result->reason);
+    hl7_segment(&oru->writer, "NTE");
+    hl7_field(&oru->writer, 1, "1");
+    hl7_field(&oru->writer, 2, "L");
+    hl7_field(&oru->writer, 3, text);
+}
 
 static void put_code(struct hl7_writer *writer, unsigned field, const struct code *code)
 {
@@ -130,94 +160,148 @@ static void put_code(struct hl7_writer *writer, unsigned field, const struct cod
         hl7_components(writer, field, (const char *const[]){code->value, code->meaning, code->system, NULL});
 }
 
-static void put_device(struct oru *oru)
-{
-    hl7_components(&oru->writer, 18,
-                   (const char *const[]){oru->result->model, object_text(oru->result->model_version), NULL});
-}
-
-// `value` has one component, or is a code.
-static void put_observation(struct oru *oru, const struct observation *o, const char *const *value)
+static void put_observation(struct oru *oru, const struct observation *o, const char *status)
 {
     struct hl7_writer *writer = &oru->writer;
-    char set[SUBID_SIZE];
+    char set[NUMBER_SIZE];
     snprintf(set, sizeof set, "%u", ++oru->set);
     hl7_segment(writer, "OBX");
     hl7_field(writer, 1, set);
     hl7_field(writer, 2, o->type);
     put_code(writer, 3, o->item);
     hl7_field(writer, 4, o->sub_id);
-    hl7_components(writer, 5, value);
+    hl7_components(writer, 5, o->value);
     put_code(writer, 6, o->unit);
     hl7_field(writer, 8, o->flag);
     hl7_field(writer, 9, o->probability);
-    hl7_field(writer, 11, o->status);
+    hl7_field(writer, 11, status);
     hl7_field(writer, 14, oru->observed);
-    if (o->sub_id)
-        put_device(oru);
+    if (o->result)
+        hl7_components(writer, 18,
+                       (const char *const[]){o->result->model, object_text(o->result->model_version), NULL});
 }
 
-static void put_text(struct oru *oru, const struct observation *o, const char *text)
+// ---- what a result says
+
+// Under one accession number several results meet, so their sub-IDs are told apart there.
+static const char *sub_id_of(struct oru *oru, const struct finding_result *result, int64_t segment)
 {
-    put_observation(oru, o, (const char *const[]){text, NULL});
+    if (oru->receiver->filler_is_accession)
+        return arena_printf(&oru->arena, "%.8s.%lld", result->topic, (long long)segment);
+    return arena_printf(&oru->arena, "%lld", (long long)segment);
 }
 
-static void put_coded(struct oru *oru, const struct observation *o, const struct finding_code *code)
+static void add_coded(struct observations *to, struct observation o, const struct code *item,
+                      const struct finding_code *code)
 {
-    put_observation(
-        oru, o,
-        (const char *const[]){object_text(code->value), object_text(code->meaning), object_text(code->scheme), NULL});
+    o.type = "CWE";
+    o.item = item;
+    o.value[0] = object_text(code->value);
+    o.value[1] = object_text(code->meaning);
+    o.value[2] = object_text(code->scheme);
+    to->list[to->count++] = o;
 }
 
-static void put_number(struct oru *oru, struct observation o, const struct code *item, const struct code *unit,
-                       double value)
+static void add_text(struct observations *to, struct observation o, const char *text)
 {
-    char text[NUMBER_SIZE];
-    snprintf(text, sizeof text, "%.1f", value);
+    o.type = "TX";
+    o.item = &text_item;
+    o.value[0] = text;
+    to->list[to->count++] = o;
+}
+
+static bool add_number(struct oru *oru, struct observations *to, struct observation o, const struct code *item,
+                       const struct code *unit, double value)
+{
     o.type = "NM";
     o.item = item;
     o.unit = unit;
-    put_text(oru, &o, text);
+    o.value[0] = arena_printf(&oru->arena, "%.1f", value);
+    to->list[to->count++] = o;
+    return o.value[0] != NULL;
 }
 
-static bool put_finding(struct oru *oru, const struct finding *finding, struct error *err)
+// false: no memory.
+static bool add_finding(struct oru *oru, const struct finding_result *result, const struct finding *finding,
+                        struct observations *to)
 {
-    char sub_id[SUBID_SIZE], probability[NUMBER_SIZE];
     const struct finding_code *side = object_side(finding->side);
-    arena_reset(&oru->scratch);
-    const char *sentence = object_unverified(finding, &oru->scratch);
-    if (!sentence)
-        return error_set(err, ERROR_MEMORY, "no memory for the sentence of a finding");
-    snprintf(sub_id, sizeof sub_id, "%lld", (long long)finding->segment);
-    snprintf(probability, sizeof probability, "%.2f", finding->score);
-    struct observation o = {"CWE",      &finding_item, sub_id, NULL, "A", oru->result->calibrated ? probability : NULL,
-                            oru->status};
-    put_coded(oru, &o, &finding->concept);
-    o.probability = NULL;
-    o.item = &site_item;
+    const char *line = object_line(finding, &oru->arena);
+    struct observation o = {.sub_id = sub_id_of(oru, result, finding->segment), .flag = "A", .result = result};
+    struct observation first = o;
+    bool ok = line && o.sub_id;
+    if (result->calibrated)
+        first.probability = arena_printf(&oru->arena, "%.2f", finding->score);
+    add_coded(to, first, &finding_item, &finding->concept);
     if (*object_text(finding->site.value))
-        put_coded(oru, &o, &finding->site);
-    o.item = &side_item;
+        add_coded(to, o, &site_item, &finding->site);
     if (side)
-        put_coded(oru, &o, side);
-    put_number(oru, o, &volume_item, &millilitre, finding->volume_ml);
-    if (oru->result->calibrated)
-        put_number(oru, o, &certainty_item, &percent, finding->score * 100);
-    o.type = "TX";
-    o.item = &text_item;
-    put_text(oru, &o, sentence);
+        add_coded(to, o, &side_item, side);
+    ok = add_number(oru, to, o, &volume_item, &millilitre, finding->volume_ml) && ok;
+    if (result->calibrated)
+        ok = add_number(oru, to, o, &certainty_item, &percent, finding->score * 100) && ok;
+    add_text(to, o, line);
+    return ok;
+}
+
+// That nothing stands, or nothing can be said.
+static bool add_nothing(struct oru *oru, const struct finding_result *result, struct observations *to)
+{
+    const char *text = is_answer(result) ? object_nothing(result, &oru->arena)
+                                         : arena_printf(&oru->arena, "%s %s: %s", result->model,
+                                                        finding_outcome_text(result->outcome), result->reason);
+    const struct observation o = {.sub_id = sub_id_of(oru, result, 1),
+                                  .flag = result->outcome == FINDING_NEGATIVE ? "N" : NULL,
+                                  .result = result};
+    add_text(to, o, text);
+    return text && o.sub_id;
+}
+
+// Those of the findings that stand; of `past` ones all, for any may have been told.
+static bool collect(struct oru *oru, const struct finding_result *result, const struct finding *findings, size_t count,
+                    bool past, struct observations *to, struct error *err)
+{
+    to->count = 0;
+    to->list = arena_calloc(&oru->arena, count * OBSERVATIONS_OF_A_FINDING + 1, sizeof *to->list);
+    bool ok = to->list != NULL;
+    for (size_t i = 0; ok && i < count; i++)
+        if (past || object_stands(&findings[i]))
+            ok = add_finding(oru, result, &findings[i], to);
+    if (ok && to->count == 0 && (past || result->standing == FINDING_CURRENT))
+        ok = add_nothing(oru, result, to);
+    return ok || error_set(err, ERROR_LIMIT, "%zu findings do not fit into a message", count);
+}
+
+static bool has(const struct observations *all, const struct observation *o)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].item == o->item && strcmp(all->list[i].sub_id, o->sub_id) == 0)
+            return true;
+    return false;
+}
+
+static bool put_observations(struct oru *oru, const struct finding *findings, size_t count,
+                             const struct finding_said *before, struct error *err)
+{
+    const struct observation study = {
+        .type = "ST", .item = &study_code, .value = {object_text(oru->study->study), NULL}};
+    const char *gone = oru->result->standing == FINDING_WITHDRAWN ? "W" : "D";
+    struct observations now = {0}, past = {0};
+    put_observation(oru, &study, "O");
+    if (oru->older_stands)
+        return true;
+    if (!collect(oru, oru->result, findings, count, false, &now, err) ||
+        (before && !collect(oru, before->result, before->findings, before->count, true, &past, err)))
+        return false;
+    for (size_t i = 0; i < now.count; i++)
+        put_observation(oru, &now.list[i], oru->status);
+    for (size_t i = 0; i < past.count; i++)
+        if (!has(&now, &past.list[i]))
+            put_observation(oru, &past.list[i], gone);
     return true;
 }
 
-static bool put_nothing(struct oru *oru, struct error *err)
-{
-    const struct observation o = {"TX", &text_item, "1", NULL, "N", NULL, oru->status};
-    const char *text = object_nothing(oru->result, &oru->scratch);
-    if (!text)
-        return error_set(err, ERROR_MEMORY, "no memory for the sentence of a result");
-    put_text(oru, &o, text);
-    return true;
-}
+// ---- the whole
 
 static bool check_status(const char *status, struct error *err)
 {
@@ -230,31 +314,43 @@ static bool check_status(const char *status, struct error *err)
                      text_show(shown, sizeof shown, object_text(status), strlen(object_text(status))));
 }
 
+static const char *status_of(const struct oru *oru, const struct finding_said *before)
+{
+    if (!is_answer(oru->result) && !oru->older_stands)
+        return "X";
+    return before && before->final ? "C" : oru->receiver->status;
+}
+
+// A positive of the topic that a look without an answer did not take back.
+static bool older_stands(const struct finding_result *result, const struct finding_said *before)
+{
+    return before && !is_answer(result) && before->result->standing == FINDING_CURRENT &&
+           strcmp(before->result->id, result->id) != 0;
+}
+
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err)
 {
-    struct oru oru = {.writer = {.out = out}, .study = study, .result = result, .status = receiver->status};
+    struct oru oru = {.writer = {.out = out},
+                      .study = study,
+                      .result = result,
+                      .receiver = receiver,
+                      .older_stands = older_stands(result, before)};
     char control[HL7_CONTROL_OWN_MAX + 1], issued[HL7_TIME_SIZE];
-    bool ok = true;
-    size_t standing = 0;
-    (void)before;
     if (!check_status(receiver->status, err))
         return false;
+    oru.status = status_of(&oru, before);
     finding_oru_control(control, result);
     join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
-    arena_init(&oru.scratch, SCRATCH_MAX);
+    arena_init(&oru.arena, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
                                                        "ORU^R01^ORU_R01", control, "P", time_ns});
     put_patient(&oru);
-    put_request(&oru, receiver, hl7_time(issued, time_ns));
-    put_text(&oru, &(struct observation){.type = "ST", .item = &study_code, .status = "O"}, object_text(study->study));
-    for (size_t i = 0; ok && i < count; i++) {
-        standing += object_stands(&findings[i]);
-        ok = !object_stands(&findings[i]) || put_finding(&oru, &findings[i], err);
-    }
-    ok = ok && (standing > 0 || put_nothing(&oru, err));
+    put_request(&oru, hl7_time(issued, time_ns));
+    put_note(&oru);
+    bool ok = put_observations(&oru, findings, count, before, err);
     hl7_end(&oru.writer);
-    arena_free(&oru.scratch);
+    arena_free(&oru.arena);
     return ok && buffer_check(out, "an HL7 message", err);
 }

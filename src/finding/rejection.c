@@ -1,101 +1,84 @@
-// A rejection note: a Key Object Selection Document (PS3.3 A.35.4, TID 2010) by which a PACS hides what is listed in it
-// (IHE RAD, Imaging Object Change Management).
-#include "finding/object.h"
-
+// A Key Object Selection Document (PS3.3 A.35.4) with TID 2010 that takes objects of ours back, as IHE RAD Imaging
+// Object Change Management has it (RAD-66): its title says why, its content names them, and so does its evidence.
 #include <string.h>
 
-#define KEY_OBJECT_CLASS "1.2.840.10008.5.1.4.1.1.88.59"
+#include "finding/content.h"
 
-static const struct object_kind kind = {KEY_OBJECT_CLASS, "KO", NULL, "rejection", "AI result rejected"};
+enum { OBJECTS_MAX = 1024 };
 
+static const struct object_kind kind = {OBJECT_KEY_CLASS, "KO", NULL, "rejection", "Rejected AI result"};
+
+CONTENT_DCM(description, "113012", "Key Object Description");
 static const struct finding_code titles[] = {
     [FINDING_FOR_QUALITY] = {"113001", "DCM", "Rejected for Quality Reasons"},
     [FINDING_FOR_SAFETY] = {"113037", "DCM", "Rejected for Patient Safety Reasons"},
 };
-static const struct finding_code description = {"113012", "DCM", "Key Object Description"};
 
-static const char *text_of(enum finding_rejection why)
+static const char *why_of(const struct finding_result *result)
 {
-    return why == FINDING_FOR_SAFETY ? "These results should never have been made: the images are not of one patient"
-                                     : "These results hold no more: newer ones, or a reviewer, have taken their place";
+    static const char *const whys[] = {
+        [FINDING_CURRENT] = "it was revised after review", [FINDING_REPLACED] = "a newer result has taken its place"};
+    return result->standing == FINDING_WITHDRAWN ? object_text(result->reason) : whys[result->standing];
 }
 
-static void write_reference(struct dicom_writer *w, const struct finding_object *object)
+static void write_description(struct object *object)
 {
-    dicom_write_sequence(w, 0x00081199);
-    dicom_write_item(w);
-    object_write_reference(w, object->sop_class, object->sop_instance);
-    dicom_write_item_end(w);
-    dicom_write_sequence_end(w);
+    const struct finding_result *result = object->context->result;
+    const char *text = arena_printf(&object->scratch, "What %s %s said does not hold any more: %s", result->model,
+                                    object_text(result->model_version), why_of(result));
+    content_text(&object->writer, CONTENT_CONTAINS, &description, text);
 }
 
-static void write_evidence(struct object *note, const struct finding_object *objects, size_t count)
+static void write_content(struct object *object, const struct finding_object *objects, size_t count)
 {
-    struct dicom_writer *w = &note->writer;
-    dicom_write_sequence(w, 0x0040A375);
-    dicom_write_item(w);
-    dicom_write_sequence(w, 0x00081115);
-    for (size_t i = 0; i < count; i++) {
-        dicom_write_item(w);
-        write_reference(w, &objects[i]);
-        dicom_write_text(w, 0x0020000E, objects[i].series);
-        dicom_write_item_end(w);
-    }
-    dicom_write_sequence_end(w);
-    dicom_write_text(w, 0x0020000D, note->study);
-    dicom_write_item_end(w);
-    dicom_write_sequence_end(w);
-}
-
-static void write_template(struct dicom_writer *w)
-{
-    dicom_write_sequence(w, 0x0040A504);
-    dicom_write_item(w);
-    dicom_write_text(w, 0x00080105, "DCMR");
-    dicom_write_text(w, 0x0040DB00, "2010");
-    dicom_write_item_end(w);
-    dicom_write_sequence_end(w);
-}
-
-static void write_content(struct dicom_writer *w, enum finding_rejection why, const struct finding_object *objects,
-                          size_t count)
-{
+    struct dicom_writer *w = &object->writer;
     dicom_write_sequence(w, 0x0040A730);
-    dicom_write_item(w);
-    dicom_write_text(w, 0x0040A010, "CONTAINS");
-    dicom_write_text(w, 0x0040A040, "TEXT");
-    object_write_code(w, 0x0040A043, &description);
-    dicom_write_text(w, 0x0040A160, text_of(why));
-    dicom_write_item_end(w);
-    for (size_t i = 0; i < count; i++) {
-        bool is_image = strcmp(objects[i].sop_class, OBJECT_SEG_CLASS) == 0;
-        dicom_write_item(w);
-        write_reference(w, &objects[i]);
-        dicom_write_text(w, 0x0040A010, "CONTAINS");
-        dicom_write_text(w, 0x0040A040, is_image ? "IMAGE" : "COMPOSITE");
-        dicom_write_item_end(w);
-    }
+    content_language(w);
+    content_observer(w, object->context);
+    write_description(object);
+    for (size_t i = 0; i < count; i++)
+        content_object(w, strcmp(objects[i].sop_class, OBJECT_SEG_CLASS) == 0 ? "IMAGE" : "COMPOSITE", NULL,
+                       objects[i].sop_class, objects[i].sop_instance, 0);
     dicom_write_sequence_end(w);
+}
+
+static bool write_evidence(struct object *object, const struct finding_object *objects, size_t count, struct error *err)
+{
+    struct content_series *series = arena_calloc(&object->scratch, count, sizeof *series);
+    if (!series)
+        return error_set(err, ERROR_MEMORY, "no memory for a rejection note");
+    for (size_t i = 0; i < count; i++)
+        series[i] = (struct content_series){objects[i].series, objects[i].sop_class, &objects[i].sop_instance, 1};
+    content_evidence(&object->writer, 0x0040A375, object->study, series, count);
+    return true;
+}
+
+static bool check(enum finding_rejection why, const struct finding_object *objects, size_t count, struct error *err)
+{
+    if ((unsigned)why >= sizeof titles / sizeof *titles || count == 0 || count > OBJECTS_MAX)
+        return error_set(err, ERROR_USAGE, "a note rejects 1 to %d objects, not %zu", OBJECTS_MAX, count);
+    for (size_t i = 0; i < count; i++)
+        if (!*object_text(objects[i].sop_class) || !*object_text(objects[i].series) ||
+            !*object_text(objects[i].sop_instance))
+            return error_set(err, ERROR_BAD_VALUE, "object %zu of a rejection note has no class, series or UID", i + 1);
+    return true;
 }
 
 bool finding_to_rejection(const struct finding_context *context, enum finding_rejection why,
                           const struct finding_object *objects, size_t count, struct buffer *out, struct error *err)
 {
-    struct object note;
-    struct dicom_writer *w = &note.writer;
-    if (count == 0)
-        return error_set(err, ERROR_USAGE, "a rejection note that rejects nothing");
-    if (!object_begin(&note, context, NULL, 0, out, err))
+    struct object object;
+    if (!check(why, objects, count, err) || !object_begin(&object, context, NULL, 0, out, err))
         return false;
-    object_write_head(&note, &kind);
-    dicom_write_sequence(w, 0x00081111);
-    dicom_write_sequence_end(w);
-    object_write_middle(&note, &kind);
-    dicom_write_text(w, 0x0040A040, "CONTAINER");
-    object_write_code(w, 0x0040A043, &titles[why]);
-    dicom_write_text(w, 0x0040A050, "SEPARATE");
-    write_evidence(&note, objects, count);
-    write_template(w);
-    write_content(w, why, objects, count);
-    return object_end(&note, "a rejection note", err);
+    object_write_head(&object, &kind);
+    content_empty_sequence(&object.writer, 0x00081111);
+    object_write_middle(&object, &kind);
+    content_root(&object.writer, &titles[why]);
+    if (!write_evidence(&object, objects, count, err)) {
+        object_drop(&object);
+        return false;
+    }
+    content_template(&object.writer, "2010");
+    write_content(&object, objects, count);
+    return object_end(&object, "a rejection note", err);
 }

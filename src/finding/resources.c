@@ -210,20 +210,24 @@ static bool add_observation(struct view *view, const struct finding_result *resu
 
 // ---- DiagnosticReport
 
-// One line for each finding that stands.
-static const char *standing_lines(struct view *view, const struct finding_result *result, size_t *standing)
+static void put_line(struct buffer *text, const char *line)
+{
+    if (line)
+        buffer_printf(text, "%s%s", text->size > 0 ? "\n" : "", line);
+    else
+        text->failed = true;
+}
+
+// One line for each finding that stands, and one for what was looked at; "" when none stands.
+static const char *standing_lines(struct view *view, const struct finding_result *result)
 {
     struct buffer text;
     buffer_init(&text, CONCLUSION_MAX);
-    for (size_t i = 0; i < view->count; i++) {
-        const struct finding *f = &view->findings[i];
-        if (strcmp(f->result, result->id) != 0 || !object_stands(f))
-            continue;
-        buffer_printf(&text, "%s%s; %s", (*standing)++ ? "\n" : "", object_text(finding_sentence(f, &view->arena)),
-                      finding_state_text(f->state));
-        if (f->state == FINDING_ACCEPTED)
-            buffer_printf(&text, " by %s (name as typed)", object_text(f->judged_by));
-    }
+    for (size_t i = 0; i < view->count; i++)
+        if (strcmp(view->findings[i].result, result->id) == 0 && object_stands(&view->findings[i]))
+            put_line(&text, object_line(&view->findings[i], &view->arena));
+    if (text.size > 0)
+        put_line(&text, object_looked_at(result, &view->arena));
     const char *copy = text.failed ? NULL : arena_strndup(&view->arena, (const char *)text.data, text.size);
     buffer_free(&text);
     return copy;
@@ -231,7 +235,6 @@ static const char *standing_lines(struct view *view, const struct finding_result
 
 static const char *conclusion_of(struct view *view, const struct finding_result *r, enum fhir_status status)
 {
-    size_t standing = 0;
     const char *lines;
     if (r->standing == FINDING_WITHDRAWN)
         return arena_printf(&view->arena, "Withdrawn: %s", r->reason);
@@ -242,8 +245,8 @@ static const char *conclusion_of(struct view *view, const struct finding_result 
     if (status == FHIR_REGISTERED)
         return arena_printf(&view->arena, "%s %s has looked; the result waits until the study is quiet.", r->model,
                             object_text(r->model_version));
-    lines = standing_lines(view, r, &standing);
-    return standing > 0 || !lines ? lines : object_nothing(r, &view->arena);
+    lines = standing_lines(view, r);
+    return lines && !*lines ? object_nothing(r, &view->arena) : lines;
 }
 
 // All judged: final. One not: preliminary. All rejected: entered in error.

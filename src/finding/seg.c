@@ -7,8 +7,6 @@
 
 #include "finding/object.h"
 
-enum { AGAIN_ARENA = 256 << 20 }; // of the tree of a segmentation with thousands of frames
-
 enum { LABEL_MAX = 64, FRAMES_MAX = 65536 };
 
 static const struct object_kind kind = {OBJECT_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation"};
@@ -378,7 +376,7 @@ bool finding_to_seg(const struct finding_context *context, const struct finding 
                     const uint16_t *labels, struct buffer *out, struct error *err)
 {
     struct seg seg = {.findings = findings, .count = count, .labels = labels};
-    if (!object_begin(&seg.object, context, findings, count, out, err))
+    if (!object_check_slices(context, err) || !object_begin(&seg.object, context, findings, count, out, err))
         return false;
     bool ok = write_seg(&seg, err);
     free(seg.touched);
@@ -389,61 +387,72 @@ bool finding_to_seg(const struct finding_context *context, const struct finding 
     return false;
 }
 
-// ---- again, under other UIDs
+// ---- again
 
-// The bytes of the data set from one element to another, and then a new element in the place of that one.
-struct splice {
-    const struct buffer *from;
-    const struct dicom_dataset *dataset;
-    uint64_t at; // copied so far
-    struct dicom_writer writer;
-};
+enum { AGAIN_ARENA = 64 << 20, AGAIN_VALUE_MAX = 4096 };
 
-static bool copy_up_to(struct splice *splice, dicom_tag tag, struct error *err)
+// One of ours on the context's study, of an earlier revision of its result.
+static bool check_ours(const struct finding_context *context, const struct dicom_dataset *seg, struct error *err)
 {
-    const struct dicom_dataset *dataset = splice->dataset;
-    for (size_t i = 0; i + 1 < dataset->count; i++) {
-        if (dataset->elements[i].tag != tag)
-            continue;
-        buffer_append(splice->writer.out, splice->from->data + splice->at,
-                      dataset->elements[i].tag_offset - splice->at);
-        splice->at = dataset->elements[i + 1].tag_offset;
-        return true;
-    }
-    return error_set(err, ERROR_BAD_DATA, "our own segmentation has no element (%04X,%04X)", tag >> 16, tag & 0xFFFF);
+    char sop_class[DICOM_UID_SIZE], uid[DICOM_UID_SIZE], study[DICOM_UID_SIZE], own[DICOM_UID_SIZE];
+    dicom_text_copy(seg, 0x00080016, sop_class, sizeof sop_class);
+    dicom_text_copy(seg, 0x00080018, uid, sizeof uid);
+    dicom_text_copy(seg, 0x0020000D, study, sizeof study);
+    dicom_text_copy(context->source, 0x0020000D, own, sizeof own);
+    if (strcmp(sop_class, OBJECT_SEG_CLASS) != 0 || strcmp(study, own) != 0)
+        return error_set(err, ERROR_BAD_VALUE, "object %.64s is no segmentation of study %.64s", uid, own);
+    return object_find_series(context->result, kind.purpose, uid, study) ||
+           error_set(err, ERROR_BAD_VALUE, "segmentation %.64s is none of result %.64s", uid, context->result->id);
 }
 
-static bool splice_uids(struct splice *splice, const struct finding_context *context, struct error *err)
+// What names the instance, its series and its time; the rest of the stream is copied byte by byte.
+static bool write_renewed(struct dicom_writer *writer, const struct finding_context *context, dicom_tag tag)
 {
-    char instance[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
     const struct finding_result *result = context->result;
-    finding_seg_uid(instance, result->id, result->revision);
+    char uid[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
+    struct object_time at;
+    object_time_of(context, &at);
+    finding_seg_uid(uid, result->id, result->revision);
     object_series_uid(series, result->id, kind.purpose, result->revision);
-    if (!copy_up_to(splice, 0x00080018, err))
-        return false;
-    dicom_write_text(&splice->writer, 0x00080018, instance);
-    if (!copy_up_to(splice, 0x0020000E, err))
-        return false;
-    dicom_write_text(&splice->writer, 0x0020000E, series);
-    if (!copy_up_to(splice, 0x00200011, err))
-        return false;
-    dicom_write_integer(&splice->writer, 0x00200011, object_series_number(series));
-    buffer_append(splice->writer.out, splice->from->data + splice->at, splice->from->size - splice->at);
-    return true;
+    const struct {
+        dicom_tag tag;
+        const char *text;
+    } rows[] = {{0x00080018, uid},     {0x00080021, at.date}, {0x00080023, at.date},
+                {0x00080031, at.time}, {0x00080033, at.time}, {0x0020000E, series}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].tag == tag)
+            dicom_write_text(writer, tag, rows[i].text);
+    if (tag == 0x00200011)
+        dicom_write_integer(writer, tag, object_series_number(series));
+    return writer->last[0] == tag;
+}
+
+static void write_again(const struct finding_context *context, const struct dicom_dataset *parsed,
+                        const struct buffer *seg, struct buffer *out)
+{
+    struct dicom_writer writer;
+    dicom_writer_init(&writer, out, false);
+    for (size_t i = 0; i < parsed->count; i++) {
+        uint64_t from = parsed->elements[i].tag_offset,
+                 to = i + 1 < parsed->count ? parsed->elements[i + 1].tag_offset : seg->size;
+        if (!write_renewed(&writer, context, parsed->elements[i].tag))
+            buffer_append(out, seg->data + from, (size_t)(to - from));
+    }
 }
 
 bool finding_seg_again(const struct finding_context *context, const struct buffer *seg, struct buffer *out,
                        struct error *err)
 {
-    static const struct dicom_parse_options options = {.value_max = 4096, .depth_max = DICOM_DEPTH_MAX};
+    const struct dicom_parse_options options = {.value_max = AGAIN_VALUE_MAX};
+    const struct dicom_dataset *parsed;
     struct source_memory memory = {seg->data, seg->size};
-    struct splice splice = {.from = seg};
     struct arena arena;
     arena_init(&arena, AGAIN_ARENA);
-    dicom_writer_init(&splice.writer, out, false);
-    bool ok = dicom_parse(source_from_memory(&memory), dicom_transfer_syntax_or_default(DICOM_TS_EXPLICIT), &options,
-                          &arena, &splice.dataset, err) &&
-              splice_uids(&splice, context, err);
+    bool ok = dicom_parse(source_from_memory(&memory), dicom_transfer_syntax(DICOM_TS_EXPLICIT), &options, &arena,
+                          &parsed, err) &&
+              check_ours(context, parsed, err);
+    if (ok)
+        write_again(context, parsed, seg, out);
     arena_free(&arena);
     return ok && buffer_check(out, "a segmentation", err);
 }

@@ -162,3 +162,18 @@ void flow_context_of(struct flow_work *work, const struct model_volume *volume, 
                                     .seg = "",
                                     .time_ns = work->newest_ns};
 }
+
+bool flow_context_follow(struct flow *flow, const char *predecessor, struct arena *arena, struct finding_context *out,
+                         struct error *err)
+{
+    struct archive_object *report;
+    size_t count;
+    out->predecessor = predecessor;
+    out->predecessor_series = "";
+    if (!*predecessor)
+        return true;
+    if (!archive_objects(flow->options.archive, NULL, NULL, predecessor, arena, &report, &count, err))
+        return false;
+    out->predecessor_series = report->series;
+    return true;
+}

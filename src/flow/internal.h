@@ -170,6 +170,9 @@ int flow_input_volume(struct flow_work *work, const struct model_volume *volume,
 const struct dicom_dataset *flow_input_header(const struct flow_work *work);
 // For the objects made of a volume. The lists are NULL without memory.
 void flow_context_of(struct flow_work *work, const struct model_volume *volume, struct finding_context *out);
+// The report that the context's takes the place of ("" none), with the series that the archive has it in.
+bool flow_context_follow(struct flow *flow, const char *predecessor, struct arena *arena, struct finding_context *out,
+                         struct error *err);
 
 // ---- results.c
 

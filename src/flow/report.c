@@ -272,11 +272,11 @@ static bool make(struct report *report, const struct model_volume *volume, struc
     struct finding_context context;
     flow_context_of(work, volume, &context);
     context.result = report->result;
-    context.predecessor = report->predecessor;
     context.time_ns = report->result->changed_ns > work->newest_ns ? report->result->changed_ns : work->newest_ns;
     if (!context.slice_instances || !context.slice_positions_mm)
         return error_set(err, ERROR_LIMIT, "no memory for %zu slices", volume->count);
-    return store_documents(report, &context, writer, err) &&
+    return flow_context_follow(work->flow, report->predecessor, &work->arena, &context, err) &&
+           store_documents(report, &context, writer, err) &&
            flow_telling_plan(work->flow, report->result, report->sr, report->seg, &work->arena, &report->telling,
                              err) &&
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);

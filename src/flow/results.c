@@ -394,10 +394,10 @@ static bool context_of(struct flow_work *work, const struct flow_analysis *analy
 {
     flow_context_of(work, analysis->volume, out);
     out->result = &analysis->row;
-    out->predecessor = analysis->predecessor;
     out->seg = analysis->row.seg_instance;
-    return (out->slice_instances && out->slice_positions_mm) ||
-           error_set(err, ERROR_LIMIT, "no memory for %zu slices", analysis->volume->count);
+    if (!out->slice_instances || !out->slice_positions_mm)
+        return error_set(err, ERROR_LIMIT, "no memory for %zu slices", analysis->volume->count);
+    return flow_context_follow(work->flow, analysis->predecessor, &work->arena, out, err);
 }
 
 // A positive has its objects now; a negative when it is told.

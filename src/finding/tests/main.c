@@ -5,5 +5,5 @@
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
-    return test_text() + test_rows() + test_seg() + test_sr() + test_oru() + test_fhir();
+    return test_text() + test_rows() + test_seg() + test_sr() + test_rejection() + test_oru() + test_fhir();
 }

@@ -3,7 +3,10 @@
 
     oracle.py oblique OUT_DIR                  five slices of 37 x 29, tilted, with Latin-1 names
     oracle.py seg FILE SOURCE_DIR LABELS       geometry, references and voxels against the source images and the label map
+    oracle.py again FILE FILE                  the second is the first under other UIDs, all else the same
     oracle.py sr FILE SOURCE_DIR [SEG_FILE]    the tree of TID 1500; with the SEG it refers to, or without findings
+    oracle.py standing FILE SEGMENT...         only these segments' findings; what it takes the place of is printed
+    oracle.py rejection FILE TITLE UID...      a key object note that rejects these instances
     oracle.py oru FILE                         prints SEGMENT-FIELD.COMPONENT lines
 """
 
@@ -137,6 +140,18 @@ def pixels_pad(ds, frames):
     return (len(frames) * ds.Rows * ds.Columns + 7) // 8 % 2
 
 
+def again(path, other_path):
+    before, after = pydicom.dcmread(path), pydicom.dcmread(other_path)
+    renewed = "SOPInstanceUID SeriesInstanceUID SeriesNumber SeriesTime ContentTime".split()
+    for name in renewed:
+        check(before[name].value != after[name].value, "another " + name)
+        del before[name], after[name]
+    for name in "SeriesDate ContentDate".split():
+        del before[name], after[name]
+    check(before.PixelData == after.PixelData, "the same pixels")
+    check(before == after, "all else is the same")
+
+
 def meaning(item):
     return item.ConceptNameCodeSequence[0].CodeValue if "ConceptNameCodeSequence" in item else ""
 
@@ -185,6 +200,7 @@ def sr(path, folder, seg_path=None):
     check(meaning(ds) == "126000" and ds.ContentTemplateSequence[0].TemplateIdentifier == "1500", "TID 1500")
     check(one(ds, "121005").ConceptCodeSequence[0].CodeValue == "121007", "a device observes")
     one(ds, "121058")
+    looked_at(ds)
     library = one(one(ds, "111028"), "126200")
     used = [str(c.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for c in library.ContentSequence if c.ValueType == "IMAGE"]
     evidence = ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
@@ -205,6 +221,40 @@ def sr(path, folder, seg_path=None):
               "and codes it")
 
 
+def looked_at(ds):
+    text = one(ds, "121106").TextValue
+    check(text.startswith("Looked at: ") and " images" in text and " voxels" in text, "the document says what was looked at")
+
+
+def standing(path, *segments):
+    ds = pydicom.dcmread(path)
+    looked_at(ds)
+    groups = find(one(ds, "126010"), "125007")
+    got = [str(one(group, "121191").ReferencedSOPSequence[0].ReferencedSegmentNumber) for group in groups if find(group, "121191")]
+    check(got == list(segments), "the groups are of %s" % got)
+    check(not any(find(group, "111012") for group in groups), "no certainty of a model that is not calibrated")
+    for study in ds.get("PredecessorDocumentsSequence", []):
+        check(study.StudyInstanceUID == ds.StudyInstanceUID, "the predecessor's study")
+        (series,) = study.ReferencedSeriesSequence
+        (document,) = series.ReferencedSOPSequence
+        check(document.ReferencedSOPClassUID == ds.SOPClassUID, "the predecessor's class")
+        print("predecessor", document.ReferencedSOPInstanceUID, series.SeriesInstanceUID)
+    print("series", ds.SeriesInstanceUID, ds.SeriesNumber)
+
+
+def rejection(path, title, *instances):
+    ds = pydicom.dcmread(path)
+    check(ds.Modality == "KO" and meaning(ds) == title, "a key object document with title " + title)
+    check(ds.ContentTemplateSequence[0].TemplateIdentifier == "2010", "TID 2010")
+    named = [str(c.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for c in ds.ContentSequence if c.ValueType in ("IMAGE", "COMPOSITE")]
+    check(named == list(instances), "it names what it rejects: %s" % named)
+    (evidence,) = ds.CurrentRequestedProcedureEvidenceSequence
+    check(evidence.StudyInstanceUID == ds.StudyInstanceUID, "of its study")
+    check([str(r.ReferencedSOPInstanceUID) for s in evidence.ReferencedSeriesSequence for r in s.ReferencedSOPSequence] == named, "and so does its evidence")
+    check(LABEL in ds.SeriesDescription and "does not hold any more" in one(ds, "113012").TextValue, "it says why")
+    check(one(ds, "121005").ConceptCodeSequence[0].CodeValue == "121007", "a device says it")
+
+
 def oru(path):
     import hl7
     with open(path, encoding="utf-8", newline="") as file:
@@ -217,4 +267,4 @@ def oru(path):
 
 
 if __name__ == "__main__":
-    {"oblique": oblique, "seg": seg, "sr": sr, "oru": oru}[sys.argv[1]](*sys.argv[2:])
+    {"oblique": oblique, "seg": seg, "again": again, "sr": sr, "standing": standing, "rejection": rejection, "oru": oru}[sys.argv[1]](*sys.argv[2:])

@@ -63,6 +63,7 @@ int test_rows(void);
 int test_text(void);
 int test_seg(void);
 int test_sr(void);
+int test_rejection(void);
 int test_oru(void);
 int test_fhir(void);
 

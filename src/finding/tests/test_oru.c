@@ -1,6 +1,7 @@
 // The HL7 message: as python3-hl7 reads it, and as our own parser does.
 #include "support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -10,6 +11,7 @@
 static void two_findings(struct finding out[2])
 {
     out[0] = (struct finding){.id = "a-1",
+                              .result = JOB,
                               .job = JOB,
                               .model = "head-ct-hyperdense",
                               .model_version = "1.0.0",
@@ -87,6 +89,7 @@ static void python_reads_the_message(void **state)
         "OBR-18 ACC\\R\\7\n",
         "OBR-24 CT\n",
         "OBR-25 R\n",
+        "NTE-3 Looked at: 20 images, 5242880 voxels\n",
         "OBX-3 113014^DICOM Study^DCM\n",
         "OBX-5 1.2.840.99.1\n",
         "OBX-5 1386000^Intracranial hemorrhage^SCT\n",
@@ -191,6 +194,176 @@ static void the_same_result_is_the_same_message(void **state)
     buffer_free(&second);
 }
 
+// The message of a result with these two findings, after what was said before (NULL: nothing) with `status`.
+static const struct hl7_message *say(const struct finding_result *result, const struct finding findings[2],
+                                     const struct finding_said *before, const char *status, bool by_accession)
+{
+    struct buffer out;
+    struct error err;
+    struct finding_study study = study_row();
+    buffer_init(&out, 1 << 20);
+    assert_ok(finding_to_oru(&study, result, findings, result->outcome == FINDING_POSITIVE ? 2 : 0, before,
+                             &(struct finding_receiver){"RIS", "TEST", status, by_accession},
+                             INT64_C(1347635528123000000), &out, &err),
+              err);
+    const struct hl7_message *message = parse(&out);
+    buffer_free(&out);
+    return message;
+}
+
+// OBX as "item sub-ID status", by spaces.
+static void assert_observations(const struct hl7_message *message, const char *want)
+{
+    char got[2048] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < hl7_count(message, "OBX"); i++)
+        used += (size_t)snprintf(
+            got + used, sizeof got - used, "%s%s/%s/%s", i ? " " : "", hl7_get(message, "OBX", i, 3, 1, 1, 1, &scratch),
+            hl7_get(message, "OBX", i, 4, 1, 1, 1, &scratch), hl7_get(message, "OBX", i, 11, 1, 1, 1, &scratch));
+    assert_string_equal(got, want);
+}
+
+static void what_was_told_and_does_not_stand_any_more_is_deleted(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    const struct finding_said before = {&result, findings, 2, false};
+    result.revision = 1;
+    findings[0].state = FINDING_REJECTED;
+    const struct hl7_message *message = say(&result, findings, &before, "P", false);
+    assert_field(message, "OBR", 0, 25, 1, "P");
+    assert_observations(message, "113014//O 121071/2/P 118565006/2/P 59776-5/2/P"
+                                 " 121071/1/D 363698007/1/D 272741003/1/D 118565006/1/D 59776-5/1/D");
+    findings[1].state = FINDING_REJECTED;
+    message = say(&result, findings, &before, "P", false);
+    assert_observations(message, "113014//O 59776-5/1/P"
+                                 " 121071/1/D 363698007/1/D 272741003/1/D 118565006/1/D"
+                                 " 121071/2/D 118565006/2/D 59776-5/2/D");
+    const char *text = hl7_get(message, "OBX", 1, 5, 1, 1, 1, &scratch);
+    if (strncmp(text, "A reviewer rejected all that was found by head-ct-hyperdense", 60) != 0)
+        fail_msg("%s", text);
+    findings[0].state = findings[1].state = FINDING_ACCEPTED; // and it comes back
+    findings[0].judged_by = findings[1].judged_by = "Ann";
+    message = say(&result, findings, &before, "P", false);
+    assert_observations(message, "113014//O 121071/1/P 363698007/1/P 272741003/1/P 118565006/1/P 59776-5/1/P"
+                                 " 121071/2/P 118565006/2/P 59776-5/2/P");
+    assert_field(message, "OBX", 5, 5, 1,
+                 "Suspected intracranial hemorrhage, left, 12.3 mL; " LABEL "; accepted by Ann (name as typed)");
+}
+
+static void a_newer_result_corrects_a_final_one_under_the_same_filler_number(void **state)
+{
+    (void)state;
+    struct finding_result old = result_row("older"), new = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    old.standing = FINDING_REPLACED;
+    findings[0].state = findings[1].state = FINDING_SUPERSEDED;
+    new.outcome = FINDING_NEGATIVE;
+    struct finding_said before = {&old, findings, 2, true};
+    const struct hl7_message *message = say(&new, NULL, &before, "F", false);
+    assert_field(message, "OBR", 0, 3, 1, "0123456789abcdef0123");
+    assert_field(message, "OBR", 0, 25, 1, "C");
+    assert_observations(message, "113014//O 59776-5/1/C"
+                                 " 121071/1/D 363698007/1/D 272741003/1/D 118565006/1/D"
+                                 " 121071/2/D 118565006/2/D 59776-5/2/D");
+    old.outcome = FINDING_NEGATIVE; // the other way round
+    before = (struct finding_said){&old, NULL, 0, false};
+    new.outcome = FINDING_POSITIVE;
+    findings[0].state = findings[1].state = FINDING_UNVERIFIED;
+    message = say(&new, findings, &before, "F", false);
+    assert_field(message, "OBR", 0, 25, 1, "F");
+    assert_observations(message, "113014//O 121071/1/F 363698007/1/F 272741003/1/F 118565006/1/F 59776-5/1/F"
+                                 " 121071/2/F 118565006/2/F 59776-5/2/F");
+}
+
+static void what_is_withdrawn_was_wrong_and_nothing_takes_its_place(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    findings[0].state = findings[1].state = FINDING_SUPERSEDED;
+    result.standing = FINDING_WITHDRAWN;
+    result.reason = "objects of two patients";
+    const struct finding_said before = {&result, findings, 2, false};
+    const struct hl7_message *message = say(&result, findings, &before, "R", false);
+    assert_field(message, "OBR", 0, 25, 1, "R");
+    assert_field(message, "NTE", 0, 3, 1, "Withdrawn: objects of two patients");
+    assert_observations(message, "113014//O 121071/1/W 363698007/1/W 272741003/1/W 118565006/1/W 59776-5/1/W"
+                                 " 121071/2/W 118565006/2/W 59776-5/2/W");
+}
+
+static void what_could_not_be_analysed_says_why_with_status_x(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB), older = result_row("older");
+    struct finding findings[2];
+    two_findings(findings);
+    result.outcome = FINDING_NOT_ANALYSED;
+    result.reason = "a gap of 10.0 mm";
+    const struct hl7_message *message = say(&result, NULL, NULL, "R", false);
+    assert_field(message, "OBR", 0, 25, 1, "X");
+    assert_observations(message, "113014//O 59776-5/1/X");
+    assert_field(message, "OBX", 1, 5, 1, "head-ct-hyperdense not analysed: a gap of 10.0 mm");
+    // A positive that was told is not taken back by it.
+    const struct finding_said before = {&older, findings, 2, false};
+    message = say(&result, NULL, &before, "R", false);
+    assert_field(message, "OBR", 0, 25, 1, "R");
+    assert_observations(message, "113014//O");
+    assert_field(message, "NTE", 0, 3, 1, "a gap of 10.0 mm");
+}
+
+static void under_an_accession_number_results_are_told_apart_by_their_sub_ids(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    const struct hl7_message *message = say(&result, findings, NULL, "R", true);
+    assert_field(message, "OBR", 0, 3, 1, "ACC~7");
+    assert_field(message, "OBR", 0, 18, 1, "ACC~7");
+    assert_field(message, "OBX", 1, 4, 1, "01234567.1");
+    assert_field(message, "OBX", 7, 4, 1, "01234567.2");
+}
+
+static void a_score_that_is_no_probability_is_not_told(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    const struct hl7_message *message = say(&result, findings, NULL, "R", false);
+    for (size_t i = 0; i < hl7_count(message, "OBX"); i++) {
+        assert_string_not_equal(hl7_get(message, "OBX", i, 3, 1, 1, 1, &scratch), "111012");
+        assert_string_not_equal(hl7_get(message, "OBX", i, 6, 1, 1, 1, &scratch), "%");
+        assert_field(message, "OBX", i, 9, 1, "");
+        assert_null(strstr(hl7_get(message, "OBX", i, 5, 1, 1, 1, &scratch), "91"));
+    }
+}
+
+static void another_state_is_another_message(void **state)
+{
+    (void)state;
+    struct finding_result all[6];
+    char controls[6][21];
+    for (size_t i = 0; i < 6; i++)
+        all[i] = result_row(JOB);
+    all[1].revision = 1;
+    all[2].standing = FINDING_WITHDRAWN;
+    all[3].outcome = FINDING_NOT_ANALYSED;
+    all[4].outcome = FINDING_NOT_ANALYSED;
+    all[4].reason = "another";
+    all[5].id = "another";
+    for (size_t i = 0; i < 6; i++) {
+        finding_oru_control(controls[i], &all[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(controls[i], controls[k]);
+    }
+}
+
 static void times_that_are_none_are_left_out(void **state)
 {
     (void)state;
@@ -251,6 +424,17 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(what_was_told_and_does_not_stand_any_more_is_deleted, scratch_begin,
+                                        scratch_end),
+        cmocka_unit_test_setup_teardown(a_newer_result_corrects_a_final_one_under_the_same_filler_number, scratch_begin,
+                                        scratch_end),
+        cmocka_unit_test_setup_teardown(what_is_withdrawn_was_wrong_and_nothing_takes_its_place, scratch_begin,
+                                        scratch_end),
+        cmocka_unit_test_setup_teardown(what_could_not_be_analysed_says_why_with_status_x, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(under_an_accession_number_results_are_told_apart_by_their_sub_ids,
+                                        scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_score_that_is_no_probability_is_not_told, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(another_state_is_another_message, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_study_of_which_nothing_is_known_gives_a_message_too, scratch_begin,
                                         scratch_end),

@@ -1,6 +1,7 @@
 // The Segmentation, judged by pydicom and dciodvfy.
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,16 +60,80 @@ static void the_same_job_gives_the_same_bytes(void **state)
     buffer_free(&second);
 }
 
-static void another_job_has_other_uids(void **state)
+static void another_job_or_revision_has_other_uids(void **state)
 {
     (void)state;
-    char a[DICOM_UID_SIZE], b[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
+    char a[DICOM_UID_SIZE], b[DICOM_UID_SIZE], sr[DICOM_UID_SIZE], revised[DICOM_UID_SIZE];
     finding_seg_uid(a, JOB, 0);
     finding_seg_uid(b, "another", 0);
     finding_sr_uid(sr, JOB, 0);
+    finding_seg_uid(revised, JOB, 1);
+    assert_string_not_equal(a, revised);
     assert_string_not_equal(a, b);
     assert_string_not_equal(a, sr);
     assert_true(dicom_uid_is_valid(a, strlen(a)));
+}
+
+static void check_again(const struct buffer *seg, const struct buffer *again)
+{
+    struct buffer said;
+    char before[512];
+    snprintf(before, sizeof before, "%s", scene_write(seg, SEG_CLASS, "seg.dcm"));
+    const char *path = scene_write(again, SEG_CLASS, "again.dcm");
+    ask_oracle((const char *const[]){"again", before, path, NULL});
+    run_program((const char *const[]){"dciodvfy", path, NULL}, &said);
+    if (strstr((const char *)said.data, "Error"))
+        fail_msg("dciodvfy: %s", (const char *)said.data);
+    buffer_free(&said);
+}
+
+static void a_segmentation_is_shown_again_under_other_uids_with_the_same_pixels(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer seg, again, third;
+    struct error err;
+    scene_oblique(&scene);
+    make(&scene, &seg);
+    scene.result.revision = 2;
+    scene.context.time_ns += INT64_C(90000000000);
+    buffer_init(&again, 16 << 20);
+    assert_ok(finding_seg_again(&scene.context, &seg, &again, &err), err);
+    check_again(&seg, &again);
+    scene.context.time_ns += INT64_C(90000000000);
+    scene.result.revision = 4; // of one that was written again already
+    buffer_init(&third, 16 << 20);
+    assert_ok(finding_seg_again(&scene.context, &again, &third, &err), err);
+    check_again(&again, &third);
+    buffer_free(&seg);
+    buffer_free(&again);
+    buffer_free(&third);
+    scene_free(&scene);
+}
+
+static void only_a_segmentation_of_the_result_is_shown_again(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer seg, sr, out;
+    struct error err;
+    scene_oblique(&scene);
+    make(&scene, &seg);
+    buffer_init(&sr, 16 << 20);
+    buffer_init(&out, 16 << 20);
+    assert_ok(finding_to_sr(&scene.context, scene.findings, SCENE_FINDINGS, &sr, &err), err);
+    assert_false(finding_seg_again(&scene.context, &sr, &out, &err));
+    assert_int_equal(err.code, ERROR_BAD_VALUE);
+    scene.result.id = "another";
+    assert_false(finding_seg_again(&scene.context, &seg, &out, &err));
+    assert_int_equal(err.code, ERROR_BAD_VALUE);
+    seg.size /= 2;
+    assert_false(finding_seg_again(&scene.context, &seg, &out, &err));
+    assert_int_equal(out.size, 0);
+    buffer_free(&seg);
+    buffer_free(&sr);
+    buffer_free(&out);
+    scene_free(&scene);
 }
 
 static void refused(struct scene *scene, enum error_code code, const char *says)
@@ -153,7 +218,9 @@ int test_seg(void)
         cmocka_unit_test(a_segmentation_of_a_real_head_lies_where_its_voxels_were_drawn),
         cmocka_unit_test(frames_that_end_inside_a_byte_follow_each_other_bit_by_bit),
         cmocka_unit_test(the_same_job_gives_the_same_bytes),
-        cmocka_unit_test(another_job_has_other_uids),
+        cmocka_unit_test(another_job_or_revision_has_other_uids),
+        cmocka_unit_test(a_segmentation_is_shown_again_under_other_uids_with_the_same_pixels),
+        cmocka_unit_test(only_a_segmentation_of_the_result_is_shown_again),
         cmocka_unit_test(a_segment_without_voxels_is_refused),
         cmocka_unit_test(labels_past_the_findings_are_not_looked_at),
         cmocka_unit_test(segments_that_do_not_count_from_one_are_refused),

@@ -1,7 +1,10 @@
 // The structured report, judged by pydicom, dciodvfy and dsrdump.
 #include "support.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/text.h"
 
 #define SEG_CLASS "1.2.840.10008.5.1.4.1.1.66.4"
 #define SR_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
@@ -96,6 +99,111 @@ static void a_report_without_findings_says_that_nothing_was_found(void **state)
     scene_free(&scene);
 }
 
+// What the oracle prints of a report whose groups must be those of these segments.
+static void ask_standing(const struct buffer *sr, const char *first, const char *second, char out[1024])
+{
+    struct buffer said;
+    const char *path = scene_write(sr, SR_CLASS, "sr.dcm");
+    run_well(
+        (const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "standing", path, first, second, NULL},
+        &said);
+    snprintf(out, 1024, "%s", (const char *)said.data);
+    buffer_free(&said);
+    judge(path, (const char *const[]){"Looked at: 5 images", NULL});
+}
+
+static void assert_says(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("there is no '%s' in:\n%s", part, text);
+}
+
+static void a_rejected_finding_is_not_in_the_next_report_which_names_the_one_before(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer sr;
+    char first[1024], second[1024], third[1024], predecessor[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
+    scene_oblique(&scene);
+    make(&scene, 2, &sr);
+    ask_standing(&sr, "1", "2", first);
+    assert_null(strstr(first, "predecessor"));
+    buffer_free(&sr);
+    scene.result.revision = 1;
+    scene.findings[0].state = FINDING_REJECTED;
+    finding_sr_uid(predecessor, JOB, 0);
+    scene.context.predecessor = predecessor;
+    make(&scene, 2, &sr);
+    ask_standing(&sr, "2", NULL, second);
+    assert_says(second, predecessor);
+    text_copy_n(series, sizeof series, first + strlen("series "), strcspn(first + strlen("series "), " "));
+    assert_says(second, series);
+    buffer_free(&sr);
+    scene.findings[1].state = FINDING_REJECTED;
+    make(&scene, 2, &sr);
+    ask_standing(&sr, NULL, NULL, third);
+    judge(scene_write(&sr, SR_CLASS, "sr.dcm"),
+          (const char *const[]){"A reviewer rejected all that was found by head-ct-hyperdense", NULL});
+    buffer_free(&sr);
+    scene_free(&scene);
+}
+
+static void the_report_of_another_result_is_a_predecessor_with_its_series(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer sr;
+    struct error err;
+    char said[1024];
+    scene_oblique(&scene);
+    scene.context.predecessor = "1.2.3.4.5";
+    buffer_init(&sr, 16 << 20);
+    assert_false(finding_to_sr(&scene.context, scene.findings, 2, &sr, &err));
+    assert_int_equal(err.code, ERROR_BAD_VALUE);
+    buffer_free(&sr);
+    scene.context.predecessor_series = "1.2.3.4.6";
+    make(&scene, 2, &sr);
+    ask_standing(&sr, "1", "2", said);
+    assert_says(said, "predecessor 1.2.3.4.5 1.2.3.4.6");
+    buffer_free(&sr);
+    scene_free(&scene);
+}
+
+static void an_acceptance_changes_no_report(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer before, after;
+    scene_oblique(&scene);
+    make(&scene, 2, &before);
+    scene.findings[0].state = FINDING_ACCEPTED;
+    scene.findings[0].judged_by = "Ann";
+    make(&scene, 2, &after);
+    assert_int_equal(before.size, after.size);
+    assert_memory_equal(before.data, after.data, before.size);
+    buffer_free(&before);
+    buffer_free(&after);
+    scene_free(&scene);
+}
+
+static void what_does_not_hold_is_no_report(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer sr;
+    struct error err;
+    scene_oblique(&scene);
+    buffer_init(&sr, 16 << 20);
+    for (int i = 0; i < 4; i++) {
+        scene.result.outcome = i == 0 ? FINDING_NOT_ANALYSED : i == 1 ? FINDING_FAILED : FINDING_POSITIVE;
+        scene.result.standing = i == 2 ? FINDING_WITHDRAWN : i == 3 ? FINDING_REPLACED : FINDING_CURRENT;
+        assert_false(finding_to_sr(&scene.context, NULL, 0, &sr, &err));
+        assert_int_equal(err.code, ERROR_BAD_VALUE);
+    }
+    buffer_free(&sr);
+    scene_free(&scene);
+}
+
 static void the_same_job_gives_the_same_report(void **state)
 {
     (void)state;
@@ -117,6 +225,10 @@ int test_sr(void)
         cmocka_unit_test(a_report_names_finding_site_side_segment_volume_and_certainty),
         cmocka_unit_test(a_report_on_a_latin_1_series_is_utf_8),
         cmocka_unit_test(a_report_without_findings_says_that_nothing_was_found),
+        cmocka_unit_test(a_rejected_finding_is_not_in_the_next_report_which_names_the_one_before),
+        cmocka_unit_test(the_report_of_another_result_is_a_predecessor_with_its_series),
+        cmocka_unit_test(an_acceptance_changes_no_report),
+        cmocka_unit_test(what_does_not_hold_is_no_report),
         cmocka_unit_test(the_same_job_gives_the_same_report),
     };
     return cmocka_run_group_tests_name("structured reports", tests, NULL, NULL);
