@@ -14,6 +14,7 @@
 //   404, 405  an unknown path, an unknown method (with Allow)
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
+//   507       a body to a file for which options.can_spool sees no room
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
 // HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
 // its reply, slower than HTTP_RATE_MIN after the first seconds is cut off. Errors are problem+json (RFC 9457):
@@ -42,7 +43,8 @@ enum {
     HTTP_PATH_PARTS_MAX = 8,      // {variables} of a route
     HTTP_SPACE = 32 << 20,        // the request's arena: a reply of 20,000 objects fits
     HTTP_BODIES_MAX = 512 << 20,  // bodies in memory, of all requests together
-    HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply
+    HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply; of one that was
+                                  // on its way into a file all, up to the route's limit
     HTTP_EVENTS_BUFFER = 1 << 20, // what one call of http_events_fn may append
 };
 
@@ -69,7 +71,11 @@ struct http_options {
     void *payload;                   // for the handlers
     const char *const
         *hosts; // further names accepted in Host, ended by NULL; "*" is any; must outlive the server; may be NULL
-    const char *spool;   // folder for the bodies of routes with to_file; may be NULL when there are none
+    const char *spool; // folder for the bodies of routes with to_file; may be NULL when there are none
+    // Whether `bytes` more of a body may be kept there, with `payload`: asked with the announced length before a byte
+    // is taken, and with each piece. false: the body is refused with the error's status. Any connection's thread; NULL:
+    // yes.
+    bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };

@@ -83,6 +83,7 @@ struct http_server {
     void *payload;
     const char *const *hosts;
     const char *spool;
+    bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
     int idle_seconds;
     int request_seconds;
     uint16_t port;

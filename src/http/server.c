@@ -106,6 +106,15 @@ static bool answer_before_body(const struct http_request *request)
     return request->close || http_header(request, "Expect") || announced_size(request) > HTTP_DISCARD_MAX;
 }
 
+static bool check_room(struct http_request *request, uint64_t bytes)
+{
+    const struct http_server *server = request->connection->server;
+    struct error err;
+    if (!server->can_spool || server->can_spool(server->payload, bytes, &err))
+        return true;
+    return http_refuse(request, error_http(err.code), "the body cannot be kept: %s", err.message);
+}
+
 static bool open_body(struct http_request *request)
 {
     const struct http_route *route = request->route;
@@ -113,6 +122,8 @@ static bool open_body(struct http_request *request)
         buffer_init(&request->body, route->body_max);
         return true;
     }
+    if (!check_room(request, announced_size(request)))
+        return false;
     request->body_fd = open(request->connection->server->spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     return request->body_fd >= 0 ||
            http_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "no file can be made for the body");
@@ -148,8 +159,10 @@ static void keep_in_file(struct http_request *request, const char *data, size_t 
     if (request->received > request->route->body_max)
         http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %llu bytes",
                     (unsigned long long)request->route->body_max);
-    else if (!file_write_fd(request->body_fd, data, size, &err))
+    else if (check_room(request, size) && !file_write_fd(request->body_fd, data, size, &err))
         http_refuse(request, error_http(err.code), "the body cannot be kept: %s", err.message);
+    if (request->refused && ftruncate(request->body_fd, 0) != 0)
+        log_warning("http", "a refused body takes %llu bytes until its end", (unsigned long long)request->received);
 }
 
 static void keep_in_memory(struct http_request *request, const char *data, size_t size)
@@ -162,6 +175,15 @@ static void keep_in_memory(struct http_request *request, const char *data, size_
         http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
 }
 
+// Whether the rest of a refused body is read, so that the client sees the reply, which libmicrohttpd sends behind a
+// body only. One that was being taken would have been read up to the route's limit anyway.
+static bool discard(struct http_request *request, size_t size)
+{
+    request->discarded += size;
+    return request->discarded <= HTTP_DISCARD_MAX ||
+           (request->body_fd >= 0 && request->received <= request->route->body_max);
+}
+
 // false: the connection is to be closed without a reply, for a body that has been refused and does not end.
 static bool take_body(struct http_request *request, const char *data, size_t size)
 {
@@ -170,7 +192,7 @@ static bool take_body(struct http_request *request, const char *data, size_t siz
     http_connection_allow(request->connection, request->connection->server->request_seconds, request->received);
     request->connection->deadline_ns -= clock_monotonic_ns() - request->body_start_ns;
     if (request->refused)
-        return (request->discarded += size) <= HTTP_DISCARD_MAX;
+        return discard(request, size);
     if (request->body_fd >= 0)
         keep_in_file(request, data, size);
     else
@@ -268,6 +290,7 @@ static struct http_server *server_new(const struct http_options *options, int fd
     server->payload = options->payload;
     server->hosts = options->hosts;
     server->spool = options->spool;
+    server->can_spool = options->can_spool;
     server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
     server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;
     server->port = bound_port(fd);

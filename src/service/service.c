@@ -44,7 +44,7 @@ static const struct config_key keys[] = {
      "How long a study may be passed over on the reading list."},
     {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
     {"disk.low_water_mb", CONFIG_INTEGER, "1024", 0, 1 << 30, NULL,
-     "Below this much free space objects are refused (A700H); reading goes on."},
+     "Kept free on the disk: what would leave less, an object or an upload, is refused (A700H, 507); reading goes on."},
     {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
      "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
@@ -69,11 +69,20 @@ static bool read_titles(struct service *service, struct error *err)
     return count > 0 || error_set(err, ERROR_BAD_VALUE, "dicom.titles is empty; give at least one AE title");
 }
 
+static bool can_spool(void *payload, uint64_t bytes, struct error *err)
+{
+    struct service *service = payload;
+    return store_can_take(service->store, bytes, err);
+}
+
 static bool start_http(struct service *service, struct error *err)
 {
     char host[64];
-    struct http_options options = {
-        .host = host, .routes = service_routes, .payload = service, .spool = config_text(service->config, "data")};
+    struct http_options options = {.host = host,
+                                   .routes = service_routes,
+                                   .payload = service,
+                                   .spool = config_text(service->config, "data"),
+                                   .can_spool = can_spool};
     const char *listen = config_text(service->config, "http.listen");
     if (!text_host_port(listen, host, sizeof host, &options.port))
         return error_set(err, ERROR_BAD_VALUE, "http.listen is '%.60s'; give HOST:PORT", listen);

@@ -174,6 +174,13 @@ bool spares_take(struct store *store, const char *lane, int *fd, uint64_t *size)
 bool spares_any(struct store *store);
 bool spares_give_back(struct store *store); // their room on the disk; true if there were any
 
+// ---- the reserve (room.c)
+
+bool store_space_left(const struct store *store, uint64_t *left); // on the file system; false: it does not say
+// A file that holds what a start writes: given back before the first write [R1], made again when the store is open.
+void store_room_for_start(struct store *store);
+void store_keep_room_for_start(struct store *store);
+
 // ---- the store
 
 struct store {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -84,31 +83,17 @@ static bool make_file(struct store_lane *lane, struct error *err)
     return true;
 }
 
-static bool enough_space(struct store *store, struct error *err)
-{
-    struct statvfs status;
-    if (store->low_water_bytes == 0 || fstatvfs(store->folder_fd, &status) != 0)
-        return true;
-    uint64_t left = (uint64_t)status.f_bavail * status.f_frsize;
-    if (left < store->low_water_bytes && spares_give_back(store))
-        return enough_space(store, err);
-    return left >= store->low_water_bytes ||
-           error_set(err, ERROR_FULL, "%llu MiB are left on the disk of %s, less than the low-water mark of %llu MiB",
-                     (unsigned long long)left >> 20, store->folder, (unsigned long long)store->low_water_bytes >> 20);
-}
-
 // ---- a record
 
 bool store_record_begin(struct store_lane *lane, struct error *err)
 {
-    const char *why = store_stopped(lane->store);
-    if (why)
-        return error_set(err, ERROR_FULL, "storing has stopped until a restart: %s", why);
+    if (!store_can_take(lane->store, 0, err))
+        return false;
     if (lane->dead)
         return error_set(err, ERROR_IO, "lane %llu is out of use since a sync failed",
                          (unsigned long long)lane->pack.container);
     spares_touch(lane->store);
-    if (!enough_space(lane->store, err) || (lane->pack.container == 0 && !make_file(lane, err)))
+    if (lane->pack.container == 0 && !make_file(lane, err))
         return false;
     store_record_drop(lane);
     lane->at = lane->pack.end + STORE_RECORD_HEADER;
@@ -123,7 +108,9 @@ bool store_record_write(struct store_lane *lane, const void *data, size_t size, 
     if (!lane->open || lane->hashed)
         return error_set(err, ERROR_INTERNAL, "data written to a lane without store_record_begin");
     hash_add(lane->hash, data, size);
-    if (!file_pwrite(lane->pack.fd, data, size, lane->at, err))
+    bool has_blocks = lane->at + size <= lane->zeroed;
+    if ((!has_blocks && !store_can_take(lane->store, size, err)) ||
+        !file_pwrite(lane->pack.fd, data, size, lane->at, err))
         return error_prefix(err, "lane %llu", (unsigned long long)lane->pack.container);
     lane->at += size;
     fault_point("lane.mid_write");

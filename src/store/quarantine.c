@@ -79,6 +79,8 @@ static bool create(struct store_quarantine *file, int folder_fd, struct error *e
     file->number = count > 0 ? numbers[count - 1] + 1 : 1;
     trim(folder_fd, numbers, count);
     free(numbers);
+    if (!store_can_take(file->store, 0, err))
+        return false;
     make_name(name, file->number, ".dcm");
     file->fd = openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return file->fd >= 0 || error_errno(err, errno, "cannot create quarantine/%s", name);
@@ -111,8 +113,8 @@ void store_quarantine_write(struct store_quarantine *file, const void *data, siz
         return;
     size_t room = QUARANTINE_FILE_MAX - file->size;
     size_t step = size < room ? size : room;
-    if (step > 0 && !file_write_fd(file->fd, data, step, &err)) {
-        log_warning("store", "quarantine file %llu: %s", (unsigned long long)file->number, err.message);
+    if (step > 0 && !(store_can_take(file->store, step, &err) && file_write_fd(file->fd, data, step, &err))) {
+        log_warning("store", "quarantine file %llu is cut short: %s", (unsigned long long)file->number, err.message);
         file->failed = true;
     }
     file->size += step;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,9 +86,8 @@ static bool is_quiet(const struct spares *spares)
 
 static bool is_room(const struct store *store)
 {
-    struct statvfs status;
-    return fstatvfs(store->folder_fd, &status) == 0 &&
-           (uint64_t)status.f_bavail * status.f_frsize > store->low_water_bytes + store->spares.bytes_max + room_left;
+    uint64_t left;
+    return store_space_left(store, &left) && left > store->low_water_bytes + store->spares.bytes_max + room_left;
 }
 
 // ---- making

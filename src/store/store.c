@@ -291,9 +291,14 @@ struct store *store_open(const struct store_options *options, struct error *err)
     struct store *store = store_new(options, err);
     if (!store)
         return NULL;
-    if (open_folders(store, err) && lock_folder(store, err) && spares_remove_old(store, err) &&
-        tombstones_open(store, err) && open_database(store, err) && spares_open(store, options->spare_bytes, err))
+    bool locked = open_folders(store, err) && lock_folder(store, err) && spares_remove_old(store, err);
+    if (locked)
+        store_room_for_start(store);
+    if (locked && tombstones_open(store, err) && open_database(store, err) &&
+        spares_open(store, options->spare_bytes, err)) {
+        store_keep_room_for_start(store);
         return store;
+    }
     store_free(store);
     return NULL;
 }

@@ -23,7 +23,7 @@ struct store_lane;
 
 struct store_options {
     const char *folder;       // made when missing
-    uint64_t low_water_bytes; // store_record_begin answers FULL when the file system has less; reads go on
+    uint64_t low_water_bytes; // the reserve that store_can_take leaves free on the file system; reads go on
     uint64_t spare_bytes;     // at most this much zeros written ahead in quiet times, for faster syncs; 0: none
 };
 
@@ -39,6 +39,12 @@ const char *store_folder(const struct store *store);
 // Why nothing more is stored until a restart, or NULL: a sync failed, or a refused object could not be put down. An
 // alarm for an administrator.
 const char *store_stopped(const struct store *store);
+
+// Whether `bytes` more may be written below the folder: FULL, with the figures, when less than the low-water mark would
+// be left on the file system, or when storing has stopped. Spare files are given back first. Lanes and the quarantine
+// ask by themselves, with each piece; whoever else keeps bytes that come from outside (a body on its way) asks here.
+// What a stop needs (rows, audit records, tombstones) does not: the reserve is for it. Any thread.
+bool store_can_take(struct store *store, uint64_t bytes, struct error *err);
 
 // Where an object's bytes are. `offset` is of the record header; the data follow it at STORE_RECORD_HEADER.
 struct store_place {
@@ -60,9 +66,10 @@ struct store_record {
 // A new, empty lane. The file is made at the first record. NULL out of memory.
 struct store_lane *store_lane_open(struct store *store, struct error *err);
 
-// -> RECEIVING. FULL below the low-water mark, or when storing has stopped.
+// -> RECEIVING. FULL as store_can_take says.
 bool store_record_begin(struct store_lane *lane, struct error *err);
-// Appends data. A failure (disk full) leaves the lane usable: the record is dropped by store_record_drop.
+// Appends data. A failure (FULL as store_can_take says, or the disk) leaves the lane usable: the record is dropped by
+// store_record_drop.
 bool store_record_write(struct store_lane *lane, const void *data, size_t size, struct error *err);
 // Forgets the record begun; its bytes are cut or overwritten. The lane stays usable. Without a record begun it does
 // nothing.
@@ -118,7 +125,8 @@ bool store_read(struct store *store, const struct store_place *place, struct buf
 // ---- quarantine
 
 // Keeps refused bytes for an administrator: DATA/quarantine/NNNNNNNNNN.dcm and .txt (the reason). The oldest go when
-// there are more than 100 files or 256 MiB. Best effort: failures are logged.
+// there are more than 100 files or 256 MiB. Best effort: failures are logged, and nothing is kept that store_can_take
+// refuses.
 struct store_quarantine;
 struct store_quarantine *store_quarantine_open(struct store *store);
 void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB

@@ -22,7 +22,7 @@ from harness import HILUM, wait_until
 from test_bad_input import SANITIZED, Watched
 
 FULL = 0xA700
-DISK_MB, FILLER_MB = 16, 8
+DISK_MB, FILLER_MB = 20, 8
 SPARE_DISK_MB = 2048  # spare files are made only where more than 1 GiB is free
 LAYER = os.path.join(os.path.dirname(os.path.abspath(HILUM)), "tests", "powercut", "libpowercut-record.so")
 
@@ -114,6 +114,9 @@ class FullDisk(SmallDisk):
                 sender.until_full(20)
             self.assertGreaterEqual(len(sender.refused), 1)
             sender.check(self)
+            server.kill()
+            server.start()  # it has kept some room for that
+            sender.check(self)
             os.remove(filler)
             self.assertEqual(set(sender.again()), {0})
             sender.check(self)
@@ -130,6 +133,37 @@ class FullDisk(SmallDisk):
     def test_a_disk_full_of_small_objects_refuses_and_heals(self):
         """Here it is the database that finds no room first."""
         self.fills_and_heals(2 << 10)
+
+
+class Reserve(SmallDisk):
+    """One reserve for all that writes what comes from outside."""
+
+    megabytes, mark, upload = 32, 16, 20
+
+    def free(self):
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
+
+    def test_an_upload_that_would_eat_the_reserve_is_refused_with_the_figures(self):
+        server = self.server(self.mark)
+        body = os.path.join(self.logs, "body")
+        with open(body, "wb") as f:
+            f.write(bytes(self.upload << 20))
+        try:
+            server.start()
+            for header in ("X-Length: told", "Transfer-Encoding: chunked"):
+                answer = subprocess.run(["curl", "-s", "-T", body, "-X", "POST", "-H", header, f"http://127.0.0.1:{server.http}/api/import"], capture_output=True, check=True).stdout
+                problem = json.loads(answer)
+                self.assertEqual(problem["status"], 507)
+                self.assertRegex(problem["detail"], r"[0-9]+ MiB are left on the disk, no room for [0-9]+ more bytes above the low-water mark of 16 MiB")
+                wait_until(lambda: self.free() > (self.mark + 10) << 20, 3, "the piece that was kept is given back")
+            sender = Sender(server, 975000, 512 << 10)
+            self.assertFalse(sender.until_full(3))  # what fits is taken
+            self.assertTrue(sender.until_full(100))
+            self.assertGreater(self.free(), (self.mark - 1) << 20)  # rows and audit come out of it
+            sender.check(self)
+        finally:
+            server.stop()
 
 
 class FullDiskWithSpares(SmallDisk):

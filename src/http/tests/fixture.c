@@ -220,6 +220,16 @@ static int make_file(void)
     return fd;
 }
 
+static bool can_spool(void *payload, uint64_t bytes, struct error *err)
+{
+    struct fixture *fixture = payload;
+    uint64_t room = fixture->room;
+    if (bytes > room)
+        return error_set(err, ERROR_FULL, "%llu bytes are left", (unsigned long long)room);
+    fixture->room -= bytes;
+    return true;
+}
+
 static int start(void **state, int seconds)
 {
     static const char *const hosts[] = {"hilum.example", NULL};
@@ -227,12 +237,14 @@ static int start(void **state, int seconds)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
     fixture->file = make_file();
+    fixture->room = UINT64_MAX;
     const struct http_options options = {
         .host = "127.0.0.1",
         .routes = routes,
         .payload = fixture,
         .hosts = hosts,
         .spool = "/tmp",
+        .can_spool = can_spool,
         .idle_seconds = seconds,
         .request_seconds = seconds,
     };

@@ -14,7 +14,8 @@ enum { ANSWER_SIZE = 1 << 20, FILE_SIZE = 8 << 20 };
 struct fixture {
     struct http_server *server;
     uint16_t port;
-    int file; // FILE_SIZE bytes, byte i is (i * 7 + i / 1000)
+    _Atomic uint64_t room; // for bodies in files: each yes takes from it
+    int file;              // FILE_SIZE bytes, byte i is (i * 7 + i / 1000)
     atomic_int handled;
     atomic_int done_calls;
     atomic_int events_to_send; // of each stream

@@ -140,6 +140,22 @@ static void body_without_a_place_for_its_file_is_refused(void **state)
     assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 2\r\n" END "ab"), 507);
 }
 
+// Told its length it is refused before a byte is taken, else where the room ends.
+static void body_to_a_file_without_room_is_refused_with_the_figures(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->room = FILE_SIZE / 2;
+    assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 8388608\r\n\r\n"), 507);
+    assert_non_null(strstr(fixture_body(fixture), "4194304 bytes are left"));
+    char *text = upload(fixture, "/file", true);
+    assert_non_null(strstr(text, "\"status\":507"));
+    assert_true(fixture->room < FILE_SIZE / 2);
+    free(text);
+    assert_int_equal(fixture->handled, 0);
+    fixture->room = UINT64_MAX;
+    assert_upload(fixture, "/file", "8388608 same");
+}
+
 static void headers_past_the_limit_are_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -335,6 +351,7 @@ int test_limits(void)
         TEST(body_to_a_file_arrives_and_takes_no_memory),
         TEST(body_past_the_files_limit_is_refused),
         TEST(body_without_a_place_for_its_file_is_refused),
+        TEST(body_to_a_file_without_room_is_refused_with_the_figures),
         TEST(headers_past_the_limit_are_refused),
         TEST(query_parameters_are_counted),
         TEST(slow_handlers_do_not_hold_up_others),

@@ -6,15 +6,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "store/event.h"
 
 static bool storing_is_possible(struct service *service)
 {
     struct error err;
-    uint64_t free_bytes;
-    uint64_t low_water = (uint64_t)config_integer(service->config, "disk.low_water_mb") << 20;
-    return file_space(config_text(service->config, "data"), &free_bytes, &err) && free_bytes > low_water;
+    return store_stopped(service->store) || store_can_take(service->store, 1, &err); // a stop is told by itself
 }
 
 void api_health(void *payload, struct http_request *request)

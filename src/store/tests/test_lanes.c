@@ -150,6 +150,50 @@ static void below_the_low_water_mark_nothing_is_taken(void **state)
     helper_remove(&place);
 }
 
+static uint64_t space_of(const struct place *place)
+{
+    struct error err;
+    uint64_t space;
+    assert_ok(file_space(place->folder, &space, &err), err);
+    return space;
+}
+
+// An object of 3 MiB fits above the mark, one of 6 MiB does not, nor does its copy in the quarantine.
+static void an_object_that_reaches_the_low_water_mark_is_refused_there(void **state)
+{
+    enum { DISK_MIB = 24, PIECE = 256 << 10, MARK = 14 << 20 };
+    static const uint8_t piece[PIECE];
+    struct place place;
+    (void)state;
+    if (!folder_make_disk(place.folder, HELPER_PATH, DISK_MIB))
+        skip();
+    struct store_options options = {.folder = place.folder, .low_water_bytes = MARK};
+    place.store = store_open(&options, &place.err);
+    assert_ok(place.store, place.err);
+    assert_int_equal(helper_replay(place.store), 0);
+    struct store_lane *lane = helper_lane(&place);
+    struct store_record record;
+    assert_ok(store_record_begin(lane, &place.err), place.err);
+    for (int i = 0; i < 3 * 4; i++)
+        assert_ok(store_record_write(lane, piece, PIECE, &place.err), place.err);
+    assert_ok(store_record_seal(lane, "m", 1, &record, &place.err), place.err);
+    assert_ok(store_record_begin(lane, &place.err), place.err);
+    bool ok = true;
+    for (int i = 0; ok && i < 6 * 4; i++)
+        ok = store_record_write(lane, piece, PIECE, &place.err);
+    assert_false(ok);
+    assert_int_equal(place.err.code, ERROR_FULL);
+    assert_non_null(strstr(place.err.message, "14 MiB are left on the disk, no room for 262144 more bytes above the "
+                                              "low-water mark of 14 MiB"));
+    assert_true(space_of(&place) >= MARK && space_of(&place) < MARK + PIECE);
+    store_record_quarantine(lane, "no data set");
+    assert_true(space_of(&place) >= MARK);
+    assert_true(store_can_take(place.store, 1 << 20, &place.err));
+    assert_true(store_lane_close(lane, &place.err));
+    store_close(place.store);
+    folder_delete_disk(place.folder);
+}
+
 static void after_a_failed_sync_storing_stops_and_the_record_is_void(void **state)
 {
     struct place place;
@@ -375,6 +419,7 @@ int test_lanes(void)
         cmocka_unit_test(an_empty_lane_leaves_no_file),
         cmocka_unit_test(a_disk_full_in_a_record_drops_it_and_heals),
         cmocka_unit_test(below_the_low_water_mark_nothing_is_taken),
+        cmocka_unit_test(an_object_that_reaches_the_low_water_mark_is_refused_there),
         cmocka_unit_test(after_a_failed_sync_storing_stops_and_the_record_is_void),
         cmocka_unit_test(a_failed_tombstone_stops_storing_until_a_restart),
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),

@@ -169,40 +169,52 @@ static void a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed(void *
     end(&place);
 }
 
-// Spares of an earlier run hold the last of the disk, and SQLite needs some to take up the WAL: its index is made
-// again.
-static void a_disk_that_is_full_but_for_spares_lets_the_store_start_after_a_kill(void **state)
+// One file of zeros holds the last of the disk, and SQLite needs some to take up the WAL: its index is made again.
+static void assert_starts_on_a_disk_full_but_for(const struct place *killed, const char *name)
 {
-    struct place place, after;
+    struct place after;
     char path[HELPER_PATH];
     uint64_t left;
-    (void)state;
-    make(&place);
-    burst(&place, "1-1000");
-    struct store_lane *lane = helper_lane(&place);
-    helper_store(&place, lane, "2-1000");
-    if (!folder_make_disk(after.folder, HELPER_PATH, 8)) {
-        store_lane_close(lane, &place.err);
-        end(&place);
+    if (!folder_make_disk(after.folder, HELPER_PATH, 8))
         skip();
-    }
-    helper_copy_into(place.folder, after.folder);
-    assert_true(store_lane_close(lane, &place.err));
-    end(&place);
-    helper_path(path, after.folder, "lanes", 7, ".spare");
-    save_zeros(path, MIB);
+    helper_copy_into(killed->folder, after.folder);
+    snprintf(path, sizeof path, "%.200s/reserve", after.folder);
+    unlink(path);
     snprintf(path, sizeof path, "%.200s/hilum.db-shm", after.folder);
     assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%.200s/%.40s", after.folder, name);
+    save_zeros(path, MIB);
     folder_fill(after.folder, "filler", 0);
     after.store = helper_open(after.folder, &after.err);
-    assert_ok(after.store != NULL, after.err);
+    assert_ok(after.store, after.err);
     assert_int_equal(helper_replay(after.store), 0);
-    assert_int_equal(helper_count(after.folder, "lanes", ".spare"), 0);
+    assert_true(access(path, F_OK) != 0);
     helper_check(after.store, "1-1000");
     helper_check(after.store, "2-1000");
     assert_true(file_space(after.folder, &left, &after.err) && left < MIB);
     store_close(after.store);
     folder_delete_disk(after.folder);
+}
+
+static void a_full_disk_lets_the_store_start_after_a_kill(void **state)
+{
+    struct place place, killed;
+    struct stat status;
+    char path[HELPER_PATH];
+    (void)state;
+    make(&place);
+    snprintf(path, sizeof path, "%.200s/reserve", place.folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 4 * MIB);
+    burst(&place, "1-1000");
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "2-1000");
+    helper_copy(place.folder, killed.folder);
+    assert_true(store_lane_close(lane, &place.err));
+    end(&place);
+    assert_starts_on_a_disk_full_but_for(&killed, "lanes/0000000007.spare");
+    assert_starts_on_a_disk_full_but_for(&killed, "reserve");
+    folder_delete(killed.folder);
 }
 
 static void spares_go_with_the_store(void **state)
@@ -226,7 +238,7 @@ int test_spares(void)
         cmocka_unit_test(a_lane_that_used_up_its_zeros_is_told_so_when_there_are_others),
         cmocka_unit_test(a_dropped_record_leaves_nothing_behind_in_the_zeros),
         cmocka_unit_test(a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed),
-        cmocka_unit_test(a_disk_that_is_full_but_for_spares_lets_the_store_start_after_a_kill),
+        cmocka_unit_test(a_full_disk_lets_the_store_start_after_a_kill),
         cmocka_unit_test(spares_go_with_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
