@@ -1,62 +1,26 @@
 #include "dicom/charset.h"
 
-#include <errno.h>
 #include <iconv.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "dicom/charset_terms.h"
 
 static const char replacement[] = "\xEF\xBF\xBD"; // U+FFFD
-enum { ESC = 0x1B, REPLACEMENT_SIZE = 3 };
-
-// A coded character set that can stand in G0 (bytes below 80H) or G1 (above). Two-byte sets are given to iconv in the
-// EUC encoding that holds them.
-struct set {
-    unsigned ir; // its ISO-IR number, by which DICOM's defined terms name it
-    const char *iconv;
-    unsigned place; // 0: G0, 1: G1
-    bool wide;
-    uint8_t prefix;     // byte that EUC puts before each character
-    const char *escape; // what designates it, behind ESC (PS3.3 tables C.12-3 and C.12-4)
-};
-
-static const struct set sets[] = {
-    {6, NULL, 0, false, 0, "(B"},           {14, NULL, 0, false, 0, "(J"},
-    {13, "SHIFT_JIS", 1, false, 0, ")I"},   {100, "ISO-8859-1", 1, false, 0, "-A"},
-    {101, "ISO-8859-2", 1, false, 0, "-B"}, {109, "ISO-8859-3", 1, false, 0, "-C"},
-    {110, "ISO-8859-4", 1, false, 0, "-D"}, {144, "ISO-8859-5", 1, false, 0, "-L"},
-    {127, "ISO-8859-6", 1, false, 0, "-G"}, {126, "ISO-8859-7", 1, false, 0, "-F"},
-    {138, "ISO-8859-8", 1, false, 0, "-H"}, {148, "ISO-8859-9", 1, false, 0, "-M"},
-    {166, "TIS-620", 1, false, 0, "-T"},    {203, "ISO-8859-15", 1, false, 0, "-b"},
-    {87, "EUC-JP", 0, true, 0, "$B"},       {159, "EUC-JP", 0, true, 0x8F, "$(D"},
-    {149, "EUC-KR", 1, true, 0, "$)C"},     {58, "EUC-CN", 1, true, 0, "$)A"},
-};
-
-// Terms whose encoding is not ISO 2022: everything goes to iconv.
-static const struct {
-    const char *term;
-    const char *iconv;
-} whole_encodings[] = {{"ISO_IR 192", "UTF-8"}, {"GB18030", "GB18030"}, {"GBK", "GBK"}};
+enum { ESC = 0x1B, REPLACEMENT_SIZE = 3, TERMS_MAX = 16 };
 
 struct decoder {
     const uint8_t *at;
     const uint8_t *end;
-    const struct set *now[2];   // in G0 and G1; NULL: nothing is designated
-    const struct set *first[2]; // as the first value of Specific Character Set says
+    const struct charset_set *now[2];   // in G0 and G1; NULL: nothing is designated
+    const struct charset_set *first[2]; // as the first value of Specific Character Set says
     bool person_name;
     char *out; // room for 3 bytes per byte of input
     size_t size;
+    size_t lost;       // replacements in it
     iconv_t converter; // the one used last
     const char *converter_name;
 };
-
-static const struct set *set_by_ir(unsigned ir)
-{
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        if (sets[i].ir == ir)
-            return &sets[i];
-    return NULL;
-}
 
 static void put(struct decoder *decoder, const void *data, size_t size)
 {
@@ -66,6 +30,7 @@ static void put(struct decoder *decoder, const void *data, size_t size)
 
 static void put_replacement(struct decoder *decoder, size_t count)
 {
+    decoder->lost += count;
     for (size_t i = 0; i < count; i++)
         put(decoder, replacement, REPLACEMENT_SIZE);
 }
@@ -131,17 +96,12 @@ static void reset(struct decoder *decoder)
 static void decode_escape(struct decoder *decoder)
 {
     const char *text = (const char *)decoder->at + 1;
-    size_t left = (size_t)(decoder->end - decoder->at) - 1;
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        size_t size = strlen(sets[i].escape);
-        if (size > left || memcmp(text, sets[i].escape, size) != 0)
-            continue;
-        decoder->now[sets[i].place] = &sets[i];
-        decoder->at += 1 + size;
-        return;
-    }
-    put_replacement(decoder, 1);
-    decoder->at++;
+    const struct charset_set *set = charset_set_by_escape(text, (size_t)(decoder->end - decoder->at) - 1);
+    decoder->at += 1 + (set ? strlen(set->escape) : 0);
+    if (set)
+        decoder->now[set->place] = set;
+    else
+        put_replacement(decoder, 1);
 }
 
 static bool is_delimiter(const struct decoder *decoder, uint8_t c)
@@ -172,7 +132,7 @@ static bool is_graphic(uint8_t c)
 // A run of two-byte characters in G0, or one byte that begins none.
 static void decode_wide_low(struct decoder *decoder)
 {
-    const struct set *set = decoder->now[0];
+    const struct charset_set *set = decoder->now[0];
     uint8_t euc[WIDE_RUN * 3];
     size_t size = 0, count = 0;
     while (count < WIDE_RUN && decoder->end - decoder->at >= 2 && is_graphic(decoder->at[0]) &&
@@ -198,21 +158,39 @@ static void decode_wide_low(struct decoder *decoder)
         put(decoder, &c, 1);
 }
 
-static void decode_high(struct decoder *decoder)
+// Shift JIS has its two-byte characters where ISO_IR 13 has none; the second byte may be below 80H.
+static bool begins_shift_jis(const struct decoder *decoder)
 {
-    const struct set *set = decoder->now[1];
-    const uint8_t *from = decoder->at;
-    while (decoder->at < decoder->end && *decoder->at >= 0x80)
-        decoder->at++;
-    size_t size = (size_t)(decoder->at - from);
-    if (set)
-        convert(decoder, set->iconv, from, size, 1, 1);
-    else
-        put_replacement(decoder, size);
+    uint8_t c = *decoder->at;
+    return decoder->now[1]->ir == CHARSET_IR_KATAKANA && ((c > 0x80 && c < 0xA0) || (c >= 0xE0 && c < 0xFD)) &&
+           decoder->end - decoder->at >= 2 && decoder->at[1] >= 0x40;
 }
 
-static void decode_iso_2022(struct decoder *decoder)
+// ISO 8859 has no characters from 80H to 9FH. The controls that some put there are in no text, but in text that is in
+// another set.
+static bool is_control(const struct charset_set *set, uint8_t c)
 {
+    return c >= 0x80 && c < 0xA0 && !set->wide && set->ir != CHARSET_IR_KATAKANA;
+}
+
+static void decode_high(struct decoder *decoder)
+{
+    const struct charset_set *set = decoder->now[1];
+    const uint8_t *from = decoder->at;
+    if (!set || is_control(set, *from)) {
+        decoder->at++;
+        put_replacement(decoder, 1);
+        return;
+    }
+    while (decoder->at < decoder->end && *decoder->at >= 0x80 && !is_control(set, *decoder->at))
+        decoder->at += begins_shift_jis(decoder) ? 2 : 1;
+    convert(decoder, set->iconv, from, (size_t)(decoder->at - from), 1, 1);
+}
+
+static void decode_iso_2022(struct decoder *decoder, const struct charset_set *first)
+{
+    decoder->first[0] = charset_set_by_ir(CHARSET_IR_ASCII); // also for IR 13, whose 5CH is DICOM's delimiter
+    decoder->first[1] = first && first->place == 1 ? first : NULL;
     reset(decoder);
     while (decoder->at < decoder->end) {
         if (*decoder->at == ESC)
@@ -226,54 +204,120 @@ static void decode_iso_2022(struct decoder *decoder)
     }
 }
 
-// The number of "ISO_IR 100", "ISO 2022 IR 100" and of the misspellings that occur ("ISO-IR 100", "ISO IR 100"). 0 when
-// it is none.
-static unsigned term_ir(const char *term, size_t size)
-{
-    size_t at = size;
-    unsigned ir = 0, scale = 1;
-    while (at > 0 && term[at - 1] >= '0' && term[at - 1] <= '9' && scale < 1000) {
-        ir += (unsigned)(term[--at] - '0') * scale;
-        scale *= 10;
-    }
-    while (at > 0 && (term[at - 1] == ' ' || term[at - 1] == '-' || term[at - 1] == '_'))
-        at--;
-    bool named = at >= 5 && memcmp(term, "ISO", 3) == 0 && memcmp(term + at - 2, "IR", 2) == 0;
-    return named ? ir : 0;
-}
+// ---- what a character set says
 
-static const char *whole_encoding(const char *term, size_t size)
+struct terms {
+    struct charset_term of[TERMS_MAX]; // an empty value is ASCII
+    size_t count;                      // at least 1
+    bool known;                        // all of them
+};
+
+static struct terms read_terms(const char *charset)
 {
-    for (size_t i = 0; i < sizeof whole_encodings / sizeof *whole_encodings; i++)
-        if (strlen(whole_encodings[i].term) == size && memcmp(whole_encodings[i].term, term, size) == 0)
-            return whole_encodings[i].iconv;
-    return NULL;
+    struct terms terms = {.known = true};
+    for (const char *at = charset ? charset : ""; terms.count < TERMS_MAX;) {
+        size_t step = strcspn(at, "\\"), size = step;
+        const char *text = at;
+        text_trim(&text, &size);
+        struct charset_term term =
+            size > 0 ? charset_term(text, size) : (struct charset_term){.set = charset_set_by_ir(CHARSET_IR_ASCII)};
+        terms.known = terms.known && (term.encoding || term.set);
+        terms.of[terms.count++] = term;
+        if (at[step] == '\0')
+            break;
+        at += step + 1;
+    }
+    return terms;
 }
 
 bool dicom_charset_is_known(const char *charset)
 {
-    const char *term = charset ? charset : "";
-    for (;;) {
-        size_t step = strcspn(term, "\\"), size = step;
-        const char *trimmed = term;
-        text_trim(&trimmed, &size);
-        if (size > 0 && !whole_encoding(trimmed, size) && !set_by_ir(term_ir(trimmed, size)))
-            return false;
-        if (term[step] == '\0')
-            return true;
-        term += step + 1;
-    }
+    return read_terms(charset).known;
 }
 
-// What the first value puts into G0 and G1.
-static void set_first(struct decoder *decoder, const char *term, size_t size)
+// No more than the default repertoire, or nothing that is known.
+static bool says_nothing(const struct terms *terms)
 {
-    const struct set *set = set_by_ir(term_ir(term, size));
-    decoder->first[0] = set_by_ir(6); // also for IR 13, whose 5CH is DICOM's delimiter
-    decoder->first[1] = set && set->place == 1 ? set : NULL;
+    for (size_t i = 0; i < terms->count; i++)
+        if (terms->of[i].encoding || (terms->of[i].set && terms->of[i].set->ir != CHARSET_IR_ASCII))
+            return false;
+    return true;
 }
 
-static bool is_plain(const uint8_t *text, size_t size)
+static struct terms terms_of(const struct dicom_charset *charset)
+{
+    struct terms terms = read_terms(charset->said);
+    return says_nothing(&terms) ? read_terms(charset->otherwise) : terms;
+}
+
+static bool is_utf8_term(const struct charset_term *term)
+{
+    return term->encoding && strcmp(term->encoding, "UTF-8") == 0;
+}
+
+// ---- how bytes can be read
+
+struct input {
+    const uint8_t *text;
+    size_t size;
+    bool utf8;   // valid, and not ISO 2022
+    bool marked; // has U+FFFD
+};
+
+static struct input look_at(const uint8_t *text, size_t size)
+{
+    bool utf8 = !memchr(text, 0, size) && !memchr(text, ESC, size) && text_is_utf8((const char *)text, size);
+    return (struct input){text, size, utf8, utf8 && memmem(text, size, replacement, REPLACEMENT_SIZE)};
+}
+
+// Where UTF-8 is taken at its word before what the terms say of it.
+static bool is_utf8_first(const struct terms *terms)
+{
+    const struct charset_set *set = terms->of[0].set;
+    return is_utf8_term(&terms->of[0]) || says_nothing(terms) || (set && charset_set_is_latin1(set));
+}
+
+// Without what was read before.
+static void restart(struct decoder *decoder, const struct input *input)
+{
+    decoder->at = input->text;
+    decoder->end = input->text + input->size;
+    decoder->size = decoder->lost = 0;
+}
+
+static bool take_utf8(struct decoder *decoder, const struct input *input)
+{
+    restart(decoder, input);
+    put(decoder, input->text, input->size);
+    return !input->marked;
+}
+
+// True when nothing was lost.
+static bool decode(struct decoder *decoder, const struct input *input, const struct charset_term *term)
+{
+    restart(decoder, input);
+    if (term->encoding)
+        decode_whole(decoder, term->encoding);
+    else
+        decode_iso_2022(decoder, term->set);
+    return decoder->lost == 0;
+}
+
+static bool read_as(struct decoder *decoder, const struct input *input, const struct terms *terms)
+{
+    if (input->utf8 && is_utf8_first(terms))
+        return take_utf8(decoder, input);
+    if (decode(decoder, input, &terms->of[0]))
+        return true;
+    if (input->utf8)
+        return take_utf8(decoder, input);
+    for (size_t i = 1; i < terms->count; i++)
+        if ((terms->of[i].encoding || terms->of[i].set) && decode(decoder, input, &terms->of[i]))
+            return true;
+    return decode(decoder, input, &terms->of[0]);
+}
+
+bool dicom_charset_is_plain(const uint8_t *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if (text[i] == 0 || text[i] == ESC || text[i] >= 0x80)
@@ -281,31 +325,27 @@ static bool is_plain(const uint8_t *text, size_t size)
     return true;
 }
 
-char *dicom_charset_to_utf8(const char *charset, const uint8_t *text, size_t size, enum dicom_vr vr,
-                            struct arena *arena)
+char *dicom_charset_to_utf8(const struct dicom_charset *charset, enum dicom_vr vr, const uint8_t *text, size_t size,
+                            struct arena *arena, bool *readable)
 {
-    if (is_plain(text, size))
-        return arena_strndup(arena, (const char *)text, size);
-    if (size > SIZE_MAX / REPLACEMENT_SIZE - 1)
-        return NULL;
-    const char *term = charset ? charset : "";
-    size_t term_size = strcspn(term, "\\");
-    text_trim(&term, &term_size);
-    const char *encoding = whole_encoding(term, term_size);
-    if (encoding && strcmp(encoding, "UTF-8") == 0 && !memchr(text, 0, size) && text_is_utf8((const char *)text, size))
-        return arena_strndup(arena, (const char *)text, size);
-    struct decoder decoder = {.at = text, .end = text + size, .person_name = vr == DICOM_VR_PN};
-    decoder.out = arena_alloc(arena, size * REPLACEMENT_SIZE + 1);
-    if (!decoder.out)
-        return NULL;
-    if (encoding) {
-        decode_whole(&decoder, encoding);
-    } else {
-        set_first(&decoder, term, term_size);
-        decode_iso_2022(&decoder);
+    bool well = true;
+    char *out = NULL;
+    if (dicom_charset_is_plain(text, size)) {
+        out = arena_strndup(arena, (const char *)text, size);
+    } else if (size <= SIZE_MAX / REPLACEMENT_SIZE - 1) {
+        struct decoder decoder = {.person_name = vr == DICOM_VR_PN,
+                                  .out = arena_alloc(arena, size * REPLACEMENT_SIZE + 1)};
+        if (decoder.out) {
+            const struct terms terms = terms_of(charset);
+            const struct input input = look_at(text, size);
+            well = read_as(&decoder, &input, &terms);
+            decoder.out[decoder.size] = '\0';
+        }
+        if (decoder.converter_name)
+            iconv_close(decoder.converter);
+        out = decoder.out;
     }
-    if (decoder.converter_name)
-        iconv_close(decoder.converter);
-    decoder.out[decoder.size] = 0;
-    return decoder.out;
+    if (readable)
+        *readable = well;
+    return out;
 }

@@ -1,21 +1,42 @@
 // Specific character sets (PS3.3 C.12.1.1.2) to UTF-8. ISO 2022 escapes are split here and each piece is given to
 // iconv, since glibc's own ISO-2022 converters fail on DICOM's use of IR 149 and IR 58. At a line end, at a backslash
 // and (in PN) at '^' and '=' the initial set is in force again (PS3.5 section 6.1.2.5.3).
+//
+// What senders write is not always what their text is in. What is told by the bytes is read all the same, and only
+// that:
+//   terms are known in the spellings that occur, "ISO IR 192", "UTF-8", "GB2312" (charset_terms.c);
+//   valid UTF-8 beyond ASCII is UTF-8 where nothing, the default repertoire or Latin-1 is said, whose text does not
+//   look so, and under every other set that does not explain the bytes; under ISO_IR 13 the bytes that it leaves free
+//   are Shift JIS; a further set that is announced explains bytes that lack its escape.
+// The rest becomes U+FFFD, and is told to be.
 #ifndef DICOM_CHARSET_H
 #define DICOM_CHARSET_H
 
 #include "base/arena.h"
 #include "dicom/dicom.h"
 
-// True when every term of `charset`, the value of (0008,0005), is one that is known here; "" and NULL are.
+enum { DICOM_CHARSET_SIZE = 256 }; // room for a value of (0008,0005); a longer one is cut
+
+// What a text is written in. Both are values of (0008,0005) as they stand ("ISO 2022 IR 6\\ISO 2022 IR 87", "GB18030");
+// "" and NULL are the default repertoire.
+struct dicom_charset {
+    const char *said;      // by the data set
+    const char *otherwise; // by who knows the sender: in force where the data set says no more than the default
+                           // repertoire, or nothing that is known
+};
+
+// True when every term of `charset` is one that is known here; "" and NULL are.
 bool dicom_charset_is_known(const char *charset);
 
-// `charset` is the value of (0008,0005) as it stands ("ISO 2022 IR 6\\ISO 2022 IR 87", "GB18030", "" or NULL for the
-// default repertoire). What cannot be converted (unknown set, cut escape, wrong bytes) becomes U+FFFD, byte for byte:
-// text is never lost silently and never an error. The result is NUL-terminated in `arena`; NUL bytes inside become
-// U+FFFD. NULL when the arena is full. In GB18030 and GBK a second byte of 5CH is no backslash: whole elements are
-// converted, and split at backslashes afterwards.
-char *dicom_charset_to_utf8(const char *charset, const uint8_t *text, size_t size, enum dicom_vr vr,
-                            struct arena *arena);
+// True for what reads the same in every set: ASCII without NUL and ESC.
+bool dicom_charset_is_plain(const uint8_t *text, size_t size);
+
+// Unreadable bytes (unknown set, cut escape, wrong bytes, controls of C1 where the set has none) become U+FFFD, byte
+// for byte, and *readable false; also where the text itself has U+FFFD. Text is never lost silently and never an error.
+// The result is NUL-terminated in `arena`; NUL bytes inside become U+FFFD. NULL when the arena is full. In GB18030 and
+// GBK a second byte of 5CH is no backslash: whole elements are converted, and split at backslashes afterwards.
+// `readable` may be NULL.
+char *dicom_charset_to_utf8(const struct dicom_charset *charset, enum dicom_vr vr, const uint8_t *text, size_t size,
+                            struct arena *arena, bool *readable);
 
 #endif

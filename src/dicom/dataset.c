@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "dicom/reader.h"
+#include "dicom/text_check.h"
+#include "dicom/un_sequence.h"
 
 struct scratch {
     void *data; // owned
@@ -28,7 +29,8 @@ struct builder {
     struct frame frames[DICOM_DEPTH_MAX + 1];
     unsigned depth;
     unsigned deepest;
-    uint64_t shift; // added to every offset
+    uint64_t shift;           // added to every offset
+    struct text_check *check; // NULL: not asked
 };
 
 static bool full(const struct builder *builder, struct error *err)
@@ -120,25 +122,6 @@ static struct dicom_element *add_element(struct builder *builder, const struct d
     return element;
 }
 
-// The value of an element of VR UN that the dictionary knows as a sequence, as a data set that holds this one element:
-// header, then value.
-struct un_source {
-    uint8_t header[8];
-    const uint8_t *value;
-    size_t size;
-    int step;
-};
-
-static bool un_next(void *payload, const uint8_t **data, size_t *size, struct error *err)
-{
-    (void)err;
-    struct un_source *un = payload;
-    *data = un->step == 0 ? un->header : un->value;
-    *size = un->step == 0 ? sizeof un->header : un->step == 1 ? un->size : 0;
-    un->step++;
-    return true;
-}
-
 static bool build(struct builder *builder, struct source source, const struct dicom_transfer_syntax *syntax,
                   const struct dicom_dataset *parent, struct error *err);
 
@@ -146,18 +129,15 @@ static bool build(struct builder *builder, struct source source, const struct di
 // be read so stays bytes.
 static void open_un_sequence(struct builder *builder, struct dicom_element *element)
 {
-    struct un_source un = {.value = element->value, .size = element->length};
-    bytes_put_u16le(un.header, dicom_tag_group(element->tag));
-    bytes_put_u16le(un.header + 2, dicom_tag_element(element->tag));
-    bytes_put_u32le(un.header + 4, element->length);
+    struct un_sequence un;
     struct builder *inner = calloc(1, sizeof *inner);
     if (!inner)
         return;
     inner->arena = builder->arena;
     inner->options = builder->options;
-    inner->shift = element->offset - sizeof un.header;
+    inner->shift = element->offset - UN_SEQUENCE_HEADER;
     struct error ignored;
-    struct source source = {.next = un_next, .payload = &un};
+    struct source source = un_sequence(&un, element->tag, element->value, element->length);
     if (build(inner, source, dicom_transfer_syntax(DICOM_TS_IMPLICIT), open_frame(builder)->dataset, &ignored) &&
         builder->depth + inner->deepest <= DICOM_DEPTH_MAX) {
         const struct dicom_element *sequence = &inner->frames[0].dataset->elements[0];
@@ -186,6 +166,12 @@ static void learn_vr(struct builder *builder, struct dicom_element *element)
     }
 }
 
+static bool check_text(struct builder *builder, struct dicom_reader *reader, const struct dicom_event *event,
+                       const uint8_t *value, struct error *err)
+{
+    return !builder->check || text_check_event(builder->check, reader, event, value, err);
+}
+
 static bool on_element(struct builder *builder, struct dicom_reader *reader, const struct dicom_event *event,
                        struct error *err)
 {
@@ -200,6 +186,8 @@ static bool on_element(struct builder *builder, struct dicom_reader *reader, con
             return false;
         element->value = value;
     }
+    if (!check_text(builder, reader, event, element->value, err))
+        return false;
     if (element->vr == DICOM_VR_UN)
         learn_vr(builder, element);
     return true;
@@ -257,11 +245,11 @@ static bool on_fragments_end(struct builder *builder, struct error *err)
 }
 
 // Reads to the end of a sequence that is not kept.
-static bool skip_sequence(struct dicom_reader *reader, unsigned depth, struct error *err)
+static bool skip_sequence(struct builder *builder, struct dicom_reader *reader, unsigned depth, struct error *err)
 {
     struct dicom_event event;
     do
-        if (!dicom_reader_next(reader, &event, err))
+        if (!dicom_reader_next(reader, &event, err) || !check_text(builder, reader, &event, NULL, err))
             return false;
     while (event.type != DICOM_EVENT_SEQUENCE_END || event.depth != depth);
     return true;
@@ -273,7 +261,7 @@ static bool on_sequence(struct builder *builder, struct dicom_reader *reader, co
     if (!add_element(builder, event, err))
         return false;
     if (event->depth >= builder->options.depth_max)
-        return skip_sequence(reader, event->depth, err);
+        return skip_sequence(builder, reader, event->depth, err);
     open_frame(builder)->first_item = builder->items.count;
     return true;
 }
@@ -287,7 +275,7 @@ static bool on_event(struct builder *builder, struct dicom_reader *reader, const
     case DICOM_EVENT_SEQUENCE:
         return on_sequence(builder, reader, event, err);
     case DICOM_EVENT_ITEM:
-        return on_item(builder, err);
+        return check_text(builder, reader, event, NULL, err) && on_item(builder, err);
     case DICOM_EVENT_ITEM_END:
         return on_item_end(builder, err);
     case DICOM_EVENT_SEQUENCE_END:
@@ -338,14 +326,29 @@ static bool build(struct builder *builder, struct source source, const struct di
     return built;
 }
 
+static bool take_charset(struct builder *builder, struct error *err)
+{
+    struct dicom_dataset *dataset = builder->frames[0].dataset;
+    const char *charset = builder->options.charset;
+    if (!charset || !*charset)
+        return true;
+    dataset->charset = arena_strdup(builder->arena, charset);
+    return dataset->charset || full(builder, err);
+}
+
 bool dicom_parse(struct source source, const struct dicom_transfer_syntax *syntax,
                  const struct dicom_parse_options *options, struct arena *arena, const struct dicom_dataset **out,
                  struct error *err)
 {
     static const struct dicom_parse_options standard = {.value_max = 64 << 10, .depth_max = DICOM_DEPTH_MAX};
     struct builder builder = {.arena = arena, .options = options ? *options : standard};
-    if (!build(&builder, source, syntax, NULL, err))
-        return false;
-    *out = builder.frames[0].dataset;
-    return true;
+    if (builder.options.check_text && !(builder.check = text_check_new(builder.options.charset)))
+        return error_set(err, ERROR_MEMORY, "out of memory for a data set");
+    bool ok = build(&builder, source, syntax, NULL, err) && take_charset(&builder, err);
+    if (ok && builder.check)
+        builder.frames[0].dataset->unreadable = builder.check->unreadable;
+    text_check_free(builder.check);
+    if (ok)
+        *out = builder.frames[0].dataset;
+    return ok;
 }

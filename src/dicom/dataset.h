@@ -43,6 +43,9 @@ struct dicom_dataset {
     // of an item; NULL at the top: where an item without (0008,0005) inherits it from
     const struct dicom_dataset *parent;
     bool sorted; // tags rise: look-ups are binary
+    // At the top, as the options have it.
+    const char *charset;
+    bool unreadable; // some text in it, kept or not, cannot be read in its character set; where check_text was asked
 };
 
 struct dicom_parse_options {
@@ -50,6 +53,10 @@ struct dicom_parse_options {
     unsigned depth_max; // sequences at this depth and deeper are checked, and stay without items (0: no item at all)
     // end before (7FE0,0008), (7FE0,0009) or (7FE0,0010) at the top level; the rest is not looked at
     bool stop_at_pixels;
+    // what text is in where (0008,0005) says no more than the default repertoire, or nothing that is known
+    // (struct dicom_charset); copied. NULL or "": not known
+    const char *charset;
+    bool check_text;
 };
 
 // Parses a whole data set from `source` into `arena`. An element sent as UN that the dictionary knows gets the

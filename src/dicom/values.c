@@ -12,7 +12,7 @@
 #define TAG_LUT_DATA DICOM_TAG(0x0028, 0x3006)
 #define TAG_GRAY_LUT_DATA DICOM_TAG(0x0028, 0x1200)
 
-enum { CHARSET_SIZE = 256, NUMBER_SIZE_MAX = 64 };
+enum { NUMBER_SIZE_MAX = 64 };
 
 const struct dicom_element *dicom_find(const struct dicom_dataset *dataset, dicom_tag tag)
 {
@@ -80,30 +80,35 @@ static void trim(enum dicom_vr vr, const char **text, size_t *size)
         (*size)--;
 }
 
-static const char *charset_of(const struct dicom_dataset *dataset, char out[CHARSET_SIZE])
+static const char *charset_of(const struct dicom_dataset *dataset, char out[DICOM_CHARSET_SIZE])
 {
     const struct dicom_element *element = find_outward(dataset, TAG_CHARSET);
     size_t size = element && element->value ? element->length : 0;
-    if (size >= CHARSET_SIZE)
-        size = CHARSET_SIZE - 1;
+    if (size >= DICOM_CHARSET_SIZE)
+        size = DICOM_CHARSET_SIZE - 1;
     if (size > 0)
         memcpy(out, element->value, size);
     out[size] = 0;
     return out;
 }
 
+static const struct dicom_dataset *outermost(const struct dicom_dataset *dataset)
+{
+    while (dataset->parent)
+        dataset = dataset->parent;
+    return dataset;
+}
+
+// Also of VRs that the standard holds to the default repertoire: some senders' are not.
 char *dicom_element_text(const struct dicom_dataset *dataset, const struct dicom_element *element, struct arena *arena)
 {
-    char charset[CHARSET_SIZE];
+    char said[DICOM_CHARSET_SIZE];
+    const struct dicom_charset charset = {charset_of(dataset, said), outermost(dataset)->charset};
     const char *text = (const char *)element->value;
     size_t size = element->value ? element->length : 0;
     while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == 0))
         size--;
-    if (dicom_vr_has_charset(element->vr))
-        charset_of(dataset, charset);
-    else
-        charset[0] = 0;
-    return dicom_charset_to_utf8(charset, element->value, size, element->vr, arena);
+    return dicom_charset_to_utf8(&charset, element->vr, element->value, size, arena, NULL);
 }
 
 // NULL when there is no such text element or its value is not at hand.

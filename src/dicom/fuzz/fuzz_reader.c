@@ -88,7 +88,9 @@ static bool read_all(uint8_t choice, struct source source, struct buffer *out)
                                            DICOM_TS_BIG_ENDIAN};
     struct dicom_parse_options options = {.value_max = choice & 16 ? 8 : 64 << 10,
                                           .depth_max = choice & 32 ? 1 : DICOM_DEPTH_MAX,
-                                          .stop_at_pixels = choice & 64};
+                                          .stop_at_pixels = choice & 64,
+                                          .charset = choice & 16 ? "ISO 2022 IR 13\\ISO 2022 IR 87" : NULL,
+                                          .check_text = true};
     struct arena arena;
     struct error err = {0};
     const struct dicom_dataset *dataset;
@@ -97,6 +99,10 @@ static bool read_all(uint8_t choice, struct source source, struct buffer *out)
     if (well) {
         use(dataset, 0, &arena);
         write_json(dataset, &arena, out);
+        // Nothing is replaced without being told.
+        if (!dataset->unreadable && out->size > 0 && memmem(out->data, out->size, "\xEF\xBF\xBD", 3))
+            abort();
+        buffer_text(out, dataset->unreadable ? "unreadable" : "");
     } else if (err.code == ERROR_NONE || !err.message[0]) {
         abort();
     } else {

@@ -243,6 +243,102 @@ static void lookup_table_data_is_words_unless_it_is_one_value(void **state)
     }
 }
 
+static bool is_readable(const struct buffer *bytes, const char *syntax, const char *charset, unsigned depth_max)
+{
+    const struct dicom_parse_options options = {
+        .value_max = 16, .depth_max = depth_max, .charset = charset, .check_text = true};
+    struct source_memory memory = {bytes->data, bytes->size};
+    const struct dicom_dataset *dataset;
+    struct arena arena;
+    struct error err;
+    arena_init(&arena, 1 << 20);
+    assert_ok(dicom_parse(source_from_memory(&memory), dicom_transfer_syntax(syntax), &options, &arena, &dataset, &err),
+              err);
+    bool readable = !dataset->unreadable;
+    arena_free(&arena);
+    return readable;
+}
+
+// Where nothing says it, in a sequence, in one that is sent as UN, in a long value, in a VR that has no character set.
+static void unreadable_text_is_told_wherever_it_stands(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer item, un;
+    char longer[100];
+    memset(longer, '\xFC', sizeof longer);
+    for (int place = 0; place < 6; place++) {
+        buffer_init(&item, 1 << 10);
+        buffer_init(&un, 1 << 10);
+        buffer_clear(&f->bytes);
+        put_item_tag(&un, ITEM, 12);
+        put_implicit(&un, PATIENT_NAME, "M\xFCll", 4);
+        put_explicit(&item, PATIENT_NAME, "PN", "M\xFCll", 4);
+        if (place == 1 || place == 2) {
+            put_header(&f->bytes, REFERENCES, "SQ", UNDEFINED);
+            put_item_tag(&f->bytes, ITEM, (uint32_t)item.size);
+            buffer_append(&f->bytes, item.data, item.size);
+            put_item_tag(&f->bytes, SEQUENCE_END, 0);
+        }
+        if (place == 3)
+            put_explicit(&f->bytes, REFERENCES, "UN", un.data, un.size);
+        if (place == 0)
+            put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xFCll", 4);
+        if (place == 4)
+            put_explicit(&f->bytes, COMMENTS, "LT", longer, sizeof longer);
+        if (place == 5)
+            put_explicit(&f->bytes, MODALITY, "CS", "M\xFC", 2);
+        unsigned depth_max = place == 2 ? DICOM_DEPTH_MAX : 0;
+        assert_false(is_readable(&f->bytes, DICOM_TS_EXPLICIT, NULL, depth_max));
+        assert_true(is_readable(&f->bytes, DICOM_TS_EXPLICIT, "ISO_IR 100", depth_max));
+        buffer_free(&item);
+        buffer_free(&un);
+    }
+}
+
+static void an_item_s_own_character_set_is_in_force_for_the_check(void **state)
+{
+    struct fixture *f = *state;
+    put_explicit(&f->bytes, CHARSET, "CS", "ISO_IR 100", 10);
+    put_header(&f->bytes, REFERENCES, "SQ", UNDEFINED);
+    put_item_tag(&f->bytes, ITEM, 12);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xFCll", 4); // the outer set
+    put_item_tag(&f->bytes, ITEM, 18 + 12);
+    put_explicit(&f->bytes, CHARSET, "CS", "ISO_IR 192", 10);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xC3\xBCl", 4);
+    put_item_tag(&f->bytes, SEQUENCE_END, 0);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xFCll", 4);
+    assert_true(is_readable(&f->bytes, DICOM_TS_EXPLICIT, NULL, 0));
+    put_header(&f->bytes, DICOM_TAG(0x0040, 0x0275), "SQ", UNDEFINED);
+    put_item_tag(&f->bytes, ITEM, 8 + 12);
+    put_explicit(&f->bytes, CHARSET, "CS", "", 0); // the default repertoire
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xFCll", 4);
+    put_item_tag(&f->bytes, SEQUENCE_END, 0);
+    assert_false(is_readable(&f->bytes, DICOM_TS_EXPLICIT, NULL, 0));
+    buffer_clear(&f->bytes);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "M\xFCll", 4);
+    put_explicit(&f->bytes, CHARSET, "CS", "ISO_IR 100", 10); // out of order: it was not known yet
+    assert_false(is_readable(&f->bytes, DICOM_TS_EXPLICIT, NULL, 0));
+}
+
+static void text_is_in_what_the_sender_is_known_for_where_nothing_is_said(void **state)
+{
+    struct fixture *f = *state;
+    const struct dicom_parse_options options = {.value_max = 100, .depth_max = 1, .charset = "GB18030"};
+    put_header(&f->bytes, REFERENCES, "SQ", UNDEFINED);
+    put_item_tag(&f->bytes, ITEM, 12);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "\xCD\xF5^x", 4);
+    put_item_tag(&f->bytes, SEQUENCE_END, 0);
+    put_explicit(&f->bytes, PATIENT_NAME, "PN", "\xCD\xF5^x", 4);
+    struct source_memory memory = {f->bytes.data, f->bytes.size};
+    const struct dicom_dataset *dataset;
+    struct error err;
+    assert_ok(dicom_parse(source_from_memory(&memory), dicom_transfer_syntax(DICOM_TS_EXPLICIT), &options, &f->arena,
+                          &dataset, &err),
+              err);
+    assert_string_equal(dicom_text(dataset, PATIENT_NAME, &f->arena), "王^x");
+    assert_string_equal(dicom_text(dicom_item(dataset, REFERENCES, 0), PATIENT_NAME, &f->arena), "王^x");
+}
+
 static void items_know_their_parents_and_inherit_the_character_set(void **state)
 {
     struct fixture *f = *state;
@@ -487,6 +583,9 @@ int run_dataset_tests(void)
         TEST(a_vr_that_is_none_gives_way_to_the_dictionary_s),
         TEST(us_or_ss_follows_pixel_representation_here_or_outside),
         TEST(lookup_table_data_is_words_unless_it_is_one_value),
+        TEST(unreadable_text_is_told_wherever_it_stands),
+        TEST(an_item_s_own_character_set_is_in_force_for_the_check),
+        TEST(text_is_in_what_the_sender_is_known_for_where_nothing_is_said),
         TEST(items_know_their_parents_and_inherit_the_character_set),
         TEST(un_with_a_known_tag_gets_the_dictionarys_vr),
         TEST(a_sequence_sent_as_un_does_not_pass_the_depth_limit),
