@@ -53,6 +53,8 @@ struct access_peer {
     bool plain_accepted;
     char issuer[ACCESS_NAME_SIZE]; // default Issuer of Patient ID of what it sends; "" none. Else two sites' IDs merge.
     uint32_t associations_max;     // 0: ACCESS_ASSOCIATIONS_PER_PEER
+    char charset[ACCESS_NAME_SIZE]; // what its text is in where it does not say so, as a value of (0008,0005); "" not
+                                    // known
     bool newest;     // what it sends again with other attributes and equal pixels is served, not what was there first
     int64_t version; // raised by each change
 };
@@ -69,8 +71,8 @@ bool access_peer_get(struct access *access, const char *name, struct access_peer
 bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
                       struct error *err);
 // {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused",
-// "issuer", "associations_max", "versions": "first" or "newest", "version"}; from: name, title, host and rights must be
-// there, port for a target.
+// "issuer", "associations_max", "charset", "versions": "first" or "newest", "version"}; from: name, title, host and
+// rights must be there, port for a target.
 json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
 

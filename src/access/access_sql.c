@@ -30,12 +30,13 @@ static const char *const steps[] = {
     " PRIMARY KEY (name, version)"
     ") STRICT;",
     "ALTER TABLE peer ADD COLUMN newest INTEGER NOT NULL DEFAULT 0 CHECK (newest IN (0, 1));",
+    "ALTER TABLE peer ADD COLUMN charset TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 
 const struct store_migration access_migration = {.room = "access", .steps = steps};
 
-#define COLUMNS "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, version"
+#define COLUMNS "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, charset, version"
 
 static void copy_column(char *to, size_t capacity, struct sql *sql, int column)
 {
@@ -55,7 +56,8 @@ static void read_row(struct sql *sql, struct access_peer *out)
     copy_column(out->issuer, sizeof out->issuer, sql, 6);
     out->associations_max = (uint32_t)sql_int(sql, 7);
     out->newest = sql_int(sql, 8) != 0;
-    out->version = sql_int(sql, 9);
+    copy_column(out->charset, sizeof out->charset, sql, 9);
+    out->version = sql_int(sql, 10);
 }
 
 bool access_sql_peer_get(struct database *db, const char *name, struct access_peer *out, bool *found, struct error *err)
@@ -113,7 +115,7 @@ static bool same(const struct access_peer *a, const struct access_peer *b)
 {
     return strcmp(a->title, b->title) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port &&
            a->rights == b->rights && a->plain_accepted == b->plain_accepted && strcmp(a->issuer, b->issuer) == 0 &&
-           a->associations_max == b->associations_max && a->newest == b->newest;
+           a->associations_max == b->associations_max && a->newest == b->newest && strcmp(a->charset, b->charset) == 0;
 }
 
 // Versions go on after a removal, so that a version names one state for ever.
@@ -163,10 +165,10 @@ static bool write_row(struct database *db, const struct access_peer_change *chan
 {
     const struct access_peer *peer = change->peer;
     return check_unique(db, peer, err) &&
-           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   "tttiiitiii", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
+           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "tttiiitiiti", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
                    (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, (int64_t)peer->newest,
-                   change->version);
+                   peer->charset, change->version);
 }
 
 static bool check_present(const struct access_peer_change *change, const struct access_peer *present, bool found,

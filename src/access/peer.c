@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "dicom/charset.h"
 
 enum { PEERS_MAX = 4096, LIST_BYTES = 8 << 20 };
 
@@ -89,6 +90,8 @@ static bool check(const struct access_peer *peer, struct error *err)
         return refuse(err, "port", "0", "must be 1 to 65535 for a target");
     if (!issuer_fits(peer->issuer))
         return refuse(err, "issuer", peer->issuer, "must be UTF-8 without control characters and \\");
+    if (!dicom_charset_is_known(peer->charset))
+        return refuse(err, "charset", peer->charset, "is no Specific Character Set, such as ISO_IR 100 or GB18030");
     if (peer->associations_max > ACCESS_ASSOCIATIONS_ALL)
         return error_set(err, ERROR_BAD_VALUE, "peer: associations_max %u is above %d", peer->associations_max,
                          ACCESS_ASSOCIATIONS_ALL);
@@ -108,11 +111,11 @@ static json_t *rights_to_json(unsigned value)
 
 json_t *access_peer_to_json(const struct access_peer *peer)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:s, s:I}", "name", peer->name, "title", peer->title,
-                     "host", peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights), "plain",
-                     peer->plain_accepted ? "accepted" : "refused", "issuer", peer->issuer, "associations_max",
-                     (json_int_t)peer->associations_max, "versions", peer->newest ? "newest" : "first", "version",
-                     (json_int_t)peer->version);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I}", "name", peer->name, "title",
+                     peer->title, "host", peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights),
+                     "plain", peer->plain_accepted ? "accepted" : "refused", "issuer", peer->issuer, "associations_max",
+                     (json_int_t)peer->associations_max, "charset", peer->charset, "versions",
+                     peer->newest ? "newest" : "first", "version", (json_int_t)peer->version);
 }
 
 struct text_place {
@@ -182,10 +185,9 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         const char *key;
         struct text_place place;
     } texts[] = {
-        {"name", {out->name, sizeof out->name}},
-        {"title", {out->title, sizeof out->title}},
-        {"host", {out->host, sizeof out->host}},
-        {"issuer", {out->issuer, sizeof out->issuer}},
+        {"name", {out->name, sizeof out->name}},          {"title", {out->title, sizeof out->title}},
+        {"host", {out->host, sizeof out->host}},          {"issuer", {out->issuer, sizeof out->issuer}},
+        {"charset", {out->charset, sizeof out->charset}},
     };
     json_int_t number = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -212,8 +214,9 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         out->version = number;
         return ok;
     }
-    return refuse(err, "key", key,
-                  "is unknown: name, title, host, port, rights, plain, issuer, associations_max, versions, version");
+    return refuse(
+        err, "key", key,
+        "is unknown: name, title, host, port, rights, plain, issuer, associations_max, charset, versions, version");
 }
 
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err)

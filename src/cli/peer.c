@@ -14,7 +14,7 @@ const struct cli_command cli_peer = {"peer", "add NAME | list | remove NAME | ec
                                      "enter or change the DICOM systems that may send, ask or receive", run, false};
 
 struct options {
-    const char *server, *title, *address, *rights, *issuer, *limit, *versions;
+    const char *server, *title, *address, *rights, *issuer, *charset, *limit, *versions;
     bool plain, no_plain, no_echo, json;
 };
 
@@ -79,6 +79,7 @@ static bool set_members(const struct options *o, json_t *peer, struct error *err
         const char *member, *text;
     } texts[] = {{"title", o->title},
                  {"issuer", o->issuer},
+                 {"charset", o->charset},
                  {"versions", o->versions},
                  {"plain", o->plain      ? "accepted"
                            : o->no_plain ? "refused"
@@ -183,11 +184,13 @@ static int add(const struct options *o, const char *name)
 static void print_peer(const json_t *peer)
 {
     char *rights = json_dumps(json_object_get(peer, "rights"), JSON_COMPACT);
-    printf("%-20s %-16s %s:%lld %s%s issuer '%s' versions %s\n", json_string_value(json_object_get(peer, "name")),
-           json_string_value(json_object_get(peer, "title")), json_string_value(json_object_get(peer, "host")),
+    printf("%-20s %-16s %s:%lld %s%s issuer '%s' charset '%s' versions %s\n",
+           json_string_value(json_object_get(peer, "name")), json_string_value(json_object_get(peer, "title")),
+           json_string_value(json_object_get(peer, "host")),
            (long long)json_integer_value(json_object_get(peer, "port")), rights ? rights : "",
            strcmp(json_string_value(json_object_get(peer, "plain")), "accepted") == 0 ? " plain" : "",
-           json_string_value(json_object_get(peer, "issuer")), json_string_value(json_object_get(peer, "versions")));
+           json_string_value(json_object_get(peer, "issuer")), json_string_value(json_object_get(peer, "charset")),
+           json_string_value(json_object_get(peer, "versions")));
     free(rights);
 }
 
@@ -233,6 +236,9 @@ static int run(int argc, char **argv)
         {"plain", NULL, "accept it without TLS, off loopback too", NULL, &o.plain},
         {"no-plain", NULL, "refuse it without TLS off loopback again", NULL, &o.no_plain},
         {"issuer", "TEXT", "Issuer of Patient ID for what it sends without one; '' for none", &o.issuer, NULL},
+        {"charset", "TEXT",
+         "Specific Character Set of text that it sends without one: ISO_IR 100, GB18030, ...; '' for none", &o.charset,
+         NULL},
         {"versions", "WHICH",
          "of an object that it sends again with other attributes: first or newest is served (first)", &o.versions,
          NULL},

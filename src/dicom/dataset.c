@@ -172,13 +172,22 @@ static bool check_text(struct builder *builder, struct dicom_reader *reader, con
     return !builder->check || text_check_event(builder->check, reader, event, value, err);
 }
 
+// What says how text is to be read is always kept.
+static bool is_kept(const struct builder *builder, const struct dicom_event *event)
+{
+    size_t most = builder->options.value_max;
+    if (event->tag == DICOM_TAG(0x0008, 0x0005) && most < DICOM_CHARSET_SIZE)
+        most = DICOM_CHARSET_SIZE;
+    return event->length > 0 && event->length <= most;
+}
+
 static bool on_element(struct builder *builder, struct dicom_reader *reader, const struct dicom_event *event,
                        struct error *err)
 {
     struct dicom_element *element = add_element(builder, event, err);
     if (!element)
         return false;
-    if (event->length > 0 && event->length <= builder->options.value_max) {
+    if (is_kept(builder, event)) {
         uint8_t *value = arena_alloc(builder->arena, event->length);
         if (!value)
             return full(builder, err);

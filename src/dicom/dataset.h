@@ -49,7 +49,7 @@ struct dicom_dataset {
 };
 
 struct dicom_parse_options {
-    size_t value_max;   // longer values are left in the stream
+    size_t value_max;   // longer values are left in the stream, but for (0008,0005)
     unsigned depth_max; // sequences at this depth and deeper are checked, and stay without items (0: no item at all)
     // end before (7FE0,0008), (7FE0,0009) or (7FE0,0010) at the top level; the rest is not looked at
     bool stop_at_pixels;

@@ -75,6 +75,10 @@ http_handler api_events;                          // api/events.c
 http_handler fhir_search, fhir_read;              // fhir/fhir.c
 http_handler page_index, page_asset;              // page/page.c
 
+// What text is in that comes without Specific Character Set: what the peer's entry says, "" or not, else the
+// configuration; "" not known.
+const char *service_charset(const struct service *service, const char *of_peer);
+
 // The body as a JSON object; NULL with *err for anything else. The caller's.
 json_t *service_read_json(struct http_request *request, struct error *err);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "dicom/charset.h"
 #include "finding/finding.h"
 #include "queue/queue.h"
 #include "service/deliver.h"
@@ -28,6 +29,9 @@ static const struct config_key keys[] = {
      "How long a peer may take to ask for an association, or to close."},
     {"dicom.idle_seconds", CONFIG_INTEGER, "60", 1, 86400, NULL,
      "How long an association may be silent between messages."},
+    {"dicom.charset", CONFIG_TEXT, "", 0, 0, NULL,
+     "What text is in that comes without Specific Character Set, from a peer that has none entered: \"ISO_IR 100\"; "
+     "empty: UTF-8 where it is that, else it is flagged."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
@@ -75,6 +79,19 @@ static bool can_spool(void *payload, uint64_t bytes, struct error *err)
     return store_can_take(service->store, bytes, err);
 }
 
+static bool check_charset(const struct service *service, struct error *err)
+{
+    const char *charset = config_text(service->config, "dicom.charset");
+    return dicom_charset_is_known(charset) ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "dicom.charset: '%.60s' is no Specific Character Set, such as ISO_IR 100 or GB18030", charset);
+}
+
+const char *service_charset(const struct service *service, const char *of_peer)
+{
+    return *of_peer ? of_peer : config_text(service->config, "dicom.charset");
+}
+
 static bool start_http(struct service *service, struct error *err)
 {
     char host[64];
@@ -110,7 +127,7 @@ static bool start_rooms(struct service *service, struct error *err)
                                                        << 20,
                                     .spare_bytes = (uint64_t)config_integer(service->config, "disk.spare_mb") << 20};
     bool reduced = strcmp(config_text(service->config, "sandbox"), "reduced") == 0;
-    if (!read_titles(service, err))
+    if (!read_titles(service, err) || !check_charset(service, err))
         return false;
     service->store = store_open(&options, err);
     static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,

@@ -26,12 +26,14 @@ static void a_peer_is_kept_with_a_version_over_a_restart(void **state)
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
     peer.port = 11112;
     peer.newest = true;
+    text_copy(peer.charset, sizeof peer.charset, "GB18030");
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
     place_reopen(&place);
     assert_ok(access_peer_get(place.access, "pacs", &read, &place.err), place.err);
     assert_int_equal(read.version, 2);
     assert_int_equal(read.port, 11112);
     assert_string_equal(read.issuer, "HOSPITAL");
+    assert_string_equal(read.charset, "GB18030");
     assert_true(read.plain_accepted);
     assert_true(read.newest);
     assert_ok(access_peer_remove(place.access, "pacs", "admin", &place.err), place.err);
@@ -144,6 +146,8 @@ static void unfit_values_are_refused_by_name(void **state)
         {"{\"name\":\"a\",\"title\":\"A\",\"host\":\"h\",\"plain\":true,\"rights\":[\"store\"]}", "plain"},
         {"{\"name\":\"a\",\"title\":\"A\",\"host\":\"h\",\"rights\":[\"store\"],\"associations_max\":257}", "max"},
         {"{\"name\":\"a\",\"title\":\"A\",\"host\":\"h\",\"rights\":[\"store\"],\"issuer\":\"a\\\\b\"}", "issuer"},
+        {"{\"name\":\"a\",\"title\":\"A\",\"host\":\"h\",\"rights\":[\"store\"],\"charset\":\"ISO_IR 999\"}",
+         "ISO_IR 999"},
     };
     struct access_peer peer;
     struct error err;
@@ -167,6 +171,7 @@ static void json_says_all_of_a_peer(void **state)
     peer.version = 7;
     peer.associations_max = 3;
     peer.newest = true;
+    text_copy(peer.charset, sizeof peer.charset, "ISO 2022 IR 6\\ISO 2022 IR 87");
     json_t *json = access_peer_to_json(&peer);
     assert_non_null(json);
     assert_ok(access_peer_from_json(json, &back, &err), err);
@@ -175,6 +180,7 @@ static void json_says_all_of_a_peer(void **state)
     assert_string_equal(back.title, peer.title);
     assert_string_equal(back.host, peer.host);
     assert_string_equal(back.issuer, peer.issuer);
+    assert_string_equal(back.charset, peer.charset);
     assert_int_equal(back.port, peer.port);
     assert_int_equal(back.rights, peer.rights);
     assert_int_equal(back.plain_accepted, peer.plain_accepted);
