@@ -91,7 +91,7 @@ static void see_value(struct text_check *check, unsigned depth, const struct dic
     enum dicom_vr vr = vr_of(event);
     if (event->tag == TAG_CHARSET)
         see_charset(check, depth, value, event->length);
-    else if (vr == DICOM_VR_SQ)
+    if (vr == DICOM_VR_SQ)
         see_un_sequence(check, depth, event->tag, value, event->length);
     else
         see_text(check, depth, vr, value, event->length);
