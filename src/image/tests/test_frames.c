@@ -182,6 +182,30 @@ static const uint8_t *swapped(const uint8_t *bytes, size_t size, size_t unit)
     return out;
 }
 
+// All three frames of `size` bytes are what they are in `expected`, one after the other; how the object has them is
+// told.
+static void assert_three_frames(const struct object *object, const uint8_t *expected, size_t size, bool as_it_lies)
+{
+    struct opened opened;
+    struct error err;
+    assert_ok(open_object(object, &opened, &err), err);
+    assert_int_equal(opened.frames.as_it_lies, as_it_lies);
+    for (uint32_t i = 0; i < 3; i++) {
+        size_t count;
+        assert_frame(&opened, i, expected + size * i, size);
+        const struct dicom_fragment *place = image_frame_stored(&opened.frames, i, &count, &err);
+        assert_int_equal(place != NULL, as_it_lies);
+        if (!place)
+            continue;
+        assert_int_equal(count, 1);
+        assert_int_equal(place->length, size);
+        assert_memory_equal(opened.bytes + place->offset, expected + size * i, size);
+    }
+    assert_no_frame(&opened, 3, ERROR_NOT_FOUND);
+    assert_no_frame(&opened, UINT32_MAX, ERROR_NOT_FOUND);
+    close_object(&opened);
+}
+
 // ---- native
 
 static const struct object ct = {.image = {.photometric = "MONOCHROME2 ",
@@ -216,24 +240,8 @@ static void native_frames_follow_each_other(void **state)
 {
     (void)state;
     struct object object = ct;
-    struct opened opened;
-    struct error err;
-    size_t count;
     object.value = count_up();
-    assert_ok(open_object(&object, &opened, &err), err);
-    assert_true(opened.frames.as_it_lies);
-    for (uint32_t i = 0; i < 3; i++) {
-        assert_frame(&opened, i, count_up() + 48 * i, 48);
-        const struct dicom_fragment *place = image_frame_stored(&opened.frames, i, &count, &err);
-        assert_non_null(place);
-        assert_int_equal(count, 1);
-        assert_int_equal(place->length, 48);
-        assert_memory_equal(opened.bytes + place->offset, count_up() + 48 * i, 48);
-    }
-    assert_no_frame(&opened, 3, ERROR_NOT_FOUND);
-    assert_no_frame(&opened, UINT32_MAX, ERROR_NOT_FOUND);
-    assert_null(image_frame_stored(&opened.frames, 3, &count, &err));
-    close_object(&opened);
+    assert_three_frames(&object, count_up(), 48, true);
 }
 
 static void native_pixels_one_byte_short_lack_their_last_frame_line_44(void **state)
@@ -273,36 +281,21 @@ static void big_endian_frames_of_odd_size_are_whole(void **state)
 {
     (void)state;
     struct object object = rgb_of_9;
-    struct opened opened;
-    struct error err;
     object.syntax = DICOM_TS_BIG_ENDIAN;
     object.value = swapped(count_up(), 82, 2);
-    assert_ok(open_object(&object, &opened, &err), err);
-    assert_false(opened.frames.as_it_lies);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_frame(&opened, i, count_up() + 27 * i, 27);
-    close_object(&opened);
+    assert_three_frames(&object, count_up(), 27, false);
     object.vr = "OB"; // bytes have no order
     object.value = count_up();
-    assert_ok(open_object(&object, &opened, &err), err);
-    assert_true(opened.frames.as_it_lies);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_frame(&opened, i, count_up() + 27 * i, 27);
-    close_object(&opened);
+    assert_three_frames(&object, count_up(), 27, true);
 }
 
 static void big_endian_samples_are_turned(void **state)
 {
     (void)state;
     struct object object = ct;
-    struct opened opened;
-    struct error err;
     object.syntax = DICOM_TS_BIG_ENDIAN;
     object.value = swapped(count_up(), 144, 2);
-    assert_ok(open_object(&object, &opened, &err), err);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_frame(&opened, i, count_up() + 48 * i, 48);
-    close_object(&opened);
+    assert_three_frames(&object, count_up(), 48, false);
 }
 
 // ---- one bit a pixel
@@ -396,18 +389,13 @@ static void colors_have_the_size_that_their_length_tells(void **state)
     static const char *const declared[] = {"YBR_FULL_422", "YBR_PARTIAL_422 "};
     for (size_t i = 0; i < 2 * 2 * 3; i++) {
         struct object object = rgb_of_9;
-        struct opened opened;
-        struct error err;
         const size_t frame = (i / 6 ? 3 : 2) * 16 * 16;
         object.syntax = syntaxes[i % 3];
         object.image.photometric = declared[i / 3 % 2];
         object.image.rows = object.image.columns = 16;
         object.value_size = (uint32_t)(3 * frame);
         object.value = i % 3 == 1 ? swapped(count_up(), 3 * frame, 2) : count_up();
-        assert_ok(open_object(&object, &opened, &err), err);
-        for (uint32_t k = 0; k < 3; k++)
-            assert_frame(&opened, k, count_up() + frame * k, frame);
-        close_object(&opened);
+        assert_three_frames(&object, count_up(), frame, i % 3 == 0);
     }
 }
 
