@@ -23,6 +23,8 @@ from pydicom.uid import generate_uid
 
 IMPLICIT, EXPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 RLE, J2K_LOSSLESS, HTJ2K, DEFLATED_FRAMES = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.8.1"
+GE = "1.2.840.113619.5.2"
+UNKNOWN_TO_PYDICOM = {HTJ2K: J2K_LOSSLESS, DEFLATED_FRAMES: J2K_LOSSLESS, GE: IMPLICIT}  # and what is written like them
 BYTES = 'multipart/related; type="application/octet-stream"'
 PACKAGE = os.path.join(ROOT, "models", "head-ct-hyperdense")
 
@@ -44,13 +46,13 @@ def base(syntax, rows, columns, bits, samples=1, photometric="MONOCHROME2", fram
         dataset.NumberOfFrames = frames
     dataset.BitsStored = stored or bits
     dataset.HighBit = dataset.BitsStored - 1
-    dataset.is_little_endian, dataset.is_implicit_VR = syntax != BIG, syntax == IMPLICIT
+    dataset.is_little_endian, dataset.is_implicit_VR = syntax != BIG, syntax in (IMPLICIT, GE)
     return dataset
 
 
 def with_pixels(dataset, pixels, vr="OW"):
     dataset.add_new(0x7FE00010, vr, pixels)
-    if dataset.file_meta.TransferSyntaxUID not in (IMPLICIT, EXPLICIT, DEFLATED, BIG):
+    if dataset.file_meta.TransferSyntaxUID not in (IMPLICIT, EXPLICIT, DEFLATED, BIG, GE):
         dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
     return dataset
 
@@ -97,8 +99,7 @@ class Pixels(unittest.TestCase):
     def save(self, dataset, name="object.dcm"):
         """pydicom 2.3 writes no transfer syntax that it does not know: such a one is put in afterwards."""
         syntax = dataset.file_meta.TransferSyntaxUID
-        if syntax in (HTJ2K, DEFLATED_FRAMES):
-            dataset.file_meta.TransferSyntaxUID = J2K_LOSSLESS
+        dataset.file_meta.TransferSyntaxUID = UNKNOWN_TO_PYDICOM.get(syntax, syntax)
         dataset.save_as(self.path(name), write_like_original=False)
         if dataset.file_meta.TransferSyntaxUID != syntax:
             dataset.file_meta.TransferSyntaxUID = syntax
@@ -170,6 +171,15 @@ class Pixels(unittest.TestCase):
         self.assertEqual(big.file_meta.TransferSyntaxUID, BIG)
         self.assertEqual(big.PixelData, words_swapped(pixels))
         self.assertEqual(self.frames(big), [pixels[i : i + 27] for i in (0, 27, 54)])
+
+    def test_pixels_alone_are_big_endian_in_the_private_syntax_of_ge(self):
+        pixels = pattern(82)
+        dataset = with_pixels(base(GE, 3, 3, 8, 3, "RGB", 3), words_swapped(pixels))
+        self.assertEqual(self.frames(dataset), [pixels[i : i + 27] for i in (0, 27, 54)])
+        words = ramp(5, 6, 0, 40000)
+        dataset = with_pixels(base(GE, 5, 6, 16), words_swapped(words.tobytes()))
+        self.assertEqual(self.gdcm(dataset, "--raw").PixelData, words.tobytes())
+        self.assertEqual(self.frames(dataset), [words.tobytes()])
 
     def test_frames_of_bits_begin_anywhere(self):
         bits = np.array([[(i * 5 + k * k) % 3 == 0 for k in range(15)] for i in range(6)], np.uint8)
