@@ -34,9 +34,10 @@ struct pass {
     float *volume; // owned: HU minus the median, what the graph takes
     struct pass_value values[MODEL_OUTPUTS_MAX];
     size_t value_count;
-    uint8_t *mask;    // owned: of the operators behind the graph
-    uint8_t *allowed; // owned: where a region may be
-    uint16_t *labels; // owned
+    uint8_t *mask;      // owned: of the operators behind the graph
+    uint8_t *allowed;   // owned: where a region may be
+    uint64_t looked_at; // voxels of the whole that `allowed` admits
+    uint16_t *labels;   // owned
     struct mask_component components[MODEL_FINDINGS_MAX];
     double scores[MODEL_FINDINGS_MAX];
     double left_mm[MODEL_FINDINGS_MAX]; // of the centroid from the midplane; negative: right
@@ -51,19 +52,24 @@ struct operator_parameter {
     enum { PARAMETER_NUMBER, PARAMETER_NUMBERS3, PARAMETER_VALUE } type; // VALUE: the name of an output of the graph
     double least, most;
 };
+// What an operator makes that can be no number; it is looked at after each.
+enum made { MADE_INTEGERS, MADE_MEDIAN, MADE_VOLUME, MADE_MEASURES, MADE_SIDES };
 struct operator
 {
     const char *name;
     bool before; // the graph
     const struct operator_parameter *parameters;
     bool (*run)(struct pass * pass, const json_t *parameters, struct error *err);
+    enum made made;
 };
 
 // Every operator of the manifest is known and has exactly its parameters, within their bounds.
 bool operators_check(const json_t *manifest, struct error *err);
 // Runs the list "before" or "after". false with CONFLICT when the input is not what the model can look at (no skull,
-// say).
+// say), when an operator made what is no finite number, and when nothing remains to be looked at.
 bool operators_run(struct pass *pass, const char *list, struct error *err);
+// The graph's outputs are finite wherever they are looked at: in the brain. CONFLICT says how many are not.
+bool operators_check_values(const struct pass *pass, struct error *err);
 void pass_free(struct pass *pass);
 
 // ---- graph.c: ONNX Runtime, in the child

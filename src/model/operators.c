@@ -2,6 +2,7 @@
 #include "model/internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,18 @@ static bool run_subtract_median(struct pass *pass, const json_t *parameters, str
 
 // ---- after it
 
+// How much of the volume as it came can hold a region: what a negative rests on.
+static bool count_looked_at(struct pass *pass, struct error *err)
+{
+    const size_t *factor = pass->part.factor;
+    uint64_t block = (uint64_t)factor[0] * factor[1] * factor[2];
+    pass->looked_at = 0;
+    for (size_t i = 0; i < image_voxels(&pass->geometry); i++)
+        pass->looked_at += pass->allowed[i] ? block : 0;
+    return pass->looked_at > 0 ||
+           error_set(err, ERROR_CONFLICT, "the mask admits no voxel of the volume: nothing was looked at");
+}
+
 static bool run_threshold(struct pass *pass, const json_t *parameters, struct error *err)
 {
     size_t voxels = image_voxels(&pass->geometry);
@@ -89,6 +102,8 @@ static bool run_threshold(struct pass *pass, const json_t *parameters, struct er
         return no_memory(err);
     if (!pass->brain ||
         !mask_erode(pass->brain, &pass->geometry, number(parameters, "mask_margin_mm"), pass->allowed, err))
+        return false;
+    if (!count_looked_at(pass, err))
         return false;
     mask_threshold(values, pass->allowed, voxels, (float)number(parameters, "low"), pass->mask);
     return true;
@@ -176,15 +191,15 @@ static const struct operator_parameter side_parameters[] = {{"midline_mm", PARAM
 
 // In the order in which a manifest must name them: each rests on those before it.
 static const struct operator operators[] = {
-    {"bin", true, bin_parameters, run_bin},
-    {"mask_brain", true, brain_parameters, run_mask_brain},
-    {"crop", true, crop_parameters, run_crop},
-    {"subtract_median", true, no_parameters, run_subtract_median},
-    {"threshold", false, threshold_parameters, run_threshold},
-    {"erode", false, erode_parameters, run_erode},
-    {"grow", false, grow_parameters, run_grow},
-    {"components", false, component_parameters, run_components},
-    {"side", false, side_parameters, run_side},
+    {"bin", true, bin_parameters, run_bin, MADE_INTEGERS},
+    {"mask_brain", true, brain_parameters, run_mask_brain, MADE_MEDIAN},
+    {"crop", true, crop_parameters, run_crop, MADE_INTEGERS},
+    {"subtract_median", true, no_parameters, run_subtract_median, MADE_VOLUME},
+    {"threshold", false, threshold_parameters, run_threshold, MADE_INTEGERS},
+    {"erode", false, erode_parameters, run_erode, MADE_INTEGERS},
+    {"grow", false, grow_parameters, run_grow, MADE_INTEGERS},
+    {"components", false, component_parameters, run_components, MADE_MEASURES},
+    {"side", false, side_parameters, run_side, MADE_SIDES},
 };
 enum { OPERATORS = sizeof operators / sizeof *operators };
 
@@ -299,6 +314,86 @@ bool operators_check(const json_t *manifest, struct error *err)
     return true;
 }
 
+// ---- what an operator made is a number
+
+// The floats of a run that start at `first`, each `step` bytes; those in the mask (NULL: all) are counted.
+struct floats {
+    const char *what; // for a person
+    const void *first;
+    size_t step, count;
+    bool is_double;
+    const uint8_t *mask;
+};
+
+static bool is_number(const struct floats *floats, size_t i)
+{
+    const uint8_t *at = (const uint8_t *)floats->first + i * floats->step;
+    return floats->is_double ? isfinite(*(const double *)(const void *)at) : isfinite(*(const float *)(const void *)at);
+}
+
+static bool check_floats(const struct floats *floats, struct error *err)
+{
+    size_t looked_at = 0, bad = 0;
+    for (size_t i = 0; i < floats->count; i++) {
+        bool in = !floats->mask || floats->mask[i];
+        looked_at += in;
+        bad += in && !is_number(floats, i);
+    }
+    return bad == 0 ||
+           error_set(err, ERROR_CONFLICT, "%zu of %zu values of %s are not finite", bad, looked_at, floats->what);
+}
+
+static bool check_measures(const struct pass *pass, struct error *err)
+{
+    const struct floats made[] = {
+        {"the scores", pass->scores, sizeof *pass->scores, pass->count, true, NULL},
+        {"the volumes", &pass->components->volume_ml, sizeof *pass->components, pass->count, true, NULL},
+        {"the means", &pass->components->mean, sizeof *pass->components, pass->count, false, NULL},
+        {"the places", &pass->components->centroid_mm[0], sizeof *pass->components, pass->count, true, NULL},
+        {"the places", &pass->components->centroid_mm[1], sizeof *pass->components, pass->count, true, NULL},
+        {"the places", &pass->components->centroid_mm[2], sizeof *pass->components, pass->count, true, NULL},
+    };
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        if (!check_floats(&made[i], err))
+            return false;
+    return true;
+}
+
+static bool check_made(const struct pass *pass, enum made made, struct error *err)
+{
+    const struct floats median = {"the median", &pass->median_hu, sizeof pass->median_hu, 1, false, NULL},
+                        sides = {"the sides", pass->left_mm, sizeof *pass->left_mm, pass->count, true, NULL},
+                        volume = {"the volume", pass->volume, sizeof *pass->volume, image_voxels(&pass->geometry),
+                                  false,        pass->brain};
+    switch (made) {
+    case MADE_MEDIAN:
+        return check_floats(&median, err);
+    case MADE_VOLUME:
+        return check_floats(&volume, err);
+    case MADE_MEASURES:
+        return check_measures(pass, err);
+    case MADE_SIDES:
+        return check_floats(&sides, err);
+    case MADE_INTEGERS:
+        break;
+    }
+    return true;
+}
+
+bool operators_check_values(const struct pass *pass, struct error *err)
+{
+    for (size_t i = 0; i < pass->value_count; i++) {
+        char what[64];
+        const struct pass_value *value = &pass->values[i];
+        snprintf(what, sizeof what, "output '%.40s'", value->name);
+        const struct floats made = {what,  value->data, sizeof *value->data, image_voxels(&pass->geometry),
+                                    false, pass->brain};
+        if (!check_floats(&made, err))
+            return false;
+    }
+    return true;
+}
+
 // ---- running
 
 bool operators_run(struct pass *pass, const char *list, struct error *err)
@@ -310,6 +405,8 @@ bool operators_run(struct pass *pass, const char *list, struct error *err)
         size_t at = find_operator(json_string_value(json_object_get(step, "op")));
         if (!operators[at].run(pass, step, err))
             return false;
+        if (!check_made(pass, operators[at].made, err))
+            return error_prefix(err, "after operator %s", operators[at].name);
     }
     return true;
 }

@@ -312,12 +312,14 @@ static bool is_sane_time(int64_t time_ns)
     return time_ns >= 0 && time_ns <= TIME_MAX_NS;
 }
 
-static bool is_sane(const struct model_result *result)
+// Of a run over so many voxels. What was not looked at says why.
+static bool is_sane(const struct model_result *result, uint64_t voxels)
 {
     const struct model_times *t = &result->times;
-    if (result->count > MODEL_FINDINGS_MAX || !memchr(result->not_analysed, '\0', sizeof result->not_analysed) ||
-        !is_sane_time(t->input_ns) || !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) ||
-        !is_sane_time(t->after_ns))
+    if (result->looked_at > voxels || (result->looked_at == 0 && !*result->not_analysed) ||
+        (result->count > 0 && *result->not_analysed) || result->count > MODEL_FINDINGS_MAX ||
+        !memchr(result->not_analysed, '\0', sizeof result->not_analysed) || !is_sane_time(t->input_ns) ||
+        !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) || !is_sane_time(t->after_ns))
         return false;
     for (size_t i = 0; i < result->count; i++)
         if (!is_sane_finding(&result->findings[i], i))
@@ -325,10 +327,10 @@ static bool is_sane(const struct model_result *result)
     return true;
 }
 
-static bool take_result(struct child *child, const struct model_answer *answer, int64_t start_ns,
+static bool take_result(struct child *child, const struct model_answer *answer, uint64_t voxels, int64_t start_ns,
                         struct model_result *out, struct error *err)
 {
-    if (!is_sane(&answer->result)) {
+    if (!is_sane(&answer->result, voxels)) {
         end_child(child);
         return error_set(err, ERROR_BAD_DATA, "the model gave an answer that makes no sense");
     }
@@ -347,7 +349,7 @@ static bool run(struct model_runner *runner, struct child *child, const struct i
     if (!answer)
         return error_set(err, ERROR_MEMORY, "no memory for a result");
     bool ok = ask(runner, child, &request, fds, runner->options.timeout_ns, answer, err) &&
-              take_result(child, answer, start_ns, out, err);
+              take_result(child, answer, image_voxels(geometry), start_ns, out, err);
     free(answer);
     return ok;
 }

@@ -67,6 +67,7 @@ static void report(const struct pass *pass, struct model_result *result)
 {
     const char *urgency = json_string_value(json_object_get(json_object_get(pass->manifest, "finding"), "urgency"));
     result->count = pass->count;
+    result->looked_at = pass->looked_at;
     result->looked_at = looked_at(pass);
     for (size_t i = 0; i < pass->count; i++) {
         const struct mask_component *component = &pass->components[i];
@@ -120,7 +121,7 @@ static bool compute(struct child *child, struct pass *pass, const int fds[2], st
         return false;
     int64_t before = clock_monotonic_ns();
     times->before_ns = before - read;
-    if (!graph_run(child->graph, pass, err))
+    if (!graph_run(child->graph, pass, err) || !operators_check_values(pass, err))
         return false;
     int64_t graph = clock_monotonic_ns();
     times->graph_ns = graph - before;

@@ -68,7 +68,20 @@ def graph(name, out):
         initializers.append(tensor)
         return [helper.make_node("Mul", ["hu", "w"], ["score"]), same]
 
+    def constant(value):
+        name = "c%d" % len(initializers)
+        initializers.append(helper.make_tensor(name, f32, [], [value]))
+        return name
+
+    def where_dense(low, value):
+        """`value` where the input is more than `low` above the median, else 0."""
+        return [helper.make_node("Greater", ["hu", constant(low)], ["dense"]), helper.make_node("Where", ["dense", constant(value), constant(0.0)], ["score"]), same]
+
     nodes = {
+        "nan": lambda: where_dense(12.0, float("nan")),  # on the bleed, and on little else
+        "infinite": lambda: where_dense(12.0, float("-inf")),
+        "nan-in-excess": lambda: [helper.make_node("Sub", ["hu", "hu"], ["score"]), helper.make_node("Sqrt", ["hu"], ["excess"])],
+        "nan-outside": lambda: [helper.make_node("Div", ["mask", "mask"], ["one"]), helper.make_node("Sub", ["one", constant(1.0)], ["score"]), same],
         "nothing": lambda: [helper.make_node("Sub", ["hu", "hu"], ["score"]), same],
         "endless": lambda: loop(False),
         "hungry": lambda: loop(True),

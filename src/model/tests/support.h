@@ -39,6 +39,7 @@ int test_runner(void);
 int test_answers(void);
 int test_words(void);
 int test_fit(void);
+int test_operators(void);
 
 // Is this process the child of test_answers? Then it has answered.
 bool lying_child(int argc, char **argv);

@@ -17,6 +17,7 @@
 static void sound(struct model_result *result)
 {
     result->count = 2;
+    result->looked_at = 1000;
     for (uint16_t i = 0; i < 2; i++) {
         struct model_finding *f = &result->findings[i];
         *f = (struct model_finding){.label = (uint16_t)(i + 1), .volume_ml = 2, .score = .5};
@@ -80,6 +81,27 @@ static void urgency_that_is_none(struct model_answer *answer)
     text_copy(answer->result.findings[1].urgency, sizeof answer->result.findings[1].urgency, "soon");
 }
 
+static void nothing_looked_at(struct model_answer *answer)
+{
+    answer->result.looked_at = 0;
+}
+
+static void negative_of_nothing(struct model_answer *answer)
+{
+    answer->result.looked_at = 0;
+    answer->result.count = 0;
+}
+
+static void more_than_there_is(struct model_answer *answer)
+{
+    answer->result.looked_at = image_voxels(&the_head()->geometry) + 1;
+}
+
+static void found_and_not_analysed(struct model_answer *answer)
+{
+    text_copy(answer->result.not_analysed, sizeof answer->result.not_analysed, "no skull");
+}
+
 static void times_that_overflow(struct model_answer *answer)
 {
     answer->result.times.graph_ns = INT64_MIN;
@@ -105,6 +127,10 @@ static const struct lie {
     {"side that is none", side_that_is_none},
     {"side without an end", side_without_an_end},
     {"urgency that is none", urgency_that_is_none},
+    {"nothing looked at", nothing_looked_at},
+    {"negative of nothing", negative_of_nothing},
+    {"more than there is", more_than_there_is},
+    {"found and not analysed", found_and_not_analysed},
     {"times that overflow", times_that_overflow},
     {"neither yes nor no", neither_yes_nor_no},
 };

@@ -245,6 +245,55 @@ static void the_end_of_the_program_waits_for_no_run(void **state)
     model_runner_close(runner);
 }
 
+// ---- what is no number
+
+static void expect_not_analysed(const char *graph, const char *first, const char *second)
+{
+    struct model_runner *runner = open_runner(2 * GIB, 60 * CLOCK_SECOND);
+    struct model_package *package = package_with_graph(graph), *real = open_real();
+    struct model_result result;
+    struct error err;
+    assert_non_null(package);
+    assert_ok(run(runner, package, &result, &err), err);
+    if (!strstr(result.not_analysed, first) || !strstr(result.not_analysed, second))
+        fail_msg("%s: not analysed '%s', %zu findings", graph, result.not_analysed, result.count);
+    assert_int_equal(result.count, 0);
+    assert_int_equal(result.looked_at, 0);
+    assert_int_equal(result.labels_fd, -1);
+    assert_finds_the_bleed(runner, real);
+    model_package_close(package);
+    model_package_close(real);
+    model_runner_close(runner);
+}
+
+static void outputs_that_are_no_numbers_are_not_analysed(void **state)
+{
+    (void)state;
+    expect_not_analysed("nan", " values of output 'score' are not finite", " of ");
+    expect_not_analysed("infinite", " values of output 'score' are not finite", " of ");
+    expect_not_analysed("nan-in-excess", " values of output 'excess' are not finite", " of ");
+}
+
+static void a_negative_says_how_much_was_looked_at(void **state)
+{
+    static const char *const graphs[] = {"nothing", "nan-outside"}; // what is not looked at may be anything
+    struct model_runner *runner = open_runner(2 * GIB, 60 * CLOCK_SECOND);
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct model_package *package = package_with_graph(graphs[i]);
+        struct model_result result;
+        struct error err;
+        assert_non_null(package);
+        assert_ok(run(runner, package, &result, &err), err);
+        assert_string_equal(result.not_analysed, "");
+        assert_int_equal(result.count, 0);
+        double ml = (double)result.looked_at * image_voxel_ml(&the_head()->geometry);
+        assert_true(ml > 700 && ml < 1700); // a brain
+        model_package_close(package);
+    }
+    model_runner_close(runner);
+}
+
 // ---- the seam
 
 static void a_ninth_model_takes_the_place_of_an_idle_one(void **state)
@@ -326,6 +375,8 @@ int test_runner(void)
         cmocka_unit_test(a_child_with_too_little_memory_for_the_volume_says_so),
         cmocka_unit_test(a_child_killed_in_a_run_costs_that_run_only),
         cmocka_unit_test(a_child_killed_between_runs_costs_nothing),
+        cmocka_unit_test(outputs_that_are_no_numbers_are_not_analysed),
+        cmocka_unit_test(a_negative_says_how_much_was_looked_at),
         cmocka_unit_test(the_end_of_the_program_waits_for_no_run),
         cmocka_unit_test(a_ninth_model_takes_the_place_of_an_idle_one),
         cmocka_unit_test(volumes_must_be_sealed_and_of_the_size_of_their_geometry),
