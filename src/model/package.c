@@ -57,22 +57,62 @@ static bool take_words(const json_t *needs, const char *name, const char **out, 
     return true;
 }
 
+enum { NEED_TEXT, NEED_WORDS, NEED_NUMBER, NEED_COUNT, NEED_BOOLEAN };
+
+// What a package may need. A member of another form would ask for nothing, and so is refused.
+static const struct {
+    const char *name;
+    int type;
+    double most; // of a number or count, from 0
+} need_members[] = {
+    {"modality", NEED_TEXT, 0},
+    {"body_part", NEED_WORDS, 0},
+    {"description", NEED_WORDS, 0},
+    {"spacing_max_mm", NEED_NUMBER, 1000},
+    {"coverage_min_mm", NEED_NUMBER, 3000},
+    {"slices_min", NEED_COUNT, IMAGE_SLICES_MAX},
+    {"slices_max", NEED_COUNT, IMAGE_SLICES_MAX},
+    {"contrast", NEED_BOOLEAN, 0},
+};
+
+static bool check_need(const char *name, const json_t *value, struct error *err)
+{
+    static const char *const forms[] = {"text", "a list of words", "a number", "a whole number", "true or false"};
+    size_t i = 0, count = sizeof need_members / sizeof *need_members;
+    while (i < count && strcmp(need_members[i].name, name) != 0)
+        i++;
+    if (i == count)
+        return error_set(err, ERROR_BAD_DATA, "manifest: 'needs' has no member '%.40s'", name);
+    const int type = need_members[i].type;
+    double number = json_number_value(value);
+    bool fits = (type == NEED_TEXT && json_is_string(value)) || (type == NEED_WORDS && json_is_array(value)) ||
+                (type == NEED_NUMBER && json_is_number(value)) || (type == NEED_COUNT && json_is_integer(value)) ||
+                (type == NEED_BOOLEAN && json_is_boolean(value));
+    if (fits && number >= 0 && number <= need_members[i].most) // 0 for what is no number
+        return true;
+    if (type == NEED_NUMBER || type == NEED_COUNT)
+        return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be %s from 0 to %g", name, forms[type],
+                         need_members[i].most);
+    return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be %s", name, forms[type]);
+}
+
 static bool take_needs(const json_t *manifest, struct model_needs *out, struct error *err)
 {
     const json_t *needs = json_object_get(manifest, "needs");
-    const char *modality = json_string_value(json_object_get(needs, "modality"));
-    const json_t *contrast = json_object_get(needs, "contrast");
-    json_int_t least = json_integer_value(json_object_get(needs, "slices_min")),
-               most = json_integer_value(json_object_get(needs, "slices_max"));
-    if (!json_is_object(needs) || !modality || !text_copy(out->modality, sizeof out->modality, modality) || least < 0 ||
-        most < 0 || most > IMAGE_SLICES_MAX)
-        return error_set(err, ERROR_BAD_DATA,
-                         "manifest: 'needs' must say modality, and slices_min and slices_max within 0 to %d",
-                         IMAGE_SLICES_MAX);
+    const char *modality = json_string_value(json_object_get(needs, "modality")), *name;
+    json_t *value;
+    if (!json_is_object(needs) || !modality || !text_copy(out->modality, sizeof out->modality, modality))
+        return error_set(err, ERROR_BAD_DATA, "manifest: 'needs' must say modality");
+    json_object_foreach((json_t *)(uintptr_t)needs, name, value)
+    {
+        if (!check_need(name, value, err))
+            return false;
+    }
     out->spacing_max_mm = json_number_value(json_object_get(needs, "spacing_max_mm"));
-    out->slices_min = (uint32_t)least;
-    out->slices_max = (uint32_t)most;
-    out->contrast_refused = json_is_false(contrast);
+    out->coverage_min_mm = json_number_value(json_object_get(needs, "coverage_min_mm"));
+    out->slices_min = (uint32_t)json_integer_value(json_object_get(needs, "slices_min"));
+    out->slices_max = (uint32_t)json_integer_value(json_object_get(needs, "slices_max"));
+    out->contrast_refused = json_is_false(json_object_get(needs, "contrast"));
     return take_words(needs, "body_part", out->body_parts, &out->body_part_count, err) &&
            take_words(needs, "description", out->words, &out->word_count, err);
 }

@@ -150,7 +150,7 @@ class Way(PageTest):
         self.assertIn("research", tab.text(".finding .label"))
         card = tab.text(".finding")
         finding = self.finding_of(truth["study"])
-        for part in (truth["side"], f"{finding['volumeMl']:.1f} mL", f"score {finding['score']:.2f}", "head-ct-hyperdense 1.0.0", "stat"):
+        for part in (truth["side"], f"{finding['volumeMl']:.1f} mL", f"score {finding['score']:.2f}", "head-ct-hyperdense 1.1.0", "stat"):
             self.assertIn(part, card)
         self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth || document.querySelector('.scroll').getBoundingClientRect().bottom > innerHeight"), "fits 1280 x 720")
         tab.screenshot(f"{self.pictures}/study.png")

@@ -18,6 +18,7 @@ static void the_real_package_opens(void **state)
     assert_non_null(strstr(model_package_label(package), "not a medical device"));
     assert_string_equal(model_package_needs(package)->modality, "CT");
     assert_true(model_package_needs(package)->contrast_refused);
+    assert_true(model_package_needs(package)->coverage_min_mm == 100);
     assert_string_equal(model_package_concept(package)->scheme, "SCT");
     assert_non_null(strstr(model_package_rule(package), "no_contrast"));
     model_package_close(package);
@@ -168,6 +169,17 @@ static const struct {
     {"graph/outputs/0", "3", "outputs"},
     {"needs", "[]", "needs"},
     {"needs/slices_max", "1000000", "slices_max"},
+    {"needs/slices_min", "-1", "slices_min"},
+    {"needs/slices_min", "\"16\"", "slices_min"},
+    {"needs/slices_min", "16.5", "slices_min"},
+    {"needs/spacing_max_mm", "\"5\"", "spacing_max_mm"},
+    {"needs/coverage_min_mm", "-1", "coverage_min_mm"},
+    {"needs/coverage_min_mm", "1e9", "coverage_min_mm"},
+    {"needs/coverage_min_mm", "true", "coverage_min_mm"},
+    {"needs/contrast", "\"no\"", "contrast"},
+    {"needs/body_part", "\"HEAD\"", "body_part"},
+    {"needs/body_part", "[\"\"]", "body_part"},
+    {"needs/coverage_min", "100", "coverage_min"},
     {"before/0/op", "\"sharpen\"", "sharpen"},
     {"before/0/op", "\"threshold\"", "threshold"},
     {"before/0/coarsest_mm", "[1, 1]", "coarsest_mm"},
