@@ -114,7 +114,8 @@ bool mllp_send(struct mllp_connection *connection, const char *message, size_t s
 bool mllp_receive(struct mllp_connection *connection, struct buffer *out, int64_t timeout_ns, struct error *err);
 
 // Sends and waits for the acknowledgement of this control ID, all within the timeout; acknowledgements for others are
-// passed over (a late answer to an earlier try). true when one came, whatever it says: look at the code.
+// passed over (a late answer to an earlier try). true when one came, whatever it says: look at the code. MISMATCH when
+// only such came: both control IDs are in the message.
 struct mllp_answer {
     char code[3];   // MSA-1: "AA", "AE", "AR", "CA", "CE", "CR"
     char text[160]; // ERR-8, else MSA-3, for a person; cut at a character border

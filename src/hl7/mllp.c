@@ -260,14 +260,16 @@ bool mllp_receive(struct mllp_connection *connection, struct buffer *out, int64_
 
 // ---- delivering
 
+enum { OTHER_SIZE = 64 };
+
 static bool answer_full(struct error *err)
 {
     return error_set(err, ERROR_MEMORY, "no memory for an HL7 answer");
 }
 
-// Whether the message acknowledges `control`; fills *answer in then.
+// Whether the message acknowledges `control`; fills *answer in then. Else what it acknowledges, to show, in `other`.
 static bool read_answer(const struct buffer *received, const char *control, struct arena *arena, bool *ours,
-                        struct mllp_answer *answer, struct error *err)
+                        char other[OTHER_SIZE], struct mllp_answer *answer, struct error *err)
 {
     const struct hl7_message *message;
     struct error cause;
@@ -283,6 +285,8 @@ static bool read_answer(const struct buffer *received, const char *control, stru
     if (strlen(code) != 2 || !strchr("AC", code[0]) || !strchr("AER", code[1]))
         return error_set(err, ERROR_PROTOCOL, "the answer's MSA-1 is \"%.20s\", not AA, AE, AR, CA, CE or CR", code);
     *ours = strcmp(about, control) == 0;
+    if (!*ours)
+        text_show(other, OTHER_SIZE, about, strlen(about));
     if (*ours) {
         text_copy(answer->code, sizeof answer->code, code);
         text_show(answer->text, sizeof answer->text, text, strlen(text));
@@ -290,20 +294,31 @@ static bool read_answer(const struct buffer *received, const char *control, stru
     return true;
 }
 
+// A late answer to an earlier message may come first; one that answers nothing else is the receiver's fault.
+static bool misanswered(const char *other, const char *control, struct error *err)
+{
+    return error_set(err, ERROR_MISMATCH, "it answers message '%s' (MSA-2), where '%s' was sent", other, control);
+}
+
 static bool await_answer(struct mllp_connection *connection, const char *control, int64_t deadline_ns,
                          struct mllp_answer *answer, struct buffer *received, struct arena *arena, struct error *err)
 {
-    bool ours = false;
+    char other[OTHER_SIZE] = "";
+    bool ours = false, strays = false;
     for (int stray = 0; stray <= MLLP_STRAY_MAX; stray++) {
         buffer_clear(received);
         arena_reset(arena);
-        if (!receive_by(connection, received, deadline_ns, deadline_ns, err) ||
-            !read_answer(received, control, arena, &ours, answer, err))
+        if (!receive_by(connection, received, deadline_ns, deadline_ns, err))
+            return strays && (err->code == ERROR_TIMEOUT || err->code == ERROR_CLOSED)
+                       ? misanswered(other, control, err)
+                       : false;
+        if (!read_answer(received, control, arena, &ours, other, answer, err))
             return false;
         if (ours)
             return true;
+        strays = true;
     }
-    return error_set(err, ERROR_PROTOCOL, "more than %d answers to other messages", MLLP_STRAY_MAX);
+    return misanswered(other, control, err);
 }
 
 bool mllp_deliver(struct mllp_connection *connection, const char *message, size_t size, const char *control,

@@ -270,20 +270,21 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t
 }
 
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
-                           int64_t now_ns, struct error *err)
+                           int64_t now_ns, bool *dead, struct error *err)
 {
     struct held held;
     char shown[QUEUE_REASON_MAX + 1];
     if (!find_held(db, id, token, &held, err))
         return false;
-    bool refused = how == QUEUE_REFUSED;
+    bool refused = how == QUEUE_REFUSED || how == QUEUE_MISANSWERED;
     int64_t refusals = held.refusals + refused;
-    int64_t state = refusals >= QUEUE_REFUSALS_MAX ? QUEUE_DELIVERY_DEAD : QUEUE_DELIVERY_WAITING;
+    *dead = refusals >= QUEUE_REFUSALS_MAX;
+    int64_t state = *dead ? QUEUE_DELIVERY_DEAD : QUEUE_DELIVERY_WAITING;
     return sql_run(db, err,
                    "UPDATE delivery SET state = ?, refusals = ?, uncertain = CASE WHEN ? = 1 THEN 1 ELSE uncertain "
                    "END, next_ns = ?, last_error = ?"
                    " WHERE id = ?",
-                   "iiiiti", state, refusals, (int64_t)(how == QUEUE_UNCERTAIN),
+                   "iiiiti", state, refusals, (int64_t)(how == QUEUE_UNCERTAIN || how == QUEUE_MISANSWERED),
                    now_ns + queue_backoff_ns(held.attempts), queue_reason(shown, reason), id) &&
            (refused ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
 }

@@ -33,7 +33,7 @@ struct turn {
     struct queue_delivery *delivery; // NULL: none is due
     int64_t next_ns;
     int64_t now_ns;
-    bool done;
+    bool done, dead;
     enum queue_failure how; // when it is not done
     struct error reason;
 };
@@ -51,7 +51,8 @@ static bool write_outcome(struct database *db, void *payload, struct error *err)
     const struct queue_delivery *delivery = turn->delivery;
     if (turn->done)
         return queue_delivery_done(db, delivery->id, delivery->token, turn->now_ns, err);
-    return queue_delivery_failed(db, delivery->id, delivery->token, turn->how, turn->reason.message, turn->now_ns, err);
+    return queue_delivery_failed(db, delivery->id, delivery->token, turn->how, turn->reason.message, turn->now_ns,
+                                 &turn->dead, err);
 }
 
 static void send(struct turn *turn)
@@ -72,6 +73,11 @@ static void send(struct turn *turn)
     // Not noted as done, it is sent again after the lease: at least once, and the target keeps it once.
     if (!store_write(deliverer->service->store, STORE_DURABLE, write_outcome, turn, &err))
         log_warning("deliver", "outcome of %s not noted: %s", delivery->subject, err.message);
+    else if (!turn->done && turn->dead)
+        log_error("deliver",
+                  "%s %s to %s is given up after %d refusals, the last: %s; mend the target, then replay delivery %lld",
+                  delivery->kind, delivery->subject, delivery->target, QUEUE_REFUSALS_MAX, turn->reason.message,
+                  (long long)delivery->id);
 }
 
 // false: nothing is due, or nothing can be claimed now.

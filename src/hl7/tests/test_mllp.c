@@ -141,7 +141,7 @@ static void a_listener_that_closes_gives_an_error_not_an_answer(void **state)
 {
     (void)state;
     check_delivery((struct step[]){{0}}, NULL, NULL, ERROR_CLOSED);
-    check_delivery((struct step[]){SAY(ACK("AA", "C0")), {0}}, NULL, NULL, ERROR_CLOSED);
+    check_delivery((struct step[]){SAY(ACK("AA", "C0")), {0}}, NULL, NULL, ERROR_MISMATCH);
     check_delivery((struct step[]){SAY("\x0B" ACK_HEAD "MSA|AA|C1\r"), {0}}, NULL, NULL, ERROR_PROTOCOL); // mid-answer
     check_delivery((struct step[]){SAY("\x0B" ACK_HEAD "MSA|AA|C1\r\x1C"), {0}}, NULL, NULL, ERROR_PROTOCOL);
 }
@@ -179,7 +179,7 @@ static void endless_answers_to_others_end_the_delivery(void **state)
     static struct step steps[MLLP_STRAY_MAX + 2];
     for (size_t i = 0; i <= MLLP_STRAY_MAX; i++)
         steps[i] = (struct step)SAY(ACK("AA", "C0"));
-    check_delivery(steps, NULL, NULL, ERROR_PROTOCOL);
+    check_delivery(steps, NULL, NULL, ERROR_MISMATCH);
 }
 
 static void silence_times_out_and_the_late_answer_serves_the_next_try(void **state)

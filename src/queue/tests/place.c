@@ -164,8 +164,9 @@ static bool write_delivery_done(struct database *db, void *payload, struct error
 static bool write_delivery_failed(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
+    bool dead;
     return queue_delivery_failed(db, call->delivery->id, call->delivery->token, call->how, "no\nanswer", call->now_ns,
-                                 err);
+                                 &dead, err);
 }
 
 static bool write_delivery_replay(struct database *db, void *payload, struct error *err)

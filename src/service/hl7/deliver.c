@@ -53,6 +53,8 @@ static bool send(const struct queue_delivery *delivery, const struct flow_hl7_ta
     bool ok =
         mllp_deliver(connection, (const char *)message->data, message->size, delivery->subject, ANSWER_NS, answer, err);
     mllp_close(connection);
+    if (!ok && err->code == ERROR_MISMATCH)
+        *how = QUEUE_MISANSWERED;
     return ok;
 }
 
