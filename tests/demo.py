@@ -152,7 +152,8 @@ def run(demo, server, pacs, listener, folder):
     waiting = server.get_json("/api/deliveries?state=waiting")
     say(f"{len(waiting)} deliveries wait")
     pacs.start()
-    wanted = {findings[0]["seg"], *(job["result"]["sr"] for job in jobs)}
+    told = wait_until(lambda: (lambda all_results: all_results if all(result["told"] for result in all_results) else None)([result for study in (truth["study"], other["study"]) for result in server.get_json(f"/api/studies/{study}/results")]), 30, "the negative is told: its study is quiet")
+    wanted = {findings[0]["seg"], *(result["sr"] for result in told)}
 
     def arrived():
         got = [pacs.get_json(f"/instances/{name}/simplified-tags")["SOPInstanceUID"] for name in pacs.get_json("/instances")]
@@ -216,7 +217,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="hilum-demo-")
     pacs, listener = Orthanc(), Listener()
     try:
-        with Hilum(data=os.path.join(folder, "data")) as server:
+        with Hilum(data=os.path.join(folder, "data"), config="flow:\n  negative_quiet_s: 2\n") as server:
             status = show(demo, server, pacs, listener, folder, arguments.once)
     except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
         status = f"\ndemo: step {demo.step_number} of {STEPS} failed: {error}"

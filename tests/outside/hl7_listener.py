@@ -14,6 +14,7 @@ class Listener:
         self.manners = list(manners)
         self.tries = []  # (manner, control ID)
         self.accepted = {}  # control ID -> list of messages
+        self.in_order = []  # the same messages, as they came
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -57,6 +58,7 @@ class Listener:
         code = manner if manner in ("AE", "AR") else "AA"
         if code == "AA":
             self.accepted.setdefault(control, []).append(text)
+            self.in_order.append(text)
         reply = f"MSH|^~\\&|RIS|TEST|HILUM||20261124||ACK|{control}A|P|2.5.1\rMSA|{code}|{control}|{'not now' if code != 'AA' else ''}\r"
         connection.sendall(b"\x0b" + reply.encode() + b"\x1c\r")
 
