@@ -244,6 +244,32 @@ static void pages_are_told_from_the_whole_and_newest_comes_first(void **state)
     place_close(&p);
 }
 
+static void what_is_asked_of_one_series_is_of_that_series(void **state)
+{
+    struct place p;
+    struct archive_row *rows;
+    struct archive_stored stored;
+    size_t count;
+    bool more;
+    struct archive_query query = {.level = ARCHIVE_SERIES, .study = "1.5", .series = "1.5.2"};
+    (void)state;
+    fill(&p);
+    assert_ok(object_put(&p, &(struct object){.study = "1.5", .series = "1.5.2", .instance = "1.5.2.1"}, &stored),
+              p.err);
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 1);
+    for (size_t i = 0; i < rows[0].count; i++)
+        if (rows[0].fields[i].tag == 0x0020000E)
+            assert_string_equal(rows[0].fields[i].text, "1.5.2");
+    query.level = ARCHIVE_INSTANCE;
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 1);
+    query.study = "1.6"; // which has no such series
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 0);
+    place_close(&p);
+}
+
 static void long_uid_lists_have_an_end(void **state)
 {
     struct place p;
@@ -270,6 +296,7 @@ int test_find(void)
         cmocka_unit_test(unfit_keys_are_refused),
         cmocka_unit_test(several_keys_must_all_hold),
         cmocka_unit_test(pages_are_told_from_the_whole_and_newest_comes_first),
+        cmocka_unit_test(what_is_asked_of_one_series_is_of_that_series),
         cmocka_unit_test(long_uid_lists_have_an_end),
     };
     return cmocka_run_group_tests_name("query", tests, NULL, NULL);

@@ -307,6 +307,7 @@ pid_t helper_child(const char *what, const char *folder, const char *fault, int 
 // ---- failures
 
 _Atomic int helper_fail_lane_syncs;
+_Atomic int helper_fail_folder_syncs;
 _Atomic int helper_fail_tombstone_syncs;
 _Atomic int helper_fail_wal_syncs;
 _Atomic int64_t helper_clock_offset_s;
@@ -329,6 +330,15 @@ static bool fails(_Atomic int *count, int fd, const char *part)
 }
 
 // In front of the C library's.
+int fsync(int fd)
+{
+    if (fails(&helper_fail_folder_syncs, fd, "/lanes") && !is_of(fd, "/lanes/")) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
 int fdatasync(int fd)
 {
     if (fails(&helper_fail_lane_syncs, fd, "/lanes/") || fails(&helper_fail_tombstone_syncs, fd, "/tombstones") ||
