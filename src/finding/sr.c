@@ -167,8 +167,10 @@ static void put_nothing(struct sr *sr)
     content_open_container(w, &group, "1501");
     content_text(w, CONTENT_CONTEXT, &tracking_identifier, tracking);
     content_uid(w, CONTENT_CONTEXT, &tracking_uid, uid);
-    content_code(w, CONTENT_CONTAINS, *object_text(result->concept.value) ? &result->concept : &finding_name,
-                 &not_detected);
+    // What a reviewer rejected was detected: only the model's own negative says that nothing was.
+    if (result->outcome == FINDING_NEGATIVE)
+        content_code(w, CONTENT_CONTAINS, *object_text(result->concept.value) ? &result->concept : &finding_name,
+                     &not_detected);
     content_text(w, CONTENT_CONTAINS, &comment, object_nothing(result, &sr->object.scratch));
     content_close(w);
 }

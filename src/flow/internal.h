@@ -182,6 +182,8 @@ bool flow_results_make(struct flow_work *work, struct error *err);
 bool flow_results_unreadable(struct flow_work *work, const char *reason, struct error *err);
 // Stores what the analyses make, and ends the job with their rows and deliveries. CONFLICT: the series has changed.
 bool flow_results_keep(struct flow_work *work, struct error *err);
+// The same without the last look at the series. BUSY: it got a new version since the look before.
+bool flow_results_end(struct flow_work *work, struct error *err);
 void flow_results_drop(struct flow_work *work);
 
 // ---- tell.c: who is told what of a result

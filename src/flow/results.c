@@ -639,13 +639,9 @@ static bool end_job(struct flow_work *work, struct archive_writer *writer, struc
            store_write(work->flow->options.store, STORE_DURABLE, write_ending, &ending, err);
 }
 
-bool flow_results_keep(struct flow_work *work, struct error *err)
+bool flow_results_end(struct flow_work *work, struct error *err)
 {
-    struct archive_object *objects;
-    size_t count;
-    if (!flow_input_look(work, &objects, &count, err) || !fix(work, err))
-        return false;
-    struct archive_writer *writer = archive_writer_open(work->flow->options.archive, err);
+    struct archive_writer *writer = fix(work, err) ? archive_writer_open(work->flow->options.archive, err) : NULL;
     if (!writer)
         return false;
     bool ok = true;
@@ -654,4 +650,11 @@ bool flow_results_keep(struct flow_work *work, struct error *err)
     ok = ok && end_job(work, writer, err);
     archive_writer_close(writer);
     return ok;
+}
+
+bool flow_results_keep(struct flow_work *work, struct error *err)
+{
+    struct archive_object *objects;
+    size_t count;
+    return flow_input_look(work, &objects, &count, err) && flow_results_end(work, err);
 }

@@ -220,7 +220,8 @@ bool image_settle(struct image_format *format, uint64_t value_length, struct err
     if (row == sizeof subsampled / sizeof *subsampled || format->samples != 3 || format->bits_allocated < 8)
         return true;
     const bool declared_whole = subsampled[row].declared == subsampled[row].whole;
-    if (value_length >= format->frames * format->frame_bytes)
+    const uint64_t whole = format->frames * format->frame_bytes;
+    if (value_length >= whole)
         format->color = subsampled[row].whole;
     else if (value_length == half ||
              (!declared_whole && value_length > half && value_length - half < one / format->rows))
@@ -229,6 +230,6 @@ bool image_settle(struct image_format *format, uint64_t value_length, struct err
         return error_set(err, ERROR_BAD_DATA,
                          "pixel data of %llu bytes: %u subsampled frames have %llu, frames with all samples %llu",
                          (unsigned long long)value_length, format->frames, (unsigned long long)half,
-                         (unsigned long long)(format->frames * format->frame_bytes));
+                         (unsigned long long)whole);
     return true;
 }

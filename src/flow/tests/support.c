@@ -314,8 +314,8 @@ void ground_open_real(struct ground *ground, const char *more)
 // Air, a skull of bone, brain with a little noise in it; and a ball of blood on the patient's left.
 static int16_t head_hu(int k, int j, int i, int bleed)
 {
-    double x = (i - 31.5) * 2.5, y = (j - 31.5) * 2.5, z = (k - 19.5) * 3;
-    double r = x * x / (62 * 62) + y * y / (72 * 72) + z * z / (66 * 66);
+    double x = (i - 31.5) * 2.5, y = (j - 31.5) * 2.5, z = (k - 25.5) * 3;
+    double r = x * x / (62 * 62) + y * y / (72 * 72) + z * z / (86 * 86);
     double up = (k - bleed) * 3;
     if (bleed > 0 && (x - 20) * (x - 20) + (y + 5) * (y + 5) + up * up < 13.5 * 13.5)
         return 70;
@@ -392,6 +392,7 @@ static bool write_delivery(struct database *db, void *payload, struct error *err
         bool taken, found;
     } *delivering = payload;
     struct queue_delivery *delivery;
+    bool dead;
     int64_t next_ns, now_ns = INT64_C(1) << 62; // whatever its back-off
     if (!queue_delivery_claim(db, delivering->kind, now_ns, CLOCK_SECOND, delivering->arena, &delivery, &next_ns, err))
         return false;
@@ -400,7 +401,7 @@ static bool write_delivery(struct database *db, void *payload, struct error *err
         return true;
     return delivering->taken ? queue_delivery_done(db, delivery->id, delivery->token, now_ns, err)
                              : queue_delivery_failed(db, delivery->id, delivery->token, QUEUE_NOT_TAKEN, "AE",
-                                                     -QUEUE_BACKOFF_MAX_NS * 100, err);
+                                                     -QUEUE_BACKOFF_MAX_NS * 100, &dead, err);
 }
 
 bool ground_deliver(struct ground *ground, const char *kind, bool taken)

@@ -73,10 +73,10 @@ void ground_rule(struct ground *ground, const char *json); // enters it; asserts
 bool ground_rule_refused(struct ground *ground, const char *json);
 struct queue_job *ground_only_job(struct ground *ground);
 
-// ---- heads: a synthetic one, 40 slices of 64 x 64 at 3 x 2.5 x 2.5 mm, that the real model tells apart
+// ---- heads: a synthetic one, 52 slices of 64 x 64 at 3 x 2.5 x 2.5 mm, that the real model tells apart
 
 #define GROUND_HEAD_MODEL "head-ct-hyperdense"
-enum { GROUND_HEAD_SLICES = 40, GROUND_HEAD_SIZE = 64 };
+enum { GROUND_HEAD_SLICES = 52, GROUND_HEAD_SIZE = 64 };
 struct head {                             // what is NULL or 0 gets a usual value
     const char *study, *series, *patient; // "1.2.3", "1.2.3.1", "F1"
     int from, to;                         // slices, `to` exclusive; 0: all

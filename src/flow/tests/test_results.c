@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "flow/internal.h"
 
 #define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
 #define TARGETS ",\"send_to\":[\"pacs\"],\"hl7_to\":[\"ris\"]"
@@ -127,10 +128,10 @@ static void what_was_negative_in_part_and_positive_as_a_whole_is_never_called_ne
     struct finding_result *results;
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 33, .to = 28}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 44, .to = 36}, AT(0));
     ground_work_for_real(&g);
     assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
-    ground_send_head(&g, &(struct head){.bleed = 33, .from = 28}, AT(30));
+    ground_send_head(&g, &(struct head){.bleed = 44, .from = 36}, AT(30));
     ground_work_for_real(&g);
     ground_step(&g, AT(600));
     ground_work_for_real(&g);
@@ -149,10 +150,10 @@ static void an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_s
     size_t count;
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 39}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
     ground_work_for_real(&g);
     assert_true(ground_deliver(&g, "hl7", false)); // AE
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 39}, AT(30));
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
     ground_work_for_real(&g);
     struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count);
     size_t waiting = 0;
@@ -169,10 +170,10 @@ static void a_newer_result_takes_the_place_of_what_was_delivered(void **state)
     struct ground g;
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 39}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
     ground_work_for_real(&g);
     deliver_all(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 39}, AT(30));
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
     ground_work_for_real(&g);
     assert_string_equal(to_pacs(&g, 2), KO); // of the old SEG and SR
     assert_string_equal(to_pacs(&g, 3), SEG);
@@ -220,6 +221,7 @@ static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_i
     assert_string_equal(to_pacs(&g, 3), SR);
     assert_int_equal(count_of(&g, "dicom"), 4);
     assert_int_equal(count_of(&g, "hl7"), 2);
+    assert_non_null(strstr(message(&g), "|D|"));
     deliver_all(&g);
     judge(&g, FINDING_ACCEPTED, AT(200));
     assert_string_equal(to_pacs(&g, 4), KO); // of the SR that said nothing stands
@@ -237,10 +239,10 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     struct finding_result *results;
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 37}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
     deliver_all(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 37, .patient = "F2"}, AT(30));
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
     assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
@@ -257,9 +259,9 @@ static void a_newer_look_that_fails_takes_no_positive_back(void **state)
     struct finding_result *results;
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 37}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 38}, AT(30)); // a gap
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(30)); // a gap
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
     assert_int_equal(results[0].outcome, FINDING_POSITIVE);
@@ -267,6 +269,72 @@ static void a_newer_look_that_fails_takes_no_positive_back(void **state)
     assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
     assert_int_equal(results[1].standing, FINDING_CURRENT);
     ground_close(&g);
+}
+
+static void a_negative_of_too_little_is_none(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.from = 10, .to = 28}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_NOT_ANALYSED);
+    assert_string_equal(ground_only_job(&g)->outcome, "not analysed");
+    ground_close(&g);
+}
+
+static bool claim_job(struct database *db, void *payload, struct error *err)
+{
+    struct flow_work *work = payload;
+    return queue_job_claim(db, FLOW_JOB_MODEL, AT(10), 3600 * CLOCK_SECOND, &work->arena, &work->job, err);
+}
+
+static bool raise_version(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return flow_series_complete(db, "1.2.3", "1.2.3.1", 2, err);
+}
+
+// A series that gets a new version just when the job of the old one ends: were it to end, older results would take the
+// place of newer ones.
+static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **state)
+{
+    static const struct flow_rule rule = {.name = "r", .model = "one"};
+    static const struct flow_rule *rules[] = {&rule};
+    struct ground g;
+    struct flow_work work = {.rules = rules, .rule_count = 1};
+    struct finding_result *results;
+    (void)state;
+    ground_open(&g, (const char *const[]){"one", NULL}, "{\"name\":\"r\",\"model\":\"one\"}");
+    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(3));
+    arena_init(&work.arena, 16 << 20);
+    work.flow = g.flow;
+    work.package = g.packages[0];
+    work.digest = model_package_digest(work.package);
+    assert_ok(store_write(g.store, STORE_DURABLE, claim_job, &work, &g.err) && work.job, g.err);
+    memcpy(work.inputs_key, work.job->key, sizeof work.inputs_key - 1);
+    assert_ok(flow_input_look(&work, &work.objects, &work.count, &g.err), g.err);
+    assert_ok(flow_results_unreadable(&work, "it cannot be read", &g.err), g.err);
+    assert_ok(store_write(g.store, STORE_DURABLE, raise_version, NULL, &g.err), g.err);
+    work.version = 1; // the look that keep takes itself came before
+    assert_false(flow_results_end(&work, &g.err));
+    assert_int_equal(g.err.code, ERROR_BUSY);
+    assert_true(flow_is_passing(g.err.code)); // so the job is tried again
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 0);
+    flow_results_drop(&work);
+    arena_free(&work.arena);
+    ground_close(&g);
+}
+
+static void what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not(void **state)
+{
+    (void)state;
+    assert_true(flow_is_passing(ERROR_FULL) && flow_is_passing(ERROR_BUSY) && flow_is_passing(ERROR_IO) &&
+                flow_is_passing(ERROR_MEMORY) && flow_is_passing(ERROR_CANCELLED));
+    assert_false(flow_is_passing(ERROR_BAD_DATA) || flow_is_passing(ERROR_BAD_VALUE) || flow_is_passing(ERROR_LIMIT) ||
+                 flow_is_passing(ERROR_CONFLICT) || flow_is_passing(ERROR_UNSUPPORTED));
 }
 
 int test_results(void)
@@ -280,6 +348,9 @@ int test_results(void)
         cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
+        cmocka_unit_test(a_negative_of_too_little_is_none),
+        cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
+        cmocka_unit_test(what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
