@@ -56,8 +56,8 @@ int helper_child_main(const char *what, const char *folder);
 
 // ---- what fails on demand
 
-extern uint64_t helper_spare_bytes;        // of stores opened from now on
-extern _Atomic int helper_fail_lane_syncs; // the next n fdatasync of a lane answer EIO
+extern uint64_t helper_spare_bytes;          // of stores opened from now on
+extern _Atomic int helper_fail_lane_syncs;   // the next n fdatasync of a lane answer EIO
 extern _Atomic int helper_fail_folder_syncs; // of lanes/
 extern _Atomic int helper_fail_tombstone_syncs;
 extern _Atomic int helper_fail_wal_syncs;
