@@ -2,16 +2,9 @@
 // memfd for the model's child.
 #include "flow/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "base/file.h"
-#include "base/process.h"
-#include "image/image.h"
 
 enum { HEADER_VALUE_MAX = 64 << 10 };
-#define VOLUME_BYTES_MAX (UINT64_C(2) << 30)
 
 // ---- objects and headers
 
@@ -32,67 +25,20 @@ static bool read_headers(struct flow_work *work, struct error *err)
 
 // ---- pixels
 
-static bool read_pixels(struct flow_work *work, size_t index, uint8_t *out, size_t capacity, struct error *err)
+// A model_read_pixels_fn; `payload` is the work.
+static bool read_pixels(void *payload, size_t index, uint8_t *out, size_t size, struct error *err)
 {
+    struct flow_work *work = payload;
     const struct archive_object *object = &work->objects[index];
     enum image_color color;
     return archive_frame(work->flow->options.archive, object, work->headers[index], work->flow->options.decoder, 0, out,
-                         capacity, &color, err) ||
+                         size, &color, err) ||
            error_prefix(err, "slice %s in transfer syntax %s", object->sop_instance, object->transfer_syntax);
-}
-
-static size_t frame_bytes_of(const struct flow_work *work, size_t index)
-{
-    struct image_format format;
-    struct error ignored;
-    return image_describe(work->headers[index], &format, &ignored) ? (size_t)format.frame_bytes : 0;
-}
-
-// A model_same_pixels_fn; `payload` is the work.
-static bool same_pixels(void *payload, size_t a, size_t b, bool *same, struct error *err)
-{
-    struct flow_work *work = payload;
-    size_t size = frame_bytes_of(work, a);
-    *same = false;
-    if (size == 0 || size != frame_bytes_of(work, b))
-        return true;
-    uint8_t *left = malloc(size), *right = malloc(size);
-    bool ok = ((left && right) || error_set(err, ERROR_MEMORY, "no memory for two slices of %zu bytes", size)) &&
-              read_pixels(work, a, left, size, err) && read_pixels(work, b, right, size, err);
-    if (ok)
-        *same = memcmp(left, right, size) == 0;
-    free(left);
-    free(right);
-    return ok;
 }
 
 int flow_input_volume(struct flow_work *work, const struct model_volume *volume, struct error *err)
 {
-    size_t area = volume->geometry.rows * volume->geometry.columns;
-    size_t slice_bytes = area * volume->slices[0].bits_allocated / 8;
-    uint64_t total = (uint64_t)volume->geometry.slices * area * sizeof(int16_t);
-    if (total > VOLUME_BYTES_MAX) {
-        error_set(err, ERROR_LIMIT, "the volume has %llu bytes, more than models get", (unsigned long long)total);
-        return -1;
-    }
-    int fd = process_memfd_open("volume", (size_t)total, err);
-    uint8_t *stored = malloc(slice_bytes);
-    int16_t *hu = malloc(area * sizeof *hu);
-    bool ok = fd >= 0 && ((stored && hu) || error_set(err, ERROR_MEMORY, "no memory for a slice"));
-    for (size_t k = 0; ok && k < volume->geometry.slices; k++) {
-        ok = read_pixels(work, volume->slices[k].index, stored, slice_bytes, err);
-        if (ok) {
-            image_slice_to_hu(&volume->slices[k], stored, hu);
-            ok = file_pwrite(fd, hu, area * sizeof *hu, (uint64_t)k * area * sizeof *hu, err);
-        }
-    }
-    free(stored);
-    free(hu);
-    if (ok && process_memfd_seal(fd, err))
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    return model_volume_open(volume, read_pixels, work, err);
 }
 
 // ---- the whole
@@ -132,7 +78,7 @@ bool flow_input_read(struct flow_work *work, struct error *err)
         return false;
     struct model_object *objects = model_objects_of(work);
     return objects ? model_fit_check(model_package_needs(work->package), work->flow->options.words, objects,
-                                     work->count, same_pixels, work, &work->arena, &work->fit, err)
+                                     work->count, read_pixels, work, &work->arena, &work->fit, err)
                    : error_set(err, ERROR_LIMIT, "no memory for a series of %zu objects", work->count);
 }
 

@@ -20,7 +20,7 @@ enum {
 };
 
 // Slices "every 5 mm" whose positions were rounded are 5.004 mm apart.
-static const double SPACING_MAX_TOLERANCE = .01;
+static const double SPACING_MAX_TOLERANCE = .01, COVERAGE_SLACK_MM = .5;
 
 // ---- words
 
@@ -143,6 +143,19 @@ bool model_volume_lacks(const struct model_needs *needs, const struct model_volu
     else
         return *out = NULL, true;
     return *out || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
+}
+
+bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume, uint64_t looked_at,
+                          struct arena *arena, const char **lack, struct error *err)
+{
+    *lack = NULL;
+    if (looked_at == 0)
+        *lack = "nothing was found, and nothing was looked at";
+    else if (volume->coverage_mm + COVERAGE_SLACK_MM < needs->coverage_min_mm &&
+             !(*lack = arena_printf(arena, "nothing was found in %.0f mm of the patient; a negative needs %.0f mm",
+                                    volume->coverage_mm, needs->coverage_min_mm)))
+        return error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
+    return true;
 }
 
 // Another part, named, excludes whatever the description says.
@@ -300,14 +313,14 @@ static int by_index(const void *left, const void *right)
 }
 
 bool model_fit_check(const struct model_needs *needs, const struct model_words *words,
-                     const struct model_object *objects, size_t count, model_same_pixels_fn *same, void *payload,
+                     const struct model_object *objects, size_t count, model_read_pixels_fn *read, void *payload,
                      struct arena *arena, struct model_fit *out, struct error *err)
 {
     struct fit fit = {.needs = needs,
                       .words = words,
                       .objects = objects,
                       .count = count,
-                      .same = same,
+                      .read = read,
                       .payload = payload,
                       .arena = arena,
                       .out = out};

@@ -32,9 +32,9 @@ struct model_object {
     const char *sop_instance, *sop_class, *patient_id, *issuer;
 };
 
-// Do two objects hold the same pixels (of any transfer syntax, once decoded)? Asked only for objects at one place that
-// nothing else tells apart. false for what keeps from reading them.
-typedef bool model_same_pixels_fn(void *payload, size_t a, size_t b, bool *same, struct error *err);
+// An object's pixels as image_frame gives them: exactly `size` bytes of its only frame into `out`. false for what keeps
+// from reading them. `payload` is the caller's.
+typedef bool model_read_pixels_fn(void *payload, size_t index, uint8_t *out, size_t size, struct error *err);
 
 enum model_contrast {
     MODEL_CONTRAST_NONE,      // it is said that none was given
@@ -74,16 +74,28 @@ struct model_fit {
     bool several_patients; // that is why: what was said of these images should never have been
 };
 
-// `needs` NULL: nothing is asked but to make volumes. All of *out is in the arena. false only for memory (LIMIT,
-// MEMORY) and what `same` could not read; what is not fit is said in *out.
+// `needs` NULL: nothing is asked but to make volumes. Pixels are read only of images at one place that nothing else
+// tells apart. All of *out is in the arena. false only for memory (LIMIT, MEMORY) and what `read` could not read; what
+// is not fit is said in *out.
 bool model_fit_check(const struct model_needs *needs, const struct model_words *words,
-                     const struct model_object *objects, size_t count, model_same_pixels_fn *same, void *payload,
+                     const struct model_object *objects, size_t count, model_read_pixels_fn *read, void *payload,
                      struct arena *arena, struct model_fit *out, struct error *err);
 
-// What of spacing, number of slices and contrast the volume lacks for these needs, a sentence in the arena; NULL:
-// nothing (or no memory for the sentence, with *err set and false). For conditions of a rule's own; model_fit_check has
-// asked the package's already. A volume whose contrast is not stated lacks nothing.
+// What of spacing, number of slices and contrast the volume lacks for these needs, into *lack: a sentence in the arena;
+// NULL: nothing. For conditions of a rule's own; model_fit_check has asked the package's already. A volume whose
+// contrast is not stated lacks nothing. false: no memory.
 bool model_volume_lacks(const struct model_needs *needs, const struct model_volume *volume, struct arena *arena,
                         const char **lack, struct error *err);
+
+// What a run that found nothing in the volume, of which it looked at so many voxels, lacks to be a negative, as above:
+// absence of an answer is no answer.
+bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume, uint64_t looked_at,
+                          struct arena *arena, const char **lack, struct error *err);
+
+// A fit volume's pixels as HU, slice by slice, in a sealed memfd for model_run; the caller closes it. -1 with *err:
+// CONFLICT when pixels are past what 16 bits hold (then it is not analysed), LIMIT past MODEL_VOLUME_BYTES_MAX, and
+// what `read` says.
+#define MODEL_VOLUME_BYTES_MAX (UINT64_C(2) << 30)
+int model_volume_open(const struct model_volume *volume, model_read_pixels_fn *read, void *payload, struct error *err);
 
 #endif

@@ -248,7 +248,7 @@ static bool find_same(struct fit *fit, const struct fit_image *image, struct fit
     for (size_t i = 0; i < count && !same; i++) {
         if (kept[i]->place != image->place)
             continue;
-        if (!fit->same(fit->payload, kept[i]->slice.index, image->slice.index, &same, err))
+        if (!fit_same_image(fit, &kept[i]->slice, &image->slice, &same, err))
             return false;
         *of = same ? kept[i] : NULL;
     }

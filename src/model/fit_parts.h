@@ -18,7 +18,7 @@ struct fit {
     const struct model_words *words;
     const struct model_object *objects;
     size_t count;
-    model_same_pixels_fn *same;
+    model_read_pixels_fn *read;
     void *payload;
     struct arena *arena;
     struct fit_image *images; // by SOP Instance UID, so that nothing depends on the objects' order
@@ -62,6 +62,9 @@ bool fit_add_volume(struct fit *fit, struct fit_image *const *images, size_t cou
                     const char *unfit, struct error *err);
 // fit_apart.c: the images of a group, in order along its normal with their places numbered, become volumes.
 bool fit_tell_apart(struct fit *fit, struct fit_image **images, size_t count, struct error *err);
+// fit_pixels.c: are the two the same image: pixels, and what turns them to HU?
+bool fit_same_image(struct fit *fit, const struct image_slice *a, const struct image_slice *b, bool *same,
+                    struct error *err);
 // fit_contrast.c: from all witnesses of the volume's objects.
 bool fit_contrast(struct fit *fit, struct model_volume *volume, struct error *err);
 

@@ -54,21 +54,11 @@ static const char *side_of(const struct pass *pass, size_t i)
     return pass->left_mm[i] < -pass->midline_mm ? "right" : "midline";
 }
 
-// Voxels of the part that the last mask admits.
-static uint64_t looked_at(const struct pass *pass)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; pass->allowed && i < image_voxels(&pass->geometry); i++)
-        count += pass->allowed[i] != 0;
-    return count;
-}
-
 static void report(const struct pass *pass, struct model_result *result)
 {
     const char *urgency = json_string_value(json_object_get(json_object_get(pass->manifest, "finding"), "urgency"));
     result->count = pass->count;
     result->looked_at = pass->looked_at;
-    result->looked_at = looked_at(pass);
     for (size_t i = 0; i < pass->count; i++) {
         const struct mask_component *component = &pass->components[i];
         struct model_finding *finding = &result->findings[i];

@@ -37,7 +37,8 @@ def run_model(folder):
     done = subprocess.run([HILUM, "model", "run", "--json", PACKAGE, *slices(folder)], capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr)
-    return json.loads(done.stdout)
+    (volume,) = json.loads(done.stdout)["volumes"]
+    return volume
 
 
 def truth_of(folder):

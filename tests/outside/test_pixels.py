@@ -361,7 +361,7 @@ class Pixels(unittest.TestCase):
         self.assertAlmostEqual(finding["volumeMl"], results[0][0]["volumeMl"], 3)
 
     def found(self, text):
-        return json.loads(text)["findings"]
+        return json.loads(text)["volumes"][0]["findings"]
 
 
 if __name__ == "__main__":

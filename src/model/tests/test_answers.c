@@ -94,7 +94,7 @@ static void negative_of_nothing(struct model_answer *answer)
 
 static void more_than_there_is(struct model_answer *answer)
 {
-    answer->result.looked_at = image_voxels(&the_head()->geometry) + 1;
+    answer->result.looked_at = UINT64_MAX;
 }
 
 static void found_and_not_analysed(struct model_answer *answer)

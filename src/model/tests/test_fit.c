@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "model/fit.h"
 #include "support/scratch.h"
 
@@ -51,7 +53,7 @@ struct series {
     struct dicom_element elements[OBJECTS_MAX][ELEMENTS_MAX];
     int pixels[OBJECTS_MAX]; // equal numbers are equal pixels
     size_t count;
-    size_t compared; // how often pixels were asked for
+    size_t read; // how often pixels were asked for
 };
 
 static struct series the_series; // of the test that runs
@@ -151,7 +153,7 @@ static struct series *stack(size_t count)
 {
     struct series *series = &the_series;
     arena_reset(&scratch);
-    series->count = series->compared = 0;
+    series->count = series->read = 0;
     for (size_t k = 0; k < count; k++)
         add(series, 5 * (double)k);
     return series;
@@ -166,13 +168,14 @@ static size_t add_phase(struct series *series, size_t count)
     return first;
 }
 
-static bool same_pixels(void *payload, size_t a, size_t b, bool *same, struct error *err)
+static bool read_pixels(void *payload, size_t index, uint8_t *out, size_t size, struct error *err)
 {
     struct series *series = payload;
-    if (series->pixels[a] < 0 || series->pixels[b] < 0)
+    if (series->pixels[index] < 0)
         return error_set(err, ERROR_IO, "pixels cannot be read");
-    series->compared++;
-    *same = series->pixels[a] == series->pixels[b];
+    series->read++;
+    memset(out, 0, size);
+    memcpy(out, &series->pixels[index], sizeof series->pixels[index]);
     return true;
 }
 
@@ -188,7 +191,7 @@ static struct model_fit check(struct series *series, const struct model_needs *n
 {
     struct model_fit fit;
     struct error err = {0};
-    assert_ok(model_fit_check(needs, words, series->objects, series->count, same_pixels, series, &scratch, &fit, &err),
+    assert_ok(model_fit_check(needs, words, series->objects, series->count, read_pixels, series, &scratch, &fit, &err),
               err);
     return fit;
 }
@@ -271,7 +274,7 @@ static void slices_are_ordered_by_place_whatever_their_numbers(void **state)
             assert_int_equal(volume->slices[k].index, k);
         assert_true(volume->geometry.spacing_mm[0] == 5);
         assert_true(volume->coverage_mm == 100);
-        assert_int_equal(series->compared, 0);
+        assert_int_equal(series->read, 0);
     }
 }
 
@@ -341,6 +344,19 @@ static void a_slice_that_is_there_twice_counts_once(void **state)
     expect_text(volume->notes, "5 doubles (Instances 21, 22, 23 and 2 more)");
     expect_left_out(&fit, 20, "double");
     expect_text(fit.left_out[0].why, "the same image as Instance 4 (1.2.4)");
+}
+
+// The same stored values that mean other HU are another image.
+static void the_same_bytes_with_another_slope_are_no_double(void **state)
+{
+    (void)state;
+    struct series *series = stack(20);
+    size_t copy = add(series, 15);
+    series->pixels[copy] = series->pixels[3];
+    set(series, copy, DICOM_TAG(0x0028, 0x1053), "2");
+    set(series, copy, DICOM_TAG(0x0028, 0x1052), "0");
+    struct model_fit fit = check(series, &head_needs);
+    expect_text(volume_of(&fit)->unfit, "two different images at one place");
 }
 
 // All sent again under other UIDs, and stamped anew.
@@ -743,7 +759,7 @@ static void pixels_that_cannot_be_read_fail_the_check(void **state)
     struct error err = {0};
     series->pixels[add(series, 35)] = -1;
     assert_false(
-        model_fit_check(&head_needs, words, series->objects, series->count, same_pixels, series, &scratch, &fit, &err));
+        model_fit_check(&head_needs, words, series->objects, series->count, read_pixels, series, &scratch, &fit, &err));
     assert_int_equal(err.code, ERROR_IO);
 }
 
@@ -758,10 +774,74 @@ static void an_arena_too_small_fails_the_check(void **state)
         struct model_fit fit;
         struct error err = {0};
         arena_init(&small, limit);
-        if (!model_fit_check(&head_needs, words, series->objects, series->count, same_pixels, series, &small, &fit,
+        if (!model_fit_check(&head_needs, words, series->objects, series->count, read_pixels, series, &small, &fit,
                              &err))
             assert_int_equal(err.code, ERROR_LIMIT);
         arena_free(&small);
+    }
+}
+
+// ---- a fit volume
+
+static void a_volume_s_pixels_become_hu_slice_by_slice(void **state)
+{
+    (void)state;
+    struct series *series = stack(0);
+    struct error err = {0};
+    for (size_t k = 20; k-- > 0;)
+        series->pixels[add(series, 5 * (double)k)] = (int)k;
+    set_all(series, DICOM_TAG(0x0028, 0x1053), "1");
+    set_all(series, DICOM_TAG(0x0028, 0x1052), "-1024");
+    struct model_fit fit = check(series, &head_needs);
+    int fd = model_volume_open(expect_one(&fit, 20), read_pixels, series, &err);
+    assert_ok(fd >= 0, err);
+    int16_t hu[20 * 16];
+    assert_ok(file_pread(fd, hu, sizeof hu, 0, &err), err);
+    for (int i = 0; i < 20 * 16; i++)
+        assert_int_equal(hu[i], (i % 16 == 0 ? i / 16 : 0) - 1024);
+    assert_true(write(fd, "x", 1) < 0); // sealed
+    close(fd);
+}
+
+static void values_past_16_bits_make_no_volume(void **state)
+{
+    (void)state;
+    struct series *series = stack(20);
+    struct error err = {0};
+    for (size_t i = 0; i < 20; i++)
+        series->pixels[i] = i < 3 ? 4000 : 1;
+    set_all(series, DICOM_TAG(0x0028, 0x1053), "10");
+    set_all(series, DICOM_TAG(0x0028, 0x1052), "0");
+    struct model_fit fit = check(series, &head_needs);
+    assert_int_equal(model_volume_open(expect_one(&fit, 20), read_pixels, series, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    expect_text(err.message, "3 of 320 values are past what 16 bits hold");
+}
+
+static void a_negative_needs_coverage_and_a_look(void **state)
+{
+    static const struct {
+        double asked_mm;
+        uint64_t looked_at;
+        const char *lack;
+    } cases[] = {{0, 1, NULL},
+                 {100, 1, NULL},
+                 {100.4, 1, NULL},
+                 {120, 1, "in 100 mm of the patient; a negative needs 120"},
+                 {0, 0, "nothing was looked at"}};
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct model_needs needs = head_needs;
+        struct error err = {0};
+        const char *lack;
+        needs.coverage_min_mm = cases[c].asked_mm;
+        struct series *series = stack(20);
+        struct model_fit fit = check(series, &needs);
+        assert_ok(model_negative_lacks(&needs, expect_one(&fit, 20), cases[c].looked_at, &scratch, &lack, &err), err);
+        if (cases[c].lack)
+            expect_text(lack, cases[c].lack);
+        else
+            assert_null(lack);
     }
 }
 
@@ -1049,6 +1129,7 @@ int test_fit(void)
         cmocka_unit_test(localizers_pages_and_objects_without_a_place_are_left_out_by_name),
         cmocka_unit_test(images_of_another_orientation_that_make_no_volume_are_left_out),
         cmocka_unit_test(a_slice_that_is_there_twice_counts_once),
+        cmocka_unit_test(the_same_bytes_with_another_slope_are_no_double),
         cmocka_unit_test(a_series_that_is_there_twice_is_one_volume),
         cmocka_unit_test(volumes_are_told_apart_by_each_attribute),
         cmocka_unit_test(b_values_are_found_where_vendors_write_them),
@@ -1069,6 +1150,9 @@ int test_fit(void)
         cmocka_unit_test(counts_that_a_sender_states_say_what_is_missing),
         cmocka_unit_test(pixels_that_cannot_be_read_fail_the_check),
         cmocka_unit_test(an_arena_too_small_fails_the_check),
+        cmocka_unit_test(a_volume_s_pixels_become_hu_slice_by_slice),
+        cmocka_unit_test(values_past_16_bits_make_no_volume),
+        cmocka_unit_test(a_negative_needs_coverage_and_a_look),
         cmocka_unit_test(the_order_of_the_objects_makes_no_difference),
         cmocka_unit_test(contrast_is_answered_from_each_witness),
         cmocka_unit_test(the_agent_s_code_is_a_witness),

@@ -18,7 +18,7 @@ static void the_real_package_opens(void **state)
     assert_non_null(strstr(model_package_label(package), "not a medical device"));
     assert_string_equal(model_package_needs(package)->modality, "CT");
     assert_true(model_package_needs(package)->contrast_refused);
-    assert_true(model_package_needs(package)->coverage_min_mm == 100);
+    assert_true(model_package_needs(package)->coverage_min_mm == 80);
     assert_string_equal(model_package_concept(package)->scheme, "SCT");
     assert_non_null(strstr(model_package_rule(package), "no_contrast"));
     model_package_close(package);

@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+"""Whether images are fit, asked of `hilum model run`: a head CT with a bleed among what scanners, archives and people do to a series, and series that the head model must not answer for. pydicom writes them all.
+
+Each case says what a person should see: the bleed with what was left out, several volumes, or why nothing was analysed (exit status 1).
+"""
+
+import copy
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import numpy as np
+import pydicom
+from harness import HILUM, ROOT
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
+
+PACKAGE = os.path.join(ROOT, "models", "head-ct-hyperdense")
+TOOL = os.path.join(ROOT, "tools", "head-ct")
+STEP = 2  # every second slice of the tool's: 54 of 3 mm
+
+
+def with_contrast(**attributes):
+    def change(ds, _):
+        for keyword, value in attributes.items():
+            setattr(ds, keyword, value)
+
+    return change
+
+
+def renumber(number):
+    def change(ds, k):
+        ds.InstanceNumber = number(k)
+
+    return change
+
+
+def rounded(ds, _):
+    ds.ImagePositionPatient = ["%.1f" % value for value in ds.ImagePositionPatient]
+
+
+def jitter(ds, k):
+    random = np.random.default_rng(k)
+    ds.ImageOrientationPatient = ["%.6f" % value for value in np.array([1, 0, 0, 0, 1, 0]) + random.uniform(-0.001, 0.001, 6)]
+
+
+class Fitness(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        made = subprocess.run([TOOL, "make", cls.temporary.name, "--bleed-seed", "4"], capture_output=True, text=True, check=True).stdout.split()
+        paths = sorted(glob.glob(os.path.join(made[0], "*.dcm")))
+        cls.all = [pydicom.dcmread(path) for path in paths]
+        cls.slices = cls.all[::STEP]
+        cls.folders = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    # ---- series
+
+    def copies(self, change=None, slices=None):
+        made = [copy.deepcopy(ds) for ds in (self.slices if slices is None else slices)]
+        for k, ds in enumerate(made):
+            if change:
+                change(ds, k)
+        return made
+
+    def again(self, ds):
+        """The same under another UID."""
+        ds = copy.deepcopy(ds)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        return ds
+
+    def ask(self, series, *options):
+        """Exit status and answer; the files in an order that says nothing."""
+        Fitness.folders += 1
+        folder = os.path.join(self.temporary.name, "case-%d" % self.folders)
+        os.makedirs(folder)
+        order = np.random.default_rng(self.folders).permutation(len(series))
+        for name, k in enumerate(order):
+            series[k].save_as(os.path.join(folder, "%04d.dcm" % name), write_like_original=False)
+        done = subprocess.run([HILUM, "model", "run", "--json", *options, PACKAGE, folder], capture_output=True, text=True)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        self.assertTrue(done.stdout, done.stderr)
+        return done.returncode, json.loads(done.stdout)
+
+    def assert_found(self, series, slices=None, left_out=0, notes=None, options=()):
+        status, answer = self.ask(series, *options)
+        self.assertEqual((status, answer["notAnalysed"]), (0, ""), answer)
+        (volume,) = answer["volumes"]
+        self.assertEqual((volume["notAnalysed"], volume["label"], volume["slices"]), ("", "", slices or len(self.slices)))
+        self.assertEqual([finding["side"] for finding in volume["findings"]], ["left"], volume)
+        self.assertEqual(len(answer["leftOut"]), left_out, answer["leftOut"])
+        if notes is not None:
+            self.assertIn(notes, volume["notes"])
+        return volume
+
+    def assert_not_analysed(self, series, words):
+        status, answer = self.ask(series)
+        self.assertEqual(status, 1, answer)
+        reasons = [answer["notAnalysed"]] + [volume["notAnalysed"] for volume in answer["volumes"]]
+        self.assertTrue(any(words in reason for reason in reasons), reasons)
+        self.assertEqual([volume["findings"] for volume in answer["volumes"] if volume["findings"]], [])
+        return answer
+
+    # ---- what must not keep the model from looking
+
+    def test_the_order_is_that_of_the_places(self):
+        for change in (renumber(lambda k: 1), renumber(lambda k: None), renumber(lambda k: (k * 7) % 54), renumber(lambda k: -k)):
+            self.assert_found(self.copies(change))
+
+    def test_rounding_and_jitter_are_no_gaps(self):
+        self.assert_found(self.copies(rounded))
+        self.assert_found(self.copies(jitter))
+
+    def test_slices_of_5_mm_that_round_past_5(self):
+        def place(ds, k):
+            ds.ImagePositionPatient[2] = "%.2f" % (-80 + 5.003 * k)
+
+        series = self.copies(place, [self.all[round(k * 5 / 1.5)] for k in range(32)])
+        status, answer = self.ask(series)
+        self.assertEqual((status, answer["volumes"][0]["notAnalysed"], answer["volumes"][0]["slices"]), (0, "", 32))
+        self.assertIn("left", [finding["side"] for finding in answer["volumes"][0]["findings"]])
+
+    def test_localizers_doubles_and_pages_are_left_out_and_named(self):
+        scout = self.again(self.slices[20])
+        scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        unnamed = self.again(self.slices[21])
+        unnamed.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+        doubles = [self.again(self.slices[k]) for k in (5, 6, 40)]
+        screen = self.again(self.slices[0])
+        screen.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
+        del screen.ImagePositionPatient
+        page = pydicom.dcmread(get_testdata_file("SC_rgb_rle.dcm"))
+        report = pydicom.dcmread(get_testdata_file("reportsi.dcm"))
+        for ds in (page, report):
+            ds.PatientID, ds.SeriesInstanceUID = self.slices[0].PatientID, self.slices[0].SeriesInstanceUID
+            if "IssuerOfPatientID" in ds:
+                del ds.IssuerOfPatientID
+        volume = self.assert_found([*self.copies(), scout, unnamed, *doubles, screen, page, report], left_out=8)
+        for words in ("1 localizer (", "2 secondary pages (", "1 object without an image (", "1 image of another orientation (", "3 doubles ("):
+            self.assertIn(words, volume["notes"])
+
+    def test_a_series_sent_twice_under_other_uids_is_one(self):
+        self.assert_found([*self.copies(), *[self.again(ds) for ds in self.slices]], left_out=len(self.slices), notes="54 doubles")
+
+    def test_what_the_package_takes_and_how_people_call_it(self):
+        def says(part, series, study=""):
+            def change(ds, _):
+                ds.BodyPartExamined, ds.SeriesDescription, ds.StudyDescription = part, series, study
+
+            return change
+
+        for part, series in (("BRAIN", ""), ("SKULL", ""), ("", "CCT nativ"), ("UNKNOWN", "Schaedel"), ("", "Schädel nativ"), ("OTHER", "TK głowy"), ("", "頭部単純")):
+            self.assert_found(self.copies(says(part, series)))
+        self.assert_found(self.copies(says("NEURO1", "Schockraum")), options=("--synonyms", "HEAD = Schockraum"))
+        self.assert_not_analysed(self.copies(says("NEURO1", "Schockraum")), "another part of the body")
+        for part, series in (("HIP", "femoral head"), ("ABDOMEN", "pancreas head"), ("CHEST", "ahead of schedule"), ("", "ahead of schedule"), ("", "femoral head left")):
+            self.assert_not_analysed(self.copies(says(part, series)), "another part of the body")
+
+    # ---- several volumes
+
+    def test_phases_of_a_series_are_each_analysed(self):
+        def first(ds, _):
+            ds.AcquisitionNumber, ds.ContrastBolusAgent = "1", "NONE"
+
+        def second(ds, _):
+            ds.AcquisitionNumber = "2"
+            ds.ContrastBolusAgent = ""
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            ds.PixelData = (ds.pixel_array + 1).astype("<u2").tobytes()
+
+        status, answer = self.ask(self.copies(first) + self.copies(second))
+        self.assertEqual(status, 0)
+        self.assertEqual([(volume["label"], volume["notAnalysed"], [f["side"] for f in volume["findings"]]) for volume in answer["volumes"]], [("Acquisition 1", "", ["left"]), ("Acquisition 2", "", ["left"])])
+
+    def test_two_images_at_one_place_that_nothing_tells_apart(self):
+        other = self.again(self.slices[30])
+        other.PixelData = (other.pixel_array + 1).astype("<u2").tobytes()
+        other.InstanceNumber = "999"
+        self.assert_not_analysed([*self.copies(), other], "two different images at one place")
+
+    # ---- contrast
+
+    def test_no_agent_in_all_spellings_and_languages(self):
+        for agent in ("NONE", "NO", "N/A", "W/O", "OHNE", "nativ", "sans", "sin contraste"):
+            self.assertEqual(self.assert_found(self.copies(with_contrast(ContrastBolusAgent=agent)))["contrast"], "none", agent)
+        for agent in ("UNKNOWN", ""):
+            volume = self.assert_found(self.copies(with_contrast(ContrastBolusAgent=agent, StudyDescription="CT head")))
+            self.assertEqual((volume["contrast"], volume["notes"]), ("not stated", "contrast is not stated"))
+
+    def test_an_agent_is_seen_wherever_it_is_told(self):
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "109219005", "SCT", "Iohexol"
+        for attributes in (
+            {"ContrastBolusAgent": "Iomeron"},
+            {"ContrastBolusAgentSequence": Sequence([item])},
+            {"ContrastBolusRoute": "IV"},
+            {"ContrastBolusVolume": "80"},
+            {"ContrastBolusStartTime": "101500"},
+            {"SeriesDescription": "Head +C"},
+            {"SeriesDescription": "Kopf mit KM"},
+            {"StudyDescription": "CT head with contrast"},
+        ):
+            self.assert_not_analysed(self.copies(with_contrast(**attributes)), "a contrast agent was given")
+
+    # ---- what must not be answered for
+
+    def test_mr_slices_get_no_answer_from_the_head_ct_model(self):
+        slices = []
+        for k in range(24):
+            ds = self.again(pydicom.dcmread(get_testdata_file("MR_small.dcm")))
+            ds.ImagePositionPatient[2] = str(-100 + 4 * k)
+            ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+            ds.BodyPartExamined = "BRAIN"
+            slices.append(ds)
+        self.assert_not_analysed(slices, "is MR, the model needs CT")
+
+    def test_slices_that_make_no_volume_say_why(self):
+        self.assert_not_analysed(self.copies(slices=self.slices[:25] + self.slices[26:]), "gap of 6.00 mm between slices 25 and 26")
+        self.assert_not_analysed(self.copies(slices=self.slices[:10]), "10 slices; 16 to 1024 are needed")
+        self.assert_not_analysed(self.copies(slices=self.slices[::3]), "slices every 9.00 mm; at most 5.00 mm are needed")
+        tilted = self.copies()
+        for k, ds in enumerate(tilted):
+            ds.ImagePositionPatient[1] = str(float(ds.ImagePositionPatient[1]) + 0.5 * k)
+        self.assert_not_analysed(tilted, "tilted gantry")
+        enhanced = self.again(self.slices[0])
+        enhanced.NumberOfFrames = "2"
+        enhanced.PixelData = enhanced.PixelData * 2
+        self.assert_not_analysed([*self.copies(), enhanced], "multi-frame")
+
+    def test_objects_of_two_patients(self):
+        slices = self.copies()
+        slices[7].PatientID = "SOMEBODY-ELSE"
+        self.assert_not_analysed(slices, "objects of two patients")
+
+    def test_values_past_16_bits(self):
+        slices = self.copies()
+        for ds in slices:
+            ds.RescaleSlope = "40"
+        self.assert_not_analysed(slices, "are past what 16 bits hold")
+
+    def test_a_negative_needs_enough_of_the_head(self):
+        made = subprocess.run([TOOL, "make", self.temporary.name], capture_output=True, text=True, check=True).stdout.split()
+        head = [pydicom.dcmread(path) for path in sorted(glob.glob(os.path.join(made[0], "*.dcm")))[::STEP]]
+        status, answer = self.ask(head)
+        self.assertEqual((status, answer["volumes"][0]["notAnalysed"], answer["volumes"][0]["findings"]), (0, "", []))
+        self.assertGreater(answer["volumes"][0]["lookedAtVoxels"], 100000)
+        self.assertEqual(answer["volumes"][0]["coverageMm"], 160.5)  # slices of 1.5 mm, 3 mm apart
+        self.assert_not_analysed(head[20:44], "nothing was found in 70 mm of the patient; a negative needs 80 mm")
+        bled = self.assert_found(self.copies(slices=self.slices[14:38]), slices=24)  # a positive needs none
+        self.assertLess(bled["coverageMm"], 80)
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")
