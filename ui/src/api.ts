@@ -31,7 +31,6 @@ export interface Finding {
     site: Code;
     side: string;
     volumeMl: number;
-    score: number;
     centroidMm: [number, number, number];
     segment: number;
     seg: string;
