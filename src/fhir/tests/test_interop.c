@@ -1,13 +1,10 @@
 // Against npm's "fhir" 4.12.0, when HILUM_FHIR_MODULES names the node_modules folder it is in (tests/interop.sh
 // installs it).
 #include "support/check.h"
+#include "support/fhir_validator.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "samples.h"
 
 static void print_samples(struct buffer *out)
@@ -22,28 +19,6 @@ static void print_samples(struct buffer *out)
     }
 }
 
-// The exit status of validate.js over `input`.
-static int validate(const struct buffer *input, const char *modules)
-{
-    int in[2], status;
-    struct error err;
-    assert_int_equal(pipe(in), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        dup2(in[0], 0);
-        close(in[1]);
-        setenv("NODE_PATH", modules, 1);
-        execlp("node", "node", "src/fhir/tests/validate.js", (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    assert_ok(file_write_fd(in[1], input->data, input->size, &err), err);
-    close(in[1]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void an_independent_validator_has_no_complaint(void **state)
 {
     (void)state;
@@ -53,7 +28,7 @@ static void an_independent_validator_has_no_complaint(void **state)
         skip();
     buffer_init(&out, 1 << 20);
     print_samples(&out);
-    assert_int_equal(validate(&out, modules), 0);
+    assert_int_equal(validate_fhir(&out, modules), 0);
     buffer_free(&out);
 }
 
@@ -69,7 +44,7 @@ static void the_validator_does_complain_of_what_is_wrong(void **state)
         struct buffer out;
         buffer_init(&out, 1 << 20);
         buffer_text(&out, wrong[i]);
-        assert_int_equal(validate(&out, modules), 1);
+        assert_int_equal(validate_fhir(&out, modules), 1);
         buffer_free(&out);
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fhir/fhir.h"
+#include "support/fhir_validator.h"
 
 static struct finding found(const char *id, enum finding_state state)
 {
@@ -120,6 +121,45 @@ static void every_reference_of_the_bundle_is_in_the_bundle(void **state)
     }
     assert_int_equal(seen, 1 + 1 + 2 + 1 + 2 * 3);
     json_decref(bundle);
+}
+
+static void print_all(const struct finding_result *results, size_t result_count, const struct finding *findings,
+                      size_t count, struct buffer *out)
+{
+    struct finding_study study = study_row();
+    struct error err;
+    json_t *list, *resource;
+    size_t i;
+    assert_ok(finding_fhir_resources(&study, results, result_count, findings, count, &list, &err), err);
+    json_array_foreach(list, i, resource)
+    {
+        assert_ok(fhir_print(resource, out, &err), err);
+        buffer_byte(out, '\n');
+    }
+    json_decref(list);
+}
+
+static void an_independent_validator_has_no_complaint(void **state)
+{
+    (void)state;
+    const char *modules = getenv("HILUM_FHIR_MODULES");
+    struct buffer out;
+    struct finding_result results[] = {result_row(JOB),   result_row("n-1"), result_row("n-2"),
+                                       result_row("s-1"), result_row("f-1"), result_row("w-1")};
+    struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
+                                 found("a-3", FINDING_UNVERIFIED)};
+    if (!modules)
+        skip();
+    results[1].outcome = results[2].outcome = FINDING_NEGATIVE;
+    results[2].told = false;
+    results[3].outcome = FINDING_NOT_ANALYSED;
+    results[4].outcome = FINDING_FAILED;
+    results[3].reason = results[4].reason = results[5].reason = "objects of two patients";
+    results[5].standing = FINDING_WITHDRAWN;
+    buffer_init(&out, 4 << 20);
+    print_all(results, 6, findings, 3, &out);
+    assert_int_equal(validate_fhir(&out, modules), 0);
+    buffer_free(&out);
 }
 
 static void check_report(const struct finding_result *result, const struct finding *findings, size_t count,
@@ -315,6 +355,7 @@ int test_fhir(void)
         cmocka_unit_test(a_type_without_id_gives_all_of_it),
         cmocka_unit_test(an_imaging_study_counts_only_series_that_it_was_told),
         cmocka_unit_test(a_patient_is_named_in_parts),
+        cmocka_unit_test(an_independent_validator_has_no_complaint),
     };
     return cmocka_run_group_tests_name("FHIR of findings", tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "finding/object.h"
+
 #define SEG_CLASS "1.2.840.10008.5.1.4.1.1.66.4"
 
 static void make(const struct scene *scene, struct buffer *out)
@@ -72,6 +74,23 @@ static void another_job_or_revision_has_other_uids(void **state)
     assert_string_not_equal(a, b);
     assert_string_not_equal(a, sr);
     assert_true(dicom_uid_is_valid(a, strlen(a)));
+}
+
+static void series_of_results_revisions_and_kinds_have_numbers_of_their_own(void **state)
+{
+    (void)state;
+    enum { RESULTS = 20, REVISIONS = 5, KINDS = 3, SERIES = RESULTS * REVISIONS * KINDS };
+    static const char *const purposes[KINDS] = {"seg", "sr", "rejection"};
+    int64_t numbers[SERIES];
+    for (int i = 0; i < SERIES; i++) {
+        char result[16], uid[DICOM_UID_SIZE];
+        snprintf(result, sizeof result, "result %d", i / REVISIONS / KINDS);
+        object_series_uid(uid, result, purposes[i % KINDS], i / KINDS % REVISIONS);
+        numbers[i] = object_series_number(uid);
+        assert_in_range(numbers[i], 1000000000, INT32_MAX); // an IS, after what scanners give
+        for (int k = 0; k < i; k++)
+            assert_int_not_equal(numbers[k], numbers[i]);
+    }
 }
 
 static void check_again(const struct buffer *seg, const struct buffer *again)
@@ -219,6 +238,7 @@ int test_seg(void)
         cmocka_unit_test(frames_that_end_inside_a_byte_follow_each_other_bit_by_bit),
         cmocka_unit_test(the_same_job_gives_the_same_bytes),
         cmocka_unit_test(another_job_or_revision_has_other_uids),
+        cmocka_unit_test(series_of_results_revisions_and_kinds_have_numbers_of_their_own),
         cmocka_unit_test(a_segmentation_is_shown_again_under_other_uids_with_the_same_pixels),
         cmocka_unit_test(only_a_segmentation_of_the_result_is_shown_again),
         cmocka_unit_test(a_segment_without_voxels_is_refused),
