@@ -53,6 +53,7 @@ struct archive_origin {
     const char *address;
     const char *association;  // names the association among all there ever were; NULL: none
     const char *issuer;       // default Issuer of Patient ID (0010,0021) for objects without one; "" none
+    const char *charset;      // what text is in where the object does not say so (dicom/charset.h); "", NULL not known
     const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
     const char *sop_instance; // likewise; another one inside the data set is refused
     const char *preamble;     // of a file, when it is not all zeros: in hexadecimal; NULL: none. Kept, never served.
@@ -63,7 +64,7 @@ enum archive_outcome { ARCHIVE_STORED, ARCHIVE_SAME, ARCHIVE_KEPT_BESIDE };
 // Why an object is flagged; bits.
 enum archive_flag {
     ARCHIVE_FLAG_UID = 1,      // a UID that PS3.5 section 9.1 does not allow
-    ARCHIVE_FLAG_CHARSET = 2,  // an unknown character set
+    ARCHIVE_FLAG_CHARSET = 2,  // an unknown character set, or text that cannot be read in its own
     ARCHIVE_FLAG_PIXELS = 4,   // its image attributes make no sense: no AI looks at it
     ARCHIVE_FLAG_CONFLICT = 8, // kept beside an object with the same SOP Instance UID
     ARCHIVE_FLAG_IDENTITY =
@@ -159,6 +160,7 @@ struct archive_object {
     int64_t id;      // names it among all that are kept
     int64_t patient; // of a study's objects: equal when they are of one patient, by issuer and Patient ID
     const char *patient_id, *issuer; // that patient's; "" when nobody has said
+    const char *charset;             // as its origin had it, "" when not; its trees are read by it
     uint64_t header_size;            // of what stands before the pixel data element; size when there is none
     int64_t instance_number;
     uint32_t frames;

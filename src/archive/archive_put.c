@@ -102,6 +102,12 @@ static uint64_t header_size_of(const struct dicom_dataset *dataset, const struct
     return size;
 }
 
+static struct dicom_parse_options indexing(const char *charset)
+{
+    return (struct dicom_parse_options){
+        .value_max = INDEXED_VALUE_MAX, .depth_max = 0, .charset = charset, .check_text = true};
+}
+
 static bool uid_is_standard(const char *uid)
 {
     return dicom_uid_is_valid(uid, strlen(uid));
@@ -115,7 +121,7 @@ static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_
     if (!uid_is_standard(object->study) || !uid_is_standard(object->series) || !uid_is_standard(object->sop_instance) ||
         !uid_is_standard(object->sop_class))
         flags |= ARCHIVE_FLAG_UID;
-    if (!dicom_charset_is_known(dicom_text(dataset, 0x00080005, arena)))
+    if (dataset->unreadable || !dicom_charset_is_known(dicom_text(dataset, 0x00080005, arena)))
         flags |= ARCHIVE_FLAG_CHARSET;
     if (!image_describe(dataset, &format, &ignored) && ignored.code != ERROR_NOT_FOUND)
         flags |= ARCHIVE_FLAG_PIXELS;
@@ -193,6 +199,7 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
     out->series = out->values[COLUMNS_SERIES_uid];
     out->sop_instance = out->values[COLUMNS_INSTANCE_uid];
     out->sop_class = out->values[COLUMNS_INSTANCE_class];
+    out->charset = origin->charset ? origin->charset : "";
     out->frames = dicom_integer(dataset, 0x00280008, 0, &frames) && frames > 0 && frames <= IMAGE_FRAMES_MAX
                       ? (uint32_t)frames
                       : 1;
@@ -222,6 +229,8 @@ static char *make_meta(const struct rows_object *object, const struct archive_or
                   object->sop_instance, "transfer_syntax", object->transfer_syntax, "how", origin->how, "called",
                   origin->called, "calling", origin->calling, "address", origin->address, "issuer",
                   origin->issuer ? origin->issuer : "", "received_ns", (json_int_t)object->received_ns);
+    if (meta && *object->charset)
+        json_object_set_new(meta, "charset", json_string(object->charset));
     if (meta && origin->preamble)
         json_object_set_new(meta, "preamble", json_string(origin->preamble));
     char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
@@ -336,7 +345,7 @@ static void quarantine(struct archive_writer *writer, const char *why, const cha
 static bool take_in(struct archive_writer *writer, struct source source, const char *transfer_syntax,
                     const struct archive_origin *origin, const struct dicom_dataset **dataset, struct error *err)
 {
-    static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
+    const struct dicom_parse_options options = indexing(origin->charset);
     const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(transfer_syntax);
     struct tee tee = {.from = source, .lane = writer->lane};
     struct error refusal;
@@ -384,6 +393,7 @@ struct again {
 static bool read_meta(struct again *again, const json_t *meta, struct error *err)
 {
     json_int_t received;
+    again->origin.charset = json_string_value(json_object_get(meta, "charset"));
     if (json_unpack((json_t *)meta, "{s:s, s:s, s:s, s:s, s:s, s:I}", "transfer_syntax", &again->syntax, "calling",
                     &again->origin.calling, "issuer", &again->origin.issuer, "how", &again->origin.how, "called",
                     &again->origin.called, "received_ns", &received) != 0)
@@ -395,7 +405,7 @@ static bool read_meta(struct again *again, const json_t *meta, struct error *err
 
 static bool read_again(struct again *again, struct error *err)
 {
-    static const struct dicom_parse_options options = {.value_max = INDEXED_VALUE_MAX, .depth_max = 0};
+    const struct dicom_parse_options options = indexing(again->origin.charset);
     const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(again->syntax);
     const struct store_record *record = &again->object.record;
     const struct dicom_dataset *dataset;

@@ -54,9 +54,10 @@ bool archive_reader(struct archive *archive, const struct archive_object *object
 // ---- trees
 
 static bool parse(struct archive *archive, const struct archive_object *object, uint64_t size,
-                  const struct dicom_parse_options *options, struct arena *arena, const struct dicom_dataset **out,
+                  struct dicom_parse_options *options, struct arena *arena, const struct dicom_dataset **out,
                   struct error *err)
 {
+    options->charset = object->charset;
     struct source_reader from = {.block_size = size < FILE_BLOCK ? (size_t)size + 1 : FILE_BLOCK};
     if (!archive_reader(archive, object, &from.reader, err))
         return false;

@@ -19,7 +19,7 @@ struct rows_difference {
 struct rows_object {
     const char *values[COLUMNS_FROM_OBJECT];
     struct columns_name_keys names[COLUMNS_FROM_OBJECT]; // of names
-    const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
+    const char *study, *series, *sop_instance, *sop_class, *transfer_syntax, *charset;
     struct store_event_detail event; // texts live in the writer's arena or its origin
     struct store_record record;
     uint64_t header_size;

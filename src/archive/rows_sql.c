@@ -107,13 +107,13 @@ static bool add_instance(struct database *db, const struct rows_object *object, 
     if (!sql_run(db, err,
                  "INSERT INTO instance(series" COLUMNS_OF_INSTANCE(
                      COLUMNS_LISTED) ", syntax, container, offset, size, header_size, arrival, digest, received_ns,"
-                                     " flags, rank, identity) VALUES(?" COLUMNS_OF_INSTANCE(
+                                     " flags, rank, charset, identity) VALUES(?" COLUMNS_OF_INSTANCE(
                                          COLUMNS_MARKED) ", ?, ?, ?, ?, ?, ?,"
-                                                         " ?, ?, ?, ?, nullif(?, 0))",
-                 "ittttttttiiiiibiiii", series, v[0], v[1], v[2], v[3], v[4], v[5], v[6], object->transfer_syntax,
+                                                         " ?, ?, ?, ?, ?, nullif(?, 0))",
+                 "ittttttttiiiiibiiiti", series, v[0], v[1], v[2], v[3], v[4], v[5], v[6], object->transfer_syntax,
                  (int64_t)record->place.container, (int64_t)record->place.offset, (int64_t)record->size,
                  (int64_t)object->header_size, (int64_t)record->arrival, (const void *)record->digest,
-                 (size_t)HASH_SIZE, object->received_ns, (int64_t)object->flags, rank, identity))
+                 (size_t)HASH_SIZE, object->received_ns, (int64_t)object->flags, rank, object->charset, identity))
         return false;
     *id = sql_last_rowid(db);
     return true;

@@ -100,6 +100,8 @@ static const char *const steps[] = {
     " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
     " identity FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT min(rank)"
     " FROM study_patient AS served WHERE served.study=study.id AND served.instance_count>0);",
+    // What text is in where the object does not say so.
+    "ALTER TABLE instance ADD COLUMN charset TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 

@@ -258,10 +258,13 @@ def cases():
 
     charset("unknown charset", "ISO_IR 999", b"Bad^\xe4\xf6\xfc", FLAG_CHARSET)
     charset("charset that is no term", "utf8; rm -rf", b"Bad^\xc3\xa4", FLAG_CHARSET)
-    charset("cut ISO 2022 escape", "ISO 2022 IR 6\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$", 0)
+    charset("cut ISO 2022 escape", "ISO 2022 IR 6\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$", FLAG_CHARSET)
     charset("escape to what was not announced", "ISO 2022 IR 6\\ISO 2022 IR 87", b"Yamada=\x1b$)C\xb1\xe8", 0)
     charset("GB18030 with a backslash as second byte", "GB18030", b"Wang=\x90\x5c\x95\x5c", 0)
-    charset("UTF-8 cut", "ISO_IR 192", b"Bad^\xe2\x82", 0)
+    charset("UTF-8 cut", "ISO_IR 192", b"Bad^\xe2\x82", FLAG_CHARSET)
+    charset("Latin-1 under no charset", "", b"Bad^\xe4", FLAG_CHARSET)
+    charset("UTF-8 under no charset", "", b"Bad^\xc3\xa4", 0)
+    charset("Latin-1 under UTF-8", "ISO_IR 192", b"Bad^\xe4", FLAG_CHARSET)
     add(22, "PN of 64 KiB", lambda n: sound(n, replace={0x00100010: ("PN", "x" * 65534)}), STORED)
     add(22, "script in a PN", lambda n: sound(n, replace={0x00100010: ("PN", even("<script>alert(1)</script>^\"'&"))}), STORED)
 

@@ -250,6 +250,46 @@ static void the_default_issuer_is_laid_over_objects_without_one(void **state)
     place_close(&p);
 }
 
+// Latin-1 without a character set, from one who is known for it, and from one who is not.
+static void text_is_read_as_its_sender_is_known_for_and_flagged_when_it_cannot_be(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_origin origin = usual_origin;
+    struct archive_object *objects;
+    const struct dicom_dataset *header;
+    size_t count;
+    struct buffer data;
+    (void)state;
+    place_open(&p);
+    origin.charset = "ISO_IR 100";
+    object_write(&(struct object){.charset = "-", .patient_name = "M\xFCller^J\xF6rg", .pixels = true}, &data);
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &origin, &stored), p.err);
+    assert_int_equal(stored.flags, 0);
+    assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00100010, "Müller^Jörg"), 1);
+    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_string_equal(objects[0].charset, "ISO_IR 100");
+    assert_ok(archive_header(p.archive, &objects[0], 4096, &p.arena, &header, &p.err), p.err);
+    assert_string_equal(dicom_text(header, 0x00100010, &p.arena), "Müller^Jörg");
+    assert_ok(archive_dataset(p.archive, &objects[0], 4096, &p.arena, &header, &p.err), p.err);
+    assert_string_equal(dicom_text(header, 0x00100010, &p.arena), "Müller^Jörg");
+    buffer_free(&data);
+    object_write(
+        &(struct object){
+            .charset = "-", .patient_name = "M\xFCller", .study = "1.9", .series = "1.9.1", .instance = "1.9.1.1"},
+        &data);
+    origin.charset = "";
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &origin, &stored), p.err);
+    assert_int_equal(stored.flags, ARCHIVE_FLAG_CHARSET);
+    buffer_free(&data);
+    assert_ok(object_put(&p,
+                         &(struct object){.charset = "-", .study = "1.10", .series = "1.10.1", .instance = "1.10.1.1"},
+                         &stored),
+              p.err); // UTF-8 shows itself
+    assert_int_equal(stored.flags, 0);
+    place_close(&p);
+}
+
 static void usable_uids_are_told_from_others(void **state)
 {
     (void)state;
@@ -277,6 +317,7 @@ int test_put(void)
         cmocka_unit_test(what_is_no_data_set_goes_to_the_quarantine_whole),
         cmocka_unit_test(a_source_that_breaks_leaves_nothing),
         cmocka_unit_test(the_default_issuer_is_laid_over_objects_without_one),
+        cmocka_unit_test(text_is_read_as_its_sender_is_known_for_and_flagged_when_it_cannot_be),
         cmocka_unit_test(usable_uids_are_told_from_others),
     };
     return cmocka_run_group_tests_name("in", tests, NULL, NULL);

@@ -198,10 +198,18 @@ static const struct {
 static void put_numbered(struct place *p, int number)
 {
     struct archive_stored stored;
+    struct archive_origin origin = usual_origin;
+    struct buffer data;
     char instance[32];
     snprintf(instance, sizeof instance, "1.2.3.4.%d", number);
-    if (!object_put(p, &(struct object){.instance = instance, .pixels = true, .fill = number}, &stored))
+    origin.charset = "ISO_IR 100";
+    object_write(
+        &(struct object){
+            .instance = instance, .charset = "-", .patient_name = "M\xFCller", .pixels = true, .fill = number},
+        &data);
+    if (!bytes_put(p, data.data, data.size, DICOM_TS_EXPLICIT, &origin, &stored))
         _exit(1);
+    buffer_free(&data);
 }
 
 static void kill_at(struct place *p, const char *point, int nth)
@@ -233,7 +241,9 @@ static size_t count_objects(struct place *p)
         buffer_init(&data, 1 << 20);
         assert_ok(store_read(p->store, &objects[i].place, &data, &p->err), p->err);
         buffer_free(&data);
+        assert_string_equal(objects[i].charset, "ISO_IR 100"); // from the record, where its rows were made again
     }
+    assert_int_equal(find_count(p, ARCHIVE_INSTANCE, 0x00100010, "Müller"), count);
     return count;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "dicom/charset.h"
 
 static const char *const outcomes[] = {
     [ARCHIVE_STORED] = "stored", [ARCHIVE_SAME] = "same", [ARCHIVE_KEPT_BESIDE] = "kept beside"};
@@ -26,11 +27,16 @@ static bool store(struct service *service, struct http_request *request, struct 
 {
     uint64_t size;
     int fd = http_body_file(request, &size);
+    const char *given = http_query(request, "charset"), *charset = service_charset(service, given ? given : "");
+    if (!dicom_charset_is_known(charset))
+        return error_set(err, ERROR_BAD_VALUE, "charset=%.40s is no Specific Character Set, such as ISO_IR 100",
+                         charset);
     struct archive_origin origin = {.how = "import",
                                     .called = "",
                                     .calling = "",
                                     .address = http_address(request),
-                                    .issuer = http_query(request, "issuer")};
+                                    .issuer = http_query(request, "issuer"),
+                                    .charset = charset};
     pthread_mutex_lock(&service->import_mutex);
     if (!service->import_writer)
         service->import_writer = archive_writer_open(service->archive, err);

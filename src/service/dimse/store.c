@@ -71,6 +71,7 @@ bool dimse_session_store(struct dimse_session *session, const struct dimse_messa
                                     .address = session->request->address,
                                     .association = session->name,
                                     .issuer = session->ticket.peer.issuer,
+                                    .charset = service_charset(session->service, session->ticket.peer.charset),
                                     .sop_class = message->sop_class,
                                     .sop_instance = message->sop_instance};
     if (!check_command(message, &reason))
