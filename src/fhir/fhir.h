@@ -92,11 +92,17 @@ const char *fhir_gender(const char *sex);
 
 // ---- resources
 
+struct fhir_name {
+    const char *family, *given, *middle, *prefix, *suffix;
+    const char *representation; // how it is written (iso21090-EN-representation): "ABC", "IDE", "SYL"; NULL not said
+};
+
 struct fhir_patient {
     const char *id;
     const struct fhir_identifier *identifiers;
     size_t identifier_count;
-    const char *family, *given, *middle, *prefix, *suffix;
+    const struct fhir_name *names; // of one person, in several ways of writing
+    size_t name_count;
     const char *gender;     // "male", "female", "other", "unknown"
     const char *birth_date; // "2026-11-24", "2026-11" or "2026"
 };

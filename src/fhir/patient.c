@@ -1,15 +1,26 @@
 // Who: Patient and Device.
 #include "fhir/build.h"
 
-static json_t *name_of(struct build *build, const struct fhir_patient *patient)
+static json_t *representation_of(struct build *build, const char *code)
+{
+    json_t *extension = build_object(build);
+    build_put_text(build, extension, "url", "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation");
+    build_put_text(build, extension, "valueCode", code);
+    return extension;
+}
+
+// A name without parts is none, whatever is said of it.
+static json_t *name_of(struct build *build, const struct fhir_name *parts)
 {
     json_t *name = build_object(build), *given = build_array(build);
-    build_put_text(build, name, "family", patient->family);
-    build_add(build, given, build_text(build, "given", patient->given));
-    build_add(build, given, build_text(build, "given", patient->middle));
+    build_put_text(build, name, "family", parts->family);
+    build_add(build, given, build_text(build, "given", parts->given));
+    build_add(build, given, build_text(build, "given", parts->middle));
     build_put(build, name, "given", given);
-    build_put_one(build, name, "prefix", build_text(build, "prefix", patient->prefix));
-    build_put_one(build, name, "suffix", build_text(build, "suffix", patient->suffix));
+    build_put_one(build, name, "prefix", build_text(build, "prefix", parts->prefix));
+    build_put_one(build, name, "suffix", build_text(build, "suffix", parts->suffix));
+    if (parts->representation && json_object_size(name) > 0)
+        build_put_one(build, name, "extension", representation_of(build, parts->representation));
     return name;
 }
 
@@ -20,7 +31,8 @@ json_t *fhir_patient(const struct fhir_patient *patient, struct error *err)
     json_t *identifiers = build_array(&build), *names = build_array(&build);
     for (size_t i = 0; i < patient->identifier_count; i++)
         build_add(&build, identifiers, build_identifier(&build, &patient->identifiers[i]));
-    build_add(&build, names, name_of(&build, patient));
+    for (size_t i = 0; i < patient->name_count; i++)
+        build_add(&build, names, name_of(&build, &patient->names[i]));
     build_put(&build, build.root, "identifier", identifiers);
     build_put(&build, build.root, "name", names);
     build_put_text(&build, build.root, "gender", patient->gender);

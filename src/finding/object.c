@@ -206,17 +206,30 @@ char *object_nothing(const struct finding_result *r, struct arena *arena)
                         *label ? label : "research use only");
 }
 
-void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS])
+// Cut between two characters.
+static void copy_name(char to[OBJECT_NAME_SIZE], const char *text, size_t size)
 {
-    name += strspn(name, "=");
-    size_t size = strcspn(name, "=");
-    text_copy_n(copy, OBJECT_NAME_SIZE, name, size);
+    if (size >= OBJECT_NAME_SIZE)
+        for (size = OBJECT_NAME_SIZE - 1; size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80;)
+            size--;
+    text_copy_n(to, OBJECT_NAME_SIZE, text, size);
+}
+
+bool object_name(const char *name, enum object_name_group group, struct object_name *out)
+{
+    const char *at = object_text(name);
+    for (unsigned i = 0; i < group && *at; i++)
+        at += strcspn(at, "=") + (at[strcspn(at, "=")] == '=');
+    copy_name(out->copy, at, strcspn(at, "="));
+    bool there = out->copy[strspn(out->copy, "^ ")] != '\0';
+    char *part = out->copy;
     for (size_t i = 0; i < OBJECT_NAME_PARTS; i++) {
-        parts[i] = copy;
-        copy += strcspn(copy, "^");
-        if (*copy)
-            *copy++ = '\0';
+        out->parts[i] = part;
+        part += strcspn(part, "^");
+        if (*part)
+            *part++ = '\0';
     }
+    return there;
 }
 
 void object_copy(struct object *object, dicom_tag tag)

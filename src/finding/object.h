@@ -84,10 +84,16 @@ char *object_looked_at(const struct finding_result *result, struct arena *arena)
 // that does not mean. NULL: no memory.
 char *object_nothing(const struct finding_result *result, struct arena *arena);
 
-// The parts of a DICOM name's first group that is there, "Family^Given^Middle^Prefix^Suffix", inside `copy`; cut at its
-// size.
-enum { OBJECT_NAME_SIZE = 325, OBJECT_NAME_PARTS = 5 };
-void object_split_name(const char *name, char copy[OBJECT_NAME_SIZE], const char *parts[OBJECT_NAME_PARTS]);
+// A DICOM name has up to three groups, in which one person's name is written in three ways (PS3.5 section 6.2.1).
+enum object_name_group { OBJECT_ALPHABETIC, OBJECT_IDEOGRAPHIC, OBJECT_PHONETIC, OBJECT_NAME_GROUPS };
+enum object_name_part { OBJECT_FAMILY, OBJECT_GIVEN, OBJECT_MIDDLE, OBJECT_PREFIX, OBJECT_SUFFIX, OBJECT_NAME_PARTS };
+enum { OBJECT_NAME_SIZE = 325 };
+struct object_name {
+    char copy[OBJECT_NAME_SIZE];
+    const char *parts[OBJECT_NAME_PARTS]; // in the copy; "" where there is none
+};
+// One group of it, cut at the copy's size between two characters; false, with empty parts, when it is not there.
+bool object_name(const char *name, enum object_name_group group, struct object_name *out);
 
 static inline bool object_stands(const struct finding *finding)
 {

@@ -90,15 +90,31 @@ static void join_time(char out[TIME_SIZE], const char *date, const char *time)
              fraction ? time + 7 : "");
 }
 
-// XPN, or with an id (also an empty one) XCN.
+// XPN, or with an id (also an empty one) XCN: a repetition for each way in which the name is written. Which it is
+// (table 4000) is said where there are others than the alphabetic, which is what a name is when nothing is said.
 static void put_person(struct hl7_writer *writer, unsigned field, const char *id, const char *name)
 {
-    char copy[OBJECT_NAME_SIZE];
-    const char *p[OBJECT_NAME_PARTS];
-    object_split_name(object_text(name), copy, p);
-    const char *const with_id[] = {object_text(id), p[0], p[1], p[2], p[4], p[3], NULL};
-    if (*object_text(name))
-        hl7_components(writer, field, id ? with_id : with_id + 1);
+    static const char *const representations[OBJECT_NAME_GROUPS] = {"A", "I", "P"};
+    enum { XPN_REPRESENTATION = 8, XCN_REPRESENTATION = 15 };
+    const size_t last = id ? XCN_REPRESENTATION : XPN_REPRESENTATION;
+    struct object_name group;
+    bool only = !object_name(name, OBJECT_IDEOGRAPHIC, &group) && !object_name(name, OBJECT_PHONETIC, &group);
+    bool first = true;
+    for (unsigned i = 0; i < OBJECT_NAME_GROUPS; i++) {
+        if (!object_name(name, i, &group))
+            continue;
+        const char *const *p = group.parts;
+        const char *components[XCN_REPRESENTATION + 1] = {object_text(id),  p[OBJECT_FAMILY], p[OBJECT_GIVEN],
+                                                          p[OBJECT_MIDDLE], p[OBJECT_SUFFIX], p[OBJECT_PREFIX]};
+        const char **c = id ? components : components + 1;
+        for (size_t k = id ? 6 : 5; !only && k < last; k++)
+            c[k] = k + 1 == last ? representations[i] : "";
+        if (first)
+            hl7_components(writer, field, c);
+        else
+            hl7_repeat(writer, c);
+        first = false;
+    }
 }
 
 // ---- segments

@@ -57,15 +57,17 @@ static struct fhir_concept concept_of(const struct finding_code *code)
 // "Gregory House", as people write it.
 static void display_name(const char *name, char out[NAME_DISPLAY_SIZE])
 {
-    static const size_t order[] = {3, 1, 2, 0, 4};
-    char copy[OBJECT_NAME_SIZE];
-    const char *parts[OBJECT_NAME_PARTS];
+    static const enum object_name_part order[] = {OBJECT_PREFIX, OBJECT_GIVEN, OBJECT_MIDDLE, OBJECT_FAMILY,
+                                                  OBJECT_SUFFIX};
+    struct object_name group;
     size_t used = 0;
-    object_split_name(object_text(name), copy, parts);
+    for (unsigned i = 0; i < OBJECT_NAME_GROUPS && !object_name(name, i, &group);)
+        i++;
     *out = '\0';
     for (size_t i = 0; i < OBJECT_NAME_PARTS; i++)
-        if (*parts[order[i]])
-            used += (size_t)snprintf(out + used, NAME_DISPLAY_SIZE - used, "%s%s", used ? " " : "", parts[order[i]]);
+        if (*group.parts[order[i]])
+            used +=
+                (size_t)snprintf(out + used, NAME_DISPLAY_SIZE - used, "%s%s", used ? " " : "", group.parts[order[i]]);
 }
 
 // ---- Patient, ImagingStudy, Device
@@ -74,18 +76,23 @@ static bool add_patient(struct view *view)
 {
     const struct finding_study *study = view->study;
     const struct fhir_identifier identifier = {study->issuer, study->patient_id, "MR"};
-    char copy[OBJECT_NAME_SIZE], born[FHIR_DATE_SIZE];
-    const char *name[OBJECT_NAME_PARTS];
-    object_split_name(object_text(study->patient_name), copy, name);
+    static const char *const representations[OBJECT_NAME_GROUPS] = {"ABC", "IDE", "SYL"};
+    struct object_name groups[OBJECT_NAME_GROUPS];
+    struct fhir_name names[OBJECT_NAME_GROUPS];
+    size_t count = 0;
+    char born[FHIR_DATE_SIZE];
+    for (unsigned i = 0; i < OBJECT_NAME_GROUPS; i++) {
+        const char *const *p = groups[i].parts;
+        if (object_name(study->patient_name, i, &groups[i]))
+            names[count++] = (struct fhir_name){p[OBJECT_FAMILY], p[OBJECT_GIVEN],  p[OBJECT_MIDDLE],
+                                                p[OBJECT_PREFIX], p[OBJECT_SUFFIX], representations[i]};
+    }
     fhir_date(born, study->birth_date);
     return add(view, fhir_patient(&(struct fhir_patient){.id = study->study,
                                                          .identifiers = &identifier,
                                                          .identifier_count = 1,
-                                                         .family = name[0],
-                                                         .given = name[1],
-                                                         .middle = name[2],
-                                                         .prefix = name[3],
-                                                         .suffix = name[4],
+                                                         .names = names,
+                                                         .name_count = count,
                                                          .gender = fhir_gender(study->sex),
                                                          .birth_date = born},
                                   view->err));

@@ -9,14 +9,15 @@
 enum { NOON_2026_11_24 = 1795521600 };
 
 static const struct fhir_identifier patient_ids[] = {{"urn:oid:1.2.3", "4711", "MR"}, {NULL, "4711-B", NULL}};
+static const struct fhir_name patient_names[] = {
+    {"M\xC3\xBCller", "Eva", "Maria", "Dr.", "MSc", "ABC"},
+    {.family = "山田", .given = "太郎", .representation = "IDE"},
+};
 const struct fhir_patient sample_patient = {.id = "p-4711",
                                             .identifiers = patient_ids,
                                             .identifier_count = 2,
-                                            .family = "M\xC3\xBCller",
-                                            .given = "Eva",
-                                            .middle = "Maria",
-                                            .prefix = "Dr.",
-                                            .suffix = "MSc",
+                                            .names = patient_names,
+                                            .name_count = 2,
                                             .gender = "female",
                                             .birth_date = "1961-02-28"};
 

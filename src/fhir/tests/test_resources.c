@@ -126,8 +126,14 @@ static void what_is_not_known_is_left_out(void **state)
 {
     (void)state;
     struct error err;
-    check_json(fhir_patient(&(struct fhir_patient){.id = "p", .family = "", .given = " \t", .gender = "unknown"}, &err),
-               "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"unknown\"}");
+    check_json(
+        fhir_patient(
+            &(struct fhir_patient){.id = "p",
+                                   .names = &(struct fhir_name){.family = "", .given = " \t", .representation = "ABC"},
+                                   .name_count = 1,
+                                   .gender = "unknown"},
+            &err),
+        "{\"resourceType\":\"Patient\",\"id\":\"p\",\"gender\":\"unknown\"}");
     check_json(fhir_device(&(struct fhir_device){.id = "d"}, &err),
                "{\"resourceType\":\"Device\",\"id\":\"d\",\"status\":\"active\"}");
     check_json(
@@ -143,9 +149,10 @@ static void texts_are_made_fit_for_fhir(void **state)
 {
     (void)state;
     struct error err;
-    check_json(fhir_patient(&(struct fhir_patient){.family = " a\x01"
-                                                             "b\x7F"
-                                                             "c\td\n"},
+    check_json(fhir_patient(&(struct fhir_patient){.names = &(struct fhir_name){.family = " a\x01"
+                                                                                          "b\x7F"
+                                                                                          "c\td\n"},
+                                                   .name_count = 1},
                             &err),
                "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"a b c\\td\"}]}");
 }
@@ -250,7 +257,10 @@ static void what_fhir_does_not_allow_is_refused_by_name(void **state)
     struct fhir_instance instance = {.uid = "1.2.3.4"};
     check_refused(fhir_patient(&(struct fhir_patient){.id = "a/b"}, &err), &err, "a/b");
     check_refused(fhir_patient(&(struct fhir_patient){.birth_date = "19610228"}, &err), &err, "birthDate");
-    check_refused(fhir_patient(&(struct fhir_patient){.family = "M\xFCller"}, &err), &err, "family");
+    check_refused(
+        fhir_patient(&(struct fhir_patient){.names = &(struct fhir_name){.family = "M\xFCller"}, .name_count = 1},
+                     &err),
+        &err, "family");
     check_refused(fhir_observation(&(struct fhir_observation){.id = "x"}, &err), &err, "code");
     o.effective = "2026-11-24T12:00:00"; // no zone
     check_refused(fhir_observation(&o, &err), &err, "effectiveDateTime");

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Judges what the room makes, with pydicom and python3-hl7, and makes one of its inputs.
 
-    oracle.py oblique OUT_DIR                  five slices of 37 x 29, tilted, with Latin-1 names
+    oracle.py oblique OUT_DIR                  five slices of 37 x 29, tilted, with names in Latin-1, JIS and three groups
     oracle.py seg FILE SOURCE_DIR LABELS       geometry, references and voxels against the source images and the label map
     oracle.py again FILE FILE                  the second is the first under other UIDs, all else the same
     oracle.py sr FILE SOURCE_DIR [SEG_FILE]    the tree of TID 1500; with the SEG it refers to, or without findings
@@ -44,13 +44,13 @@ def oblique(folder):
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
         ds.is_little_endian, ds.is_implicit_VR = True, False
-        ds.SpecificCharacterSet = "ISO_IR 100"
+        ds.SpecificCharacterSet = ["ISO 2022 IR 100", "ISO 2022 IR 87"]
         ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
         ds.StudyDate, ds.StudyTime, ds.AccessionNumber = "20120914", "151208", "A\u00e4"
         ds.TimezoneOffsetFromUTC = "+0200"
         ds.Modality, ds.ReferringPhysicianName = "CT", "Gr\u00fcn^Ren\u00e9"
         ds.StudyDescription = "Sch\u00e4del"
-        ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = "M\u00fcller^J\u00f6rg", "17", "Spital"
+        ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = "M\u00fcller^J\u00f6rg=\u5c71\u7530^\u592a\u90ce=\u3084\u307e\u3060^\u305f\u308d\u3046", "17", "Spital"
         ds.PatientBirthDate, ds.PatientSex = "19501231", "M"
         ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = "1.2.3", "1.2.3.4", "1.2.3.5"
         ds.StudyID, ds.SeriesNumber, ds.InstanceNumber = "S", "3", str(k)

@@ -335,6 +335,11 @@ static void a_patient_is_named_in_parts(void **state)
     assert_at(json, "name.0.family", "M\xC3\xBCller");
     assert_at(json, "name.0.given.1", "Karl");
     assert_at(json, "name.0.prefix.0", "Dr.");
+    assert_at(json, "name.0.extension.0.valueCode", "ABC");
+    assert_at(json, "name.1.family", "山");
+    assert_at(json, "name.1.given.0", "田");
+    assert_at(json, "name.1.extension.0.valueCode", "IDE");
+    assert_at(json, "name.1.extension.0.url", "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation");
     assert_at(json, "gender", "male");
     assert_at(json, "birthDate", "1950-12-31");
     json_decref(list);

@@ -79,7 +79,7 @@ static void python_reads_the_message(void **state)
         "MSH-12 2.5.1\n",
         "MSH-18 UNICODE UTF-8\n",
         "PID-3 P\\F\\1\\T\\2^^^HOSP\\S\\A^PI\n",
-        "PID-5 M\xC3\xBCller^J\xC3\xB6rg^Karl^Jr.^Dr.\n",
+        "PID-5 M\xC3\xBCller^J\xC3\xB6rg^Karl^Jr.^Dr.^^^A~\xE5\xB1\xB1^\xE7\x94\xB0^^^^^^I\n",
         "PID-7 19501231\n",
         "PID-8 M\n",
         "OBR-3 0123456789abcdef0123\n",
@@ -146,6 +146,37 @@ static void each_finding_has_its_sub_id_values_and_flags(void **state)
     buffer_free(&out);
 }
 
+// XPN-8 and XCN-15, table 4000.
+static void each_way_of_writing_a_name_is_a_repetition(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = study_row();
+    study.patient_name = "Yamada^Tarou=山田^太郎=やまだ^たろう";
+    study.referring = "Hong^Gildong==홍^길동";
+    make(&study, 0, &out);
+    const struct hl7_message *message = parse(&out);
+    static const struct {
+        const char *segment;
+        unsigned field, repetition, component;
+        const char *want;
+    } rows[] = {
+        {"PID", 5, 1, 1, "Yamada"}, {"PID", 5, 1, 2, "Tarou"}, {"PID", 5, 1, 8, "A"},      {"PID", 5, 2, 1, "山田"},
+        {"PID", 5, 2, 2, "太郎"},   {"PID", 5, 2, 8, "I"},     {"PID", 5, 3, 1, "やまだ"}, {"PID", 5, 3, 2, "たろう"},
+        {"PID", 5, 3, 8, "P"},      {"PID", 5, 4, 1, ""},      {"OBR", 16, 1, 2, "Hong"},  {"OBR", 16, 1, 15, "A"},
+        {"OBR", 16, 2, 2, "홍"},    {"OBR", 16, 2, 15, "P"},   {"OBR", 16, 3, 2, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(
+            hl7_get(message, rows[i].segment, 0, rows[i].field, rows[i].repetition, rows[i].component, 1, &scratch),
+            rows[i].want);
+    buffer_free(&out);
+    study.patient_name = "Doe^Jane==";
+    make(&study, 0, &out);
+    assert_field(parse(&out), "PID", 0, 5, 8, ""); // what a name is when nothing is said
+    buffer_free(&out);
+}
+
 static void a_name_without_letters_is_its_ideographs(void **state)
 {
     (void)state;
@@ -156,6 +187,7 @@ static void a_name_without_letters_is_its_ideographs(void **state)
     const struct hl7_message *message = parse(&out);
     assert_field(message, "PID", 0, 5, 1, "\xE5\xB1\xB1");
     assert_field(message, "PID", 0, 5, 2, "\xE7\x94\xB0");
+    assert_field(message, "PID", 0, 5, 8, "I");
     buffer_free(&out);
 }
 
@@ -421,6 +453,7 @@ int test_oru(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(python_reads_the_message, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(each_way_of_writing_a_name_is_a_repetition, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, scratch_begin, scratch_end),
