@@ -20,6 +20,8 @@ import pydicom
 from harness import Hilum, Orthanc, wait_until
 from hl7_listener import Listener
 
+QUIET_S = 5  # of a study, until its negative is told
+PIECES_S = 3  # between pieces: longer than a series takes to be whole, shorter than QUIET_S
 SEED = int(os.environ.get("SEED", "1"))
 NUMBERS = iter(range(1001, 2000))
 POSITIVE, NEGATIVE, NOTHING = "positive", "negative", "nothing"
@@ -50,9 +52,16 @@ def plain(bleed):
 
 
 def late(bleed):
-    """The first 36 slices alone show nothing, and are enough for a negative."""
+    """The first 36 slices alone show nothing, and are enough for a negative, which is told; hours later the rest comes."""
     study = Study("late", bleed)
     study.parts = [study.head.slices[:36], study.head.slices[36:]]
+    return study
+
+
+def in_pieces(bleed):
+    """The same in three associations a few seconds apart: each is looked at, and what is negative in part is never told."""
+    study = Study("in pieces", bleed)
+    study.parts = [study.head.slices[:36], study.head.slices[36:40], study.head.slices[40:]]
     return study
 
 
@@ -218,7 +227,7 @@ def demographics(bleed):
 
 
 # How often; with a bleed in every other one.
-WAYS = ((plain, 20), (late, 10), (sent_twice, 4), (doubled, 5), (two_patients, 5), (tilted, 4), (rounded, 4), (localizer, 5), (no_numbers, 4), (other_part, 6), (by_words, 5), (other_name, 4), (contrast, 4),
+WAYS = ((plain, 20), (late, 6), (in_pieces, 4), (sent_twice, 4), (doubled, 5), (two_patients, 5), (tilted, 4), (rounded, 4), (localizer, 5), (no_numbers, 4), (other_part, 6), (by_words, 5), (other_name, 4), (contrast, 4),
         (no_contrast, 5), (two_phases, 4), (gap, 2), (short, 2), (rejected, 2), (rejected_and_accepted, 2), (read, 2), (demographics, 1))
 
 
@@ -226,7 +235,7 @@ def make_day():
     studies = []
     for way, count in WAYS:
         for i in range(count):
-            bleed = (None if i % 2 else 44 if way is late else heads.BLEED_SLICE)
+            bleed = (None if i % 2 else 44 if way in (late, in_pieces) else heads.BLEED_SLICE)
             studies.append(way(bleed))
     random.Random(SEED).shuffle(studies)
     return studies
@@ -329,7 +338,7 @@ class Day:
             last = [line for line in metrics.splitlines() if line.startswith("hilum_event_last ")]
             if last != self.last:
                 self.last, self.since = last, time.monotonic()
-            return time.monotonic() - self.since > 4.5  # association's quiet time, and the negative's
+            return time.monotonic() - self.since > QUIET_S + 2.5  # association's quiet time, and the negative's
         self.last, self.since = None, time.monotonic()
         wait_until(quiet, seconds, "a quiet server", step=0.2)
 
@@ -342,14 +351,14 @@ class TheDay(unittest.TestCase):
         folder = tempfile.mkdtemp(prefix="hilum-day-")
         self.addCleanup(shutil.rmtree, folder)
         self.addCleanup(ris.stop)
-        with Hilum(config="flow:\n  negative_quiet_s: 2\n") as server, Orthanc() as pacs:
+        with Hilum(config=f"flow:\n  negative_quiet_s: {QUIET_S}\n") as server, Orthanc() as pacs:
             day = Day(server, pacs, ris, folder)
             server.put_json("/api/peers/pacs", {"title": pacs.title, "host": "127.0.0.1", "port": pacs.dicom, "rights": ["target", "store"], "plain": "accepted"})
             server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": ris.port, "application": "RIS", "facility": "TEST"})
             rule = {key: value for key, value in server.get_json("/api/rules")[0].items() if key != "version"}
             server.put_json(f"/api/rules/{rule['name']}", dict(rule, send_to=["pacs"], hl7_to=["ris"]))
             # The parts of all studies, those of one study in their order, mixed; the PACS is away in the middle of it.
-            parts = [(study, i) for study in studies for i in range(len(study.parts))]
+            parts = [(study, i) for study in studies if study.way != "in pieces" for i in range(len(study.parts))]
             parts.sort(key=lambda part: (part[1], 0))
             for n, (study, i) in enumerate(parts):
                 if n == 30:
@@ -360,6 +369,11 @@ class TheDay(unittest.TestCase):
                 if i == 1 and parts[n - 1][1] == 0:
                     day.settle(90)  # the first parts have been looked at, and something was said of them
                 day.send(study.parts[i])
+            pieces = [study for study in studies if study.way == "in pieces"]
+            for i in range(3):
+                for study in pieces:
+                    day.send(study.parts[i])
+                time.sleep(PIECES_S)
             day.settle(90)
             for study in studies:
                 if study.afterwards:
@@ -392,7 +406,7 @@ class TheDay(unittest.TestCase):
         self.assertEqual(wrong, [], "\n" + "\n".join(wrong))
         # Nobody was ever told that a study shows nothing which showed something as a whole.
         for study in studies:
-            if study.way == "late" and study.says == POSITIVE:
+            if study.way == "in pieces" and study.says == POSITIVE:
                 said = [text for text in day.ris.in_order if f"|A{study.number}|" in text and "othing was found" in text]
                 self.assertEqual(said, [], study.way)
 
