@@ -140,7 +140,9 @@ class RunnerFaults(unittest.TestCase):
         self.rule("sound", slices_min=1000)
         study = self.send(3)
         time.sleep(4)
-        self.assertEqual(self.jobs(study), {})
+        job = self.jobs(study)["sound"]
+        self.assertEqual(job["state"], "skipped")
+        self.assertIn("1000", job["reason"])  # what the rule asks, and is not so
         self.rule("sound", slices_min=10)
         self.rule("hungry", slices_min=10)
         # A late slice makes a new version, which the rules of now are asked about.
