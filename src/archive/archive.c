@@ -43,7 +43,7 @@ static bool start(struct archive *archive, bool rebuild, struct error *err)
     return true;
 }
 
-struct archive *archive_open(struct store *store, struct error *err)
+struct archive *archive_open(struct store *store, struct image_decoder *decoder, struct error *err)
 {
     struct archive *archive = calloc(1, sizeof *archive);
     if (!archive) {
@@ -51,6 +51,7 @@ struct archive *archive_open(struct store *store, struct error *err)
         return NULL;
     }
     archive->store = store;
+    archive->decoder = decoder;
     if (start(archive, false, err))
         return archive;
     free(archive);

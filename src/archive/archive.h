@@ -8,12 +8,22 @@
 // row of its own under the study, by issuer and Patient ID; a series' row is of one patient too. Objects that name
 // their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
 // in other rooms read the view study_shown, a row for each study with served objects: study (UID), patient_id, issuer,
-// patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served objects), and
-// identity: "", or a sentence for people about whose objects these are.
+// patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served objects); and
+// identity and conflicts: "", or a sentence for people about whose objects these are, and about objects that came again
+// and wait for a decision. archive_study_flags gives the same.
 //
-// The same SOP Instance UID again: equal bytes in the same transfer syntax are the same object (nothing new is kept);
-// anything else is kept beside it, listed as a conflict, and the first one is served. The bytes are never altered; what
-// is wrong with an object but can be stored is a flag.
+// The same SOP Instance UID again (docs/design.md, section 4, 3):
+//   equal bytes in the same transfer syntax          the same object: nothing new is kept
+//   an equal data set in another transfer syntax     the same object too, so that what a PACS echoes is no conflict
+//   other attributes, equal pixels                   kept beside; the first or the newest is served, as the source's
+//                                                    policy says (archive_origin.newest)
+//   other pixels, or not to be compared              kept beside; the first is served until a person takes the other
+// Attributes are compared as dicom/compare.h says, pixels frame by frame after decoding, within Bits Stored; where
+// pixels are equal but packed otherwise, Photometric Interpretation, Planar Configuration and Derivation Description may
+// follow that. Rows, Columns and all
+// else that says how pixels are read counts as pixels. What is beside is a conflict, listed until somebody keeps the
+// one that is served or takes the newer one. The bytes are never altered; what is wrong with an object but can be
+// stored is a flag.
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
@@ -24,6 +34,7 @@
 #include "base/arena.h"
 #include "base/reader.h"
 #include "dicom/dataset.h"
+#include "image/decoder.h"
 #include "image/frames.h"
 #include "store/store.h"
 
@@ -38,8 +49,9 @@ enum {
     ARCHIVE_LIMIT_MAX = 5000,
 };
 
-// Migrates its tables, replays the lanes (store_replay) and is ready. `store` must outlive it.
-struct archive *archive_open(struct store *store, struct error *err);
+// Migrates its tables, replays the lanes (store_replay) and is ready. `store` and `decoder` must outlive it. Without a
+// decoder (NULL) compressed pixels that came again are not compared.
+struct archive *archive_open(struct store *store, struct image_decoder *decoder, struct error *err);
 void archive_close(struct archive *archive);
 struct store *archive_store(const struct archive *archive);
 
@@ -56,17 +68,23 @@ struct archive_origin {
     const char *charset;      // what text is in where the object does not say so (dicom/charset.h); "", NULL not known
     const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
     const char *sop_instance; // likewise; another one inside the data set is refused
+    bool newest;              // the source's policy: of equal pixels with other attributes the newest is served
     const char *preamble;     // of a file, when it is not all zeros: in hexadecimal; NULL: none. Kept, never served.
 };
 
-enum archive_outcome { ARCHIVE_STORED, ARCHIVE_SAME, ARCHIVE_KEPT_BESIDE };
+enum archive_outcome {
+    ARCHIVE_STORED,
+    ARCHIVE_SAME,
+    ARCHIVE_KEPT_BESIDE, // the one that was there is served
+    ARCHIVE_REPLACED,    // kept beside the one that was there, and served instead of it
+};
 
 // Why an object is flagged; bits.
 enum archive_flag {
     ARCHIVE_FLAG_UID = 1,      // a UID that PS3.5 section 9.1 does not allow
     ARCHIVE_FLAG_CHARSET = 2,  // an unknown character set, or text that cannot be read in its own
     ARCHIVE_FLAG_PIXELS = 4,   // its image attributes make no sense: no AI looks at it
-    ARCHIVE_FLAG_CONFLICT = 8, // kept beside an object with the same SOP Instance UID
+    ARCHIVE_FLAG_CONFLICT = 8, // kept beside an object with the same SOP Instance UID, which is served
     ARCHIVE_FLAG_IDENTITY =
         16,                  // Patient ID, issuer, name, birth date or sex are not those of its study's first patient
     ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
@@ -178,15 +196,44 @@ bool archive_objects(struct archive *archive, const char *study, const char *ser
 bool archive_versions(struct archive *archive, const char *instance, struct arena *arena, struct archive_object **out,
                       size_t *count, struct error *err);
 
-// The newest 1,000 objects that were kept beside another with the same SOP Instance UID. None is fine.
-bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
-                       struct error *err);
-
 // What an object says otherwise than the rows of its study, patient and series said when it came.
 struct archive_difference {
     dicom_tag tag;
     const char *said, *known; // the object's value, and the row's
 };
+
+// ---- conflicts
+
+enum archive_conflict_kind { ARCHIVE_OTHER_ATTRIBUTES, ARCHIVE_OTHER_PIXELS, ARCHIVE_NOT_COMPARED };
+enum archive_decision { ARCHIVE_OPEN, ARCHIVE_KEPT, ARCHIVE_TAKEN };
+
+// An object that came under a UID which was there already.
+struct archive_conflict {
+    struct archive_object newer, served; // newer.id names the conflict; served: now, which is the newer one once taken
+    enum archive_conflict_kind kind;
+    const struct archive_difference
+        *differences; // of the newer one (said) from the one served then, by tag: the first 16
+    size_t difference_count;
+    const char *how, *from; // as archive_origin has them: "c-store", and the calling AE title
+    enum archive_decision decision;
+    const char *decided_by; // "" while it is open
+    int64_t decided_ns;
+};
+
+// The newest 1,000 conflicts, of a study (as it was served when they came) or of all (NULL); those that wait for a
+// decision, or also those that have one. None is fine.
+bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
+                       struct archive_conflict **out, size_t *count, struct error *err);
+bool archive_open_conflicts(struct archive *archive, int64_t *out, struct error *err); // how many wait
+
+// What a person says of a conflict. ARCHIVE_KEPT: the one that is served stays. ARCHIVE_TAKEN: the newer one is served
+// from now on, and older conflicts of the same object are settled with it; the rows of its study, patient and series
+// say what it says; an event OBJECT_SERVED. Taking can be done again later, so that a decision can be taken back.
+// Durable. *out, in `arena`, is the conflict as it is now. NOT_FOUND; CONFLICT when there is nothing to decide.
+bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
+                    struct arena *arena, struct archive_conflict *out, struct error *err);
+
+// ---- flags
 
 struct archive_flagged {
     struct archive_object object;
@@ -197,6 +244,12 @@ struct archive_flagged {
 // The newest 1,000 objects that have one of the flags (0: any). None is fine.
 bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
                      size_t *count, struct error *err);
+
+// The sentences that are to be seen before a study is read (identity, conflicts); none is fine, as for a study that is
+// not here.
+enum { ARCHIVE_STUDY_FLAGS = 2 };
+bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
+                         const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 
 // The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated
 // object the whole is inflated.

@@ -205,6 +205,7 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
                       : 1;
     out->is_image = is_image(dataset, out->sop_class);
     out->is_own = strcmp(origin->how, "job") == 0;
+    out->newest = origin->newest;
     out->flags = flags_of(dataset, out, arena);
     out->arena = arena;
     return true;
@@ -233,16 +234,13 @@ static char *make_meta(const struct rows_object *object, const struct archive_or
         json_object_set_new(meta, "charset", json_string(object->charset));
     if (meta && origin->preamble)
         json_object_set_new(meta, "preamble", json_string(origin->preamble));
+    if (meta && origin->newest)
+        json_object_set_new(meta, "versions", json_string("newest"));
     char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
     char *copy = text ? arena_strdup(arena, text) : NULL;
     free(text);
     json_decref(meta);
     return copy;
-}
-
-bool archive_commit_rows(struct archive *archive, struct rows_object *object, struct error *err)
-{
-    return store_write(archive_store(archive), STORE_REPLAYABLE, rows_put, object, err);
 }
 
 // Sealed and synced, but the rows say no, or say that it is there already: the record is put down.
@@ -270,7 +268,8 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
     }
     if (object->header_size > object->record.size)
         object->header_size = object->record.size;
-    if (!archive_commit_rows(writer->archive, object, err)) {
+    const struct reader reader = store_record_reader(writer->lane);
+    if (!archive_commit_rows(writer->archive, object, &reader, err)) {
         struct error second;
         withdraw(writer, object, &second);
         return false;
@@ -279,31 +278,17 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
     return object->outcome != ARCHIVE_SAME || withdraw(writer, object, err);
 }
 
-// An equal object needs no second sync: what is in the rows was synced before them.
-static bool is_there_already(struct archive_writer *writer, struct rows_object *object, bool *same, struct error *err)
-{
-    store_record_digest(writer->lane, object->record.digest);
-    struct database *db = store_read_begin(writer->archive->store, err);
-    if (!db)
-        return false;
-    bool ok = rows_same(db, object, same, err);
-    store_read_end(writer->archive->store, db);
-    return ok;
-}
-
+// The same object needs no second sync: what is in the rows was synced before them.
 static bool finish(struct archive_writer *writer, struct rows_object *object, const struct archive_origin *origin,
                    struct error *err)
 {
-    bool same = false;
-    if (!is_there_already(writer, object, &same, err)) {
-        store_record_drop(writer->lane);
-        return false;
-    }
-    if (!same)
+    const struct reader reader = store_record_reader(writer->lane);
+    store_record_digest(writer->lane, object->record.digest);
+    bool ok = archive_settle(writer->archive, object, &reader, err);
+    if (ok && object->outcome != ARCHIVE_SAME)
         return seal(writer, object, origin, err);
     store_record_drop(writer->lane);
-    object->outcome = ARCHIVE_SAME;
-    return true;
+    return ok;
 }
 
 static void report(const struct rows_object *object, struct archive_stored *out)
@@ -398,29 +383,39 @@ static bool read_meta(struct again *again, const json_t *meta, struct error *err
                     &again->origin.calling, "issuer", &again->origin.issuer, "how", &again->origin.how, "called",
                     &again->origin.called, "received_ns", &received) != 0)
         return error_set(err, ERROR_BAD_DATA, "the record's meta text cannot be read");
+    const char *versions = json_string_value(json_object_get(meta, "versions"));
+    again->origin.newest = versions && strcmp(versions, "newest") == 0;
     again->object.transfer_syntax = again->syntax;
     again->object.received_ns = received;
     return true;
 }
 
-static bool read_again(struct again *again, struct error *err)
+static bool read_again(struct again *again, const struct reader *reader, struct error *err)
 {
     const struct dicom_parse_options options = indexing(again->origin.charset);
     const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(again->syntax);
-    const struct store_record *record = &again->object.record;
     const struct dicom_dataset *dataset;
-    int fd;
-    if (!store_acquire(again->archive->store, record->place.container, &fd, err))
+    struct source_reader source = {*reader, 0, again->block, FILE_BLOCK};
+    if (!dicom_parse(source_from_reader(&source), syntax, &options, &again->arena, &dataset, err) ||
+        !describe(dataset, &again->origin, &again->arena, &again->object, err))
         return false;
-    struct source_reader file = {reader_from_fd(fd, record->place.offset + STORE_RECORD_HEADER, record->size), 0,
-                                 again->block, FILE_BLOCK};
-    bool ok = dicom_parse(source_from_reader(&file), syntax, &options, &again->arena, &dataset, err);
-    store_release(again->archive->store, record->place.container);
-    if (!ok || !describe(dataset, &again->origin, &again->arena, &again->object, err))
-        return false;
-    again->object.header_size = header_size_of(dataset, syntax, record->size);
+    again->object.header_size = header_size_of(dataset, syntax, reader->size);
     again->object.event = event_detail(&again->object, &again->origin);
     return true;
+}
+
+static bool put_again(struct again *again, struct error *err)
+{
+    const struct store_record *record = &again->object.record;
+    struct archive *archive = again->archive;
+    int fd;
+    if (!store_acquire(archive->store, record->place.container, &fd, err))
+        return false;
+    const struct reader reader = reader_from_fd(fd, record->place.offset + STORE_RECORD_HEADER, record->size);
+    bool ok = read_again(again, &reader, err) && archive_settle(archive, &again->object, &reader, err) &&
+              (again->object.outcome == ARCHIVE_SAME || archive_commit_rows(archive, &again->object, &reader, err));
+    store_release(archive->store, record->place.container);
+    return ok;
 }
 
 bool archive_put_again(struct archive *archive, const struct store_record *record, const char *meta_text,
@@ -433,7 +428,7 @@ bool archive_put_again(struct archive *archive, const struct store_record *recor
         again->archive = archive;
         again->object.record = *record;
         arena_init(&again->arena, ARENA_MAX);
-        ok = read_meta(again, meta, err) && read_again(again, err) && archive_commit_rows(archive, &again->object, err);
+        ok = read_meta(again, meta, err) && put_again(again, err);
         arena_free(&again->arena);
     }
     free(again);

@@ -16,7 +16,7 @@
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
-enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE, OF_CONFLICTS };
+enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE };
 
 // One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
 static const struct {
@@ -31,7 +31,6 @@ static const struct {
     [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?3", 3},
     [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY instance.rank", 3},
     [OF_SERIES_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
-    [OF_CONFLICTS] = {OBJECT_COLUMNS "instance.rank>0 ORDER BY instance.id DESC LIMIT 1000", 0},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -100,7 +99,7 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
-    if (ok && *count == 0 && which != OF_CONFLICTS)
+    if (ok && *count == 0)
         return error_set(err, ERROR_NOT_FOUND, "there is no %s %s here",
                          instance ? "object"
                          : series ? "series"
@@ -126,10 +125,21 @@ bool archive_versions(struct archive *archive, const char *instance, struct aren
     return ask(archive, OF_VERSIONS, NULL, NULL, instance, arena, out, count, err);
 }
 
-bool archive_conflicts(struct archive *archive, struct arena *arena, struct archive_object **out, size_t *count,
+bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, struct archive_object *out,
                        struct error *err)
 {
-    return ask(archive, OF_CONFLICTS, NULL, NULL, NULL, arena, out, count, err);
+    struct archive_object *objects;
+    size_t count;
+    struct sql *sql = sql_prepare(db, OBJECT_COLUMNS "instance.id=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, id);
+    bool ok = collect(sql, arena, &objects, &count, err);
+    sql_done(sql);
+    if (!ok || count == 0)
+        return ok && error_set(err, ERROR_NOT_FOUND, "there is no object %lld here", (long long)id);
+    *out = objects[0];
+    return true;
 }
 
 // ---- objects with flags, and what contradicts the levels above them
@@ -199,6 +209,26 @@ bool archive_flagged(struct archive *archive, unsigned flags, struct arena *aren
     return ok;
 }
 
+bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
+                         const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err)
+{
+    bool row;
+    *count = 0;
+    struct database *db = store_read_begin(archive->store, err);
+    struct sql *sql = db ? sql_prepare(db, "SELECT identity, conflicts FROM study_shown WHERE study=?1", err) : NULL;
+    if (sql)
+        sql_bind_text(sql, 1, study);
+    bool ok = sql && sql_step(sql, &row, err);
+    for (int i = 0; ok && row && i < ARCHIVE_STUDY_FLAGS; i++) {
+        const char *text = sql_text(sql, i);
+        if (*text && !(out[(*count)++] = arena_strdup(arena, text)))
+            ok = error_set(err, ERROR_LIMIT, "no memory for what is in doubt of a study");
+    }
+    sql_done(sql);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
 // ---- what a replay asks
 
 bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err)
@@ -226,7 +256,7 @@ bool archive_count(struct archive *archive, struct archive_counts *out, struct e
         sql_prepare(db,
                     "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
                     "series JOIN study_patient ON study_patient.id=patient)), count(*) FILTER (WHERE rank=0),"
-                    " count(*) FILTER (WHERE rank>0), coalesce(sum(size), 0) FROM instance",
+                    " (SELECT count(*) FROM conflict WHERE decision=0), coalesce(sum(size), 0) FROM instance",
                     err);
     bool ok = sql && sql_step(sql, &row, err);
     if (ok)

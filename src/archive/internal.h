@@ -7,12 +7,18 @@
 
 struct archive {
     struct store *store;
+    struct image_decoder *decoder; // NULL: compressed pixels are not compared
 };
 
 struct rows_object;
 
-// Rows for a record that is sealed and synced.
-bool archive_commit_rows(struct archive *archive, struct rows_object *object, struct error *err);
+// Beside what is there under its UID: sets object->outcome, and of what differs all that rows_put needs. `reader` has
+// the object's bytes. What cannot be compared is no failure.
+bool archive_settle(struct archive *archive, struct rows_object *object, const struct reader *reader,
+                    struct error *err);
+// Rows for a record that is sealed and synced; settled anew when another one came under its UID meanwhile.
+bool archive_commit_rows(struct archive *archive, struct rows_object *object, const struct reader *reader,
+                         struct error *err);
 
 // Makes the rows of a record again from its bytes and meta text [R3].
 bool archive_put_again(struct archive *archive, const struct store_record *record, const char *meta, size_t meta_size,

@@ -349,3 +349,13 @@ bool rows_identity_served(struct database *db, int64_t study, const struct rows_
     return sql_run(db, err, "UPDATE identity SET served=1 WHERE id=?1", "i", patient->identity) &&
            rows_describe_identity(db, study, arena, err);
 }
+
+bool rows_identities_again(struct database *db, int64_t study, struct arena *arena, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE identity SET served=EXISTS(SELECT 1 FROM series JOIN instance ON instance.series=series.id"
+                   " AND instance.rank=0 AND instance.identity=identity.id WHERE series.patient=identity.patient)"
+                   " WHERE patient IN (SELECT id FROM study_patient WHERE study=?1)",
+                   "i", study) &&
+           rows_describe_identity(db, study, arena, err);
+}

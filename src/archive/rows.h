@@ -27,10 +27,18 @@ struct rows_object {
     bool is_image; // pixels that a person reads
     bool is_own;   // made here of other objects, so that it is no witness to whose they are
     int64_t received_ns;
+    bool newest;         // the source's policy
     struct arena *arena; // for what rows_put notes
     unsigned flags;
-    // set by rows_put
+    // set by archive_settle: of what is there under the UID
+    size_t beside; // how many objects; 0: none, and `kind` and `unlike` say nothing
+    enum archive_conflict_kind kind;
+    const struct archive_difference *unlike; // from the one that is served
+    size_t unlike_count;
+    // set by archive_settle and rows_put
     enum archive_outcome outcome;
+    // set by rows_put
+    bool is_stale; // nothing was written: another object came under the UID since it was settled
     struct rows_difference differences[COLUMNS_FROM_OBJECT];
     size_t difference_count;
 };
@@ -40,8 +48,10 @@ extern const struct store_migration rows_migration;
 // A store_write_fn; `payload` is the struct rows_object. ARCHIVE_SAME in its outcome: nothing was written.
 bool rows_put(struct database *db, void *payload, struct error *err);
 
-// Is there an object with this UID, these bytes and this transfer syntax already?
-bool rows_same(struct database *db, const struct rows_object *object, bool *same, struct error *err);
+// The objects with this UID so far; *same: one has these bytes and this transfer syntax.
+bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, bool *same, struct error *err);
+// A served object more (by 1) or fewer (by -1) in the counts of its series and patient.
+bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by, struct error *err);
 
 // For store_replay, the archive its payload: is there a row for the record at this place?
 bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err);
@@ -84,5 +94,20 @@ bool rows_describe_identity(struct database *db, int64_t study, struct arena *ar
 // After a served object of an identity that none was served of before.
 bool rows_identity_served(struct database *db, int64_t study, const struct rows_patient *patient, struct arena *arena,
                           struct error *err);
+
+// After another object is served: which identities are those of served objects.
+bool rows_identities_again(struct database *db, int64_t study, struct arena *arena, struct error *err);
+
+// ---- objects out of rows (archive_sql.c)
+
+bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, struct archive_object *out,
+                       struct error *err);
+
+// ---- conflicts (conflict_sql.c)
+
+// Of an object that was put beside the one that is served: the row, and, when the source's policy says so, the other
+// one served. *taken: it is.
+bool rows_add_conflict(struct database *db, const struct rows_object *object, int64_t instance, bool *taken,
+                       struct error *err);
 
 #endif

@@ -69,13 +69,11 @@ static bool find_series(struct database *db, struct rows_object *object, int64_t
     return find_row(db, sql, COLUMNS_SERIES, object, id, err) && (*id || add_series(db, object, patient, id, err));
 }
 
-// The versions under this UID so far; *same when one has these bytes in this transfer syntax.
-static bool look_at_versions(struct database *db, const struct rows_object *object, int64_t *versions, bool *same,
-                             struct error *err)
+bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, bool *same, struct error *err)
 {
     struct sql *sql = sql_prepare(db, "SELECT digest, syntax FROM instance WHERE uid=?1", err);
     bool row;
-    *versions = 0;
+    *count = 0;
     *same = false;
     if (!sql)
         return false;
@@ -87,16 +85,10 @@ static bool look_at_versions(struct database *db, const struct rows_object *obje
         if (size == HASH_SIZE && memcmp(digest, object->record.digest, HASH_SIZE) == 0 &&
             strcmp(sql_text(sql, 1), object->transfer_syntax) == 0)
             *same = true;
-        ++*versions;
+        ++*count;
     }
     sql_done(sql);
     return ok;
-}
-
-bool rows_same(struct database *db, const struct rows_object *object, bool *same, struct error *err)
-{
-    int64_t versions;
-    return look_at_versions(db, object, &versions, same, err);
 }
 
 static bool add_instance(struct database *db, const struct rows_object *object, int64_t series, int64_t identity,
@@ -131,56 +123,74 @@ static bool add_differences(struct database *db, const struct rows_object *objec
     return true;
 }
 
-// A series counts once it has an object that is served.
-static bool count_series(struct database *db, int64_t patient, struct error *err)
+// A series counts while it has an object that is served.
+static bool count_series(struct database *db, int64_t patient, int64_t by, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE study_patient SET series_count=series_count+1, modalities=coalesce("
+                   "UPDATE study_patient SET series_count=series_count+?2, modalities=coalesce("
                    "(SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series"
                    " WHERE patient=?1 AND instance_count>0 AND modality<>'' ORDER BY modality)), '') WHERE id=?1",
-                   "i", patient);
+                   "ii", patient, by);
 }
 
-static bool count_instance(struct database *db, int64_t patient, int64_t series, struct error *err)
+bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by, struct error *err)
 {
     int64_t count;
     bool found;
-    return sql_run(db, err, "UPDATE study_patient SET instance_count=instance_count+1 WHERE id=?1", "i", patient) &&
-           sql_run(db, err, "UPDATE series SET instance_count=instance_count+1 WHERE id=?1", "i", series) &&
+    return sql_run(db, err, "UPDATE study_patient SET instance_count=instance_count+?2 WHERE id=?1", "ii", patient,
+                   by) &&
+           sql_run(db, err, "UPDATE series SET instance_count=instance_count+?2 WHERE id=?1", "ii", series, by) &&
            sql_get_int(db, err, &count, &found, "SELECT instance_count FROM series WHERE id=?1", "i", series) &&
-           (count > 1 || count_series(db, patient, err));
+           (count != (by > 0 ? 1 : 0) || count_series(db, patient, by, err));
 }
 
-static bool put_rows(struct database *db, struct rows_object *object, int64_t versions, struct error *err)
+// *instance: its row.
+static bool put_rows(struct database *db, struct rows_object *object, int64_t *instance, struct error *err)
 {
     struct rows_patient patient;
-    int64_t study, series, instance;
+    int64_t study, series;
     if (!find_study(db, object, &study, err) || !rows_find_patient(db, study, object, &patient, err) ||
         !find_series(db, object, patient.row, &series, err) ||
-        !add_instance(db, object, series, patient.identity, versions, &instance, err) ||
-        !add_differences(db, object, instance, err))
+        !add_instance(db, object, series, patient.identity, (int64_t)object->beside, instance, err) ||
+        !add_differences(db, object, *instance, err))
         return false;
-    return versions > 0 || (count_instance(db, patient.row, series, err) &&
-                            rows_identity_served(db, study, &patient, object->arena, err));
+    return object->beside > 0 || (rows_count(db, patient.row, series, 1, err) &&
+                                  rows_identity_served(db, study, &patient, object->arena, err));
+}
+
+// Notes what was found since the object was settled; *go_on: nothing, so that its rows can be made.
+static bool look_again(struct database *db, struct rows_object *object, bool *go_on, struct error *err)
+{
+    size_t beside;
+    bool same;
+    object->difference_count = 0;
+    object->flags &= ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
+    if (!rows_versions(db, object, &beside, &same, err))
+        return false;
+    if (same)
+        object->outcome = ARCHIVE_SAME;
+    object->is_stale = !same && beside != object->beside;
+    *go_on = !same && !object->is_stale;
+    return true;
 }
 
 bool rows_put(struct database *db, void *payload, struct error *err)
 {
+    static const enum store_event_kind events[] = {[ARCHIVE_STORED] = STORE_EVENT_OBJECT_STORED,
+                                                   [ARCHIVE_KEPT_BESIDE] = STORE_EVENT_OBJECT_KEPT_BESIDE,
+                                                   [ARCHIVE_REPLACED] = STORE_EVENT_OBJECT_SERVED};
     struct rows_object *object = payload;
-    int64_t versions;
-    bool same;
-    object->difference_count = 0;
-    object->flags &= ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
-    if (!look_at_versions(db, object, &versions, &same, err))
+    int64_t instance;
+    bool go_on, taken = false;
+    if (!look_again(db, object, &go_on, err))
         return false;
-    if (same) {
-        object->outcome = ARCHIVE_SAME;
+    if (!go_on)
         return true;
-    }
-    object->outcome = versions > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
-    if (versions > 0)
+    if (object->beside > 0)
         object->flags |= ARCHIVE_FLAG_CONFLICT;
-    return put_rows(db, object, versions, err) &&
-           store_event_add(db, versions > 0 ? STORE_EVENT_OBJECT_KEPT_BESIDE : STORE_EVENT_OBJECT_STORED, object->study,
-                           object->sop_instance, &object->event, err);
+    if (!put_rows(db, object, &instance, err) ||
+        (object->beside > 0 && !rows_add_conflict(db, object, instance, &taken, err)))
+        return false;
+    object->outcome = object->beside == 0 ? ARCHIVE_STORED : taken ? ARCHIVE_REPLACED : ARCHIVE_KEPT_BESIDE;
+    return store_event_add(db, events[object->outcome], object->study, object->sop_instance, &object->event, err);
 }

@@ -7,6 +7,7 @@
 //   series         one per patient and Series Instance UID, so that no series has objects of two
 //   instance       one per object that is kept; of those with one SOP Instance UID rank 0 is served
 //   difference     what an object says otherwise than the rows above it did when it came (columns.h)
+//   conflict       an object that came under a UID that was there, what differs, and what somebody decided of it
 //   study_shown    a view: one line a study, for lists (archive.h)
 #include "archive/rows.h"
 
@@ -102,6 +103,32 @@ static const char *const steps[] = {
     " FROM study_patient AS served WHERE served.study=study.id AND served.instance_count>0);",
     // What text is in where the object does not say so.
     "ALTER TABLE instance ADD COLUMN charset TEXT NOT NULL DEFAULT '';",
+    // What came under a known UID is compared, and waits for a decision.
+    "CREATE TABLE conflict("
+    " instance INTEGER PRIMARY KEY REFERENCES instance(id), study INTEGER NOT NULL REFERENCES study(id),"
+    " kind INTEGER NOT NULL, urgent INTEGER NOT NULL, how TEXT NOT NULL, sender TEXT NOT NULL,"
+    " is_image INTEGER NOT NULL, decision INTEGER NOT NULL DEFAULT 0, decided_by TEXT NOT NULL DEFAULT '',"
+    " decided_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX conflict_by_study ON conflict(study);"
+    "CREATE INDEX conflict_open ON conflict(instance) WHERE decision=0;"
+    "CREATE TABLE conflict_difference("
+    " instance INTEGER NOT NULL REFERENCES instance(id), tag INTEGER NOT NULL, said TEXT NOT NULL,"
+    " known TEXT NOT NULL, PRIMARY KEY(instance, tag)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO conflict(instance, study, kind, urgent, how, sender, is_image)"
+    " SELECT instance.id, study_patient.study, 2, 1, '', '', instance.rows<>'' FROM instance"
+    " JOIN instance AS served ON served.uid=instance.uid AND served.rank=0 JOIN series ON series.id=served.series"
+    " JOIN study_patient ON study_patient.id=series.patient WHERE instance.rank>0;"
+    "DROP INDEX instance_conflicts;"
+    "ALTER TABLE study ADD COLUMN conflicts INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE study SET conflicts=(SELECT count(*) FROM conflict WHERE conflict.study=study.id);"
+    "DROP VIEW study_shown;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity, CASE conflicts WHEN 0 THEN '' WHEN 1 THEN 'an object came again with other pixels or another patient:"
+    " the first is shown until somebody decides' ELSE CAST(conflicts AS TEXT) || ' objects came again with other pixels"
+    " or another patient: the first ones are shown until somebody decides' END AS conflicts"
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT min(rank)"
+    " FROM study_patient AS served WHERE served.study=study.id AND served.instance_count>0);",
     NULL,
 };
 

@@ -15,6 +15,7 @@ enum { BLOCK = 16 << 10, SHOWN_NUMBERS = 8 };
 
 struct comparison {
     const struct reader *a_reader, *b_reader;
+    const dicom_tag *left_out;
     struct arena *arena;
     struct error *err;
     bool failed; // *err says why
@@ -46,10 +47,15 @@ static bool is_creator(dicom_tag tag)
     return dicom_tag_is_private(tag) && number >= 0x10 && number <= 0xFF;
 }
 
-static bool is_left_out(dicom_tag tag, bool top)
+static bool is_left_out(const struct comparison *c, dicom_tag tag, bool top)
 {
-    return dicom_tag_element(tag) == 0 || dicom_tag_group(tag) == 2 || tag == 0x00080005 || tag == 0xFFFCFFFC ||
-           is_creator(tag) || (top && dicom_tag_group(tag) == 0x7FE0);
+    if (dicom_tag_element(tag) == 0 || dicom_tag_group(tag) == 2 || tag == 0x00080005 || tag == 0xFFFCFFFC ||
+        is_creator(tag) || (top && dicom_tag_group(tag) == 0x7FE0))
+        return true;
+    for (const dicom_tag *left_out = c->left_out; top && left_out && *left_out; left_out++)
+        if (*left_out == tag)
+            return true;
+    return false;
 }
 
 static const char *creator_of(const struct dicom_dataset *dataset, dicom_tag tag, struct arena *arena)
@@ -79,7 +85,7 @@ static struct keyed *sort_elements(struct comparison *c, const struct dicom_data
     *count = 0;
     for (size_t i = 0; list && i < dataset->count; i++) {
         const struct dicom_element *element = &dataset->elements[i];
-        if (is_left_out(element->tag, top))
+        if (is_left_out(c, element->tag, top))
             continue;
         const char *creator = creator_of(dataset, element->tag, c->arena);
         uint16_t number = dicom_tag_element(element->tag);
@@ -305,11 +311,16 @@ static bool same_items(struct comparison *c, const struct dicom_dataset *a, cons
     return same && !c->failed;
 }
 
-bool dicom_compare(const struct dicom_side *a, const struct dicom_side *b, struct arena *arena,
-                   struct dicom_unlike *out, size_t capacity, size_t *count, struct error *err)
+bool dicom_compare(const struct dicom_side *a, const struct dicom_side *b, const dicom_tag *left_out,
+                   struct arena *arena, struct dicom_unlike *out, size_t capacity, size_t *count, struct error *err)
 {
-    struct comparison c = {
-        .a_reader = a->reader, .b_reader = b->reader, .arena = arena, .err = err, .out = out, .capacity = capacity};
+    struct comparison c = {.a_reader = a->reader,
+                           .b_reader = b->reader,
+                           .left_out = left_out,
+                           .arena = arena,
+                           .err = err,
+                           .out = out,
+                           .capacity = capacity};
     same_items(&c, a->dataset, b->dataset, true);
     *count = c.count;
     return !c.failed;

@@ -28,9 +28,10 @@ struct dicom_unlike {
 
 enum { DICOM_UNLIKE_TEXT_MAX = 64 }; // bytes of a value that is shown; longer ones are cut
 
+// `left_out`: more tags of the top level that are not compared, ended by 0; NULL for none.
 // *count: how many attributes differ, of which the first `capacity`, by tag, are in `out`. false: it cannot be said,
 // since a value cannot be read, or `arena` is full (LIMIT).
-bool dicom_compare(const struct dicom_side *a, const struct dicom_side *b, struct arena *arena,
-                   struct dicom_unlike *out, size_t capacity, size_t *count, struct error *err);
+bool dicom_compare(const struct dicom_side *a, const struct dicom_side *b, const dicom_tag *left_out,
+                   struct arena *arena, struct dicom_unlike *out, size_t capacity, size_t *count, struct error *err);
 
 #endif

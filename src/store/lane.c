@@ -14,6 +14,7 @@ struct store_lane {
     struct store *store;
     struct pack pack; // container (0: no file yet), descriptor, end of the last sealed record, index
     struct hash *hash;
+    uint64_t begin;  // of the data of the record begun or sealed last
     uint64_t at;     // where the next bytes go
     uint64_t zeroed; // end of the zeros written ahead; 0 without
     bool open;       // a record is begun
@@ -96,7 +97,8 @@ bool store_record_begin(struct store_lane *lane, struct error *err)
     if (lane->pack.container == 0 && !make_file(lane, err))
         return false;
     store_record_drop(lane);
-    lane->at = lane->pack.end + STORE_RECORD_HEADER;
+    lane->begin = lane->pack.end + STORE_RECORD_HEADER;
+    lane->at = lane->begin;
     lane->open = true;
     lane->hashed = false;
     hash_start(lane->hash);
@@ -136,6 +138,11 @@ void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE])
         hash_end(lane->hash, lane->digest);
     lane->hashed = true;
     memcpy(out, lane->digest, HASH_SIZE);
+}
+
+struct reader store_record_reader(const struct store_lane *lane)
+{
+    return reader_from_fd(lane->pack.fd, lane->begin, lane->at - lane->begin);
 }
 
 static void copy_to_quarantine(struct store_lane *lane, struct store_quarantine *file)

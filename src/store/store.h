@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/reader.h"
 
 struct store;
 struct store_lane;
@@ -77,6 +78,9 @@ void store_record_drop(struct store_lane *lane);
 // The digest of the data, which is whole now: after this only seal, quarantine or drop. Lets a caller find out that it
 // has these bytes already before it pays for a sync.
 void store_record_digest(struct store_lane *lane, uint8_t out[HASH_SIZE]);
+// The data of the record begun, or, after its seal, of the record sealed last: valid until the next record is begun or
+// the lane is closed. Holds nothing that must be released.
+struct reader store_record_reader(const struct store_lane *lane);
 // Copies the data of the record begun to the quarantine with the reason, and drops the record.
 void store_record_quarantine(struct store_lane *lane, const char *reason);
 // -> WRITTEN -> SYNCED: meta text, header, one fdatasync [S1], and on a new lane the folder's [S2]. On failure the

@@ -2,10 +2,12 @@
 
 #include "support.h"
 
-// The tests of kills start this program again as the one that is killed.
+// The tests of kills start this program again as the one that is killed; and it is its own decode child.
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "put") == 0)
         return again_child_main(argv[2]);
-    return test_put() + test_patients() + test_find() + test_read() + test_again();
+    if (argc > 1 && strcmp(argv[1], "decode") == 0)
+        return image_decode_main(argc > 2);
+    return test_put() + test_patients() + test_conflicts() + test_find() + test_read() + test_again();
 }

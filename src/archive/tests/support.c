@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dicom/writer.h"
+#include "store/database.h"
 #include "support/folder.h"
 
 enum { PIXELS = 4096 };
@@ -16,7 +17,9 @@ void place_start(struct place *place)
 {
     place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
     assert_ok(place->store != NULL, place->err);
-    place->archive = archive_open(place->store, &place->err);
+    place->decoder = image_decoder_open(false, &place->err);
+    assert_ok(place->decoder != NULL, place->err);
+    place->archive = archive_open(place->store, place->decoder, &place->err);
     assert_ok(place->archive != NULL, place->err);
     place->writer = archive_writer_open(place->archive, &place->err);
     assert_ok(place->writer != NULL, place->err);
@@ -26,6 +29,7 @@ void place_stop(struct place *place)
 {
     archive_writer_close(place->writer);
     archive_close(place->archive);
+    image_decoder_close(place->decoder);
     store_close(place->store);
 }
 
@@ -132,6 +136,44 @@ bool object_put(struct place *place, const struct object *object, struct archive
                         &usual_origin, out);
     buffer_free(&data);
     return ok;
+}
+
+const char *field(const struct archive_row *row, dicom_tag tag)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (row->fields[i].tag == tag)
+            return row->fields[i].text;
+    return "";
+}
+
+struct archive_row *find(struct place *p, enum archive_level level, dicom_tag tag, const char *value, size_t wanted)
+{
+    struct archive_query query = {.level = level, .matches = {{tag, value}}, .match_count = 1};
+    struct archive_row *rows;
+    size_t count;
+    bool more;
+    assert_ok(archive_find(p->archive, &query, &p->arena, &rows, &count, &more, &p->err), p->err);
+    assert_int_equal(count, wanted);
+    return rows;
+}
+
+const char *shown(struct place *p, const char *column)
+{
+    char query[128];
+    bool row;
+    struct database *db = store_read_begin(p->store, &p->err);
+    assert_non_null(db);
+    snprintf(query, sizeof query, "SELECT %s FROM study_shown", column);
+    struct sql *sql = sql_prepare_once(db, query, &p->err);
+    assert_non_null(sql);
+    assert_ok(sql_step(sql, &row, &p->err), p->err);
+    assert_true(row);
+    const char *text = arena_strdup(&p->arena, sql_text(sql, 0));
+    assert_ok(sql_step(sql, &row, &p->err), p->err);
+    assert_false(row);
+    sql_done(sql);
+    store_read_end(p->store, db);
+    return text;
 }
 
 size_t find_count(struct place *place, enum archive_level level, dicom_tag tag, const char *value)

@@ -11,6 +11,7 @@ enum { PLACE_PATH = 96 };
 struct place {
     char folder[PLACE_PATH];
     struct store *store;
+    struct image_decoder *decoder;
     struct archive *archive;
     struct archive_writer *writer;
     struct arena arena;
@@ -20,7 +21,7 @@ struct place {
 void place_open(struct place *place);
 void place_reopen(struct place *place);
 void place_close(struct place *place);
-void place_start(struct place *place); // store, archive and writer of place->folder
+void place_start(struct place *place); // store, archive and writer of place->folder, with a decoder
 void place_stop(struct place *place);
 size_t place_files(struct place *place, const char *part, const char *ending); // how many
 
@@ -40,9 +41,17 @@ bool bytes_put(struct place *place, const void *data, size_t size, const char *s
                const struct archive_origin *origin, struct archive_stored *out);
 extern const struct archive_origin usual_origin;
 
+// The field of a result; "" when it has none.
+const char *field(const struct archive_row *row, dicom_tag tag);
+// What a query by one key finds: as many as wanted, asserted.
+struct archive_row *find(struct place *place, enum archive_level level, dicom_tag tag, const char *value,
+                         size_t wanted);
+// What lists show of the only study (the view study_shown).
+const char *shown(struct place *place, const char *column);
 size_t find_count(struct place *place, enum archive_level level, dicom_tag tag, const char *value); // asserts it works
 int test_put(void);
 int test_find(void);
+int test_conflicts(void);
 int test_patients(void);
 int test_read(void);
 int test_again(void);

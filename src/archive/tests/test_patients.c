@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "archive/rows.h"
-#include "store/database.h"
 
 // Series and instance are as usual; `n` tells the objects apart.
 static void put(struct place *p, struct object object, int n, struct archive_stored *out)
@@ -23,46 +22,6 @@ static unsigned flags_after(struct place *p, struct object object, int n)
     struct archive_stored stored;
     put(p, object, n, &stored);
     return stored.flags;
-}
-
-static const char *field(const struct archive_row *row, dicom_tag tag)
-{
-    for (size_t i = 0; i < row->count; i++)
-        if (row->fields[i].tag == tag)
-            return row->fields[i].text;
-    return "";
-}
-
-static struct archive_row *find(struct place *p, enum archive_level level, dicom_tag tag, const char *value,
-                                size_t wanted)
-{
-    struct archive_query query = {.level = level, .matches = {{tag, value}}, .match_count = 1};
-    struct archive_row *rows;
-    size_t count;
-    bool more;
-    assert_ok(archive_find(p->archive, &query, &p->arena, &rows, &count, &more, &p->err), p->err);
-    assert_int_equal(count, wanted);
-    return rows;
-}
-
-// What the reading list shows of a study.
-static const char *shown(struct place *p, const char *column)
-{
-    char query[128];
-    bool row;
-    struct database *db = store_read_begin(p->store, &p->err);
-    assert_non_null(db);
-    snprintf(query, sizeof query, "SELECT %s FROM study_shown", column);
-    struct sql *sql = sql_prepare_once(db, query, &p->err);
-    assert_non_null(sql);
-    assert_ok(sql_step(sql, &row, &p->err), p->err);
-    assert_true(row);
-    const char *text = arena_strdup(&p->arena, sql_text(sql, 0));
-    assert_ok(sql_step(sql, &row, &p->err), p->err);
-    assert_false(row);
-    sql_done(sql);
-    store_read_end(p->store, db);
-    return text;
 }
 
 static const struct object second = {

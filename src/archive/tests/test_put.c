@@ -77,8 +77,6 @@ static void other_bytes_under_a_known_uid_are_kept_beside_and_the_first_is_serve
     buffer_free(&served);
     assert_ok(archive_versions(p.archive, "1.2.3.4.5", &p.arena, &objects, &count, &p.err), p.err);
     assert_int_equal(count, 2);
-    assert_ok(archive_conflicts(p.archive, &p.arena, &objects, &count, &p.err), p.err);
-    assert_int_equal(count, 1);
     assert_int_equal(instances(&p), 1);
     assert_int_equal(find_count(&p, ARCHIVE_INSTANCE, 0x00080018, "1.2.3.4.5"), 1);
     place_close(&p);

@@ -41,7 +41,7 @@ static size_t compare_files(const char *a_path, const char *b_path, size_t value
     arena_reset(arena);
     open_file(&a, a_path, value_max, arena);
     open_file(&b, b_path, value_max, arena);
-    assert_ok(dicom_compare(&a.side, &b.side, arena, out, SHOWN, &count, &err), err);
+    assert_ok(dicom_compare(&a.side, &b.side, NULL, arena, out, SHOWN, &count, &err), err);
     free(a.bytes);
     free(b.bytes);
     return count;
@@ -170,7 +170,7 @@ static void past_its_memory_it_says_that_it_cannot_say(void **state)
     run_script(make, (const char *const[]){first, NULL});
     open_file(&a, first, 4096, &arena);
     open_file(&b, first, 4096, &arena);
-    assert_false(dicom_compare(&a.side, &b.side, &small, unlike, SHOWN, &count, &err));
+    assert_false(dicom_compare(&a.side, &b.side, NULL, &small, unlike, SHOWN, &count, &err));
     assert_int_equal(err.code, ERROR_LIMIT);
     free(a.bytes);
     free(b.bytes);

@@ -152,7 +152,7 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     assert_ok(ground->store != NULL, ground->err);
     ground->access = access_open(ground->store, ground->folder, &ground->err);
     assert_ok(ground->access != NULL, ground->err);
-    ground->archive = archive_open(ground->store, &ground->err);
+    ground->archive = archive_open(ground->store, NULL, &ground->err);
     assert_ok(ground->archive != NULL, ground->err);
     ground->words = model_words_open("", &ground->err);
     assert_ok(ground->words != NULL, ground->err);

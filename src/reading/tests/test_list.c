@@ -34,7 +34,7 @@ static void hall_open(struct hall *hall)
     arena_init(&hall->arena, 16 << 20);
     hall->store = open_store(hall->folder, rooms, &hall->err);
     assert_ok(hall->store != NULL, hall->err);
-    hall->archive = archive_open(hall->store, &hall->err);
+    hall->archive = archive_open(hall->store, NULL, &hall->err);
     assert_ok(hall->archive != NULL, hall->err);
     hall->reading = reading_start(hall->store, false, &hall->err);
     assert_ok(hall->reading != NULL, hall->err);

@@ -1,0 +1,427 @@
+// Objects that came under a SOP Instance UID which was there already: which one is served, and who decided it.
+//
+//   rows_add_conflict   -> open, or taken by the source's policy
+//   archive_decide      open -> kept;  open or kept -> taken, and the one that was served -> kept
+#include <string.h>
+
+#include "archive/internal.h"
+#include "archive/rows.h"
+
+enum { CONFLICTS_AT_ONCE = 1000 };
+
+// ---- which one is served
+
+// One version of an object, and where its row hangs.
+struct version {
+    int64_t instance, rank, identity, series, patient, study;
+    const char *uid, *study_uid, *series_uid, *sop_class;
+};
+
+static bool read_version(struct database *db, const char *text, int64_t id, const char *uid, struct arena *arena,
+                         struct version *out, struct error *err)
+{
+    bool row;
+    const char **texts[] = {&out->uid, &out->study_uid, &out->series_uid, &out->sop_class};
+    struct sql *sql = sql_prepare(db, text, err);
+    if (!sql)
+        return false;
+    if (uid)
+        sql_bind_text(sql, 1, uid);
+    else
+        sql_bind_int(sql, 1, id);
+    bool ok = sql_step(sql, &row, err) && (row || error_set(err, ERROR_NOT_FOUND, "there is no such object"));
+    if (ok)
+        *out = (struct version){sql_int(sql, 0),
+                                sql_int(sql, 1),
+                                sql_int(sql, 2),
+                                sql_int(sql, 3),
+                                sql_int(sql, 4),
+                                sql_int(sql, 5),
+                                NULL,
+                                NULL,
+                                NULL,
+                                NULL};
+    for (int i = 0; ok && i < 4; i++)
+        ok = (*texts[i] = arena_strdup(arena, sql_text(sql, 6 + i))) ||
+             error_set(err, ERROR_LIMIT, "no memory for an object");
+    sql_done(sql);
+    return ok;
+}
+
+#define VERSION_COLUMNS                                                                                                \
+    "SELECT instance.id, instance.rank, coalesce(instance.identity, 0), series.id, study_patient.id, study.id, "       \
+    "instance.uid, study.uid, series.uid, instance.class FROM instance JOIN series ON series.id=instance.series"       \
+    " JOIN study_patient ON study_patient.id=series.patient JOIN study ON study.id=study_patient.study WHERE "
+
+static bool version_by_id(struct database *db, int64_t id, struct arena *arena, struct version *out, struct error *err)
+{
+    return read_version(db, VERSION_COLUMNS "instance.id=?1", id, NULL, arena, out, err);
+}
+
+static bool version_served(struct database *db, const char *uid, struct arena *arena, struct version *out,
+                           struct error *err)
+{
+    return read_version(db, VERSION_COLUMNS "instance.uid=?1 AND instance.rank=0", 0, uid, arena, out, err);
+}
+
+static bool set_row(struct database *db, const struct columns_column *column, const struct version *version,
+                    const char *value, struct error *err)
+{
+    const int64_t rows[] = {
+        [COLUMNS_STUDY] = version->study, [COLUMNS_PATIENT] = version->patient, [COLUMNS_SERIES] = version->series};
+    return column->table == COLUMNS_INSTANCE || rows_set(db, column, rows[column->table], value, err);
+}
+
+// What contradicted study and series when it came is what they say from now on.
+static bool take_over_levels(struct database *db, const struct version *version, struct error *err)
+{
+    bool row, ok;
+    struct sql *sql = sql_prepare(db, "SELECT tag, said FROM difference WHERE instance=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, version->instance);
+    while ((ok = sql_step(sql, &row, err)) && row)
+        for (size_t i = 0; ok && i < COLUMNS_FROM_OBJECT; i++)
+            if (columns[i].owner == COLUMNS_OWNED && columns[i].tag == (dicom_tag)sql_int(sql, 0))
+                ok = set_row(db, &columns[i], version, sql_text(sql, 1), err);
+    sql_done(sql);
+    return ok;
+}
+
+// What it says of the patient is what the patient's row says from now on.
+static bool take_over_identity(struct database *db, const struct version *version, struct error *err)
+{
+    bool row;
+    size_t first, count = columns_of(COLUMNS_PATIENT, &first);
+    struct sql *sql = sql_prepare(db, "SELECT id" COLUMNS_OF_PATIENT(COLUMNS_LISTED) " FROM identity WHERE id=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, version->identity);
+    bool ok = sql_step(sql, &row, err);
+    for (size_t i = 0; ok && row && i < count; i++) {
+        const char *said = sql_text(sql, 1 + (int)i);
+        ok = !*said || set_row(db, &columns[first + i], version, said, err);
+    }
+    sql_done(sql);
+    return ok;
+}
+
+// Once no doubt is left whose objects a study has, no served object of it is flagged for that any more.
+static bool clear_flags(struct database *db, const struct version *version, struct error *err)
+{
+    return sql_run(db, err, "DELETE FROM difference WHERE instance=?1 AND (tag >> 16)<>16", "i", version->instance) &&
+           sql_run(db, err,
+                   "UPDATE instance SET flags=flags & ~16 WHERE (flags & 16)<>0 AND rank=0 AND series IN (SELECT"
+                   " series.id FROM series JOIN study_patient ON study_patient.id=series.patient JOIN study"
+                   " ON study.id=study_patient.study WHERE study.id=?1 AND study.identity='')",
+                   "i", version->study);
+}
+
+static bool exchange(struct database *db, const struct version *now, const struct version *before, struct error *err)
+{
+    return sql_run(db, err, "UPDATE instance SET rank=?2, flags=flags | 8 WHERE id=?1", "ii", before->instance,
+                   now->rank) &&
+           sql_run(db, err, "UPDATE instance SET rank=0, flags=flags & ~40 WHERE id=?1", "i", now->instance) &&
+           rows_count(db, before->patient, before->series, -1, err) &&
+           rows_count(db, now->patient, now->series, 1, err);
+}
+
+// `now` is served instead of `before`.
+static bool serve(struct database *db, const struct version *now, const struct version *before, struct arena *arena,
+                  struct error *err)
+{
+    return exchange(db, now, before, err) && take_over_levels(db, now, err) && take_over_identity(db, now, err) &&
+           rows_identities_again(db, now->study, arena, err) &&
+           (now->study == before->study || rows_identities_again(db, before->study, arena, err)) &&
+           clear_flags(db, now, err);
+}
+
+// ---- rows
+
+// Does the object contradict what the served one says of its patient?
+static bool is_other_patient(struct database *db, const struct rows_object *object, int64_t identity, bool *other,
+                             struct error *err)
+{
+    bool row;
+    size_t first, count = columns_of(COLUMNS_PATIENT, &first);
+    struct sql *sql = sql_prepare(db, "SELECT id" COLUMNS_OF_PATIENT(COLUMNS_LISTED) " FROM identity WHERE id=?1", err);
+    *other = false;
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, identity);
+    bool ok = sql_step(sql, &row, err);
+    for (size_t i = 0; ok && row && i < count; i++)
+        *other = *other || columns_differ(&columns[first + i], object->values[first + i], sql_text(sql, 1 + (int)i));
+    sql_done(sql);
+    return ok;
+}
+
+// `urgent`: people should see it before they read.
+static bool add_row(struct database *db, const struct rows_object *object, int64_t instance, int64_t study, bool urgent,
+                    struct error *err)
+{
+    if (!sql_run(db, err,
+                 "INSERT INTO conflict(instance, study, kind, urgent, how, sender, is_image) VALUES(?1, ?2, ?3, ?4, "
+                 "?5, ?6, ?7)",
+                 "iiiitti", instance, study, (int64_t)object->kind, (int64_t)urgent, object->event.how,
+                 object->event.from, (int64_t)object->is_image))
+        return false;
+    for (size_t i = 0; i < object->unlike_count; i++)
+        if (!sql_run(db, err, "INSERT INTO conflict_difference(instance, tag, said, known) VALUES(?1, ?2, ?3, ?4)",
+                     "iitt", instance, (int64_t)object->unlike[i].tag, object->unlike[i].said, object->unlike[i].known))
+            return false;
+    return sql_run(db, err, "UPDATE study SET conflicts=conflicts+?2 WHERE id=?1", "ii", study, (int64_t)urgent);
+}
+
+struct decision {
+    int64_t id;
+    enum archive_decision decision;
+    const char *by;
+    int64_t now_ns;
+    struct arena *arena;
+};
+
+// Those among `instances` that are open count no more on their study.
+static bool uncount(struct database *db, const char *uid, int64_t up_to, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE study SET conflicts=conflicts-(SELECT count(*) FROM conflict JOIN instance"
+                   " ON instance.id=conflict.instance WHERE conflict.study=study.id AND instance.uid=?1"
+                   " AND instance.id<=?2 AND decision=0 AND urgent=1) WHERE id IN (SELECT conflict.study FROM conflict"
+                   " JOIN instance ON instance.id=conflict.instance WHERE instance.uid=?1 AND instance.id<=?2)",
+                   "ti", uid, up_to);
+}
+
+static bool set_decision(struct database *db, const struct decision *decision, int64_t instance,
+                         enum archive_decision value, struct error *err)
+{
+    return sql_run(db, err, "UPDATE conflict SET decision=?2, decided_by=?3, decided_ns=?4 WHERE instance=?1", "iiti",
+                   instance, (int64_t)value, decision->by, decision->now_ns);
+}
+
+// The one that was served has no row when it was the first.
+static bool keep_former(struct database *db, const struct decision *decision, const struct version *now,
+                        const struct version *before, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT OR IGNORE INTO conflict(instance, study, kind, urgent, how, sender, is_image)"
+                   " SELECT ?1, study, kind, urgent, '', '', is_image FROM conflict WHERE instance=?2",
+                   "ii", before->instance, now->instance) &&
+           set_decision(db, decision, before->instance, ARCHIVE_KEPT, err);
+}
+
+// Older ones that wait still are settled by what came later.
+static bool settle_older(struct database *db, const struct decision *decision, const struct version *now,
+                         struct error *err)
+{
+    return uncount(db, now->uid, now->instance, err) &&
+           sql_run(db, err,
+                   "UPDATE conflict SET decision=1, decided_by=?3, decided_ns=?4 WHERE decision=0 AND instance<=?2 AND"
+                   " instance IN (SELECT id FROM instance WHERE uid=?1)",
+                   "titi", now->uid, now->instance, decision->by, decision->now_ns);
+}
+
+static bool take(struct database *db, const struct decision *decision, const struct version *now,
+                 const struct version *before, struct error *err)
+{
+    return settle_older(db, decision, now, err) && set_decision(db, decision, now->instance, ARCHIVE_TAKEN, err) &&
+           keep_former(db, decision, now, before, err) && serve(db, now, before, decision->arena, err);
+}
+
+bool rows_add_conflict(struct database *db, const struct rows_object *object, int64_t instance, bool *taken,
+                       struct error *err)
+{
+    struct version now, before;
+    const struct decision policy = {.by = "the source's policy", .now_ns = object->received_ns, .arena = object->arena};
+    bool other_patient;
+    *taken = object->newest && object->kind == ARCHIVE_OTHER_ATTRIBUTES;
+    return version_by_id(db, instance, object->arena, &now, err) &&
+           version_served(db, object->sop_instance, object->arena, &before, err) &&
+           is_other_patient(db, object, before.identity, &other_patient, err) &&
+           add_row(db, object, instance, before.study, other_patient || object->kind != ARCHIVE_OTHER_ATTRIBUTES,
+                   err) &&
+           (!*taken || take(db, &policy, &now, &before, err));
+}
+
+// ---- out
+
+static bool read_differences(struct database *db, int64_t id, struct arena *arena, struct archive_conflict *out,
+                             struct error *err)
+{
+    bool row, ok = true;
+    struct archive_difference *list = arena_calloc(arena, COLUMNS_FROM_OBJECT, sizeof *list);
+    struct sql *sql =
+        sql_prepare(db, "SELECT tag, said, known FROM conflict_difference WHERE instance=?1 ORDER BY tag", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, id);
+    while (ok && list && out->difference_count < COLUMNS_FROM_OBJECT && (ok = sql_step(sql, &row, err)) && row) {
+        struct archive_difference *to = &list[out->difference_count++];
+        *to = (struct archive_difference){(dicom_tag)sql_int(sql, 0), arena_strdup(arena, sql_text(sql, 1)),
+                                          arena_strdup(arena, sql_text(sql, 2))};
+        if (!to->said || !to->known)
+            list = NULL;
+    }
+    sql_done(sql);
+    out->differences = list;
+    return ok && (list || error_set(err, ERROR_LIMIT, "no memory for what two objects differ in"));
+}
+
+// The objects of a conflict whose row has been read.
+static bool read_objects(struct database *db, int64_t id, struct arena *arena, struct archive_conflict *out,
+                         struct error *err)
+{
+    struct version served;
+    return rows_object_by_id(db, id, arena, &out->newer, err) &&
+           version_served(db, out->newer.sop_instance, arena, &served, err) &&
+           rows_object_by_id(db, served.instance, arena, &out->served, err) &&
+           read_differences(db, id, arena, out, err);
+}
+
+#define CONFLICT_COLUMNS "SELECT conflict.instance, kind, decision, decided_ns, how, sender, decided_by FROM conflict "
+
+static bool read_row(struct sql *sql, struct arena *arena, struct archive_conflict *out)
+{
+    *out = (struct archive_conflict){.newer.id = sql_int(sql, 0),
+                                     .kind = (enum archive_conflict_kind)sql_int(sql, 1),
+                                     .decision = (enum archive_decision)sql_int(sql, 2),
+                                     .decided_ns = sql_int(sql, 3),
+                                     .how = arena_strdup(arena, sql_text(sql, 4)),
+                                     .from = arena_strdup(arena, sql_text(sql, 5)),
+                                     .decided_by = arena_strdup(arena, sql_text(sql, 6))};
+    return out->how && out->from && out->decided_by;
+}
+
+static bool read_rows(struct sql *sql, struct arena *arena, struct archive_conflict *out, size_t *count,
+                      struct error *err)
+{
+    bool row, ok = true;
+    while (*count < CONFLICTS_AT_ONCE && (ok = sql_step(sql, &row, err)) && row)
+        if (!read_row(sql, arena, &out[(*count)++])) {
+            ok = error_set(err, ERROR_LIMIT, "no memory for %zu conflicts", *count);
+            break;
+        }
+    sql_done(sql);
+    return ok;
+}
+
+static bool list_conflicts(struct database *db, const char *study, bool decided_too, struct arena *arena,
+                           struct archive_conflict **out, size_t *count, struct error *err)
+{
+    struct sql *sql = study
+                          ? sql_prepare(db,
+                                        CONFLICT_COLUMNS "WHERE conflict.study=(SELECT id FROM study WHERE uid=?1)"
+                                                         " AND (?2=1 OR decision=0) ORDER BY instance DESC LIMIT 1000",
+                                        err)
+                          : sql_prepare(db,
+                                        CONFLICT_COLUMNS "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
+                                                         " ORDER BY instance DESC LIMIT 1000",
+                                        err);
+    *count = 0;
+    *out = arena_calloc(arena, CONFLICTS_AT_ONCE, sizeof **out);
+    if (!sql || !*out) {
+        sql_done(sql);
+        return sql && error_set(err, ERROR_LIMIT, "no memory for conflicts");
+    }
+    sql_bind_text(sql, 1, study);
+    sql_bind_int(sql, 2, decided_too);
+    if (!read_rows(sql, arena, *out, count, err))
+        return false;
+    for (size_t i = 0; i < *count; i++)
+        if (!read_objects(db, (*out)[i].newer.id, arena, &(*out)[i], err))
+            return false;
+    return true;
+}
+
+bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
+                       struct archive_conflict **out, size_t *count, struct error *err)
+{
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && list_conflicts(db, study, decided_too, arena, out, count, err);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+bool archive_open_conflicts(struct archive *archive, int64_t *out, struct error *err)
+{
+    bool found;
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && sql_get_int(db, err, out, &found, "SELECT count(*) FROM conflict WHERE decision=0", "");
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+// ---- decisions
+
+static bool find_conflict(struct database *db, int64_t id, struct arena *arena, struct archive_conflict *out,
+                          struct error *err)
+{
+    size_t count = 0;
+    struct sql *sql = sql_prepare(db, CONFLICT_COLUMNS "WHERE instance=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, id);
+    return read_rows(sql, arena, out, &count, err) &&
+           (count > 0 || error_set(err, ERROR_NOT_FOUND, "there is no conflict %lld", (long long)id));
+}
+
+static bool add_served_event(struct database *db, const struct version *now, const char *series,
+                             const struct archive_conflict *conflict, struct error *err)
+{
+    int64_t is_image = 0;
+    bool found;
+    if (!sql_get_int(db, err, &is_image, &found, "SELECT is_image FROM conflict WHERE instance=?1", "i", now->instance))
+        return false;
+    const struct store_event_detail detail = {.series = series,
+                                              .sop_class = now->sop_class,
+                                              .from = conflict->from,
+                                              .how = "taken",
+                                              .association = "",
+                                              .is_image = is_image};
+    return store_event_add(db, STORE_EVENT_OBJECT_SERVED, now->study_uid, now->uid, &detail, err);
+}
+
+static bool write_keep(struct database *db, const struct decision *decision, const struct version *now,
+                       struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE study SET conflicts=conflicts-(SELECT urgent FROM conflict WHERE instance=?1)"
+                   " WHERE id=(SELECT study FROM conflict WHERE instance=?1)",
+                   "i", now->instance) &&
+           set_decision(db, decision, now->instance, ARCHIVE_KEPT, err) &&
+           store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, now->study_uid, "", NULL, err);
+}
+
+static bool write_decision(struct database *db, void *payload, struct error *err)
+{
+    const struct decision *decision = payload;
+    struct archive_conflict conflict;
+    struct version now, before;
+    bool keep = decision->decision == ARCHIVE_KEPT;
+    if (!find_conflict(db, decision->id, decision->arena, &conflict, err) ||
+        !version_by_id(db, decision->id, decision->arena, &now, err) ||
+        !version_served(db, now.uid, decision->arena, &before, err))
+        return false;
+    if (now.rank == 0 || (keep && conflict.decision != ARCHIVE_OPEN))
+        return error_set(err, ERROR_CONFLICT, "conflict %lld was decided by %s: the %s is served",
+                         (long long)decision->id, conflict.decided_by, now.rank == 0 ? "newer one" : "other one");
+    if (keep)
+        return write_keep(db, decision, &now, err);
+    // A series that lost an object to another one is another one too.
+    return take(db, decision, &now, &before, err) && add_served_event(db, &now, now.series_uid, &conflict, err) &&
+           (now.series == before.series ||
+            (now.study == before.study && strcmp(now.series_uid, before.series_uid) == 0) ||
+            add_served_event(db, &before, before.series_uid, &conflict, err));
+}
+
+bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
+                    struct arena *arena, struct archive_conflict *out, struct error *err)
+{
+    struct decision change = {id, decision, by, now_ns, arena};
+    if (!store_write(archive->store, STORE_DURABLE, write_decision, &change, err))
+        return false;
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && find_conflict(db, id, arena, out, err) && read_objects(db, id, arena, out, err);
+    store_read_end(archive->store, db);
+    return ok;
+}

@@ -1,0 +1,107 @@
+// What comes under a SOP Instance UID that is there already: the same object, or a conflict.
+#include <string.h>
+
+#include "archive/compare.h"
+#include "archive/internal.h"
+#include "archive/rows.h"
+#include "base/log.h"
+
+enum { VERSIONS_COMPARED = 16 }; // of one object; more are kept and not compared
+
+static bool count_versions(struct archive *archive, struct rows_object *object, bool *same, struct error *err)
+{
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && rows_versions(db, object, &object->beside, same, err);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+static bool compare_with(struct archive *archive, const struct rows_object *object, const struct reader *reader,
+                         const struct archive_object *known, struct compare *out, struct error *err)
+{
+    const struct compare_side newer = {*reader, object->transfer_syntax};
+    struct compare_side other = {.transfer_syntax = known->transfer_syntax};
+    struct error why;
+    if (!archive_reader(archive, known, &other.reader, &why)) {
+        *out = (struct compare){.result = COMPARE_UNKNOWN};
+        memcpy(out->reason, why.message, sizeof out->reason);
+        return true;
+    }
+    bool ok = compare_objects(&newer, &other, archive->decoder, object->arena, out, err);
+    reader_release(&other.reader);
+    return ok;
+}
+
+// The differences from the one that is served; in the object's arena.
+static bool keep(struct rows_object *object, const struct compare *compare, struct error *err)
+{
+    static const enum archive_conflict_kind kinds[] = {[COMPARE_ATTRIBUTES] = ARCHIVE_OTHER_ATTRIBUTES,
+                                                       [COMPARE_PIXELS] = ARCHIVE_OTHER_PIXELS,
+                                                       [COMPARE_UNKNOWN] = ARCHIVE_NOT_COMPARED};
+    struct archive_difference *unlike = arena_calloc(object->arena, COMPARE_SHOWN, sizeof *unlike);
+    if (!unlike)
+        return error_set(err, ERROR_LIMIT, "no memory for what differs in %s", object->sop_instance);
+    memcpy(unlike, compare->differences, compare->count * sizeof *unlike);
+    object->kind = kinds[compare->result];
+    object->unlike = unlike;
+    object->unlike_count = compare->count;
+    if (compare->result == COMPARE_UNKNOWN)
+        log_warning("archive", "object %s came again and cannot be compared: %s", object->sop_instance,
+                    compare->reason);
+    return true;
+}
+
+// The served one first, then the others.
+static bool compare_all(struct archive *archive, struct rows_object *object, const struct reader *reader,
+                        struct error *err)
+{
+    struct archive_object *known;
+    struct compare compare;
+    size_t count;
+    if (!archive_versions(archive, object->sop_instance, object->arena, &known, &count, err))
+        return false;
+    object->beside = count;
+    for (size_t i = 0; i < count && i < VERSIONS_COMPARED; i++) {
+        if (!compare_with(archive, object, reader, &known[i], &compare, err))
+            return false;
+        if (compare.result == COMPARE_SAME) {
+            object->outcome = ARCHIVE_SAME;
+            return true;
+        }
+        if (i == 0 && !keep(object, &compare, err))
+            return false;
+    }
+    return true;
+}
+
+bool archive_settle(struct archive *archive, struct rows_object *object, const struct reader *reader, struct error *err)
+{
+    bool same = false;
+    if (!count_versions(archive, object, &same, err))
+        return false;
+    object->outcome = same ? ARCHIVE_SAME : object->beside > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
+    return same || object->beside == 0 || compare_all(archive, object, reader, err);
+}
+
+static void log_conflict(const struct rows_object *object)
+{
+    static const char *const words[] = {[ARCHIVE_OTHER_ATTRIBUTES] = "other attributes",
+                                        [ARCHIVE_OTHER_PIXELS] = "other pixels",
+                                        [ARCHIVE_NOT_COMPARED] = "what could not be compared"};
+    log_warning("archive", "object %s of study %s came again, %s, with %s: %s is served", object->sop_instance,
+                object->study, object->event.how, words[object->kind],
+                object->outcome == ARCHIVE_REPLACED ? "the newer one" : "the one that was there");
+}
+
+bool archive_commit_rows(struct archive *archive, struct rows_object *object, const struct reader *reader,
+                         struct error *err)
+{
+    do {
+        if (!store_write(archive->store, STORE_REPLAYABLE, rows_put, object, err) ||
+            (object->is_stale && !archive_settle(archive, object, reader, err)))
+            return false;
+    } while (object->is_stale && object->outcome != ARCHIVE_SAME);
+    if (object->outcome == ARCHIVE_KEPT_BESIDE || object->outcome == ARCHIVE_REPLACED)
+        log_conflict(object);
+    return true;
+}
