@@ -19,11 +19,10 @@
 //                                                    policy says (archive_origin.newest)
 //   other pixels, or not to be compared              kept beside; the first is served until a person takes the other
 // Attributes are compared as dicom/compare.h says, pixels frame by frame after decoding, within Bits Stored; where
-// pixels are equal but packed otherwise, Photometric Interpretation, Planar Configuration and Derivation Description may
-// follow that. Rows, Columns and all
-// else that says how pixels are read counts as pixels. What is beside is a conflict, listed until somebody keeps the
-// one that is served or takes the newer one. The bytes are never altered; what is wrong with an object but can be
-// stored is a flag.
+// pixels are equal but packed otherwise, Photometric Interpretation, Planar Configuration and Derivation Description
+// may follow that. Rows, Columns and all else that says how pixels are read counts as pixels. What is beside is a
+// conflict, listed until somebody keeps the one that is served or takes the newer one. The bytes are never altered;
+// what is wrong with an object but can be stored is a flag.
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 

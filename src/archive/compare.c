@@ -220,8 +220,8 @@ static bool same_decoded(const struct side *a, const struct side *b, struct imag
 
 // ---- both
 
-// What a codec or a rearrangement changes with the pixels staying what they are: how it derived them (dcmcjpeg tells its
-// parameters there), the colour space of its stream, and planes.
+// What a codec or a rearrangement changes with the pixels staying what they are: how it derived them (dcmcjpeg tells
+// its parameters there), the colour space of its stream, and planes.
 static const dicom_tag packing[] = {0x00082111, 0x00280004, 0x00280006, 0};
 
 static bool keep(struct compare *out, const struct dicom_unlike *unlike, size_t count, struct arena *arena)

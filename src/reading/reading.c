@@ -72,6 +72,8 @@ static json_t *flags_to_json(const struct reading_item *item)
     json_t *flags = json_array();
     if (*item->identity)
         json_array_append_new(flags, json_string(item->identity));
+    if (*item->conflicts)
+        json_array_append_new(flags, json_string(item->conflicts));
     return flags;
 }
 
@@ -122,6 +124,21 @@ static bool on_stored(struct reading *reading, struct database *db, const struct
            (!changed || tell(db, event->study, err));
 }
 
+// What a person has taken is as good as new; what a source's policy has served has the pixels that were there.
+static bool on_served(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
+{
+    struct store_event_detail detail;
+    if (!store_event_detail(event, &reading->arena, &detail, err))
+        return false;
+    return strcmp(detail.how, "taken") == 0 ? on_stored(reading, db, event, err) : tell(db, event->study, err);
+}
+
+// What waits for a decision is seen by nobody while its study is off the list.
+static bool on_kept_beside(struct database *db, const struct store_event *event, struct error *err)
+{
+    return reading_row_doubted(db, event->study, event->time_ns, err) && tell(db, event->study, err);
+}
+
 // The most urgent of what is present and not rejected gives urgency and reason.
 static bool on_finding(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
 {
@@ -156,8 +173,12 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     for (size_t i = 0; i < change->count; i++) {
         const struct store_event *event = &change->events[i];
         bool ok = true;
-        if (event->kind == STORE_EVENT_OBJECT_STORED || event->kind == STORE_EVENT_OBJECT_SERVED)
+        if (event->kind == STORE_EVENT_OBJECT_STORED)
             ok = on_stored(change->reading, db, event, err);
+        else if (event->kind == STORE_EVENT_OBJECT_SERVED)
+            ok = on_served(change->reading, db, event, err);
+        else if (event->kind == STORE_EVENT_OBJECT_KEPT_BESIDE)
+            ok = on_kept_beside(db, event, err);
         else if (event->kind == STORE_EVENT_RESULT_CHANGED || event->kind == STORE_EVENT_FINDING_JUDGED)
             ok = on_finding(change->reading, db, event, err);
         if (!ok)

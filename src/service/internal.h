@@ -19,7 +19,7 @@ enum { SERVICE_TITLES_MAX = 16 };
 
 struct service_counters { // since start, for /metrics
     _Atomic uint64_t associations, associations_refused, associations_aborted;
-    _Atomic uint64_t objects_stored, objects_same, objects_refused;
+    _Atomic uint64_t objects_stored, objects_same, objects_beside, objects_refused;
     _Atomic uint64_t bytes_stored;
 };
 
@@ -65,8 +65,8 @@ http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomw
 http_handler api_health, api_metrics, api_status;                      // api/status.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
 http_handler api_import;                                               // api/import.c
-http_handler api_conflicts, api_flagged;                               // api/conflicts.c
-http_handler api_worklist, api_worklist_read;                          // api/worklist.c
+http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
+http_handler api_worklist, api_worklist_read;                                                   // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs;
 http_handler api_rules, api_rule_put, api_rule_delete, api_models; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
@@ -84,6 +84,9 @@ json_t *service_read_json(struct http_request *request, struct error *err);
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
+// A member of a body that must be text of 1 to 128 characters; NULL with *err.
+const char *service_member(const json_t *body, const char *name, struct error *err);
+void service_count_stored(struct service *service, enum archive_outcome outcome); // for /metrics
 // For a PUT over an entry that is there: what it has and the request `given` does not name must be in the new one as it
 // is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.
 bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err);

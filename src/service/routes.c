@@ -33,6 +33,9 @@ const struct http_route service_routes[] = {
     {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false},
     {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false},
     {"GET", "/api/conflicts", api_conflicts, 0, false},
+    {"POST", "/api/conflicts/{id}/keep", api_conflict_keep, BODY_JSON, false},
+    {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false},
+    {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false},
     {"GET", "/api/flagged", api_flagged, 0, false},
     {"GET", "/api/worklist", api_worklist, 0, false},
     {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false},
@@ -70,6 +73,16 @@ json_t *service_read_json(struct http_request *request, struct error *err)
               json ? "another kind of value" : where.text, json ? 1 : where.line);
     json_decref(json);
     return NULL;
+}
+
+const char *service_member(const json_t *body, const char *name, struct error *err)
+{
+    const char *text = json_string_value(json_object_get(body, name));
+    if (!text || !*text || strlen(text) > 128) {
+        error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 characters", name);
+        return NULL;
+    }
+    return text;
 }
 
 void service_reply_json(struct http_request *request, int status, json_t *json)

@@ -138,9 +138,9 @@ static bool start_rooms(struct service *service, struct error *err)
     if (!service->store || !finding_complete(service->store, err))
         return false;
     service->access = access_open(service->store, options.folder, err);
-    service->archive = service->access ? archive_open(service->store, err) : NULL;
-    service->decoder = service->archive ? image_decoder_open(reduced, err) : NULL;
-    return service->decoder != NULL;
+    service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
+    service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
+    return service->archive != NULL;
 }
 
 // Without ONNX Runtime the archive works and jobs wait; the log says so.
@@ -265,8 +265,8 @@ void service_stop(struct service *service)
     service_close_packages(service);
     model_words_close(service->words);
     archive_writer_close(service->import_writer);
-    image_decoder_close(service->decoder);
     archive_close(service->archive);
+    image_decoder_close(service->decoder);
     if (service->access) {
         audit_activity(service, ACCESS_EVENT_STOP);
         access_close(service->access);
@@ -285,4 +285,14 @@ uint16_t service_http_port(const struct service *service)
 uint16_t service_dicom_port(const struct service *service)
 {
     return dimse_service_port(service->dimse);
+}
+
+void service_count_stored(struct service *service, enum archive_outcome outcome)
+{
+    struct service_counters *counters = &service->counters;
+    _Atomic uint64_t *const counted[] = {[ARCHIVE_STORED] = &counters->objects_stored,
+                                         [ARCHIVE_SAME] = &counters->objects_same,
+                                         [ARCHIVE_KEPT_BESIDE] = &counters->objects_beside,
+                                         [ARCHIVE_REPLACED] = &counters->objects_beside};
+    atomic_fetch_add(counted[outcome], 1);
 }

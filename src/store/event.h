@@ -13,7 +13,7 @@
     X(series, "series", TEXT)           /* Series Instance UID */                                                      \
     X(sop_class, "class", TEXT)         /* SOP Class UID */                                                            \
     X(from, "from", TEXT)               /* calling AE title of the sender, "" when there is none */                    \
-    X(how, "how", TEXT)                 /* "c-store", "import" or "job" (what Hilum made itself) */                    \
+    X(how, "how", TEXT)                 /* "c-store", "import", "job" (made here), "taken" */                          \
     X(association, "association", TEXT) /* names it among all there ever were; else as `from` */                       \
     X(is_image, "image", NUMBER)        /* 1: pixels that a person reads, which no SEG, SR, PR or KO is */             \
     X(version, "version", NUMBER)       /* of the series, from 1 */                                                    \
@@ -35,6 +35,7 @@
 //                                                           known UID, not served
 //   OBJECT_SERVED       its UID     SOP Instance UID        archive: another version of an  flow, reading
 //                                                           object is the one served now
+//                                                           (once for each series it is in)
 //   ASSOCIATION_ENDED   last one    name of association     service: something was stored   flow
 //   SERIES_COMPLETE     its UID     Series Instance UID     flow                            flow
 //   JOB_QUEUED          its UID     the job's key           queue                           SSE
@@ -45,7 +46,8 @@
 //   DELIVERY_DONE       ""          SOP Instance UID or     queue                           SSE
 //                                   MSH-10
 //   CONFIG_CHANGED      ""          the entry's name        access, flow                    SSE
-//   WORKLIST_CHANGED    its UID     ""                      reading                         SSE
+//   WORKLIST_CHANGED    its UID     ""                      reading, archive: a conflict    SSE
+//                                                           is settled
 //
 // The page follows all of them as server-sent events (GET /api/events), which tell kind, study and subject only.
 #define STORE_EVENT_OBJECT_MEMBERS "series class from how association image"

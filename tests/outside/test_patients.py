@@ -1,20 +1,24 @@
 #!/usr/bin/python3
 """Patients are not mixed: several under one Study Instance UID, the same UIDs again with other names or pixels, and two sites' identifiers."""
 
+import glob
+import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
-from harness import Hilum, wait_until
+from harness import ROOT, Hilum, multipart, wait_until
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SIDE = 16  # pixels
+PROPOSE = {"+ti": "-xi", "+tb": "-xb", "+te": "-xe", "--rle": "-xr", "--j2k": "-xv", "--jpegls": "-xt", "--jpeg": "-xs"}  # storescu's option for what dcmconv or gdcmconv made
 
 
 class Scanner:
@@ -90,6 +94,147 @@ class Patients(unittest.TestCase):
             self.assertEqual(self.item(server)["flags"], ["name of P1: Doe John or Roe Jane"])
             self.assertEqual(len(server.get_json("/dicom-web/studies?PatientID=P1")), 1)
             self.assertEqual(server.request("/api/flagged?flag=none")[0], 400)
+
+    def convert(self, path, option):
+        """By dcmconv or gdcmconv: the new file."""
+        converted = f"{path}.{option.strip('+-')}.dcm"
+        program = "dcmconv" if option.startswith("+") else "gdcmconv"
+        subprocess.run([program, option, path, converted], check=True, capture_output=True)
+        return converted
+
+    def metric(self, server, name):
+        lines = server.request("/metrics")[2].decode().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith(name + " ")))
+
+    def decide(self, server, conflict, word, by="Dr. Who"):
+        status, _, body = server.request(f"/api/conflicts/{conflict['id']}/{word}", "POST", json.dumps({"by": by}).encode())
+        return status, json.loads(body)
+
+    def wait_for_trail(self, server, by, detail):
+        """The audit trail is synced within a second."""
+
+        def is_there():
+            lines = subprocess.run(["cat", *glob.glob(os.path.join(server.data, "audit-*.log"))], capture_output=True, text=True, check=True).stdout.splitlines()
+            return any(by in line and detail in line and self.scanner.study in line for line in lines)
+
+        wait_until(is_there, 5, detail)
+
+    def test_what_comes_again_in_another_transfer_syntax_is_the_same_object(self):
+        path = self.scanner.slice(1)
+        with Hilum() as server:
+            server.storescu(path)
+            for option in ("+ti", "+tb", "--rle", "--j2k", "--jpegls", "--jpeg"):
+                server.storescu(self.convert(path, option), options=(PROPOSE[option],))
+            self.assertEqual(server.get_json("/api/conflicts"), [])
+            self.assertEqual((self.metric(server, "hilum_objects_stored_total"), self.metric(server, "hilum_objects_same_total"), self.metric(server, "hilum_objects_beside_total")), (1, 6, 0))
+            self.assertEqual(len(server.get_json("/dicom-web/instances")), 1)
+
+    def test_the_source_s_policy_says_which_attributes_are_served(self):
+        with Hilum() as server:
+            server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "rights": ["store"], "plain": "accepted", "versions": "newest"})
+            slices = [self.scanner.slice(n) for n in range(1, 4)]
+            server.storescu(*slices)
+            server.storescu(*[self.scanner.slice(n, PatientName="Right^Name", StudyDescription="Corrected") for n in range(1, 4)], aet="CT1")
+            conflicts = server.get_json(f"/api/conflicts?study={self.scanner.study}")
+            self.assertEqual([(c["kind"], c["state"], c["from"]) for c in conflicts], [("attributes", "open", "CT1")] * 3)
+            self.assertIn({"tag": "00100010", "attribute": "PatientName", "object": "Right^Name", "known": "Doe^John"}, conflicts[0]["differences"])
+            self.assertEqual(len(server.get_json("/dicom-web/studies?PatientName=Doe*")), 1)
+            (flag,) = self.item(server)["flags"]
+            self.assertIn("3 objects came again", flag)
+            server.storescu(*[self.scanner.slice(n, PatientName="Newest^Name") for n in range(1, 4)], aet="PACS")
+            (study,) = server.get_json("/dicom-web/studies?PatientID=P1")
+            self.assertEqual((value(study, "00100010"), value(study, "00201208")), ("Newest^Name", 3))
+            self.assertEqual(server.get_json("/api/conflicts"), [])
+            self.assertEqual(self.item(server)["flags"], [])
+            metadata = server.get_json(f"/dicom-web/studies/{self.scanner.study}/metadata")
+            self.assertEqual({value(one, "00100010") for one in metadata}, {"Newest^Name"})
+            server.storescu(*slices)  # the first ones again are there
+            self.assertEqual(server.get_json("/api/conflicts"), [])
+
+    def test_a_decision_is_asked_for_once_audited_and_survives_a_kill(self):
+        with Hilum() as server:
+            server.storescu(self.scanner.slice(1), self.scanner.slice(2))
+            again = [self.scanner.slice(n, pixel=9) for n in (1, 2)]
+            server.storescu(*again)
+            second, first = server.get_json("/api/conflicts")
+            self.assertEqual((first["kind"], first["state"], self.metric(server, "hilum_conflicts")), ("pixels", "open", 2))
+            self.assertNotEqual(first["sha256"], first["served"]["sha256"])
+            self.assertIn("came again", server.log())
+            self.assertEqual(self.decide(server, first, "keep")[1]["state"], "kept")
+            status, taken = self.decide(server, second, "take")
+            self.assertEqual((status, taken["state"], taken["decidedBy"], taken["served"]["sha256"]), (200, "taken", "Dr. Who", second["sha256"]))
+            self.wait_for_trail(server, "Dr. Who", f"conflict {first['id']} kept")
+            self.wait_for_trail(server, "Dr. Who", f"conflict {second['id']} taken")
+            server.kill()
+            server.start()
+            self.assertEqual(server.get_json("/api/conflicts"), [])
+            self.assertEqual({(c["id"], c["state"]) for c in server.get_json("/api/conflicts?state=all")} & {(first["id"], "kept"), (second["id"], "taken")}, {(first["id"], "kept"), (second["id"], "taken")})
+            for n, expected in ((1, 0), (2, 9)):
+                _, headers, body = server.request(f"/dicom-web/studies/{self.scanner.study}/series/{self.scanner.series}/instances/{self.scanner.uids[n]}", headers={"Accept": 'multipart/related; type="application/dicom"'})
+                ((_, content),) = multipart(headers, body)
+                self.assertEqual(pydicom.dcmread(pydicom.filebase.DicomBytesIO(content)).PixelData[0], expected)
+            for conflict, word, wanted in ((first, "keep", 409), (second, "take", 409), ({"id": 9999}, "keep", 404), ({"id": "x"}, "take", 404)):
+                self.assertEqual(self.decide(server, conflict, word)[0], wanted)
+            self.assertEqual(server.request(f"/api/conflicts/{first['id']}/take", "POST", b"{}")[0], 400)
+            self.assertEqual(self.decide(server, first, "take", by="Dr. No")[1]["state"], "taken")
+            server.storescu(*again)
+            self.assertEqual((server.get_json("/api/conflicts"), self.item(server)["flags"]), ([], []))
+            self.assertEqual(server.stop(), 0)
+            self.wait_for_trail(server, "Dr. No", f"conflict {first['id']} taken")
+
+
+class Heads(unittest.TestCase):
+    """A head without a bleed that comes again, corrected, with one."""
+
+    def test_corrected_images_are_taken_by_a_person_and_looked_at_anew_and_our_own_results_come_back_as_what_they_are(self):
+        folder = tempfile.mkdtemp(prefix="hilum-heads-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        made = [subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", folder, *options], capture_output=True, text=True, check=True).stdout.split()[0] for options in ([], ["--bleed-seed", "5"])]
+        plain, bleeding = ({int(ds.InstanceNumber): ds for ds in map(pydicom.dcmread, glob.glob(path + "/*.dcm"))} for path in made)
+        before = {number: ds.PixelData for number, ds in plain.items()}
+        corrected = []
+        for number, ds in plain.items():
+            ds.PixelData = bleeding[number].PixelData
+            corrected.append(os.path.join(folder, f"corrected-{number}.dcm"))
+            ds.save_as(corrected[-1])
+        study = ds.StudyInstanceUID
+        with Hilum(config="flow: {negative_quiet_s: 2}\n") as server:
+            patients = Patients()
+
+            def jobs():
+                return [job for job in server.get_json(f"/api/jobs?study={study}") if job["state"] in ("done", "skipped", "failed")]
+
+            server.storescu(*glob.glob(made[0] + "/*.dcm"))
+            (first,) = wait_until(jobs, 60, "the head was looked at")
+            self.assertEqual(first["outcome"], "negative", first)
+            server.storescu(*corrected)  # every C-STORE answers 0000H
+            conflicts = server.get_json(f"/api/conflicts?study={study}")
+            bleeds = sum(ds.PixelData != before[number] for number, ds in plain.items())
+            self.assertGreater(bleeds, 10)
+            self.assertEqual([c["kind"] for c in conflicts], ["pixels"] * bleeds)
+            (flag,) = server.get_json(f"/api/studies/{study}/flags")
+            self.assertIn(f"{bleeds} objects came again", flag)
+            self.assertEqual([item["flags"] for item in server.get_json("/api/worklist") if item["study"] == study], [[flag]])
+            for conflict in conflicts:
+                self.assertEqual(patients.decide(server, conflict, "take")[0], 200)
+            wait_until(lambda: len(jobs()) == 2, 60, "the corrected head is looked at")
+            self.assertEqual({job["key"]: job["outcome"] for job in jobs() if job["key"] != first["key"]}.popitem()[1], "positive")
+            self.assertEqual(server.get_json(f"/api/studies/{study}/flags"), [])
+
+            (seg,) = server.get_json(f"/dicom-web/instances?StudyInstanceUID={study}&Modality=SEG")
+            _, headers, body = server.request("/dicom-web/studies/{}/series/{}/instances/{}".format(*(value(seg, tag) for tag in ("0020000D", "0020000E", "00080018"))), headers={"Accept": 'multipart/related; type="application/dicom"'})
+            ((_, content),) = multipart(headers, body)
+            ours = os.path.join(folder, "seg.dcm")
+            with open(ours, "wb") as f:
+                f.write(content)
+            before = patients.metric(server, "hilum_objects_same_total")
+            for option in ("+ti", "+tb", "+te"):
+                server.storescu(patients.convert(ours, option), options=("-R", PROPOSE[option]), aet="PACS")
+            subprocess.run(["gdcmconv", "--raw", "--implicit", ours, ours + ".raw.dcm"], check=True, capture_output=True)
+            server.storescu(ours + ".raw.dcm", options=("-R", "-xi"), aet="PACS")
+            self.assertEqual(patients.metric(server, "hilum_objects_same_total") - before, 4)
+            self.assertEqual(server.get_json("/api/conflicts"), [])
+            self.assertEqual(len(server.get_json(f"/dicom-web/instances?StudyInstanceUID={study}&Modality=SEG")), 1)
 
 
 if __name__ == "__main__":

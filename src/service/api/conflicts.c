@@ -1,5 +1,5 @@
-// GET /api/conflicts: objects that came under a SOP Instance UID which was there already, with other bytes. GET
-// /api/flagged: objects that were stored although something is wrong with them.
+// GET /api/conflicts: objects that came under a SOP Instance UID which was there already, with something else in them,
+// and what a person says of each. GET /api/flagged: objects that were stored although something is wrong with them.
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "service/dicomweb/dicomweb.h"
 
 static const struct {
     unsigned flag;
@@ -34,19 +35,144 @@ static json_t *to_json(const struct archive_object *object)
                      "flags", flags_to_json(object->flags));
 }
 
+static json_t *differences_to_json(const struct archive_difference *differences, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct dicom_attribute *attribute = dicom_attribute(differences[i].tag);
+        char tag[9];
+        snprintf(tag, sizeof tag, "%08X", (unsigned)differences[i].tag);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "tag", tag, "attribute",
+                                              attribute ? attribute->keyword : tag, "object", differences[i].said,
+                                              "known", differences[i].known));
+    }
+    return list;
+}
+
+// ---- conflicts
+
+static json_t *time_or_null(int64_t time_ns)
+{
+    char text[CLOCK_RFC3339_SIZE];
+    return time_ns > 0 ? json_string(clock_rfc3339(text, time_ns)) : json_null();
+}
+
+static json_t *conflict_to_json(const struct archive_conflict *conflict)
+{
+    static const char *const kinds[] = {[ARCHIVE_OTHER_ATTRIBUTES] = "attributes",
+                                        [ARCHIVE_OTHER_PIXELS] = "pixels",
+                                        [ARCHIVE_NOT_COMPARED] = "not compared"};
+    static const char *const states[] = {[ARCHIVE_OPEN] = "open", [ARCHIVE_KEPT] = "kept", [ARCHIVE_TAKEN] = "taken"};
+    json_t *json = to_json(&conflict->newer);
+    json_t *more = json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)conflict->newer.id, "kind",
+        kinds[conflict->kind], "state", states[conflict->decision], "how", conflict->how, "from", conflict->from,
+        "decidedBy", conflict->decided_by, "decided", time_or_null(conflict->decided_ns), "differences",
+        differences_to_json(conflict->differences, conflict->difference_count), "served", to_json(&conflict->served));
+    json_object_update(json, more);
+    json_decref(more);
+    return json;
+}
+
+// ?state=open (as without it) or all.
+static bool read_state(struct http_request *request, bool *all, struct error *err)
+{
+    const char *state = http_query(request, "state");
+    *all = state && strcmp(state, "all") == 0;
+    return !state || *all || strcmp(state, "open") == 0 ||
+           error_set(err, ERROR_BAD_VALUE, "state is '%.20s'; give open or all", state);
+}
+
 void api_conflicts(void *payload, struct http_request *request)
 {
     struct service *service = payload;
-    struct archive_object *objects;
+    struct archive_conflict *conflicts;
     struct error err;
+    bool all;
     size_t count = 0;
-    if (!archive_conflicts(service->archive, http_arena(request), &objects, &count, &err)) {
+    if (!read_state(request, &all, &err) || !archive_conflicts(service->archive, http_query(request, "study"), all,
+                                                               http_arena(request), &conflicts, &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, to_json(&objects[i]));
+        json_array_append_new(list, conflict_to_json(&conflicts[i]));
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_query(request, "study"), "conflicts");
+    service_reply_json(request, 200, list);
+}
+
+static void audit(struct service *service, struct http_request *request, const char *by, const char *word,
+                  const struct archive_conflict *conflict)
+{
+    char detail[2 * DICOM_UID_SIZE];
+    snprintf(detail, sizeof detail, "conflict %lld %s: %s", (long long)conflict->newer.id, word,
+             conflict->newer.sop_instance);
+    access_audit(service->access,
+                 &(struct access_record){.event = ACCESS_EVENT_JUDGED,
+                                         .success = true,
+                                         .actor = by,
+                                         .address = http_address(request),
+                                         .patient = conflict->newer.patient_id,
+                                         .study = conflict->newer.study,
+                                         .detail = detail},
+                 clock_now_ns());
+}
+
+static bool read_decision(struct http_request *request, const json_t *body, int64_t *id, const char **by,
+                          struct error *err)
+{
+    const char *text = http_path_part(request, "id");
+    if (!text_to_i64(text, strlen(text), id))
+        return error_set(err, ERROR_NOT_FOUND, "there is no conflict '%.20s'", text);
+    *by = service_member(body, "by", err);
+    return *by != NULL;
+}
+
+// Who says so is the name typed: unverified until there are logins.
+static void decide(struct service *service, struct http_request *request, enum archive_decision decision,
+                   const char *word)
+{
+    struct archive_conflict now;
+    struct error err;
+    int64_t id = 0;
+    const char *by = NULL;
+    json_t *body = service_read_json(request, &err);
+    if (body && read_decision(request, body, &id, &by, &err) &&
+        archive_decide(service->archive, id, decision, by, clock_now_ns(), http_arena(request), &now, &err)) {
+        audit(service, request, by, word, &now);
+        service_reply_json(request, 200, conflict_to_json(&now));
+    } else {
+        http_reply_error(request, &err);
+    }
+    json_decref(body);
+}
+
+void api_conflict_keep(void *payload, struct http_request *request)
+{
+    decide(payload, request, ARCHIVE_KEPT, "kept");
+}
+
+void api_conflict_take(void *payload, struct http_request *request)
+{
+    decide(payload, request, ARCHIVE_TAKEN, "taken");
+}
+
+void api_study_flags(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    size_t count;
+    if (!archive_study_flags(service->archive, http_path_part(request, "study"), http_arena(request), flags, &count,
+                             &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(flags[i]));
+    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "flags");
     service_reply_json(request, 200, list);
 }
 
@@ -65,21 +191,6 @@ static bool read_flag(struct http_request *request, unsigned *out, struct error 
                      "flag is '%.20s'; give uid, charset, pixels, conflict, identity or level, or leave it out", word);
 }
 
-static json_t *differences_to_json(const struct archive_flagged *flagged)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < flagged->difference_count; i++) {
-        const struct archive_difference *difference = &flagged->differences[i];
-        const struct dicom_attribute *attribute = dicom_attribute(difference->tag);
-        char tag[9];
-        snprintf(tag, sizeof tag, "%08X", (unsigned)difference->tag);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "tag", tag, "attribute",
-                                              attribute ? attribute->keyword : tag, "object", difference->said, "known",
-                                              difference->known));
-    }
-    return list;
-}
-
 void api_flagged(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -95,7 +206,8 @@ void api_flagged(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *one = to_json(&flagged[i].object);
-        json_object_set_new(one, "differences", differences_to_json(&flagged[i]));
+        json_object_set_new(one, "differences",
+                            differences_to_json(flagged[i].differences, flagged[i].difference_count));
         json_array_append_new(list, one);
     }
     service_reply_json(request, 200, list);

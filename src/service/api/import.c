@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "dicom/charset.h"
 
-static const char *const outcomes[] = {
-    [ARCHIVE_STORED] = "stored", [ARCHIVE_SAME] = "same", [ARCHIVE_KEPT_BESIDE] = "kept beside"};
+static const char *const outcomes[] = {[ARCHIVE_STORED] = "stored",
+                                       [ARCHIVE_SAME] = "same",
+                                       [ARCHIVE_KEPT_BESIDE] = "kept beside",
+                                       [ARCHIVE_REPLACED] = "replaced"};
 
 static void audit(struct service *service, struct http_request *request, const struct archive_stored *stored,
                   const struct error *err)
@@ -57,8 +59,7 @@ void api_import(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    atomic_fetch_add(
-        stored.outcome == ARCHIVE_SAME ? &service->counters.objects_same : &service->counters.objects_stored, 1);
+    service_count_stored(service, stored.outcome);
     audit(service, request, &stored, NULL);
     service_reply_json(request, 200,
                        json_pack("{s:s, s:s, s:s, s:s, s:i}", "outcome", outcomes[stored.outcome], "study",

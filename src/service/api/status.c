@@ -38,6 +38,9 @@ void api_metrics(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct service_counters *c = &service->counters;
+    struct error ignored;
+    int64_t conflicts = 0;
+    archive_open_conflicts(service->archive, &conflicts, &ignored);
     const struct metric metrics[] = {
         {"hilum_associations_total", "DICOM associations accepted", c->associations},
         {"hilum_associations_refused_total", "DICOM associations refused", c->associations_refused},
@@ -45,6 +48,8 @@ void api_metrics(void *payload, struct http_request *request)
          c->associations_aborted},
         {"hilum_objects_stored_total", "Objects stored", c->objects_stored},
         {"hilum_objects_same_total", "Objects that were there already", c->objects_same},
+        {"hilum_objects_beside_total", "Objects that came again with other attributes or pixels", c->objects_beside},
+        {"hilum_conflicts", "Of those, how many wait for a decision", (uint64_t)conflicts},
         {"hilum_objects_refused_total", "Objects refused", c->objects_refused},
         {"hilum_bytes_stored_total", "Bytes of objects stored", c->bytes_stored},
         {"hilum_event_last", "Number of the last event", store_event_last(service->store)},

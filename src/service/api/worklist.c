@@ -30,17 +30,6 @@ void api_worklist(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
-// A member of a JSON body that must be text.
-static const char *member(const json_t *body, const char *name, struct error *err)
-{
-    const char *text = json_string_value(json_object_get(body, name));
-    if (!text || !*text || strlen(text) > 128) {
-        error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 characters", name);
-        return NULL;
-    }
-    return text;
-}
-
 static void audit(struct service *service, struct http_request *request, const char *by, const char *study,
                   const char *detail)
 {
@@ -60,7 +49,7 @@ void api_worklist_read(void *payload, struct http_request *request)
     struct error err;
     const char *study = http_path_part(request, "study");
     json_t *body = service_read_json(request, &err);
-    const char *by = body ? member(body, "by", &err) : NULL;
+    const char *by = body ? service_member(body, "by", &err) : NULL;
     if (by && reading_mark_read(service->store, study, by, clock_now_ns(), &err)) {
         audit(service, request, by, study, "marked read");
         http_reply(request, 204, NULL, "", 0);
@@ -134,8 +123,8 @@ static bool write_judgement(struct database *db, void *payload, struct error *er
 
 static bool read_judgement(const json_t *body, struct judgement *out, struct error *err)
 {
-    const char *state = member(body, "state", err);
-    out->by = state ? member(body, "by", err) : NULL;
+    const char *state = service_member(body, "state", err);
+    out->by = state ? service_member(body, "by", err) : NULL;
     const json_t *comment = json_object_get(body, "comment");
     out->comment = comment ? json_string_value(comment) : "";
     if (!out->by)

@@ -38,7 +38,7 @@ static bool accept_object(struct dimse_session *session, const struct dimse_mess
     struct service_counters *counters = &session->service->counters;
     session->stored++;
     text_copy(session->last_study, sizeof session->last_study, stored->study);
-    atomic_fetch_add(stored->outcome == ARCHIVE_SAME ? &counters->objects_same : &counters->objects_stored, 1);
+    service_count_stored(session->service, stored->outcome);
     atomic_fetch_add(&counters->bytes_stored, stored->size);
     audit(session, ACCESS_EVENT_STORED, true, stored->patient_id, stored->study, stored->sop_class);
     fault_point("store.before_answer");
@@ -72,6 +72,7 @@ bool dimse_session_store(struct dimse_session *session, const struct dimse_messa
                                     .association = session->name,
                                     .issuer = session->ticket.peer.issuer,
                                     .charset = service_charset(session->service, session->ticket.peer.charset),
+                                    .newest = session->ticket.peer.newest,
                                     .sop_class = message->sop_class,
                                     .sop_instance = message->sop_instance};
     if (!check_command(message, &reason))
