@@ -23,7 +23,8 @@ static bool parse(const struct compare_side *from, struct arena *arena, struct s
 {
     const struct dicom_transfer_syntax *syntax = dicom_transfer_syntax_or_default(from->transfer_syntax);
     const struct dicom_parse_options options = {.value_max = syntax->deflated ? INFLATED_VALUE_MAX : VALUE_MAX,
-                                                .depth_max = DICOM_DEPTH_MAX};
+                                                .depth_max = DICOM_DEPTH_MAX,
+                                                .charset = from->charset};
     struct source_reader source = {from->reader, 0, malloc(BLOCK), BLOCK};
     *out = (struct side){.from = from, .deflated = syntax->deflated};
     bool ok = source.block ? dicom_parse(source_from_reader(&source), syntax, &options, arena, &out->dataset, err)

@@ -18,6 +18,7 @@ enum compare_result { COMPARE_SAME, COMPARE_ATTRIBUTES, COMPARE_PIXELS, COMPARE_
 struct compare_side {
     struct reader reader; // of the data set as it was sent; not released here
     const char *transfer_syntax;
+    const char *charset; // what text is in where the object does not say so; "" not known
 };
 
 struct compare {

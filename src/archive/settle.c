@@ -19,8 +19,8 @@ static bool count_versions(struct archive *archive, struct rows_object *object, 
 static bool compare_with(struct archive *archive, const struct rows_object *object, const struct reader *reader,
                          const struct archive_object *known, struct compare *out, struct error *err)
 {
-    const struct compare_side newer = {*reader, object->transfer_syntax};
-    struct compare_side other = {.transfer_syntax = known->transfer_syntax};
+    const struct compare_side newer = {*reader, object->transfer_syntax, object->charset};
+    struct compare_side other = {.transfer_syntax = known->transfer_syntax, .charset = known->charset};
     struct error why;
     if (!archive_reader(archive, known, &other.reader, &why)) {
         *out = (struct compare){.result = COMPARE_UNKNOWN};
