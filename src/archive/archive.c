@@ -33,7 +33,7 @@ static bool take_again(void *payload, const struct store_record *record, const c
 
 static bool start(struct archive *archive, bool rebuild, struct error *err)
 {
-    struct store_replay replay = {.known = rows_known, .record = take_again, .payload = archive};
+    struct store_replay replay = {.names = rows_named, .known = rows_known, .record = take_again, .payload = archive};
     uint64_t replayed = 0;
     if (!store_migrate(archive->store, &rows_migration, err) || !rows_complete_names(archive->store, err) ||
         !store_replay(archive->store, &replay, rebuild, &replayed, err))

@@ -244,6 +244,17 @@ bool rows_known(void *payload, const struct store_place *place, bool *out, struc
     return ok;
 }
 
+bool rows_named(void *payload, uint64_t container, bool *out, struct error *err)
+{
+    struct archive *archive = payload;
+    int64_t one;
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && sql_get_int(db, err, &one, out, "SELECT 1 FROM instance WHERE container=?1 LIMIT 1", "i",
+                                (int64_t)container);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
 // ---- counts
 
 bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err)

@@ -55,6 +55,7 @@ bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by
 
 // For store_replay, the archive its payload: is there a row for the record at this place?
 bool rows_known(void *payload, const struct store_place *place, bool *out, struct error *err);
+bool rows_named(void *payload, uint64_t container, bool *out, struct error *err); // for any record of that container?
 
 // Keys of the studies that a program without the table study_name has left, if there are such.
 bool rows_complete_names(struct store *store, struct error *err);

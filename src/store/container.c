@@ -1,10 +1,12 @@
 // Reading: descriptors shared by all threads, and whole records checked against their digests.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/file.h"
 #include "store/format.h"
 
@@ -61,6 +63,20 @@ static void trim(struct descriptors *descriptors)
     }
 }
 
+// Rows name it, so that it is not there is no answer but a loss [A13].
+static void tell_absent(uint64_t container, int number, struct error *err)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    if (number != ENOENT) {
+        error_errno(err, number, "cannot open container %llu", (unsigned long long)container);
+        return;
+    }
+    error_set(err, ERROR_IO, "container %llu is not there: restore it from a backup", (unsigned long long)container);
+    snprintf(subject, sizeof subject, "container %llu", (unsigned long long)container);
+    alarm_raise(ALARM_CONTAINER, subject,
+                "it is not there, and an object in it was asked for: restore it from a backup");
+}
+
 static struct descriptor *add(struct store *store, uint64_t container, struct error *err)
 {
     struct descriptors *descriptors = &store->descriptors;
@@ -77,7 +93,7 @@ static struct descriptor *add(struct store *store, uint64_t container, struct er
     }
     int fd = open_container(store, container);
     if (fd < 0) {
-        error_errno(err, errno, "cannot open container %llu", (unsigned long long)container);
+        tell_absent(container, errno, err);
         return NULL;
     }
     struct descriptor *item = &descriptors->items[descriptors->count++];
@@ -115,6 +131,16 @@ void store_release(struct store *store, uint64_t container)
 
 // ---- a whole record
 
+bool store_mismatch(const struct store_place *place, struct error *err)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "container %llu, offset %llu", (unsigned long long)place->container,
+             (unsigned long long)place->offset);
+    error_set(err, ERROR_IO, "%s: the data do not match their digest", subject);
+    alarm_raise(ALARM_DIGEST, subject, "the data do not match their digest: restore the pack from a backup");
+    return false;
+}
+
 static bool read_data(int fd, const struct format_record *record, struct buffer *out, struct error *err)
 {
     const struct store_place *place = &record->record.place;
@@ -130,8 +156,7 @@ static bool read_data(int fd, const struct format_record *record, struct buffer 
         return error_prefix(err, "container %llu", (unsigned long long)place->container);
     hash_of(to, size, digest);
     if (memcmp(digest, record->record.digest, HASH_SIZE) != 0)
-        return error_set(err, ERROR_IO, "container %llu, offset %llu: the data do not match their digest",
-                         (unsigned long long)place->container, (unsigned long long)place->offset);
+        return store_mismatch(place, err);
     out->size += size;
     return true;
 }

@@ -6,12 +6,12 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
+#include "store/anchor.h"
 #include "store/database.h"
 #include "store/event.h"
 #include "store/store.h"
 
 enum {
-    STORE_ID_SIZE = 16,
     STORE_FOLDER_MAX = 3800,     // characters of the folder's path, so that names in it fit PATH_MAX
     STORE_DESCRIPTORS_KEPT = 64, // idle ones are closed past this
 };
@@ -118,6 +118,7 @@ bool tombstones_open(struct store *store, struct error *err);
 void tombstones_close(struct store *store);
 bool tombstones_has(struct store *store, const struct store_place *place);
 uint64_t tombstones_highest_container(struct store *store);
+uint64_t tombstones_count(struct store *store);
 
 // ---- descriptors (container.c)
 
@@ -181,6 +182,46 @@ bool store_space_left(const struct store *store, uint64_t *left); // on the file
 void store_room_for_start(struct store *store);
 void store_keep_room_for_start(struct store *store);
 
+// ---- identity (identity.c): docs/store-format.md, A1 to A7 and A10
+
+// The folder's own, as anchor or newest container have it.
+struct identity {
+    uint8_t id[STORE_ID_SIZE];
+    bool known; // one of them has it
+    bool used;  // an anchor, lanes or packs are there
+};
+
+// What `store_state` says of a rebuild.
+enum rebuild_state { REBUILD_NONE, REBUILD_RUNS, REBUILD_WAITS };
+
+// What the database says at a start.
+struct state {
+    uint64_t epoch, event;
+    uint64_t generation; // of the anchor; 0: it knows of none
+};
+
+bool identity_find(struct store *store, struct identity *out, struct error *err);
+// Before a database is opened, which would make one: is one there where one must be [A1]?
+bool identity_needs_database(const struct store *store, const struct identity *identity, struct error *err);
+// Before anything is written into it: does it belong to this folder [A1, A2]?
+bool identity_check(const struct store *store, struct database *db, const struct identity *identity, struct error *err);
+// How far had it come? Raises alarms [A5, A6, A7], and sets what the anchor may say.
+void identity_compare(struct store *store, const struct state *state);
+// Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a
+// rebuild was going on stays. CONFLICT: it is sound.
+bool rebuild_prepare(struct store *store, const struct identity *identity, bool replace, struct error *err);
+
+// ---- the check in the background (check.c)
+
+struct check {
+    pthread_t thread;
+    atomic_bool stopping;
+    bool runs;
+};
+
+void check_stop(struct store *store);
+bool check_database(struct database *db, struct error *err); // BAD_DATA: damaged
+
 // ---- the store
 
 struct store {
@@ -189,6 +230,13 @@ struct store {
     int lock_fd, folder_fd, lanes_fd, packs_fd;
     uint8_t id[STORE_ID_SIZE];
     bool was_clean; // the last stop
+    bool is_older;  // the database is older than the anchor [A5]
+    _Atomic(enum rebuild_state) rebuild;
+    struct anchor anchor;
+    struct {
+        _Atomic uint64_t epoch, event, container, arrival;
+    } durable; // what the anchor may say: lower bounds of what is on the disk for certain
+    struct check check;
     _Atomic uint64_t next_container;
     _Atomic uint64_t next_arrival;
     _Atomic(const char *) stopped; // why nothing more is taken; NULL: it is
@@ -206,6 +254,9 @@ void store_stop(struct store *store, const char *why);
 // A sync failed, as err says. The kernel calls the pages clean that it could not write, so a later sync proves nothing:
 // storing stops, unless it was for want of space.
 void store_sync_failed(struct store *store, const struct error *err);
+
+// `value` was synced: the lower bound rises to it.
+void store_note_durable(_Atomic uint64_t *bound, uint64_t value);
 
 enum { STORE_NAME_SIZE = 32 };
 void store_lane_name(char out[STORE_NAME_SIZE], uint64_t container); // "0000000001.lane"

@@ -235,6 +235,7 @@ bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_si
     lane->pack.end = format_record_end(&record);
     if (!sync_record(lane, err))
         return kill_lane(lane, &record.record, err);
+    store_note_durable(&lane->store->durable.arrival, record.record.arrival);
     spares_touch(lane->store);
     *out = record.record;
     return true;
@@ -248,6 +249,7 @@ static bool remove_empty(struct store_lane *lane, struct error *err)
     store_lane_name(name, lane->pack.container);
     if (unlinkat(lane->store->lanes_fd, name, 0) != 0)
         return error_errno(err, errno, "cannot remove the empty lane %s", name);
+    pack_forget(lane->store, lane->pack.container);
     return true;
 }
 

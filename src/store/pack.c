@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/log.h"
 
 static bool sync_failed(struct store *store, struct error *err)
 {
@@ -52,6 +53,7 @@ static bool move_to_packs(struct store *store, const struct pack *pack, struct e
         error_errno(err, errno, "cannot sync folder packs");
         return sync_failed(store, err);
     }
+    store_note_durable(&store->durable.container, pack->container);
     fault_point("pack.after_rename");
     if (unlinkat(store->lanes_fd, lane, 0) != 0 && errno != ENOENT)
         return error_errno(err, errno, "cannot remove %s", lane);
@@ -75,6 +77,19 @@ bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, s
 {
     struct listing listing = {container, arrival_last};
     return store_write(store, STORE_REPLAYABLE, insert_row, &listing, err);
+}
+
+static bool update_row(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "UPDATE container SET packed = 2 WHERE number = ?", "i", *(const int64_t *)payload);
+}
+
+void pack_forget(struct store *store, uint64_t container)
+{
+    struct error err;
+    int64_t number = (int64_t)container;
+    if (!store_write(store, STORE_REPLAYABLE, update_row, &number, &err))
+        log_debug("store", "container %llu stays listed as a lane: %s", (unsigned long long)container, err.message);
 }
 
 bool pack_make(struct store *store, struct pack *pack, struct error *err)

@@ -17,5 +17,11 @@ struct pack {
 bool pack_make(struct store *store, struct pack *pack, struct error *err);
 // The row that keeps a pack from being walked at the next start.
 bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err);
+// The row says that a lane was removed without a record, so that nobody looks for it [A8]. Best effort, for the disk
+// may be full: who looks finds that no row of an object names it.
+void pack_forget(struct store *store, uint64_t container);
+
+// missing.c: raises an alarm for containers that rows tell of and that are not there [A8].
+bool missing_find(struct store *store, const struct store_replay *replay, struct error *err);
 
 #endif

@@ -1,10 +1,11 @@
-// [R3] to [R6]: what lanes hold and rows do not, handed over again; then lanes become packs.
+// [R3] to [R7]: what lanes hold and rows do not, handed over again; then lanes become packs.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "store/pack.h"
@@ -33,6 +34,7 @@ struct run {
     size_t listed_count;
     struct unlisted *packs;
     size_t pack_count;
+    uint64_t container_last; // of the packs
 };
 
 static bool add_found(struct run *run, const struct store_record *record, struct error *err)
@@ -183,7 +185,10 @@ static bool walk_pack(struct run *run, uint64_t container, bool all, struct erro
     char name[STORE_NAME_SIZE];
     bool listed = is_listed(run, container);
     // A file with both names was on its way from one to the other, and is a lane still.
-    if (is_lane(run, container) || (listed && !all))
+    if (is_lane(run, container))
+        return true;
+    run->container_last = container; // they come in order
+    if (listed && !all)
         return true;
     store_pack_name(name, container);
     warn_of_index(run->store, name);
@@ -276,21 +281,50 @@ static bool close_all(struct run *run, struct error *err)
     return true;
 }
 
+// Past every epoch that this folder had.
 static bool raise_epoch(struct database *db, void *payload, struct error *err)
 {
-    (void)payload;
-    return sql_run(db, err, "UPDATE store_state SET epoch = epoch + 1", "");
+    return sql_run(db, err, "UPDATE store_state SET epoch = ?", "i", *(const int64_t *)payload);
 }
 
 // [R6]
 static bool new_epoch(struct run *run, struct error *err)
 {
-    if (run->count == 0 && run->pack_count == 0 && run->store->was_clean)
+    struct store *store = run->store;
+    if (run->count == 0 && run->pack_count == 0 && store->was_clean && !store->is_older)
         return true;
-    if (!store_write(run->store, STORE_DURABLE, raise_epoch, NULL, err))
+    uint64_t last = atomic_load(&store->board.epoch), anchored = store->anchor.found.epoch;
+    int64_t next = (int64_t)((last > anchored ? last : anchored) + 1);
+    if (!store_write(store, STORE_DURABLE, raise_epoch, &next, err))
         return false;
-    atomic_fetch_add(&run->store->board.epoch, 1);
+    atomic_store(&store->board.epoch, (uint64_t)next);
+    atomic_store(&store->durable.epoch, (uint64_t)next);
     return true;
+}
+
+// ---- comparing
+
+// [A7] Numbers go on behind what was there, and the anchor holds to what is there now.
+static void compare_arrivals(struct run *run)
+{
+    struct store *store = run->store;
+    uint64_t listed = atomic_load(&store->next_arrival) - 1, anchored = store->anchor.found.arrival;
+    uint64_t last = listed > run->arrival_last ? listed : run->arrival_last;
+    if (last < anchored)
+        alarm_raise(ALARM_CONTAINER, "arrivals",
+                    "the last object has arrival number %llu, and %llu was there: files with objects are gone",
+                    (unsigned long long)last, (unsigned long long)anchored);
+    atomic_store(&store->next_arrival, (last > anchored ? last : anchored) + 1);
+    run->arrival_last = last;
+}
+
+// [R7] All that is there is synced by now.
+static bool compare_all(struct run *run, struct error *err)
+{
+    struct store *store = run->store;
+    atomic_store(&store->durable.arrival, run->arrival_last);
+    store_note_durable(&store->durable.container, run->container_last);
+    return missing_find(store, run->replay, err) && anchor_if_room(store, err);
 }
 
 static bool run_all(struct run *run, bool all, struct error *err)
@@ -301,9 +335,8 @@ static bool run_all(struct run *run, bool all, struct error *err)
     // Nor need a killed process have synced the names of its lanes [S2].
     if (run->count > 0 && fsync(store->lanes_fd) != 0)
         return error_errno(err, errno, "cannot sync folder lanes");
-    if (run->arrival_last >= atomic_load(&store->next_arrival))
-        atomic_store(&store->next_arrival, run->arrival_last + 1);
-    return hand_over(run, err) && close_all(run, err) && new_epoch(run, err);
+    compare_arrivals(run);
+    return hand_over(run, err) && close_all(run, err) && new_epoch(run, err) && compare_all(run, err);
 }
 
 bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/internal.h"
@@ -65,12 +66,22 @@ bool database_is_failed_sync(int code)
     return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
 }
 
+// [A3]
+static bool is_damaged(const char *text, const char *doing, struct error *err)
+{
+    static const char advice[] = "Restore hilum.db from a backup, or stop the server and run `hilum rebuild`";
+    alarm_raise(ALARM_DATABASE, "hilum.db", "%s. %s", text, advice);
+    return error_set(err, ERROR_IO, "the database is damaged (%.60s: %s). %s", doing, text, advice);
+}
+
 bool database_fail(struct database *db, int code, const char *doing, struct error *err)
 {
     // A failed COMMIT does not tell its errno; it is the last one then, as it is cleared before each call.
     int number = db->handle && sqlite3_system_errno(db->handle) ? sqlite3_system_errno(db->handle) : errno;
     db->sync_failed = db->sync_failed || database_is_failed_sync(code);
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    if ((code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB)
+        return is_damaged(text, doing, err);
     switch (code_of(code, number)) {
     case ERROR_FULL:
         return error_set(err, ERROR_FULL, "no space left for the database (%s): free space on its disk", doing);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -27,10 +28,21 @@ static const char *const schema[] = {
     " subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
     "CREATE TABLE cursor(consumer TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT;",
     // What an earlier program wrote last and nobody has followed yet.
-    "UPDATE event SET kind='result.changed' WHERE kind='finding.made';"
+    "UPDATE event SET kind='result.changed' WHERE kind='finding.made';",
     "UPDATE event SET detail=substr(detail, 1, length(detail)-1) || ',\"image\":1}' WHERE kind='object.stored'"
-    " AND detail LIKE '{%}';",
+    " AND detail LIKE '{%}' AND detail NOT LIKE '%\"image\"%';",
+    // What the anchor had come to, and whether a rebuild was done (enum rebuild_state).
+    "ALTER TABLE store_state ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE store_state ADD COLUMN rebuild INTEGER NOT NULL DEFAULT 0;",
     NULL,
+};
+
+// A store that is being opened.
+struct opening {
+    struct store *store;
+    struct identity identity;
+    struct state state;
+    bool rebuild;
 };
 
 // ---- names
@@ -156,43 +168,66 @@ static bool open_folders(struct store *store, struct error *err)
 // A new database begins at an epoch that no earlier database of this folder had: the seconds since 1970.
 static bool first_state(struct database *db, void *payload, struct error *err)
 {
-    (void)payload;
+    const struct opening *opening = payload;
+    const struct identity *identity = &opening->identity;
     uint8_t id[STORE_ID_SIZE];
-    if (getrandom(id, sizeof id, 0) != sizeof id)
+    memcpy(id, identity->id, sizeof id);
+    if (!identity->known && getrandom(id, sizeof id, 0) != sizeof id)
         return error_errno(err, errno, "no random numbers");
     return sql_run(db, err,
-                   "INSERT OR IGNORE INTO store_state(one, id, epoch, event_last, clean) VALUES (1, ?, ?, 0, 1)", "bi",
-                   (const void *)id, sizeof id, clock_now_ns() / CLOCK_SECOND);
+                   "INSERT OR IGNORE INTO store_state(one, id, epoch, event_last, clean, rebuild)"
+                   " VALUES (1, ?, ?, 0, 1, ?)",
+                   "bii", (const void *)id, sizeof id, clock_now_ns() / CLOCK_SECOND,
+                   (int64_t)(opening->rebuild ? REBUILD_RUNS : REBUILD_NONE));
 }
 
 static bool read_state(struct database *db, void *payload, struct error *err)
 {
-    struct store *store = payload;
+    struct opening *opening = payload;
+    struct store *store = opening->store;
     size_t size = 0;
     bool row = false;
     struct sql *sql = sql_prepare(
-        db, "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean FROM store_state",
+        db,
+        "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild"
+        " FROM store_state",
         err);
     if (!sql)
         return false;
     bool ok = sql_step(sql, &row, err);
     const void *id = ok && row ? sql_blob(sql, 0, &size) : NULL;
     if (ok && size != STORE_ID_SIZE)
-        ok = error_set(err, ERROR_BAD_DATA, "the database has no store id: restore it, or rebuild it");
+        ok = error_set(err, ERROR_BAD_DATA, "the database has no store id: restore it, or run `hilum rebuild`");
     if (ok) {
         memcpy(store->id, id, STORE_ID_SIZE);
-        atomic_store(&store->board.epoch, (uint64_t)sql_int(sql, 1));
-        atomic_store(&store->board.last, (uint64_t)sql_int(sql, 2));
+        opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
+                                        .event = (uint64_t)sql_int(sql, 2),
+                                        .generation = (uint64_t)sql_int(sql, 4)};
+        atomic_store(&store->board.epoch, opening->state.epoch);
+        atomic_store(&store->board.last, opening->state.event);
         store->was_clean = sql_int(sql, 3) != 0;
+        atomic_store(&store->rebuild, (enum rebuild_state)sql_int(sql, 5));
     }
     sql_done(sql);
     return ok;
 }
 
+struct stop_mark {
+    bool clean;
+    uint64_t generation; // of the anchor, which is synced
+};
+
 static bool set_clean(struct database *db, void *payload, struct error *err)
 {
-    const bool *clean = payload;
-    return sql_run(db, err, "UPDATE store_state SET clean = ?", "i", (int64_t)*clean);
+    const struct stop_mark *mark = payload;
+    return sql_run(db, err, "UPDATE store_state SET clean = ?, generation = ?", "ii", (int64_t)mark->clean,
+                   (int64_t)mark->generation);
+}
+
+static bool mark_stop(struct store *store, bool clean, struct error *err)
+{
+    struct stop_mark mark = {clean, store->anchor.last.generation};
+    return store_write(store, STORE_DURABLE, set_clean, &mark, err);
 }
 
 static bool highest(int folder_fd, const char *ending, uint64_t *highest, struct error *err)
@@ -205,6 +240,17 @@ static bool highest(int folder_fd, const char *ending, uint64_t *highest, struct
         *highest = list[count - 1];
     free(list);
     return true;
+}
+
+static void compare_containers(struct store *store, uint64_t last)
+{
+    uint64_t anchored = store->anchor.found.container;
+    if (last < anchored)
+        alarm_raise(ALARM_CONTAINER, "containers",
+                    "the newest is %llu, and %llu was there: files with objects, and their rows, are gone",
+                    (unsigned long long)last, (unsigned long long)anchored);
+    atomic_store(&store->durable.container, last < anchored ? last : anchored);
+    atomic_store(&store->next_container, (last < anchored ? anchored : last) + 1);
 }
 
 // [R2] Every row that names a container was committed after the container's own row, so no other room's rows need to be
@@ -222,23 +268,70 @@ static bool read_counters(struct database *db, void *payload, struct error *err)
         return false;
     if (tombstones_highest_container(store) > last)
         last = tombstones_highest_container(store);
-    atomic_store(&store->next_container, last + 1);
+    compare_containers(store, last);
     atomic_store(&store->next_arrival, (uint64_t)arrival + 1); // store_replay adds what lanes and unlisted packs hold
+    atomic_store(&store->durable.arrival, store->anchor.found.arrival);
     return true;
 }
 
-static bool open_database(struct store *store, struct error *err)
+// A database that says nothing of this folder is not written to.
+static bool check_before(struct opening *opening, struct error *err)
+{
+    struct store *store = opening->store;
+    return opening->rebuild || identity_check(store, store->writes.db, &opening->identity, err);
+}
+
+static bool check_rebuild(struct opening *opening, struct error *err)
+{
+    if (opening->rebuild || atomic_load(&opening->store->rebuild) != REBUILD_RUNS)
+        return true;
+    return error_set(err, ERROR_CONFLICT, "%.90s: a rebuild was not finished. Run `hilum rebuild --data DIR` again",
+                     opening->store->folder);
+}
+
+static void tell_unconfirmed(struct store *store)
+{
+    if (store_is_unconfirmed(store))
+        alarm_raise(ALARM_REBUILT, "hilum.db",
+                    "enter peers, rules and targets again, then stop the server and run `hilum rebuild --confirm`");
+}
+
+// The anchor is there before the database says so, and both before the first lane is made.
+static bool settle(struct opening *opening, struct error *err)
+{
+    struct store *store = opening->store;
+    if (!opening->rebuild)
+        identity_compare(store, &opening->state);
+    tell_unconfirmed(store);
+    if (!file_sync_folder(store->folder, err) || !anchor_if_room(store, err) || !mark_stop(store, false, err) ||
+        !file_sync_folder(store->folder, err)) // [S10]
+        return false;
+    atomic_store(&store->durable.epoch, opening->state.epoch);
+    atomic_store(&store->durable.event, opening->state.event);
+    return true;
+}
+
+static bool open_database(struct opening *opening, struct error *err)
 {
     static const struct store_migration migration = {"store", schema};
-    bool clean = false;
+    struct store *store = opening->store;
     struct database *db = database_open(store->folder, true, err);
     if (!db)
         return false;
     write_queue_init(&store->writes, db);
-    return store_migrate(store, &migration, err) && store_write(store, STORE_DURABLE, first_state, NULL, err) &&
-           store_write(store, STORE_REPLAYABLE, read_state, store, err) &&
-           store_write(store, STORE_REPLAYABLE, read_counters, store, err) &&
-           store_write(store, STORE_DURABLE, set_clean, &clean, err) && file_sync_folder(store->folder, err);
+    return check_before(opening, err) && store_migrate(store, &migration, err) &&
+           store_write(store, STORE_DURABLE, first_state, opening, err) &&
+           store_write(store, STORE_REPLAYABLE, read_state, opening, err) && check_rebuild(opening, err) &&
+           store_write(store, STORE_REPLAYABLE, read_counters, store, err) && settle(opening, err);
+}
+
+static bool find_identity(struct opening *opening, bool replace, struct error *err)
+{
+    struct store *store = opening->store;
+    if (!identity_find(store, &opening->identity, err))
+        return false;
+    return opening->rebuild ? rebuild_prepare(store, &opening->identity, replace, err)
+                            : identity_needs_database(store, &opening->identity, err);
 }
 
 static struct store *store_new(const struct store_options *options, struct error *err)
@@ -256,6 +349,8 @@ static struct store *store_new(const struct store_options *options, struct error
     text_copy(store->folder, sizeof store->folder, options->folder);
     store->low_water_bytes = options->low_water_bytes;
     store->lock_fd = store->folder_fd = store->lanes_fd = store->packs_fd = store->tombstones.fd = -1;
+    store->anchor.fd = -1;
+    pthread_mutex_init(&store->anchor.lock, NULL);
     pthread_mutex_init(&store->quarantine_lock, NULL);
     event_board_init(&store->board);
     read_pool_init(&store->readers);
@@ -271,12 +366,15 @@ static void close_fd(int fd)
 
 static void store_free(struct store *store)
 {
+    check_stop(store);
     spares_close(store);
     descriptors_close(&store->descriptors);
     read_pool_close(&store->readers);
     if (store->writes.db)
         write_queue_close(&store->writes);
     tombstones_close(store);
+    anchor_close(store);
+    pthread_mutex_destroy(&store->anchor.lock);
     event_board_close(&store->board);
     pthread_mutex_destroy(&store->quarantine_lock);
     close_fd(store->packs_fd);
@@ -291,10 +389,12 @@ struct store *store_open(const struct store_options *options, struct error *err)
     struct store *store = store_new(options, err);
     if (!store)
         return NULL;
+    struct opening opening = {.store = store, .rebuild = options->rebuild != STORE_REBUILD_NO};
     bool locked = open_folders(store, err) && lock_folder(store, err) && spares_remove_old(store, err);
     if (locked)
         store_room_for_start(store);
-    if (locked && tombstones_open(store, err) && open_database(store, err) &&
+    if (locked && anchor_open(store, err) && tombstones_open(store, err) &&
+        find_identity(&opening, options->rebuild == STORE_REBUILD_REPLACE, err) && open_database(&opening, err) &&
         spares_open(store, options->spare_bytes, err)) {
         store_keep_room_for_start(store);
         return store;
@@ -306,10 +406,10 @@ struct store *store_open(const struct store_options *options, struct error *err)
 void store_close(struct store *store)
 {
     struct error err;
-    bool clean = true;
     if (!store)
         return;
-    if (!store_write(store, STORE_DURABLE, set_clean, &clean, &err))
+    check_stop(store);
+    if (!mark_stop(store, true, &err) || !store_anchor(store, NULL, &err))
         log_warning("store", "the stop could not be marked as clean: %s", err.message);
     store_free(store);
 }
@@ -325,6 +425,48 @@ void store_sync_failed(struct store *store, const struct error *err)
 {
     if (err->code != ERROR_FULL)
         store_stop(store, "the disk failed to sync what was written: check it");
+}
+
+void store_note_durable(_Atomic uint64_t *bound, uint64_t value)
+{
+    uint64_t before = atomic_load(bound);
+    while (before < value && !atomic_compare_exchange_weak(bound, &before, value))
+        continue;
+}
+
+// ---- rebuild
+
+bool store_is_unconfirmed(const struct store *store)
+{
+    return atomic_load(&store->rebuild) == REBUILD_WAITS;
+}
+
+static bool write_rebuild(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "UPDATE store_state SET rebuild = ?", "i", (int64_t) * (const enum rebuild_state *)payload);
+}
+
+static bool set_rebuild(struct store *store, enum rebuild_state state, struct error *err)
+{
+    if (!store_write(store, STORE_DURABLE, write_rebuild, &state, err))
+        return false;
+    atomic_store(&store->rebuild, state);
+    return true;
+}
+
+bool store_rebuild_done(struct store *store, struct error *err)
+{
+    return set_rebuild(store, REBUILD_WAITS, err);
+}
+
+bool store_rebuild_confirm(struct store *store, struct error *err)
+{
+    if (!store_is_unconfirmed(store))
+        return error_set(err, ERROR_CONFLICT, "%.90s: no rebuild waits for a confirmation", store->folder);
+    if (!set_rebuild(store, REBUILD_NONE, err))
+        return false;
+    alarm_clear(ALARM_REBUILT, NULL);
+    return true;
 }
 
 const char *store_stopped(const struct store *store)

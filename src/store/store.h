@@ -22,14 +22,21 @@
 struct store;
 struct store_lane;
 
+// STORE_REBUILD makes a new database where it is lost or damaged, and goes on with a rebuild that was not finished; a
+// sound database is CONFLICT. STORE_REBUILD_REPLACE puts a sound one aside too.
+enum store_rebuild { STORE_REBUILD_NO, STORE_REBUILD, STORE_REBUILD_REPLACE };
+
 struct store_options {
     const char *folder;       // made when missing
     uint64_t low_water_bytes; // the reserve that store_can_take leaves free on the file system; reads go on
     uint64_t spare_bytes;     // at most this much zeros written ahead in quiet times, for faster syncs; 0: none
+    enum store_rebuild rebuild;
 };
 
 // Opens the folder: lock (CONFLICT when another process holds it, with its pid), spare files given back, database,
-// counters [R1, R2]. Nothing is replayed yet: rooms run their migrations first (store_migrate in database.h), then
+// counters [R1, R2]. CONFLICT too when database and folder do not belong together [A1, A2, A4]; what else does not
+// agree raises alarms (base/alarm.h). Nothing is replayed yet: rooms run their migrations first (store_migrate in
+// database.h), then
 // store_replay is called once.
 struct store *store_open(const struct store_options *options, struct error *err);
 void store_close(
@@ -46,6 +53,33 @@ const char *store_stopped(const struct store *store);
 // ask by themselves, with each piece; whoever else keeps bytes that come from outside (a body on its way) asks here.
 // What a stop needs (rows, audit records, tombstones) does not: the reserve is for it. Any thread.
 bool store_can_take(struct store *store, uint64_t bytes, struct error *err);
+
+// ---- identity (docs/store-format.md, "Identity" and "Rebuild")
+
+// A line of the audit trail that is on the disk.
+struct store_audit_head {
+    uint64_t segment; // number of its file; 0: none
+    uint64_t line;    // its number in the chain
+    uint8_t value[HASH_SIZE];
+};
+
+// What the anchor said of the audit trail when the store was opened; and what that of a folder says now, which another
+// process may have open (segment 0 when there is none).
+void store_anchored_audit(const struct store *store, struct store_audit_head *out);
+bool store_anchored_audit_of(const char *folder, struct store_audit_head *out, struct error *err);
+// Puts down how far the folder has come: the audit trail's head, which must be synced [S8] (NULL: the one before), and
+// what is on the disk for certain of the rest. On the disk itself when it returns [S9].
+bool store_anchor(struct store *store, const struct store_audit_head *head, struct error *err);
+
+// The database was rebuilt from objects, and nobody has confirmed that rules and jobs may go on.
+bool store_is_unconfirmed(const struct store *store);
+// The end of a rebuild: from now on the store opens, unconfirmed.
+bool store_rebuild_done(struct store *store, struct error *err);
+bool store_rebuild_confirm(struct store *store, struct error *err); // CONFLICT when nothing waits for it
+
+// Looks through the database and the packs' ends in the background, once; what is damaged raises an alarm [A12].
+// store_close ends it.
+bool store_check_start(struct store *store, struct error *err);
 
 // Where an object's bytes are. `offset` is of the record header; the data follow it at STORE_RECORD_HEADER.
 struct store_place {
@@ -104,14 +138,16 @@ uint64_t store_lane_size(const struct store_lane *lane);
 
 // `known`: whether rows name that place. `record` is called for each valid record that has none, in arrival order, and
 // writes its rows; `meta` ends with a NUL. false from either stops the start.
+// `names`: whether rows name any place in that container.
 struct store_replay {
+    bool (*names)(void *payload, uint64_t container, bool *out, struct error *err);
     bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
     bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
                    struct error *err);
     void *payload;
 };
 
-// [R3] to [R6]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many
+// [R3] to [R7]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many
 // records were handed over.
 bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
                   struct error *err);
@@ -119,12 +155,15 @@ bool store_replay(struct store *store, const struct store_replay *replay, bool a
 // ---- reading
 
 // An open read-only descriptor of the container, shared and counted: give it back with store_release. Valid while a
-// lane is renamed. Up to 64 are kept open. NOT_FOUND when there is no such file.
+// lane is renamed. Up to 64 are kept open. A container that is not there is ERROR_IO and an alarm: rows name it [A13].
 bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err);
 void store_release(struct store *store, uint64_t container);
 
-// The whole data of a record into `out` (appended), checked against its digest. LIMIT when it does not fit.
+// The whole data of a record into `out` (appended), checked against its digest: ERROR_IO and an alarm when they do not
+// match [A13]. LIMIT when it does not fit.
 bool store_read(struct store *store, const struct store_place *place, struct buffer *out, struct error *err);
+// Bytes that somebody else has read are not those of the record: ERROR_IO and an alarm [A13]. false.
+bool store_mismatch(const struct store_place *place, struct error *err);
 
 // ---- quarantine
 

@@ -144,6 +144,14 @@ uint64_t tombstones_highest_container(struct store *store)
     return stones->count > 0 ? stones->places[stones->count - 1].container : 0;
 }
 
+uint64_t tombstones_count(struct store *store)
+{
+    pthread_mutex_lock(&store->tombstones.lock);
+    uint64_t count = store->tombstones.count;
+    pthread_mutex_unlock(&store->tombstones.lock);
+    return count;
+}
+
 static bool append(struct tombstones *stones, const struct store_record *record, struct error *err)
 {
     uint8_t entry[TOMBSTONE_SIZE];

@@ -113,6 +113,8 @@ static bool transact(struct store *store, struct write_call *group, bool durable
         return false;
     }
     fault_point("rows.after_commit");
+    if (durable)
+        store_note_durable(&store->durable.event, db->event_next - 1);
     if (db->event_next != last + 1)
         event_publish(store, db->event_next - 1);
     return true;

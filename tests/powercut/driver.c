@@ -7,7 +7,8 @@
 //     driver life FOLDER ANSWERS NUMBER     (run's own: until a fault ends it)
 //     driver check FOLDER ANSWERS CUT_NS
 //
-// ANSWERS has a line for each answer: TIME_NS, then + (stored), - (refused) or ! (a durable row), then the name.
+// ANSWERS has a line for each answer: TIME_NS, then + (stored), - (refused), ! (a durable row) or = (an anchored line
+// of an audit trail, by its number), then the name.
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "store/database.h"
 #include "store/event.h"
@@ -36,7 +38,8 @@ struct writer {
     int number;
     int count;
     pthread_barrier_t *quiet;
-    bool no_spare; // after a quiet time there was none
+    uint64_t *anchored; // lines in this life, of all writers
+    bool no_spare;      // after a quiet time there was none
 };
 
 struct row {
@@ -97,6 +100,16 @@ static bool known(void *payload, const struct store_place *place, bool *out, str
     return ok;
 }
 
+static bool names(void *payload, uint64_t container, bool *out, struct error *err)
+{
+    int64_t one;
+    struct database *db = store_read_begin(payload, err);
+    bool ok = db && sql_get_int(db, err, &one, out, "SELECT 1 FROM object WHERE container = ? LIMIT 1", "i",
+                                (int64_t)container);
+    store_read_end(payload, db);
+    return ok;
+}
+
 static bool take(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
                  struct error *err)
 {
@@ -111,7 +124,7 @@ static struct store *open_store(const char *folder)
     struct error err;
     uint64_t count;
     struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = spare_bytes}, &err);
-    struct store_replay replay = {known, take, store};
+    struct store_replay replay = {names, known, take, store};
     if (store && store_migrate(store, &migration, &err) && store_replay(store, &replay, false, &count, &err))
         return store;
     printf("cannot start: %s\n", err.message);
@@ -138,6 +151,23 @@ static bool put(const struct writer *writer, struct store_lane *lane, struct row
     if (!row->fail || !store_record_withdraw(writer->store, &row->record, &withdrawn))
         return false;
     return error_set(err, ERROR_CONFLICT, "withdrawn");
+}
+
+// A trail of which only the numbers are real: they rise over all lives.
+static bool anchor(struct writer *writer, struct error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    char name[32];
+    struct store_audit_head head;
+    pthread_mutex_lock(&lock);
+    store_anchored_audit(writer->store, &head);
+    head = (struct store_audit_head){.segment = 1, .line = head.line + ++*writer->anchored};
+    bool ok = store_anchor(writer->store, &head, err);
+    snprintf(name, sizeof name, "%" PRIu64, head.line);
+    if (ok)
+        answer(writer, '=', name);
+    pthread_mutex_unlock(&lock);
+    return ok;
 }
 
 static bool has_spare(const char *folder)
@@ -181,6 +211,8 @@ static void *write_all(void *payload)
             fprintf(stderr, "%s: %s\n", name, err.message);
         if (i % 7 == 6 && store_write(writer->store, STORE_DURABLE, insert_note, name, &err))
             answer(writer, '!', name);
+        if (i % 3 == 2 && !anchor(writer, &err))
+            fprintf(stderr, "%s\n", err.message);
         if (i % PER_LANE == PER_LANE - 1) {
             if (!store_lane_close(lane, &err))
                 fprintf(stderr, "%s\n", err.message);
@@ -199,13 +231,14 @@ static int live(const char *folder, const char *answers, int count, int life)
     pthread_t threads[THREADS];
     pthread_barrier_t quiet;
     bool spares = true;
+    uint64_t anchored = 0;
     struct store *store = open_store(folder);
     int fd = open(answers, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (!store || fd < 0)
         return 1;
     pthread_barrier_init(&quiet, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        writers[i] = (struct writer){store, folder, fd, life * THREADS + i, count, &quiet, false};
+        writers[i] = (struct writer){store, folder, fd, life * THREADS + i, count, &quiet, &anchored, false};
         if (pthread_create(&threads[i], NULL, write_all, &writers[i]) != 0)
             return 1;
     }
@@ -292,15 +325,25 @@ static bool is_whole(struct store *store, const char *name)
     return ok;
 }
 
+static bool is_anchored(struct store *store, const char *name)
+{
+    struct store_audit_head head;
+    store_anchored_audit(store, &head);
+    return head.line >= strtoull(name, NULL, 10);
+}
+
 static bool check_answer(struct store *store, char what, const char *name)
 {
+    static const char *const wrong[] = {"was refused and is there", "is lost: a durable row",
+                                        "is lost: an anchored line"};
     if (what == '+')
         return is_whole(store, name);
-    bool there = what == '-' ? has(store, "object", name, NULL) : has(store, "note", name, NULL);
-    if (there == (what == '!'))
-        return true;
-    printf("%s %s\n", name, what == '-' ? "was refused and is there" : "is lost: a durable row");
-    return false;
+    bool good = what == '-'   ? !has(store, "object", name, NULL)
+                : what == '!' ? has(store, "note", name, NULL)
+                              : is_anchored(store, name);
+    if (!good)
+        printf("%s %s\n", name, wrong[what == '-' ? 0 : what == '!' ? 1 : 2]);
+    return good;
 }
 
 static int check_answers(struct store *store, FILE *answers, int64_t cut_ns)
@@ -356,6 +399,17 @@ static int check_packs(const char *folder)
     return bad;
 }
 
+// A power cut is nothing that an administrator has to look after.
+static int check_alarms(void)
+{
+    static struct alarm alarms[ALARMS_MAX];
+    uint64_t unlisted;
+    size_t count = alarm_list(alarms, &unlisted);
+    for (size_t i = 0; i < count; i++)
+        printf("an alarm about %s: %s\n", alarms[i].subject, alarms[i].text);
+    return (int)count;
+}
+
 static int check(const char *folder, const char *answers, int64_t cut_ns)
 {
     int bad = check_packs(folder);
@@ -363,7 +417,7 @@ static int check(const char *folder, const char *answers, int64_t cut_ns)
     FILE *file = fopen(answers, "r");
     if (!store || !file)
         return 1;
-    bad += check_answers(store, file, cut_ns) + check_rows(store);
+    bad += check_answers(store, file, cut_ns) + check_rows(store) + check_alarms();
     fclose(file);
     store_close(store);
     return bad > 0;

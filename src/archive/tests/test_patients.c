@@ -316,8 +316,8 @@ static void a_database_of_the_program_before_is_taken_over(void **state)
     place_open(&p);
     place_stop(&p);
     char path[PLACE_PATH + 32];
-    for (size_t i = 0; i < 3; i++) {
-        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm"};
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm", "anchor"};
         snprintf(path, sizeof path, "%s/%s", p.folder, names[i]);
         remove(path);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/alarm.h"
 
 // ---- the folder
 
@@ -66,6 +69,23 @@ size_t helper_count(const char *folder, const char *part, const char *ending)
     }
     closedir(open);
     return count;
+}
+
+void helper_sql(const char *folder, const char *sql)
+{
+    char path[HELPER_PATH];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%.200s/hilum.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+void helper_lose_rows(const char *folder)
+{
+    helper_sql(folder,
+               "DELETE FROM object; DELETE FROM container; DELETE FROM event; UPDATE store_state SET clean = 1");
 }
 
 // ---- the store
@@ -253,6 +273,16 @@ static bool known(void *payload, const struct store_place *place, bool *out, str
     return ok;
 }
 
+static bool names(void *payload, uint64_t container, bool *out, struct error *err)
+{
+    int64_t one;
+    struct database *db = store_read_begin(payload, err);
+    bool ok = db && sql_get_int(db, err, &one, out, "SELECT 1 FROM object WHERE container = ? LIMIT 1", "i",
+                                (int64_t)container);
+    store_read_end(payload, db);
+    return ok;
+}
+
 static bool take(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
                  struct error *err)
 {
@@ -263,7 +293,7 @@ static bool take(void *payload, const struct store_record *record, const char *m
 
 bool helper_try_replay(struct store *store, uint64_t *count, struct error *err)
 {
-    struct store_replay replay = {known, take, store};
+    struct store_replay replay = {names, known, take, store};
     return store_replay(store, &replay, false, count, err);
 }
 
@@ -302,6 +332,23 @@ pid_t helper_child(const char *what, const char *folder, const char *fault, int 
     *out = from[0];
     *in = to[1];
     return pid;
+}
+
+// ---- alarms
+
+int helper_forget_alarms(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < ALARM_KIND_COUNT; kind++)
+        alarm_clear((enum alarm_kind)kind, NULL);
+    return 0;
+}
+
+size_t helper_alarms(void)
+{
+    static struct alarm all[ALARMS_MAX];
+    uint64_t unlisted;
+    return alarm_list(all, &unlisted);
 }
 
 // ---- failures

@@ -29,6 +29,8 @@ void helper_reopen(struct place *place, uint64_t *replayed); // close, open, rep
 void helper_copy(const char *from, char to[HELPER_PATH]);    // all files as they are now, as a kill would leave them
 void helper_copy_into(const char *from, const char *to);     // the same, into a folder that is there
 void helper_path(char out[HELPER_PATH], const char *folder, const char *part, uint64_t container, const char *ending);
+void helper_sql(const char *folder, const char *sql); // run on the database of a folder that nobody has open
+void helper_lose_rows(const char *folder);            // all but the state's
 size_t helper_count(const char *folder, const char *part, const char *ending); // files
 
 // ---- objects: the name says what the bytes are ("SEED-SIZE")
@@ -54,6 +56,11 @@ int64_t helper_objects(struct store *store);                                    
 pid_t helper_child(const char *what, const char *folder, const char *fault, int *out, int *in);
 int helper_child_main(const char *what, const char *folder);
 
+// ---- alarms (base/alarm.h)
+
+int helper_forget_alarms(void **state); // cmocka's set-up or tear-down: none stands
+size_t helper_alarms(void);             // how many stand
+
 // ---- what fails on demand
 
 extern uint64_t helper_spare_bytes;          // of stores opened from now on
@@ -72,5 +79,6 @@ int test_replay(void);
 int test_faults(void);
 int test_threads(void);
 int test_spares(void);
+int test_identity(void);
 
 #endif

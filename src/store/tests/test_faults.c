@@ -74,6 +74,7 @@ static bool kill_at(const char *fault, int *acknowledged)
     struct place place;
     uint64_t replayed;
     int out, in, status;
+    helper_forget_alarms(NULL);
     folder_make(place.folder, HELPER_PATH);
     pid_t pid = helper_child("put", place.folder, fault, &out, &in);
     close(in);
@@ -85,6 +86,7 @@ static bool kill_at(const char *fault, int *acknowledged)
     helper_replay(place.store);
     check_answers(place.store, answers, acknowledged);
     fclose(answers);
+    assert_int_equal(helper_alarms(), 0); // a kill takes nothing away
     assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
     assert_int_equal(store_event_last(place.store), (uint64_t)helper_objects(place.store));
     helper_reopen(&place, &replayed);

@@ -8,16 +8,13 @@
 #include "helper.h"
 #include "store/format.h"
 
-// The folder as a kill leaves it now, and, when `lose_rows`, as a power cut does that takes the whole database.
+// The folder as a kill leaves it now, and, when `lose_rows`, as a power cut does that takes every transaction but the
+// first.
 static void crash(const struct place *from, struct place *to, bool lose_rows)
 {
-    static const char *const files[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm"};
-    char path[HELPER_PATH];
     helper_copy(from->folder, to->folder);
-    for (int i = 0; lose_rows && i < 3; i++) {
-        snprintf(path, sizeof path, "%.200s/%s", to->folder, files[i]);
-        unlink(path);
-    }
+    if (lose_rows)
+        helper_lose_rows(to->folder);
 }
 
 static uint64_t start(struct place *place)

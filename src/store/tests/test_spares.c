@@ -153,11 +153,7 @@ static void a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed(void *
     helper_store(&place, lane, "3-300000");
     assert_int_equal(helper_count(place.folder, "lanes", ".spare"), 1);
     helper_copy(place.folder, after.folder);
-    char path[HELPER_PATH];
-    snprintf(path, sizeof path, "%.200s/hilum.db", after.folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%.200s/hilum.db-wal", after.folder);
-    unlink(path);
+    helper_lose_rows(after.folder);
     after.store = helper_open(after.folder, &after.err);
     assert_non_null(after.store);
     assert_int_equal(helper_replay(after.store), 3);

@@ -1,0 +1,237 @@
+// What must agree at a start: the folder, its database and its anchor (docs/store-format.md, A1 to A7 and A10).
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alarm.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "store/format.h"
+
+static bool refuse(const struct store *store, const char *why, struct error *err)
+{
+    return error_set(err, ERROR_CONFLICT,
+                     "%.90s: %s. Restore hilum.db from a backup, or run `hilum rebuild --data DIR`", store->folder,
+                     why);
+}
+
+// ---- the folder
+
+// The store id in the header of the newest container of one kind, if it is newer than `newest`.
+static bool look_at(const struct store *store, int folder_fd, const char *ending, uint64_t *newest,
+                    struct identity *out, struct error *err)
+{
+    uint8_t header[STORE_FILE_HEADER];
+    char name[STORE_NAME_SIZE];
+    uint64_t *numbers;
+    size_t count;
+    struct error ignored;
+    (void)store;
+    if (!store_list(folder_fd, ending, &numbers, &count, err))
+        return false;
+    uint64_t number = count > 0 ? numbers[count - 1] : 0;
+    free(numbers);
+    if (count == 0 || number < *newest)
+        return true;
+    out->used = true;
+    *newest = number;
+    snprintf(name, sizeof name, "%010llu%s", (unsigned long long)number, ending);
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return true;
+    out->known = file_pread(fd, header, sizeof header, 0, &ignored) && format_read_file_header(header, number, out->id);
+    close(fd);
+    return true;
+}
+
+bool identity_find(struct store *store, struct identity *out, struct error *err)
+{
+    uint64_t newest = 0;
+    *out = (struct identity){0};
+    if (!look_at(store, store->packs_fd, ".pack", &newest, out, err) ||
+        !look_at(store, store->lanes_fd, ".lane", &newest, out, err))
+        return false;
+    out->used = out->used || store->anchor.fd >= 0;
+    if (!store->anchor.whole)
+        return true;
+    out->known = true;
+    memcpy(out->id, store->anchor.found.id, STORE_ID_SIZE);
+    return true;
+}
+
+static bool has_database(const struct store *store)
+{
+    struct stat status;
+    return fstatat(store->folder_fd, "hilum.db", &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > 0;
+}
+
+bool identity_needs_database(const struct store *store, const struct identity *identity, struct error *err)
+{
+    return !identity->used || has_database(store) ||
+           refuse(store, "objects or an anchor are here, and no database", err);
+}
+
+// ---- the database
+
+static bool count_of(struct database *db, const char *query, int64_t *out, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, out, &found, query, "");
+}
+
+static bool read_id(struct database *db, uint8_t out[STORE_ID_SIZE], bool *found, struct error *err)
+{
+    int64_t tables = 0;
+    *found = false;
+    if (!count_of(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'store_state'", &tables, err))
+        return false;
+    if (tables == 0)
+        return true;
+    struct sql *sql = sql_prepare(db, "SELECT id FROM store_state", err);
+    bool row = false;
+    size_t size = 0;
+    bool ok = sql && sql_step(sql, &row, err);
+    const void *id = ok && row ? sql_blob(sql, 0, &size) : NULL;
+    *found = size == STORE_ID_SIZE;
+    if (*found)
+        memcpy(out, id, size);
+    sql_done(sql);
+    return ok;
+}
+
+bool identity_check(const struct store *store, struct database *db, const struct identity *identity, struct error *err)
+{
+    uint8_t id[STORE_ID_SIZE];
+    bool found;
+    if (!read_id(db, id, &found, err))
+        return false;
+    if (!found)
+        return !identity->used || refuse(store, "objects or an anchor are here, and the database is empty", err);
+    return !identity->known || memcmp(id, identity->id, STORE_ID_SIZE) == 0 ||
+           refuse(store, "its database is that of another data folder", err);
+}
+
+// ---- the counters
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void compare_database(struct store *store, const struct state *state)
+{
+    const struct anchored *found = &store->anchor.found;
+    store->is_older = state->epoch < found->epoch || state->event < found->event;
+    if (store->is_older)
+        alarm_raise(ALARM_DATABASE, "hilum.db",
+                    "it is an older copy, or has lost its end: it ends at event %llu of epoch %llu, and event %llu of "
+                    "epoch %llu was there. What was decided since is not in it",
+                    (unsigned long long)state->event, (unsigned long long)state->epoch,
+                    (unsigned long long)found->event, (unsigned long long)found->epoch);
+    atomic_store(&store->durable.epoch, smaller(state->epoch, found->epoch));
+    atomic_store(&store->durable.event, smaller(state->event, found->event));
+}
+
+static void compare_anchor(struct store *store, const struct state *state)
+{
+    struct anchor *anchor = &store->anchor;
+    if (state->generation == 0 && !anchor->whole)
+        log_info("store", "%s gets its anchor", store->folder); // new, or of an earlier program
+    else if (!anchor->whole)
+        alarm_raise(ALARM_DATABASE, "anchor",
+                    "it was removed or damaged: what is missing here cannot be told this time");
+    else if (anchor->found.generation < state->generation)
+        alarm_raise(ALARM_DATABASE, "anchor", "it is an older copy: what is missing here cannot be told for certain");
+    if (anchor->last.generation < state->generation)
+        anchor->last.generation = state->generation;
+}
+
+static void compare_tombstones(struct store *store)
+{
+    uint64_t count = tombstones_count(store);
+    if (count < store->anchor.found.tombstones)
+        alarm_raise(ALARM_CONTAINER, "tombstones",
+                    "%llu are there, and %llu were: objects that were refused or removed may come back",
+                    (unsigned long long)count, (unsigned long long)store->anchor.found.tombstones);
+}
+
+void identity_compare(struct store *store, const struct state *state)
+{
+    compare_anchor(store, state);
+    compare_database(store, state);
+    compare_tombstones(store);
+}
+
+// ---- rebuild
+
+static bool read_rebuild(struct database *db, enum rebuild_state *out, struct error *err)
+{
+    int64_t state = 0;
+    if (!count_of(db, "SELECT count(*) FROM pragma_table_info('store_state') WHERE name = 'rebuild'", &state, err) ||
+        (state == 1 && !count_of(db, "SELECT rebuild FROM store_state", &state, err)))
+        return false;
+    *out = (enum rebuild_state)state;
+    return true;
+}
+
+enum worth { WORTH_KEEPING, WORTH_GOING_ON, WORTH_NOTHING };
+
+static enum worth judge(struct store *store, const struct identity *identity, struct error *why)
+{
+    enum rebuild_state state;
+    enum worth worth = WORTH_NOTHING;
+    if (!has_database(store))
+        return worth;
+    struct database *db = database_open(store->folder, true, why);
+    if (db && identity_check(store, db, identity, why) && read_rebuild(db, &state, why) && check_database(db, why))
+        worth = state == REBUILD_RUNS ? WORTH_GOING_ON : WORTH_KEEPING;
+    database_close(db);
+    return worth;
+}
+
+static bool move(const struct store *store, const char *from, const char *to, struct error *err)
+{
+    return renameat(store->folder_fd, from, store->folder_fd, to) == 0 || errno == ENOENT ||
+           error_errno(err, errno, "cannot put %s aside", from);
+}
+
+// The database first: a write-ahead log without one is nothing to SQLite.
+static bool put_aside(const struct store *store, struct error *err)
+{
+    enum { ASIDE_MAX = 1000 };
+    char name[STORE_NAME_SIZE], log[STORE_NAME_SIZE + 8];
+    int number = 1;
+    do
+        snprintf(name, sizeof name, "hilum.db.lost-%d", number);
+    while (faccessat(store->folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && ++number <= ASIDE_MAX);
+    if (number > ASIDE_MAX)
+        return error_set(err, ERROR_LIMIT, "%s holds %d databases that were put aside: remove some", store->folder,
+                         ASIDE_MAX);
+    snprintf(log, sizeof log, "%s-wal", name);
+    if (!move(store, "hilum.db", name, err) || !move(store, "hilum.db-wal", log, err) ||
+        !file_sync_folder(store->folder, err))
+        return false;
+    unlinkat(store->folder_fd, "hilum.db-shm", 0);
+    log_info("store", "the old database is %s/%s", store->folder, name);
+    return true;
+}
+
+bool rebuild_prepare(struct store *store, const struct identity *identity, bool replace, struct error *err)
+{
+    struct error why = {.code = ERROR_NONE};
+    enum worth worth = judge(store, identity, &why);
+    if (worth == WORTH_GOING_ON)
+        return true;
+    if (worth == WORTH_KEEPING && !replace)
+        return error_set(err, ERROR_CONFLICT,
+                         "the database of %.90s is sound: a rebuild would give up its rules, findings, judgements and "
+                         "deliveries. --replace does it all the same",
+                         store->folder);
+    if (why.code != ERROR_NONE)
+        log_warning("store", "the database is given up: %s", why.message);
+    return !has_database(store) || put_aside(store, err);
+}
