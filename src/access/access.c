@@ -15,7 +15,7 @@ struct access *access_open(struct store *store, const char *folder, struct error
     pthread_mutex_init(&access->reload_lock, NULL);
     pthread_mutex_init(&access->resolve_lock, NULL);
     pthread_mutex_init(&access->lock, NULL);
-    access->trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, err);
+    access->trail = access_trail_open(store, folder, ACCESS_SEGMENT_MAX, err);
     if (access->trail && access_peers_reload(access, err))
         return access;
     access_close(access);

@@ -35,8 +35,9 @@ enum {
 extern const struct store_migration access_migration;
 
 // After store_migrate of access_migration. `folder` is where the audit files live (made when missing). The chain is
-// checked from its last full file on; a broken chain is logged and a new file begun that says so; an unfinished last
-// line is cut, which the next line tells. Nothing is owned by the caller but the result.
+// checked from its last full file on, and must hold the line that the store's anchor names; a broken chain is an alarm
+// and a new file begun that says so; an unfinished last line is cut, which the next line tells. Each line's place is
+// anchored once it is synced. Nothing is owned by the caller but the result.
 struct access *access_open(struct store *store, const char *folder, struct error *err);
 void access_close(struct access *access);
 
@@ -149,5 +150,15 @@ bool access_audit_flush(struct access *access, struct error *err); // all of it 
 // over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
 // cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
+
+// The same, past everything that is wrong: `wrong` is called with a sentence for each ("audit-00000002.log line 7:
+// ...") in the order of the files. The line that the folder's anchor names must be there. An unfinished last line is
+// not wrong: somebody may be writing it. Reads only, also while a server runs. false: the files cannot be read.
+struct access_audit_check {
+    void (*wrong)(void *payload, const char *text);
+    void *payload;
+    uint64_t files, lines; // out: all that were read
+};
+bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);
 
 #endif

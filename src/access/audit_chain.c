@@ -42,13 +42,20 @@ static bool next_segment(struct access_chain *chain, struct error *err)
     return true;
 }
 
-// A new chain in a new file; `found` says why.
+// A new chain in a new file; `found` says why. On failure the old one stays as it was.
 static bool begin_again(struct access_chain *chain, uint64_t last, const char *why, char *found, struct error *err)
 {
-    snprintf(found, ERROR_MESSAGE_SIZE, "the audit chain is broken, a new one begins here: %.150s", why);
+    struct access_chain_place safe = chain->safe;
+    uint64_t segment = chain->segment;
     chain->segment = last;
     chain->safe = (struct access_chain_place){0};
-    return next_segment(chain, err);
+    if (!next_segment(chain, err)) {
+        chain->segment = segment;
+        chain->safe = safe;
+        return false;
+    }
+    snprintf(found, ERROR_MESSAGE_SIZE, "the audit chain is broken, a new one begins here: %.150s", why);
+    return true;
 }
 
 // Takes up the place behind the last sound line of the last file.
@@ -67,24 +74,37 @@ static bool take_up(struct access_chain *chain, const struct access_walk *walk, 
     return true;
 }
 
-static bool resume(struct access_chain *chain, uint64_t last, char *found, struct error *err)
+static bool resume(struct access_chain *chain, uint64_t last, const struct store_audit_head *anchored, char *found,
+                   struct error *err)
 {
     struct access_walk walk;
     struct error broken;
-    if (access_walk_last(&walk, chain->folder, last, &broken))
-        return take_up(chain, &walk, last, found, err);
-    if (walk.torn > 0 && walk.segment == last)
+    bool sound =
+        access_walk_last(&walk, chain->folder, last, anchored, &broken) || (walk.torn > 0 && walk.segment == last);
+    if (sound && access_walk_reached(&walk, &broken))
         return take_up(chain, &walk, last, found, err);
     if (broken.code != ERROR_BAD_DATA) {
         *err = broken;
         return false;
     }
+    chain->broken = true;
     return begin_again(chain, last, broken.message, found, err);
 }
 
-bool access_chain_open(struct access_chain *chain, const char *folder, char *found, struct error *err)
+static bool open_last(struct access_chain *chain, const struct store_audit_head *anchored, char *found,
+                      struct error *err)
 {
     uint64_t last;
+    if (!access_segment_last(chain->folder, &last, err))
+        return false;
+    if (anchored->segment > last) // and its number does not come again
+        last = anchored->segment;
+    return last > 0 ? resume(chain, last, anchored, found, err) : next_segment(chain, err);
+}
+
+bool access_chain_open(struct access_chain *chain, const char *folder, const struct store_audit_head *anchored,
+                       char *found, struct error *err)
+{
     found[0] = '\0';
     *chain = (struct access_chain){.fd = -1, .segment_max = ACCESS_SEGMENT_MAX};
     buffer_init(&chain->batch, ACCESS_BATCH_MAX);
@@ -92,13 +112,48 @@ bool access_chain_open(struct access_chain *chain, const char *folder, char *fou
     chain->folder = strdup(folder);
     chain->hash = hash_new();
     bool ok = chain->folder && chain->hash ? true : error_set(err, ERROR_MEMORY, "no memory for the audit trail");
-    ok = ok && file_make_folders(folder, 0700, err) && access_segment_last(folder, &last, err);
-    if (ok)
-        ok = last > 0 ? resume(chain, last, found, err) : next_segment(chain, err);
+    ok = ok && file_make_folders(folder, 0700, err) && open_last(chain, anchored, found, err);
     if (!ok) {
         access_chain_close(chain);
         return false;
     }
+    chain->next = chain->safe;
+    return true;
+}
+
+// ---- while it is open
+
+// What is wrong with the file, or "".
+static bool look(const struct access_chain *chain, char what[ERROR_MESSAGE_SIZE], struct error *err)
+{
+    char path[ACCESS_PATH_SIZE];
+    struct stat own, named;
+    unsigned long long segment = chain->segment, line = chain->head.line;
+    what[0] = '\0';
+    if (!access_segment_path(path, chain->folder, chain->segment, err))
+        return false;
+    if (fstat(chain->fd, &own) != 0)
+        return error_errno(err, errno, "cannot look at audit file %llu", segment);
+    if (stat(path, &named) != 0 && errno == ENOENT)
+        snprintf(what, ERROR_MESSAGE_SIZE, "audit-%08llu.log, up to line %llu, was removed", segment, line);
+    else if (own.st_nlink == 0 || own.st_dev != named.st_dev || own.st_ino != named.st_ino)
+        snprintf(what, ERROR_MESSAGE_SIZE, "audit-%08llu.log, up to line %llu, was replaced", segment, line);
+    else if (!chain->dirty && (uint64_t)own.st_size != chain->safe.size)
+        snprintf(what, ERROR_MESSAGE_SIZE, "audit-%08llu.log, up to line %llu, has %lld bytes, and %llu were written",
+                 segment, line, (long long)own.st_size, (unsigned long long)chain->safe.size);
+    return true;
+}
+
+bool access_chain_look(struct access_chain *chain, char *found, struct error *err)
+{
+    char what[ERROR_MESSAGE_SIZE];
+    found[0] = '\0';
+    if (!look(chain, what, err))
+        return false;
+    if (what[0] == '\0')
+        return true;
+    if (!begin_again(chain, chain->segment, what, found, err))
+        return false;
     chain->next = chain->safe;
     return true;
 }
@@ -172,6 +227,12 @@ static bool write_batch(struct access_chain *chain, struct error *err)
     return true;
 }
 
+static void set_head(struct access_chain *chain)
+{
+    chain->head = (struct store_audit_head){.segment = chain->segment, .line = chain->safe.seq};
+    memcpy(chain->head.value, chain->safe.value, HASH_SIZE);
+}
+
 bool access_chain_commit(struct access_chain *chain, struct error *err)
 {
     bool ok = chain->batch.size == 0 || write_batch(chain, err);
@@ -184,6 +245,7 @@ bool access_chain_commit(struct access_chain *chain, struct error *err)
         return false;
     }
     chain->safe = chain->next;
+    set_head(chain);
     if (chain->safe.size >= chain->segment_max) {
         struct error later;
         // A folder that is full today is no failure of what was written; the file grows on until it works.

@@ -5,7 +5,8 @@
 //
 // so that a changed, added, removed or moved line breaks all that follow. The first line of a file repeats the value it
 // continues as `previous`; 64 zeros there begin a new chain: in the first file, and where an earlier one was found
-// broken. What a chain cannot show is a tail cut off whole: for that the lines are to be sent elsewhere too (syslog).
+// broken. A tail cut off whole, or a chain computed anew, shows at the line that the store's anchor names
+// (docs/store-format.md, "Identity").
 //
 // Threads: one at a time.
 #ifndef ACCESS_AUDIT_CHAIN_H
@@ -39,14 +40,21 @@ struct access_chain {
     struct access_chain_place next; // with the lines of `batch`
     struct buffer batch;
     struct hash *hash;
-    bool dirty; // bytes behind safe.size may be left of a failed write
+    bool dirty;                   // bytes behind safe.size may be left of a failed write
+    struct store_audit_head head; // the last line on disk
+    bool broken;                  // what access_chain_open found is no mere unfinished line
     char host[256];
 };
 
-// Continues the chain in `folder`. `found` (ERROR_MESSAGE_SIZE) receives what the trail must say about its own past, or
-// "".
-bool access_chain_open(struct access_chain *chain, const char *folder, char *found, struct error *err);
+// Continues the chain in `folder`, in which the anchored line must be (segment 0: none). `found` (ERROR_MESSAGE_SIZE)
+// receives what the trail must say about its own past, or "".
+bool access_chain_open(struct access_chain *chain, const char *folder, const struct store_audit_head *anchored,
+                       char *found, struct error *err);
 void access_chain_close(struct access_chain *chain); // drops an uncommitted batch
+
+// Whether the file is as it was left: under its name, as long as what was written. When not, a new chain in a new file
+// is begun, and `found` says why; else it is "". With no batch.
+bool access_chain_look(struct access_chain *chain, char *found, struct error *err);
 
 // Adds a line to the batch. false: the batch is full (or out of memory); commit and add again.
 bool access_chain_add(struct access_chain *chain, const struct access_record *record, int64_t time_ns, uint64_t count);

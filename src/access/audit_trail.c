@@ -3,17 +3,20 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "access/audit_chain.h"
 #include "access/audit_entry.h"
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 struct access_trail {
     pthread_t thread;
-    struct access_chain chain; // the thread's
-    int64_t complained_ns;     // the thread's, monotonic
+    struct store *store;              // or NULL
+    struct access_chain chain;        // the thread's
+    struct store_audit_head anchored; // the thread's
 
     pthread_mutex_t lock;
     pthread_cond_t work; // for the thread: dirty, stop or a flush
@@ -274,14 +277,38 @@ static bool tell_lost(struct access_trail *trail, uint64_t lost, int64_t now_ns,
     return write_own(trail, detail, now_ns, err);
 }
 
-static void complain(struct access_trail *trail, const struct error *failure)
+static void complain(bool ok, const struct error *failure)
 {
-    int64_t now_ns = clock_monotonic_ns();
-    if (trail->complained_ns != 0 && now_ns - trail->complained_ns < ACCESS_COMPLAINT_S * CLOCK_SECOND)
-        return;
-    trail->complained_ns = now_ns;
-    log_error("access", "the audit trail cannot be written, it is kept in memory while that lasts: %s",
-              failure->message);
+    if (ok)
+        alarm_clear(ALARM_AUDIT, "writing");
+    else
+        alarm_raise(ALARM_AUDIT, "writing",
+                    "the audit trail cannot be written, it is kept in memory while that lasts: %s", failure->message);
+}
+
+// The line is synced: its place may be put down elsewhere.
+static bool anchor(struct access_trail *trail, struct error *err)
+{
+    const struct store_audit_head *head = &trail->chain.head;
+    if (!trail->store || head->segment == 0 || memcmp(head, &trail->anchored, sizeof *head) == 0)
+        return true;
+    if (!store_anchor(trail->store, head, err))
+        return false;
+    trail->anchored = *head;
+    return true;
+}
+
+// What the trail must say about its own past is an alarm, and its next line.
+static bool confess(struct access_trail *trail, const char *found, int64_t now_ns, struct error *err)
+{
+    alarm_raise(ALARM_AUDIT, "trail", "%s", found);
+    return write_own(trail, found, now_ns, err);
+}
+
+static bool look(struct access_trail *trail, int64_t now_ns, struct error *err)
+{
+    char found[ERROR_MESSAGE_SIZE];
+    return access_chain_look(&trail->chain, found, err) && (!found[0] || confess(trail, found, now_ns, err));
 }
 
 // What could not be written goes before what came meanwhile.
@@ -309,11 +336,11 @@ static void turn(struct access_trail *trail)
     int64_t now_ns = now_of(trail);
     bool tells_lost = lost != trail->lost_told;
     pthread_mutex_unlock(&trail->lock);
-    bool ok = write_list(trail, &list, &freed, &failure);
+    bool ok = look(trail, now_ns, &failure) && write_list(trail, &list, &freed, &failure);
     if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
         trail->lost_told = lost;
-    if (!ok)
-        complain(trail, &failure);
+    ok = ok && anchor(trail, &failure);
+    complain(ok, &failure);
     pthread_mutex_lock(&trail->lock);
     put_back(trail, &list);
     trail->bytes -= freed;
@@ -324,23 +351,20 @@ static void turn(struct access_trail *trail)
     pthread_cond_broadcast(&trail->turn);
 }
 
-// Gathers for a moment once something waits; looks every second whether a period is over, or a full disk is mended.
+// Gathers for a moment once something waits; looks every second whether a period is over, or a full disk is mended, and
+// now and then whether the file is still there.
 static void wait_for_work(struct access_trail *trail)
 {
     int64_t now_ns = clock_monotonic_ns();
-    int64_t until = now_ns + (trail->healthy && trail->dirty ? ACCESS_GATHER_MS * CLOCK_MS : CLOCK_SECOND);
-    while (!trail->stop && trail->flush_wanted == trail->flush_done) {
+    bool idle = !trail->dirty && trail->sums.count == 0 && trail->healthy;
+    int64_t until = now_ns + (trail->healthy && trail->dirty ? ACCESS_GATHER_MS * CLOCK_MS
+                              : idle                         ? ACCESS_LOOK_S * CLOCK_SECOND
+                                                             : CLOCK_SECOND);
+    while (!trail->stop && trail->flush_wanted == trail->flush_done && clock_monotonic_ns() < until) {
         bool was_dirty = trail->dirty;
-        bool idle = !was_dirty && trail->sums.count == 0 && trail->healthy;
-        if (!idle && clock_monotonic_ns() >= until)
-            return;
-        if (idle)
-            pthread_cond_wait(&trail->work, &trail->lock);
-        else
-            wait_until(&trail->work, &trail->lock, until);
-        now_ns = clock_monotonic_ns();
+        wait_until(&trail->work, &trail->lock, until);
         if (!was_dirty && trail->dirty && trail->healthy)
-            until = now_ns + ACCESS_GATHER_MS * CLOCK_MS;
+            until = clock_monotonic_ns() + ACCESS_GATHER_MS * CLOCK_MS;
     }
 }
 
@@ -381,23 +405,35 @@ static void free_trail(struct access_trail *trail)
     free(trail);
 }
 
-struct access_trail *access_trail_open(const char *folder, uint64_t segment_max, struct error *err)
+static bool open_chain(struct access_trail *trail, const char *folder, uint64_t segment_max, struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
+    struct store_audit_head anchored = {0};
+    if (trail->store)
+        store_anchored_audit(trail->store, &anchored);
+    if (!access_chain_open(&trail->chain, folder, &anchored, found, err))
+        return false;
+    trail->chain.segment_max = segment_max;
+    if (trail->chain.broken)
+        return confess(trail, found, trail->seen_ns, err) && anchor(trail, err);
+    if (found[0])
+        log_warning("access", "%s", found);
+    return !found[0] || write_own(trail, found, trail->seen_ns, err);
+}
+
+struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max, struct error *err)
+{
     struct access_trail *trail = calloc(1, sizeof *trail);
     if (!trail) {
         error_set(err, ERROR_MEMORY, "no memory for the audit trail");
         return NULL;
     }
+    trail->store = store;
     trail->healthy = true;
     trail->seen_ns = clock_now_ns();
     trail->seen_at_ns = clock_monotonic_ns();
     init_locks(trail);
-    bool ok = access_chain_open(&trail->chain, folder, found, err);
-    if (ok && found[0])
-        log_warning("access", "%s", found);
-    trail->chain.segment_max = segment_max;
-    ok = ok && (found[0] == '\0' || write_own(trail, found, trail->seen_ns, err));
+    bool ok = open_chain(trail, folder, segment_max, err);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)
         ok = error_set(err, ERROR_MEMORY, "cannot start the audit thread");
     if (ok)

@@ -20,12 +20,14 @@ enum {
     ACCESS_REFUSALS_PER_SECOND = 32, // new titles and addresses; the others of that second are one sum, "(others)"
     ACCESS_GATHER_MS = 300,          // from a record to the turn that writes it: one sync for many
     ACCESS_PATIENCE_MS = 1000,       // how long a caller waits for room in memory before its record is counted as lost
-    ACCESS_COMPLAINT_S = 60,         // between two log lines about a trail that cannot be written
+    ACCESS_LOOK_S = 2,               // between two looks at the file when nothing is written
 };
 
 struct access_trail;
 
-struct access_trail *access_trail_open(const char *folder, uint64_t segment_max, struct error *err);
+// `store` is where the chain's head is anchored; NULL: nowhere.
+struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max,
+                                       struct error *err);
 void access_trail_close(struct access_trail *trail); // writes what waits; NULL is fine
 
 void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns);

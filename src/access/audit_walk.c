@@ -151,10 +151,53 @@ static void value_of(const uint8_t previous[HASH_SIZE], const char *line, size_t
     hash_end(hash, out);
 }
 
+// true: the walk goes on.
+static bool wrong(const struct access_walk *walk, struct error *err)
+{
+    if (walk->wrong)
+        walk->wrong(walk->payload, err->message);
+    return walk->wrong != NULL;
+}
+
 static bool broken(const struct access_walk *walk, const char *what, struct error *err)
 {
-    return error_set(err, ERROR_BAD_DATA, "audit-%08llu.log line %llu: %s", (unsigned long long)walk->segment,
-                     (unsigned long long)walk->line, what);
+    error_set(err, ERROR_BAD_DATA, "audit-%08llu.log line %llu: %s", (unsigned long long)walk->segment,
+              (unsigned long long)walk->line, what);
+    return wrong(walk, err);
+}
+
+static void join(struct access_walk *walk, const struct chain_element *chain)
+{
+    if (chain->has_previous)
+        memcpy(walk->value, chain->previous, HASH_SIZE);
+    walk->seq = chain->seq - 1;
+    walk->joined = true;
+}
+
+static bool check_joint(struct access_walk *walk, const struct chain_element *chain, struct error *err)
+{
+    if (chain->has_previous != (walk->line == 1) &&
+        !broken(walk, "only the first line of a file names a previous value, and it must", err))
+        return false;
+    if (!walk->joined)
+        join(walk, chain);
+    bool continues = !chain->has_previous || memcmp(chain->previous, walk->value, HASH_SIZE) == 0;
+    if (!continues && !broken(walk, "does not continue the file before it", err))
+        return false;
+    if (continues && chain->seq != walk->seq + 1 && !broken(walk, "lines are missing before it", err))
+        return false;
+    join(walk, chain);
+    return true;
+}
+
+static bool check_anchored(struct access_walk *walk, const struct chain_element *chain, struct error *err)
+{
+    const struct store_audit_head *anchored = &walk->anchored;
+    if (anchored->segment != walk->segment || anchored->line != chain->seq)
+        return true;
+    walk->reached = true;
+    return memcmp(anchored->value, chain->value, HASH_SIZE) == 0 ||
+           broken(walk, "is not the line that was there: the trail was written anew", err);
 }
 
 static bool check_line(struct access_walk *walk, const char *line, size_t size, struct hash *hash, struct error *err)
@@ -165,21 +208,15 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
     walk->lines++;
     if (!take_chain(line, size, &chain))
         return broken(walk, "holds no chain value", err);
-    if (chain.has_previous != (walk->line == 1))
-        return broken(walk, "only the first line of a file names a previous value, and it must", err);
-    if (!walk->joined) {
-        memcpy(walk->value, chain.previous, HASH_SIZE);
-        walk->seq = chain.seq - 1;
-        walk->joined = true;
-    }
-    if (chain.has_previous && memcmp(chain.previous, walk->value, HASH_SIZE) != 0)
-        return broken(walk, "does not continue the file before it", err);
-    if (chain.seq != walk->seq + 1)
-        return broken(walk, "lines are missing before it", err);
+    if (!check_joint(walk, &chain, err))
+        return false;
     value_of(walk->value, line, size, chain.value_at, hash, value);
-    if (memcmp(value, chain.value, HASH_SIZE) != 0)
-        return broken(walk, "does not match its chain value: it, or what is before it, was changed", err);
-    memcpy(walk->value, value, HASH_SIZE);
+    if (memcmp(value, chain.value, HASH_SIZE) != 0 &&
+        !broken(walk, "does not match its chain value: it, or what is before it, was changed", err))
+        return false;
+    if (!check_anchored(walk, &chain, err))
+        return false;
+    memcpy(walk->value, chain.value, HASH_SIZE);
     walk->seq = chain.seq;
     walk->size += size + 1;
     return true;
@@ -234,9 +271,19 @@ static bool check_lines(struct access_walk *walk, struct window *window, struct 
         walk->line++;
         walk->lines++;
         walk->torn = end ? window->size : 0;
+        // One who goes on looks while others write.
+        if (walk->torn > 0 && walk->wrong)
+            return true;
         return broken(walk, end ? "has no line end (a crash leaves one such; the next start cuts it)" : "is too long",
                       err);
     }
+}
+
+static bool is_missing(struct access_walk *walk, uint64_t segment, struct error *err)
+{
+    error_set(err, ERROR_BAD_DATA, "audit-%08llu.log is missing", (unsigned long long)segment);
+    walk->joined = false;
+    return wrong(walk, err);
 }
 
 static bool check_segment(struct access_walk *walk, const char *folder, uint64_t segment, struct error *err)
@@ -251,7 +298,7 @@ static bool check_segment(struct access_walk *walk, const char *folder, uint64_t
     struct window window = {.data = malloc(2 * ACCESS_LINE_MAX), .fd = open(path, O_RDONLY | O_CLOEXEC)};
     bool ok = true;
     if (window.fd < 0)
-        ok = error_errno(err, errno, "cannot open %s", path);
+        ok = errno == ENOENT ? is_missing(walk, segment, err) : error_errno(err, errno, "cannot open %s", path);
     else if (!hash || !window.data)
         ok = error_set(err, ERROR_MEMORY, "no memory to check the audit files");
     else
@@ -270,42 +317,80 @@ static bool exists(const char *folder, uint64_t segment)
     return segment > 0 && access_segment_path(path, folder, segment, &ignored) && access(path, F_OK) == 0;
 }
 
-bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, struct error *err)
+static bool walk_range(struct access_walk *walk, const char *folder, uint64_t from, uint64_t last,
+                       const struct store_audit_head *anchored, struct error *err)
 {
-    *walk = (struct access_walk){.joined = last == 1};
-    bool whole = check_segment(walk, folder, last, err);
+    *walk = (struct access_walk){.joined = from == 1, .anchored = *anchored};
+    bool ok = true;
+    for (uint64_t segment = from; ok && segment <= last; segment++)
+        ok = check_segment(walk, folder, segment, err);
+    return ok;
+}
+
+// Alone a file tells nothing when it is empty, and not whether it continues the one before it.
+static bool begins_a_chain(const struct access_walk *walk, bool whole)
+{
     bool sound = whole || walk->torn > 0;
-    // Alone it tells nothing when it is empty, and not whether it continues the file before it.
-    struct access_walk alone = *walk;
-    bool begins = sound && alone.seq == alone.lines - (whole ? 0 : 1) && alone.seq > 0;
-    if (!exists(folder, last - 1) || begins)
+    return sound && walk->seq == walk->lines - (whole ? 0 : 1) && walk->seq > 0;
+}
+
+bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last,
+                      const struct store_audit_head *anchored, struct error *err)
+{
+    uint64_t from = anchored->segment > 0 && anchored->segment < last ? anchored->segment : last;
+    bool whole = walk_range(walk, folder, from, last, anchored, err);
+    if (from < last || !exists(folder, last - 1) || begins_a_chain(walk, whole))
         return whole;
-    *walk = (struct access_walk){.joined = last == 2};
-    return check_segment(walk, folder, last - 1, err) && check_segment(walk, folder, last, err);
+    return walk_range(walk, folder, last - 1, last, anchored, err);
+}
+
+bool access_walk_reached(const struct access_walk *walk, struct error *err)
+{
+    const struct store_audit_head *anchored = &walk->anchored;
+    return anchored->segment == 0 || walk->reached ||
+           error_set(err, ERROR_BAD_DATA,
+                     "line %llu of the chain, in audit-%08llu.log, is missing: the end was cut off",
+                     (unsigned long long)anchored->line, (unsigned long long)anchored->segment);
+}
+
+// Files from the front may have been moved to an archive; their successor then says what it continues.
+static bool walk_files(struct access_walk *walk, const char *folder, const struct segments *segments, struct error *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < segments->count; i++) {
+        uint64_t number = segments->numbers[i];
+        if (i == 0)
+            walk->joined = number == 1;
+        for (uint64_t gap = i > 0 ? segments->numbers[i - 1] + 1 : number; ok && gap < number; gap++)
+            ok = is_missing(walk, gap, err);
+        ok = ok && check_segment(walk, folder, number, err);
+    }
+    return ok && (access_walk_reached(walk, err) || wrong(walk, err));
 }
 
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err)
 {
     struct segments segments;
-    *walk = (struct access_walk){0};
-    bool ok = segments_list(folder, &segments, err);
-    for (size_t i = 0; ok && i < segments.count; i++) {
-        // Files from the front may have been moved to an archive; their successor then says what it continues.
-        if (i == 0)
-            walk->joined = segments.numbers[0] == 1;
-        else if (segments.numbers[i] != segments.numbers[i - 1] + 1)
-            ok = error_set(err, ERROR_BAD_DATA, "audit-%08llu.log is missing",
-                           (unsigned long long)segments.numbers[i - 1] + 1);
-        ok = ok && check_segment(walk, folder, segments.numbers[i], err);
-    }
+    bool ok = segments_list(folder, &segments, err) && walk_files(walk, folder, &segments, err);
+    walk->files = segments.count;
     free(segments.numbers);
     return ok;
 }
 
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
 {
-    struct access_walk walk;
+    struct access_walk walk = {0};
     bool ok = access_walk_all(&walk, folder, err);
     *lines = walk.lines;
     return ok;
+}
+
+bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err)
+{
+    struct access_walk walk = {.wrong = check->wrong, .payload = check->payload};
+    if (!store_anchored_audit_of(folder, &walk.anchored, err) || !access_walk_all(&walk, folder, err))
+        return false;
+    check->lines = walk.lines;
+    check->files = walk.files;
+    return true;
 }

@@ -8,6 +8,7 @@
 #include "access/audit_line.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "store/store.h"
 
 enum { ACCESS_PATH_SIZE = 4096 };
 
@@ -17,18 +18,27 @@ struct access_walk {
     uint64_t lines;   // in all, the broken one counted
     uint64_t seq;     // of the last sound line
     uint64_t size;    // of the sound lines of this file
+    uint64_t files;   // of access_walk_all
     uint64_t torn;    // bytes behind them without a line end
     uint8_t value[HASH_SIZE];
-    bool joined; // a line was read, or this is the first file: what follows must continue it
+    bool joined;                      // a line was read, or this is the first file: what follows must continue it
+    struct store_audit_head anchored; // a line that must be met; segment 0: none
+    bool reached;                     // it was
+    // With this what is wrong is told, and the walk goes on behind it. NULL: the first wrong ends it.
+    void (*wrong)(void *payload, const char *text);
+    void *payload;
 };
 
 bool access_segment_path(char path[ACCESS_PATH_SIZE], const char *folder, uint64_t segment, struct error *err);
 bool access_segment_last(const char *folder, uint64_t *last, struct error *err); // 0: none
 
-// Checks the last file and, unless it begins a chain, the one before it. BAD_DATA: broken; walk->torn above 0: only its
-// end is not whole.
-bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, struct error *err);
-// Checks all.
+// Checks the last file, those from the anchored line's on, and, when that is the last one alone and begins no chain,
+// the one before it. BAD_DATA: broken; walk->torn above 0: only its end is not whole.
+bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last,
+                      const struct store_audit_head *anchored, struct error *err);
+// Whether what was walked has met the anchored line; BAD_DATA when not.
+bool access_walk_reached(const struct access_walk *walk, struct error *err);
+// Checks all, as the caller has set `anchored`, `wrong` and `payload`.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);
 
 #endif

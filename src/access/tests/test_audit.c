@@ -28,7 +28,7 @@ static const struct access_record stored = {.event = ACCESS_EVENT_STORED,
 static struct access_trail *open_trail(const char *folder)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     return trail;
 }
@@ -218,7 +218,7 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct error err;
-    struct access_trail *trail = access_trail_open(folder, 8192, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, 8192, &err);
     assert_ok(trail != NULL, err);
     char *longest = malloc(5001);
     memset(longest, '"', 5000);

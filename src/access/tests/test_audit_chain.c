@@ -19,7 +19,7 @@ enum { SMALL_SEGMENT = 3000 };
 static struct access_trail *open_small(const char *folder)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(folder, SMALL_SEGMENT, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, SMALL_SEGMENT, &err);
     assert_ok(trail != NULL, err);
     return trail;
 }
@@ -120,7 +120,7 @@ static void a_line_taken_out_doubled_or_moved_is_found(void **state)
     uint64_t lines;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
     access_trail_close(trail);
@@ -192,7 +192,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
     struct error err;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
     put(trail, "X");
     put(trail, "X");
     access_trail_close(trail);
@@ -203,7 +203,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
         save(folder, 1, bytes.data, size);
         bool cut = size != 0 && size != second;
         assert_int_equal(sound(folder, &lines, &err), !cut);
-        trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+        trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         put(trail, "NEXT");
         access_trail_close(trail);
@@ -241,7 +241,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     uint64_t lines;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
     access_trail_close(trail);
@@ -250,7 +250,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     save(folder, 1, bytes.data, bytes.size);
     buffer_free(&bytes);
     for (int i = 0; i < 3; i++) {
-        trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+        trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         put(trail, "X");
         access_trail_close(trail);
@@ -269,7 +269,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
 static void write_until_killed(const char *folder, int out)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(folder, 200000, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, 200000, &err);
     if (!trail)
         _exit(1);
     for (uint64_t done = 0;;) {
@@ -311,7 +311,7 @@ static void kills_leave_a_prefix_and_the_next_start_goes_on(void **state)
     folder_make(folder, PLACE_PATH);
     for (int round = 0; round < 20; round++) {
         sure += run_and_kill(folder, (5 + rand_r(&seed) % 60) * CLOCK_MS);
-        struct access_trail *trail = access_trail_open(folder, ACCESS_SEGMENT_MAX, &err);
+        struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         access_trail_close(trail);
         assert_ok(sound(folder, &lines, &err), err);

@@ -1,0 +1,353 @@
+// The audit trail beside its anchor: an end cut off, a trail written anew, a file taken away; and no crash looks like
+// one.
+#include "place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/audit_trail.h"
+#include "access/audit_walk.h"
+#include "base/alarm.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "support/store.h"
+
+// ---- a trail beside its store, as `hilum serve` has it
+
+static void open_trail(struct place *place)
+{
+    static const struct store_migration *const rooms[] = {&access_migration, NULL};
+    place->store = open_store(place->folder, rooms, &place->err);
+    assert_ok(place->store != NULL, place->err);
+    place->access = access_open(place->store, place->folder, &place->err);
+    assert_ok(place->access != NULL, place->err);
+}
+
+static void close_trail(struct place *place)
+{
+    access_close(place->access);
+    store_close(place->store);
+}
+
+static void put(struct place *place, const char *actor)
+{
+    struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = actor};
+    record.address = record.patient = record.study = record.detail = "";
+    access_audit(place->access, &record, clock_now_ns());
+    assert_ok(access_audit_flush(place->access, &place->err), place->err);
+}
+
+// A trail of `lines` lines.
+static void make_trail(struct place *place, const char *actor, int lines)
+{
+    *place = (struct place){0};
+    folder_make(place->folder, sizeof place->folder);
+    open_trail(place);
+    for (int i = 0; i < lines; i++)
+        put(place, actor);
+}
+
+static void segment_path(char path[ACCESS_PATH_SIZE], const struct place *place, uint64_t segment)
+{
+    struct error err;
+    assert_ok(access_segment_path(path, place->folder, segment, &err), err);
+}
+
+static char *load_segment(const struct place *place, uint64_t segment, size_t *size)
+{
+    char path[ACCESS_PATH_SIZE];
+    segment_path(path, place, segment);
+    return load_file(path, size);
+}
+
+static void save_segment(const struct place *place, uint64_t segment, const char *text, size_t size)
+{
+    char path[ACCESS_PATH_SIZE];
+    segment_path(path, place, segment);
+    save_file(path, text, size);
+}
+
+static uint64_t last_segment(const struct place *place)
+{
+    struct error err;
+    uint64_t last;
+    assert_ok(access_segment_last(place->folder, &last, &err), err);
+    return last;
+}
+
+// ---- alarms
+
+static struct alarm alarms[ALARMS_MAX];
+
+static int nothing_stands(void **state)
+{
+    (void)state;
+    alarm_clear(ALARM_AUDIT, NULL);
+    return 0;
+}
+
+static size_t alarm_count_now(void)
+{
+    uint64_t unlisted;
+    return alarm_list(alarms, &unlisted);
+}
+
+// The alarm, and the first line of the newest file, say it.
+static void assert_told(const struct place *place, const char *words)
+{
+    assert_int_equal(alarm_count_now(), 1);
+    assert_int_equal(alarms[0].kind, ALARM_AUDIT);
+    assert_string_equal(alarms[0].subject, "trail");
+    if (!strstr(alarms[0].text, words))
+        fail_msg("'%s' is not in: %s", words, alarms[0].text);
+    char *text = load_segment(place, last_segment(place), NULL);
+    char *end = strchr(text, '\n');
+    assert_non_null(end);
+    *end = '\0';
+    assert_non_null(strstr(text, words));
+    free(text);
+}
+
+// What was told once is not told again.
+static void the_next_start_is_quiet(struct place *place)
+{
+    close_trail(place);
+    nothing_stands(NULL);
+    open_trail(place);
+    put(place, "later");
+    assert_int_equal(alarm_count_now(), 0);
+    close_trail(place);
+    folder_delete(place->folder);
+}
+
+static void wait_for_alarm(void)
+{
+    for (int i = 0; i < 600 && alarm_count_now() == 0; i++)
+        clock_sleep_ns(10 * CLOCK_MS);
+}
+
+// ---- at the start
+
+static void an_end_cut_off_is_told(void **state)
+{
+    struct place place;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 4);
+    close_trail(&place);
+    char *text = load_segment(&place, 1, &size);
+    char *last = memrchr(text, '\n', size - 1);
+    save_segment(&place, 1, text, (size_t)(last + 1 - text));
+    free(text);
+    open_trail(&place);
+    assert_told(&place, "was cut off");
+    assert_int_equal(last_segment(&place), 2);
+    the_next_start_is_quiet(&place);
+}
+
+// As sound a chain, of as many lines, by one who can compute it.
+static void a_trail_written_anew_is_told(void **state)
+{
+    struct place place, other;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 4);
+    close_trail(&place);
+    make_trail(&other, "Y", 4);
+    close_trail(&other);
+    char *text = load_segment(&other, 1, &size);
+    save_segment(&place, 1, text, size);
+    free(text);
+    open_trail(&place);
+    assert_told(&place, "written anew");
+    the_next_start_is_quiet(&place);
+    folder_delete(other.folder);
+}
+
+static void a_trail_that_is_gone_is_told(void **state)
+{
+    struct place place;
+    char path[ACCESS_PATH_SIZE];
+    (void)state;
+    make_trail(&place, "X", 2);
+    close_trail(&place);
+    segment_path(path, &place, 1);
+    assert_int_equal(unlink(path), 0);
+    open_trail(&place);
+    assert_told(&place, "audit-00000001.log is missing");
+    assert_int_equal(last_segment(&place), 2); // the number does not come again
+    the_next_start_is_quiet(&place);
+}
+
+// A power cut may keep more than was synced, and half a line of it.
+static void an_unfinished_line_behind_the_anchored_is_none_of_that(void **state)
+{
+    struct place place;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 3);
+    close_trail(&place);
+    char *text = load_segment(&place, 1, &size);
+    char *longer = malloc(size + 10);
+    memcpy(longer, text, size);
+    memcpy(longer + size, "<86>1 2026", 10);
+    save_segment(&place, 1, longer, size + 10);
+    free(longer);
+    free(text);
+    open_trail(&place);
+    assert_int_equal(alarm_count_now(), 0);
+    assert_int_equal(last_segment(&place), 1);
+    close_trail(&place);
+    folder_delete(place.folder);
+}
+
+// ---- while it runs
+
+static void a_file_removed_while_it_is_written_is_told(void **state)
+{
+    struct place place;
+    char path[ACCESS_PATH_SIZE];
+    (void)state;
+    make_trail(&place, "X", 2);
+    segment_path(path, &place, 1);
+    assert_int_equal(unlink(path), 0);
+    wait_for_alarm(); // nobody writes
+    put(&place, "after");
+    assert_told(&place, "audit-00000001.log, up to line 2, was removed");
+    char *text = load_segment(&place, 2, NULL);
+    assert_non_null(strstr(text, "after"));
+    free(text);
+    the_next_start_is_quiet(&place);
+}
+
+static void a_file_replaced_or_cut_while_it_is_written_is_told(void **state)
+{
+    static const char *const words[] = {"was replaced", "bytes, and"};
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        struct place place;
+        char path[ACCESS_PATH_SIZE], other[ACCESS_PATH_SIZE + 8];
+        size_t size;
+        make_trail(&place, "X", 2);
+        char *text = load_segment(&place, 1, &size);
+        segment_path(path, &place, 1);
+        snprintf(other, sizeof other, "%s.new", path);
+        save_file(other, text, size);
+        free(text);
+        assert_int_equal(cut ? truncate(path, 100) : rename(other, path), 0);
+        put(&place, "after"); // before it writes, it looks
+        assert_told(&place, words[cut]);
+        the_next_start_is_quiet(&place);
+        nothing_stands(NULL);
+    }
+}
+
+static void a_disk_that_takes_no_line_is_told_while_that_lasts(void **state)
+{
+    struct place place;
+    char moved[PLACE_PATH + 8];
+    (void)state;
+    make_trail(&place, "X", 1);
+    snprintf(moved, sizeof moved, "%s.away", place.folder);
+    assert_int_equal(rename(place.folder, moved), 0); // no new file can be made
+    wait_for_alarm();
+    assert_string_equal(alarms[0].subject, "writing");
+    assert_int_equal(rename(moved, place.folder), 0);
+    assert_true(access_audit_flush(place.access, &place.err));
+    assert_int_equal(alarm_count_now(), 0);
+    close_trail(&place);
+    folder_delete(place.folder);
+}
+
+// ---- the check of all
+
+static void collect(void *payload, const char *text)
+{
+    buffer_printf(payload, "%s\n", text);
+}
+
+static char *check(const struct place *place, struct access_audit_check *check)
+{
+    struct error err;
+    struct buffer said;
+    buffer_init(&said, 1 << 20);
+    *check = (struct access_audit_check){.wrong = collect, .payload = &said};
+    assert_ok(access_audit_check(place->folder, check, &err), err);
+    buffer_byte(&said, '\0');
+    return (char *)said.data;
+}
+
+static void the_check_says_what_is_wrong_and_where_and_goes_on(void **state)
+{
+    enum { SEGMENT_MAX = 1500 };
+    struct place place = {0};
+    struct access_audit_check done;
+    char path[ACCESS_PATH_SIZE];
+    size_t size;
+    (void)state;
+    folder_make(place.folder, sizeof place.folder);
+    struct access_trail *trail = access_trail_open(NULL, place.folder, SEGMENT_MAX, &place.err);
+    struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = "Somebody"};
+    record.address = record.patient = record.study = record.detail = "";
+    while (last_segment(&place) < 5) {
+        access_trail_put(trail, &record, CLOCK_SECOND);
+        assert_true(access_trail_flush(trail, &place.err));
+    }
+    access_trail_close(trail);
+    char *said = check(&place, &done);
+    assert_string_equal(said, "");
+    assert_int_equal(done.files, 5);
+    free(said);
+    char *text = load_segment(&place, 2, &size);
+    *strstr(strchr(text, '\n'), "Somebody") = 's'; // its second line
+    save_segment(&place, 2, text, size);
+    free(text);
+    segment_path(path, &place, 4);
+    assert_int_equal(unlink(path), 0);
+    said = check(&place, &done);
+    assert_string_equal(said,
+                        "audit-00000002.log line 2: does not match its chain value: it, or what is before it, was "
+                        "changed\naudit-00000004.log is missing\n");
+    free(said);
+    folder_delete(place.folder);
+}
+
+static void the_check_knows_the_anchored_line(void **state)
+{
+    struct place place;
+    struct access_audit_check done;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 3);
+    char *said = check(&place, &done); // while it is open
+    assert_string_equal(said, "");
+    assert_int_equal(done.lines, 3);
+    free(said);
+    close_trail(&place);
+    char *text = load_segment(&place, 1, &size);
+    save_segment(&place, 1, text, (size_t)((char *)memrchr(text, '\n', size - 1) + 1 - text));
+    free(text);
+    said = check(&place, &done);
+    assert_non_null(strstr(said, "line 3 of the chain, in audit-00000001.log, is missing"));
+    free(said);
+    folder_delete(place.folder);
+}
+
+int test_audit_anchor(void)
+{
+#define alarm_test(name) cmocka_unit_test_setup_teardown(name, nothing_stands, nothing_stands)
+    static const struct CMUnitTest tests[] = {
+        alarm_test(an_end_cut_off_is_told),
+        alarm_test(a_trail_written_anew_is_told),
+        alarm_test(a_trail_that_is_gone_is_told),
+        alarm_test(an_unfinished_line_behind_the_anchored_is_none_of_that),
+        alarm_test(a_file_removed_while_it_is_written_is_told),
+        alarm_test(a_file_replaced_or_cut_while_it_is_written_is_told),
+        alarm_test(a_disk_that_takes_no_line_is_told_while_that_lasts),
+        alarm_test(the_check_says_what_is_wrong_and_where_and_goes_on),
+        alarm_test(the_check_knows_the_anchored_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
