@@ -140,7 +140,7 @@ static bool start_rooms(struct service *service, struct error *err)
     service->access = access_open(service->store, options.folder, err);
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
     service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
-    return service->archive != NULL;
+    return service->archive && store_check_start(service->store, err);
 }
 
 // Without ONNX Runtime the archive works and jobs wait; the log says so.

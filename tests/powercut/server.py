@@ -332,6 +332,8 @@ def check_hilum(args):
         lost = check_objects(check, server.http)
         check_rows(check, server)
         check_names(check, server)
+        # A power cut is nothing that an administrator has to look after.
+        check.require(" error   alarm " not in server.log(), f"an alarm: {[line for line in server.log().splitlines() if ' alarm ' in line][:1]}")
     except (AssertionError, RuntimeError, OSError, urllib.error.URLError) as error:
         check.require(False, f"{error}: {(server.log().splitlines() or [''])[-1]}")
     finally:
