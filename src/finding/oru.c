@@ -151,19 +151,14 @@ static void put_request(struct oru *oru, const char *issued)
     hl7_field(writer, 25, oru->status);
 }
 
-static bool is_answer(const struct finding_result *result)
-{
-    return result->outcome == FINDING_POSITIVE || result->outcome == FINDING_NEGATIVE;
-}
-
 // Of the result as a whole: why it was taken back, or why there is none, or what was looked at.
 static void put_note(struct oru *oru)
 {
     const struct finding_result *result = oru->result;
     const char *text = result->standing == FINDING_WITHDRAWN
                            ? arena_printf(&oru->arena, "Withdrawn: %s", object_text(result->reason))
-                       : is_answer(result) ? object_looked_at(result, &oru->arena)
-                                           : object_text(result->reason);
+                       : object_is_answer(result->outcome) ? object_looked_at(result, &oru->arena)
+                                                           : object_text(result->reason);
     hl7_segment(&oru->writer, "NTE");
     hl7_field(&oru->writer, 1, "1");
     hl7_field(&oru->writer, 2, "L");
@@ -263,9 +258,10 @@ static bool add_finding(struct oru *oru, const struct finding_result *result, co
 // That nothing stands, or nothing can be said.
 static bool add_nothing(struct oru *oru, const struct finding_result *result, struct observations *to)
 {
-    const char *text = is_answer(result) ? object_nothing(result, &oru->arena)
-                                         : arena_printf(&oru->arena, "%s %s: %s", result->model,
-                                                        finding_outcome_text(result->outcome), result->reason);
+    const char *text = object_is_answer(result->outcome)
+                           ? object_nothing(result, &oru->arena)
+                           : arena_printf(&oru->arena, "%s %s: %s", result->model,
+                                          finding_outcome_text(result->outcome), result->reason);
     const struct observation o = {.sub_id = sub_id_of(oru, result, 1),
                                   .flag = result->outcome == FINDING_NEGATIVE ? "N" : NULL,
                                   .result = result};
@@ -332,7 +328,7 @@ static bool check_status(const char *status, struct error *err)
 
 static const char *status_of(const struct oru *oru, const struct finding_said *before)
 {
-    if (!is_answer(oru->result) && !oru->older_stands)
+    if (!object_is_answer(oru->result->outcome) && !oru->older_stands)
         return "X";
     return before && before->final ? "C" : oru->receiver->status;
 }
@@ -340,7 +336,7 @@ static const char *status_of(const struct oru *oru, const struct finding_said *b
 // A positive of the topic that a look without an answer did not take back.
 static bool older_stands(const struct finding_result *result, const struct finding_said *before)
 {
-    return before && !is_answer(result) && before->result->standing == FINDING_CURRENT &&
+    return before && !object_is_answer(result->outcome) && before->result->standing == FINDING_CURRENT &&
            strcmp(before->result->id, result->id) != 0;
 }
 

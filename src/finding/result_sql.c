@@ -198,11 +198,6 @@ static bool tell(struct database *db, const struct finding_result *result, struc
 
 // ---- add
 
-static bool is_answer(enum finding_outcome outcome)
-{
-    return outcome == FINDING_POSITIVE || outcome == FINDING_NEGATIVE;
-}
-
 // A result stands on something: an answer on what was looked at, the absence of one on a reason.
 static bool check_result(const struct finding_result *r, size_t count, struct error *err)
 {
@@ -212,10 +207,10 @@ static bool check_result(const struct finding_result *r, size_t count, struct er
     if ((r->outcome == FINDING_POSITIVE) != (count > 0) || r->standing != FINDING_CURRENT)
         return error_set(err, ERROR_USAGE, "a %s result that is %s does not come with %zu findings",
                          finding_outcome_text(r->outcome), finding_standing_text(r->standing), count);
-    if (is_answer(r->outcome) && (r->objects <= 0 || r->voxels <= 0))
+    if (object_is_answer(r->outcome) && (r->objects <= 0 || r->voxels <= 0))
         return error_set(err, ERROR_BAD_VALUE, "a %s result of %lld objects and %lld voxels says nothing",
                          finding_outcome_text(r->outcome), (long long)r->objects, (long long)r->voxels);
-    if (!is_answer(r->outcome) && !row_is_given(r->reason))
+    if (!object_is_answer(r->outcome) && !row_is_given(r->reason))
         return error_set(err, ERROR_USAGE, "a result that is %s says why", finding_outcome_text(r->outcome));
     return row_check_text("the reason", object_text(r->reason), REASON_MAX_BYTES, err) &&
            row_check_text("the notes", object_text(r->notes), REASON_MAX_BYTES, err);
@@ -234,7 +229,7 @@ static bool end(struct database *db, struct finding_result *result, enum finding
 // A newer look that has no answer takes no positive back.
 static bool is_replaced(const struct finding_result *old, const struct finding_result *by)
 {
-    return strcmp(old->job, by->job) != 0 && (is_answer(by->outcome) || old->outcome != FINDING_POSITIVE);
+    return strcmp(old->job, by->job) != 0 && (object_is_answer(by->outcome) || old->outcome != FINDING_POSITIVE);
 }
 
 static bool replace_others(struct database *db, const struct finding_result *by, struct error *err)
@@ -259,7 +254,7 @@ static bool make_place(struct database *db, const struct finding_result *result,
     struct arena arena;
     arena_init(&arena, 1 << 20);
     bool ok = finding_result_get(db, result->id, &arena, &known, err);
-    *out = ok && (!known || (!is_answer(known->outcome) &&
+    *out = ok && (!known || (!object_is_answer(known->outcome) &&
                              (known->outcome != result->outcome || known->standing != FINDING_CURRENT ||
                               strcmp(known->reason, result->reason) != 0)));
     if (*out && known)
