@@ -52,7 +52,7 @@ static bool describe(struct flow *flow, struct subject *out, struct error *err)
     out->modality = flow_field(&rows[0], 0x00080060);
     out->body_part = flow_field(&rows[0], 0x00180015);
     out->description =
-        arena_printf(out->arena, "%s %s", flow_field(&rows[0], 0x0008103E), flow_field(&rows[0], 0x00081030));
+        arena_printf(out->arena, "%s|%s", flow_field(&rows[0], 0x0008103E), flow_field(&rows[0], 0x00081030));
     return out->description ? find_sender(flow, out, err) : error_set(err, ERROR_LIMIT, "no memory for a series");
 }
 

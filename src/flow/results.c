@@ -19,9 +19,6 @@ enum { OBJECT_MAX = 512 << 20, NOTES_MAX = 1000 };
 // How much longer a negative waits for images that their sender announced and that have not come.
 #define ANNOUNCED_NS (INT64_C(600) * CLOCK_SECOND)
 
-// Image positions are rounded: a stack may be this much shorter than what a package asks for.
-#define COVERAGE_SLACK_MM .5
-
 // ---- the row of a result
 
 static struct finding_code code_of(const struct model_code *code)
@@ -138,18 +135,6 @@ static void not_analysed(struct flow_analysis *analysis, enum finding_outcome ou
     analysis->made.count = 0;
 }
 
-// Absence of an answer is no answer: a negative is one only if enough was looked at.
-static const char *negative_lacks(struct flow_work *work, const struct flow_analysis *analysis)
-{
-    double asked_mm = model_package_needs(work->package)->coverage_min_mm;
-    if (analysis->made.looked_at == 0)
-        return "the model found nothing, and looked at nothing";
-    if (analysis->volume->coverage_mm + COVERAGE_SLACK_MM >= asked_mm)
-        return NULL;
-    return arena_printf(&work->arena, "nothing was found in %.0f mm of the patient; a negative needs %.0f mm",
-                        analysis->volume->coverage_mm, asked_mm);
-}
-
 static bool make_findings(struct flow_work *work, struct flow_analysis *analysis, struct error *err)
 {
     char seg[DICOM_UID_SIZE], sr[DICOM_UID_SIZE];
@@ -207,7 +192,9 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
         row->outcome = FINDING_POSITIVE;
         return make_findings(work, analysis, err);
     }
-    lack = negative_lacks(work, analysis);
+    if (!model_negative_lacks(model_package_needs(work->package), analysis->volume, analysis->made.looked_at,
+                              &work->arena, &lack, err))
+        return false;
     row->outcome = FINDING_NEGATIVE;
     row->told = false;
     if (lack) {
@@ -232,17 +219,12 @@ static bool run_model(struct flow_work *work, struct flow_analysis *analysis, st
 // What would fail the same way next time is a result now.
 static bool compute(struct flow_work *work, struct flow_analysis *analysis, struct error *err)
 {
-    if (!*analysis->volume->slices[0].frame_of_reference) {
-        not_analysed(analysis, FINDING_NOT_ANALYSED,
-                     "the slices have no Frame of Reference UID (0020,0052): a segmentation would have no place");
-        return true;
-    }
     if (run_model(work, analysis, err))
         return judge_outcome(work, analysis, err);
     if (flow_is_passing(err->code))
         return false;
     const char *reason = arena_strdup(&work->arena, err->message);
-    not_analysed(analysis, FINDING_FAILED, reason);
+    not_analysed(analysis, err->code == ERROR_CONFLICT ? FINDING_NOT_ANALYSED : FINDING_FAILED, reason);
     return reason || error_set(err, ERROR_LIMIT, "no memory for a reason");
 }
 
