@@ -32,11 +32,11 @@ static bool look_up_rule(struct store *store, const char *package, const char *r
 
 // Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has
 // entered stays as it is.
-static bool enter_standard_rule(struct flow *flow, const struct model_package *package, struct error *err)
+static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
+                                struct arena *arena, struct error *err)
 {
     struct flow_rule rule;
     bool seen, entered;
-    const struct flow_options *options = &flow->options;
     const char *name = model_package_name(package);
     if (!*model_package_rule(package))
         return true;
@@ -47,10 +47,25 @@ static bool enter_standard_rule(struct flow *flow, const struct model_package *p
         log_error("flow", "package %s brings no rule: %s", name, err->message);
         return true;
     }
-    if (!look_up_rule(options->store, name, rule.name, &seen, &entered, &flow->arena, err))
+    if (!look_up_rule(options->store, name, rule.name, &seen, &entered, arena, err))
         return false;
     return seen || ((entered || flow_rule_put(options->store, options->access, &rule, "package", err)) &&
                     store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err));
+}
+
+bool flow_enter_rules(struct flow *flow, struct error *err)
+{
+    struct model_package *packages[MODEL_PACKAGES_MAX];
+    struct arena arena;
+    bool ok = true;
+    arena_init(&arena, STEP_ARENA);
+    size_t count = model_packages_list(flow->options.packages, packages);
+    for (size_t i = 0; i < count; i++) {
+        ok = ok && enter_standard_rule(&flow->options, packages[i], &arena, err);
+        model_package_close(packages[i]);
+    }
+    arena_free(&arena);
+    return ok;
 }
 
 // ---- threads
@@ -129,10 +144,7 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
     pthread_mutex_init(&flow->lease_lock, NULL);
-    bool ok = true;
-    for (struct model_package *const *package = options->packages; ok && package && *package; package++)
-        ok = enter_standard_rule(flow, *package, err);
-    flow->consumer = ok ? queue_consumer_open(options->store, "flow", false, err) : NULL;
+    flow->consumer = flow_enter_rules(flow, err) ? queue_consumer_open(options->store, "flow", false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))
         return flow;

@@ -21,7 +21,7 @@
 #include "archive/archive.h"
 #include "image/decoder.h"
 #include "model/fit.h"
-#include "model/model.h"
+#include "model/packages.h"
 #include "queue/queue.h"
 
 extern const struct store_migration flow_migration;
@@ -78,7 +78,7 @@ bool flow_rule_remove(struct store *store, struct access *access, const char *na
                       struct error *err);
 // One text for each model, peer and HL7 target that an entered rule names and that is not there, or that cannot be sent
 // to: the rule is kept, for they may come later. Adds to `out`.
-bool flow_rule_warnings(struct store *store, struct access *access, struct model_package *const *packages,
+bool flow_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                         const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err);
 bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);
 
@@ -109,19 +109,22 @@ struct flow_options {
     struct store *store;
     struct access *access;
     struct archive *archive;
-    struct image_decoder *decoder;         // for encapsulated pixels
-    struct model_runner *runner;           // NULL: models cannot run here; jobs wait
-    struct model_package *const *packages; // NULL-ended; outlive the flow
-    const struct model_words *words;       // outlive the flow
-    int64_t negative_quiet_ns;             // how long a study must be quiet before a negative is told
-    unsigned workers;                      // threads that run jobs
+    struct image_decoder *decoder;   // for encapsulated pixels
+    struct model_runner *runner;     // NULL: models cannot run here; jobs wait
+    struct model_packages *packages; // outlive the flow
+    const struct model_words *words; // outlive the flow
+    int64_t negative_quiet_ns;       // how long a study must be quiet before a negative is told
+    unsigned workers;                // threads that run jobs
 };
 
-// First start on a fresh data folder: for each package that brings a standard rule in its manifest, that rule is
-// entered (active).
+// As flow_enter_rules, then the threads.
 struct flow *flow_start(const struct flow_options *options, struct error *err);
 void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off and taken up again at the next start
                                    // (queue_recover)
+
+// Once for each package that brings a standard rule in its manifest, that rule is entered (active): at the start, and
+// when packages were installed since. Any thread.
+bool flow_enter_rules(struct flow *flow, struct error *err);
 
 // One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For
 // tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.

@@ -117,8 +117,6 @@ struct flow_match {
 // The rules whose tags match, by model. Reads rows, so outside any transaction.
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
-// In a NULL-ended list; NULL: not installed.
-struct model_package *flow_package(struct model_package *const *packages, const char *name);
 const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
@@ -139,7 +137,7 @@ struct flow_analysis {
 struct flow_work {
     struct flow *flow;
     struct queue_job *job;
-    struct model_package *package;  // NULL: of a report whose package is gone
+    struct model_package *package;  // a share; NULL: of a report whose package is gone
     const struct flow_rule **rules; // that ask for the job now
     size_t rule_count;
     const char *digest;          // of the package the job was made for

@@ -93,20 +93,13 @@ bool flow_inputs_digest(char out[65], const char *package_digest, const struct a
     return ok;
 }
 
-struct model_package *flow_package(struct model_package *const *packages, const char *name)
-{
-    for (; packages && *packages; packages++)
-        if (strcmp(model_package_name(*packages), name) == 0)
-            return *packages;
-    return NULL;
-}
-
-// A model that is not installed has no digest: its name stands for it, and the worker says what is missing.
-static bool make_job(struct flow *flow, const struct subject *subject, struct flow_match *match, struct error *err)
+// A model that is not installed (`package` NULL) has no digest: its name stands for it, and the worker says what is
+// missing.
+static bool make_job(const struct model_package *package, const struct subject *subject, struct flow_match *match,
+                     struct error *err)
 {
     char key[65];
     const struct flow_rule *rule = match->rules[0];
-    const struct model_package *package = flow_package(flow->options.packages, rule->model);
     const char *digest = package ? model_package_digest(package) : rule->model;
     if (!flow_inputs_digest(key, digest, subject->objects, subject->count, err))
         return false;
@@ -167,8 +160,11 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
         if (*rules[i].model && asks_for(flow, &rules[i], &subject) &&
             !add_rule(*out, count, &rules[i], rule_count, arena))
             return error_set(err, ERROR_LIMIT, "no memory for %zu rules", rule_count);
-    for (size_t i = 0; i < *count; i++)
-        if (!make_job(flow, &subject, &(*out)[i], err))
-            return false;
-    return true;
+    bool ok = true;
+    for (size_t i = 0; ok && i < *count; i++) {
+        struct model_package *package = model_packages_find(flow->options.packages, (*out)[i].rules[0]->model);
+        ok = make_job(package, &subject, &(*out)[i], err);
+        model_package_close(package);
+    }
+    return ok;
 }

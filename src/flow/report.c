@@ -176,7 +176,7 @@ static bool read_images(struct report *report, const struct model_volume **out, 
     struct flow_work *work = report->work;
     const struct finding_result *result = report->result;
     work->digest = "";
-    work->package = flow_package(work->flow->options.packages, result->model);
+    work->package = model_packages_find(work->flow->options.packages, result->model);
     text_copy(work->inputs_key, sizeof work->inputs_key, result->digest);
     if (!flow_input_look(work, &work->objects, &work->count, err) || !flow_input_read(work, err))
         return false;

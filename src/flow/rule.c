@@ -224,16 +224,18 @@ static void warn_of_target(const struct flow_hl7_target *targets, size_t count, 
                           json_sprintf("HL7 target '%s' is not entered: no reports are made for it until it is", name));
 }
 
-bool flow_rule_warnings(struct store *store, struct access *access, struct model_package *const *packages,
+bool flow_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                         const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err)
 {
     struct flow_hl7_target *targets;
     size_t count = 0;
     if (!flow_hl7_target_list(store, arena, &targets, &count, err))
         return false;
-    if (!flow_package(packages, rule->model))
+    struct model_package *package = model_packages_find(packages, rule->model);
+    if (!package)
         json_array_append_new(
             out, json_sprintf("model '%s' is not installed: the rule does nothing until it is", rule->model));
+    model_package_close(package);
     for (size_t i = 0; i < rule->send_to_count; i++)
         if (!warn_of_peer(access, rule->send_to[i], out, err))
             return false;

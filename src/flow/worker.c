@@ -86,7 +86,7 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
                *digest = json_string_value(json_object_get(made, "digest"));
     struct flow_match *matches, *match = NULL;
     size_t count;
-    work->package = name ? flow_package(work->flow->options.packages, name) : NULL;
+    work->package = name ? model_packages_find(work->flow->options.packages, name) : NULL;
     if (!work->package)
         return error_set(err, ERROR_NOT_FOUND, "model %s is not installed", work->job->model);
     work->digest = digest ? arena_strdup(&work->arena, digest) : model_package_digest(work->package);
@@ -174,6 +174,7 @@ static void run_job(struct flow *flow, struct queue_job *job)
         run_report_job(work);
     else
         run_model_job(work);
+    model_package_close(work->package);
     arena_free(&work->arena);
     free(work);
 }

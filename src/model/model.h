@@ -48,12 +48,13 @@ struct model_needs {
     bool contrast_refused;
 };
 
-struct model_package; // immutable after opening; any thread
+struct model_package; // immutable after opening; lives until each who has a share in it has closed it; any thread
 
 // Reads the manifest, checks its form and every file's digest. The folder must hold exactly the files named: no links,
 // nothing outside. BAD_DATA says what is wrong; a byte flipped anywhere is found.
 struct model_package *model_package_open(const char *folder, struct error *err);
-void model_package_close(struct model_package *package);
+struct model_package *model_package_share(const struct model_package *package); // one more, to be closed like the first
+void model_package_close(struct model_package *package);                        // gives a share back; NULL is fine
 
 const char *model_package_folder(const struct model_package *package);
 const char *model_package_name(const struct model_package *package);    // "head-ct-hyperdense"

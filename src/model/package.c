@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,7 @@ struct model_package *model_package_open(const char *folder, struct error *err)
     struct model_package *package = calloc(1, sizeof *package);
     bool ok = package != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
     if (ok) {
+        package->shares = 1;
         package->folder = strdup(folder);
         ok = package->folder ? open_package(package, err) : error_set(err, ERROR_MEMORY, "no memory for a package");
     }
@@ -294,9 +296,16 @@ struct model_package *model_package_open(const char *folder, struct error *err)
     return NULL;
 }
 
+struct model_package *model_package_share(const struct model_package *package)
+{
+    struct model_package *shared = (struct model_package *)(uintptr_t)package; // only the count changes
+    atomic_fetch_add(&shared->shares, 1);
+    return shared;
+}
+
 void model_package_close(struct model_package *package)
 {
-    if (!package)
+    if (!package || atomic_fetch_sub(&package->shares, 1) > 1)
         return;
     json_decref(package->manifest);
     buffer_free(&package->manifest_text);

@@ -6,6 +6,7 @@
 #include "model/internal.h"
 
 struct model_package {
+    _Atomic unsigned shares;
     char *folder; // owned
     struct buffer manifest_text;
     json_t *manifest; // owned; the texts below are its own

@@ -25,9 +25,9 @@
 enum { CHILDREN_MAX = 8 };
 
 struct child {
-    const struct model_package *package; // NULL: free; changed only with both locks held
-    struct process process;              // pid 0: not running
-    pthread_mutex_t turn;                // of a run
+    struct model_package *package; // a share; NULL: free; changed only with both locks held
+    struct process process;        // pid 0: not running
+    pthread_mutex_t turn;          // of a run
 };
 
 struct model_runner {
@@ -64,6 +64,7 @@ void model_runner_close(struct model_runner *runner)
     for (size_t i = 0; i < CHILDREN_MAX; i++) {
         if (runner->children[i].process.pid > 0)
             process_stop(&runner->children[i].process, NULL);
+        model_package_close(runner->children[i].package);
         pthread_mutex_destroy(&runner->children[i].turn);
     }
     pthread_mutex_destroy(&runner->lock);
@@ -213,7 +214,8 @@ static struct child *make_place(struct model_runner *runner, const struct model_
             if ((free_only && child->package) || pthread_mutex_trylock(&child->turn) != 0)
                 continue;
             end_child(child);
-            child->package = package;
+            model_package_close(child->package);
+            child->package = model_package_share(package);
             return child;
         }
     return NULL;

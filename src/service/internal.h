@@ -34,9 +34,9 @@ struct service {
     struct access *access;
     struct archive *archive;
     struct image_decoder *decoder;
-    struct model_package **packages; // NULL-ended; owned
-    struct model_words *words;       // owned
-    struct model_runner *runner;     // NULL: ONNX Runtime is not there
+    struct model_packages *packages;
+    struct model_words *words;   // owned
+    struct model_runner *runner; // NULL: ONNX Runtime is not there
     struct flow *flow;
     struct reading *reading;
     struct deliverer *deliver_dicom, *deliver_hl7;
@@ -68,8 +68,9 @@ http_handler api_import;                                               // api/im
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
 http_handler api_worklist, api_worklist_read;                                                   // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs;
-http_handler api_rules, api_rule_put, api_rule_delete, api_models; // api/rules.c
+http_handler api_rules, api_rule_put, api_rule_delete; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
+http_handler api_models, api_models_rescan;       // api/models.c
 http_handler api_deliveries, api_delivery_replay; // api/deliveries.c
 http_handler api_events;                          // api/events.c
 http_handler fhir_search, fhir_read;              // fhir/fhir.c
@@ -90,10 +91,5 @@ void service_count_stored(struct service *service, enum archive_outcome outcome)
 // For a PUT over an entry that is there: what it has and the request `given` does not name must be in the new one as it
 // is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.
 bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err);
-
-// ---- models.c
-
-bool service_open_packages(struct service *service, const char *folder, struct error *err);
-void service_close_packages(struct service *service);
 
 #endif

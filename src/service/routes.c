@@ -50,6 +50,7 @@ const struct http_route service_routes[] = {
     {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false},
     {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false},
     {"GET", "/api/models", api_models, 0, false},
+    {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false},
     {"GET", "/api/deliveries", api_deliveries, 0, false},
     {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false},
     {"GET", "/api/events", api_events, 0, false},

@@ -189,7 +189,7 @@ static bool start_flow(struct service *service, struct error *err)
                         "../ui/dist"))
         return error_set(err, ERROR_BAD_VALUE, "models.folder or page.folder is too long");
     if (!store_write(service->store, STORE_DURABLE, write_recovery, NULL, err) ||
-        !service_open_packages(service, folder, err) || !start_runner(service, err))
+        !(service->packages = model_packages_open(folder, err)) || !start_runner(service, err))
         return false;
     options.packages = service->packages;
     options.runner = service->runner;
@@ -262,7 +262,7 @@ void service_stop(struct service *service)
     flow_stop(service->flow);
     reading_stop(service->reading);
     model_runner_close(service->runner);
-    service_close_packages(service);
+    model_packages_close(service->packages);
     model_words_close(service->words);
     archive_writer_close(service->import_writer);
     archive_close(service->archive);

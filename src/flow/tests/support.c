@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -25,7 +26,8 @@ static void write_file(const char *folder, const char *name, const char *text)
     save_file(path, text, strlen(text));
 }
 
-static struct model_package *make_package(struct ground *ground, const struct package *like)
+// In place of one of that name.
+static void write_package(struct ground *ground, const struct package *like)
 {
     static const char manifest[] =
         "{\"format\":\"hilum-model/1\",\"name\":\"%s\",\"version\":\"%s\",\"title\":\"A model\","
@@ -38,7 +40,9 @@ static struct model_package *make_package(struct ground *ground, const struct pa
     char folder[256], text[4096], hex[2 * HASH_SIZE + 1], graph[80];
     uint8_t digest[HASH_SIZE];
     const char *name = like->name, *rule = like->rule;
-    snprintf(folder, sizeof folder, "%s/package-%d-%s", ground->folder, ground->package_folders++, name);
+    snprintf(folder, sizeof folder, "%s/models/%s", ground->folder, name);
+    if (access(folder, F_OK) == 0)
+        folder_delete(folder);
     assert_int_equal(mkdir(folder, 0700), 0);
     // ONNX: a model with a graph with a name.
     snprintf(graph, sizeof graph, "\x3a%c\x12%c%s", (char)(strlen(name) + 2), (char)strlen(name), name);
@@ -48,32 +52,30 @@ static struct model_package *make_package(struct ground *ground, const struct pa
              rule ? "\"rule\":" : "", rule ? rule : "", rule ? "," : "");
     write_file(folder, "graph.onnx", graph);
     write_file(folder, "manifest.json", text);
-    struct model_package *package = model_package_open(folder, &ground->err);
-    assert_ok(package != NULL, ground->err);
-    return package;
+}
+
+// Every folder in it is fit to be installed.
+static void rescan(struct ground *ground)
+{
+    json_t *refused = json_array();
+    assert_ok(model_packages_rescan(ground->packages, refused, &ground->err), ground->err);
+    assert_int_equal(json_array_size(refused), 0);
+    json_decref(refused);
 }
 
 void ground_add_package(struct ground *ground, const struct package *like)
 {
-    size_t i = 0;
-    while (i < GROUND_PACKAGES && ground->packages[i] &&
-           strcmp(model_package_name(ground->packages[i]), like->name) != 0)
-        i++;
-    assert_true(i < GROUND_PACKAGES);
-    flow_stop(ground->flow); // it looks at the old one
-    ground->flow = NULL;
-    model_package_close(ground->packages[i]);
-    ground->packages[i] = make_package(ground, like);
+    write_package(ground, like);
+    rescan(ground);
 }
 
 void ground_drop_packages(struct ground *ground)
 {
-    flow_stop(ground->flow);
-    ground->flow = NULL;
-    for (struct model_package **package = ground->packages; *package; package++) {
-        model_package_close(*package);
-        *package = NULL;
-    }
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s/models", ground->folder);
+    folder_delete(folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    rescan(ground);
 }
 
 // ---- the ground
@@ -141,6 +143,15 @@ void ground_work_for_real(struct ground *ground)
     work(ground, HILUM_ONNXRUNTIME);
 }
 
+static void make_models(struct ground *ground)
+{
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s/models", ground->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    ground->packages = model_packages_open(folder, &ground->err);
+    assert_ok(ground->packages != NULL, ground->err);
+}
+
 void ground_open(struct ground *ground, const char *const *models, const char *rule)
 {
     static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
@@ -156,7 +167,8 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     assert_ok(ground->archive != NULL, ground->err);
     ground->words = model_words_open("", &ground->err);
     assert_ok(ground->words != NULL, ground->err);
-    for (size_t i = 0; i < GROUND_PACKAGES && models && models[i]; i++)
+    make_models(ground);
+    for (size_t i = 0; models && models[i]; i++)
         ground_add_package(ground, &(struct package){.name = models[i], .rule = i == 0 ? rule : NULL});
     ground_restart_flow(ground);
 }
@@ -164,8 +176,7 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
 void ground_close(struct ground *ground)
 {
     flow_stop(ground->flow);
-    for (struct model_package **package = ground->packages; *package; package++)
-        model_package_close(*package);
+    model_packages_close(ground->packages);
     model_words_close(ground->words);
     archive_close(ground->archive);
     access_close(ground->access);
@@ -304,8 +315,9 @@ void ground_open_real(struct ground *ground, const char *more)
 {
     char rule[256];
     ground_open(ground, NULL, NULL);
-    ground->packages[0] = model_package_open("models/" GROUND_HEAD_MODEL, &ground->err);
-    assert_ok(ground->packages[0] != NULL, ground->err);
+    model_packages_close(ground->packages);
+    ground->packages = model_packages_open("models", &ground->err);
+    assert_ok(ground->packages != NULL, ground->err);
     snprintf(rule, sizeof rule, "{\"name\":\"" GROUND_HEAD_MODEL "\",\"model\":\"" GROUND_HEAD_MODEL "\"%s}", more);
     ground_rule(ground, rule);
     ground_restart_flow(ground);

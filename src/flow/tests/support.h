@@ -11,16 +11,15 @@
 #include "store/database.h"
 #include "store/event.h"
 
-enum { GROUND_PACKAGES = 4, GROUND_PATH = 96 };
+enum { GROUND_PATH = 96 };
 
 struct ground {
     char folder[GROUND_PATH];
     struct store *store;
     struct access *access;
     struct archive *archive;
-    struct model_package *packages[GROUND_PACKAGES + 1];
+    struct model_packages *packages; // of "models" in the folder
     struct model_words *words;
-    int package_folders; // made so far
     struct flow *flow;
     struct arena arena;
     struct error err;
@@ -37,9 +36,9 @@ struct package {
     const char *needs;          // more members of its needs, with a comma in front
     const char *rule;
 };
-// For the next restart, which must follow; one of that name is replaced.
+// At once, in place of one of that name; its rule is entered at the next restart.
 void ground_add_package(struct ground *ground, const struct package *like);
-void ground_drop_packages(struct ground *ground); // all; likewise
+void ground_drop_packages(struct ground *ground); // all
 void ground_restart_flow(struct ground *ground);
 // Lets a worker have all jobs until none waits; models cannot run, so what would run fails.
 void ground_work(struct ground *ground);

@@ -311,7 +311,7 @@ static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **s
     ground_step(&g, AT(3));
     arena_init(&work.arena, 16 << 20);
     work.flow = g.flow;
-    work.package = g.packages[0];
+    work.package = model_packages_find(g.packages, "one");
     work.digest = model_package_digest(work.package);
     assert_ok(store_write(g.store, STORE_DURABLE, claim_job, &work, &g.err) && work.job, g.err);
     memcpy(work.inputs_key, work.job->key, sizeof work.inputs_key - 1);
@@ -324,6 +324,7 @@ static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **s
     assert_true(flow_is_passing(g.err.code)); // so the job is tried again
     assert_int_equal(ground_results(&g, "1.2.3", &results), 0);
     flow_results_drop(&work);
+    model_package_close(work.package);
     arena_free(&work.arena);
     ground_close(&g);
 }

@@ -35,6 +35,7 @@ struct head {
 const struct head *the_head(void);
 
 int test_package(void);
+int test_packages(void);
 int test_runner(void);
 int test_answers(void);
 int test_words(void);

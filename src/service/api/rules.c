@@ -1,10 +1,9 @@
-// Rules, HL7 targets, models: what decides what happens to a series.
+// Rules and HL7 targets: what decides what happens to a series.
 #include "service/internal.h"
 
 #include <string.h>
 
 #include "flow/flow.h"
-#include "model/model.h"
 
 // The body with the path's name in it.
 static json_t *read_named(struct http_request *request, struct error *err)
@@ -156,18 +155,4 @@ void api_hl7_target_delete(void *payload, struct http_request *request)
     struct error err;
     bool ok = flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"), "http", &err);
     reply_done(request, ok, &err);
-}
-
-// ---- models
-
-void api_models(void *payload, struct http_request *request)
-{
-    struct service *service = payload;
-    json_t *list = json_array();
-    for (struct model_package *const *package = service->packages; package && *package; package++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", model_package_name(*package),
-                                              "version", model_package_version(*package), "title",
-                                              model_package_title(*package), "label", model_package_label(*package),
-                                              "digest", model_package_digest(*package)));
-    service_reply_json(request, 200, list);
 }
