@@ -145,6 +145,20 @@ static bool check_graph(const json_t *manifest, struct error *err)
     return true;
 }
 
+static bool is_plain_name(const char *name)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return *name && *name != '.' && strlen(name) < 128 && strspn(name, allowed) == strlen(name);
+}
+
+// It stands in URLs, logs and names of folders.
+static bool check_name(const char *name, struct error *err)
+{
+    return is_plain_name(name) ||
+           error_set(err, ERROR_BAD_DATA,
+                     "manifest: name '%.64s': use letters, digits, '.', '_' and '-', not beginning with '.'", name);
+}
+
 static bool take_manifest(struct model_package *package, struct error *err)
 {
     const json_t *m = package->manifest, *finding = json_object_get(m, "finding");
@@ -153,7 +167,7 @@ static bool take_manifest(struct model_package *package, struct error *err)
         return false;
     if (strcmp(format, "hilum-model/1") != 0)
         return error_set(err, ERROR_UNSUPPORTED, "manifest: format '%.30s'; this program reads hilum-model/1", format);
-    if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) ||
+    if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) || !check_name(package->name, err) ||
         !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) ||
         !take_text(m, "title", 129, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
         !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
@@ -168,12 +182,6 @@ static bool take_manifest(struct model_package *package, struct error *err)
 }
 
 // ---- files
-
-static bool is_plain_name(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    return *name && *name != '.' && strlen(name) < 128 && strspn(name, allowed) == strlen(name);
-}
 
 // A regular file of one name, not reached through a link, all of it.
 static bool read_member(int folder, const char *name, size_t most, struct buffer *out, struct error *err)
