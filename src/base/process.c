@@ -17,10 +17,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/process_watch.h"
 #include "base/text.h"
 
 enum {
-    WATCH_MS = 50,        // between looks at the child's memory
     SEND_SECONDS = 10,    // a child that reads nothing for so long is taken for stuck
     LAST_BREATH_MS = 500, // from the socket's end to the exit status
     EXEC_FAILED = 127
@@ -182,19 +182,18 @@ bool process_start(struct process *process, const char *const *arguments, size_t
         close(ends[0]);
         return error_errno(err, request.number, "child '%s' cannot be started from /proc/self/exe", arguments[0]);
     }
-    *process = (struct process){.pid = request.pid, .socket = ends[0], .memory_max = memory_max};
-    return true;
+    *process = (struct process){.pid = request.pid, .socket = ends[0]};
+    if (process_watch_begin(process->pid, memory_max, err))
+        return true;
+    process_stop(process, NULL);
+    return false;
 }
 
 // ---- ending
 
-static void say_status(const struct process *process, int status, bool killed, char *why)
+static void say_status(int status, bool killed, char *why)
 {
-    if (process->too_big)
-        snprintf(why, PROCESS_WHY_SIZE, "more memory than %zu MiB", process->memory_max >> 20);
-    else if (process->too_many)
-        snprintf(why, PROCESS_WHY_SIZE, "more threads than %d", PROCESS_THREADS_MAX);
-    else if (killed)
+    if (killed)
         snprintf(why, PROCESS_WHY_SIZE, "still running, killed");
     else if (WIFEXITED(status))
         snprintf(why, PROCESS_WHY_SIZE, "exit %d", WEXITSTATUS(status));
@@ -219,14 +218,19 @@ static bool has_ended(const struct process *process, int *status)
 void process_stop(struct process *process, char *why)
 {
     int status = 0;
+    char watched[PROCESS_WHY_SIZE];
+    process_watch_killed(process->pid, watched);
+    process_watch_end(process->pid);
     bool killed = !has_ended(process, &status);
     if (killed) {
         kill(process->pid, SIGKILL);
         while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
             ;
     }
-    if (why)
-        say_status(process, status, killed, why);
+    if (why && watched[0])
+        text_copy(why, PROCESS_WHY_SIZE, watched);
+    else if (why)
+        say_status(status, killed, why);
     close(process->socket);
     *process = (struct process){.socket = -1};
 }
@@ -266,57 +270,13 @@ bool process_send(int socket, const void *message, size_t size, const int *fds, 
     return true;
 }
 
-struct use {
-    size_t memory; // resident, anonymous and shared
-    unsigned long threads;
-};
-
-// The number behind a key of /proc/PID/status; 0 when it is not there.
-static unsigned long status_number(const char *text, const char *key)
-{
-    const char *at = strstr(text, key);
-    return at ? strtoul(at + strlen(key), NULL, 10) : 0;
-}
-
-// Nothing when the process is no more.
-static struct use use_of(pid_t pid)
-{
-    char path[64], text[4096];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return (struct use){0};
-    ssize_t got = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[got > 0 ? got : 0] = '\0';
-    return (struct use){(status_number(text, "RssAnon:") + status_number(text, "RssShmem:")) << 10,
-                        status_number(text, "Threads:")};
-}
-
-static bool watch(struct process *process, struct error *err)
-{
-    const struct use use = use_of(process->pid);
-    process->too_big = use.memory > process->memory_max;
-    process->too_many = use.threads > PROCESS_THREADS_MAX;
-    if (!process->too_big && !process->too_many)
-        return true;
-    kill(process->pid, SIGKILL);
-    if (process->too_many)
-        return error_set(err, ERROR_LIMIT, "the child process made %lu threads, more than %d, and was killed",
-                         use.threads, PROCESS_THREADS_MAX);
-    return error_set(err, ERROR_LIMIT,
-                     "the child process took %zu MiB of memory, more than its %zu MiB, and was killed",
-                     use.memory >> 20, process->memory_max >> 20);
-}
-
 // Until the socket can be read.
-static bool wait_for(struct process *process, int64_t timeout_ns, struct error *err)
+static bool wait_for(const struct process *process, int64_t timeout_ns, struct error *err)
 {
-    int64_t now = clock_monotonic_ns(), look = now + WATCH_MS * CLOCK_MS;
+    int64_t now = clock_monotonic_ns();
     const int64_t deadline = timeout_ns > 0 ? now + timeout_ns : INT64_MAX;
     for (;;) {
-        int64_t until = process->pid > 0 && look < deadline ? look : deadline;
-        int64_t wait_ms = until == INT64_MAX ? -1 : (until - now + CLOCK_MS - 1) / CLOCK_MS;
+        int64_t wait_ms = deadline == INT64_MAX ? -1 : (deadline - now + CLOCK_MS - 1) / CLOCK_MS;
         struct pollfd poller = {.fd = process->socket, .events = POLLIN};
         int ready = poll(&poller, 1, wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms);
         if (ready > 0)
@@ -327,12 +287,17 @@ static bool wait_for(struct process *process, int64_t timeout_ns, struct error *
         if (now >= deadline)
             return error_set(err, ERROR_TIMEOUT, "no answer from the child process within %.1f s",
                              (double)timeout_ns / 1e9);
-        if (process->pid > 0 && now >= look) {
-            if (!watch(process, err))
-                return false;
-            look = now + WATCH_MS * CLOCK_MS;
-        }
     }
+}
+
+bool process_is_quiet(struct process *process)
+{
+    struct pollfd poller = {.fd = process->socket, .events = POLLIN};
+    if (process->pid == 0)
+        return false;
+    bool quiet = poll(&poller, 1, 0) == 0;
+    process->closed |= (poller.revents & POLLHUP) != 0;
+    return quiet;
 }
 
 // Takes the descriptors out of a received message; those past `capacity` are closed. The number that came.
@@ -355,6 +320,15 @@ static size_t take_fds(struct msghdr *header, int *fds, size_t capacity)
     return count;
 }
 
+static bool told_end(struct process *process, struct error *err)
+{
+    char why[PROCESS_WHY_SIZE];
+    process->closed = true;
+    if (process->pid > 0 && process_watch_killed(process->pid, why))
+        return error_set(err, ERROR_LIMIT, "the child process was killed: %s", why);
+    return error_set(err, ERROR_CLOSED, "the other process has ended");
+}
+
 bool process_receive(struct process *process, int64_t timeout_ns, void *message, size_t capacity, size_t *size,
                      int *fds, size_t *fd_count, struct error *err)
 {
@@ -369,10 +343,8 @@ bool process_receive(struct process *process, int64_t timeout_ns, void *message,
         ;
     if (got < 0 && errno != ECONNRESET)
         return error_errno(err, errno, "message from another process");
-    if (got <= 0) {
-        process->closed = true;
-        return error_set(err, ERROR_CLOSED, "the other process has ended");
-    }
+    if (got <= 0)
+        return told_end(process, err);
     size_t room = fds ? *fd_count : 0;
     size_t came = take_fds(&header, fds, room);
     if (came > room || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {

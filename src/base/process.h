@@ -26,19 +26,19 @@
 // ---- lock-down, in the child
 
 struct sandbox_rules {
-    size_t memory_max;           // RLIMIT_DATA in bytes
+    size_t memory_max;           // in bytes: RLIMIT_DATA; address space: twice that and 1 GiB
     bool threads;                // threads may be made (ONNX Runtime's pool)
     const char *const *readable; // NULL-ended folders and files that may still be opened for reading; NULL: none
     bool reduced; // go on without what this kernel lacks (config `sandbox: reduced`); else that is an error
 };
 
 // No new privileges; own network, mount, IPC and UTS namespaces (inside a user namespace where that is needed); an
-// empty root folder (when nothing is readable); Landlock (no file but `readable`); no capability; RLIMIT_DATA,
-// RLIMIT_CORE 0, RLIMIT_NOFILE 64; seccomp: only reading, writing, memory that is not executable, waiting, exit and,
-// with `threads`, threads. Any other system call (socket, connect, fork, exec, opening for writing, ptrace, kill of
-// others) kills the process; stderr, the program's log, takes nothing more. FORBIDDEN names the first layer that could
-// not be had. The process must have one thread (CONFLICT), for Landlock and namespaces hold for the calling thread
-// only.
+// empty root folder (when nothing is readable); Landlock (no file but `readable`); no capability; RLIMIT_DATA and
+// RLIMIT_AS, a stack of 8 MiB, RLIMIT_CORE 0, RLIMIT_NOFILE 16; seccomp: only reading, writing, memory that is not
+// executable, waiting, exit and, with `threads`, threads. Any other system call (socket, connect, fork, exec, opening
+// for writing, ptrace, kill of others) kills the process; stderr, the program's log, takes nothing more. FORBIDDEN
+// names the first layer that could not be had. The process must have one thread (CONFLICT), for Landlock and namespaces
+// hold for the calling thread only.
 bool sandbox_enter(const struct sandbox_rules *rules, struct error *err);
 
 // What this kernel can, by trying in a child: one line, such as "namespaces yes (no user namespace needed), empty root
@@ -53,20 +53,20 @@ enum {
     PROCESS_FDS_MAX = 8,
     PROCESS_ARGUMENTS_MAX = 16,
     PROCESS_THREADS_MAX = 128, // of a child
+    PROCESS_CHILDREN_MAX = 64, // at once
     PROCESS_WHY_SIZE = 120
 };
 
 struct process {
     pid_t pid; // 0 in the child's own value
     int socket;
-    size_t memory_max; // the watch kills the child past this (its resident anonymous and shared memory)
-    bool too_big;      // the watch did
-    bool too_many;     // or for more threads than PROCESS_THREADS_MAX
-    bool closed;       // the other end was found gone
+    bool closed; // the other end was found gone
 };
 
 // Starts `/proc/self/exe NAME arguments...` (NULL-ended, at most PROCESS_ARGUMENTS_MAX). The child dies with this
-// process, not with the calling thread. Any thread.
+// process, not with the calling thread. From now until process_stop, waited for or not, it is looked at every 50 ms,
+// and killed when its anonymous and shared memory, resident or swapped out, is past `memory_max` bytes, when it has
+// more than PROCESS_THREADS_MAX threads, or when /proc hides it. LIMIT past PROCESS_CHILDREN_MAX. Any thread.
 bool process_start(struct process *process, const char *const *arguments, size_t memory_max, struct error *err);
 
 // Asks nothing: kills and waits. `why` (may be NULL; PROCESS_WHY_SIZE characters) gets what ended it: "exit 3", "signal
@@ -77,10 +77,14 @@ void process_stop(struct process *process, char *why);
 // reads nothing for 10 s.
 bool process_send(int socket, const void *message, size_t size, const int *fds, size_t fd_count, struct error *err);
 
-// Timeout 0: for ever (the child's side). TIMEOUT; CLOSED when the other end is gone. While the parent waits it looks
-// at the child's memory and threads every 50 ms: past memory_max or PROCESS_THREADS_MAX the child is killed and LIMIT
-// answered. Up to *fd_count descriptors are received into `fds`, owned by the caller and close-on-exec, and *fd_count
-// becomes their number; with fds NULL, or for more, BAD_DATA. A message past `capacity` is BAD_DATA.
+// Whether the child is there and has said nothing that was not received. One that ended, was killed or spoke unasked
+// since its last answer is no more use, and the request that finds it so is not at fault: process_stop it, and start
+// another.
+bool process_is_quiet(struct process *process);
+
+// Timeout 0: for ever (the child's side). TIMEOUT; CLOSED when the other end is gone; LIMIT when the watch killed it.
+// Up to *fd_count descriptors are received into `fds`, owned by the caller and close-on-exec, and *fd_count becomes
+// their number; with fds NULL, or for more, BAD_DATA. A message past `capacity` is BAD_DATA.
 bool process_receive(struct process *process, int64_t timeout_ns, void *message, size_t capacity, size_t *size,
                      int *fds, size_t *fd_count, struct error *err);
 

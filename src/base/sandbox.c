@@ -19,7 +19,9 @@
 #include "base/sandbox_filter.h"
 #include "base/text.h"
 
-enum { OPEN_FILES_MAX = 64, DETAIL_SIZE = 64, CAPABILITIES_MAX = 64 };
+// Descriptors: those of a message and few besides. What the parent sent is memory too, for as long as it is open.
+enum { OPEN_FILES_MAX = 16, STACK_MAX = 8 << 20, DETAIL_SIZE = 64, CAPABILITIES_MAX = 64 };
+static const size_t address_space_more = (size_t)1 << 30; // for code, and what libraries reserve and do not use
 
 // What later kernels added to Landlock (ABI 3, 5, 4, 6); the headers of Debian 12 end with ABI 2.
 #define FS_TRUNCATE (UINT64_C(1) << 14)
@@ -157,18 +159,28 @@ static bool limit(__rlimit_resource_t resource, rlim_t value)
     return setrlimit(resource, &(struct rlimit){.rlim_cur = value, .rlim_max = value}) == 0;
 }
 
+// RLIMIT_DATA counts what is private and can be written now. A page that was written and then protected leaves its
+// count, and empty mappings without end fill page tables, so the address space has an end too: as much again for what
+// is mapped from the parent.
+static int memory_limits(const struct sandbox_rules *rules)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)rules; // their shadow memory takes terabytes of address space
+#else
+    if (!limit(RLIMIT_DATA, rules->memory_max) || !limit(RLIMIT_AS, 2 * rules->memory_max + address_space_more))
+        return errno;
+#endif
+    return limit(RLIMIT_STACK, STACK_MAX) ? 0 : errno; // the parent's may have none
+}
+
 // Not dumpable: a core file, or a collector's pipe, would hold patients' pixels. The death signal is set again because
 // entering a user namespace may have cleared it.
 static int limits(const struct sandbox_rules *rules, char *detail)
 {
     (void)detail;
-#if defined(__SANITIZE_ADDRESS__) ||                                                                                   \
-    defined(__SANITIZE_THREAD__) // their shadow memory takes terabytes of address space
-    (void)rules;
-#else
-    if (!limit(RLIMIT_DATA, rules->memory_max))
-        return errno;
-#endif
+    int number = memory_limits(rules);
+    if (number != 0)
+        return number;
     if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, OPEN_FILES_MAX))
         return errno;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)

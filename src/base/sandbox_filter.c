@@ -111,22 +111,24 @@ static int allow_past_stderr(scmp_filter_ctx filter)
     return result;
 }
 
-// Memory is never executable; shared memory only over a descriptor, since RLIMIT_DATA does not count it.
+// Memory is never executable. What RLIMIT_DATA or the watch does not count is not to be had: shared memory but over a
+// descriptor, further stacks, huge pages.
 static int allow_memory(scmp_filter_ctx filter)
 {
+    const uint64_t uncounted = MAP_GROWSDOWN | MAP_HUGETLB;
     struct scmp_arg_cmp private[] = {
         {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0},
-        {.arg = 3, .op = SCMP_CMP_MASKED_EQ, .datum_a = MAP_SHARED, .datum_b = 0},
+        {.arg = 3, .op = SCMP_CMP_MASKED_EQ, .datum_a = MAP_SHARED | uncounted, .datum_b = 0},
     };
     struct scmp_arg_cmp shared[] = {
         {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0},
-        {.arg = 3, .op = SCMP_CMP_MASKED_EQ, .datum_a = MAP_SHARED | MAP_ANONYMOUS, .datum_b = MAP_SHARED},
+        {.arg = 3, .op = SCMP_CMP_MASKED_EQ, .datum_a = MAP_SHARED | MAP_ANONYMOUS | uncounted, .datum_b = MAP_SHARED},
     };
     int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, private);
     if (result == 0)
         result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, CALL(mmap), 2, shared);
     if (result == 0)
-        result = allow_masked(filter, CALL(mprotect), 2, PROT_EXEC, 0);
+        result = allow_masked(filter, CALL(mprotect), 2, PROT_EXEC | PROT_GROWSDOWN | PROT_GROWSUP, 0);
     return result;
 }
 

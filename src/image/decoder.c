@@ -81,9 +81,22 @@ static void give_back(struct image_decoder *decoder, struct worker *worker)
     pthread_mutex_unlock(&decoder->lock);
 }
 
+// A child that is gone, or has spoken unasked, since its last frame: the frame that finds it so is not at fault.
+static void drop_spoiled(struct worker *worker)
+{
+    char why[PROCESS_WHY_SIZE], idle[PROCESS_WHY_SIZE];
+    if (worker->process.pid == 0 || process_is_quiet(&worker->process))
+        return;
+    process_stop(&worker->process, why);
+    snprintf(idle, sizeof idle, "exit %d", DECODE_EXIT_IDLE);
+    if (strcmp(why, idle) != 0)
+        log_warning("image", "a decoder was gone between two frames: %s", why);
+}
+
 static bool start(const struct image_decoder *decoder, struct worker *worker, struct error *err)
 {
     const char *arguments[] = {"decode", decoder->reduced ? "reduced" : NULL, NULL};
+    drop_spoiled(worker);
     return worker->process.pid > 0 || process_start(&worker->process, arguments, IMAGE_DECODE_MEMORY_MAX, err);
 }
 

@@ -2,7 +2,6 @@
 #include "model/model.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -128,12 +127,14 @@ static void end_child(struct child *child)
 // fault.
 static bool is_warm(struct child *child)
 {
-    struct pollfd poller = {.fd = child->process.socket, .events = POLLIN};
-    if (child->process.pid > 0 && poll(&poller, 1, 0) == 0)
+    char why[PROCESS_WHY_SIZE];
+    if (process_is_quiet(&child->process))
         return true;
-    if (child->process.pid > 0)
-        log_warning("model", "the process of model %s was gone between two runs", child->package->name);
-    end_child(child);
+    if (child->process.pid > 0) {
+        process_stop(&child->process, why);
+        log_warning("model", "the process of model %s was gone between two runs: %s", child->package->name, why);
+    }
+    child->process.pid = 0;
     return false;
 }
 

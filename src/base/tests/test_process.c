@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,7 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -75,6 +79,83 @@ static void do_executable_memory(void)
 static void do_shared_memory(void)
 {
     (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+// Memory that RLIMIT_DATA does not count, each in its own way.
+static void map_with(int flags)
+{
+    (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+static void do_further_stack(void)
+{
+    map_with(MAP_GROWSDOWN);
+}
+
+static void do_huge_pages(void)
+{
+    map_with(MAP_HUGETLB);
+}
+
+static void do_memory_file(void)
+{
+    (void)!memfd_create("more", 0);
+}
+
+static void do_shared_segment(void)
+{
+    (void)!shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+}
+
+static void do_grow_down(void)
+{
+    char here[1];
+    (void)!mprotect((void *)((uintptr_t)here & ~(uintptr_t)4095), 4096, PROT_READ | PROT_WRITE | PROT_GROWSDOWN);
+}
+
+static int deeper(int depth)
+{
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    return depth == 1 << 18 ? 0 : deeper(depth + 1) + frame[0];
+}
+
+static void do_recurse(void)
+{
+    deeper(0);
+}
+
+// Pages that were written and then protected are no data any more.
+static void do_write_and_protect(void)
+{
+    for (;;) {
+        char *more = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (more == MAP_FAILED)
+            _exit(REFUSED_SOFTLY);
+        memset(more, 1, 4 * MIB);
+        mprotect(more, 4 * MIB, PROT_READ);
+    }
+}
+
+static void do_map_without_end(void)
+{
+    for (int i = 0; i < 64; i++)
+        if (mmap(NULL, 256 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+            _exit(REFUSED_SOFTLY);
+}
+
+static void do_keep_what_comes(void)
+{
+    struct process self = {.socket = PROCESS_SOCKET};
+    char message[16];
+    size_t size, count;
+    int fds[2];
+    struct error err;
+    do
+        count = 2;
+    while (process_receive(&self, 0, message, sizeof message, &size, fds, &count, &err) && count == 2 &&
+           process_send(PROCESS_SOCKET, message, size, NULL, 0, &err));
+    _exit(REFUSED_SOFTLY);
 }
 
 static void do_crash(void)
@@ -174,13 +255,34 @@ static const struct act {
     const char *name;
     void (*run)(void);
 } acts[] = {
-    {"connect", do_connect},       {"fork", do_fork},          {"exec", do_exec},
-    {"open", do_open_for_writing}, {"create", do_append},      {"thread", do_thread},
-    {"signal", do_signal_parent},  {"trace", do_trace_parent}, {"executable", do_executable_memory},
-    {"shared", do_shared_memory},  {"crash", do_crash},        {"hang", do_hang},
-    {"read", do_read_files},       {"eat", do_eat_memory},     {"answer", do_answer},
-    {"flood", do_flood},           {"forge", do_forge},        {"pin", do_pin_parent},
+    {"connect", do_connect},
+    {"fork", do_fork},
+    {"exec", do_exec},
+    {"open", do_open_for_writing},
+    {"create", do_append},
+    {"thread", do_thread},
+    {"signal", do_signal_parent},
+    {"trace", do_trace_parent},
+    {"executable", do_executable_memory},
+    {"shared", do_shared_memory},
+    {"crash", do_crash},
+    {"hang", do_hang},
+    {"read", do_read_files},
+    {"eat", do_eat_memory},
+    {"answer", do_answer},
+    {"flood", do_flood},
+    {"forge", do_forge},
+    {"pin", do_pin_parent},
     {"breed", do_breed},
+    {"stack", do_further_stack},
+    {"huge", do_huge_pages},
+    {"memfd", do_memory_file},
+    {"shm", do_shared_segment},
+    {"grow", do_grow_down},
+    {"recurse", do_recurse},
+    {"protect", do_write_and_protect},
+    {"endless", do_map_without_end},
+    {"keep", do_keep_what_comes},
 };
 
 static void enter_sandbox(size_t memory_max, const char *const *readable, bool threads)
@@ -274,6 +376,14 @@ static void system_calls_outside_the_list_kill_the_child(void **state)
         assert_ends(forbidden[i], "signal 31 (Bad system call: against the sandbox's rules)");
 }
 
+static void memory_that_no_limit_counts_kills_the_child(void **state)
+{
+    static const char *const forbidden[] = {"stack", "huge", "memfd", "shm", "grow"};
+    (void)state;
+    for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
+        assert_ends(forbidden[i], "signal 31 (Bad system call: against the sandbox's rules)");
+}
+
 static void no_file_can_be_read(void **state)
 {
     (void)state;
@@ -307,6 +417,33 @@ static void memory_ends_at_the_childs_own_limit(void **state)
     (void)state;
     assert_ends("eat", "exit 40");
 }
+
+static void the_address_space_has_an_end(void **state)
+{
+    (void)state;
+    assert_ends("endless", "exit 40");
+}
+
+// Whatever the limits of the shell that started the server.
+static void the_stack_has_an_end(void **state)
+{
+    struct rlimit before, none;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
+    none = (struct rlimit){.rlim_cur = before.rlim_max, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_STACK, &none), 0);
+    assert_ends("recurse", "signal 11 (Segmentation fault)");
+    assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
+}
+
+static void the_watch_sees_memory_that_is_no_data_any_more(void **state)
+{
+    (void)state;
+    char why[PROCESS_WHY_SIZE];
+    struct process process = started("protect", "128", 128);
+    assert_int_equal(end_of(&process, why), ERROR_LIMIT);
+    assert_string_equal(why, "more memory than 128 MiB");
+}
 #endif
 
 static void the_watch_kills_a_memory_eater(void **state)
@@ -316,6 +453,56 @@ static void the_watch_kills_a_memory_eater(void **state)
     struct process process = started("eat", "16384", 128);
     assert_int_equal(end_of(&process, why), ERROR_LIMIT);
     assert_string_equal(why, "more memory than 128 MiB");
+}
+
+// Nobody has asked it for anything.
+static void a_child_is_watched_between_requests(void **state)
+{
+    (void)state;
+    char why[PROCESS_WHY_SIZE];
+    siginfo_t end = {0};
+    struct process process = started("eat", "16384", 128);
+    assert_int_equal(waitid(P_PID, (id_t)process.pid, &end, WEXITED | WNOWAIT), 0);
+    assert_int_equal(end.si_code, CLD_KILLED);
+    assert_false(process_is_quiet(&process));
+    process_stop(&process, why);
+    assert_string_equal(why, "more memory than 128 MiB");
+}
+
+static void a_quiet_child_is_quiet_and_one_that_speaks_unasked_is_not(void **state)
+{
+    (void)state;
+    struct process process = started("hang", NULL, 1024);
+    assert_true(process_is_quiet(&process));
+    process_stop(&process, NULL);
+    assert_false(process_is_quiet(&process));
+    process = started("flood", NULL, 1024);
+    struct pollfd poller = {.fd = process.socket, .events = POLLIN};
+    assert_int_equal(poll(&poller, 1, 10000), 1);
+    assert_false(process_is_quiet(&process));
+    assert_false(process.closed);
+    process_stop(&process, NULL);
+}
+
+// What the parent sent stays in memory for as long as a child holds it.
+static void a_child_can_keep_only_so_much_of_what_it_was_sent(void **state)
+{
+    (void)state;
+    char message[16], why[PROCESS_WHY_SIZE];
+    size_t size, answers = 0;
+    struct error err;
+    struct process process = started("keep", NULL, 1024);
+    for (bool ok = true; ok && answers < 40; answers += ok) {
+        int fds[2] = {process_memfd("in", "hello", 5, true, &err), process_memfd("out", NULL, 8, false, &err)};
+        ok = process_send(process.socket, "ping", 4, fds, 2, &err) &&
+             process_receive(&process, 10 * CLOCK_SECOND, message, sizeof message, &size, NULL, NULL, &err);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    assert_in_range(answers, PROCESS_FDS_MAX / 2, 8);
+    assert_int_equal(err.code, ERROR_CLOSED);
+    process_stop(&process, why);
+    assert_string_equal(why, "exit 40");
 }
 
 static void the_watch_kills_a_breeder_of_threads(void **state)
@@ -497,13 +684,20 @@ int test_process(void)
         cmocka_unit_test(the_probe_names_every_layer),
         cmocka_unit_test(a_process_with_threads_cannot_enter),
         cmocka_unit_test(system_calls_outside_the_list_kill_the_child),
+        cmocka_unit_test(memory_that_no_limit_counts_kills_the_child),
         cmocka_unit_test(no_file_can_be_read),
         cmocka_unit_test(a_readable_folder_and_nothing_else_can_be_read),
         cmocka_unit_test(a_crash_is_told),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(memory_ends_at_the_childs_own_limit),
+        cmocka_unit_test(the_address_space_has_an_end),
+        cmocka_unit_test(the_stack_has_an_end),
+        cmocka_unit_test(the_watch_sees_memory_that_is_no_data_any_more),
 #endif
         cmocka_unit_test(the_watch_kills_a_memory_eater),
+        cmocka_unit_test(a_child_is_watched_between_requests),
+        cmocka_unit_test(a_quiet_child_is_quiet_and_one_that_speaks_unasked_is_not),
+        cmocka_unit_test(a_child_can_keep_only_so_much_of_what_it_was_sent),
         cmocka_unit_test(the_watch_kills_a_breeder_of_threads),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(nothing_is_written_into_the_log),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -128,7 +129,7 @@ static pid_t decoder_pid(void)
     return pid;
 }
 
-static void a_killed_child_is_replaced(void **state)
+static void a_child_killed_between_two_frames_costs_none(void **state)
 {
     (void)state;
     struct job job;
@@ -137,11 +138,11 @@ static void a_killed_child_is_replaced(void **state)
     assert_true(decodes_right(&job, &err));
     pid_t pid = decoder_pid();
     assert_true(pid > 0);
-    kill(pid, SIGKILL);
-    assert_false(decodes_right(&job, &err));
-    assert_int_equal(err.code, ERROR_BAD_DATA);
-    assert_non_null(strstr(err.message, "signal 9"));
-    assert_true(decodes_right(&job, &err));
+    siginfo_t end;
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT), 0);
+    assert_ok(decodes_right(&job, &err), err);
+    assert_int_not_equal(decoder_pid(), pid);
     close_job(&job);
 }
 
@@ -187,7 +188,11 @@ static void misbehave(const char *how)
         answer(true, 0, 0, 8);
     else if (strcmp(how, "long") == 0)
         answer(true, 0, 0, whole + 8);
-    else if (strcmp(how, "fork") == 0)
+    else if (strcmp(how, "unasked") == 0) {
+        answer(false, 0, 0, whole);
+        answer(true, 0, 0, whole); // to the next frame, which it has not seen
+        clock_sleep_ns(60 * CLOCK_SECOND);
+    } else if (strcmp(how, "fork") == 0)
         fork();
     else if (strcmp(how, "eat") == 0)
         eat();
@@ -246,6 +251,12 @@ static void a_child_that_was_taken_over_costs_its_frame_only(void **state)
     assert_costs_one_frame("exit", "exit 7");
 }
 
+static void what_a_child_does_between_two_frames_costs_none(void **state)
+{
+    (void)state;
+    assert_costs_one_frame("unasked", "");
+}
+
 static void a_child_that_eats_memory_costs_its_frame_only(void **state)
 {
     (void)state;
@@ -292,8 +303,9 @@ int test_decoder(void)
         cmocka_unit_test(a_child_decodes_as_this_process_does),
         cmocka_unit_test(a_broken_frame_is_refused_and_the_next_one_decoded),
         cmocka_unit_test(a_frame_past_the_limit_is_refused_before_anything_line_45),
-        cmocka_unit_test(a_killed_child_is_replaced),
+        cmocka_unit_test(a_child_killed_between_two_frames_costs_none),
         cmocka_unit_test(a_child_that_was_taken_over_costs_its_frame_only),
+        cmocka_unit_test(what_a_child_does_between_two_frames_costs_none),
         cmocka_unit_test(a_child_that_eats_memory_costs_its_frame_only),
         cmocka_unit_test(a_child_that_hangs_costs_its_time_only),
         cmocka_unit_test(many_threads_share_two_children),
