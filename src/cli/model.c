@@ -1,4 +1,5 @@
-// hilum model run: a package on files of one series, no server. hilum model check: is a package whole?
+// hilum model run: a package on files of one series, no server. hilum model check: is a package whole? hilum model
+// install: into the running server.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/model_install.h"
 #include "cli/series_files.h"
 #include "finding/finding.h"
 #include "model/fit.h"
@@ -15,8 +17,9 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_model = {"model", "run PACKAGE FILE... | check PACKAGE [OPTIONS]",
-                                      "run a model package on DICOM files, without a server", run, false};
+const struct cli_command cli_model = {
+    "model", "run PACKAGE FILE... | check PACKAGE | install PACKAGE [OPTIONS]",
+    "run a model package on DICOM files without a server, check it, or put it into the server", run, false};
 
 enum { TIMEOUT_SECONDS = 600 };
 
@@ -254,12 +257,14 @@ static int check_package(const char *folder)
 static int run(int argc, char **argv)
 {
     struct session session = {.library = "", .synonyms = ""};
+    const char *server = CLI_SERVER;
     char path[4096];
     const struct cli_option options[] = {
         {"onnxruntime", "FILE", "ONNX Runtime's library (beside the program)", &session.library, NULL},
         {"synonyms", "TEXT", "names of parts of the body, as models.synonyms of the configuration", &session.synonyms,
          NULL},
         {"json", NULL, "print as JSON", NULL, &session.json},
+        {"server", "URL", "of install: the running server (" CLI_SERVER ")", &server, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
     int status = CLI_FAILED;
@@ -267,8 +272,10 @@ static int run(int argc, char **argv)
         return status;
     if (argc == 3 && strcmp(argv[1], "check") == 0)
         return check_package(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "install") == 0)
+        return cli_model_install(server, argv[2]);
     if (argc < 4 || strcmp(argv[1], "run") != 0)
-        return cli_usage("model needs run PACKAGE FILE... or check PACKAGE");
+        return cli_usage("model needs run PACKAGE FILE..., check PACKAGE or install PACKAGE");
     if (!service_beside(path, sizeof path, session.library, "onnxruntime/lib/libonnxruntime.so.1"))
         return cli_usage("--onnxruntime is too long");
     session.library = path;

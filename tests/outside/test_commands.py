@@ -96,6 +96,38 @@ class Commands(unittest.TestCase):
         self.assertEqual(unreachable.returncode, 1)
         self.assertIn("is the server running", unreachable.stderr)
 
+    def test_a_package_is_installed_and_replaced_without_a_restart(self):
+        real = os.path.join(ROOT, "models", "head-ct-hyperdense")
+        with tempfile.TemporaryDirectory() as folder:
+            installed, newer, damaged = (os.path.join(folder, name) for name in ("installed", "newer", "damaged"))
+            os.mkdir(installed)
+            shutil.copytree(real, newer)
+            with open(os.path.join(newer, "manifest.json"), encoding="utf-8") as f:
+                manifest = f.read()
+            version = json.loads(manifest)["version"]
+            with open(os.path.join(newer, "manifest.json"), "w", encoding="utf-8") as f:
+                f.write(manifest.replace(f'"version": "{version}"', '"version": "99.0"'))
+            shutil.copytree(real, damaged)
+            os.truncate(os.path.join(damaged, "card.md"), 10)
+            with Hilum(config=f"models:\n  folder: {installed}\n") as server:
+                url = ["--server", server.url("")]
+                versions = lambda: [model["version"] for model in server.get_json("/api/models")]
+                self.assertEqual((versions(), server.get_json("/api/rules")), ([], []))
+                self.assertIn(f"{version} is installed", server.command("model", "install", real, *url).stdout)
+                self.assertEqual(versions(), [version])
+                self.assertEqual([rule["model"] for rule in server.get_json("/api/rules")], ["head-ct-hyperdense"])
+                server.command("model", "install", newer, *url)
+                self.assertEqual(versions(), ["99.0"])
+                refused = server.command("model", "install", damaged, *url, check=False)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn("card.md", refused.stderr)
+                self.assertEqual(versions(), ["99.0"])
+                self.assertEqual(os.listdir(installed), ["head-ct-hyperdense"], "nothing half done is left")
+                shutil.copytree(damaged, os.path.join(installed, "other"))
+                answer = server.put_json("/api/models/rescan", {}, "POST")
+                self.assertIn("other is not installed", answer["refused"][0])
+                self.assertEqual([model["version"] for model in answer["models"]], ["99.0"])
+
     def test_folders_as_they_are_found(self):
         """A disc's README and DICOMDIR are passed over; links that lead nowhere, pipes, empty and damaged files are failures that stop nothing; a link back does not repeat its folder."""
         with Hilum() as server, tempfile.TemporaryDirectory() as folder:

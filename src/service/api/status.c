@@ -78,10 +78,11 @@ void api_status(void *payload, struct http_request *request)
     for (const char *const *title = service->titles; *title; title++)
         json_array_append_new(titles, json_string(*title));
     service_reply_json(request, 200,
-                       json_pack("{s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "version", HILUM_VERSION,
+                       json_pack("{s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "version", HILUM_VERSION,
                                  "started", clock_rfc3339(started, service->started_ns), "titles", titles, "dicomPort",
                                  (int)service_dicom_port(service), "studies", (json_int_t)counts.studies, "series",
                                  (json_int_t)counts.series, "instances", (json_int_t)counts.instances, "conflicts",
                                  (json_int_t)counts.conflicts, "bytes", (json_int_t)counts.bytes, "epoch",
-                                 (json_int_t)store_event_epoch(service->store)));
+                                 (json_int_t)store_event_epoch(service->store), "modelsFolder",
+                                 model_packages_folder(service->packages)));
 }
