@@ -96,7 +96,6 @@ static void drop_spoiled(struct worker *worker)
 static bool start(const struct image_decoder *decoder, struct worker *worker, struct error *err)
 {
     const char *arguments[] = {"decode", decoder->reduced ? "reduced" : NULL, NULL};
-    drop_spoiled(worker);
     return worker->process.pid > 0 || process_start(&worker->process, arguments, IMAGE_DECODE_MEMORY_MAX, err);
 }
 
@@ -123,23 +122,23 @@ static bool tell(const char *transfer_syntax, const struct error *cause, const c
     return error_set(err, ERROR_BAD_DATA, "the frame ended its decoder: %s", why);
 }
 
-// A child that ended itself for idleness as the request came is no failure: the request is repeated, once, to a new
-// one.
+// One that has decoded before and ends now may do so for idleness, or for what an earlier frame did to it: the request
+// is repeated to a new child, whose end is the frame's own doing.
 static bool ask(struct image_decoder *decoder, struct worker *worker, const struct decode_request *request,
                 const int fds[2], struct decode_answer *answer, struct error *err)
 {
-    char why[PROCESS_WHY_SIZE], idle[PROCESS_WHY_SIZE];
+    char why[PROCESS_WHY_SIZE];
     struct error cause = {0};
-    snprintf(idle, sizeof idle, "exit %d", DECODE_EXIT_IDLE);
-    for (int attempt = 0; attempt < 2; attempt++) {
+    bool is_new = false;
+    while (!is_new && cause.code != ERROR_TIMEOUT) {
+        drop_spoiled(worker);
+        is_new = worker->process.pid == 0;
         if (!start(decoder, worker, err))
             return false;
         if (exchange(worker, request, fds, answer, &cause))
             return true;
         worker->process.closed |= cause.code == ERROR_CLOSED;
         process_stop(&worker->process, why);
-        if (strcmp(why, idle) != 0)
-            break;
     }
     return tell(request->transfer_syntax, &cause, why, err);
 }

@@ -188,11 +188,14 @@ static void misbehave(const char *how)
         answer(true, 0, 0, 8);
     else if (strcmp(how, "long") == 0)
         answer(true, 0, 0, whole + 8);
-    else if (strcmp(how, "unasked") == 0) {
+    else if (strcmp(how, "unasked") == 0 || strcmp(how, "hoard") == 0)
         answer(false, 0, 0, whole);
+    if (strcmp(how, "unasked") == 0) {
         answer(true, 0, 0, whole); // to the next frame, which it has not seen
         clock_sleep_ns(60 * CLOCK_SECOND);
-    } else if (strcmp(how, "fork") == 0)
+    } else if (strcmp(how, "hoard") == 0)
+        eat();
+    else if (strcmp(how, "fork") == 0)
         fork();
     else if (strcmp(how, "eat") == 0)
         eat();
@@ -255,6 +258,7 @@ static void what_a_child_does_between_two_frames_costs_none(void **state)
 {
     (void)state;
     assert_costs_one_frame("unasked", "");
+    assert_costs_one_frame("hoard", "");
 }
 
 static void a_child_that_eats_memory_costs_its_frame_only(void **state)
