@@ -194,10 +194,11 @@ json_t *finding_result_to_json(const struct finding_result *result)
         {"sr", result->sr_instance},
     };
     const struct member values[] = {
-        {"concept", code_to_json(&result->concept)}, {"objects", json_integer(result->objects)},
-        {"voxels", json_integer(result->voxels)},    {"calibrated", json_boolean(result->calibrated)},
-        {"told", json_boolean(result->told)},        {"revision", json_integer(result->revision)},
-        {"made", time_to_json(result->made_ns)},     {"changed", time_to_json(result->changed_ns)},
+        {"concept", code_to_json(&result->concept)},       {"objects", json_integer(result->objects)},
+        {"voxels", json_integer(result->voxels)},          {"calibrated", json_boolean(result->calibrated)},
+        {"coverageMm", json_integer(result->coverage_mm)}, {"told", json_boolean(result->told)},
+        {"revision", json_integer(result->revision)},      {"made", time_to_json(result->made_ns)},
+        {"changed", time_to_json(result->changed_ns)},
     };
     return to_object(texts, sizeof texts / sizeof *texts, values, sizeof values / sizeof *values);
 }

@@ -57,6 +57,7 @@ struct finding_result {
     const char *reason;           // of what is not analysed, failed or withdrawn: why, for a person; else ""
     const char *notes;            // what qualifies it: "contrast is not stated; left out: 1 localizer"; "" nothing
     int64_t objects, voxels;      // how much was looked at
+    int64_t coverage_mm;          // of the patient, along the slices; 0: not known, or not looked at
     const char *digest;           // of the objects, hex: SHA-256 over their sorted SHA-256
     const char *send_to, *hl7_to; // JSON arrays: who was to be told when it was made
     bool calibrated;              // its scores are probabilities, shown on patients

@@ -63,7 +63,8 @@ const char result_table[] =
 #define COLUMNS                                                                                                        \
     "id, topic, job, study, series, volume, patient_id, issuer, modality, model, model_version, model_digest,"         \
     " label_text, concept_value, concept_scheme, concept_meaning, outcome, standing, reason, notes, objects, voxels,"  \
-    " digest, send_to, hl7_to, calibrated, told, revision, sr_instance, seg_instance, made_ns, changed_ns"
+    " digest, send_to, hl7_to, calibrated, told, revision, sr_instance, seg_instance, made_ns, changed_ns,"            \
+    " coverage_mm"
 
 // Where each column is in the struct, in the order of COLUMNS.
 enum column_type { TEXT, INTEGER, FLAG, OUTCOME, STANDING };
@@ -107,6 +108,7 @@ static const struct column {
     COLUMN(seg_instance, TEXT),
     COLUMN(made_ns, INTEGER),
     COLUMN(changed_ns, INTEGER),
+    COLUMN(coverage_mm, INTEGER),
 };
 enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
 
@@ -140,7 +142,7 @@ static bool insert(struct database *db, const struct finding_result *result, str
     struct sql *sql = sql_prepare(db,
                                   "INSERT INTO result (" COLUMNS ") VALUES"
                                   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                   err);
     if (!sql)
         return false;

@@ -39,6 +39,10 @@ extern const struct store_migration flow_migration;
 // Events behind every cursor are kept for this long.
 #define FLOW_EVENTS_KEPT_NS (INT64_C(30) * 86400 * 1000000000)
 
+// Whether images of the study may still come, or the rules have not been asked about all of its series yet: that no
+// model has looked at it says nothing so far. A study that the flow has not heard of arrives. Any connection.
+bool flow_study_arrives(struct database *db, const char *study, bool *out, struct error *err);
+
 // ---- rules: versioned, audited rows, changed without a restart
 
 enum { FLOW_ROWS_MAX = 256 };    // rules; and HL7 targets

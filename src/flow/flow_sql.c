@@ -98,6 +98,16 @@ bool flow_series_version(struct database *db, const char *study, const char *ser
                        study, series);
 }
 
+bool flow_study_arrives(struct database *db, const char *study, bool *out, struct error *err)
+{
+    bool found;
+    int64_t arrives = 1;
+    bool ok = sql_get_int(db, err, &arrives, &found,
+                          "SELECT count(*)=0 OR count(due_ns)>0 FROM flow_series WHERE study=?1", "t", study);
+    *out = arrives != 0;
+    return ok;
+}
+
 // ---- the rules that packages bring
 
 bool flow_seen_get(struct database *db, const char *package, bool *seen, struct error *err)

@@ -6,6 +6,7 @@
 #include "flow/internal.h"
 
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -244,13 +245,14 @@ static bool analyse(struct flow_work *work, const struct model_volume *volume, s
         return false;
     out->row.notes = volume ? volume->notes : "";
     out->row.objects = volume ? (int64_t)volume->count : 0;
+    out->row.coverage_mm = volume ? llround(volume->coverage_mm) : 0;
     // Whoever asked for it hears why it is not done.
     if (!(met > 0 ? name_targets(work, rules, met, &out->row, err)
                   : name_targets(work, work->rules, work->rule_count, &out->row, err)))
         return false;
     if (volume && !unfit && !(lack && met == 0))
         return compute(work, out, err);
-    out->row.objects = 0;
+    out->row.objects = out->row.coverage_mm = 0;
     not_analysed(out, FINDING_NOT_ANALYSED, unfit ? unfit : lack ? lack : "the series makes no volume");
     return true;
 }

@@ -38,6 +38,10 @@ class Reading(unittest.TestCase):
         study = data.StudyInstanceUID
         with Hilum() as server, tempfile.TemporaryDirectory() as folder:
             server.storescu(path)
+            item, = wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is on the list")
+            self.assertEqual((item["models"], item["arriving"]), ([], True))
+            wait_until(lambda: not server.get_json("/api/worklist")[0]["arriving"], 10, "the rules were asked")
+            self.assertEqual(server.get_json("/api/worklist")[0]["models"], [])
             self.read(server, study)
             server.storescu(path)  # the same image again is nothing new
             time.sleep(2)

@@ -247,6 +247,7 @@ static void a_result_gives_back_what_was_put_in(void **state)
     in.notes = "left out: 1 localizer";
     in.calibrated = true;
     in.told = false;
+    in.coverage_mm = 151;
     assert_ok(add_result(&in, NULL, 0), place.err);
     out = get_result("a");
     const char *const texts[][2] = {
@@ -279,6 +280,7 @@ static void a_result_gives_back_what_was_put_in(void **state)
     assert_int_equal(out->standing, FINDING_CURRENT);
     assert_true(out->calibrated && !out->told);
     assert_true(out->objects == in.objects && out->voxels == in.voxels && out->revision == 0);
+    assert_int_equal(out->coverage_mm, in.coverage_mm);
     assert_true(out->made_ns == in.made_ns && out->changed_ns == in.changed_ns);
 }
 

@@ -29,6 +29,33 @@ static void ended_association_and_quiet_make_a_series_whole(void **state)
     ground_close(&g);
 }
 
+static bool arrives(struct ground *g, const char *study)
+{
+    bool out = false;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && flow_study_arrives(db, study, &out, &g->err), g->err);
+    store_read_end(g->store, db);
+    return out;
+}
+
+static void a_study_arrives_until_the_last_of_its_series_is_whole(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    assert_true(arrives(&g, "1.2.3"));
+    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
+    ground_end(&g, "SCANNER", AT(1));
+    ground_step(&g, AT(1.9));
+    assert_true(arrives(&g, "1.2.3"));
+    ground_step(&g, AT(2));
+    assert_false(arrives(&g, "1.2.3"));
+    ground_put(&g, &(struct slice){.series = "1.2.3.2", .number = 1}, AT(100));
+    ground_step(&g, AT(101));
+    assert_true(arrives(&g, "1.2.3"));
+    ground_close(&g);
+}
+
 static void open_association_waits_four_times_the_longest_gap(void **state)
 {
     struct ground g;
@@ -286,6 +313,7 @@ int test_complete(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(ended_association_and_quiet_make_a_series_whole),
+        cmocka_unit_test(a_study_arrives_until_the_last_of_its_series_is_whole),
         cmocka_unit_test(open_association_waits_four_times_the_longest_gap),
         cmocka_unit_test(open_association_waits_at_least_five_seconds_and_at_most_sixty),
         cmocka_unit_test(pause_between_two_associations_is_no_gap),

@@ -6,11 +6,71 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "finding/finding.h"
+#include "flow/flow.h"
 #include "queue/queue.h"
 #include "reading/reading.h"
 #include "service/dicomweb/dicomweb.h"
 
-enum { JOBS_MAX = 500 };
+enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
+
+// ---- the list
+
+// What the models say of each study, and what waits for a model: the absence of both says nothing while images come.
+static json_t *result_to_json(const struct finding_result *result)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:b}", "model", result->model, "series", result->series, "outcome",
+                     finding_outcome_text(result->outcome), "reason", result->reason, "told", result->told);
+}
+
+static void add_waiting(json_t *models, const struct queue_job *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING)
+            json_array_append_new(models, json_pack("{s:s, s:s, s:s, s:s, s:b}", "model", jobs[i].model, "series",
+                                                    jobs[i].series, "outcome", "waiting", "reason", jobs[i].reason,
+                                                    "told", true));
+}
+
+static bool add_models(struct database *db, const char *study, struct arena *arena, json_t *item, struct error *err)
+{
+    struct finding_result *results;
+    struct queue_job *jobs;
+    size_t result_count, job_count;
+    bool arrives;
+    if (!finding_result_list(db, study, false, arena, &results, &result_count, err) ||
+        !queue_job_list(db, "model", study, JOBS_MAX, arena, &jobs, &job_count, err) ||
+        !flow_study_arrives(db, study, &arrives, err))
+        return false;
+    json_t *models = json_array();
+    for (size_t i = 0; i < result_count; i++)
+        json_array_append_new(models, result_to_json(&results[i]));
+    add_waiting(models, jobs, job_count);
+    json_object_set_new(item, "models", models);
+    json_object_set_new(item, "arriving", json_boolean(arrives));
+    return true;
+}
+
+static json_t *items_to_json(struct store *store, const struct reading_item *items, size_t count, struct error *err)
+{
+    struct arena scratch;
+    struct database *db = store_read_begin(store, err);
+    json_t *list = json_array();
+    bool ok = db != NULL;
+    arena_init(&scratch, STUDY_ARENA);
+    for (size_t i = 0; ok && i < count; i++) {
+        json_t *item = reading_item_to_json(&items[i]);
+        json_array_append_new(list, item);
+        arena_reset(&scratch);
+        ok = add_models(db, items[i].study, &scratch, item, err);
+    }
+    arena_free(&scratch);
+    if (db)
+        store_read_end(store, db);
+    if (ok)
+        return list;
+    json_decref(list);
+    return NULL;
+}
 
 void api_worklist(void *payload, struct http_request *request)
 {
@@ -19,13 +79,12 @@ void api_worklist(void *payload, struct http_request *request)
     struct error err;
     size_t count = 0;
     int64_t cap_ns = config_integer(service->config, "reading.cap_minutes") * 60 * CLOCK_SECOND;
-    if (!reading_list(service->store, clock_now_ns(), cap_ns, http_arena(request), &items, &count, &err)) {
+    json_t *list = NULL;
+    if (!reading_list(service->store, clock_now_ns(), cap_ns, http_arena(request), &items, &count, &err) ||
+        !(list = items_to_json(service->store, items, count, &err))) {
         http_reply_error(request, &err);
         return;
     }
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, reading_item_to_json(&items[i]));
     dicomweb_audit(service, request, ACCESS_EVENT_QUERY, "", "reading list");
     service_reply_json(request, 200, list);
 }
