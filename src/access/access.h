@@ -117,6 +117,8 @@ enum access_event {
     ACCESS_EVENT_IMPORTED,    // 110107 Import
     ACCESS_EVENT_CHANGED,     // configuration: 110113, 110131 Software Configuration
     ACCESS_EVENT_JUDGED,      // a finding accepted or rejected: 110103 DICOM Instances Accessed (update)
+    ACCESS_EVENT_EXPORTED,    // results sent to a PACS or a record, or to be sent again: 110106 Export
+    ACCESS_EVENT_NODE,        // another system asked who it is: 110113 Security Alert, 110126 Node Authentication
     ACCESS_EVENT_COUNT
 };
 
@@ -133,11 +135,12 @@ struct access_record {
 // Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and
 // copies what it needs; a thread writes and syncs within a second.
 //
-// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute. Its
-// first line comes within a second of its first access, a second one when the minute ends if there were more; each line
-// holds the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first
-// access. Refused associations are summed in the same way over a second; past 32 new titles and addresses in a second
-// the rest are told together as "(others)". All else is one line each.
+// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute, of a
+// QUERY also per detail, for what was asked is what it tells. Its first line comes within a second of its first access,
+// a second one when the minute ends if there were more; each line holds the number of accesses it stands for, so the
+// counts of all lines add up. The detail is that of the first access. Refused associations are summed in the same way
+// over a second; past 32 new titles and addresses in a second the rest are told together as "(others)". All else is one
+// line each.
 //
 // A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
 // counted, and the count is told when the disk takes lines again. Callers answer reads and writes all the same (a

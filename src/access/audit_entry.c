@@ -97,13 +97,19 @@ bool access_sum_wanted(const struct access_record *record)
            record->event == ACCESS_EVENT_RETRIEVED || is_refusal(record);
 }
 
-// FNV-1a over all but the detail, each text with its end.
+// How many of the texts tell sums apart: all but the detail, which is what a query asked and an example of the rest.
+static size_t texts_apart(const struct access_record *record)
+{
+    return record->event == ACCESS_EVENT_QUERY ? TEXTS : TEXTS - 1;
+}
+
+// FNV-1a over what tells sums apart, each text with its end.
 uint64_t access_sum_hash(const struct access_record *record)
 {
     const char *texts[TEXTS];
     uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)record->event << 1 ^ (uint64_t)record->success;
     texts_of(record, texts);
-    for (size_t i = 0; i < TEXTS - 1; i++) {
+    for (size_t i = 0; i < texts_apart(record); i++) {
         size_t size = kept(texts[i], i);
         for (size_t k = 0; k < size; k++)
             hash = (hash ^ (uint8_t)texts[i][k]) * UINT64_C(0x100000001b3);
@@ -119,7 +125,7 @@ static bool same(const struct access_entry *entry, const struct access_record *r
         return false;
     texts_of(&entry->record, mine);
     texts_of(record, texts);
-    for (size_t i = 0; i < TEXTS - 1; i++)
+    for (size_t i = 0; i < texts_apart(record); i++)
         if (strncmp(mine[i], texts[i], limits[i] + 1) != 0)
             return false;
     return true;

@@ -24,6 +24,8 @@ static const struct kind {
     [ACCESS_EVENT_IMPORTED] = {"110107", "Import", NULL, NULL, 'C', NULL, "110152"},
     [ACCESS_EVENT_CHANGED] = {"110113", "Security Alert", "110131", "Software Configuration", 'E', NULL, "110150"},
     [ACCESS_EVENT_JUDGED] = {"110103", "DICOM Instances Accessed", NULL, NULL, 'U', NULL, "110150"},
+    [ACCESS_EVENT_EXPORTED] = {"110106", "Export", NULL, NULL, 'R', NULL, "110153"},
+    [ACCESS_EVENT_NODE] = {"110113", "Security Alert", "110126", "Node Authentication", 'E', NULL, "110150"},
     [ACCESS_EVENT_TRAIL] = {"110113", "Security Alert", "110134", "Audit Recording Started", 'E', NULL, "110150"},
 };
 

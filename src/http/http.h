@@ -60,6 +60,7 @@ struct http_route {
     http_handler *handle;
     uint64_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX unless to_file
     bool to_file;      // the body goes to a file without a name in options.spool as it comes: http_body_file
+    int kind;          // the owner's, for options.answered; never looked at here
 };
 
 struct http_server;
@@ -76,6 +77,9 @@ struct http_options {
     // is taken, and with each piece. false: the body is refused with the error's status. Any connection's thread; NULL:
     // yes.
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
+    // Called once for each request that reached its route's handler, when that has answered, with the status it gave,
+    // on the connection's thread: the reply may not have been sent yet. What is refused before is not told. NULL: none.
+    void (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };
@@ -112,6 +116,10 @@ struct http_parameter {
 };
 int http_accepts_with(const struct http_request *request, const char *type, const struct http_parameter *parameters,
                       size_t count);
+
+// One pointer of the handler's own, for options.answered: what it points to must live as long as the request.
+void http_set_note(struct http_request *request, const void *note);
+const void *http_note(const struct http_request *request); // NULL: none was set
 
 // ---- the reply
 

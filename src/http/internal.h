@@ -60,7 +60,9 @@ struct http_request {
     struct http_added_header *added; // in order
     struct http_added_header **added_end;
     bool replied; // a response is with libmicrohttpd
-    void *owned;  // bytes of the reply, freed with the request
+    int status;   // of it
+    const void *note;
+    void *owned; // bytes of the reply, freed with the request
     void (*done)(void *payload);
     void *payload;
     bool streams_events;
@@ -84,6 +86,7 @@ struct http_server {
     const char *const *hosts;
     const char *spool;
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
+    void (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status);
     int idle_seconds;
     int request_seconds;
     uint16_t port;

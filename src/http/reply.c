@@ -57,6 +57,7 @@ void http_queue(struct http_request *request, int status, const char *type, stru
 {
     assert(!request->replied);
     request->replied = true;
+    request->status = status;
     if (!response) {
         log_error("http", "a reply was dropped: out of memory");
         return;

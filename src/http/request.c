@@ -57,6 +57,16 @@ struct arena *http_arena(struct http_request *request)
     return &request->arena;
 }
 
+void http_set_note(struct http_request *request, const void *note)
+{
+    request->note = note;
+}
+
+const void *http_note(const struct http_request *request)
+{
+    return request->note;
+}
+
 const char *http_method(const struct http_request *request)
 {
     return request->method;

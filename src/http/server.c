@@ -208,12 +208,15 @@ static void answer(struct http_request *request)
         http_reply_refusal(request);
         return;
     }
-    request->route->handle(request->connection->server->payload, request);
-    if (request->replied)
-        return;
-    struct error err;
-    error_set(&err, ERROR_INTERNAL, "no reply was made for %s", request->route->path);
-    http_reply_error(request, &err);
+    struct http_server *server = request->connection->server;
+    request->route->handle(server->payload, request);
+    if (!request->replied) {
+        struct error err;
+        error_set(&err, ERROR_INTERNAL, "no reply was made for %s", request->route->path);
+        http_reply_error(request, &err);
+    }
+    if (server->answered)
+        server->answered(server->payload, request, request->route, request->status);
 }
 
 static enum MHD_Result on_request(void *payload, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -291,6 +294,7 @@ static struct http_server *server_new(const struct http_options *options, int fd
     server->hosts = options->hosts;
     server->spool = options->spool;
     server->can_spool = options->can_spool;
+    server->answered = options->answered;
     server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
     server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;
     server->port = bound_port(fd);

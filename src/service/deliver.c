@@ -1,6 +1,7 @@
 #include "service/deliver.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -55,6 +56,23 @@ static bool write_outcome(struct database *db, void *payload, struct error *err)
                                  &turn->dead, err);
 }
 
+// Results that left, for the audit trail.
+static void audit(const struct turn *turn)
+{
+    const struct queue_delivery *delivery = turn->delivery;
+    char detail[3 * QUEUE_NAME_MAX];
+    snprintf(detail, sizeof detail, "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
+    access_audit(turn->deliverer->service->access,
+                 &(struct access_record){.event = ACCESS_EVENT_EXPORTED,
+                                         .success = true,
+                                         .actor = "hilum",
+                                         .address = "",
+                                         .patient = "",
+                                         .study = "",
+                                         .detail = detail},
+                 turn->now_ns);
+}
+
 static void send(struct turn *turn)
 {
     struct deliverer *deliverer = turn->deliverer;
@@ -65,11 +83,13 @@ static void send(struct turn *turn)
     turn->now_ns = clock_now_ns();
     if (!turn->done && deliverer->stopping) // given up, no fault of the target's: the next start sends it again
         return;
-    if (turn->done)
+    if (turn->done) {
         log_info("deliver", "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
-    else
+        audit(turn);
+    } else {
         log_warning("deliver", "%s %s to %s, try %lld: %s", delivery->kind, delivery->subject, delivery->target,
                     (long long)delivery->attempts, turn->reason.message);
+    }
     // Not noted as done, it is sent again after the lease: at least once, and the target keeps it once.
     if (!store_write(deliverer->service->store, STORE_DURABLE, write_outcome, turn, &err))
         log_warning("deliver", "outcome of %s not noted: %s", delivery->subject, err.message);

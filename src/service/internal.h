@@ -58,7 +58,33 @@ uint16_t dimse_service_port(const struct dimse_service *dimse);
 
 // ---- the HTTP handlers, one table in routes.c; `payload` is the struct service
 
-extern const struct http_route service_routes[];
+extern const struct http_route service_routes[]; // their `kind` is an enum service_audit
+
+// ---- audit.c: the line that an answer leaves in the audit trail (access.h has the events' codes)
+
+enum service_audit {         // none is 0: a route has to say
+    SERVICE_AUDIT_NONE = 1,  // no patient's data are told, nothing is changed; the row's comment says what it is
+    SERVICE_AUDIT_QUERY,     // patients' data are told
+    SERVICE_AUDIT_RETRIEVED, // objects, or pieces of them, leave
+    SERVICE_AUDIT_IMPORTED,
+    SERVICE_AUDIT_JUDGED,   // a person says something of a study
+    SERVICE_AUDIT_EXPORTED, // results are sent to another system
+    SERVICE_AUDIT_NODE,     // another system is asked who it is
+    SERVICE_AUDIT_CHANGED,  // what is installed
+    SERVICE_AUDIT_ROW,      // a row of configuration: its room tells what was changed, audit.c what was refused
+};
+
+// What the handler knows of the request beyond its route; NULL: who is "http", the study that of the path or the query,
+// the detail the method and the path. Copied.
+struct service_about {
+    const char *by, *patient, *study, *detail;
+};
+void service_about(struct http_request *request, const struct service_about *about);
+
+// http_options.answered
+void service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status);
+
+// ---- the handlers
 
 http_handler qido_studies, qido_series, qido_instances;                // dicomweb/qido.c
 http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomweb/wado.c, wado_frames.c

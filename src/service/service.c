@@ -99,7 +99,8 @@ static bool start_http(struct service *service, struct error *err)
                                    .routes = service_routes,
                                    .payload = service,
                                    .spool = config_text(service->config, "data"),
-                                   .can_spool = can_spool};
+                                   .can_spool = can_spool,
+                                   .answered = service_audit_answer};
     const char *listen = config_text(service->config, "http.listen");
     if (!text_host_port(listen, host, sizeof host, &options.port))
         return error_set(err, ERROR_BAD_VALUE, "http.listen is '%.60s'; give HOST:PORT", listen);

@@ -48,12 +48,12 @@ class Watched(Hilum):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def refusals(self):
-        """How many refusals of each calling title the audit trail has (a line may stand for several)."""
+        """How many refused associations, objects and files of each calling title the audit trail has (a line may stand for several)."""
         counts = {}
         for path in glob.glob(os.path.join(self.data, "audit-*.log")):
             with open(path, encoding="utf-8", errors="replace") as f:
                 for line in f:
-                    if 'EventOutcomeIndicator="4"' in line:
+                    if 'EventOutcomeIndicator="4"' in line and re.search('EventTypeCode csd-code="(110126|110132)"', line):
                         title = re.search('UserID="([^"]*)"', line).group(1)
                         counts[title] = counts.get(title, 0) + int(re.search(r'\[sum@32473 count="(\d+)"\]', line).group(1))
         return counts

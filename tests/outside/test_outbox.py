@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """The outbox: targets that hang delay no others and no stop; what becomes of deliveries whose target is removed, entered again or may not get anything; dead letters and their replay."""
 
+import glob
 import os
+import pathlib
+import re
 import socket
 import sqlite3
 import sys
@@ -45,6 +48,9 @@ class Outbox(unittest.TestCase):
     def peer(self, server, name, port, rights=("target",)):
         server.put_json(f"/api/peers/{name}", {"title": name.upper(), "host": "127.0.0.1", "port": port, "rights": list(rights), "plain": "accepted"})
 
+    def trail(self, server):
+        return "".join(pathlib.Path(path).read_text("utf-8") for path in glob.glob(os.path.join(server.data, "audit-*.log")))
+
     def deliveries(self, server, state):
         return {(d["target"], d["subject"]): d for d in server.get_json(f"/api/deliveries?state={state}")}
 
@@ -66,7 +72,7 @@ class Outbox(unittest.TestCase):
             wait_until(lambda: len(listener.accepted) == 20, 8, "the fourth HL7 target has all")
             wait_until(lambda: orthanc.get_json("/instances"), 8, "the fourth DICOM target has its object")
             self.assertLess(time.monotonic() - began, 8)
-            self.assertEqual(len(self.deliveries(server, "sending")), 6)
+            wait_until(lambda: len(self.deliveries(server, "sending")) == 6, 5, "what was taken is noted as done")
             began = time.monotonic()
             self.assertEqual(server.stop(), 0)
             self.assertLess(time.monotonic() - began, 3)
@@ -74,6 +80,7 @@ class Outbox(unittest.TestCase):
             server.start()
             wait_until(lambda: len(self.deliveries(server, "sending")) == 6, 5, "they are tried again at once")
             self.assertEqual(len(self.deliveries(server, "done")), 21)
+            self.assertEqual(len(re.findall("<EventOutcomeDescription>hl7 R[0-9]+ delivered to ris<|<EventOutcomeDescription>dicom [0-9.]+ delivered to pacs<", self.trail(server))), 21)
         self.assertEqual(sorted(len(messages) for messages in listener.accepted.values()), [1] * 20)
         listener.stop()
         for one in deaf:

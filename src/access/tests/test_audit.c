@@ -72,6 +72,29 @@ static void the_accesses_of_a_minute_are_one_line_and_its_rest(void **state)
     folder_delete(folder);
 }
 
+static void queries_of_a_minute_are_summed_by_what_was_asked(void **state)
+{
+    char folder[PLACE_PATH];
+    struct access_record query = stored;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = open_trail(folder);
+    query.event = ACCESS_EVENT_QUERY;
+    for (int i = 0; i < 10; i++) {
+        query.detail = i % 2 ? "GET /api/worklist" : "GET /api/deliveries";
+        access_trail_put(trail, &query, NOON + i * CLOCK_MS);
+    }
+    flush(trail);
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), 10);
+    assert_non_null(strstr(text, "GET /api/worklist"));
+    assert_non_null(strstr(text, "GET /api/deliveries"));
+    assert_true(verified(folder) <= 4);
+    free(text);
+    access_trail_close(trail);
+    folder_delete(folder);
+}
+
 static void the_rest_of_a_minute_is_told_when_it_ends(void **state)
 {
     char folder[PLACE_PATH];
@@ -332,6 +355,7 @@ int test_audit(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_accesses_of_a_minute_are_one_line_and_its_rest),
+        cmocka_unit_test(queries_of_a_minute_are_summed_by_what_was_asked),
         cmocka_unit_test(the_rest_of_a_minute_is_told_when_it_ends),
         cmocka_unit_test(other_events_are_a_line_each),
         cmocka_unit_test(a_clock_set_back_loses_no_access),

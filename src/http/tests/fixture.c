@@ -40,6 +40,8 @@ static void handle_body(void *payload, struct http_request *request)
 {
     size_t size;
     struct fixture *fixture = payload;
+    static const int note = 41;
+    http_set_note(request, &note);
     fixture->handled++;
     const void *body = http_body(request, &size);
     http_reply(request, 200, "application/octet-stream", body, size);
@@ -188,23 +190,23 @@ static void handle_events(void *payload, struct http_request *request)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false},
-    {"POST", "/body", handle_body, 1000, false},
-    {"GET", "/body", handle_body, 0, false},
-    {"GET", "/thing/{id}", handle_body, 0, false},
-    {"DELETE", "/body", handle_body, 0, false},
-    {"POST", "/size", handle_size, 64 << 20, false},
-    {"POST", "/file", handle_file, FILE_SIZE, true},
-    {"GET", "/parts", handle_parts, 0, false},
-    {"GET", "/long", handle_long, 0, false},
-    {"GET", "/short-file", handle_short_file, 0, false},
-    {"GET", "/header", handle_header, 0, false},
-    {"GET", "/slow", handle_slow, 0, false},
-    {"GET", "/silent", handle_silent, 0, false},
-    {"GET", "/error", handle_error, 0, false},
-    {"GET", "/failed-buffer", handle_failed_buffer, 0, false},
-    {"GET", "/accepts", handle_accepts, 0, false},
-    {"GET", "/events", handle_events, 0, false},
+    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false, 0},
+    {"POST", "/body", handle_body, 1000, false, 7},
+    {"GET", "/body", handle_body, 0, false, 0},
+    {"GET", "/thing/{id}", handle_body, 0, false, 0},
+    {"DELETE", "/body", handle_body, 0, false, 0},
+    {"POST", "/size", handle_size, 64 << 20, false, 0},
+    {"POST", "/file", handle_file, FILE_SIZE, true, 0},
+    {"GET", "/parts", handle_parts, 0, false, 0},
+    {"GET", "/long", handle_long, 0, false, 0},
+    {"GET", "/short-file", handle_short_file, 0, false, 0},
+    {"GET", "/header", handle_header, 0, false, 0},
+    {"GET", "/slow", handle_slow, 0, false, 0},
+    {"GET", "/silent", handle_silent, 0, false, 0},
+    {"GET", "/error", handle_error, 0, false, 8},
+    {"GET", "/failed-buffer", handle_failed_buffer, 0, false, 0},
+    {"GET", "/accepts", handle_accepts, 0, false, 0},
+    {"GET", "/events", handle_events, 0, false, 0},
     {0},
 };
 
@@ -230,6 +232,16 @@ static bool can_spool(void *payload, uint64_t bytes, struct error *err)
     return true;
 }
 
+static void answered(void *payload, struct http_request *request, const struct http_route *route, int status)
+{
+    struct fixture *fixture = payload;
+    const int *note = http_note(request);
+    fixture->answered_kind = route->kind;
+    fixture->answered_status = status;
+    fixture->answered_note = note ? *note : 0;
+    fixture->answered++;
+}
+
 static int start(void **state, int seconds)
 {
     static const char *const hosts[] = {"hilum.example", NULL};
@@ -245,6 +257,7 @@ static int start(void **state, int seconds)
         .hosts = hosts,
         .spool = "/tmp",
         .can_spool = can_spool,
+        .answered = answered,
         .idle_seconds = seconds,
         .request_seconds = seconds,
     };

@@ -18,6 +18,10 @@ struct fixture {
     int file;              // FILE_SIZE bytes, byte i is (i * 7 + i / 1000)
     atomic_int handled;
     atomic_int done_calls;
+    atomic_int answered;       // calls of options.answered
+    _Atomic int answered_kind; // of the last: the route's kind,
+    _Atomic int answered_status;
+    _Atomic int answered_note; // what the handler noted
     atomic_int events_to_send; // of each stream
     char answer[ANSWER_SIZE];  // the last one
     size_t answer_size;

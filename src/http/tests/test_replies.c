@@ -111,6 +111,25 @@ static void handler_without_a_reply_is_an_error(void **state)
     assert_int_equal(fixture_ask(fixture, "GET /failed-buffer HTTP/1.1\r\n" HOST END), 500);
 }
 
+static void each_answer_of_a_handler_is_told_once_with_its_status_and_note(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\nContent-Length: 1\r\n" HOST END "x"), 200);
+    assert_int_equal(fixture->answered, 1);
+    assert_int_equal(fixture->answered_kind, 7);
+    assert_int_equal(fixture->answered_status, 200);
+    assert_int_equal(fixture->answered_note, 41);
+    int status = fixture_ask(fixture, "GET /error HTTP/1.1\r\n" HOST END);
+    assert_int_equal(fixture->answered, 2);
+    assert_int_equal(fixture->answered_kind, 8);
+    assert_int_equal(fixture->answered_status, status);
+    assert_int_equal(fixture->answered_note, 0); // nothing of the request before
+    assert_int_equal(fixture_ask(fixture, "GET /silent HTTP/1.1\r\n" HOST END), 500);
+    assert_int_equal(fixture->answered_status, 500);
+    assert_int_equal(fixture_ask(fixture, "GET /nowhere HTTP/1.1\r\n" HOST END), 404);
+    assert_int_equal(fixture->answered, 3); // what reached no handler is none
+}
+
 static void running_request_is_answered_while_the_server_stops(void **state)
 {
     struct fixture *fixture = *state;
@@ -156,6 +175,7 @@ int test_replies(void)
         TEST(replies_carry_the_headers_that_guard_a_browser),
         TEST(errors_are_problem_json),
         TEST(handler_without_a_reply_is_an_error),
+        TEST(each_answer_of_a_handler_is_told_once_with_its_status_and_note),
         TEST(running_request_is_answered_while_the_server_stops),
         TEST(unusable_addresses_are_refused),
     };

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "service/dicomweb/dicomweb.h"
 
 static const struct {
     unsigned flag;
@@ -98,25 +97,20 @@ void api_conflicts(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, conflict_to_json(&conflicts[i]));
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_query(request, "study"), "conflicts");
     service_reply_json(request, 200, list);
 }
 
-static void audit(struct service *service, struct http_request *request, const char *by, const char *word,
-                  const struct archive_conflict *conflict)
+// For the audit trail.
+static void tell(struct http_request *request, const char *by, const char *word,
+                 const struct archive_conflict *conflict)
 {
     char detail[2 * DICOM_UID_SIZE];
     snprintf(detail, sizeof detail, "conflict %lld %s: %s", (long long)conflict->newer.id, word,
              conflict->newer.sop_instance);
-    access_audit(service->access,
-                 &(struct access_record){.event = ACCESS_EVENT_JUDGED,
-                                         .success = true,
-                                         .actor = by,
-                                         .address = http_address(request),
-                                         .patient = conflict->newer.patient_id,
-                                         .study = conflict->newer.study,
-                                         .detail = detail},
-                 clock_now_ns());
+    service_about(request, &(struct service_about){.by = by,
+                                                   .patient = conflict->newer.patient_id,
+                                                   .study = conflict->newer.study,
+                                                   .detail = detail});
 }
 
 static bool read_decision(struct http_request *request, const json_t *body, int64_t *id, const char **by,
@@ -140,7 +134,7 @@ static void decide(struct service *service, struct http_request *request, enum a
     json_t *body = service_read_json(request, &err);
     if (body && read_decision(request, body, &id, &by, &err) &&
         archive_decide(service->archive, id, decision, by, clock_now_ns(), http_arena(request), &now, &err)) {
-        audit(service, request, by, word, &now);
+        tell(request, by, word, &now);
         service_reply_json(request, 200, conflict_to_json(&now));
     } else {
         http_reply_error(request, &err);
@@ -172,7 +166,6 @@ void api_study_flags(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, json_string(flags[i]));
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "flags");
     service_reply_json(request, 200, list);
 }
 

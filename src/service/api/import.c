@@ -11,19 +11,6 @@ static const char *const outcomes[] = {[ARCHIVE_STORED] = "stored",
                                        [ARCHIVE_KEPT_BESIDE] = "kept beside",
                                        [ARCHIVE_REPLACED] = "replaced"};
 
-static void audit(struct service *service, struct http_request *request, const struct archive_stored *stored,
-                  const struct error *err)
-{
-    struct access_record record = {.event = err ? ACCESS_EVENT_REFUSED : ACCESS_EVENT_IMPORTED,
-                                   .success = !err,
-                                   .actor = "http",
-                                   .address = http_address(request),
-                                   .patient = err ? "" : stored->patient_id,
-                                   .study = err ? "" : stored->study,
-                                   .detail = err ? err->message : stored->sop_instance};
-    access_audit(service->access, &record, clock_now_ns());
-}
-
 static bool store(struct service *service, struct http_request *request, struct archive_stored *stored,
                   struct error *err)
 {
@@ -55,12 +42,13 @@ void api_import(void *payload, struct http_request *request)
     struct error err;
     if (!store(service, request, &stored, &err)) {
         atomic_fetch_add(&service->counters.objects_refused, 1);
-        audit(service, request, &stored, &err);
+        service_about(request, &(struct service_about){.detail = err.message});
         http_reply_error(request, &err);
         return;
     }
     service_count_stored(service, stored.outcome);
-    audit(service, request, &stored, NULL);
+    service_about(request, &(struct service_about){
+                               .patient = stored.patient_id, .study = stored.study, .detail = stored.sop_instance});
     service_reply_json(request, 200,
                        json_pack("{s:s, s:s, s:s, s:s, s:i}", "outcome", outcomes[stored.outcome], "study",
                                  stored.study, "series", stored.series, "instance", stored.sop_instance, "flags",

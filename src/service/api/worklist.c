@@ -9,7 +9,6 @@
 #include "flow/flow.h"
 #include "queue/queue.h"
 #include "reading/reading.h"
-#include "service/dicomweb/dicomweb.h"
 
 enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
 
@@ -85,21 +84,7 @@ void api_worklist(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, "", "reading list");
     service_reply_json(request, 200, list);
-}
-
-static void audit(struct service *service, struct http_request *request, const char *by, const char *study,
-                  const char *detail)
-{
-    struct access_record record = {.event = ACCESS_EVENT_JUDGED,
-                                   .success = true,
-                                   .actor = by,
-                                   .address = http_address(request),
-                                   .patient = "",
-                                   .study = study,
-                                   .detail = detail};
-    access_audit(service->access, &record, clock_now_ns());
 }
 
 void api_worklist_read(void *payload, struct http_request *request)
@@ -110,11 +95,11 @@ void api_worklist_read(void *payload, struct http_request *request)
     json_t *body = service_read_json(request, &err);
     const char *by = body ? service_member(body, "by", &err) : NULL;
     if (by && reading_mark_read(service->store, study, by, clock_now_ns(), &err)) {
-        audit(service, request, by, study, "marked read");
         http_reply(request, 204, NULL, "", 0);
     } else {
         http_reply_error(request, &err);
     }
+    service_about(request, &(struct service_about){.by = by, .detail = "marked read"});
     json_decref(body);
 }
 
@@ -139,7 +124,6 @@ void api_findings(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, finding_to_json(&findings[i]));
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "findings");
     service_reply_json(request, 200, list);
 }
 
@@ -163,7 +147,6 @@ void api_results(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, finding_result_to_json(&results[i]));
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, http_path_part(request, "study"), "results");
     service_reply_json(request, 200, list);
 }
 
@@ -204,11 +187,11 @@ void api_finding_judge(void *payload, struct http_request *request)
     json_t *body = service_read_json(request, &err);
     if (body && read_judgement(body, &judgement, &err) &&
         store_write(service->store, STORE_DURABLE, write_judgement, &judgement, &err)) {
-        audit(service, request, judgement.by, "", judgement.id);
         http_reply(request, 204, NULL, "", 0);
     } else {
         http_reply_error(request, &err);
     }
+    service_about(request, &(struct service_about){.by = judgement.by});
     json_decref(body);
 }
 

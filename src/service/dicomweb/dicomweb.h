@@ -50,8 +50,4 @@ bool multipart_object(struct multipart *multipart, const struct archive_object *
 // Sends it, or on `ok` false the error; either way what was acquired is given back.
 void multipart_send(struct multipart *multipart, bool ok, const struct error *err);
 
-// Notes a read of these objects in the audit trail.
-void dicomweb_audit(struct service *service, struct http_request *request, enum access_event event, const char *study,
-                    const char *detail);
-
 #endif

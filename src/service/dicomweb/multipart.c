@@ -40,19 +40,6 @@ int dicomweb_wanted(const struct http_request *request, const char *type, const 
     return *alone ? single : related;
 }
 
-void dicomweb_audit(struct service *service, struct http_request *request, enum access_event event, const char *study,
-                    const char *detail)
-{
-    struct access_record record = {.event = event,
-                                   .success = true,
-                                   .actor = "http",
-                                   .address = http_address(request),
-                                   .patient = "",
-                                   .study = study ? study : "",
-                                   .detail = detail};
-    access_audit(service->access, &record, clock_now_ns());
-}
-
 // What the reply holds until it is sent.
 struct held {
     struct store *store;

@@ -212,7 +212,6 @@ static void answer(struct service *service, struct http_request *request, enum a
         return;
     }
     warn(request, &search, more);
-    dicomweb_audit(service, request, ACCESS_EVENT_QUERY, query->study, http_path(request));
     http_reply_buffer(request, 200, type, &body);
 }
 

@@ -64,8 +64,6 @@ void wado_retrieve(void *payload, struct http_request *request)
               multipart_start(&multipart, request, service->archive, DICOMWEB_OBJECT, alone, &err);
     for (size_t i = 0; ok && i < count; i++)
         ok = check_accepted(request, &objects[i], &ignored, &err) && add_object(&multipart, &objects[i], &err);
-    if (ok)
-        dicomweb_audit(service, request, ACCESS_EVENT_RETRIEVED, objects[0].study, http_path(request));
     multipart_send(&multipart, ok, &err);
 }
 
@@ -107,7 +105,6 @@ void wado_metadata(void *payload, struct http_request *request)
     arena_free(&scratch);
     ok = ok && buffer_check(&out, "the metadata", &err);
     if (ok) {
-        dicomweb_audit(service, request, ACCESS_EVENT_RETRIEVED, objects[0].study, http_path(request));
         http_reply_buffer(request, 200, type, &out);
     } else {
         buffer_free(&out);

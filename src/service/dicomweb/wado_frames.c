@@ -224,8 +224,6 @@ static void answer(struct asked *asked)
         dicomweb_reply_error(asked->request, &err);
         return;
     }
-    dicomweb_audit(asked->service, asked->request, ACCESS_EVENT_RETRIEVED, asked->object->study,
-                   http_path(asked->request));
     if (form.stored || asked->frames.as_it_lies)
         reply_from_file(asked, numbers, count, form);
     else
@@ -319,8 +317,6 @@ void wado_bulkdata(void *payload, struct http_request *request)
     bool alone;
     arena_init(&asked.arena, TREE_ARENA);
     const struct dicom_element *element = find_bulk(&asked, &alone, &err);
-    if (element)
-        dicomweb_audit(asked.service, request, ACCESS_EVENT_RETRIEVED, asked.object->study, http_path(request));
     if (!element)
         dicomweb_reply_error(request, &err);
     else if (element->length > 0 && (asked.syntax->deflated || element->big_endian))

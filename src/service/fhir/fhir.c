@@ -214,7 +214,7 @@ static void answer(struct service *service, struct http_request *request, const 
     if (ok && !resource)
         ok = error_set(&err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id ? id : "");
     if (ok) {
-        dicomweb_audit(service, request, ACCESS_EVENT_QUERY, study.study, http_path(request));
+        service_about(request, &(struct service_about){.study = study.study});
         reply(request, 200, resource);
     } else {
         refuse(request, &err);

@@ -1,0 +1,71 @@
+// The audit trail's line for each request that a route has answered: one place for all of them, so that a new route
+// only names its kind. What is not HTTP writes where it is: associations and their objects in service/dimse, deliveries
+// in deliver.c.
+#include "service/internal.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+// `answered` and `refused` are the events of a status below 400 and from there on.
+static const struct {
+    bool told, told_by_room; // told_by_room: the room that owns the row tells an answer, with what changed
+    enum access_event answered, refused;
+} kinds[] = {
+    [SERVICE_AUDIT_NONE] = {.told = false},
+    [SERVICE_AUDIT_QUERY] = {true, false, ACCESS_EVENT_QUERY, ACCESS_EVENT_QUERY},
+    [SERVICE_AUDIT_RETRIEVED] = {true, false, ACCESS_EVENT_RETRIEVED, ACCESS_EVENT_RETRIEVED},
+    [SERVICE_AUDIT_IMPORTED] = {true, false, ACCESS_EVENT_IMPORTED, ACCESS_EVENT_REFUSED},
+    [SERVICE_AUDIT_JUDGED] = {true, false, ACCESS_EVENT_JUDGED, ACCESS_EVENT_JUDGED},
+    [SERVICE_AUDIT_EXPORTED] = {true, false, ACCESS_EVENT_EXPORTED, ACCESS_EVENT_EXPORTED},
+    [SERVICE_AUDIT_NODE] = {true, false, ACCESS_EVENT_NODE, ACCESS_EVENT_NODE},
+    [SERVICE_AUDIT_CHANGED] = {true, false, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
+    [SERVICE_AUDIT_ROW] = {true, true, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
+};
+
+static const char *copy(struct http_request *request, const char *text)
+{
+    const char *kept = text ? arena_strdup(http_arena(request), text) : NULL;
+    if (text && !kept)
+        log_warning("service", "the audit line of %s lacks a detail: the request's memory is used up",
+                    http_path(request));
+    return kept;
+}
+
+void service_about(struct http_request *request, const struct service_about *about)
+{
+    struct service_about *kept = arena_alloc(http_arena(request), sizeof *kept);
+    if (kept)
+        *kept = (struct service_about){.by = copy(request, about->by),
+                                       .patient = copy(request, about->patient),
+                                       .study = copy(request, about->study),
+                                       .detail = copy(request, about->detail)};
+    http_set_note(request, kept);
+}
+
+static const char *first_of(const char *a, const char *b, const char *c)
+{
+    return a ? a : b ? b : c;
+}
+
+void service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status)
+{
+    static const struct service_about nothing;
+    struct service *service = payload;
+    const struct service_about *about = http_note(request) ? http_note(request) : &nothing;
+    bool success = status < 400;
+    if (!kinds[route->kind].told || (success && kinds[route->kind].told_by_room))
+        return;
+    char what[1024];
+    snprintf(what, sizeof what, "%s %s", http_method(request), http_path(request));
+    struct access_record record = {.event = success ? kinds[route->kind].answered : kinds[route->kind].refused,
+                                   .success = success,
+                                   .actor = first_of(about->by, NULL, "http"),
+                                   .address = http_address(request),
+                                   .patient = first_of(about->patient, NULL, ""),
+                                   .study = first_of(about->study, http_path_part(request, "study"),
+                                                     first_of(http_query(request, "study"), NULL, "")),
+                                   .detail = first_of(about->detail, NULL, what)};
+    access_audit(service->access, &record, clock_now_ns());
+}
