@@ -259,9 +259,17 @@ bool archive_header(struct archive *archive, const struct archive_object *object
 bool archive_dataset(struct archive *archive, const struct archive_object *object, size_t value_max,
                      struct arena *arena, const struct dicom_dataset **out, struct error *err);
 
-// The bytes of its data set, as they were sent; to be released (base/reader.h). NOT_FOUND when its container is gone.
+// The bytes of its data set, as they were sent; to be released (base/reader.h). IO when its container is gone. For
+// parts of it: nothing says whether they are what was stored.
 bool archive_reader(struct archive *archive, const struct archive_object *object, struct reader *out,
                     struct error *err);
+// The same for who hands on the whole, and reads it from its start to its end in order (INTERNAL otherwise): the read
+// that reaches the end fails with DAMAGED, and an alarm is raised, when the bytes do not match the object's digest. So
+// the end must not be handed on before it was read.
+bool archive_proved_reader(struct archive *archive, const struct archive_object *object, struct reader *out,
+                           struct error *err);
+// Reads it once, to the same end: for who reads it here and there afterwards, and concludes something from it.
+bool archive_prove(struct archive *archive, const struct archive_object *object, struct error *err);
 
 // Its frames (image/frames.h). `dataset` is its whole tree, from archive_dataset; it and `object` must outlive them,
 // and so must `decoder`, which may be NULL where no frame is decoded.
@@ -272,11 +280,6 @@ bool archive_frames(struct archive *archive, const struct archive_object *object
 bool archive_frame(struct archive *archive, const struct archive_object *object, const struct dicom_dataset *dataset,
                    struct image_decoder *decoder, uint32_t index, void *out, size_t capacity, enum image_color *color,
                    struct error *err);
-
-// For replies that go from the file to the wire with no copy in memory, and for nothing else: the container's
-// descriptor, to be given back with store_release, and where the data set begins in it.
-bool archive_file(struct archive *archive, const struct archive_object *object, int *fd, uint64_t *offset,
-                  struct error *err);
 
 struct archive_counts {
     int64_t studies, series, instances, conflicts;

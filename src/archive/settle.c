@@ -22,7 +22,7 @@ static bool compare_with(struct archive *archive, const struct rows_object *obje
     const struct compare_side newer = {*reader, object->transfer_syntax, object->charset};
     struct compare_side other = {.transfer_syntax = known->transfer_syntax, .charset = known->charset};
     struct error why;
-    if (!archive_reader(archive, known, &other.reader, &why)) {
+    if (!archive_prove(archive, known, &why) || !archive_reader(archive, known, &other.reader, &why)) {
         *out = (struct compare){.result = COMPARE_UNKNOWN};
         memcpy(out->reason, why.message, sizeof out->reason);
         return true;

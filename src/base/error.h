@@ -26,6 +26,7 @@
     X(CLOSED, "connection closed", 502, 0x0110)                                                                        \
     X(PROTOCOL, "protocol violated", 502, 0x0110)                                                                      \
     X(IO, "input/output failed", 500, 0x0110)                                                                          \
+    X(DAMAGED, "what was stored is damaged", 500, 0x0110)                                                              \
     X(MEMORY, "out of memory", 503, 0xA700)                                                                            \
     X(CANCELLED, "cancelled", 503, 0xFE00)                                                                             \
     X(INTERNAL, "a defect in this program", 500, 0x0110)

@@ -12,6 +12,13 @@ bool reader_read(const struct reader *reader, uint64_t offset, void *out, size_t
     return size == 0 || reader->read(reader->payload, reader->start + offset, out, size, err);
 }
 
+void reader_narrow(struct reader *reader, uint64_t offset, uint64_t size)
+{
+    uint64_t passed = offset < reader->size ? offset : reader->size, left = reader->size - passed;
+    reader->start += passed;
+    reader->size = size < left ? size : left;
+}
+
 void reader_release(struct reader *reader)
 {
     if (reader->release)

@@ -25,6 +25,9 @@ struct reader {
 // end; else what `read` says.
 bool reader_read(const struct reader *reader, uint64_t offset, void *out, size_t size, struct error *err);
 
+// Leaves of it `size` bytes from its `offset` on, or what there is of them.
+void reader_narrow(struct reader *reader, uint64_t offset, uint64_t size);
+
 // Gives back what it holds; afterwards it has no bytes. One of zeros is fine.
 void reader_release(struct reader *reader);
 

@@ -14,7 +14,8 @@ static bool read_headers(struct flow_work *work, struct error *err)
     if (!work->headers)
         return error_set(err, ERROR_LIMIT, "a series of %zu objects does not fit into memory", work->count);
     for (size_t i = 0; i < work->count; i++) {
-        if (!archive_dataset(work->flow->options.archive, &work->objects[i], HEADER_VALUE_MAX, &work->arena,
+        if (!archive_prove(work->flow->options.archive, &work->objects[i], err) ||
+            !archive_dataset(work->flow->options.archive, &work->objects[i], HEADER_VALUE_MAX, &work->arena,
                              &work->headers[i], err))
             return false;
         if (work->objects[i].received_ns > work->newest_ns)

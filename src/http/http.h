@@ -30,6 +30,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/reader.h"
 
 enum {
     HTTP_CONNECTIONS_MAX = 256,
@@ -134,17 +135,11 @@ void http_reply_error(struct http_request *request, const struct error *err);
 void http_reply_status(struct http_request *request, int status,
                        const struct error *err); // another than the code's own
 
-// Memory and pieces of files, one after the other, sent without holding them in memory. Memory parts must live in the
-// request's arena. `done` (may be NULL) is called once with `payload`, on the connection's thread, when the reply was
-// sent or given up, to give back descriptors. The sum of the sizes is the Content-Length. A file that ends early cuts
-// the connection.
-struct http_part {
-    const void *memory; // or NULL:
-    int fd;
-    uint64_t offset;
-    uint64_t size;
-};
-void http_reply_parts(struct http_request *request, int status, const char *type, const struct http_part *parts,
+// Readers, each from its start to its end and one after the other, sent without holding them in memory. What is in
+// memory must live in the request's arena. `done` (may be NULL) is called once with `payload`, on the connection's
+// thread, when the reply was sent or given up, to release the readers. The sum of the sizes is the Content-Length. A
+// reader that fails cuts the connection, before a byte of what it failed to read is sent.
+void http_reply_parts(struct http_request *request, int status, const char *type, const struct reader *parts,
                       size_t count, void (*done)(void *payload), void *payload);
 
 // Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to

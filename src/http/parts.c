@@ -1,27 +1,22 @@
-// Replies put together from memory and pieces of files, read block by block as the peer takes them.
+// Replies put together from readers, read block by block as the peer takes them.
 #include "http/internal.h"
 
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 
 enum { BLOCK = 256 << 10 }; // of 64 kB to 1 MB the quickest, mapped memory included; what a reply holds in memory
 
 struct parts {
-    const struct http_part *at; // the part being sent
-    uint64_t sent;              // of it
-    const struct http_part *end;
+    const struct reader *at; // the part being sent
+    uint64_t sent;           // of it
+    const struct reader *end;
 };
 
 static bool copy_piece(const struct parts *parts, char *to, size_t size)
 {
     struct error err;
-    if (parts->at->memory) {
-        memcpy(to, (const char *)parts->at->memory + parts->sent, size);
-        return true;
-    }
-    if (file_pread(parts->at->fd, to, size, parts->at->offset + parts->sent, &err))
+    if (reader_read(parts->at, parts->sent, to, size, &err))
         return true;
     log_error("http", "a reply was cut: %s", err.message);
     return false;
@@ -47,7 +42,7 @@ static ssize_t read_parts(void *payload, uint64_t position, char *to, size_t roo
     return (ssize_t)filled;
 }
 
-static bool total_size(const struct http_part *parts, size_t count, uint64_t *total)
+static bool total_size(const struct reader *parts, size_t count, uint64_t *total)
 {
     *total = 0;
     for (size_t i = 0; i < count; i++)
@@ -56,7 +51,7 @@ static bool total_size(const struct http_part *parts, size_t count, uint64_t *to
     return true;
 }
 
-void http_reply_parts(struct http_request *request, int status, const char *type, const struct http_part *parts,
+void http_reply_parts(struct http_request *request, int status, const char *type, const struct reader *parts,
                       size_t count, void (*done)(void *payload), void *payload)
 {
     struct error err;
@@ -64,7 +59,7 @@ void http_reply_parts(struct http_request *request, int status, const char *type
     request->done = done;
     request->payload = payload;
     struct parts *state = arena_alloc(&request->arena, sizeof *state);
-    struct http_part *copy = arena_calloc(&request->arena, count, sizeof *parts);
+    struct reader *copy = arena_calloc(&request->arena, count, sizeof *parts);
     if (!total_size(parts, count, &total) || !state || !copy) {
         error_set(&err, ERROR_MEMORY, "a reply of %zu parts does not fit the request's memory", count);
         http_reply_error(request, &err);

@@ -278,7 +278,7 @@ bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum 
         return false;
     bool refused = how == QUEUE_REFUSED || how == QUEUE_MISANSWERED;
     int64_t refusals = held.refusals + refused;
-    *dead = refusals >= QUEUE_REFUSALS_MAX;
+    *dead = refusals >= QUEUE_REFUSALS_MAX || how == QUEUE_DAMAGED;
     int64_t state = *dead ? QUEUE_DELIVERY_DEAD : QUEUE_DELIVERY_WAITING;
     return sql_run(db, err,
                    "UPDATE delivery SET state = ?, refusals = ?, uncertain = CASE WHEN ? = 1 THEN 1 ELSE uncertain "
@@ -286,7 +286,7 @@ bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum 
                    " WHERE id = ?",
                    "iiiiti", state, refusals, (int64_t)(how == QUEUE_UNCERTAIN || how == QUEUE_MISANSWERED),
                    now_ns + queue_backoff_ns(held.attempts), queue_reason(shown, reason), id) &&
-           (refused ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
+           (refused || *dead ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
 }
 
 bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, struct error *err)

@@ -157,6 +157,7 @@ enum queue_failure {
     QUEUE_UNCERTAIN,   // it was sent, and no answer came
     QUEUE_REFUSED,     // the target does not want it
     QUEUE_MISANSWERED, // it was sent, and what came back is no answer to it: counts as a refusal, and it may be there
+    QUEUE_DAMAGED,     // what is to be sent is not what was stored: dead at once, and the target does not have it
 };
 
 // Back-off: 1, 2, 4 ... seconds, at most QUEUE_BACKOFF_MAX_NS, for as long as it takes: a target that is down for three
@@ -185,7 +186,7 @@ bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns,
                           struct queue_delivery **out, int64_t *next_ns, struct error *err);
 bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns,
                          struct error *err); // adds DELIVERY_DONE
-// *dead: that was the last refusal that is taken; it goes among the dead.
+// *dead: that was the last refusal that is taken, or it is damaged; it goes among the dead.
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, bool *dead, struct error *err);
 bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,

@@ -95,9 +95,9 @@ static void send(struct turn *turn)
         log_warning("deliver", "outcome of %s not noted: %s", delivery->subject, err.message);
     else if (!turn->done && turn->dead)
         log_error("deliver",
-                  "%s %s to %s is given up after %d refusals, the last: %s; mend the target, then replay delivery %lld",
-                  delivery->kind, delivery->subject, delivery->target, QUEUE_REFUSALS_MAX, turn->reason.message,
-                  (long long)delivery->id);
+                  "%s %s to %s is given up after %lld tries, the last: %s; mend it, then replay delivery %lld",
+                  delivery->kind, delivery->subject, delivery->target, (long long)delivery->attempts,
+                  turn->reason.message, (long long)delivery->id);
 }
 
 // false: nothing is due, or nothing can be claimed now.

@@ -136,7 +136,7 @@ bool store_mismatch(const struct store_place *place, struct error *err)
     char subject[ALARM_SUBJECT_SIZE];
     snprintf(subject, sizeof subject, "container %llu, offset %llu", (unsigned long long)place->container,
              (unsigned long long)place->offset);
-    error_set(err, ERROR_IO, "%s: the data do not match their digest", subject);
+    error_set(err, ERROR_DAMAGED, "%s: the data do not match their digest", subject);
     alarm_raise(ALARM_DIGEST, subject, "the data do not match their digest: restore the pack from a backup");
     return false;
 }

@@ -159,10 +159,10 @@ bool store_replay(struct store *store, const struct store_replay *replay, bool a
 bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err);
 void store_release(struct store *store, uint64_t container);
 
-// The whole data of a record into `out` (appended), checked against its digest: ERROR_IO and an alarm when they do not
+// The whole data of a record into `out` (appended), checked against its digest: DAMAGED and an alarm when they do not
 // match [A13]. LIMIT when it does not fit.
 bool store_read(struct store *store, const struct store_place *place, struct buffer *out, struct error *err);
-// Bytes that somebody else has read are not those of the record: ERROR_IO and an alarm [A13]. false.
+// Bytes that somebody else has read are not those of the record: DAMAGED and an alarm [A13]. false.
 bool store_mismatch(const struct store_place *place, struct error *err);
 
 // ---- quarantine

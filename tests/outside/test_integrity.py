@@ -2,6 +2,7 @@
 """What is missing or was changed behind the server's back is told: database, packs, audit trail, and the anchor that joins them (docs/store-format.md, "Identity" and "Rebuild")."""
 
 import glob
+import http.client
 import os
 import shutil
 import sqlite3
@@ -13,7 +14,8 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import corpus
 from corpus import ROOT, Peer
-from harness import HILUM, Hilum, free_port, wait_until
+from harness import HILUM, Hilum, Orthanc, free_port, wait_until
+from test_outbox import put_in
 
 
 def alarms(server):
@@ -170,6 +172,73 @@ class Running(Folder):
         os.unlink(pack)
         self.assertEqual(server.request(path_of(1))[0], 500)
         self.assertIn("container", alarms(server)[0])
+
+
+class Damaged(Folder):
+    """One byte of the pixels of an object in a pack is another one."""
+
+    def damage(self, number, offset=-1):
+        pixels = bytes(range(256)) * 2
+        for path in glob.glob(self.path("packs", "*.pack")):
+            with open(path, "r+b") as file:
+                content = file.read()
+                at = content.find(f"{ROOT}.{number}.1".encode())
+                if at >= 0:
+                    file.seek(content.index(pixels, at) + offset % len(pixels))
+                    file.write(b"!")
+                    return
+        self.fail(f"object {number} is in no pack")
+
+    def cut_off(self, path, **headers):
+        with self.assertRaises((http.client.IncompleteRead, ConnectionError, http.client.RemoteDisconnected)) as caught:
+            self.server.request(path, headers=headers)
+        return getattr(caught.exception, "partial", b"")
+
+    def test_a_reply_with_a_damaged_object_is_cut_off(self):
+        self.fill(1, 2)
+        self.damage(1, 100)
+        server = self.start()
+        self.assertEqual(server.request(path_of(1) + "/metadata")[0], 200)
+        self.assertEqual(alarms(server), [])
+        study = f"/dicom-web/studies/{ROOT}.1"
+        for path, accept in ((study, "*/*"), (path_of(1).rsplit("/", 2)[0], "*/*"), (path_of(1), "*/*"), (path_of(1), "application/dicom")):
+            self.assertNotIn(b"\r\n--", self.cut_off(path, Accept=accept)[4:])
+        self.assertEqual(len(alarms(server)), 1)
+        self.assertIn("container 1, offset 64: the data do not match their digest", alarms(server)[0])
+        status, _, body = server.request(path_of(2), headers={"Accept": "application/dicom"})
+        self.assertEqual((status, body[-512:]), (200, bytes(range(256)) * 2))
+
+    def test_a_long_reply_ends_before_the_end_of_the_damaged_object(self):
+        pixels = {0x00280010: ("US", corpus.us(1024)), 0x00280011: ("US", corpus.us(1024)), 0x7FE00010: ("OW", (bytes(range(256)) * 2 + bytes(512)) * 2048)}
+        server = self.start()
+        with Peer(server.dicom) as peer:
+            self.assertEqual(peer.associate(calling="TEST"), 2)
+            for number in (1, 2, 3):
+                same = {0x0020000D: ("UI", corpus.uid(f"{ROOT}.1")), 0x0020000E: ("UI", corpus.uid(f"{ROOT}.1.0"))}
+                self.assertEqual(peer.store(corpus.sound(number, replace={**pixels, **same}), f"{ROOT}.{number}.1"), 0)
+        self.stop()
+        whole = self.start().request(f"/dicom-web/studies/{ROOT}.1")[2]
+        self.damage(2, 0)
+        part = self.cut_off(f"/dicom-web/studies/{ROOT}.1")
+        self.assertLess(len(part), len(whole) * 2 // 3)
+        self.assertGreater(len(part), len(whole) // 3)  # the one in front of it came whole
+        self.assertEqual(len(alarms(self.server)), 1)
+
+    def test_a_delivery_of_a_damaged_object_fails_for_good_and_nothing_arrives(self):
+        self.fill(1, 2)
+        self.damage(1)
+        with Orthanc() as orthanc:
+            server = self.start()
+            server.put_json("/api/peers/pacs", {"title": "ORTHANC", "host": "127.0.0.1", "port": orthanc.dicom, "rights": ["target"], "plain": "accepted"})
+            self.stop()
+            put_in(server, [("dicom", "pacs", f"{ROOT}.{number}.1") for number in (1, 2)])
+            server = self.start()
+            dead = wait_until(lambda: server.get_json("/api/deliveries?state=dead"), 10, "it is given up")
+            self.assertEqual((dead[0]["subject"], dead[0]["attempts"]), (f"{ROOT}.1.1", 1))
+            self.assertIn("do not match their digest", dead[0]["lastError"])
+            wait_until(lambda: server.get_json("/api/deliveries?state=done"), 10, "the other one goes")
+            self.assertEqual([orthanc.get_json(f"/instances/{i}/tags?simplify")["SOPInstanceUID"] for i in orthanc.get_json("/instances")], [f"{ROOT}.2.1"])
+            self.assertEqual(len(alarms(server)), 1)
 
 
 if __name__ == "__main__":

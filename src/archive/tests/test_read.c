@@ -1,10 +1,12 @@
 // Out again: headers without their pixels, trees, deflated objects; and after a kill.
 #include "support.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "store/event.h"
 #include "support/deflate.h"
 #include "support/program.h"
@@ -128,6 +130,123 @@ static void a_reader_ends_where_its_object_does(void **state)
     place_close(&p);
 }
 
+// One byte of a kept object, on the disk; the last bit of the one that is `at` bytes into its data.
+static void flip(const struct place *p, const struct archive_object *object, uint64_t at)
+{
+    char path[2 * PLACE_PATH];
+    uint8_t byte;
+    snprintf(path, sizeof path, "%s/packs/%010llu.pack", p->folder, (unsigned long long)object->place.container);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t where = (off_t)(object->place.offset + STORE_RECORD_HEADER + at);
+    assert_int_equal(pread(fd, &byte, 1, where), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, where), 1);
+    close(fd);
+}
+
+// Reads it in pieces of `step`; how far it came.
+static uint64_t read_through(struct place *p, const struct archive_object *object, size_t step)
+{
+    static uint8_t bytes[8192];
+    struct reader reader;
+    uint64_t at = 0;
+    assert_ok(archive_proved_reader(p->archive, object, &reader, &p->err), p->err);
+    assert_int_equal(reader.size, object->size);
+    while (at < reader.size) {
+        size_t size = reader.size - at < step ? (size_t)(reader.size - at) : step;
+        if (!reader_read(&reader, at, bytes, size, &p->err))
+            break;
+        at += size;
+    }
+    reader_release(&reader);
+    return at;
+}
+
+static bool alarm_stands(const struct archive_object *object)
+{
+    static struct alarm all[ALARMS_MAX];
+    char subject[ALARM_SUBJECT_SIZE];
+    uint64_t unlisted;
+    size_t count = alarm_list(all, &unlisted);
+    bool found = false;
+    snprintf(subject, sizeof subject, "container %llu, offset %llu", (unsigned long long)object->place.container,
+             (unsigned long long)object->place.offset);
+    for (size_t i = 0; i < count; i++)
+        found = found || (all[i].kind == ALARM_DIGEST && strcmp(all[i].subject, subject) == 0);
+    alarm_clear(ALARM_DIGEST, NULL);
+    return found;
+}
+
+static void a_flipped_byte_is_told_by_the_read_that_reaches_the_end(void **state)
+{
+    static const size_t steps[] = {1, 100, 8192};
+    struct place p;
+    struct archive_stored stored;
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
+    place_reopen(&p); // so it is in a pack
+    const struct archive_object object = only_object(&p);
+    const uint64_t places[] = {0, 300, object.size - 1};
+    for (size_t i = 0; i < 9; i++) {
+        size_t step = steps[i % 3];
+        uint64_t last = object.size % step ? object.size % step : step;
+        assert_int_equal(read_through(&p, &object, step), object.size);
+        assert_ok(archive_prove(p.archive, &object, &p.err), p.err);
+        flip(&p, &object, places[i / 3]);
+        assert_int_equal(read_through(&p, &object, step), object.size - last);
+        assert_int_equal(p.err.code, ERROR_DAMAGED);
+        assert_non_null(strstr(p.err.message, object.sop_instance));
+        assert_true(alarm_stands(&object));
+        assert_false(archive_prove(p.archive, &object, &p.err));
+        assert_true(alarm_stands(&object));
+        flip(&p, &object, places[i / 3]);
+    }
+    assert_false(alarm_stands(&object));
+    place_close(&p);
+}
+
+static void what_is_not_read_in_order_proves_nothing_and_fails(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct reader reader;
+    uint8_t bytes[2];
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){0}, &stored), p.err);
+    const struct archive_object object = only_object(&p);
+    assert_ok(archive_proved_reader(p.archive, &object, &reader, &p.err), p.err);
+    assert_false(reader_read(&reader, 1, bytes, 2, &p.err));
+    assert_ok(reader_read(&reader, 0, bytes, 2, &p.err), p.err);
+    assert_false(reader_read(&reader, 0, bytes, 2, &p.err));
+    assert_int_equal(p.err.code, ERROR_INTERNAL);
+    reader_release(&reader);
+    place_close(&p);
+}
+
+// What is not what was stored is no measure for what comes.
+static void a_damaged_object_is_compared_with_none(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_conflict *conflicts;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
+    place_reopen(&p);
+    const struct archive_object object = only_object(&p);
+    flip(&p, &object, object.size - 1);
+    assert_ok(object_put(&p, &(struct object){.pixels = true, .patient_name = "Other"}, &stored), p.err);
+    assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
+    assert_ok(archive_conflicts(p.archive, NULL, false, &p.arena, &conflicts, &count, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_int_equal(conflicts[0].kind, ARCHIVE_NOT_COMPARED);
+    assert_true(alarm_stands(&object));
+    place_close(&p);
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
     struct place p;
@@ -175,6 +294,9 @@ int test_read(void)
         cmocka_unit_test(a_deflated_object_is_kept_as_it_came_and_read),
         cmocka_unit_test(a_frame_is_read_wherever_its_object_has_it),
         cmocka_unit_test(a_reader_ends_where_its_object_does),
+        cmocka_unit_test(a_flipped_byte_is_told_by_the_read_that_reaches_the_end),
+        cmocka_unit_test(what_is_not_read_in_order_proves_nothing_and_fails),
+        cmocka_unit_test(a_damaged_object_is_compared_with_none),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(objects_past_the_memory_given_are_refused),
     };

@@ -82,6 +82,12 @@ static void a_reader_gives_its_part_of_a_file(void **state)
         assert_false(reader_read(&part, past[i].offset, got, past[i].size, &err));
         assert_int_equal(err.code, ERROR_BAD_DATA);
     }
+    reader_narrow(&part, 3, 9);
+    assert_int_equal(part.size, 2);
+    assert_ok(reader_read(&part, 0, got, 2, &err), err);
+    assert_string_equal(got, "566");
+    reader_narrow(&part, 5, 1);
+    assert_int_equal(part.size, 0);
     struct reader too_long = reader_from_fd(fd, 8, 5);
     assert_false(reader_read(&too_long, 1, got, 3, &err));
     assert_int_equal(err.code, ERROR_IO);

@@ -1,8 +1,12 @@
 // What the worker does with a job before a model runs: what was asked for may have changed while it waited.
 #include "support.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/alarm.h"
 
 static const char *const one_model[] = {"one", NULL};
 #define RULE "{\"name\":\"any-ct\",\"modality\":\"CT\",\"model\":\"one\",\"send_to\":[\"pacs\"],\"priority\":7}"
@@ -231,6 +235,43 @@ static void series_without_frame_of_reference_is_skipped_before_the_model_runs(v
     ground_close(&g);
 }
 
+// The last byte of one slice, in its pack.
+static void damage_a_slice(struct ground *g)
+{
+    struct archive_object *objects;
+    char path[2 * GROUND_PATH];
+    size_t count;
+    uint8_t byte;
+    assert_ok(archive_objects(g->archive, "1.2.3", NULL, NULL, &g->arena, &objects, &count, &g->err), g->err);
+    const struct archive_object *object = &objects[count - 1];
+    snprintf(path, sizeof path, "%s/packs/%010llu.pack", g->folder, (unsigned long long)object->place.container);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t last = (off_t)(object->place.offset + STORE_RECORD_HEADER + object->size - 1);
+    assert_int_equal(pread(fd, &byte, 1, last), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, last), 1);
+    close(fd);
+}
+
+static void series_with_a_damaged_slice_is_not_analysed_and_not_tried_again(void **state)
+{
+    struct ground g;
+    struct finding_result *result;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    damage_a_slice(&g);
+    ground_work(&g);
+    struct queue_job *job = ground_only_job(&g);
+    assert_int_not_equal(job->state, QUEUE_JOB_QUEUED);
+    assert_string_equal(job->outcome, "not analysed");
+    assert_says(job, "do not match their digest");
+    assert_int_equal(ground_results(&g, "1.2.3", &result), 1);
+    assert_int_equal(result->outcome, FINDING_NOT_ANALYSED);
+    assert_true(alarm_count(ALARM_DIGEST) > 0);
+    ground_close(&g);
+}
+
 int test_worker(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -244,6 +285,7 @@ int test_worker(void)
         cmocka_unit_test(what_a_rule_asks_of_the_images_and_is_not_so_is_the_reason_of_a_skipped_job),
         cmocka_unit_test(what_one_rule_asks_keeps_no_other_from_the_job),
         cmocka_unit_test(series_without_frame_of_reference_is_skipped_before_the_model_runs),
+        cmocka_unit_test(series_with_a_damaged_slice_is_not_analysed_and_not_tried_again),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }

@@ -83,10 +83,10 @@ static void handle_parts(void *payload, struct http_request *request)
 {
     struct fixture *fixture = payload;
     const char *head = arena_strdup(http_arena(request), "head|");
-    const struct http_part parts[] = {
-        {.memory = head, .size = 5},    {.fd = fixture->file, .offset = 1001, .size = 600000},
-        {.memory = "", .size = 0},      {.fd = fixture->file, .offset = FILE_SIZE - 3, .size = 3},
-        {.memory = "|tail", .size = 5},
+    const struct reader parts[] = {
+        reader_from_memory(head, 5),    reader_from_fd(fixture->file, 1001, 600000),
+        reader_from_memory("", 0),      reader_from_fd(fixture->file, FILE_SIZE - 3, 3),
+        reader_from_memory("|tail", 5),
     };
     http_reply_parts(request, 200, "multipart/related", parts, 5, count_done, fixture);
 }
@@ -95,16 +95,16 @@ static void handle_parts(void *payload, struct http_request *request)
 static void handle_long(void *payload, struct http_request *request)
 {
     struct fixture *fixture = payload;
-    struct http_part parts[20];
+    struct reader parts[20];
     for (size_t i = 0; i < 20; i++)
-        parts[i] = (struct http_part){.fd = fixture->file, .size = FILE_SIZE};
+        parts[i] = reader_from_fd(fixture->file, 0, FILE_SIZE);
     http_reply_parts(request, 200, "application/octet-stream", parts, 20, count_done, fixture);
 }
 
 static void handle_short_file(void *payload, struct http_request *request)
 {
     struct fixture *fixture = payload;
-    const struct http_part part = {.fd = fixture->file, .offset = FILE_SIZE - 10, .size = 1000};
+    const struct reader part = reader_from_fd(fixture->file, FILE_SIZE - 10, 1000);
     http_reply_parts(request, 200, "application/octet-stream", &part, 1, count_done, fixture);
 }
 

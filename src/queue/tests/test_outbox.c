@@ -223,6 +223,22 @@ static void a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else(voi
     place_close(&place);
 }
 
+static void what_is_damaged_is_dead_at_once_and_holds_up_no_other(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "damaged", "", "", "");
+    add_to(&place, "sound", "", "", "");
+    assert_ok(delivery_failed(&place, claim(&place, T0, &next_ns), QUEUE_DAMAGED, T0), place.err);
+    assert_false(queue_delivery_may_be_known(list_one(&place, QUEUE_DELIVERY_DEAD)));
+    assert_claims(&place, T0, "sound");
+    assert_ok(delivery_replay(&place, list_one(&place, QUEUE_DELIVERY_DEAD)->id, T0), place.err);
+    assert_claims(&place, T0, "damaged");
+    place_close(&place);
+}
+
 static void what_is_obsolete_is_never_sent_and_cannot_be_replayed(void **state)
 {
     struct place place;
@@ -275,6 +291,7 @@ int test_outbox(void)
         cmocka_unit_test(a_sender_that_vanished_is_replaced_and_fenced_off),
         cmocka_unit_test(refusals_end_in_the_dead_list_and_a_person_may_replay),
         cmocka_unit_test(a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else),
+        cmocka_unit_test(what_is_damaged_is_dead_at_once_and_holds_up_no_other),
         cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
         cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),
     };

@@ -23,14 +23,12 @@ const char *dicomweb_json_type(struct http_request *request, struct error *err);
 // itself rather than in multipart/related.
 int dicomweb_wanted(const struct http_request *request, const char *type, const char *syntax, bool *alone);
 
-// A reply of parts, of memory and file ranges: multipart/related, or the one part alone.
+// A reply of parts, of memory and of objects: multipart/related, or the one part alone.
 struct multipart {
     struct http_request *request;
     struct archive *archive;
-    struct http_part *parts; // in the request's arena
+    struct reader *parts; // in the request's arena; released when the reply is sent
     size_t count, capacity;
-    uint64_t *containers; // acquired, given back when the reply is sent
-    size_t container_count, container_capacity;
     char boundary[40];
     const char *type; // of every part: "application/dicom"
     bool alone;
@@ -44,9 +42,11 @@ bool multipart_start(struct multipart *multipart, struct http_request *request, 
 bool multipart_part(struct multipart *multipart, const char *extra, struct error *err);
 bool multipart_memory(struct multipart *multipart, const void *data, size_t size,
                       struct error *err); // in the request's arena
-// `size` bytes of the object's data set from `offset` on, which go from its file to the wire.
-bool multipart_object(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
-                      struct error *err);
+// The object's data set, proved as it is sent: a reply with one that is not what was stored is cut off.
+bool multipart_object(struct multipart *multipart, const struct archive_object *object, struct error *err);
+// `size` bytes of it from `offset` on.
+bool multipart_piece(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
+                     struct error *err);
 // Sends it, or on `ok` false the error; either way what was acquired is given back.
 void multipart_send(struct multipart *multipart, bool ok, const struct error *err);
 

@@ -1,4 +1,4 @@
-// multipart/related (RFC 2387, PS3.18 8.6.1.2) of memory and file ranges, never whole in memory.
+// multipart/related (RFC 2387, PS3.18 8.6.1.2) of memory and objects, never whole in memory.
 #include "service/dicomweb/dicomweb.h"
 
 #include <stdio.h>
@@ -42,8 +42,7 @@ int dicomweb_wanted(const struct http_request *request, const char *type, const 
 
 // What the reply holds until it is sent.
 struct held {
-    struct store *store;
-    uint64_t *containers;
+    struct reader *parts;
     size_t count;
 };
 
@@ -51,7 +50,7 @@ static void give_back(void *payload)
 {
     struct held *held = payload;
     for (size_t i = 0; i < held->count; i++)
-        store_release(held->store, held->containers[i]);
+        reader_release(&held->parts[i]);
 }
 
 bool multipart_start(struct multipart *multipart, struct http_request *request, struct archive *archive,
@@ -71,35 +70,33 @@ static bool too_many(struct error *err)
     return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
 }
 
-// Makes room for one more of `size`-byte elements.
-static bool grow(struct arena *arena, void **array, size_t *capacity, size_t count, size_t size, struct error *err)
+static bool grow(struct multipart *multipart, struct error *err)
 {
-    if (count < *capacity)
-        return true;
-    size_t larger = *capacity ? *capacity * 2 : 16;
-    void *copy = arena_calloc(arena, larger, size);
-    if (!copy)
+    size_t larger = multipart->capacity ? multipart->capacity * 2 : 16;
+    struct reader *parts = arena_calloc(http_arena(multipart->request), larger, sizeof *parts);
+    if (!parts)
         return too_many(err);
-    if (count > 0)
-        memcpy(copy, *array, count * size);
-    *array = copy;
-    *capacity = larger;
+    if (multipart->count > 0)
+        memcpy(parts, multipart->parts, multipart->count * sizeof *parts);
+    multipart->parts = parts;
+    multipart->capacity = larger;
     return true;
 }
 
-static bool add(struct multipart *multipart, struct http_part part, struct error *err)
+// Takes the part, also on failure.
+static bool add(struct multipart *multipart, struct reader part, struct error *err)
 {
-    void *parts = multipart->parts;
-    if (!grow(http_arena(multipart->request), &parts, &multipart->capacity, multipart->count, sizeof part, err))
+    if (multipart->count == multipart->capacity && !grow(multipart, err)) {
+        reader_release(&part);
         return false;
-    multipart->parts = parts;
+    }
     multipart->parts[multipart->count++] = part;
     return true;
 }
 
 bool multipart_memory(struct multipart *multipart, const void *data, size_t size, struct error *err)
 {
-    return add(multipart, (struct http_part){.memory = data, .fd = -1, .size = size}, err);
+    return add(multipart, reader_from_memory(data, size), err);
 }
 
 static bool begin_alone(struct multipart *multipart, const char *extra, struct error *err)
@@ -121,20 +118,20 @@ bool multipart_part(struct multipart *multipart, const char *extra, struct error
     return head ? multipart_memory(multipart, head, strlen(head), err) : too_many(err);
 }
 
-bool multipart_object(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
-                      struct error *err)
+bool multipart_object(struct multipart *multipart, const struct archive_object *object, struct error *err)
 {
-    void *containers = multipart->containers;
-    uint64_t base;
-    int fd;
-    if (!grow(http_arena(multipart->request), &containers, &multipart->container_capacity, multipart->container_count,
-              sizeof *multipart->containers, err))
+    struct reader reader;
+    return archive_proved_reader(multipart->archive, object, &reader, err) && add(multipart, reader, err);
+}
+
+bool multipart_piece(struct multipart *multipart, const struct archive_object *object, uint64_t offset, uint64_t size,
+                     struct error *err)
+{
+    struct reader reader;
+    if (!archive_reader(multipart->archive, object, &reader, err))
         return false;
-    multipart->containers = containers;
-    if (!archive_file(multipart->archive, object, &fd, &base, err))
-        return false;
-    multipart->containers[multipart->container_count++] = object->place.container;
-    return add(multipart, (struct http_part){.fd = fd, .offset = base + offset, .size = size}, err);
+    reader_narrow(&reader, offset, size);
+    return add(multipart, reader, err);
 }
 
 // What goes around the parts; the Content-Type of the whole, or NULL.
@@ -154,7 +151,7 @@ void multipart_send(struct multipart *multipart, bool ok, const struct error *er
     struct error late = {0};
     struct held *held = arena_alloc(http_arena(multipart->request), sizeof *held);
     const char *type = ok ? finish(multipart, &late) : NULL;
-    struct held now = {archive_store(multipart->archive), multipart->containers, multipart->container_count};
+    struct held now = {multipart->parts, multipart->count};
     if (ok && (!held || !type)) {
         too_many(&late);
         err = &late;

@@ -37,7 +37,7 @@ static bool add_object(struct multipart *multipart, const struct archive_object 
     if (!copy || !extra)
         return error_set(err, ERROR_LIMIT, "the answer has too many parts; ask for a series or fewer objects");
     return multipart_part(multipart, extra, err) && multipart_memory(multipart, copy, size, err) &&
-           multipart_object(multipart, object, 0, object->size, err);
+           multipart_object(multipart, object, err);
 }
 
 // Objects leave in the transfer syntax they came in, whatever it is, when Accept names none (PS3.18 would have them

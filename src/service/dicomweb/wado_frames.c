@@ -66,7 +66,7 @@ static bool send_pieces(struct asked *asked, struct multipart *multipart, const 
                         size_t count, struct error *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (!multipart_object(multipart, asked->object, pieces[i].offset, pieces[i].length, err))
+        if (!multipart_piece(multipart, asked->object, pieces[i].offset, pieces[i].length, err))
             return false;
     return true;
 }

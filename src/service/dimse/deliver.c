@@ -21,7 +21,7 @@ static bool send(struct service *service, struct dimse_association *association,
                          object->sop_class, object->transfer_syntax);
     }
     struct source_reader from = {.block_size = BLOCK};
-    if (!archive_reader(service->archive, object, &from.reader, err))
+    if (!archive_proved_reader(service->archive, object, &from.reader, err))
         return false;
     from.block = malloc(BLOCK);
     bool ok = from.block != NULL || error_set(err, ERROR_MEMORY, "no memory to send");
@@ -32,6 +32,8 @@ static bool send(struct service *service, struct dimse_association *association,
     }
     free(from.block);
     reader_release(&from.reader);
+    if (!ok && err->code == ERROR_DAMAGED) // told before the last fragment, so the target has no object
+        *how = QUEUE_DAMAGED;
     // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that
     // something failed there: another try may succeed.
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)

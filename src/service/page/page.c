@@ -51,7 +51,7 @@ static bool send_file(struct service *service, struct http_request *request, con
         close(*fd);
         return error_set(err, ERROR_NOT_FOUND, "there is no file %.80s", name);
     }
-    struct http_part part = {.fd = *fd, .size = (uint64_t)status.st_size};
+    const struct reader part = reader_from_fd(*fd, 0, (uint64_t)status.st_size);
     http_set_header(request, "Cache-Control",
                     strcmp(name, "index.html") == 0 ? "no-cache" : "public, max-age=31536000, immutable");
     http_reply_parts(request, 200, type_of(name), &part, 1, close_file, fd);
