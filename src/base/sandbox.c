@@ -21,7 +21,7 @@
 
 // Descriptors: those of a message and few besides. What the parent sent is memory too, for as long as it is open.
 enum { OPEN_FILES_MAX = 16, STACK_MAX = 8 << 20, DETAIL_SIZE = 64, CAPABILITIES_MAX = 64 };
-static const size_t address_space_more = (size_t)1 << 30; // for code, and what libraries reserve and do not use
+#define ADDRESS_SPACE_MORE ((size_t)1 << 30) // for code, and what libraries reserve and do not use
 
 // What later kernels added to Landlock (ABI 3, 5, 4, 6); the headers of Debian 12 end with ABI 2.
 #define FS_TRUNCATE (UINT64_C(1) << 14)
@@ -167,7 +167,7 @@ static int memory_limits(const struct sandbox_rules *rules)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     (void)rules; // their shadow memory takes terabytes of address space
 #else
-    if (!limit(RLIMIT_DATA, rules->memory_max) || !limit(RLIMIT_AS, 2 * rules->memory_max + address_space_more))
+    if (!limit(RLIMIT_DATA, rules->memory_max) || !limit(RLIMIT_AS, 2 * rules->memory_max + ADDRESS_SPACE_MORE))
         return errno;
 #endif
     return limit(RLIMIT_STACK, STACK_MAX) ? 0 : errno; // the parent's may have none

@@ -67,7 +67,7 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
     if (!ok ||
         !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
                          err) ||
-        !flow_inputs_digest(key, work->digest, *objects, *count, err))
+        !flow_job_key(key, work->digest, work->after, *objects, *count, err))
         return false;
     return strcmp(key, work->inputs_key) == 0 ||
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");

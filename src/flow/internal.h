@@ -121,6 +121,9 @@ const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
                         struct error *err);
+// The key of a model's job on a series. `after`: the job that it comes after, of images that came back; else "".
+bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
+                  size_t count, struct error *err);
 
 // ---- a job being done
 
@@ -141,12 +144,13 @@ struct flow_work {
     const struct flow_rule **rules; // that ask for the job now
     size_t rule_count;
     const char *digest;          // of the package the job was made for
+    const char *after;           // of images that came back: the job that overtook them; else ""
     struct queue_job *successor; // of a job whose package was replaced
     struct arena arena;
     struct archive_object *objects;
     size_t count;
     const struct dicom_dataset **headers; // by object
-    char inputs_key[65];                  // over `digest` and the objects that the job is about
+    char inputs_key[65];                  // over `digest`, `after` and the objects that the job is about
     struct model_fit fit;
     struct flow_analysis *analyses;
     size_t analysis_count;

@@ -93,17 +93,65 @@ bool flow_inputs_digest(char out[65], const char *package_digest, const struct a
     return ok;
 }
 
+bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
+                  size_t count, struct error *err)
+{
+    char text[160];
+    int size = snprintf(text, sizeof text, "%s%s%s", package_digest, *after ? " after " : "", after);
+    return size < (int)sizeof text ? flow_inputs_digest(out, text, objects, count, err)
+                                   : error_set(err, ERROR_LIMIT, "a package's digest of %d letters", size);
+}
+
+// The newest job whose current results are of other images, or of another package, than `digest` and `objects`; "":
+// none.
+static bool find_overtaker(struct database *db, const struct subject *subject, const char *model, const char *digest,
+                           const char **out, struct error *err)
+{
+    char content[65];
+    struct finding_result *current;
+    size_t count;
+    *out = "";
+    if (!flow_inputs_digest(content, "", subject->objects, subject->count, err) ||
+        !finding_result_current(db, subject->series, model, subject->arena, &current, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (*current[i].digest &&
+            (strcmp(current[i].digest, content) != 0 || strcmp(current[i].model_digest, digest) != 0))
+            *out = current[i].job;
+    return true;
+}
+
+// Images that come back (a person takes the older ones after all) have a job that is done, and what it said has been
+// overtaken since. They get another job, which comes after the one that overtook it: `after` is that one's key, "" for
+// all else.
+static bool find_after(struct flow *flow, const struct subject *subject, const char *model, const char *digest,
+                       const char **after, struct error *err)
+{
+    char key[65];
+    struct queue_job *job = NULL;
+    struct database *db = store_read_begin(flow->options.store, err);
+    *after = "";
+    bool ok = db && flow_job_key(key, digest, "", subject->objects, subject->count, err) &&
+              queue_job_get(db, key, subject->arena, &job, err);
+    if (ok && job && (job->state == QUEUE_JOB_DONE || job->state == QUEUE_JOB_FAILED))
+        ok = find_overtaker(db, subject, model, digest, after, err);
+    store_read_end(flow->options.store, db);
+    return ok;
+}
+
 // A model that is not installed (`package` NULL) has no digest: its name stands for it, and the worker says what is
 // missing.
-static bool make_job(const struct model_package *package, const struct subject *subject, struct flow_match *match,
-                     struct error *err)
+static bool make_job(struct flow *flow, const struct model_package *package, const struct subject *subject,
+                     struct flow_match *match, struct error *err)
 {
     char key[65];
     const struct flow_rule *rule = match->rules[0];
-    const char *digest = package ? model_package_digest(package) : rule->model;
-    if (!flow_inputs_digest(key, digest, subject->objects, subject->count, err))
+    const char *digest = package ? model_package_digest(package) : rule->model, *after;
+    if (!find_after(flow, subject, rule->model, digest, &after, err) ||
+        !flow_job_key(key, digest, after, subject->objects, subject->count, err))
         return false;
-    json_t *input = json_pack("{s:s, s:s, s:s}", "package", rule->model, "digest", digest, "rule", rule->name);
+    json_t *input =
+        json_pack("{s:s, s:s, s:s, s:s}", "package", rule->model, "digest", digest, "rule", rule->name, "after", after);
     char *text = json_dumps(input, JSON_COMPACT);
     struct queue_job *job = &match->job;
     *job = (struct queue_job){
@@ -163,7 +211,7 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
     bool ok = true;
     for (size_t i = 0; ok && i < *count; i++) {
         struct model_package *package = model_packages_find(flow->options.packages, (*out)[i].rules[0]->model);
-        ok = make_job(package, &subject, &(*out)[i], err);
+        ok = make_job(flow, package, &subject, &(*out)[i], err);
         model_package_close(package);
     }
     return ok;

@@ -175,7 +175,7 @@ static bool read_images(struct report *report, const struct model_volume **out, 
 {
     struct flow_work *work = report->work;
     const struct finding_result *result = report->result;
-    work->digest = "";
+    work->digest = work->after = "";
     work->package = model_packages_find(work->flow->options.packages, result->model);
     text_copy(work->inputs_key, sizeof work->inputs_key, result->digest);
     if (!flow_input_look(work, &work->objects, &work->count, err) || !flow_input_read(work, err))

@@ -83,14 +83,16 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
 {
     const char *name = json_string_value(json_object_get(made, "package")),
                *rule = json_string_value(json_object_get(made, "rule")),
-               *digest = json_string_value(json_object_get(made, "digest"));
+               *digest = json_string_value(json_object_get(made, "digest")),
+               *after = json_string_value(json_object_get(made, "after"));
     struct flow_match *matches, *match = NULL;
     size_t count;
     work->package = name ? model_packages_find(work->flow->options.packages, name) : NULL;
     if (!work->package)
         return error_set(err, ERROR_NOT_FOUND, "model %s is not installed", work->job->model);
     work->digest = digest ? arena_strdup(&work->arena, digest) : model_package_digest(work->package);
-    if (!work->digest)
+    work->after = arena_strdup(&work->arena, after ? after : "");
+    if (!work->digest || !work->after)
         return error_set(err, ERROR_LIMIT, "no memory for a job");
     memcpy(work->inputs_key, work->job->key, strnlen(work->job->key, sizeof work->inputs_key - 1));
     if (!flow_match_series(work->flow, work->job->study, work->job->series, &work->arena, &matches, &count, err))

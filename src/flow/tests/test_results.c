@@ -253,6 +253,47 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     ground_close(&g);
 }
 
+// Whatever stands beside what is served takes its place.
+static void take_the_others(struct ground *g, int64_t at_ns)
+{
+    struct archive_conflict *conflicts, taken;
+    size_t count, of_series = 0;
+    assert_ok(archive_conflicts(g->archive, "1.2.3", true, &g->arena, &conflicts, &count, &g->err), g->err);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(conflicts[i].newer.digest, conflicts[i].served.digest, HASH_SIZE) != 0) {
+            assert_ok(archive_decide(g->archive, conflicts[i].newer.id, ARCHIVE_TAKEN, "Dr. Who", at_ns, &g->arena,
+                                     &taken, &g->err),
+                      g->err);
+            of_series++;
+        }
+    assert_true(of_series > 0);
+    ground_step(g, at_ns + 120 * CLOCK_SECOND);
+}
+
+// What was said of the corrected images holds no more once a person has gone back to the first ones, and a third time.
+static void images_that_come_back_are_looked_at_again(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){0}, AT(30)); // beside, until a person takes it
+    for (int round = 1; round <= 3; round++) {
+        enum finding_outcome outcome = round % 2 ? FINDING_NEGATIVE : FINDING_POSITIVE;
+        take_the_others(&g, AT(200 * round));
+        ground_work_for_real(&g);
+        assert_int_equal(ground_results(&g, "1.2.3", &results), round + 1);
+        assert_int_equal(results[round].outcome, outcome);
+        for (int i = 0; i <= round; i++)
+            assert_int_equal(results[i].standing, i == round ? FINDING_CURRENT : FINDING_REPLACED);
+        assert_int_equal(ground_jobs(&g, &jobs), round + 1); // and no more when the series is whole once more
+    }
+    ground_close(&g);
+}
+
 static void a_newer_look_that_fails_takes_no_positive_back(void **state)
 {
     struct ground g;
@@ -313,6 +354,7 @@ static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **s
     work.flow = g.flow;
     work.package = model_packages_find(g.packages, "one");
     work.digest = model_package_digest(work.package);
+    work.after = "";
     assert_ok(store_write(g.store, STORE_DURABLE, claim_job, &work, &g.err) && work.job, g.err);
     memcpy(work.inputs_key, work.job->key, sizeof work.inputs_key - 1);
     assert_ok(flow_input_look(&work, &work.objects, &work.count, &g.err), g.err);
@@ -348,6 +390,7 @@ int test_results(void)
         cmocka_unit_test(a_newer_result_takes_the_place_of_what_was_delivered),
         cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
+        cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
         cmocka_unit_test(a_negative_of_too_little_is_none),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
