@@ -860,7 +860,7 @@ static void random_series(struct series *series, unsigned seed)
     for (size_t i = 0; phases > 1 && i < series->count; i++)
         set(series, i, tag, arena_printf(&scratch, tag == TYPE ? "ORIGINAL\\PRIMARY\\T%zu" : "%zu", i / places));
     for (long more = random() % 6; more > 0; more--) {
-        size_t of = (size_t)random() % series->count, i = add(series, 0);
+        size_t of = (size_t)random() % places, i = add(series, 0); // those have a place
         const char *of_place = (const char *)element_of(series, of, POSITION)->value;
         set(series, i, POSITION, of_place);
         if (random() % 2) // a double, else it differs
