@@ -102,7 +102,8 @@ enum access_answer access_admit(struct access *access, const char *const *titles
 void access_leave(struct access *access, const struct access_ticket *ticket);
 const char *access_answer_text(enum access_answer answer);
 
-bool access_address_is_loopback(const char *address); // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+bool access_address_is_loopback(const char *address);   // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+bool access_title_fits(const char *title, size_t size); // an AE title: 1 to 16 printable ASCII characters but \ / * ?
 
 // ---- audit (PS3.15 A.5, RFC 5424)
 
@@ -160,7 +161,10 @@ bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
 struct access_audit_check {
     void (*wrong)(void *payload, const char *text);
     void *payload;
-    uint64_t files, lines; // out: all that were read
+    uint64_t files, lines;             // out: all that were read
+    uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
+    uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
+    bool anchored;                     // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);
 

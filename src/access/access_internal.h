@@ -52,7 +52,6 @@ bool access_peers_reload(struct access *access, struct error *err);
 // The numeric address in one form: IPv4 inside IPv6 unwrapped, letters small. Any other text is copied (and cut).
 void access_canonical(char out[ACCESS_ADDRESS_SIZE], const char *address, bool *numeric);
 // An AE title as PS3.5 has it, without what has ever been a path or a wildcard.
-bool access_title_fits(const char *title, size_t size);
 
 // ---- access_sql.c
 

@@ -152,14 +152,15 @@ static void value_of(const uint8_t previous[HASH_SIZE], const char *line, size_t
 }
 
 // true: the walk goes on.
-static bool wrong(const struct access_walk *walk, struct error *err)
+static bool wrong(struct access_walk *walk, struct error *err)
 {
+    walk->wrongs++;
     if (walk->wrong)
         walk->wrong(walk->payload, err->message);
     return walk->wrong != NULL;
 }
 
-static bool broken(const struct access_walk *walk, const char *what, struct error *err)
+static bool broken(struct access_walk *walk, const char *what, struct error *err)
 {
     error_set(err, ERROR_BAD_DATA, "audit-%08llu.log line %llu: %s", (unsigned long long)walk->segment,
               (unsigned long long)walk->line, what);
@@ -204,6 +205,7 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
 {
     uint8_t value[HASH_SIZE];
     struct chain_element chain;
+    uint64_t wrongs = walk->wrongs;
     walk->line++;
     walk->lines++;
     if (!take_chain(line, size, &chain))
@@ -218,6 +220,7 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
         return false;
     memcpy(walk->value, chain.value, HASH_SIZE);
     walk->seq = chain.seq;
+    walk->sound_lines += walk->wrongs == wrongs;
     walk->size += size + 1;
     return true;
 }
@@ -363,7 +366,9 @@ static bool walk_files(struct access_walk *walk, const char *folder, const struc
             walk->joined = number == 1;
         for (uint64_t gap = i > 0 ? segments->numbers[i - 1] + 1 : number; ok && gap < number; gap++)
             ok = is_missing(walk, gap, err);
+        uint64_t wrongs = walk->wrongs;
         ok = ok && check_segment(walk, folder, number, err);
+        walk->sound_files += walk->wrongs == wrongs;
     }
     return ok && (access_walk_reached(walk, err) || wrong(walk, err));
 }
@@ -373,6 +378,7 @@ bool access_walk_all(struct access_walk *walk, const char *folder, struct error 
     struct segments segments;
     bool ok = segments_list(folder, &segments, err) && walk_files(walk, folder, &segments, err);
     walk->files = segments.count;
+    walk->first = segments.count > 0 ? segments.numbers[0] : 0;
     free(segments.numbers);
     return ok;
 }
@@ -392,5 +398,9 @@ bool access_audit_check(const char *folder, struct access_audit_check *check, st
         return false;
     check->lines = walk.lines;
     check->files = walk.files;
+    check->sound_lines = walk.sound_lines;
+    check->sound_files = walk.sound_files;
+    check->first = walk.first;
+    check->anchored = walk.anchored.segment > 0;
     return true;
 }

@@ -13,13 +13,16 @@
 enum { ACCESS_PATH_SIZE = 4096 };
 
 struct access_walk {
-    uint64_t segment; // being read
-    uint64_t line;    // in it
-    uint64_t lines;   // in all, the broken one counted
-    uint64_t seq;     // of the last sound line
-    uint64_t size;    // of the sound lines of this file
-    uint64_t files;   // of access_walk_all
-    uint64_t torn;    // bytes behind them without a line end
+    uint64_t segment;                  // being read
+    uint64_t line;                     // in it
+    uint64_t lines;                    // in all, the broken one counted
+    uint64_t seq;                      // of the last sound line
+    uint64_t size;                     // of the sound lines of this file
+    uint64_t files;                    // of access_walk_all
+    uint64_t sound_files, sound_lines; // of those: in which nothing was told wrong
+    uint64_t first;                    // the number of the first file; 0: there is none
+    uint64_t wrongs;                   // told so far
+    uint64_t torn;                     // bytes behind them without a line end
     uint8_t value[HASH_SIZE];
     bool joined;                      // a line was read, or this is the first file: what follows must continue it
     struct store_audit_head anchored; // a line that must be met; segment 0: none

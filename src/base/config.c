@@ -6,16 +6,39 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 // ---- YAML to JSON
 
+enum { PATH_MAX_SIZE = 128 };
+
 struct reading {
     yaml_parser_t parser;
     const char *name;
+    json_t *lines;
+    char path[PATH_MAX_SIZE]; // of what is being read
+    size_t path_size;
     size_t nodes;
     struct error *err;
 };
+
+// Goes down to `word`, which stands in `line` (from 0); the length of the path to come back to.
+static size_t enter(struct reading *r, const char *word, size_t line)
+{
+    size_t before = r->path_size, room = sizeof r->path - before;
+    int size = snprintf(r->path + before, room, "%s%s", before ? "." : "", word);
+    if (size > 0 && (size_t)size < room) {
+        r->path_size += (size_t)size;
+        json_object_set_new(r->lines, r->path, json_integer((json_int_t)line + 1));
+    }
+    return before;
+}
+
+static void leave(struct reading *r, size_t before)
+{
+    r->path_size = before;
+}
 
 static bool refuse(struct reading *r, const yaml_event_t *event, const char *what)
 {
@@ -75,7 +98,11 @@ static json_t *list(struct reading *r, int depth)
             yaml_event_delete(&event);
             return array;
         }
+        char index[24];
+        snprintf(index, sizeof index, "%zu", json_array_size(array));
+        size_t before = enter(r, index, event.start_mark.line);
         json_t *item = node(r, &event, depth + 1);
+        leave(r, before);
         yaml_event_delete(&event);
         if (!item || json_array_append_new(array, item) != 0)
             break;
@@ -96,7 +123,9 @@ static bool pair(struct reading *r, const yaml_event_t *key, json_t *object, int
                          key->start_mark.line + 1, name);
     if (!next_event(r, &event))
         return false;
+    size_t before = enter(r, name, key->start_mark.line);
     json_t *value = node(r, &event, depth + 1);
+    leave(r, before);
     yaml_event_delete(&event);
     if (!value)
         return false;
@@ -173,26 +202,59 @@ static json_t *document(struct reading *r)
     return NULL;
 }
 
-json_t *config_parse(const char *text, size_t size, const char *name, struct error *err)
+bool config_parse(const char *text, size_t size, const char *name, struct config *out, struct error *err)
 {
-    struct reading r = {.name = name, .err = err};
-    if (size > CONFIG_SIZE_MAX) {
+    struct reading r = {.name = name, .lines = json_object(), .err = err};
+    *out = (struct config){.name = name, .lines = r.lines};
+    if (size > CONFIG_SIZE_MAX)
         error_set(err, ERROR_LIMIT, "%s has %zu bytes, more than %d", name, size, CONFIG_SIZE_MAX);
-        return NULL;
-    }
-    if (!yaml_parser_initialize(&r.parser)) {
+    else if (!r.lines || !yaml_parser_initialize(&r.parser))
         error_set(err, ERROR_MEMORY, "no memory to read %s", name);
-        return NULL;
+    else {
+        yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
+        out->tree = document(&r);
+        yaml_parser_delete(&r.parser);
     }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
-    json_t *tree = document(&r);
-    yaml_parser_delete(&r.parser);
-    return tree;
+    if (!out->tree)
+        config_free(out);
+    return out->tree != NULL;
+}
+
+bool config_read(const char *path, struct config *out, struct error *err)
+{
+    struct buffer text;
+    *out = (struct config){0};
+    buffer_init(&text, CONFIG_SIZE_MAX);
+    bool ok = file_read(path, &text, err) && config_parse((const char *)text.data, text.size, path, out, err);
+    buffer_free(&text);
+    return ok;
+}
+
+void config_free(struct config *config)
+{
+    json_decref(config->tree);
+    json_decref(config->lines);
+    *config = (struct config){0};
+}
+
+bool config_blame(const struct config *config, const char *path, struct error *err)
+{
+    char at[PATH_MAX_SIZE];
+    text_copy(at, sizeof at, path);
+    for (;;) {
+        json_t *line = json_object_get(config->lines, at);
+        if (json_is_integer(line) && json_integer_value(line) == 0)
+            return false; // of the command line
+        if (line)
+            return error_prefix(err, "%s:%lld", config->name, (long long)json_integer_value(line));
+        char *dot = strrchr(at, '.');
+        if (!dot)
+            return error_prefix(err, "%s", config->name);
+        *dot = '\0';
+    }
 }
 
 // ---- tables
-
-enum { PATH_MAX_SIZE = 128 };
 
 static const struct config_key *find_key(const struct config_key *const *tables, const char *path)
 {
@@ -213,37 +275,13 @@ static bool is_section(const struct config_key *const *tables, const char *path)
     return false;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-// Levenshtein, for "did you mean"; both at most PATH_MAX_SIZE - 1 long.
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[PATH_MAX_SIZE];
-    size_t n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = least(change, least(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[n];
-}
-
 static const char *nearest(const struct config_key *const *tables, const char *path)
 {
     const char *best = "";
     size_t best_distance = SIZE_MAX;
     for (; *tables; tables++)
         for (const struct config_key *key = *tables; key->path; key++) {
-            size_t d = distance(path, key->path);
+            size_t d = text_distance(path, key->path);
             if (d < best_distance) {
                 best_distance = d;
                 best = key->path;
@@ -261,49 +299,72 @@ static bool choice_has(const char *choices, const char *word)
     return false;
 }
 
-static bool check_text(const struct config_key *key, const char *text, const char *name, struct error *err)
+static bool check_text(const struct config_key *key, const char *text, struct error *err)
 {
     char host[256];
     uint16_t port;
     if (key->type == CONFIG_HOST_PORT && *text && !text_host_port(text, host, sizeof host, &port))
-        return error_set(err, ERROR_BAD_VALUE, "%s: %s is '%.80s'; give HOST:PORT", name, key->path, text);
+        return error_set(err, ERROR_BAD_VALUE, "%s is '%.80s'; give HOST:PORT", key->path, text);
     if (key->type == CONFIG_CHOICE && !choice_has(key->choices, text))
-        return error_set(err, ERROR_BAD_VALUE, "%s: %s is '%.60s'; give one of %s", name, key->path, text,
-                         key->choices);
+        return error_set(err, ERROR_BAD_VALUE, "%s is '%.60s'; give one of %s", key->path, text, key->choices);
     return true;
 }
 
-static bool check_value(const struct config_key *key, const json_t *value, const char *name, struct error *err)
+static bool check_number(const struct config_key *key, const json_t *value, struct error *err)
 {
-    if (key->type == CONFIG_BOOLEAN)
-        return json_is_boolean(value) ||
-               error_set(err, ERROR_BAD_VALUE, "%s: %s must be true or false", name, key->path);
-    if (key->type != CONFIG_INTEGER) {
-        if (!json_is_string(value))
-            return error_set(err, ERROR_BAD_VALUE, "%s: %s must be text; put it in quotes", name, key->path);
-        return check_text(key, json_string_value(value), name, err);
-    }
     int64_t number = json_integer_value(value);
-    if (json_is_integer(value) && number >= key->least && number <= key->most)
-        return true;
-    return error_set(err, ERROR_BAD_VALUE, "%s: %s must be a whole number from %" PRId64 " to %" PRId64, name,
-                     key->path, key->least, key->most);
+    return (json_is_integer(value) && number >= key->least && number <= key->most) ||
+           error_set(err, ERROR_BAD_VALUE, "%s must be a whole number from %" PRId64 " to %" PRId64, key->path,
+                     key->least, key->most);
 }
 
-static bool check_object(const json_t *object, const char *prefix, const struct config_key *const *tables,
-                         const char *name, struct error *err)
+static bool check_value(const struct config_key *key, const json_t *value, struct error *err)
+{
+    switch (key->type) {
+    case CONFIG_BOOLEAN:
+        return json_is_boolean(value) || error_set(err, ERROR_BAD_VALUE, "%s must be true or false", key->path);
+    case CONFIG_LIST:
+        return json_is_array(value) ||
+               error_set(err, ERROR_BAD_VALUE, "%s must be a list; [] is an empty one", key->path);
+    case CONFIG_INTEGER:
+        return check_number(key, value, err);
+    default:
+        return json_is_string(value) ? check_text(key, json_string_value(value), err)
+                                     : error_set(err, ERROR_BAD_VALUE, "%s must be text; put it in quotes", key->path);
+    }
+}
+
+static bool check_object(const struct config *config, const json_t *object, const char *prefix,
+                         const struct config_key *const *tables, struct error *err);
+
+// One key, or a section of keys; a section without any may be empty ("http:").
+static bool check_pair(const struct config *config, const char *path, const json_t *value,
+                       const struct config_key *const *tables, struct error *err)
+{
+    const struct config_key *key = find_key(tables, path);
+    if (key)
+        return check_value(key, value, err) || config_blame(config, path, err);
+    if (is_section(tables, path) && (json_is_object(value) || json_is_null(value)))
+        return json_is_null(value) || check_object(config, value, path, tables, err);
+    error_set(err, ERROR_BAD_VALUE, "there is no key %s; did you mean %s?", path, nearest(tables, path));
+    return config_blame(config, path, err);
+}
+
+static bool check_object(const struct config *config, const json_t *object, const char *prefix,
+                         const struct config_key *const *tables, struct error *err)
 {
     const char *word;
     json_t *value;
-    json_object_foreach((json_t *)object, word, value)
+    json_object_foreach((json_t *)(uintptr_t)object, word, value)
     {
         char path[PATH_MAX_SIZE];
         int size = snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", word);
-        const struct config_key *key = find_key(tables, path);
-        if (size < 0 || (size_t)size >= sizeof path || (!key && !(json_is_object(value) && is_section(tables, path))))
-            return error_set(err, ERROR_BAD_VALUE, "%s: there is no key %s; did you mean %s?", name, path,
-                             nearest(tables, path));
-        if (key ? !check_value(key, value, name, err) : !check_object(value, path, tables, name, err))
+        if (size < 0 || (size_t)size >= sizeof path || strchr(word, '.')) {
+            error_set(err, ERROR_BAD_VALUE, "there is no key '%.60s'; a key stands under its section, on its own line",
+                      word);
+            return config_blame(config, path, err);
+        }
+        if (!check_pair(config, path, value, tables, err))
             return false;
     }
     return true;
@@ -320,36 +381,46 @@ static json_t *lookup(const json_t *tree, const char *path)
     return at ? json_object_get(at, path) : NULL;
 }
 
+// Takes the value. false: what should be a section is something else.
 static bool put(json_t *tree, const char *path, json_t *value)
 {
     char word[PATH_MAX_SIZE];
-    for (const char *dot; (dot = strchr(path, '.')); path = dot + 1) {
+    for (const char *dot; tree && (dot = strchr(path, '.')); path = dot + 1) {
         text_copy_n(word, sizeof word, path, (size_t)(dot - path));
         json_t *next = json_object_get(tree, word);
-        if (!next) {
+        if (!next || json_is_null(next)) {
             next = json_object();
-            json_object_set_new(tree, word, next);
+            if (json_object_set_new(tree, word, next) != 0)
+                next = NULL;
         }
         tree = next;
     }
     return json_object_set_new(tree, path, value) == 0;
 }
 
-static json_t *standard_value(const struct config_key *key)
+// It stands in no line.
+void config_set(struct config *config, const char *path, const char *text)
 {
-    bool text = key->type != CONFIG_INTEGER && key->type != CONFIG_BOOLEAN;
-    return text ? json_string(key->standard) : plain_scalar(key->standard, strlen(key->standard));
+    if (put(config->tree, path, json_string(text)))
+        json_object_set_new(config->lines, path, json_integer(0));
 }
 
-bool config_complete(json_t *tree, const struct config_key *const *tables, const char *name, struct error *err)
+static json_t *standard_value(const struct config_key *key)
 {
-    if (!json_is_object(tree))
-        return error_set(err, ERROR_BAD_VALUE, "%s: the file must hold keys and values", name);
-    if (!check_object(tree, "", tables, name, err))
+    bool plain = key->type == CONFIG_INTEGER || key->type == CONFIG_BOOLEAN;
+    return !plain ? json_string(key->standard) : plain_scalar(key->standard, strlen(key->standard));
+}
+
+bool config_complete(struct config *config, const struct config_key *const *tables, struct error *err)
+{
+    if (!json_is_object(config->tree))
+        return error_set(err, ERROR_BAD_VALUE, "%s: the file must hold keys and values", config->name);
+    if (!check_object(config, config->tree, "", tables, err))
         return false;
     for (const struct config_key *const *table = tables; *table; table++)
         for (const struct config_key *key = *table; key->path; key++)
-            if (!lookup(tree, key->path) && !put(tree, key->path, standard_value(key)))
+            if (key->type != CONFIG_LIST && !lookup(config->tree, key->path) &&
+                !put(config->tree, key->path, standard_value(key)))
                 return error_set(err, ERROR_MEMORY, "no memory for the configuration");
     return true;
 }
@@ -379,9 +450,10 @@ bool config_boolean(const json_t *tree, const char *path)
 
 static json_t *schema_of(const struct config_key *key)
 {
-    static const char *const types[] = {"string", "integer", "boolean", "string", "string"};
-    json_t *schema = json_pack("{s:s, s:s, s:o}", "type", types[key->type], "description", key->help, "default",
-                               standard_value(key));
+    static const char *const types[] = {"string", "integer", "boolean", "string", "string", "array"};
+    json_t *schema = json_pack("{s:s, s:s}", "type", types[key->type], "description", key->help);
+    if (key->type != CONFIG_LIST)
+        json_object_set_new(schema, "default", standard_value(key));
     if (key->type == CONFIG_INTEGER) {
         json_object_set_new(schema, "minimum", json_integer(key->least));
         json_object_set_new(schema, "maximum", json_integer(key->most));
@@ -422,6 +494,11 @@ void config_print_schema(struct buffer *out, const struct config_key *const *tab
     json_decref(root);
 }
 
+static void print_list(struct buffer *out, const struct config_key *key)
+{
+    buffer_printf(out, "\n# %s\n# %s:\n#   - %s\n", key->help, key->path, key->standard);
+}
+
 // Rows of one section stand together in their table, so a section's name is printed when it changes. Two levels are
 // enough for the file.
 void config_print_example(struct buffer *out, const struct config_key *const *tables)
@@ -429,6 +506,10 @@ void config_print_example(struct buffer *out, const struct config_key *const *ta
     char section[PATH_MAX_SIZE] = "";
     for (; *tables; tables++)
         for (const struct config_key *key = *tables; key->path; key++) {
+            if (key->type == CONFIG_LIST) {
+                print_list(out, key);
+                continue;
+            }
             const char *dot = strchr(key->path, '.');
             const char *word = dot ? dot + 1 : key->path;
             const char *indent = dot ? "  " : "";

@@ -35,11 +35,37 @@ static bool read_all(int fd, const char *path, struct buffer *out, struct error 
     }
 }
 
+static const char *kind_of(mode_t mode)
+{
+    return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+// Without O_NONBLOCK the opening of a pipe waits until somebody writes to it.
+int file_open(const char *path, uint64_t *size, struct error *err)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && errno == ENXIO) // a socket, or a device that is not there
+        error_set(err, ERROR_UNSUPPORTED, "%s is no file that can be read", path);
+    else if (fd < 0 || fstat(fd, &status) != 0)
+        error_errno(err, errno, "cannot open %s", path);
+    else if (!S_ISREG(status.st_mode))
+        error_set(err, ERROR_UNSUPPORTED, "%s is %s; give a file", path, kind_of(status.st_mode));
+    else {
+        if (size)
+            *size = (uint64_t)status.st_size;
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 bool file_read(const char *path, struct buffer *out, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, NULL, err);
     if (fd < 0)
-        return error_errno(err, errno, "cannot open %s", path);
+        return false;
     bool ok = read_all(fd, path, out, err);
     close(fd);
     return ok;

@@ -10,7 +10,11 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-// All of the file behind what `out` holds already. LIMIT when it does not fit into out->limit.
+// Opens a file that a person named for reading; *size (or NULL) is its length. What is no file (a folder, a pipe, a
+// socket, a device) is refused in words (UNSUPPORTED), and never waited for. -1 with *err.
+int file_open(const char *path, uint64_t *size, struct error *err);
+
+// All of the file (as file_open takes it) behind what `out` holds already. LIMIT when it does not fit into out->limit.
 bool file_read(const char *path, struct buffer *out, struct error *err);
 
 // Exactly `size` bytes at `offset`; an early end of file is ERROR_IO. Interrupted and short transfers go on.

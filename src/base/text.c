@@ -207,6 +207,38 @@ bool text_host_port(const char *text, char *host, size_t capacity, uint16_t *por
     return true;
 }
 
+const char *text_show_host_port(char *out, size_t capacity, const char *host, uint16_t port)
+{
+    bool v6 = strchr(host, ':') != NULL;
+    snprintf(out, capacity, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    return out;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t text_distance(const char *a, const char *b)
+{
+    size_t row[TEXT_DISTANCE_MAX + 1];
+    size_t n = strlen(b);
+    if (n > TEXT_DISTANCE_MAX || strlen(a) > TEXT_DISTANCE_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = least(change, least(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[n];
+}
+
 void text_hex(char *out, const void *data, size_t size)
 {
     const unsigned char *p = data;

@@ -38,6 +38,14 @@ bool text_same_fold(const char *a, const char *b); // ASCII letters fold
 // "HOST:PORT" or ":PORT" or "[v6]:PORT". false when it is not of that form, the port is 0 or past 65535, or the host
 // does not fit.
 bool text_host_port(const char *text, char *host, size_t capacity, uint16_t *port);
+// The other way round, as it stands in a URL and is read by text_host_port: "HOST:PORT", with brackets around an IPv6
+// address. Cut when it does not fit. Returns `out`.
+const char *text_show_host_port(char *out, size_t capacity, const char *host, uint16_t port);
+
+// How many characters must be changed, added or removed to make b of a (Levenshtein), for "did you mean"; SIZE_MAX for
+// a text longer than TEXT_DISTANCE_MAX.
+enum { TEXT_DISTANCE_MAX = 127 };
+size_t text_distance(const char *a, const char *b);
 
 // `out` has 2 * size + 1 characters.
 void text_hex(char *out, const void *data, size_t size);

@@ -57,11 +57,18 @@ bool cli_options(int *argc, char **argv, const struct cli_command *command, cons
 {
     int kept = 1;
     bool only_arguments = false;
+    char help[] = "--help";
     for (int i = 1; i < *argc; i++) {
         char *word = argv[i];
-        if (only_arguments || strncmp(word, "--", 2) != 0) {
+        if (only_arguments || word[0] != '-' || !word[1]) {
             argv[kept++] = word;
             continue;
+        }
+        if (strcmp(word, "-h") == 0)
+            word = help;
+        if (word[1] != '-') {
+            *status = cli_usage("%s has no option %.40s; its options begin with two hyphens", command->name, word);
+            return false;
         }
         word += 2;
         only_arguments = *word == '\0';

@@ -12,6 +12,9 @@
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 #define CLI_SERVER "http://127.0.0.1:8080"
+// Where `hilum serve` is by default, for commands that speak DICOM.
+#define CLI_DICOM "127.0.0.1:11112"
+#define CLI_TITLE "HILUM"
 
 struct cli_command {
     const char *name;
@@ -30,8 +33,8 @@ struct cli_option {
     bool *flag;
 };
 
-// Reads options and moves the other arguments to the front of argv (from 1 on); *argc becomes their number + 1. false
-// when the command should end with *status: after --help (CLI_DONE) or wrong use (CLI_USAGE).
+// Reads options, and -h for --help, and moves the other arguments to the front of argv (from 1 on); *argc becomes their
+// number + 1. false when the command should end with *status: after --help (CLI_DONE) or wrong use (CLI_USAGE).
 bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
                  int *status);
 
@@ -54,7 +57,7 @@ bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, 
 // Tells on stderr what is wrong with a file: "hilum: PATH WORDS: REASON", fit for a terminal whatever the names hold.
 void cli_complain(const char *path, const char *words, const char *reason);
 
-extern const struct cli_command cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer,
-    cli_runner, cli_send, cli_serve, cli_version;
+extern const struct cli_command cli_audit, cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model,
+    cli_peer, cli_runner, cli_send, cli_serve, cli_version;
 
 #endif

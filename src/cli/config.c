@@ -1,10 +1,9 @@
-// hilum config: the configuration file's schema, example and check; rules and peers of the running server compared with
-// a file and changed to it.
+// hilum config: the configuration file's schema, example and check; its rules, peers and HL7 targets compared with
+// those of the running server, which are changed to it.
 #include <stdio.h>
 #include <string.h>
 
 #include "base/config.h"
-#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/config_apply.h"
 #include "service/service.h"
@@ -25,15 +24,16 @@ static int print(void (*make)(struct buffer *out, const struct config_key *const
     return ok ? CLI_DONE : CLI_FAILED;
 }
 
+// Both kinds of what the file may hold: what `serve` reads, and what `config apply` does.
 static int check(const char *path)
 {
-    struct buffer text;
+    struct config config;
     struct error err;
-    buffer_init(&text, CONFIG_SIZE_MAX);
-    json_t *config = file_read(path, &text, &err) ? config_parse((const char *)text.data, text.size, path, &err) : NULL;
-    bool ok = config && config_complete(config, service_config, path, &err);
-    json_decref(config);
-    buffer_free(&text);
+    if (!config_read(path, &config, &err))
+        return cli_fail(&err);
+    bool ok = config_complete(&config, service_config, &err) && service_config_check(&config, &err) &&
+              cli_config_check_rows(&config, &err);
+    config_free(&config);
     if (!ok)
         return cli_fail(&err);
     printf("%s is fit\n", path);

@@ -6,7 +6,8 @@
 //   rules:        [{name: head, modality: CT, model: head-ct-hyperdense, send_to: [pacs], hl7_to: [ris]}]
 //
 // A section that is in the file is the whole truth of its kind: what it does not name is removed. A section that is not
-// there is left alone. All of the file is checked before the first change.
+// there is left alone. The file may be the one that `hilum serve` reads: its sections change nothing here. All of it is
+// checked before the first change.
 #include "cli/config_apply.h"
 
 #include <stdio.h>
@@ -15,9 +16,9 @@
 
 #include "access/access.h"
 #include "base/config.h"
-#include "base/file.h"
 #include "cli/cli.h"
 #include "flow/flow.h"
+#include "service/service.h"
 
 enum { ANSWER_MAX = 16 << 20, URL_PATH_MAX = 160 };
 
@@ -76,68 +77,100 @@ static bool is_plain_name(const char *name)
     return name && *name && strspn(name, allowed) == strlen(name);
 }
 
+// As the server, which would refuse the second when the first has been entered.
+static bool is_alone(const json_t *normal, const json_t *by_name, struct error *err)
+{
+    const char *name;
+    json_t *other, *title = json_object_get(normal, "title");
+    json_object_foreach((json_t *)(uintptr_t)by_name, name, other)
+    {
+        if (title && json_equal(title, json_object_get(other, "title")) &&
+            json_equal(json_object_get(normal, "host"), json_object_get(other, "host")))
+            return error_set(err, ERROR_DUPLICATE, "peer %s has the same title and host", name);
+    }
+    return true;
+}
+
 static bool add_entry(const struct kind *kind, const json_t *entry, json_t *by_name, struct error *err)
 {
     const char *name = json_string_value(json_object_get(entry, "name"));
     if (!is_plain_name(name))
-        return error_set(err, ERROR_BAD_VALUE,
-                         "%s: a %s needs a name of letters, digits, '.', '_' and '-', not '%.40s'", kind->section,
+        return error_set(err, ERROR_BAD_VALUE, "a %s needs a name of letters, digits, '.', '_' and '-', not '%.40s'",
                          kind->word, name ? name : "");
     if (json_object_get(by_name, name))
-        return error_set(err, ERROR_BAD_VALUE, "%s: %s %s is there twice", kind->section, kind->word, name);
+        return error_set(err, ERROR_BAD_VALUE, "%s %s is there twice", kind->word, name);
     json_t *normal = kind->normal(entry, err);
-    if (!normal)
+    if (!normal || !is_alone(normal, by_name, err)) {
+        json_decref(normal);
         return error_prefix(err, "%s %s", kind->word, name);
+    }
     json_object_del(normal, "version");
     return json_object_set_new(by_name, name, normal) == 0 || error_set(err, ERROR_MEMORY, "no memory for %s", name);
 }
 
-static bool read_section(const struct kind *kind, const json_t *list, json_t **out, struct error *err)
+static bool holds_word(const char *text, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || strchr(" '\"", at[-1])) && (at[size] == '\0' || strchr(" '\",:;", at[size])))
+            return true;
+    return false;
+}
+
+// The line is that of the member which the reason names, else of the entry.
+static bool blame_entry(const struct config *config, const char *section, size_t index, const json_t *entry,
+                        struct error *err)
+{
+    char path[128];
+    const char *member;
+    json_t *value;
+    snprintf(path, sizeof path, "%s.%zu", section, index);
+    json_object_foreach((json_t *)(uintptr_t)entry, member, value)
+    {
+        if (strcmp(member, "name") != 0 && holds_word(err->message, member)) {
+            snprintf(path, sizeof path, "%s.%zu.%s", section, index, member);
+            break;
+        }
+    }
+    return config_blame(config, path, err);
+}
+
+static bool read_section(const struct config *config, const struct kind *kind, json_t **out, struct error *err)
 {
     size_t i;
     json_t *entry;
-    if (!json_is_array(list))
-        return error_set(err, ERROR_BAD_VALUE, "%s must be a list; [] removes all", kind->section);
     *out = json_object();
-    json_array_foreach(list, i, entry)
+    json_array_foreach(json_object_get(config->tree, kind->section), i, entry)
     {
         if (!add_entry(kind, entry, *out, err))
-            return false;
+            return blame_entry(config, kind->section, i, entry, err);
     }
     return true;
 }
 
-static const struct kind *find_kind(const char *section)
+static bool read_sections(struct plan *plan, const struct config *config, struct error *err)
 {
     for (size_t i = 0; i < KINDS; i++)
-        if (strcmp(kinds[i].section, section) == 0)
-            return &kinds[i];
-    return NULL;
+        if (json_object_get(config->tree, kinds[i].section) && !read_section(config, &kinds[i], &plan->wanted[i], err))
+            return false;
+    return true;
 }
 
-static bool read_sections(struct plan *plan, const json_t *tree, struct error *err)
+bool cli_config_check_rows(const struct config *config, struct error *err)
 {
-    const char *section;
-    json_t *list;
-    json_object_foreach((json_t *)(uintptr_t)tree, section, list)
-    {
-        const struct kind *kind = find_kind(section);
-        if (!kind)
-            return error_set(err, ERROR_BAD_VALUE, "'%.40s' is none of peers, hl7_targets and rules", section);
-        if (!read_section(kind, list, &plan->wanted[kind - kinds], err))
-            return false;
-    }
-    return true;
+    struct plan plan = {0};
+    bool ok = read_sections(&plan, config, err);
+    free_plan(&plan);
+    return ok;
 }
 
 static bool read_file(struct plan *plan, const char *path, struct error *err)
 {
-    struct buffer text;
-    buffer_init(&text, CONFIG_SIZE_MAX);
-    json_t *tree = file_read(path, &text, err) ? config_parse((const char *)text.data, text.size, path, err) : NULL;
-    buffer_free(&text);
-    bool ok = tree && (read_sections(plan, tree, err) || error_prefix(err, "%s", path));
-    json_decref(tree);
+    struct config config;
+    if (!config_read(path, &config, err))
+        return false;
+    bool ok = config_complete(&config, service_config, err) && read_sections(plan, &config, err);
+    config_free(&config);
     return ok;
 }
 
@@ -260,16 +293,27 @@ static bool compare(struct plan *plan, const char *path, bool apply, struct erro
     return true;
 }
 
+static bool names_rows(const struct plan *plan)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (plan->wanted[i])
+            return true;
+    return false;
+}
+
 int cli_config_apply(const char *server, const char *path, bool apply)
 {
     struct plan plan = {.server = server};
     struct error err;
     bool ok = compare(&plan, path, apply, &err);
+    bool any = names_rows(&plan);
     free_plan(&plan);
     fflush(stdout);
     if (!ok)
         return cli_fail(&err);
-    if (plan.changes == 0)
+    if (!any)
+        printf("%s has no peers:, hl7_targets: or rules:; nothing to change\n", path);
+    else if (plan.changes == 0)
         printf("the server is as %s says\n", path);
     else
         printf("%zu %s\n", plan.changes, apply ? "changed" : "would change");

@@ -9,14 +9,16 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_echo = {"echo", "HOST:PORT [OPTIONS]", "ask a DICOM peer whether it is there (C-ECHO)",
-                                     run, false};
+const struct cli_command cli_echo = {"echo", "[HOST:PORT] [OPTIONS]",
+                                     "ask a DICOM peer whether it is there (C-ECHO), without one " CLI_DICOM, run,
+                                     false};
 
 static int echo(const struct dimse_peer *peer)
 {
     static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
     struct error err;
     uint16_t status;
+    char shown[272];
     int64_t started_ns = clock_monotonic_ns();
     struct dimse_association *association = dimse_connect(peer, &proposal, 1, &dimse_timers_default, &err);
     if (!association)
@@ -25,7 +27,8 @@ static int echo(const struct dimse_peer *peer)
         dimse_close(association);
         return cli_fail(&err);
     }
-    printf("%s at %s:%u answered %04XH in %.1f ms\n", peer->called, peer->host, peer->port, status,
+    printf("%s at %s answered %04XH in %.1f ms\n", peer->called,
+           text_show_host_port(shown, sizeof shown, peer->host, peer->port), status,
            (double)(clock_monotonic_ns() - started_ns) / 1e6);
     bool released = dimse_release(association, &err);
     return status == 0 && released ? CLI_DONE : CLI_FAILED;
@@ -33,10 +36,10 @@ static int echo(const struct dimse_peer *peer)
 
 static int run(int argc, char **argv)
 {
-    const char *called = "ANY-SCP", *calling = "HILUM";
+    const char *called = CLI_TITLE, *calling = CLI_TITLE;
     const struct cli_option options[] = {
-        {"aec", "TITLE", "the peer's AE title (ANY-SCP)", &called, NULL},
-        {"aet", "TITLE", "ours (HILUM)", &calling, NULL},
+        {"aec", "TITLE", "the peer's AE title (" CLI_TITLE ")", &called, NULL},
+        {"aet", "TITLE", "ours (" CLI_TITLE ")", &calling, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
     char host[256];
@@ -44,8 +47,8 @@ static int run(int argc, char **argv)
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_echo, options, &status))
         return status;
-    if (argc != 2 || !text_host_port(argv[1], host, sizeof host, &port))
-        return cli_usage("echo needs one HOST:PORT");
+    if (argc > 2 || !text_host_port(argc == 2 ? argv[1] : CLI_DICOM, host, sizeof host, &port))
+        return cli_usage("echo takes one HOST:PORT");
     struct dimse_peer peer = {host, port, called, calling};
     return echo(&peer);
 }

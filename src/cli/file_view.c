@@ -1,9 +1,7 @@
 // hilum dump and hilum json: one file, shown.
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -33,16 +31,14 @@ struct view {
 static bool read_view(const char *path, size_t value_max, struct view *view, struct error *err)
 {
     struct dicom_parse_options options = {.value_max = value_max, .depth_max = DICOM_DEPTH_MAX};
-    struct stat status;
+    uint64_t size;
     arena_init(&view->arena, ARENA);
     view->block = malloc(BLOCK);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (!view->block || fd < 0 || fstat(fd, &status) != 0) {
-        if (fd >= 0)
-            close(fd);
-        return error_set(err, ERROR_NOT_FOUND, "cannot open %s", path);
-    }
-    uint64_t size = (uint64_t)status.st_size;
+    if (!view->block)
+        return error_set(err, ERROR_MEMORY, "no memory to read %s", path);
+    int fd = file_open(path, &size, err);
+    if (fd < 0)
+        return false;
     size_t head = size < BLOCK ? (size_t)size : BLOCK;
     bool ok = file_pread(fd, view->block, head, 0, err) && dicom_meta_parse(view->block, head, &view->meta, err);
     if (ok) {

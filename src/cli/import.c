@@ -1,12 +1,10 @@
 // hilum import: files and folders into the running server, meta information or not.
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/progress.h"
 #include "cli/cli.h"
 
@@ -51,14 +49,10 @@ static bool send(const char *path, void *payload, struct error *err)
     struct importing *importing = payload;
     struct buffer out;
     struct error why;
-    struct stat status;
+    uint64_t size;
     buffer_init(&out, 1 << 20);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0;
-    if (!ok)
-        error_errno(&why, errno, "cannot open it");
-    else
-        ok = cli_call_file(importing->server, "/api/import", fd, (unsigned long long)status.st_size, &out, &why);
+    int fd = file_open(path, &size, &why);
+    bool ok = fd >= 0 && cli_call_file(importing->server, "/api/import", fd, size, &out, &why);
     if (fd >= 0)
         close(fd);
     if (ok)

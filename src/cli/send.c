@@ -1,10 +1,7 @@
 // hilum send: C-STORE of files to a DICOM peer, each in the transfer syntax it has.
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -20,8 +17,9 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_send = {"send", "HOST:PORT FILE... [OPTIONS]",
-                                     "send DICOM files or folders to a peer (C-STORE)", run, false};
+const struct cli_command cli_send = {"send", "[HOST:PORT] FILE... [OPTIONS]",
+                                     "send DICOM files or folders to a peer (C-STORE), without one to " CLI_DICOM, run,
+                                     false};
 
 enum { FILES_MAX = 1000000, HEAD = DICOM_META_SIZE_MAX + DICOM_PREAMBLE_SIZE + 4, BLOCK = 128 << 10 };
 
@@ -90,12 +88,11 @@ static bool look_at(const char *path, void *payload, struct error *err)
     struct sending *sending = payload;
     struct item item = {.path = strdup(path)};
     struct error why;
-    struct stat status;
+    uint64_t size;
     if (!item.path)
         return error_set(err, ERROR_MEMORY, "no memory for a path");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool usable = fd >= 0 && fstat(fd, &status) == 0 ? identify(fd, (uint64_t)status.st_size, sending, &item, &why)
-                                                     : error_errno(&why, errno, "cannot open it");
+    int fd = file_open(path, &size, &why);
+    bool usable = fd >= 0 && identify(fd, size, sending, &item, &why);
     if (fd >= 0)
         close(fd);
     if (usable && add_item(sending, &item, err))
@@ -144,9 +141,9 @@ static bool send_one(struct sending *sending, struct dimse_association *associat
         sending->failed++;
         return true;
     }
-    int fd = open(item->path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(item->path, NULL, err);
     if (fd < 0)
-        return error_errno(err, errno, "cannot open %s", item->path);
+        return false;
     struct source_reader file = {reader_from_fd(fd, item->data_offset, item->size), 0, sending->block, BLOCK};
     bool ok = dimse_store(association, context, item->sop_class, item->sop_instance, source_from_reader(&file), &status,
                           comment, err);
@@ -198,12 +195,18 @@ static bool send_all(struct sending *sending, struct error *err)
     return ok;
 }
 
+// The first argument when it is a peer's address, which a file's name hardly ever is.
+static bool is_peer(const char *text, char *host, size_t capacity, uint16_t *port)
+{
+    return text_host_port(text, host, capacity, port) && access(text, F_OK) != 0;
+}
+
 static int run(int argc, char **argv)
 {
-    const char *called = "ANY-SCP", *calling = "HILUM";
+    const char *called = CLI_TITLE, *calling = CLI_TITLE;
     const struct cli_option options[] = {
-        {"aec", "TITLE", "the peer's AE title (ANY-SCP)", &called, NULL},
-        {"aet", "TITLE", "ours (HILUM)", &calling, NULL},
+        {"aec", "TITLE", "the peer's AE title (" CLI_TITLE ")", &called, NULL},
+        {"aet", "TITLE", "ours (" CLI_TITLE ")", &calling, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
     char host[256];
@@ -212,8 +215,12 @@ static int run(int argc, char **argv)
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_send, options, &status))
         return status;
-    if (argc < 3 || !text_host_port(argv[1], host, sizeof host, &sending.peer.port))
-        return cli_usage("send needs HOST:PORT and at least one file or folder");
+    bool named = argc > 1 && is_peer(argv[1], host, sizeof host, &sending.peer.port);
+    char **files = argv + 1 + named;
+    if (argc < 2 || !*files)
+        return cli_usage("send needs at least one file or folder, behind HOST:PORT for another peer than " CLI_DICOM);
+    if (!named)
+        text_host_port(CLI_DICOM, host, sizeof host, &sending.peer.port);
     sending.peer.host = host;
     sending.peer.called = called;
     sending.peer.calling = calling;
@@ -221,7 +228,7 @@ static int run(int argc, char **argv)
     if (!sending.block)
         return CLI_FAILED;
     int64_t started_ns = clock_monotonic_ns();
-    bool ok = cli_walk(argv + 2, look_at, &sending, &sending.failed, &err) && send_all(&sending, &err);
+    bool ok = cli_walk(files, look_at, &sending, &sending.failed, &err) && send_all(&sending, &err);
     printf("%zu sent, %zu with a warning, %zu refused, %zu passed over, in %.1f s\n", sending.sent, sending.warned,
            sending.failed, sending.skipped, (double)(clock_monotonic_ns() - started_ns) / 1e9);
     for (size_t i = 0; i < sending.count; i++)

@@ -1,11 +1,8 @@
 // Files as the objects of one series.
 #include "cli/series_files.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -50,16 +47,15 @@ static bool read_object(struct series_files *series, int fd, uint64_t size, stru
 static bool add_file(const char *path, void *payload, struct error *err)
 {
     struct series_files *series = payload;
-    struct stat status;
+    uint64_t size;
     struct series_file *file = &series->files[series->count];
     if (series->count == FILES_MAX)
         return error_set(err, ERROR_LIMIT, "more than %d files; give one series", FILES_MAX);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0
-                  ? read_object(series, fd, (uint64_t)status.st_size, file, &series->objects[series->count], err)
-                  : error_errno(err, errno, "cannot open it");
-    if (fd >= 0)
-        close(fd);
+    int fd = file_open(path, &size, err);
+    if (fd < 0)
+        return false;
+    bool ok = read_object(series, fd, size, file, &series->objects[series->count], err);
+    close(fd);
     if (!ok)
         return error_prefix(err, "%s", path);
     file->path = strdup(path);
@@ -110,12 +106,11 @@ bool series_files_pixels(void *payload, size_t index, uint8_t *out, size_t size,
 {
     struct series_files *series = payload;
     const char *path = series->files[index].path;
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fstat(fd, &status) == 0
-                  ? read_frame(series, index, fd, (uint64_t)status.st_size, out, size, err)
-                  : error_errno(err, errno, "cannot open %s", path);
-    if (fd >= 0)
-        close(fd);
+    uint64_t file_size;
+    int fd = file_open(path, &file_size, err);
+    if (fd < 0)
+        return false;
+    bool ok = read_frame(series, index, fd, file_size, out, size, err);
+    close(fd);
     return ok;
 }

@@ -16,33 +16,6 @@ static int run(int argc, char **argv);
 const struct cli_command cli_serve = {"serve", "[OPTIONS]", "run the server: archive, DICOMweb, API and page", run,
                                       false};
 
-static json_t *read_config(const char *path, struct error *err)
-{
-    struct buffer text;
-    if (!path)
-        return json_object();
-    buffer_init(&text, CONFIG_SIZE_MAX);
-    json_t *config = file_read(path, &text, err) ? config_parse((const char *)text.data, text.size, path, err) : NULL;
-    buffer_free(&text);
-    return config;
-}
-
-// A flag goes over what the file says.
-static void override(json_t *config, const char *section, const char *key, const char *value)
-{
-    json_t *at = config;
-    if (!value)
-        return;
-    if (section) {
-        at = json_object_get(config, section);
-        if (!json_is_object(at)) {
-            at = json_object();
-            json_object_set_new(config, section, at);
-        }
-    }
-    json_object_set_new(at, key, json_string(value));
-}
-
 static void wait_for_signal(const sigset_t *signals)
 {
     int number;
@@ -51,7 +24,7 @@ static void wait_for_signal(const sigset_t *signals)
     log_info("serve", "stopping");
 }
 
-static int serve(json_t *config)
+static int serve(const struct config *config)
 {
     struct error err;
     sigset_t signals;
@@ -69,8 +42,9 @@ static int serve(json_t *config)
     struct service *service = service_start(config, &err);
     if (!service)
         return cli_fail(&err);
-    printf("hilum: ready, page at http://127.0.0.1:%u/, DICOM on port %u\n", service_http_port(service),
-           service_dicom_port(service));
+    char http[SERVICE_ADDRESS_SIZE], dicom[SERVICE_ADDRESS_SIZE];
+    printf("hilum: ready, page at http://%s/, DICOM at %s\n", service_http_address(service, http),
+           service_dicom_address(service, dicom));
     fflush(stdout);
     wait_for_signal(&signals);
     service_stop(service);
@@ -88,21 +62,22 @@ static int run(int argc, char **argv)
         {"aet", "TITLE[,TITLE]", "our AE titles (HILUM)", &title, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
+    const struct {
+        const char *key, **value;
+    } flags[] = {{"data", &data}, {"http.listen", &http}, {"dicom.listen", &dicom}, {"dicom.titles", &title}};
+    struct config config;
     struct error err;
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_serve, options, &status))
         return status;
     if (argc > 1)
         return cli_usage("serve takes no argument '%s'", argv[1]);
-    json_t *config = read_config(path, &err);
-    if (!config)
+    if (!(path ? config_read(path, &config, &err) : config_parse("", 0, "options", &config, &err)))
         return cli_fail(&err);
-    override(config, NULL, "data", data);
-    override(config, "http", "listen", http);
-    override(config, "dicom", "listen", dicom);
-    override(config, "dicom", "titles", title);
-    status = config_complete(config, service_config, path ? path : "options", &err) ? serve(config)
-                                                                                    : (cli_fail(&err), CLI_USAGE);
-    json_decref(config);
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) // a flag goes over what the file says
+        if (*flags[i].value)
+            config_set(&config, flags[i].key, *flags[i].value);
+    status = config_complete(&config, service_config, &err) ? serve(&config) : (cli_fail(&err), CLI_USAGE);
+    config_free(&config);
     return status;
 }

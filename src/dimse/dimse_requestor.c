@@ -61,10 +61,11 @@ static bool send_request(struct dimse_association *a, struct error *err)
 
 static bool rejected(struct dimse_association *a, const struct dimse_peer *peer, struct error *err)
 {
-    char text[80];
+    char text[80], at[272];
     dimse_reject_text(a->pdu + 1, text, sizeof text);
     return error_set(err, a->pdu[1] == DIMSE_REJECT_TRANSIENT ? ERROR_BUSY : ERROR_FORBIDDEN,
-                     "%s at %s:%u rejected the association %s", peer->called, peer->host, peer->port, text);
+                     "%s at %s rejected the association %s", peer->called,
+                     text_show_host_port(at, sizeof at, peer->host, peer->port), text);
 }
 
 // Sta5 -> Sta6

@@ -17,7 +17,7 @@
 #include "base/wait.h"
 #include "dimse.h"
 
-enum { LISTEN_BACKLOG = 256 };
+enum { LISTEN_BACKLOG = 256, HOST_PORT_SIZE = 272 };
 
 struct dimse_socket {
     int fd;
@@ -181,9 +181,10 @@ int dimse_wire_connect(const char *host, uint16_t port, int64_t deadline_ns, str
             close(candidate);
     }
     freeaddrinfo(all);
+    char shown[HOST_PORT_SIZE];
     if (fd < 0)
-        error_set(err, failed == ETIMEDOUT ? ERROR_TIMEOUT : ERROR_CLOSED, "cannot connect to %s:%u: %s", host, port,
-                  strerror(failed));
+        error_set(err, failed == ETIMEDOUT ? ERROR_TIMEOUT : ERROR_CLOSED, "cannot connect to %s: %s",
+                  text_show_host_port(shown, sizeof shown, host, port), strerror(failed));
     return fd;
 }
 
@@ -201,6 +202,15 @@ static int listen_one(const struct addrinfo *at)
     return -1;
 }
 
+bool dimse_host_is_known(const char *host, struct error *err)
+{
+    struct addrinfo *all = NULL;
+    bool known = resolve(host, 1, AI_PASSIVE, &all, err);
+    if (known)
+        freeaddrinfo(all);
+    return known;
+}
+
 int dimse_listen(const char *host, uint16_t port, struct error *err)
 {
     struct addrinfo *all = NULL;
@@ -211,7 +221,8 @@ int dimse_listen(const char *host, uint16_t port, struct error *err)
         fd = listen_one(one);
     int failed = errno;
     freeaddrinfo(all);
+    char shown[HOST_PORT_SIZE];
     if (fd < 0)
-        error_errno(err, failed, "cannot listen at %s:%u", host, port);
+        error_errno(err, failed, "cannot listen at %s", text_show_host_port(shown, sizeof shown, host, port));
     return fd;
 }

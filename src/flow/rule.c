@@ -84,8 +84,10 @@ bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, 
     json_decref(copy);
     if (!ok)
         return false;
-    if (port < 1 || port > 65535 || !*out->host)
-        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s' needs a host and a port from 1 to 65535", out->name);
+    if (port < 1 || port > 65535)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s' needs a port from 1 to 65535", out->name);
+    if (!*out->host)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s' needs a host", out->name);
     if (strlen(out->unsigned_status) != 1 || !strchr("RPF", *out->unsigned_status))
         return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': unsigned_status must be R, P or F", out->name);
     if (strcmp(out->filler, "topic") != 0 && strcmp(out->filler, "accession") != 0)

@@ -261,7 +261,9 @@ static bool listen_on(const struct http_options *options, int *fd, struct error 
         return true;
     if (*fd >= 0)
         close(*fd);
-    return error_errno(err, number, "cannot listen for HTTP on %s port %u", options->host, options->port);
+    char shown[80];
+    return error_errno(err, number, "cannot listen for HTTP at %s",
+                       text_show_host_port(shown, sizeof shown, options->host, options->port));
 }
 
 static uint16_t bound_port(int fd)

@@ -15,7 +15,12 @@
 #include "service/service.h"
 #include "store/store.h"
 
-enum { SERVICE_TITLES_MAX = 16 };
+enum { SERVICE_TITLES_MAX = 16, SERVICE_HOST_SIZE = 256 };
+
+struct service_titles {
+    char *text;                               // owned; the titles point into it
+    const char *list[SERVICE_TITLES_MAX + 1]; // NULL-ended
+};
 
 struct service_counters { // since start, for /metrics
     _Atomic uint64_t associations, associations_refused, associations_aborted;
@@ -28,8 +33,7 @@ struct deliverer;
 
 struct service {
     const json_t *config;
-    char *titles_text;                          // owned; the titles point into it
-    const char *titles[SERVICE_TITLES_MAX + 1]; // NULL-ended
+    struct service_titles titles;
     struct store *store;
     struct access *access;
     struct archive *archive;
@@ -48,6 +52,13 @@ struct service {
     struct service_counters counters;
     int64_t started_ns;
 };
+
+// ---- config.c
+
+// "HILUM, HILUM_CT" -> titles; titles->text is the caller's, on failure too.
+bool service_titles_read(struct service_titles *titles, const char *text, struct error *err);
+// Of a checked configuration. "localhost" is 127.0.0.1.
+void service_listen_address(const json_t *config, const char *key, char host[SERVICE_HOST_SIZE], uint16_t *port);
 
 // ---- dimse/listener.c
 

@@ -15,76 +15,10 @@
 #include "service/internal.h"
 #include "store/event.h"
 
-static const struct config_key keys[] = {
-    {"data", CONFIG_TEXT, "./hilum-data", 0, 0, NULL, "The folder for objects, database and audit trail."},
-    {"sandbox", CONFIG_CHOICE, "full", 0, 0, "full|reduced",
-     "How decoders and models are locked in; reduced goes on where the kernel cannot do all of it."},
-    {"log", CONFIG_CHOICE, "info", 0, 0, "debug|info|warning|error", "The least important messages to log."},
-    {"http.listen", CONFIG_HOST_PORT, "127.0.0.1:8080", 0, 0, NULL,
-     "Page, DICOMweb and API. Loopback only until TLS and logins exist."},
-    {"dicom.listen", CONFIG_HOST_PORT, "127.0.0.1:11112", 0, 0, NULL,
-     "Where modalities send to. Off loopback every peer needs an entry."},
-    {"dicom.titles", CONFIG_TEXT, "HILUM", 0, 0, NULL, "Our AE titles, separated by commas."},
-    {"dicom.artim_seconds", CONFIG_INTEGER, "30", 1, 600, NULL,
-     "How long a peer may take to ask for an association, or to close."},
-    {"dicom.idle_seconds", CONFIG_INTEGER, "60", 1, 86400, NULL,
-     "How long an association may be silent between messages."},
-    {"dicom.charset", CONFIG_TEXT, "", 0, 0, NULL,
-     "What text is in that comes without Specific Character Set, from a peer that has none entered: \"ISO_IR 100\"; "
-     "empty: UTF-8 where it is that, else it is flagged."},
-    {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
-     "Model packages, one folder each; empty: ../models beside the program."},
-    {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
-     "ONNX Runtime's shared library; empty: onnxruntime/lib/libonnxruntime.so.1 beside the program."},
-    {"models.memory_mb", CONFIG_INTEGER, "2048", 64, 1 << 20, NULL, "What one model may take, volumes included."},
-    {"models.timeout_seconds", CONFIG_INTEGER, "120", 1, 3600, NULL, "How long one run of a model may take."},
-    {"models.threads", CONFIG_INTEGER, "2", 1, 64, NULL, "ONNX Runtime's threads in one model."},
-    {"models.workers", CONFIG_INTEGER, "1", 1, 8, NULL, "Jobs at once."},
-    {"models.synonyms", CONFIG_TEXT, "", 0, 0, NULL,
-     "Names of parts of the body that the built-in ones lack: \"HEAD = CCT, Neurokranium; CHEST = Thx\"."},
-    {"flow.negative_quiet_s", CONFIG_INTEGER, "60", 0, 86400, NULL,
-     "How long nothing may come for a study before a model's negative is told; a positive is told at once."},
-    {"reading.cap_minutes", CONFIG_INTEGER, "60", 1, 10080, NULL,
-     "How long a study may be passed over on the reading list."},
-    {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
-    {"disk.low_water_mb", CONFIG_INTEGER, "1024", 0, 1 << 30, NULL,
-     "Kept free on the disk: what would leave less, an object or an upload, is refused (A700H, 507); reading goes on."},
-    {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
-     "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
-    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
-};
-const struct config_key *const service_config[] = {keys, NULL};
-
-// "HILUM, HILUM_CT" -> titles.
-static bool read_titles(struct service *service, struct error *err)
-{
-    char *save = NULL;
-    size_t count = 0;
-    service->titles_text = strdup(config_text(service->config, "dicom.titles"));
-    if (!service->titles_text)
-        return error_set(err, ERROR_MEMORY, "no memory for the AE titles");
-    for (char *title = strtok_r(service->titles_text, ", ", &save); title; title = strtok_r(NULL, ", ", &save)) {
-        if (strlen(title) >= DICOM_AE_SIZE || count == SERVICE_TITLES_MAX)
-            return error_set(err, ERROR_BAD_VALUE,
-                             "dicom.titles: '%.40s' is longer than 16 characters, or there are more than %d", title,
-                             SERVICE_TITLES_MAX);
-        service->titles[count++] = title;
-    }
-    return count > 0 || error_set(err, ERROR_BAD_VALUE, "dicom.titles is empty; give at least one AE title");
-}
-
 static bool can_spool(void *payload, uint64_t bytes, struct error *err)
 {
     struct service *service = payload;
     return store_can_take(service->store, bytes, err);
-}
-
-static bool check_charset(const struct service *service, struct error *err)
-{
-    const char *charset = config_text(service->config, "dicom.charset");
-    return dicom_charset_is_known(charset) ||
-           error_set(err, ERROR_BAD_VALUE,
-                     "dicom.charset: '%.60s' is no Specific Character Set, such as ISO_IR 100 or GB18030", charset);
 }
 
 const char *service_charset(const struct service *service, const char *of_peer)
@@ -94,21 +28,14 @@ const char *service_charset(const struct service *service, const char *of_peer)
 
 static bool start_http(struct service *service, struct error *err)
 {
-    char host[64];
+    char host[SERVICE_HOST_SIZE];
     struct http_options options = {.host = host,
                                    .routes = service_routes,
                                    .payload = service,
                                    .spool = config_text(service->config, "data"),
                                    .can_spool = can_spool,
                                    .answered = service_audit_answer};
-    const char *listen = config_text(service->config, "http.listen");
-    if (!text_host_port(listen, host, sizeof host, &options.port))
-        return error_set(err, ERROR_BAD_VALUE, "http.listen is '%.60s'; give HOST:PORT", listen);
-    if (!access_address_is_loopback(host))
-        return error_set(err, ERROR_FORBIDDEN,
-                         "http.listen is %s: off loopback HTTP needs TLS and logins, which are not built yet; use "
-                         "127.0.0.1 and a proxy",
-                         host);
+    service_listen_address(service->config, "http.listen", host, &options.port);
     service->http = http_server_start(&options, err);
     return service->http != NULL;
 }
@@ -128,8 +55,6 @@ static bool start_rooms(struct service *service, struct error *err)
                                                        << 20,
                                     .spare_bytes = (uint64_t)config_integer(service->config, "disk.spare_mb") << 20};
     bool reduced = strcmp(config_text(service->config, "sandbox"), "reduced") == 0;
-    if (!read_titles(service, err) || !check_charset(service, err))
-        return false;
     service->store = store_open(&options, err);
     static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
                                                                &flow_migration, &reading_migration};
@@ -225,25 +150,28 @@ static void audit_activity(struct service *service, enum access_event event)
     access_audit(service->access, &record, clock_now_ns());
 }
 
-struct service *service_start(const json_t *config, struct error *err)
+struct service *service_start(const struct config *config, struct error *err)
 {
+    if (!service_config_check(config, err))
+        return NULL;
     struct service *service = calloc(1, sizeof *service);
     if (!service) {
         error_set(err, ERROR_MEMORY, "no memory to start");
         return NULL;
     }
-    service->config = config;
+    service->config = config->tree;
     pthread_mutex_init(&service->import_mutex, NULL);
     service->started_ns = clock_now_ns();
-    set_log_level(config_text(config, "log"));
-    bool ok = check_sandbox(service, err) && start_rooms(service, err);
+    set_log_level(config_text(service->config, "log"));
+    bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
+              check_sandbox(service, err) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && start_flow(service, err) && (service->dimse = dimse_service_start(service, err)) != NULL &&
          start_http(service, err);
     if (ok) {
-        log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", service_dicom_port(service),
-                 service_http_port(service), config_text(config, "data"));
+        log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", dimse_service_port(service->dimse),
+                 http_server_port(service->http), config_text(service->config, "data"));
         return service;
     }
     service_stop(service);
@@ -274,18 +202,27 @@ void service_stop(struct service *service)
     }
     store_close(service->store);
     pthread_mutex_destroy(&service->import_mutex);
-    free(service->titles_text);
+    free(service->titles.text);
     free(service);
 }
 
-uint16_t service_http_port(const struct service *service)
+static const char *address_of(const struct service *service, const char *key, uint16_t port,
+                              char out[SERVICE_ADDRESS_SIZE])
 {
-    return http_server_port(service->http);
+    char host[SERVICE_HOST_SIZE];
+    uint16_t configured;
+    service_listen_address(service->config, key, host, &configured);
+    return text_show_host_port(out, SERVICE_ADDRESS_SIZE, host, port);
 }
 
-uint16_t service_dicom_port(const struct service *service)
+const char *service_http_address(const struct service *service, char out[SERVICE_ADDRESS_SIZE])
 {
-    return dimse_service_port(service->dimse);
+    return address_of(service, "http.listen", http_server_port(service->http), out);
+}
+
+const char *service_dicom_address(const struct service *service, char out[SERVICE_ADDRESS_SIZE])
+{
+    return address_of(service, "dicom.listen", dimse_service_port(service->dimse), out);
 }
 
 void service_count_stored(struct service *service, enum archive_outcome outcome)

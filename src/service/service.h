@@ -12,12 +12,17 @@
 
 struct service;
 
-// The keys of the configuration file; NULL-ended list for config_complete.
+// The keys of the configuration file, and the lists of rows that may stand beside them; NULL-ended list for
+// config_complete.
 extern const struct config_key *const service_config[];
 
-// Takes the completed configuration (borrowed until service_stop). Opens the data folder, replays, listens; ready when
-// it returns. NULL: nothing is left running.
-struct service *service_start(const json_t *config, struct error *err);
+// Whether the values of a completed configuration are such as a server can start with; what is wrong is named with its
+// key and line. Nothing is opened, but the host of dicom.listen is looked up.
+bool service_config_check(const struct config *config, struct error *err);
+
+// Takes the completed configuration (borrowed until service_stop), and checks it. Opens the data folder, replays,
+// listens; ready when it returns. NULL: nothing is left running.
+struct service *service_start(const struct config *config, struct error *err);
 
 // Stops listening, ends associations and requests (waiting for objects half received is not worth it: they were not
 // acknowledged), closes the data folder. NULL is fine.
@@ -26,7 +31,9 @@ void service_stop(struct service *service);
 // `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.
 bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
 
-uint16_t service_http_port(const struct service *service);
-uint16_t service_dicom_port(const struct service *service);
+// Where it listens: "127.0.0.1:8080", "[::1]:8080". They return `out`.
+enum { SERVICE_ADDRESS_SIZE = 272 };
+const char *service_http_address(const struct service *service, char out[SERVICE_ADDRESS_SIZE]);
+const char *service_dicom_address(const struct service *service, char out[SERVICE_ADDRESS_SIZE]);
 
 #endif

@@ -12,7 +12,6 @@
 #include "store/store.h"
 
 enum {
-    STORE_FOLDER_MAX = 3800,     // characters of the folder's path, so that names in it fit PATH_MAX
     STORE_DESCRIPTORS_KEPT = 64, // idle ones are closed past this
 };
 

@@ -26,6 +26,8 @@ struct store_lane;
 // sound database is CONFLICT. STORE_REBUILD_REPLACE puts a sound one aside too.
 enum store_rebuild { STORE_REBUILD_NO, STORE_REBUILD, STORE_REBUILD_REPLACE };
 
+enum { STORE_FOLDER_MAX = 3800 }; // characters of the folder's path, so that names in it fit PATH_MAX
+
 struct store_options {
     const char *folder;       // made when missing
     uint64_t low_water_bytes; // the reserve that store_can_take leaves free on the file system; reads go on

@@ -111,6 +111,47 @@ class ConfigApply(unittest.TestCase):
             self.assertIn(named, result.stderr, text)
         self.assertEqual(before, [self.server.get_json(f"/api/{kind}") for kind in ("peers", "rules", "hl7-targets")])
 
+    def test_what_is_wrong_in_an_entry_is_named_with_its_line(self):
+        for text, where in (
+            ("peers: []\nrules:\n  - name: r\n    model: m\n    modalty: CT\n", ":5: rule r: "),
+            ("rules:\n  - {name: r, model: m}\n  - name: r\n    model: m\n", ":3: rule r is there twice"),
+            ("hl7_targets:\n  - name: t\n    host: h\n    port: 70000\n", ":4: HL7 target t: "),
+            ("peers:\n  - name: p\n    title: P\n    host: h\n    rights: [read]\n", ":2: peer p: "),
+            ("peers:\n  - {name: p, title: P, host: h, rights: [store]}\n  - {name: q, title: P, host: h, rights: [find]}\n", ":3: peer q: "),
+            ("peers: []\nrules: 3\n", ":2: rules must be a list"),
+        ):
+            for verb in ("check", "diff"):
+                with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+                    f.write(text)
+                    f.flush()
+                    result = self.server.command("config", verb, f.name, *(["--server", self.server.url("")] if verb == "diff" else []), check=False)
+                self.assertEqual(result.returncode, 1, text)
+                self.assertIn(f.name + where, result.stderr)
+
+    def test_one_file_holds_what_the_server_reads_and_what_changes_while_it_runs(self):
+        both = "log: info\nflow:\n  negative_quiet_s: 2\n" + WHOLE
+        with Hilum(config=both) as server:
+            path = server.log_path + ".yaml"
+            self.assertEqual(server.command("config", "check", path).stdout, f"{path} is fit\n")
+            for kind in ("peers", "hl7-targets"):
+                self.assertEqual(server.get_json(f"/api/{kind}"), [], "a start enters nothing")
+            before = [rule["name"] for rule in server.get_json("/api/rules")]
+            self.assertNotIn("heads", before)
+            server.command("config", "apply", path, "--server", server.url(""))
+            self.assertEqual([entry["name"] for kind in ("peers", "hl7-targets", "rules") for entry in server.get_json(f"/api/{kind}")], ["pacs", "ris", "heads"])
+            self.assertIn("the server is as", server.command("config", "diff", path, "--server", server.url("")).stdout)
+            server.put_json("/api/hl7-targets/by-hand", {"host": "127.0.0.1", "port": 2576})
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.assertEqual([entry["name"] for entry in server.get_json("/api/hl7-targets")], ["by-hand", "ris"], "nor does it take away")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("log: info\n")
+            self.assertIn("nothing to change", server.command("config", "apply", path, "--server", server.url("")).stdout)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(both.replace("slices_min", "slices_mim"))
+            wrong = server.command("config", "check", path, check=False)
+            self.assertIn(f"{path}:12: rule heads", wrong.stderr)
+
     def test_without_a_server_it_fails_with_the_address(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
             f.write(WHOLE)

@@ -11,38 +11,88 @@ static const struct config_key table[] = {
     {"http.threads", CONFIG_INTEGER, "16", 1, 256, NULL, "Connections at once."},
     {"sandbox", CONFIG_CHOICE, "full", 0, 0, "full|reduced", "How models are locked in."},
     {"verbose", CONFIG_BOOLEAN, "false", 0, 0, NULL, "Say more."},
+    {"rows", CONFIG_LIST, "{name: a, size: 3}", 0, 0, NULL, "What others judge."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 static const struct config_key *const tables[] = {table, NULL};
 
-static json_t *parse(const char *text, struct error *err)
+static bool parse(const char *text, struct config *config, struct error *err)
 {
-    return config_parse(text, strlen(text), "hilum.yaml", err);
+    return config_parse(text, strlen(text), "hilum.yaml", config, err);
 }
 
 static void values_keep_their_types_and_defaults_fill_in(void **state)
 {
     struct error err;
+    struct config config;
     (void)state;
-    json_t *tree = parse("http:\n  threads: 8\nsandbox: \"reduced\"\n", &err);
-    assert_ok(tree, err);
-    assert_ok(config_complete(tree, tables, "hilum.yaml", &err), err);
-    assert_int_equal(config_integer(tree, "http.threads"), 8);
-    assert_string_equal(config_text(tree, "http.listen"), "127.0.0.1:8080");
-    assert_string_equal(config_text(tree, "sandbox"), "reduced");
-    assert_false(config_boolean(tree, "verbose"));
-    json_decref(tree);
+    assert_ok(parse("http:\n  threads: 8\nsandbox: \"reduced\"\n", &config, &err), err);
+    assert_ok(config_complete(&config, tables, &err), err);
+    assert_int_equal(config_integer(config.tree, "http.threads"), 8);
+    assert_string_equal(config_text(config.tree, "http.listen"), "127.0.0.1:8080");
+    assert_string_equal(config_text(config.tree, "sandbox"), "reduced");
+    assert_false(config_boolean(config.tree, "verbose"));
+    assert_null(json_object_get(config.tree, "rows"));
+    config_free(&config);
+}
+
+static void a_section_without_keys_has_the_defaults(void **state)
+{
+    struct error err;
+    struct config config;
+    (void)state;
+    assert_ok(parse("http:\n", &config, &err) && config_complete(&config, tables, &err), err);
+    assert_int_equal(config_integer(config.tree, "http.threads"), 16);
+    config_free(&config);
+}
+
+static void the_command_line_goes_over_the_file(void **state)
+{
+    struct error err;
+    struct config config;
+    (void)state;
+    assert_ok(parse("http:\n  listen: \"127.0.0.1:1\"\n", &config, &err), err);
+    config_set(&config, "http.listen", "127.0.0.1:2");
+    config_set(&config, "sandbox", "none");
+    assert_false(config_complete(&config, tables, &err));
+    assert_string_equal(err.message, "sandbox is 'none'; give one of full|reduced");
+    assert_string_equal(config_text(config.tree, "http.listen"), "127.0.0.1:2");
+    config_free(&config);
+    assert_ok(parse("http: 3\n", &config, &err), err);
+    config_set(&config, "http.listen", "127.0.0.1:2");
+    assert_false(config_complete(&config, tables, &err));
+    config_free(&config);
+}
+
+static void a_value_in_a_list_is_blamed_by_its_line(void **state)
+{
+    struct error err;
+    struct config config;
+    (void)state;
+    assert_ok(parse("rows:\n  - name: a\n    size: 1\n  - name: b\n    size: 2\n", &config, &err), err);
+    static const struct {
+        const char *path, *message;
+    } cases[] = {
+        {"rows.1.size", "hilum.yaml:5: bad"}, {"rows.1.gone", "hilum.yaml:4: bad"}, {"gone", "hilum.yaml: bad"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        error_set(&err, ERROR_BAD_VALUE, "bad");
+        assert_false(config_blame(&config, cases[i].path, &err));
+        assert_string_equal(err.message, cases[i].message);
+    }
+    config_free(&config);
 }
 
 static void refused(const char *text, const char *part)
 {
     struct error err = {0};
-    json_t *tree = parse(text, &err);
-    if (tree && config_complete(tree, tables, "hilum.yaml", &err))
+    struct config config;
+    bool read = parse(text, &config, &err);
+    if (read && config_complete(&config, tables, &err))
         fail_msg("taken: %s", text);
     if (!strstr(err.message, part))
         fail_msg("'%s' does not say '%s'", err.message, part);
-    json_decref(tree);
+    if (read)
+        config_free(&config);
 }
 
 static void what_is_wrong_is_named_with_its_line(void **state)
@@ -55,26 +105,29 @@ static void what_is_wrong_is_named_with_its_line(void **state)
     refused("verbose: true\nverbose: false\n", "hilum.yaml:2: key 'verbose' stands here a second time");
     refused("--- {}\n--- {}\n", "second document");
     refused("a: [1\n", "hilum.yaml:2");
-    refused("http:\n  thread: 3\n", "did you mean http.threads?");
-    refused("http:\n  threads: 0\n", "from 1 to 256");
+    refused("http:\n  thread: 3\n", "hilum.yaml:2: there is no key http.thread; did you mean http.threads?");
+    refused("http:\n  threads: 0\n", "hilum.yaml:2: http.threads must be a whole number from 1 to 256");
     refused("http:\n  threads: many\n", "whole number");
     refused("http:\n  listen: 8080\n", "must be text");
     refused("http:\n  listen: here\n", "HOST:PORT");
-    refused("sandbox: none\n", "one of full|reduced");
+    refused("sandbox: none\n", "hilum.yaml:1: sandbox is 'none'; give one of full|reduced");
     refused("verbose: 1\n", "true or false");
     refused("- 1\n", "keys and values");
     refused("http: 3\n", "no key http");
+    refused("\nhttp.threads: 3\n", "hilum.yaml:2: there is no key 'http.threads'; a key stands under its section");
+    refused("rows: {}\n", "hilum.yaml:1: rows must be a list");
     refused("a: \xFF\n", "");
 }
 
 static void depth_and_number_of_values_are_bounded(void **state)
 {
     struct error err;
+    struct config config;
     char deep[200];
     (void)state;
     memset(deep, '[', sizeof deep - 1);
     deep[sizeof deep - 1] = '\0';
-    assert_null(parse(deep, &err));
+    assert_false(parse(deep, &config, &err));
     assert_non_null(strstr(err.message, "too deep"));
     char *many = malloc(4 * CONFIG_NODES_MAX + 8);
     assert_non_null(many);
@@ -85,7 +138,7 @@ static void depth_and_number_of_values_are_bounded(void **state)
         many[size++] = ',';
     }
     many[size++] = ']';
-    assert_null(config_parse(many, size, "x", &err));
+    assert_false(config_parse(many, size, "x", &config, &err));
     assert_non_null(strstr(err.message, "too many"));
     free(many);
 }
@@ -94,17 +147,16 @@ static void the_example_is_what_the_defaults_are(void **state)
 {
     struct error err;
     struct buffer example;
+    struct config written, standard;
     (void)state;
     buffer_init(&example, 1 << 16);
     config_print_example(&example, tables);
-    json_t *written = config_parse((char *)example.data, example.size, "example", &err);
-    assert_ok(written, err);
-    assert_ok(config_complete(written, tables, "example", &err), err);
-    json_t *standard = json_object();
-    assert_ok(config_complete(standard, tables, "none", &err), err);
-    assert_true(json_equal(written, standard));
-    json_decref(written);
-    json_decref(standard);
+    assert_ok(config_parse((char *)example.data, example.size, "example", &written, &err), err);
+    assert_ok(config_complete(&written, tables, &err), err);
+    assert_ok(parse("", &standard, &err) && config_complete(&standard, tables, &err), err);
+    assert_true(json_equal(written.tree, standard.tree));
+    config_free(&written);
+    config_free(&standard);
     buffer_clear(&example);
     config_print_schema(&example, tables);
     json_t *schema = json_loadb((char *)example.data, example.size, 0, NULL);
@@ -123,6 +175,9 @@ int test_config(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_keep_their_types_and_defaults_fill_in),
+        cmocka_unit_test(a_section_without_keys_has_the_defaults),
+        cmocka_unit_test(the_command_line_goes_over_the_file),
+        cmocka_unit_test(a_value_in_a_list_is_blamed_by_its_line),
         cmocka_unit_test(what_is_wrong_is_named_with_its_line),
         cmocka_unit_test(depth_and_number_of_values_are_bounded),
         cmocka_unit_test(the_example_is_what_the_defaults_are),

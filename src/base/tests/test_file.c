@@ -1,6 +1,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -24,6 +27,33 @@ static int remove_folder(void **state)
     (void)state;
     folder_delete(folder);
     return 0;
+}
+
+// A read of a pipe that nobody writes to would never end.
+static void what_is_no_file_is_refused_and_not_waited_for(void **state)
+{
+    char path[128];
+    struct error err;
+    struct buffer buffer;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)state;
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    const struct {
+        const char *path, *word;
+    } cases[] = {{path, "a pipe"}, {address.sun_path, "no file"}, {folder, "a folder"}, {"/dev/zero", "a device"}};
+    buffer_init(&buffer, 64);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_false(file_read(cases[i].path, &buffer, &err));
+        assert_int_equal(err.code, ERROR_UNSUPPORTED);
+        assert_non_null(strstr(err.message, cases[i].word));
+        assert_non_null(strstr(err.message, cases[i].path));
+    }
+    buffer_free(&buffer);
+    close(fd);
 }
 
 static void a_replaced_file_is_read_back_within_the_ceiling(void **state)
@@ -165,6 +195,7 @@ static void sha_256_matches_fips_180_4(void **state)
 int test_file(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_no_file_is_refused_and_not_waited_for),
         cmocka_unit_test(a_replaced_file_is_read_back_within_the_ceiling),
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(a_reader_gives_its_part_of_a_file),

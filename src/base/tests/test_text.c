@@ -86,6 +86,32 @@ static void addresses_are_host_and_port(void **state)
     assert_false(text_host_port("a-name-that-is-too-long:1", host, sizeof host, &port));
 }
 
+static void a_host_and_port_are_shown_as_they_are_read(void **state)
+{
+    static const char *const cases[] = {"127.0.0.1:8080", "[::1]:104", "pacs:1", ":104"};
+    char host[16], shown[32];
+    uint16_t port;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(text_host_port(cases[i], host, sizeof host, &port));
+        assert_string_equal(text_show_host_port(shown, sizeof shown, host, port), cases[i]);
+    }
+}
+
+static void the_distance_of_two_words_is_what_must_be_changed(void **state)
+{
+    char longer[TEXT_DISTANCE_MAX + 2];
+    (void)state;
+    assert_int_equal(text_distance("send", "send"), 0);
+    assert_int_equal(text_distance("sned", "send"), 2);
+    assert_int_equal(text_distance("", "send"), 4);
+    assert_int_equal(text_distance("sends", "end"), 2);
+    memset(longer, 'a', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_true(text_distance(longer, "a") == SIZE_MAX);
+    assert_true(text_distance("a", longer) == SIZE_MAX);
+}
+
 static void hexadecimal_goes_both_ways(void **state)
 {
     char text[9];
@@ -140,6 +166,8 @@ int test_text(void)
         cmocka_unit_test(decimals_are_finite_decimals),
         cmocka_unit_test(what_is_shown_is_harmless_and_cut),
         cmocka_unit_test(addresses_are_host_and_port),
+        cmocka_unit_test(a_host_and_port_are_shown_as_they_are_read),
+        cmocka_unit_test(the_distance_of_two_words_is_what_must_be_changed),
         cmocka_unit_test(hexadecimal_goes_both_ways),
         cmocka_unit_test(times_are_written_as_the_standards_say),
         cmocka_unit_test(an_error_names_the_value_and_fits),

@@ -87,7 +87,7 @@ static bool echo(struct service *service, const struct access_peer *entry, uint1
 {
     static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
     struct dimse_peer peer = {
-        .host = entry->host, .port = entry->port, .called = entry->title, .calling = service->titles[0]};
+        .host = entry->host, .port = entry->port, .called = entry->title, .calling = service->titles.list[0]};
     struct dimse_timers timers = {.artim_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .idle_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .transfer_ns = ECHO_SECONDS * CLOCK_SECOND};

@@ -75,14 +75,14 @@ void api_status(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    for (const char *const *title = service->titles; *title; title++)
+    for (const char *const *title = service->titles.list; *title; title++)
         json_array_append_new(titles, json_string(*title));
     service_reply_json(request, 200,
                        json_pack("{s:s, s:s, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "version", HILUM_VERSION,
                                  "started", clock_rfc3339(started, service->started_ns), "titles", titles, "dicomPort",
-                                 (int)service_dicom_port(service), "studies", (json_int_t)counts.studies, "series",
-                                 (json_int_t)counts.series, "instances", (json_int_t)counts.instances, "conflicts",
-                                 (json_int_t)counts.conflicts, "bytes", (json_int_t)counts.bytes, "epoch",
+                                 (int)dimse_service_port(service->dimse), "studies", (json_int_t)counts.studies,
+                                 "series", (json_int_t)counts.series, "instances", (json_int_t)counts.instances,
+                                 "conflicts", (json_int_t)counts.conflicts, "bytes", (json_int_t)counts.bytes, "epoch",
                                  (json_int_t)store_event_epoch(service->store), "modelsFolder",
                                  model_packages_folder(service->packages)));
 }

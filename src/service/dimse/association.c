@@ -95,7 +95,7 @@ static bool admit(struct dimse_session *session, struct dimse_slot *slot)
 {
     const struct dimse_request *request = session->request;
     struct service *service = session->service;
-    enum access_answer answer = access_admit(service->access, service->titles, request->called, request->calling,
+    enum access_answer answer = access_admit(service->access, service->titles.list, request->called, request->calling,
                                              request->address, clock_now_ns(), &session->ticket);
     if (answer == ACCESS_ADMITTED)
         return true;

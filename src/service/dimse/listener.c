@@ -17,15 +17,14 @@
 
 struct dimse_service *dimse_service_start(struct service *service, struct error *err)
 {
-    char host[256];
+    char host[SERVICE_HOST_SIZE];
     uint16_t port;
-    const char *listen = config_text(service->config, "dicom.listen");
     struct dimse_service *dimse = calloc(1, sizeof *dimse);
-    if (!dimse || !text_host_port(listen, host, sizeof host, &port)) {
-        free(dimse);
-        error_set(err, ERROR_BAD_VALUE, "dicom.listen is '%.60s'; give HOST:PORT", listen);
+    if (!dimse) {
+        error_set(err, ERROR_MEMORY, "no memory for the DICOM listener");
         return NULL;
     }
+    service_listen_address(service->config, "dicom.listen", host, &port);
     dimse->service = service;
     dimse->timers = dimse_timers_default;
     dimse->timers.artim_ns = config_integer(service->config, "dicom.artim_seconds") * CLOCK_SECOND;

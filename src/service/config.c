@@ -1,0 +1,173 @@
+// The server's part of the configuration file: its keys, and what their values may be beyond their types.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "dicom/charset.h"
+#include "dimse/dimse.h"
+#include "service/internal.h"
+
+static const struct config_key keys[] = {
+    {"data", CONFIG_TEXT, "./hilum-data", 0, 0, NULL, "The folder for objects, database and audit trail."},
+    {"sandbox", CONFIG_CHOICE, "full", 0, 0, "full|reduced",
+     "How decoders and models are locked in; reduced goes on where the kernel cannot do all of it."},
+    {"log", CONFIG_CHOICE, "info", 0, 0, "debug|info|warning|error", "The least important messages to log."},
+    {"http.listen", CONFIG_HOST_PORT, "127.0.0.1:8080", 0, 0, NULL,
+     "Page, DICOMweb and API. Loopback only until TLS and logins exist."},
+    {"dicom.listen", CONFIG_HOST_PORT, "127.0.0.1:11112", 0, 0, NULL,
+     "Where modalities send to. Off loopback every peer needs an entry."},
+    {"dicom.titles", CONFIG_TEXT, "HILUM", 0, 0, NULL, "Our AE titles, separated by commas."},
+    {"dicom.artim_seconds", CONFIG_INTEGER, "30", 1, 600, NULL,
+     "How long a peer may take to ask for an association, or to close."},
+    {"dicom.idle_seconds", CONFIG_INTEGER, "60", 1, 86400, NULL,
+     "How long an association may be silent between messages."},
+    {"dicom.charset", CONFIG_TEXT, "", 0, 0, NULL,
+     "What text is in that comes without Specific Character Set, from a peer that has none entered: \"ISO_IR 100\"; "
+     "empty: UTF-8 where it is that, else it is flagged."},
+    {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
+     "Model packages, one folder each; empty: ../models beside the program."},
+    {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
+     "ONNX Runtime's shared library; empty: onnxruntime/lib/libonnxruntime.so.1 beside the program."},
+    {"models.memory_mb", CONFIG_INTEGER, "2048", 64, 1 << 20, NULL, "What one model may take, volumes included."},
+    {"models.timeout_seconds", CONFIG_INTEGER, "120", 1, 3600, NULL, "How long one run of a model may take."},
+    {"models.threads", CONFIG_INTEGER, "2", 1, 64, NULL, "ONNX Runtime's threads in one model."},
+    {"models.workers", CONFIG_INTEGER, "1", 1, 8, NULL, "Jobs at once."},
+    {"models.synonyms", CONFIG_TEXT, "", 0, 0, NULL,
+     "Names of parts of the body that the built-in ones lack: \"HEAD = CCT, Neurokranium; CHEST = Thx\"."},
+    {"flow.negative_quiet_s", CONFIG_INTEGER, "60", 0, 86400, NULL,
+     "How long nothing may come for a study before a model's negative is told; a positive is told at once."},
+    {"reading.cap_minutes", CONFIG_INTEGER, "60", 1, 10080, NULL,
+     "How long a study may be passed over on the reading list."},
+    {"page.folder", CONFIG_TEXT, "", 0, 0, NULL, "The page's files; empty: ../ui/dist beside the program."},
+    {"disk.low_water_mb", CONFIG_INTEGER, "1024", 0, 1 << 30, NULL,
+     "Kept free on the disk: what would leave less, an object or an upload, is refused (A700H, 507); reading goes on."},
+    {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
+     "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
+    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+// What else the file may hold. The server only looks whether it is known: these change while it runs, and only so.
+static const struct config_key rows[] = {
+    {"peers", CONFIG_LIST,
+     "{name: ct1, title: CT1, host: 10.1.2.40, port: 104, rights: [store], plain: accepted, issuer: SITE_A}", 0, 0,
+     NULL, "Peers. A list that is here is the whole list, and takes effect by `hilum config apply FILE` only."},
+    {"hl7_targets", CONFIG_LIST, "{name: ris, host: 10.1.2.60, port: 2575, application: RIS, facility: HOSP}", 0, 0,
+     NULL, "Where reports go to by HL7; in the same way."},
+    {"rules", CONFIG_LIST,
+     "{name: head, modality: CT, body_part: HEAD, model: head-ct-hyperdense, send_to: [pacs], hl7_to: [ris]}", 0, 0,
+     NULL, "Which model looks at what, and who is told; in the same way."},
+    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
+};
+const struct config_key *const service_config[] = {keys, rows, NULL};
+
+// ---- values
+
+bool service_titles_read(struct service_titles *titles, const char *text, struct error *err)
+{
+    char *save = NULL;
+    size_t count = 0;
+    *titles = (struct service_titles){.text = strdup(text)};
+    if (!titles->text)
+        return error_set(err, ERROR_MEMORY, "no memory for the AE titles");
+    for (char *title = strtok_r(titles->text, ", ", &save); title; title = strtok_r(NULL, ", ", &save)) {
+        if (count == SERVICE_TITLES_MAX)
+            return error_set(err, ERROR_BAD_VALUE, "there are more than %d AE titles", SERVICE_TITLES_MAX);
+        if (!access_title_fits(title, strlen(title)))
+            return error_set(err, ERROR_BAD_VALUE,
+                             "'%.40s' is no AE title: 1 to 16 printable ASCII characters without \\ / * ?", title);
+        titles->list[count++] = title;
+    }
+    return count > 0 || error_set(err, ERROR_BAD_VALUE, "give at least one AE title");
+}
+
+static bool check_folder(const char *text, struct error *err)
+{
+    return strlen(text) <= STORE_FOLDER_MAX ||
+           error_set(err, ERROR_BAD_VALUE, "the path is longer than %d", STORE_FOLDER_MAX);
+}
+
+static bool check_titles(const char *text, struct error *err)
+{
+    struct service_titles titles;
+    bool ok = service_titles_read(&titles, text, err);
+    free(titles.text);
+    return ok;
+}
+
+static bool check_charset(const char *text, struct error *err)
+{
+    return dicom_charset_is_known(text) ||
+           error_set(err, ERROR_BAD_VALUE, "'%.60s' is no Specific Character Set, such as ISO_IR 100 or GB18030", text);
+}
+
+static bool check_synonyms(const char *text, struct error *err)
+{
+    struct model_words *words = model_words_open(text, err);
+    if (words)
+        model_words_close(words);
+    return words != NULL;
+}
+
+// Both families' loopback answers to "localhost" in browsers and curl, and those who look it up try both.
+static bool read_address(const char *text, char host[SERVICE_HOST_SIZE], uint16_t *port)
+{
+    if (!text_host_port(text, host, SERVICE_HOST_SIZE, port) || !*host)
+        return false;
+    if (text_same_fold(host, "localhost"))
+        text_copy(host, SERVICE_HOST_SIZE, "127.0.0.1");
+    return true;
+}
+
+void service_listen_address(const json_t *config, const char *key, char host[SERVICE_HOST_SIZE], uint16_t *port)
+{
+    read_address(config_text(config, key), host, port);
+}
+
+static bool check_http(const char *text, struct error *err)
+{
+    char host[SERVICE_HOST_SIZE];
+    uint16_t port;
+    if (!read_address(text, host, &port))
+        return error_set(err, ERROR_BAD_VALUE, "'%.60s' has no host; give HOST:PORT", text);
+    return access_address_is_loopback(host) ||
+           error_set(err, ERROR_FORBIDDEN,
+                     "%.60s is off loopback, where HTTP needs TLS and logins, which are not built yet; use "
+                     "127.0.0.1 and a proxy",
+                     text);
+}
+
+static bool check_dicom(const char *text, struct error *err)
+{
+    char host[SERVICE_HOST_SIZE];
+    uint16_t port;
+    if (!read_address(text, host, &port))
+        return error_set(err, ERROR_BAD_VALUE, "'%.60s' has no host; give HOST:PORT, 0.0.0.0 for all addresses", text);
+    return dimse_host_is_known(host, err);
+}
+
+static bool check_data(const char *text, struct error *err)
+{
+    return *text ? check_folder(text, err) : error_set(err, ERROR_BAD_VALUE, "give a folder");
+}
+
+static const struct {
+    const char *key;
+    bool (*check)(const char *text, struct error *err);
+} checks[] = {{"data", check_data},
+              {"http.listen", check_http},
+              {"dicom.listen", check_dicom},
+              {"dicom.titles", check_titles},
+              {"dicom.charset", check_charset},
+              {"models.synonyms", check_synonyms},
+              {"models.folder", check_folder},
+              {"page.folder", check_folder}};
+
+bool service_config_check(const struct config *config, struct error *err)
+{
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {
+            error_prefix(err, "%s", checks[i].key);
+            return config_blame(config, checks[i].key, err);
+        }
+    return true;
+}
