@@ -38,8 +38,8 @@ static int refuse(const char *name)
         if (!commands[i]->hidden && text_distance(name, commands[i]->name) < text_distance(name, nearest->name))
             nearest = commands[i];
     bool near = text_distance(name, nearest->name) <= strlen(nearest->name) / 2;
-    return cli_usage("there is no command '%.40s'%s%s%s", name, near ? "; did you mean '" : "",
-                     near ? nearest->name : "", near ? "'?" : "");
+    return cli_usage("there is no command '%.40s'%s%s%s", name, near ? " (did you mean '" : "",
+                     near ? nearest->name : "", near ? "'?)" : "");
 }
 
 // `hilum help`, `hilum help COMMAND`.

@@ -3,7 +3,9 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,9 +13,9 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
-from harness import HILUM, ROOT, Hilum, pydicom_files
+from harness import HILUM, ROOT, Hilum, free_port, pydicom_files
 
-COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "dump", "json", "version")
+COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "audit", "dump", "json", "version")
 
 
 def hilum(*arguments):
@@ -33,6 +35,26 @@ class Commands(unittest.TestCase):
             shown = hilum(name, "--help")
             self.assertEqual(shown.returncode, 0, name)
             self.assertTrue(shown.stdout.startswith(f"hilum {name} "), shown.stdout)
+
+    def test_help_is_there_under_each_of_its_names(self):
+        overview = hilum("--help").stdout
+        for name in ("-h", "help"):
+            shown = hilum(name)
+            self.assertEqual((shown.returncode, shown.stdout), (0, overview), name)
+        for name in COMMANDS:
+            whole = hilum(name, "--help").stdout
+            for arguments in ((name, "-h"), ("help", name)):
+                shown = hilum(*arguments)
+                self.assertEqual((shown.returncode, shown.stdout, shown.stderr), (0, whole, ""), arguments)
+        self.assertEqual(hilum("--version").stdout, hilum("version").stdout)
+        for arguments in (("sned",), ("help", "sned")):
+            wrong = hilum(*arguments)
+            self.assertEqual((wrong.returncode, wrong.stdout), (2, ""), arguments)
+            self.assertIn("did you mean 'send'?", wrong.stderr)
+        self.assertNotIn("did you mean", hilum("xyzzy").stderr)
+        one_hyphen = hilum("echo", "-aec", "HILUM")
+        self.assertEqual(one_hyphen.returncode, 2)
+        self.assertIn("two hyphens", one_hyphen.stderr)
 
     def test_wrong_use_ends_with_2_and_says_what_is_wrong(self):
         for arguments, word in ((("nonsense",), "nonsense"), (("send",), "HOST:PORT"), (("echo", "nowhere"), "HOST:PORT"), (("serve", "--nonsense"), "--nonsense"), (("version", "nonsense"), "nonsense"), (("serve", "--data"), "value"), ((), "COMMAND")):
@@ -54,6 +76,100 @@ class Commands(unittest.TestCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn("did you mean dicom.titles?", result.stderr)
             self.assertEqual(hilum("serve", "--config", f.name).returncode, 2)
+
+    def test_the_check_refuses_what_the_server_refuses_with_the_line(self):
+        for text, where in (
+            ("log: info\ndicom:\n  titles: \"ABCDEFGHIJKLMNOPQRSTUV\"\n", ":3: dicom.titles: "),
+            ("dicom:\n  titles: \"A\\\\B\"\n", ":2: dicom.titles: "),
+            ("dicom:\n  titles: \" \"\n", ":2: dicom.titles: "),
+            ("http:\n  listen: \"0.0.0.0:8080\"\n", ":2: http.listen: "),
+            ("http:\n  listen: \"[::]:8080\"\n", ":2: http.listen: "),
+            ("http:\n  listen: \":8080\"\n", ":2: http.listen: "),
+            ("dicom:\n  listen: \"999.1.1.1:104\"\n", ":2: dicom.listen: "),
+            ("dicom:\n  charset: \"ISO_IR 999\"\n", ":2: dicom.charset: "),
+            ("models:\n\n  synonyms: \"HEAD\"\n", ":3: models.synonyms: "),
+            ("data: \"\"\n", ":1: data: "),
+            (f"data: \"{'x' * 4000}\"\n", ":1: data: "),
+            ("http.listen: \"127.0.0.1:1\"\n", ":1: there is no key 'http.listen'"),
+            ("page:\n  foldr: \"\"\n", ":2: there is no key page.foldr; did you mean page.folder?"),
+            ("ruls: []\n", ":1: there is no key ruls; did you mean rules?"),
+        ):
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "hilum.yaml")
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(text)
+                checked = hilum("config", "check", path)
+                self.assertEqual(checked.returncode, 1, text)
+                self.assertIn(path + where, checked.stderr)
+                served = subprocess.run([HILUM, "serve", "--config", path], capture_output=True, text=True, timeout=60, cwd=folder)
+                self.assertNotEqual(served.returncode, 0, text)
+                self.assertIn(checked.stderr, served.stderr)
+                self.assertEqual(os.listdir(folder), ["hilum.yaml"], "nothing was begun")
+
+    def test_the_example_s_lists_are_as_they_could_be_entered(self):
+        example = hilum("config", "example").stdout
+        lists = example[example.index("# Peers.") :]
+        rows = "\n".join(line[2:] for line in lists.splitlines() if re.match(r"# (  - |\w+:$)", line))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(example + "\n" + rows + "\n")
+            f.flush()
+            checked = hilum("config", "check", f.name)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        self.assertEqual(re.findall(r"^(\w+):$", rows, re.M), ["peers", "hl7_targets", "rules"])
+
+    def test_localhost_and_ipv6_are_listened_on_and_printed_as_they_can_be_opened(self):
+        for host in ("localhost", "127.0.0.2", "[::1]"):
+            with tempfile.TemporaryDirectory() as folder:
+                http, dicom = free_port(), free_port()
+                server = subprocess.Popen([HILUM, "serve", "--data", folder, "--http", f"{host}:{http}", "--dicom", f"{host}:{dicom}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                try:
+                    shown = host.replace("localhost", "127.0.0.1")
+                    self.assertEqual(server.stdout.readline(), f"hilum: ready, page at http://{shown}:{http}/, DICOM at {shown}:{dicom}\n")
+                    url = f"http://{host}:{http}"
+                    imported = hilum("import", test_file("CT_small.dcm"), "--server", url)
+                    self.assertIn("1 stored", imported.stdout, imported.stderr)
+                    peer = hilum("peer", "add", "p", "--title", "P", "--address", f"{host}:{dicom}", "--no-echo", "--server", url)
+                    self.assertEqual(peer.returncode, 0, peer.stderr)
+                    echoed = hilum("echo", f"{host}:{dicom}")
+                    self.assertIn(f"HILUM at {host}:{dicom} answered 0000H", echoed.stdout, echoed.stderr)
+                    sent = hilum("send", f"{host}:{dicom}", test_file("CT_small.dcm"))
+                    self.assertEqual(sent.returncode, 0, sent.stderr)
+                    used = hilum("serve", "--data", folder + "/2", "--http", f"{host}:{http}", "--dicom", f"{host}:{dicom}")
+                    self.assertIn(f" at {shown}:{dicom}", used.stderr)
+                finally:
+                    server.terminate()
+                    server.wait(20)
+                    server.stdout.close()
+
+    def test_send_and_echo_find_the_server_that_runs_as_it_comes(self):
+        """In a network of its own, since the default ports may be taken in this one."""
+        with tempfile.TemporaryDirectory() as folder:
+            script = f"""
+                ip link set lo up
+                {HILUM} serve >out 2>log &
+                while ! grep -q ready out; do kill -0 $! || exit 9; sleep .05; done
+                {HILUM} echo && {HILUM} send "$1"
+                status=$?
+                kill $!; wait $!
+                exit $status"""
+            done = subprocess.run(["unshare", "--map-root-user", "--net", "sh", "-c", script, "sh", test_file("CT_small.dcm")], capture_output=True, text=True, timeout=60, cwd=folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("HILUM at 127.0.0.1:11112 answered 0000H", done.stdout)
+            self.assertIn("1 sent", done.stdout)
+
+    def test_what_is_no_file_is_refused_and_never_waited_for(self):
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            pipe, sock = os.path.join(folder, "pipe"), os.path.join(folder, "socket")
+            os.mkfifo(pipe)
+            with socket.socket(socket.AF_UNIX) as s:
+                s.bind(sock)
+            url = ["--server", f"http://127.0.0.1:{server.http}"]
+            for path in (pipe, sock, "/dev/zero"):
+                for arguments in (("dump",), ("json",), ("import", *url), ("send", f"127.0.0.1:{server.dicom}"), ("config", "check"), ("config", "apply", *url), ("serve", "--config"), ("model", "run", os.path.join(ROOT, "models", "head-ct-hyperdense"))):
+                    result = hilum(*arguments, path)
+                    self.assertNotEqual(result.returncode, 0, arguments)
+                    self.assertIn(path, result.stderr, arguments)
+            self.assertIn("a folder", hilum("dump", folder).stderr)
 
     def test_http_off_loopback_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:

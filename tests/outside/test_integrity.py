@@ -2,10 +2,13 @@
 """What is missing or was changed behind the server's back is told: database, packs, audit trail, and the anchor that joins them (docs/store-format.md, "Identity" and "Rebuild")."""
 
 import glob
+import hashlib
 import http.client
 import os
+import re
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -239,6 +242,119 @@ class Damaged(Folder):
             wait_until(lambda: server.get_json("/api/deliveries?state=done"), 10, "the other one goes")
             self.assertEqual([orthanc.get_json(f"/instances/{i}/tags?simplify")["SOPInstanceUID"] for i in orthanc.get_json("/instances")], [f"{ROOT}.2.1"])
             self.assertEqual(len(alarms(server)), 1)
+
+
+class AuditCheck(Folder):
+    """`hilum audit check`, on trails in several files that were tampered with in each way. The chain is computed here a second time, as src/access/audit_chain.h has it."""
+
+    FIRST = "0" * 64
+
+    def lines(self, number):
+        with open(self.path(f"audit-{number:08}.log"), "rb") as file:
+            return file.readlines()
+
+    def write(self, number, lines):
+        with open(self.path(f"audit-{number:08}.log"), "wb") as file:
+            file.writelines(lines)
+
+    def chained(self, lines, value):
+        """The lines as a file that continues `value`, and the value of its last one."""
+        out = []
+        for line in lines:
+            line = re.sub(rb' previous="[0-9a-f]{64}"', b"", line)
+            if not out:
+                line = line.replace(b' value="', b' previous="%s" value="' % value.encode(), 1)
+            before, rest = line.split(b' value="', 1)
+            text = before + b' value="' + rest[64:].rstrip(b"\n")
+            value = hashlib.sha256(bytes.fromhex(value) + text).hexdigest()
+            out.append(before + b' value="' + value.encode() + rest[64:])
+        return out, value
+
+    def anchor(self, segment, line, value):
+        """docs/store-format.md, "Identity": the newer of two slots names the last line."""
+        with open(self.path("anchor"), "r+b") as file:
+            data = bytearray(file.read())
+            at = max((0, 4096), key=lambda slot: int.from_bytes(data[slot + 8 : slot + 16], "little"))
+            data[at + 72 : at + 88] = struct.pack("<QQ", segment, line)
+            data[at + 88 : at + 120] = bytes.fromhex(value)
+            data[at + 128 : at + 160] = hashlib.sha256(data[at : at + 128]).digest()
+            file.seek(0)
+            file.write(data)
+
+    def setUp(self):
+        super().setUp()
+        self.fill(*range(1, 6))
+        lines = self.lines(1)
+        again, value = self.chained(lines, self.FIRST)
+        self.assertEqual(again, lines, "the chain is computed as the server does")
+        self.total = len(lines)
+        self.assertGreaterEqual(self.total, 7)
+        value = self.FIRST
+        for number, part in ((1, lines[:2]), (2, lines[2:4]), (3, lines[4:])):
+            part, value = self.chained(part, value)
+            self.write(number, part)
+        self.anchor(3, self.total, value)
+
+    def check(self, status, *words):
+        done = subprocess.run([HILUM, "audit", "check", self.data], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (status, ""), done.stdout)
+        for word in words:
+            self.assertIn(word, done.stdout)
+        self.assertEqual("NOT whole" in done.stdout, status != 0)
+        return done.stdout.splitlines()
+
+    def test_an_untouched_trail_is_sound_also_while_it_is_written(self):
+        shown = self.check(0)
+        self.assertEqual(shown, [f"{self.total} of {self.total} lines in 3 of 3 files are sound"])
+        server = self.start()
+        for number in range(6, 10):
+            store(server, number)
+            self.check(0, "3 of 3 files are sound")
+        self.assertEqual(alarms(server), [])
+        self.stop()
+        self.check(0, "3 of 3 files are sound")
+
+    def test_a_changed_line_is_found(self):
+        lines = self.lines(2)
+        self.write(2, [lines[0], lines[1].replace(b"hilum", b"h1lum", 1)])
+        shown = self.check(1, f"{self.total - 1} of {self.total} lines in 2 of 3 files")
+        self.assertIn("audit-00000002.log line 2: ", shown[0])
+        self.assertEqual(len(shown), 2)
+
+    def test_a_removed_line_is_found(self):
+        lines = self.lines(3)
+        self.write(3, [lines[0]] + lines[2:])
+        self.check(1, "audit-00000003.log line 2: lines are missing before it")
+
+    def test_a_removed_file_is_found(self):
+        os.unlink(self.path("audit-00000002.log"))
+        self.assertEqual(self.check(1)[0], "audit-00000002.log is missing")
+        os.unlink(self.path("audit-00000001.log"))
+        self.assertEqual(self.check(0)[0], "begins with audit-00000003.log: the files before it are not here")
+        os.unlink(self.path("audit-00000003.log"))
+        self.check(1, "was cut off")
+
+    def test_an_end_cut_off_is_found(self):
+        self.write(3, self.lines(3)[:-1])
+        self.check(1, f"line {self.total} of the chain, in audit-00000003.log, is missing")
+
+    def test_a_chain_computed_anew_is_found(self):
+        lines = self.lines(3)
+        lines[-1] = lines[-1].replace(b"hilum", b"h1lum", 1)
+        first = re.search(rb' previous="([0-9a-f]{64})"', lines[0])[1].decode()
+        self.write(3, self.chained(lines, first)[0])
+        self.check(1, "the trail was written anew")
+
+    def test_what_follows_from_one_break_is_counted_and_not_listed(self):
+        lines = self.lines(1)
+        self.write(1, [lines[0].replace(b"hilum", b"h1lum", 1), lines[1].replace(b"hilum", b"h1lum", 1)])
+        shown = self.check(1)
+        self.assertIn("audit-00000001.log line 1: ", shown[0])
+        self.assertEqual(shown[1], "  and 1 more places in it")
+
+    def test_wrong_use_and_no_trail(self):
+        for arguments, status in (((), 2), (("check", "a", "b"), 2), (("chekc",), 2), (("check", self.path("nowhere")), 1), (("check", self.path("packs")), 1)):
+            self.assertEqual(subprocess.run([HILUM, "audit", *arguments], capture_output=True, timeout=60).returncode, status, arguments)
 
 
 if __name__ == "__main__":

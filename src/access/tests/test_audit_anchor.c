@@ -311,6 +311,11 @@ static void the_check_says_what_is_wrong_and_where_and_goes_on(void **state)
                         "audit-00000002.log line 2: does not match its chain value: it, or what is before it, was "
                         "changed\naudit-00000004.log is missing\n");
     free(said);
+    assert_int_equal(done.files, 4);
+    assert_int_equal(done.sound_files, 3);
+    assert_int_equal(done.sound_lines, done.lines - 1);
+    assert_int_equal(done.first, 1);
+    assert_false(done.anchored);
     folder_delete(place.folder);
 }
 
