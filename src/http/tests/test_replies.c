@@ -160,7 +160,7 @@ static void unusable_addresses_are_refused(void **state)
     options.host = "127.0.0.1";
     options.port = fixture->port;
     assert_null(http_server_start(&options, &err));
-    assert_non_null(strstr(err.message, "127.0.0.1 port"));
+    assert_non_null(strstr(err.message, "at 127.0.0.1:"));
     http_server_stop(NULL);
 }
 
