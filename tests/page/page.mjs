@@ -46,6 +46,7 @@ const commands = {
         await page.mouse.move(box.x + box.width / 2 + by[0], box.y + box.height / 2 + by[1], { steps: 4 });
         await page.mouse.up({ button });
     },
+    resize: ({ page }, width, height) => page.setViewportSize({ width, height }),
     screenshot: ({ page }, path) => page.screenshot({ path }).then(() => null),
     errors: async ({ errors }) => errors.splice(0),
     close: async ({ page }) => page.close(),

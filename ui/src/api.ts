@@ -1,4 +1,5 @@
 // The server's API, typed as far as the page uses it (docs/openapi.json).
+import type { Dataset } from "./dicom";
 
 export interface Item {
     study: string;
@@ -12,6 +13,17 @@ export interface Item {
     waiting_s: number;
     capped: boolean;
     findings: number;
+    flags: string[]; // sentences to be seen before it is read
+    models: Said[];
+    arriving: boolean; // images may still come
+}
+
+// What a model says of a volume, in short.
+export interface Said {
+    model: string;
+    outcome: Result["outcome"] | "waiting";
+    reason: string;
+    told: boolean;
 }
 
 export interface Code {
@@ -22,6 +34,7 @@ export interface Code {
 
 export interface Finding {
     id: string;
+    result: string;
     study: string;
     series: string;
     model: string;
@@ -47,6 +60,8 @@ export interface Result {
     study: string;
     series: string;
     volume: string;
+    patientId: string;
+    issuer: string;
     model: string;
     modelVersion: string;
     outcome: "positive" | "negative" | "not analysed" | "failed";
@@ -54,7 +69,9 @@ export interface Result {
     reason: string;
     notes: string;
     objects: number;
+    coverageMm: number;
     told: boolean;
+    made: string;
 }
 
 export interface Job {
@@ -67,7 +84,23 @@ export interface Job {
     reason: string;
 }
 
-export const JOBS_MAX = 500; // what /api/jobs gives at once, the newest
+// An object that came under a known SOP Instance UID with something else in it.
+export interface Conflict {
+    id: number;
+    study: string;
+    series: string;
+    instance: string;
+    received: string;
+    kind: "attributes" | "pixels" | "not compared";
+    state: "open" | "kept" | "taken";
+    how: string;
+    from: string;
+    decidedBy: string;
+    decided: string | null;
+    differences: { tag: string; attribute: string; object: string; known: string }[];
+}
+
+export const CONFLICTS_MAX = 1000; // what /api/conflicts gives at once, the newest
 
 // Errors are problem+json, whose detail is a sentence; without an answer the browser's own words say nothing to a reader.
 async function ask(path: string, init?: RequestInit): Promise<Response> {
@@ -85,6 +118,19 @@ export async function get<T>(path: string): Promise<T> {
 
 export async function post(path: string, body: unknown): Promise<void> {
     await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+const ROWS_AT_ONCE = 5000; // the most that one search gives
+
+// All that a search of QIDO-RS finds.
+export async function search(path: string): Promise<Dataset[]> {
+    const all: Dataset[] = [];
+    for (let more = true; more; ) {
+        const some = await get<Dataset[]>(`${path}${path.includes("?") ? "&" : "?"}limit=${ROWS_AT_ONCE}&offset=${all.length}`);
+        all.push(...some);
+        more = some.length === ROWS_AT_ONCE;
+    }
+    return all;
 }
 
 // A path of these parts. UIDs come from outside and may be anything.

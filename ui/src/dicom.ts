@@ -34,3 +34,26 @@ export function personName(value: string): string {
 export function date(value: string): string {
     return /^\d{8}$/.test(value) ? `${value.slice(0, 4)}-${value.slice(4, 6)}-${value.slice(6)}` : value;
 }
+
+function letters(name: string): string {
+    return name.toUpperCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+}
+
+// Whose an object is, for never putting two patients together: Patient ID, its issuer, and the name, since an ID without issuer
+// may be two people's. `row` is the object's line of a search, which knows the issuer of those that do not say it.
+export function whoOf(row: Dataset, object: Dataset): string {
+    return JSON.stringify([text(row, "00100020"), text(object, "00100021") || text(row, "00100021"), letters(text(object, "00100010").split("=")[0]!)]);
+}
+
+// The row with what the object itself says of its patient.
+export function withPatient(row: Dataset, object: Dataset): Dataset {
+    const own = ["00100010", "00100021", "00100030", "00100040"].filter((tag) => text(object, tag));
+    return { ...row, ...Object.fromEntries(own.map((tag) => [tag, object[tag]!])) };
+}
+
+// "Doe, John (ID P1 of SITE, born 1950-05-05)"
+export function patientName(dataset: Dataset): string {
+    const [id, issuer, born] = [text(dataset, "00100020"), text(dataset, "00100021"), date(text(dataset, "00100030"))];
+    const facts = [`ID ${id || "not given"}${issuer && ` of ${issuer}`}`, born ? `born ${born}` : "birth date not given"];
+    return `${personName(text(dataset, "00100010"))} (${facts.join(", ")})`;
+}

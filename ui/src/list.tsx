@@ -1,24 +1,13 @@
 // The reading list, in the server's order.
 import { useEffect, useRef } from "preact/hooks";
-import { type Item, type Job, JOBS_MAX } from "./api";
+import type { Item } from "./api";
+import { CONFLICTS } from "./conflicts";
 import { personName } from "./dicom";
+import { Looked } from "./models";
 
 function wait(seconds: number): string {
     const minutes = Math.floor(seconds / 60);
     return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-// What the models have said so far: nothing found is not the same as not looked at.
-function Looked({ own, all }: { own: Job[]; all: boolean }) {
-    if (own.length === 0) return <>{all ? "not looked at" : ""}</>;
-    const newest = own.filter((job, i) => own.findIndex((other) => other.model === job.model && other.series === job.series) === i);
-    const words = newest.map((job) => (job.state === "done" ? job.outcome : job.state));
-    const wrong = newest.filter((job) => job.state === "failed").map((job) => job.reason);
-    return (
-        <span class={wrong.length ? "failed" : ""} title={wrong.join("; ")}>
-            {[...new Set(words)].join(", ")}
-        </span>
-    );
 }
 
 // Arrow keys go from study to study; Enter opens, as on any link.
@@ -32,9 +21,7 @@ function onKey(event: KeyboardEvent): void {
 }
 
 // `from`: the study that was just looked at; its line takes the focus.
-export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; from: string }) {
-    const byStudy = new Map<string, Job[]>();
-    for (const job of jobs) byStudy.set(job.study, [...(byStudy.get(job.study) ?? []), job]);
+export function List({ list, from }: { list: Item[] | null; from: string }) {
     const body = useRef<HTMLTableSectionElement>(null);
     useEffect(() => {
         addEventListener("keydown", onKey);
@@ -43,7 +30,10 @@ export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; f
     }, []);
     return (
         <main>
-            <h1>Reading list</h1>
+            <header>
+                <h1>Reading list</h1>
+                <a href={CONFLICTS}>Conflicts</a>
+            </header>
             <table>
                 <thead>
                     <tr>
@@ -65,6 +55,11 @@ export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; f
                                 <a class="clip" dir="auto" href={`#${encodeURIComponent(item.study)}`}>
                                     {personName(item.patientName)}
                                 </a>
+                                {item.flags.map((flag) => (
+                                    <bdi key={flag} class="badge" title={flag}>
+                                        {flag}
+                                    </bdi>
+                                ))}
                             </td>
                             <td>
                                 <bdi class="id" title={item.patientId}>
@@ -86,7 +81,7 @@ export function List({ list, jobs, from }: { list: Item[] | null; jobs: Job[]; f
                                 <bdi class="clip">{item.reason}</bdi>
                             </td>
                             <td>
-                                <Looked own={byStudy.get(item.study) ?? []} all={jobs.length < JOBS_MAX} />
+                                <Looked item={item} />
                             </td>
                         </tr>
                     ))}

@@ -1,15 +1,16 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Item, type Job, get } from "./api";
+import { type Item, get } from "./api";
+import { CONFLICTS, ConflictList } from "./conflicts";
 import { List } from "./list";
 import { useLive } from "./live";
 import { Study } from "./study";
 import "./style.css";
 
-// The study that the address names; "" is the list.
-function studyOfAddress(): string {
+// The study that an address names; "" is the list.
+function studyOf(address: string): string {
     try {
-        return decodeURIComponent(location.hash.slice(1));
+        return decodeURIComponent(address.slice(1));
     } catch {
         return "";
     }
@@ -18,26 +19,25 @@ function studyOfAddress(): string {
 function App() {
     const { revision, stream } = useLive();
     const [list, setList] = useState<Item[] | null>(null);
-    const [jobs, setJobs] = useState<Job[]>([]);
-    const [study, setStudy] = useState(studyOfAddress);
+    const [address, setAddress] = useState(location.hash);
     const [error, setError] = useState("");
     const [read, setRead] = useState<Date | null>(null);
     const from = useRef("");
 
     useEffect(() => {
-        const follow = () => setStudy(studyOfAddress());
+        const follow = () => setAddress(location.hash);
         addEventListener("hashchange", follow);
         return () => removeEventListener("hashchange", follow);
     }, []);
+    const study = address === CONFLICTS ? "" : studyOf(address);
     if (study) from.current = study;
 
     useEffect(() => {
         let current = true; // a slow answer must not overwrite a newer one
-        Promise.all([get<Item[]>("/api/worklist"), get<Job[]>("/api/jobs")])
-            .then(([items, all]) => {
+        get<Item[]>("/api/worklist")
+            .then((items) => {
                 if (!current) return;
                 setList(items);
-                setJobs(all);
                 setRead(new Date());
                 setError("");
             })
@@ -66,7 +66,9 @@ function App() {
                     {error}
                 </p>
             )}
-            {study ? <Study key={study} study={study} revision={revision} /> : <List list={list} jobs={jobs} from={from.current} />}
+            {address === CONFLICTS && <ConflictList revision={revision} />}
+            {study && <Study key={study} study={study} item={list?.find((item) => item.study === study)} revision={revision} />}
+            {address !== CONFLICTS && !study && <List list={list} from={from.current} />}
         </>
     );
 }

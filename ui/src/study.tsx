@@ -1,10 +1,12 @@
 // One study: its images, what the models say of it, and what a person says of that.
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { type Finding, type Job, type Result, get, path, post } from "./api";
-import { type Dataset, date, personName, text } from "./dicom";
+import { type Conflict, type Finding, type Item, type Job, type Result, get, path, post, search } from "./api";
+import { Bands, loadConflicts } from "./conflicts";
+import { type Dataset, date, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
+import { Models } from "./models";
 import { Viewer, isTyping } from "./viewer";
-import { type Mask, type Stack, loadMask, loadStack, sliceAt } from "./volume";
+import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
 const NOT_IMAGES = new Set(["SR", "SEG", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG", "HD"]);
 const LOOK_AGAIN_MS = 2_000; // while a job runs: its start is no event
@@ -28,31 +30,27 @@ function FindingCard({ finding, name, onShow, onDone }: { finding: Finding; name
     );
 }
 
-// What the models say now. A negative of a study that still comes in is no answer yet.
-function Results({ results }: { results: Result[] }) {
+// Whose objects these are, where that is in doubt. What came again is told by the bands of conflicts, with more.
+function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] }) {
+    const doubts = flags.filter((flag) => !flag.includes("came again"));
+    if (patients.length < 2 && doubts.length === 0) return null;
     return (
-        <ul class="results">
-            {results.map((result) => (
-                <li key={result.id} class={result.outcome.replace(" ", "-")}>
-                    {result.model} {result.modelVersion}
-                    {result.volume && `, ${result.volume}`}: {result.told ? result.outcome : "nothing found so far; images may still come"}
-                    {result.objects > 0 && ` (${result.objects} images)`} {result.reason && <em>{result.reason}</em>} {result.notes && <small>{result.notes}</small>}
-                </li>
+        <div class="band" role="alert">
+            {doubts.map((flag) => (
+                <p key={flag}>
+                    <bdi class="doubt">{flag}</bdi>
+                </p>
             ))}
-        </ul>
-    );
-}
-
-function Jobs({ jobs }: { jobs: Job[] }) {
-    if (jobs.length === 0) return <p>No model has looked at this study.</p>;
-    return (
-        <ul class="jobs">
-            {jobs.map((job) => (
-                <li key={job.key} class={job.state}>
-                    {job.model}: {job.state} {job.outcome && `(${job.outcome})`} {job.reason && <em>{job.reason}</em>}
-                </li>
-            ))}
-        </ul>
+            {patients.length > 1 && (
+                <ul>
+                    {patients.map((one) => (
+                        <li key={patientName(one)}>
+                            <bdi>{patientName(one)}</bdi>: {text(one, "00201208")} objects, in stacks of their own
+                        </li>
+                    ))}
+                </ul>
+            )}
+        </div>
     );
 }
 
@@ -95,54 +93,83 @@ function largest(series: Dataset[]): Dataset | undefined {
     return [...series].sort((a, b) => Number(text(b, "00201209")) - Number(text(a, "00201209")))[0];
 }
 
-// A stack and which slice of it is looked at, with the series it is of, so that one is never shown with the other's.
-interface Shown {
-    series: string;
-    stack: Stack;
+// A search gives a series of two patients twice.
+function onePerUid(rows: Dataset[]): Dataset[] {
+    const byUid = new Map<string, Dataset>();
+    for (const row of rows) {
+        const before = byUid.get(text(row, "0020000E"));
+        const objects = Number(text(before, "00201209")) + Number(text(row, "00201209"));
+        byUid.set(text(row, "0020000E"), { ...(before ?? row), "00201209": { vr: "IS", Value: [objects] } });
+    }
+    return [...byUid.values()];
 }
 
-export function Study({ study, revision }: { study: string; revision: number }) {
+// The stacks of a series, a patient each, with the series they are of, so that one is never shown with the other's.
+interface Shown {
+    series: string;
+    stacks: Stack[];
+}
+
+// What was taken of a series: its stack is another one since.
+function takenOf(conflicts: Conflict[], series: string): string {
+    return JSON.stringify(conflicts.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
+}
+
+// `item`: its line on the reading list, where it has one.
+export function Study({ study, item, revision }: { study: string; item: Item | undefined; revision: number }) {
     const [series, setSeries] = useState<Dataset[] | null>(null);
     const [chosen, setChosen] = useState("");
     const [shown, setShown] = useState<Shown | null>(null);
     const [mask, setMask] = useState<Mask | null>(null);
+    const [who, setWho] = useState(""); // whose stack of them
     const [slice, setSlice] = useState(0);
     const [findings, setFindings] = useState<Finding[] | null>(null);
     const [jobs, setJobs] = useState<Job[]>([]);
     const [results, setResults] = useState<Result[]>([]);
+    const [conflicts, setConflicts] = useState<Conflict[]>([]);
+    const [patients, setPatients] = useState<Dataset[]>([]);
+    const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
     const [error, setError] = useState("");
+    const [lost, setLost] = useState("");
     const [maskError, setMaskError] = useState("");
     const [name, setName] = useName();
     const fail = (why: Error) => setError(why.message);
 
     const refresh = async () => {
-        const [all, said, runs] = await Promise.all([
-            get<Finding[]>(`${path("api", "studies", study)}/findings`),
-            get<Result[]>(`${path("api", "studies", study)}/results`),
+        const at = path("api", "studies", study);
+        const [all, said, runs, twice, doubts, rows, whose] = await Promise.all([
+            get<Finding[]>(`${at}/findings`),
+            get<Result[]>(`${at}/results?past=true`),
             get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`),
+            loadConflicts(study),
+            get<string[]>(`${at}/flags`),
+            search(`${path("dicom-web", "studies", study)}/series`),
+            search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
         ]);
         setFindings(all);
         setResults(said);
         setJobs(runs);
+        setConflicts(twice);
+        setFlags(doubts);
+        setSeries(rows);
+        setPatients(whose);
+        setLost("");
     };
+    const again = () => refresh().catch((why: Error) => setLost(why.message));
 
     useEffect(() => {
-        refresh().catch(fail);
+        void again();
     }, [revision]);
 
     const waiting = jobs.some((job) => job.state === "queued" || job.state === "running");
     useEffect(() => {
-        const timer = waiting ? setInterval(() => void refresh().catch(fail), LOOK_AGAIN_MS) : undefined;
+        const timer = waiting ? setInterval(() => void again(), LOOK_AGAIN_MS) : undefined;
         return () => clearInterval(timer);
     }, [waiting]);
 
-    useEffect(() => {
-        get<Dataset[]>(`${path("dicom-web", "studies", study)}/series`).then(setSeries).catch(fail);
-    }, [revision]);
-
     // The first finding is looked at when the study is opened, not again when another comes while somebody reads.
-    const images = series?.filter((one) => !NOT_IMAGES.has(text(one, "00080060")));
+    const images = series && onePerUid(series.filter((one) => !NOT_IMAGES.has(text(one, "00080060"))));
     useEffect(() => {
         if (chosen || !images || !findings) return;
         const first = findings[0];
@@ -150,20 +177,27 @@ export function Study({ study, revision }: { study: string; revision: number }) 
         setChosen(first?.series ?? text(largest(images), "0020000E"));
     }, [series, findings]);
 
-    // Images that come late make the stack anew; whoever reads stays at the slice.
-    const stored = text(series?.find((one) => text(one, "0020000E") === chosen), "00201209");
+    const stack = shown?.stacks.find((one) => one.who === who) ?? shown?.stacks[0];
+    const look = (at: Stack | undefined, slice = Math.floor((at?.slices.length ?? 0) / 2)) => {
+        setWho(at?.who ?? "");
+        setSlice(slice);
+    };
+
+    // Images that come late, or that are taken for others, make the stacks anew; whoever reads stays at the slice.
+    const stored = text(images?.find((one) => text(one, "0020000E") === chosen), "00201209") + takenOf(conflicts, chosen);
     useEffect(() => {
         if (!chosen) return;
         let current = true;
-        const before = shown?.series === chosen ? shown.stack.slices[slice] : undefined;
+        const before = shown?.series === chosen ? stack?.slices[slice] : undefined;
         if (!before) setShown(null);
         setError("");
-        loadStack(study, chosen)
-            .then((stack) => {
+        loadStacks(study, chosen)
+            .then((stacks) => {
                 if (!current) return;
-                const same = before ? stack.slices.findIndex(({ uid, frame }) => uid === before.uid && frame === before.frame) : -1;
-                setSlice(same >= 0 ? same : Math.floor(stack.slices.length / 2));
-                setShown({ series: chosen, stack });
+                const isBefore = ({ uid, frame }: Slice) => uid === before?.uid && frame === before.frame;
+                const same = stacks.find(({ slices }) => slices.some(isBefore));
+                look(same ?? stacks[0], same?.slices.findIndex(isBefore));
+                setShown({ series: chosen, stacks });
             })
             .catch((why: Error) => current && fail(why));
         return () => {
@@ -173,8 +207,10 @@ export function Study({ study, revision }: { study: string; revision: number }) 
 
     useEffect(() => {
         if (!goal || !shown || shown.series !== goal.series) return;
-        const at = sliceAt(shown.stack, goal.centroidMm);
-        if (at >= 0) setSlice(at);
+        const of = results.find(({ id }) => id === goal.result);
+        const own = shown.stacks.find(({ patient }) => text(patient, "00100020") === of?.patientId && text(patient, "00100021") === of.issuer) ?? stack;
+        const at = own ? sliceAt(own, goal.centroidMm) : -1;
+        if (at >= 0) look(own, at);
         setGoal(null);
     }, [goal, shown]);
 
@@ -190,14 +226,14 @@ export function Study({ study, revision }: { study: string; revision: number }) 
         let current = true;
         setMask(null);
         setMaskError("");
-        if (shown && masks.length > 0)
-            loadMask(shown.stack, study, masks)
+        if (stack && masks.length > 0)
+            loadMask(stack, study, masks)
                 .then((loaded) => current && setMask(loaded))
                 .catch((why: Error) => current && setMaskError(why.message));
         return () => {
             current = false;
         };
-    }, [shown, JSON.stringify(masks)]);
+    }, [stack, JSON.stringify(masks)]);
 
     // Before the first paint: a key pressed as soon as the study is seen counts.
     useLayoutEffect(() => {
@@ -219,14 +255,17 @@ export function Study({ study, revision }: { study: string; revision: number }) 
             .catch(fail);
     };
 
+    const wrong = error || lost;
     return (
         <main class="study">
-            <Header patient={series?.[0]} onRead={name.trim() ? markRead : null} />
-            {error && (
+            <Header patient={stack?.patient ?? series?.[0]} onRead={name.trim() ? markRead : null} />
+            {wrong && (
                 <p class="error" role="alert">
-                    {error}
+                    {wrong}
                 </p>
             )}
+            <Patients patients={patients} flags={flags} />
+            <Bands conflicts={conflicts} name={name.trim()} onDone={again} />
             <div class="panes">
                 <section>
                     {images && images.length > 1 && (
@@ -241,15 +280,30 @@ export function Study({ study, revision }: { study: string; revision: number }) 
                             </select>
                         </label>
                     )}
-                    {shown && shown.stack.slices.length > 0 && (
-                        <Viewer key={shown.series} stack={shown.stack} mask={mask} slice={slice} onSlice={setSlice} head={isHead(shown.stack)} />
+                    {shown && shown.stacks.length > 1 && (
+                        <label class="series whose">
+                            Patient{" "}
+                            <select value={stack?.who} onChange={(event) => look(shown.stacks.find((one) => one.who === event.currentTarget.value))}>
+                                {shown.stacks.map((one) => (
+                                    <option key={one.who} value={one.who}>
+                                        {patientName(one.patient)}
+                                    </option>
+                                ))}
+                            </select>
+                        </label>
                     )}
-                    {shown && shown.stack.slices.length === 0 && <p>This series has no images.</p>}
+                    {patients.length > 1 && shown?.stacks.length === 1 && stack && (
+                        <p class="whose">
+                            <bdi>{patientName(stack.patient)}</bdi>
+                        </p>
+                    )}
+                    {shown && stack && <Viewer key={shown.series + stack.who} stack={stack} mask={mask} slice={slice} onSlice={setSlice} head={isHead(stack)} />}
+                    {shown && !stack && <p>This series has no images.</p>}
                     {series?.length === 0 && <p>No such study is stored here.</p>}
                     {series && series.length > 0 && images?.length === 0 && (
                         <p>This study has no images, only {[...new Set(series.map((one) => text(one, "00080060")))].join(", ")}.</p>
                     )}
-                    {!shown && !error && (chosen || !series) && <p>Loading images ...</p>}
+                    {!shown && !wrong && (chosen || !series) && <p>Loading images ...</p>}
                     {maskError && (
                         <p class="error" role="alert">
                             Mask: {maskError}
@@ -268,8 +322,7 @@ export function Study({ study, revision }: { study: string; revision: number }) 
                     </ul>
                     {findings?.length === 0 && <p>None.</p>}
                     <h2>Models</h2>
-                    <Results results={results} />
-                    <Jobs jobs={jobs} />
+                    <Models results={results} jobs={jobs} findings={findings ?? []} images={images ?? []} arriving={item?.arriving ?? false} nameOf={seriesName} />
                 </aside>
             </div>
         </main>

@@ -1,6 +1,6 @@
 // A series as a stack of frames, and the segmentations over it. Pixels are fetched frame by frame, when they are looked at.
-import { frame, get, path } from "./api";
-import { type Dataset, items, numbers, text } from "./dicom";
+import { frame, get, path, search } from "./api";
+import { type Dataset, items, numbers, text, whoOf, withPatient } from "./dicom";
 import { type Plane, type Turn, NO_TURN, dot, planeOf, scrollOf, turnOf } from "./geometry";
 import { type Format, type Picture, type Rescale, type Window, decode, refusal } from "./pixels";
 
@@ -21,6 +21,8 @@ export interface Slice {
 
 export interface Stack {
     slices: Slice[];
+    who: string; // whose they are (whoOf): of one patient only
+    patient: Dataset; // the patient, and the study
     modality: string;
     bodyPart: string;
 }
@@ -99,19 +101,27 @@ function sort(slices: Slice[]): Slice[] {
     return slices.sort((a, b) => dot(a.position!, scroll) - dot(b.position!, scroll) || counted(a, b));
 }
 
-// The transfer syntax of each instance, which tells what colours its decoded frames have.
-async function syntaxes(series: string): Promise<Map<string, string>> {
-    const rows = await get<Dataset[]>(`${series}/instances?includefield=00083002`);
-    return new Map(rows.map((row) => [text(row, "00080018"), text(row, "00083002")]));
+function stackOf(who: string, images: Dataset[], rows: Map<string, Dataset>): Stack {
+    const row = (image: Dataset) => rows.get(text(image, "00080018"))!;
+    const slices = sort(images.flatMap((image) => slicesOf(image, text(row(image), "00083002"))));
+    const first = images[0]!;
+    return { slices, who, patient: withPatient(row(first), first), modality: text(first, "00080060"), bodyPart: text(first, "00180015") };
 }
 
-export async function loadStack(study: string, series: string): Promise<Stack> {
+// Of a series a stack for each patient, for one UID may be that of two patients' series. The search says of each instance whose
+// it is, and in what transfer syntax, which tells what colours its frames have.
+export async function loadStacks(study: string, series: string): Promise<Stack[]> {
     const at = path("dicom-web", "studies", study, "series", series);
-    const images = (await get<Dataset[]>(`${at}/metadata`)).filter((dataset) => dataset["00280010"]);
-    const colour = images.some((dataset) => numbers(dataset, "00280002")[0] === 3);
-    const known = colour ? await syntaxes(at) : new Map<string, string>();
-    const slices = images.flatMap((dataset) => slicesOf(dataset, known.get(text(dataset, "00080018")) ?? ""));
-    return { slices: sort(slices), modality: text(images[0], "00080060"), bodyPart: text(images[0], "00180015") };
+    const [found, metadata] = await Promise.all([search(`${at}/instances`), get<Dataset[]>(`${at}/metadata`)]);
+    const rows = new Map(found.map((row) => [text(row, "00080018"), row]));
+    const groups = new Map<string, Dataset[]>();
+    for (const image of metadata) {
+        const row = rows.get(text(image, "00080018"));
+        if (!row || !image["00280010"]) continue; // what came between the two answers comes with the next reading
+        const who = whoOf(row, image);
+        groups.set(who, [...(groups.get(who) ?? []), image]);
+    }
+    return [...groups].map(([who, images]) => stackOf(who, images, rows));
 }
 
 export async function loadPicture(slice: Slice): Promise<Picture> {
@@ -167,7 +177,8 @@ async function addMask(mask: Mask, stack: Stack, study: string, { seg, segments 
     const [found] = await get<Dataset[]>(`${path("dicom-web", "studies", study, "instances")}?SOPInstanceUID=${encodeURIComponent(seg)}`);
     if (!found) throw new Error("the segmentation is not stored yet");
     const [dataset] = await get<Dataset[]>(`${instancePath(found)}/metadata`);
-    const frames = slicesOf(dataset ?? {}, "");
+    if (!dataset || whoOf(found, dataset) !== stack.who) throw new Error("a segmentation is of another patient than these slices, so its mask is not shown");
+    const frames = slicesOf(dataset, "");
     const places = frames.map((frame) => stack.slices.findIndex((slice) => liesOn(slice, frame)));
     if (places.includes(-1)) return false;
     frames.forEach((frame, i) => segments.includes(segmentOf(dataset, frame.frame)) && mask.set(places[i]!, [...(mask.get(places[i]!) ?? []), { instance: frame.instance, frame: frame.frame }]));

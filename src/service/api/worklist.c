@@ -17,8 +17,9 @@ enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
 // What the models say of each study, and what waits for a model: the absence of both says nothing while images come.
 static json_t *result_to_json(const struct finding_result *result)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:b}", "model", result->model, "series", result->series, "outcome",
-                     finding_outcome_text(result->outcome), "reason", result->reason, "told", result->told);
+    return json_pack("{s:s++, s:s, s:s, s:s, s:b}", "model", result->model, " ", result->model_version, "series",
+                     result->series, "outcome", finding_outcome_text(result->outcome), "reason", result->reason, "told",
+                     result->told);
 }
 
 static void add_waiting(json_t *models, const struct queue_job *jobs, size_t count)

@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+"""What the page tells before a study is read: two patients in one study, images that came again with something else in them, and what the models said or why they said nothing. HILUM_SCREENSHOTS names a folder to keep pictures in."""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import ROOT, wait_until
+from heads import BLEED_SLICE, SLICES, Head, copy
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
+from case import PageTest, new_image
+from pydicom.uid import generate_uid
+
+SLICE_SHOWN = "document.querySelector('canvas').dataset.instance"
+
+
+class Doubts(PageTest):
+    @classmethod
+    def prepare(cls):
+        return "flow: {negative_quiet_s: 2}\n"
+
+    def row(self, tab, study, script):
+        """Of the study's line on the list, once that is true."""
+        return tab.until(f"((row) => row && {script})(document.querySelector(\"tr[data-study='{study}']\"))", 40, script)
+
+    def named(self, study):
+        tab = self.tab(study)
+        tab.until("document.querySelector('.name input') && document.querySelector('canvas')")
+        tab.fill(".name input", "")
+        return tab
+
+    def keep_picture(self, tab, name):
+        tab.screenshot(f"{self.pictures}/{name}.png")
+        self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "it fits the window's width")
+
+    def check_stacks(self, tab, slices):
+        """By patient's name: each has a stack of those slices and no other."""
+        options = tab.until("((all) => all.length === 2 && all.map((one) => [one.value, one.innerText]))([...document.querySelectorAll('select option')])")
+        for name, own in slices.items():
+            (value,) = [value for value, text in options if name in text]
+            tab.select(".whose select", value)
+            self.assertIn(name, tab.evaluate("document.querySelector('.whose select').selectedOptions[0].innerText"))
+            self.assertIn(name, tab.text("header h1"))
+            tab.until_text(".scroll", f"/ {len(own)}")
+            tab.click("canvas")
+            tab.press("Home")
+            seen = set()
+            for number in range(len(own)):
+                tab.until(f"document.querySelector('canvas').dataset.slice === '{number}'")
+                seen.add(tab.evaluate(SLICE_SHOWN))
+                tab.press("ArrowDown")
+            self.assertEqual(seen, {d.SOPInstanceUID for d in own})
+
+    def test_two_patients_in_one_study_are_named_and_never_in_one_stack(self):
+        first, second = Head(1, bleed=BLEED_SLICE), Head(2, PatientID="P9", IssuerOfPatientID="SITE-B", PatientName="Roe^Jane", PatientBirthDate="19800229")
+        for number, d in enumerate(second.slices):
+            d.StudyInstanceUID, d.SeriesInstanceUID, d.SOPInstanceUID, d.FrameOfReferenceUID = first.study, first.series, f"{first.series}.{1000 + number}", first.slices[0].FrameOfReferenceUID
+        listing, tab = self.tab(), self.tab(first.study)
+        self.scan(first, first.slices[::2])
+        tab.until_text(".scroll", f"/ {SLICES // 2}")
+        self.scan(second, second.slices[1::2], "CT2")  # between the other's
+        self.row(listing, first.study, "row.querySelector('.badge')?.innerText.includes('2 patients')")
+        self.assertIn("P9 of SITE-B", self.row(listing, first.study, "row.querySelector('.not-analysed')?.title"))
+        self.keep_picture(listing, "list-two-patients")
+        tab.until_text(".band", "2 patients")
+        band = tab.text(".band")
+        for part in ("Day, P1 (ID P1, born 1960-01-01): 26 objects", "Roe, Jane (ID P9 of SITE-B, born 1980-02-29): 26 objects"):
+            self.assertIn(part, band)
+        tab.until_text(".results", "not analysed")
+        self.check_stacks(tab, {"Day, P1": first.slices[::2], "Roe, Jane": second.slices[1::2]})
+        self.keep_picture(tab, "study-two-patients")
+        tab.resize(1024, 720)
+        self.keep_picture(tab, "study-narrow")
+        self.assertEqual(tab.errors() + listing.errors(), [])
+
+    def test_two_names_under_one_id_are_told_and_have_stacks_of_their_own(self):
+        head = Head(5)
+        slices = [copy(d) for d in head.slices[:8]]
+        for d in slices[1::2]:
+            d.PatientName = "Roe^Jane"
+        self.scan(head, slices)
+        tab = self.tab(head.study)
+        tab.until_text(".band", "name of P5: Day P5 or Roe Jane")
+        self.check_stacks(tab, {"Day, P5": slices[::2], "Roe, Jane": slices[1::2]})
+
+    def test_images_that_came_again_are_taken_by_a_person_all_at_once_and_seen_at_once(self):
+        head, bleeding = Head(3), Head(3, bleed=BLEED_SLICE)
+        listing, tab = self.tab(), self.tab(head.study)
+        self.scan(head)
+        self.row(listing, head.study, "row.querySelector('.negative')")
+        tab.fill(".name input", "")
+        self.scan(bleeding)
+        wrong = sum(a.PixelData != b.PixelData for a, b in zip(head.slices, bleeding.slices))
+        self.row(listing, head.study, "row.querySelector('.badge')?.innerText.includes('came again')")
+        self.keep_picture(listing, "list-came-again")
+        tab.until_text(".band", f"{wrong} images of this study came again with other pixels, from CT1 at ")
+        self.assertTrue(tab.evaluate("[...document.querySelectorAll('.band button')].every((button) => button.disabled)"))
+        self.keep_picture(tab, "study-came-again")
+
+        overview = self.tab("/conflicts")
+        self.assertIn(f"{wrong} images with other pixels", self.row(overview, head.study, "row.innerText"))
+        self.assertIn("waits", overview.text("tbody tr td:last-child"))
+        self.keep_picture(overview, "conflicts")
+
+        middle = bleeding.slices[BLEED_SLICE].SOPInstanceUID
+        tab.click("canvas")
+        tab.press("Home")
+        for _ in range(SLICES - 1 - BLEED_SLICE):  # the head's top comes first
+            tab.press("ArrowDown")
+        tab.until(f"{SLICE_SHOWN} === '{middle}'")
+        before = tab.picture()
+        tab.fill(".name input", "Dr Test")
+        tab.click(".band button:has-text('Take the newer ones')")
+        tab.until_text(".said", f"{wrong} of {wrong} replaced by the newer ones")
+        tab.until("!document.querySelector('.band')")
+        wait_until(lambda: (tab.picture() != before).any(), 20, "the newer image is shown")
+        self.assertEqual(tab.evaluate(SLICE_SHOWN), middle)
+        self.assertEqual({c["decidedBy"] for c in self.server.get_json(f"/api/conflicts?state=all&study={head.study}")}, {"Dr Test"})
+        # The models look anew; what was said before is history.
+        tab.until("document.querySelector('.finding') && document.querySelector('aside > .results li.positive')", 60)
+        self.assertFalse(tab.evaluate("!!document.querySelector('aside > .results li.negative')"))
+        tab.click(".past summary:has-text('earlier result')")
+        tab.until_text("aside .past", "superseded: negative")
+        tab.click(".past summary:has-text('was decided')")
+        for word in ("taken", "set aside"):
+            self.assertIn(f"{word} by Dr Test", tab.text("main > .past"))
+        self.keep_picture(tab, "study-taken")
+        self.row(listing, head.study, "!row.querySelector('.badge') && row.querySelector('.positive')")
+        overview.until_text("main", "Nothing waits for a decision")
+        overview.click("input[type=checkbox]")
+        self.assertIn("taken by Dr Test", self.row(overview, head.study, "row.innerText"))
+        overview.click("tbody a")
+        overview.until_text("main.study h1", "Day, P3")
+        self.assertEqual(tab.errors() + listing.errors() + overview.errors(), [])
+
+    def test_other_attributes_are_kept_or_taken_and_a_decision_that_fails_says_how_far_it_came(self):
+        head = Head(4)
+        slices = head.slices[:3]
+        self.scan(head, slices)
+        again = [copy(d) for d in slices]
+        for d in again:
+            d.PatientName, d.StudyDescription = "Corrected^P4", "CT head, corrected"
+        tab = self.named(head.study)
+        self.scan(head, again, "PACS")
+        tab.until_text(".band", "3 objects of this study came again with other attributes, from PACS at ")
+        self.assertIn(["PatientName", "Day^P4", "Corrected^P4"], tab.evaluate("[...document.querySelectorAll('.differences tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"))
+        tab.fill(".name input", "Dr Test")
+        self.keep_picture(tab, "study-other-attributes")
+        self.server.stop()
+        tab.click(".band button:has-text('Keep')")
+        tab.until_text(".undone", "0 of 3 kept as they are; then: The server cannot be reached.")
+        self.server.start()
+        tab.click(".band button:has-text('Keep')")
+        tab.until_text(".said", "3 of 3 kept as they are")
+        tab.until("!document.querySelector('.band')")
+        tab.until("!document.querySelector('main > .error')")
+        self.assertEqual(tab.text("header h1"), "Day, P4")
+        tab.click("main > .past summary")
+        self.assertIn("set aside by Dr Test", tab.text("main > .past"))
+        tab.click("main > .past button:has-text('Take after all')")
+        tab.until_text("header h1", "Corrected, P4")
+        tab.until_text("main > .past", "taken by Dr Test")
+
+    def test_what_the_models_said_and_why_they_said_nothing(self):
+        listing = self.tab()
+        unasked = generate_uid()
+        self.store(new_image(unasked, PatientName="Not^Asked"))
+        self.row(listing, unasked, "row.innerText.includes('images are still coming')")
+        heads = {"negative": Head(10), "positive": Head(11, bleed=BLEED_SLICE), "contrast": Head(12, ContrastBolusAgent="Iomeprol")}
+        for head in heads.values():
+            self.scan(head)
+        self.row(listing, unasked, "row.innerText.includes('no rule asked for it')")
+        self.row(listing, heads["negative"].study, "row.querySelector('.negative')?.innerText === 'negative'")
+        self.row(listing, heads["positive"].study, "row.querySelector('.positive')?.innerText === 'positive'")
+        said = self.row(listing, heads["contrast"].study, "row.querySelector('.not-analysed')?.title")
+        self.assertTrue(said.startswith("not analysed: "), said)
+        self.assertIn("Iomeprol", said)
+        self.keep_picture(listing, "list-models")
+        listing.resize(1024, 720)
+        self.keep_picture(listing, "list-narrow")
+
+        tab = self.tab(heads["negative"].study)
+        tab.until_text("aside .results li.negative", f"negative; looked at {SLICES} images, {SLICES * 3} mm")
+        self.assertIn("contrast is not stated", tab.text("aside .results"))
+        self.keep_picture(tab, "study-negative")
+        (result,) = self.server.get_json(f"/api/studies/{heads['contrast'].study}/results")
+        tab = self.tab(heads["contrast"].study)
+        tab.until_text("aside .results li.not-analysed", result["reason"])
+        tab = self.tab(unasked)
+        tab.until_text("aside", "no rule asked for it")
+        self.assertNotIn("No rule", self.tab(heads["negative"].study).text("aside"))
+
+        # A finding that a reader rejects is no positive any more; the result says so in both places.
+        tab = self.tab(heads["positive"].study)
+        tab.until("document.querySelector('.judge')")
+        tab.fill(".name input", "Dr Test")
+        tab.click(".judge button:has-text('Reject')")
+        tab.until_text("aside .results li.positive", "rejected by a reader")
+        self.row(listing, heads["positive"].study, "row.querySelector('.positive')?.innerText === 'positive, rejected by a reader'")
+        # What was looked at of one series says nothing of another.
+        other = Head(10, series=2, Modality="MR", SeriesDescription="2 other")
+        self.scan(other, other.slices[:2])
+        tab = self.tab(heads["negative"].study)
+        tab.until_text("aside .unasked", "No rule asked for: 1 MR 2 other (2)")
+        self.assertEqual(listing.errors(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

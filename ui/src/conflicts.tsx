@@ -1,0 +1,267 @@
+// Objects that came again under a known SOP Instance UID with something else in them: what waits for a decision, and who decided.
+import { useEffect, useState } from "preact/hooks";
+import { type Conflict, CONFLICTS_MAX, get, path, post, search } from "./api";
+import { type Dataset, patientName, text } from "./dicom";
+
+export const CONFLICTS = "#/conflicts"; // the address of the list of all; a study's has no slash
+
+// Those of a study, decided ones too. They are asked for by themselves, so that many decided ones push no open one out.
+export async function loadConflicts(study: string): Promise<Conflict[]> {
+    const at = `/api/conflicts?study=${encodeURIComponent(study)}`;
+    const [open, all] = await Promise.all([get<Conflict[]>(at), get<Conflict[]>(`${at}&state=all`)]);
+    return [...open, ...all.filter(({ state }) => state !== "open")];
+}
+
+// Alike: decided as one. What names another patient is never alike with what does not.
+function alike(conflict: Conflict): string {
+    const { study, kind, state, how, from, decidedBy, differences } = conflict;
+    return JSON.stringify([study, kind, state, how, from, decidedBy, differences.map(({ tag, object }) => (tag.startsWith("0010") ? [tag, object] : tag))]);
+}
+
+function groupsOf(conflicts: Conflict[]): [string, Conflict[]][] {
+    const groups = new Map<string, Conflict[]>();
+    for (const conflict of conflicts) groups.set(alike(conflict), [...(groups.get(alike(conflict)) ?? []), conflict]);
+    return [...groups];
+}
+
+function time(text: string | null): string {
+    return text ? new Date(text).toLocaleString() : "";
+}
+
+function what(group: Conflict[]): string {
+    const { kind, differences } = group[0]!;
+    const patient = differences.some(({ tag }) => tag === "00100020" || tag === "00100021");
+    const words = { pixels: "other pixels", attributes: "other attributes", "not compared": "a content that could not be compared" }[kind];
+    return `${words}${patient ? " and another patient" : kind === "pixels" && differences.length > 0 ? " and other attributes" : ""}`;
+}
+
+function count(group: Conflict[]): string {
+    const word = group[0]!.kind === "pixels" ? "image" : "object";
+    return `${group.length}${group.length === CONFLICTS_MAX ? " or more" : ""} ${word}${group.length === 1 ? "" : "s"}`;
+}
+
+function from({ how, from }: Conflict): string {
+    return from || { "c-store": "a sender without a name", import: "an import", job: "a model's run" }[how] || "a sender that was not noted";
+}
+
+function newest(group: Conflict[]): Conflict {
+    return group.reduce((a, b) => (a.received > b.received ? a : b));
+}
+
+function Differences({ conflict }: { conflict: Conflict }) {
+    if (conflict.differences.length === 0) return null;
+    return (
+        <table class="differences">
+            <thead>
+                <tr>
+                    <th scope="col">Differs</th>
+                    <th scope="col">as it was</th>
+                    <th scope="col">came again as</th>
+                </tr>
+            </thead>
+            <tbody>
+                {conflict.differences.map(({ tag, attribute, known, object }) => (
+                    <tr key={tag}>
+                        <td>{attribute}</td>
+                        <td>
+                            <bdi class="clip">{known}</bdi>
+                        </td>
+                        <td>
+                            <bdi class="clip">{object}</bdi>
+                        </td>
+                    </tr>
+                ))}
+            </tbody>
+        </table>
+    );
+}
+
+// Of what came more than once the newest: older ones are settled with it.
+function newestOfEach(group: Conflict[]): Conflict[] {
+    const byInstance = new Map<string, Conflict>();
+    for (const conflict of group) if (conflict.id > (byInstance.get(conflict.instance)?.id ?? 0)) byInstance.set(conflict.instance, conflict);
+    return [...byInstance.values()];
+}
+
+const SAID = { keep: "kept as they are", take: "replaced by the newer ones" };
+
+// Whoever takes the newer one sets aside what was shown before: that is among the decided ones then, and can be taken back.
+const DECIDED = { open: "waits", kept: "set aside", taken: "taken" };
+
+function Decided({ group, disabled, onTake }: { group: Conflict[]; disabled: boolean; onTake: () => void }) {
+    const { state, decidedBy } = group[0]!;
+    const last = group.reduce((a, b) => ((a.decided ?? "") > (b.decided ?? "") ? a : b));
+    return (
+        <li>
+            {count(group)} with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {time(newest(group).received)}: {DECIDED[state]} by <bdi>{decidedBy}</bdi> {time(last.decided)}{" "}
+            {state === "kept" && (
+                <button disabled={disabled} onClick={onTake}>
+                    Take after all
+                </button>
+            )}
+        </li>
+    );
+}
+
+// On the study's page.
+export function Bands({ conflicts, name, onDone }: { conflicts: Conflict[]; name: string; onDone: () => Promise<void> }) {
+    const [busy, setBusy] = useState("");
+    const [said, setSaid] = useState("");
+    const [error, setError] = useState("");
+    const open = groupsOf(conflicts.filter(({ state }) => state === "open"));
+    const decided = groupsOf(conflicts.filter(({ state }) => state !== "open"));
+
+    // One after the other, so that what is done when one fails is known.
+    const decide = async (group: Conflict[], word: "keep" | "take") => {
+        const all = word === "take" ? newestOfEach(group) : group;
+        let done = 0;
+        setError("");
+        setSaid("");
+        try {
+            for (const { id } of all) {
+                setBusy(`${done} of ${all.length} decided ...`);
+                await post(`${path("api", "conflicts", id)}/${word}`, { by: name });
+                done++;
+            }
+            setSaid(`${done} of ${all.length} ${SAID[word]}.`);
+        } catch (why) {
+            setError(`${done} of ${all.length} ${SAID[word]}; then: ${(why as Error).message}`);
+        }
+        setBusy("");
+        await onDone();
+    };
+
+    const disabled = !name || !!busy;
+    return (
+        <>
+            {open.map(([key, group]) => (
+                <div key={key} class="band" role="group" aria-label="Came again">
+                    <p>
+                        {count(group)} of this study came again with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {time(newest(group).received)}. What came first is shown until somebody decides.
+                    </p>
+                    <Differences conflict={newest(group)} />
+                    <p>
+                        <button disabled={disabled} onClick={() => void decide(group, "keep")}>
+                            Keep
+                        </button>{" "}
+                        <button disabled={disabled} onClick={() => void decide(group, "take")}>
+                            Take the newer {newestOfEach(group).length === 1 ? "one" : "ones"}
+                        </button>{" "}
+                        {!name && <small>Type your name first.</small>}
+                    </p>
+                </div>
+            ))}
+            {(busy || said) && (
+                <p class="said" role="status">
+                    {busy || said}
+                </p>
+            )}
+            {error && (
+                <p class="error undone" role="alert">
+                    {error}
+                </p>
+            )}
+            {decided.length > 0 && (
+                <details class="past">
+                    <summary>Came again, and was decided</summary>
+                    <ul>
+                        {decided.map(([key, group]) => (
+                            <Decided key={key} group={group} disabled={disabled} onTake={() => void decide(group, "take")} />
+                        ))}
+                    </ul>
+                </details>
+            )}
+        </>
+    );
+}
+
+const STUDIES_AT_ONCE = 20;
+
+async function loadPatients(studies: string[]): Promise<Dataset[]> {
+    const rows: Dataset[] = [];
+    for (let i = 0; i < studies.length; i += STUDIES_AT_ONCE) rows.push(...(await search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(studies.slice(i, i + STUDIES_AT_ONCE).join(","))}`)));
+    return rows;
+}
+
+// The administrator's list: all studies, a line for what is alike.
+export function ConflictList({ revision }: { revision: number }) {
+    const [conflicts, setConflicts] = useState<Conflict[] | null>(null);
+    const [patients, setPatients] = useState<Dataset[]>([]);
+    const [all, setAll] = useState(false);
+    const [error, setError] = useState("");
+    useEffect(() => {
+        let current = true;
+        get<Conflict[]>(`/api/conflicts${all ? "?state=all" : ""}`)
+            .then(async (found) => {
+                const rows = await loadPatients([...new Set(found.map(({ study }) => study))]);
+                if (!current) return;
+                setConflicts(found);
+                setPatients(rows);
+                setError("");
+            })
+            .catch((why: Error) => current && setError(why.message));
+        return () => {
+            current = false;
+        };
+    }, [revision, all]);
+    useEffect(() => {
+        const onKey = (event: KeyboardEvent) => event.key === "Escape" && (location.hash = "");
+        addEventListener("keydown", onKey);
+        return () => removeEventListener("keydown", onKey);
+    }, []);
+    const names = (study: string) => patients.filter((row) => text(row, "0020000D") === study).map(patientName);
+    return (
+        <main class="conflicts">
+            <header>
+                <a href="#">Reading list</a>
+                <h1>Conflicts: what came again with something else in it</h1>
+                <label>
+                    <input type="checkbox" checked={all} onChange={() => setAll(!all)} /> decided ones too
+                </label>
+            </header>
+            {error && (
+                <p class="error" role="alert">
+                    {error}
+                </p>
+            )}
+            <table>
+                <thead>
+                    <tr>
+                        {["Study of", "What", "From", "When", "Decision"].map((title) => (
+                            <th key={title} scope="col">
+                                {title}
+                            </th>
+                        ))}
+                    </tr>
+                </thead>
+                <tbody>
+                    {groupsOf(conflicts ?? []).map(([key, group]) => {
+                        const { study, state, decidedBy } = group[0]!;
+                        return (
+                            <tr key={key} data-study={study}>
+                                <td>
+                                    <a class="clip" dir="auto" href={`#${encodeURIComponent(study)}`}>
+                                        {names(study).join("; ") || study}
+                                    </a>
+                                </td>
+                                <td>
+                                    {count(group)} with {what(group)}
+                                </td>
+                                <td>
+                                    <bdi class="id">{from(newest(group))}</bdi>
+                                </td>
+                                <td class="wait">{time(newest(group).received)}</td>
+                                <td>
+                                    <bdi>{state === "open" ? DECIDED.open : `${DECIDED[state]} by ${decidedBy}`}</bdi>
+                                </td>
+                            </tr>
+                        );
+                    })}
+                </tbody>
+            </table>
+            {conflicts?.length === 0 && <p>Nothing waits for a decision.</p>}
+            {conflicts?.length === CONFLICTS_MAX && <p>These are the newest {CONFLICTS_MAX}; there may be more.</p>}
+            {!conflicts && !error && <p>Loading ...</p>}
+        </main>
+    );
+}
