@@ -89,6 +89,8 @@ enum archive_flag {
     ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
 };
 
+enum { ARCHIVE_FLAG_BITS = 6 };
+
 struct archive_stored {
     enum archive_outcome outcome;
     unsigned flags;
@@ -223,7 +225,6 @@ struct archive_conflict {
 // decision, or also those that have one. None is fine.
 bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
                        struct archive_conflict **out, size_t *count, struct error *err);
-bool archive_open_conflicts(struct archive *archive, int64_t *out, struct error *err); // how many wait
 
 // What a person says of a conflict. ARCHIVE_KEPT: the one that is served stays. ARCHIVE_TAKEN: the newer one is served
 // from now on, and older conflicts of the same object are settled with it; the rows of its study, patient and series
@@ -286,5 +287,13 @@ struct archive_counts {
     int64_t bytes;
 };
 bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err);
+
+// How much waits for a person's look: open conflicts, studies whose objects name several patients or one in several
+// ways, objects by flag (flagged[n] of the flag 1 << n). For monitoring: only what is wrong is walked.
+struct archive_faults {
+    int64_t conflicts, identity_studies;
+    int64_t flagged[ARCHIVE_FLAG_BITS];
+};
+bool archive_count_faults(struct archive *archive, struct archive_faults *out, struct error *err);
 
 #endif

@@ -277,3 +277,35 @@ bool archive_count(struct archive *archive, struct archive_counts *out, struct e
     store_read_end(archive->store, db);
     return ok;
 }
+
+static void add_flagged(struct archive_faults *faults, int64_t flags, int64_t count)
+{
+    for (size_t i = 0; i < ARCHIVE_FLAG_BITS; i++)
+        if (flags >> i & 1)
+            faults->flagged[i] += count;
+}
+
+static bool count_flagged(struct database *db, struct archive_faults *out, struct error *err)
+{
+    bool row = true, ok = true;
+    struct sql *sql = sql_prepare(db, "SELECT flags, count(*) FROM instance WHERE flags>0 GROUP BY flags", err);
+    if (!sql)
+        return false;
+    while ((ok = sql_step(sql, &row, err)) && row)
+        add_flagged(out, sql_int(sql, 0), sql_int(sql, 1));
+    sql_done(sql);
+    return ok;
+}
+
+bool archive_count_faults(struct archive *archive, struct archive_faults *out, struct error *err)
+{
+    bool found;
+    struct database *db = store_read_begin(archive->store, err);
+    *out = (struct archive_faults){0};
+    bool ok =
+        db && sql_get_int(db, err, &out->conflicts, &found, "SELECT count(*) FROM conflict WHERE decision=0", "") &&
+        sql_get_int(db, err, &out->identity_studies, &found, "SELECT count(*) FROM study WHERE identity<>''", "") &&
+        count_flagged(db, out, err);
+    store_read_end(archive->store, db);
+    return ok;
+}

@@ -342,15 +342,6 @@ bool archive_conflicts(struct archive *archive, const char *study, bool decided_
     return ok;
 }
 
-bool archive_open_conflicts(struct archive *archive, int64_t *out, struct error *err)
-{
-    bool found;
-    struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && sql_get_int(db, err, out, &found, "SELECT count(*) FROM conflict WHERE decision=0", "");
-    store_read_end(archive->store, db);
-    return ok;
-}
-
 // ---- decisions
 
 static bool find_conflict(struct database *db, int64_t id, struct arena *arena, struct archive_conflict *out,

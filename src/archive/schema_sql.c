@@ -129,6 +129,9 @@ static const char *const steps[] = {
     " or another patient: the first ones are shown until somebody decides' END AS conflicts"
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT min(rank)"
     " FROM study_patient AS served WHERE served.study=study.id AND served.instance_count>0);",
+    // What is wrong with objects and studies, to be counted.
+    "CREATE INDEX instance_by_flags ON instance(flags) WHERE flags>0;"
+    "CREATE INDEX study_flagged ON study(id) WHERE identity<>'';",
     NULL,
 };
 

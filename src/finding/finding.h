@@ -122,6 +122,16 @@ bool finding_result_tell(struct database *db, const char *id, int64_t revision, 
 // Of a study, oldest first; `past_too`: also those that are not current.
 bool finding_result_list(struct database *db, const char *study, bool past_too, struct arena *arena,
                          struct finding_result **out, size_t *count, struct error *err);
+// How many there are of each model, outcome and standing, at most FINDING_COUNTS_MAX rows; for monitoring.
+struct finding_result_count {
+    const char *model;
+    enum finding_outcome outcome;
+    enum finding_standing standing;
+    int64_t count;
+};
+enum { FINDING_COUNTS_MAX = 10000 };
+bool finding_result_counts(struct database *db, struct arena *arena, struct finding_result_count **out, size_t *count,
+                           struct error *err);
 // Current negatives that have not been told, oldest first, at most `most`.
 bool finding_result_untold(struct database *db, size_t most, struct arena *arena, struct finding_result **out,
                            size_t *count, struct error *err);

@@ -52,6 +52,7 @@ static const char *const steps[] = {
     "CREATE INDEX finding_series ON finding (series, model);",
     result_table,
     "ALTER TABLE result ADD COLUMN coverage_mm INTEGER NOT NULL DEFAULT 0;",
+    result_tally,
     NULL,
 };
 

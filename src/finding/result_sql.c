@@ -60,6 +60,17 @@ const char result_table[] =
     "CREATE INDEX finding_result ON finding (result);"
     "CREATE INDEX finding_without_result ON finding (number) WHERE result = '';";
 
+// How many there are, kept up as they come and end: a walk through all there ever was would take longer each day.
+const char result_tally[] = "CREATE TABLE result_tally ("
+                            " model TEXT NOT NULL,"
+                            " outcome INTEGER NOT NULL,"
+                            " standing INTEGER NOT NULL,"
+                            " count INTEGER NOT NULL,"
+                            " PRIMARY KEY (model, outcome, standing)"
+                            ") STRICT;"
+                            "INSERT INTO result_tally SELECT model, outcome, standing, count(*) FROM result"
+                            " GROUP BY model, outcome, standing;";
+
 #define COLUMNS                                                                                                        \
     "id, topic, job, study, series, volume, patient_id, issuer, modality, model, model_version, model_digest,"         \
     " label_text, concept_value, concept_scheme, concept_meaning, outcome, standing, reason, notes, objects, voxels,"  \
@@ -136,6 +147,14 @@ static void bind_column(struct sql *sql, int index, const struct column *column,
     }
 }
 
+static bool tally(struct database *db, const struct finding_result *result, int64_t more, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO result_tally (model, outcome, standing, count) VALUES (?, ?, ?, ?)"
+                   " ON CONFLICT (model, outcome, standing) DO UPDATE SET count = result_tally.count + excluded.count",
+                   "tiii", result->model, (int64_t)result->outcome, (int64_t)result->standing, more);
+}
+
 static bool insert(struct database *db, const struct finding_result *result, struct error *err)
 {
     bool row;
@@ -150,7 +169,7 @@ static bool insert(struct database *db, const struct finding_result *result, str
         bind_column(sql, i + 1, &columns[i], result);
     bool ok = sql_step(sql, &row, err);
     sql_done(sql);
-    return ok;
+    return ok && tally(db, result, 1, err);
 }
 
 static bool read_row(struct sql *sql, struct arena *arena, void *row)
@@ -222,8 +241,11 @@ static bool check_result(const struct finding_result *r, size_t count, struct er
 static bool end(struct database *db, struct finding_result *result, enum finding_standing standing, const char *reason,
                 int64_t now_ns, struct error *err)
 {
+    if (!tally(db, result, -1, err))
+        return false;
     result->standing = standing;
-    return sql_run(db, err, "UPDATE result SET standing = ?, reason = ?, changed_ns = ? WHERE id = ?", "itit",
+    return tally(db, result, 1, err) &&
+           sql_run(db, err, "UPDATE result SET standing = ?, reason = ?, changed_ns = ? WHERE id = ?", "itit",
                    (int64_t)standing, reason, now_ns, result->id) &&
            finding_row_supersede(db, result->id, err) && tell(db, result, err);
 }
@@ -260,7 +282,7 @@ static bool make_place(struct database *db, const struct finding_result *result,
                              (known->outcome != result->outcome || known->standing != FINDING_CURRENT ||
                               strcmp(known->reason, result->reason) != 0)));
     if (*out && known)
-        ok = sql_run(db, err, "DELETE FROM result WHERE id = ?", "t", result->id);
+        ok = tally(db, known, -1, err) && sql_run(db, err, "DELETE FROM result WHERE id = ?", "t", result->id);
     arena_free(&arena);
     return ok;
 }
@@ -355,6 +377,34 @@ bool finding_result_untold(struct database *db, size_t most, struct arena *arena
         return false;
     sql_bind_int(sql, 1, (int64_t)most);
     return read_rows(sql, arena, out, count, err);
+}
+
+static bool read_count(struct sql *sql, struct arena *arena, void *to)
+{
+    struct finding_result_count *count = to;
+    bool ok = true;
+    int column = 0;
+    *count = (struct finding_result_count){.model = row_text(sql, &column, arena, &ok),
+                                           .outcome = (enum finding_outcome)sql_int(sql, 1),
+                                           .standing = (enum finding_standing)sql_int(sql, 2),
+                                           .count = sql_int(sql, 3)};
+    return ok;
+}
+
+bool finding_result_counts(struct database *db, struct arena *arena, struct finding_result_count **out, size_t *count,
+                           struct error *err)
+{
+    void *list;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT model, outcome, standing, count FROM result_tally WHERE count > 0"
+                                  " ORDER BY model, outcome, standing LIMIT ?",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, FINDING_COUNTS_MAX);
+    bool ok = row_list(sql, read_count, sizeof **out, arena, &list, count, err);
+    *out = list;
+    return ok;
 }
 
 bool finding_result_current(struct database *db, const char *series, const char *model, struct arena *arena,

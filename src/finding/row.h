@@ -29,6 +29,6 @@ bool finding_row_supersede(struct database *db, const char *result, struct error
 
 // ---- result_sql.c
 
-extern const char result_table[]; // a step of the migration
+extern const char result_table[], result_tally[]; // steps of the migration
 
 #endif

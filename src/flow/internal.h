@@ -134,6 +134,10 @@ struct flow_analysis {
     struct finding_result row;
     struct finding *findings; // row.outcome positive: made.count
     const char *predecessor;  // SR that its own takes the place of; "" none
+    // Of a row without an answer, the job's cause: "patients" (of several), "images" (not fit), "rule" (its own
+    // conditions), "output" (no number, or nowhere looked at), "coverage" (too little for a negative), "model" (its
+    // process). What ends a job before that is an error's text (base/error.h).
+    const char *cause;
 };
 
 // All memory is in `arena` but what says so.

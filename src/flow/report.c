@@ -258,6 +258,7 @@ static bool write_report(struct database *db, void *payload, struct error *err)
     done.state = QUEUE_JOB_DONE;
     done.outcome = "";
     done.reason = "";
+    done.cause = "";
     done.result = "{}";
     return finding_result_tell(db, report->result->id, report->result->revision, report->sr, report->seg,
                                report->now_ns, err) &&

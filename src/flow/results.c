@@ -126,8 +126,10 @@ static bool name_targets(struct flow_work *work, const struct flow_rule **rules,
 
 // ---- one volume
 
-static void not_analysed(struct flow_analysis *analysis, enum finding_outcome outcome, const char *reason)
+static void not_analysed(struct flow_analysis *analysis, enum finding_outcome outcome, const char *cause,
+                         const char *reason)
 {
+    analysis->cause = cause;
     analysis->row.outcome = outcome;
     analysis->row.reason = reason;
     if (analysis->made.labels_fd >= 0)
@@ -186,7 +188,7 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
     row->voxels = (int64_t)analysis->made.looked_at;
     if (*analysis->made.not_analysed) {
         const char *reason = arena_strdup(&work->arena, analysis->made.not_analysed);
-        not_analysed(analysis, FINDING_NOT_ANALYSED, reason);
+        not_analysed(analysis, FINDING_NOT_ANALYSED, "output", reason);
         return reason || error_set(err, ERROR_LIMIT, "no memory for a reason");
     }
     if (analysis->made.count > 0) {
@@ -200,7 +202,7 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
     row->told = false;
     if (lack) {
         row->told = true;
-        not_analysed(analysis, FINDING_NOT_ANALYSED, lack);
+        not_analysed(analysis, FINDING_NOT_ANALYSED, "coverage", lack);
     }
     return true;
 }
@@ -225,7 +227,8 @@ static bool compute(struct flow_work *work, struct flow_analysis *analysis, stru
     if (flow_is_passing(err->code))
         return false;
     const char *reason = arena_strdup(&work->arena, err->message);
-    not_analysed(analysis, err->code == ERROR_CONFLICT ? FINDING_NOT_ANALYSED : FINDING_FAILED, reason);
+    bool unfit = err->code == ERROR_CONFLICT; // pixels past what the model takes
+    not_analysed(analysis, unfit ? FINDING_NOT_ANALYSED : FINDING_FAILED, unfit ? "images" : "model", reason);
     return reason || error_set(err, ERROR_LIMIT, "no memory for a reason");
 }
 
@@ -236,7 +239,7 @@ static bool analyse(struct flow_work *work, const struct model_volume *volume, s
     const struct flow_rule **rules = arena_calloc(&work->arena, work->rule_count, sizeof *rules);
     size_t met;
     const char *lack = NULL;
-    *out = (struct flow_analysis){.volume = volume, .predecessor = ""};
+    *out = (struct flow_analysis){.volume = volume, .predecessor = "", .cause = ""};
     out->made.labels_fd = -1;
     if (!rules)
         return error_set(err, ERROR_LIMIT, "no memory for rules");
@@ -253,7 +256,8 @@ static bool analyse(struct flow_work *work, const struct model_volume *volume, s
     if (volume && !unfit && !(lack && met == 0))
         return compute(work, out, err);
     out->row.objects = out->row.coverage_mm = 0;
-    not_analysed(out, FINDING_NOT_ANALYSED, unfit ? unfit : lack ? lack : "the series makes no volume");
+    const char *cause = work->fit.several_patients ? "patients" : unfit || !lack ? "images" : "rule";
+    not_analysed(out, FINDING_NOT_ANALYSED, cause, unfit ? unfit : lack ? lack : "the series makes no volume");
     return true;
 }
 
@@ -594,12 +598,15 @@ static void conclude(struct ending *ending)
     static const int ranks[] = {[FINDING_POSITIVE] = 3, [FINDING_FAILED] = 2, [FINDING_NOT_ANALYSED] = 1};
     const struct flow_work *work = ending->work;
     const struct finding_result *worst = &work->analyses[0].row;
+    const char *cause = work->analyses[0].cause;
     bool answered = false;
     for (size_t i = 0; i < work->analysis_count; i++) {
         const struct finding_result *row = &work->analyses[i].row;
         answered = answered || is_answer(row);
-        if (ranks[row->outcome] > ranks[worst->outcome])
+        if (ranks[row->outcome] > ranks[worst->outcome]) {
             worst = row;
+            cause = work->analyses[i].cause;
+        }
     }
     ending->done = *work->job;
     ending->done.state = answered                           ? QUEUE_JOB_DONE
@@ -608,6 +615,7 @@ static void conclude(struct ending *ending)
     ending->done.outcome = worst->outcome == FINDING_FAILED ? finding_outcome_text(FINDING_NOT_ANALYSED)
                                                             : finding_outcome_text(worst->outcome);
     ending->done.reason = worst->reason;
+    ending->done.cause = cause;
     ending->done.result = result_of(ending->work);
 }
 

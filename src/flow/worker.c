@@ -41,6 +41,7 @@ static void finish_otherwise(struct flow_work *work, enum queue_job_state state,
     verdict.job.state = state;
     verdict.job.outcome = outcome;
     verdict.job.reason = reason->message;
+    verdict.job.cause = error_text(reason->code);
     verdict.job.result = "";
     verdict.job.retry_ns = verdict.now_ns + RETRY_NS;
     log_warning("flow", "%s job %.16s on series %s: %s: %s", work->job->kind, work->job->key, work->job->series,

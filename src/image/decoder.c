@@ -1,6 +1,7 @@
 #include "image/decoder.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 struct worker {
     struct process process; // pid 0: none
     bool busy;
+    _Atomic uint64_t deaths;
 };
 
 struct image_decoder {
@@ -81,15 +83,32 @@ static void give_back(struct image_decoder *decoder, struct worker *worker)
     pthread_mutex_unlock(&decoder->lock);
 }
 
+uint64_t image_decoder_deaths(const struct image_decoder *decoder)
+{
+    uint64_t deaths = 0;
+    for (int i = 0; i < IMAGE_DECODERS; i++)
+        deaths += decoder->workers[i].deaths;
+    return deaths;
+}
+
+// false: it had ended itself for idleness.
+static bool bury(struct worker *worker, char why[PROCESS_WHY_SIZE])
+{
+    char idle[PROCESS_WHY_SIZE];
+    process_stop(&worker->process, why);
+    snprintf(idle, sizeof idle, "exit %d", DECODE_EXIT_IDLE);
+    bool died = strcmp(why, idle) != 0;
+    worker->deaths += died;
+    return died;
+}
+
 // A child that is gone, or has spoken unasked, since its last frame: the frame that finds it so is not at fault.
 static void drop_spoiled(struct worker *worker)
 {
-    char why[PROCESS_WHY_SIZE], idle[PROCESS_WHY_SIZE];
+    char why[PROCESS_WHY_SIZE];
     if (worker->process.pid == 0 || process_is_quiet(&worker->process))
         return;
-    process_stop(&worker->process, why);
-    snprintf(idle, sizeof idle, "exit %d", DECODE_EXIT_IDLE);
-    if (strcmp(why, idle) != 0)
+    if (bury(worker, why))
         log_warning("image", "a decoder was gone between two frames: %s", why);
 }
 
@@ -138,7 +157,7 @@ static bool ask(struct image_decoder *decoder, struct worker *worker, const stru
         if (exchange(worker, request, fds, answer, &cause))
             return true;
         worker->process.closed |= cause.code == ERROR_CLOSED;
-        process_stop(&worker->process, why);
+        bury(worker, why);
     }
     return tell(request->transfer_syntax, &cause, why, err);
 }
@@ -169,7 +188,8 @@ static bool decode_between(struct image_decoder *decoder, const struct decode_re
     struct worker *worker = take(decoder);
     bool ok = ask(decoder, worker, request, fds, &answer, err);
     if (ok && !is_sane(&answer)) {
-        process_stop(&worker->process, NULL);
+        char why[PROCESS_WHY_SIZE];
+        bury(worker, why);
         ok = tell(request->transfer_syntax, &(struct error){0}, "an answer that makes no sense", err);
     }
     give_back(decoder, worker);

@@ -19,6 +19,9 @@ enum {
 struct image_decoder *image_decoder_open(bool reduced, struct error *err);
 void image_decoder_close(struct image_decoder *decoder); // no call may be under way; NULL is fine
 
+// Children that ended otherwise than for idleness or by image_decoder_close, since it was opened.
+uint64_t image_decoder_deaths(const struct image_decoder *decoder);
+
 // One frame, as image_decode, in a child: `out` has format->frame_bytes bytes. Waits for a free child. A child that
 // crashes, breaks its sandbox's rules, takes more than IMAGE_DECODE_SECONDS or too much memory costs this frame only:
 // BAD_DATA, with what ended it. LIMIT for a frame of more than IMAGE_DECODE_FRAME_BYTES_MAX. FORBIDDEN when the child

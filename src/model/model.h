@@ -119,6 +119,9 @@ void model_runner_close(struct model_runner *runner);
 // end. Any thread.
 void model_runner_interrupt(struct model_runner *runner);
 
+// Children that ended otherwise than to make room or with the program, since it was opened.
+uint64_t model_runner_deaths(const struct model_runner *runner);
+
 // Starts the package's child and loads its graph, so that the next run is warm.
 bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err);
 

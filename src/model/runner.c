@@ -27,6 +27,7 @@ struct child {
     struct model_package *package; // a share; NULL: free; changed only with both locks held
     struct process process;        // pid 0: not running
     pthread_mutex_t turn;          // of a run
+    _Atomic uint64_t deaths;       // in this place
 };
 
 struct model_runner {
@@ -74,6 +75,14 @@ void model_runner_close(struct model_runner *runner)
 void model_runner_interrupt(struct model_runner *runner)
 {
     runner->interrupted = true;
+}
+
+uint64_t model_runner_deaths(const struct model_runner *runner)
+{
+    uint64_t deaths = 0;
+    for (size_t i = 0; i < CHILDREN_MAX; i++)
+        deaths += runner->children[i].deaths;
+    return deaths;
 }
 
 // ---- a child
@@ -132,6 +141,7 @@ static bool is_warm(struct child *child)
         return true;
     if (child->process.pid > 0) {
         process_stop(&child->process, why);
+        child->deaths++;
         log_warning("model", "the process of model %s was gone between two runs: %s", child->package->name, why);
     }
     child->process.pid = 0;
@@ -155,6 +165,7 @@ static bool tell_end(const struct model_runner *runner, struct child *child, con
     child->process.pid = 0;
     if (cause->code == ERROR_CANCELLED)
         return error_set(err, ERROR_CANCELLED, "%s", cause->message);
+    child->deaths++;
     if (cause->code == ERROR_TIMEOUT)
         return error_set(err, ERROR_TIMEOUT, "the model took longer than it may and was ended");
     if (cause->code == ERROR_PROTOCOL || cause->code == ERROR_BAD_DATA)

@@ -94,13 +94,20 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
                               "tt", kind, target);
 }
 
+// What has ended is counted as it ends.
+#define TALLIED " ON CONFLICT (kind, target, state) DO UPDATE SET count = delivery_tally.count + excluded.count"
+
 // ---- what newer ones do to older ones
+
+#define OLDER " topic = ?1 AND topic <> '' AND batch <> ?2 AND state IN (0, 3)"
 
 bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE delivery SET state = 4 WHERE topic = ?1 AND topic <> '' AND batch <> ?2 AND state IN (0, 3)",
-                   "tt", topic, batch);
+                   "INSERT INTO delivery_tally (kind, target, state, count)"
+                   " SELECT kind, target, 4, count(*) FROM delivery WHERE" OLDER " GROUP BY kind, target" TALLIED,
+                   "tt", topic, batch) &&
+           sql_run(db, err, "UPDATE delivery SET state = 4 WHERE" OLDER, "tt", topic, batch);
 }
 
 bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,
@@ -263,6 +270,8 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t
         return false;
     if (!sql_run(db, err, "UPDATE delivery SET state = 2, done_ns = ?, last_error = '' WHERE id = ?", "ii", now_ns,
                  id) ||
+        !sql_run(db, err, "INSERT INTO delivery_tally (kind, target, state, count) VALUES (?, ?, 2, 1)" TALLIED, "tt",
+                 held.kind, held.target) ||
         !target_answers(db, &held, err))
         return false;
     const struct store_event_detail detail = {.delivery = id, .kind = held.kind, .target = held.target};
@@ -313,6 +322,42 @@ bool queue_delivery_list(struct database *db, enum queue_delivery_state state, s
         return false;
     sql_bind_int(sql, 1, (int64_t)state);
     if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), limit, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)
+{
+    struct queue_delivery_count *count = to;
+    *count = (struct queue_delivery_count){.kind = queue_column(sql, 0, arena),
+                                           .target = queue_column(sql, 1, arena),
+                                           .state = (enum queue_delivery_state)sql_int(sql, 2),
+                                           .count = sql_int(sql, 3),
+                                           .oldest_ns = sql_int(sql, 4)};
+    return (count->kind && count->target) ||
+           error_set(err, ERROR_MEMORY, "the deliveries' counts do not fit into the memory given");
+}
+
+// Of one target an index says how many there are, and which is the oldest, without their rows.
+#define OF_TARGET                                                                                                      \
+    "FROM delivery WHERE delivery.kind = delivery_target.kind AND delivery.target = delivery_target.target"
+#define COUNT_OF(state)                                                                                                \
+    " SELECT kind, target, " state ", (SELECT count(*) " OF_TARGET " AND state = " state                               \
+    "), (SELECT min(created_ns) " OF_TARGET " AND state = " state ") FROM delivery_target "
+
+bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
+                           struct error *err)
+{
+    void *rows;
+    struct sql *sql =
+        sql_prepare(db,
+                    "SELECT kind, target, state, count, 0 FROM delivery_tally UNION ALL"
+                    " SELECT kind, target, 1, count(*), min(created_ns) FROM delivery WHERE state = 1"
+                    " GROUP BY kind, target UNION ALL" COUNT_OF("0") "UNION ALL" COUNT_OF("3") "ORDER BY 1, 2, 3",
+                    err);
+    if (!sql ||
+        !queue_rows(sql, read_count, sizeof(struct queue_delivery_count), QUEUE_COUNTS_MAX, arena, &rows, count, err))
         return false;
     *out = rows;
     return true;

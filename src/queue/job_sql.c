@@ -16,7 +16,7 @@
 
 #define COLUMNS                                                                                                        \
     "key, kind, study, series, model, input, state, outcome, reason, result, priority, created_ns, started_ns,"        \
-    " finished_ns, attempts, token, retry_ns, fixed"
+    " finished_ns, attempts, token, retry_ns, fixed, cause"
 
 enum { EXPIRED_PER_CLAIM = 100 };
 
@@ -48,9 +48,10 @@ static bool read_job(struct sql *sql, struct arena *arena, void *to, struct erro
                               .attempts = sql_int(sql, 14),
                               .token = sql_int(sql, 15),
                               .retry_ns = sql_int(sql, 16),
-                              .fixed = queue_column(sql, 17, arena)};
+                              .fixed = queue_column(sql, 17, arena),
+                              .cause = queue_column(sql, 18, arena)};
     return (job->key && job->kind && job->study && job->series && job->model && job->input && job->outcome &&
-            job->reason && job->result && job->fixed) ||
+            job->reason && job->result && job->fixed && job->cause) ||
            error_set(err, ERROR_MEMORY, "a job does not fit into the memory given");
 }
 
@@ -68,19 +69,31 @@ static bool check_job(const struct queue_job *job, struct error *err)
            queue_check_text("the job's input", job->input, QUEUE_BODY_MAX, err);
 }
 
+// Counts the key's job, if its state is at least that one: all from DONE on have ended.
+static bool tally(struct database *db, const char *key, enum queue_job_state least, int64_t more, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO job_tally (kind, model, state, outcome, cause, count)"
+                   " SELECT kind, model, state, outcome, cause, ?3 FROM job WHERE key = ?1 AND state >= ?2"
+                   " ON CONFLICT (kind, model, state, outcome, cause)"
+                   " DO UPDATE SET count = job_tally.count + excluded.count",
+                   "tii", key, (int64_t)least, more);
+}
+
 bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err)
 {
     *added = false;
-    if (!check_job(job, err))
+    if (!check_job(job, err) || !tally(db, job->key, QUEUE_JOB_SKIPPED, -1, err))
         return false;
-    if (!sql_run(db, err,
-                 "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns, retry_ns)"
-                 " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = 0,"
-                 " input = excluded.input, outcome = '', reason = '', result = '', priority = excluded.priority,"
-                 " started_ns = 0, finished_ns = 0, fixed = '', retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
-                 " WHERE state = 4",
-                 "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
-                 queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
+    if (!sql_run(
+            db, err,
+            "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns, retry_ns)"
+            " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = 0,"
+            " input = excluded.input, outcome = '', reason = '', cause = '', result = '', priority = excluded.priority,"
+            " started_ns = 0, finished_ns = 0, fixed = '', retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
+            " WHERE state = 4",
+            "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
+            queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
         return false;
     *added = sql_changes(db) > 0;
     if (!*added)
@@ -131,10 +144,12 @@ static bool close_job(struct database *db, const struct queue_job *job, const st
     char reason[QUEUE_REASON_MAX + 1];
     const struct store_event_detail detail = {
         .state = queue_job_state_text(job->state), .outcome = job->outcome, .model = held->model};
-    if (!sql_run(db, err,
-                 "UPDATE job SET state = ?, outcome = ?, reason = ?, result = ?, finished_ns = ? WHERE key = ?",
-                 "itttit", (int64_t)job->state, queue_text(job->outcome), queue_reason(reason, job->reason),
-                 queue_text(job->result), now_ns, job->key))
+    if (!sql_run(
+            db, err,
+            "UPDATE job SET state = ?, outcome = ?, reason = ?, cause = ?, result = ?, finished_ns = ? WHERE key = ?",
+            "ittttit", (int64_t)job->state, queue_text(job->outcome), queue_reason(reason, job->reason),
+            queue_text(job->cause), queue_text(job->result), now_ns, job->key) ||
+        !tally(db, job->key, QUEUE_JOB_DONE, 1, err))
         return false;
     return store_event_add(db, STORE_EVENT_JOB_DONE, held->study, job->key, &detail, err);
 }
@@ -144,8 +159,9 @@ static bool give_up(struct database *db, const char *key, const struct held *hel
 {
     char reason[QUEUE_REASON_MAX + 64];
     snprintf(reason, sizeof reason, "gave up after %lld attempts: %s", (long long)held->attempts, last);
-    return close_job(db, &(struct queue_job){.key = key, .state = QUEUE_JOB_FAILED, .reason = reason}, held, now_ns,
-                     err);
+    return close_job(db,
+                     &(struct queue_job){.key = key, .state = QUEUE_JOB_FAILED, .reason = reason, .cause = "attempts"},
+                     held, now_ns, err);
 }
 
 static bool give_back(struct database *db, const struct queue_job *job, const struct held *held, int64_t now_ns,
@@ -166,6 +182,7 @@ bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t 
     if (job->state == QUEUE_JOB_RUNNING || job->state > QUEUE_JOB_SKIPPED)
         return error_set(err, ERROR_USAGE, "a job cannot be finished as state %d", (int)job->state);
     if (!queue_check_text("the job's outcome", job->outcome, QUEUE_NAME_MAX, err) ||
+        !queue_check_text("the job's cause", job->cause, QUEUE_NAME_MAX, err) ||
         !queue_check_text("the job's result", job->result, QUEUE_BODY_MAX, err))
         return false;
     if (!find_held(db, job->key, token, &held, err))
@@ -313,6 +330,39 @@ bool queue_job_list(struct database *db, const char *kind, const char *study, si
     if (study)
         sql_bind_text(sql, 2, study);
     if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
+static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)
+{
+    struct queue_job_count *count = to;
+    *count = (struct queue_job_count){.model = queue_column(sql, 0, arena),
+                                      .state = (enum queue_job_state)sql_int(sql, 1),
+                                      .outcome = queue_column(sql, 2, arena),
+                                      .cause = queue_column(sql, 3, arena),
+                                      .count = sql_int(sql, 4)};
+    return (count->model && count->outcome && count->cause) ||
+           error_set(err, ERROR_MEMORY, "the jobs' counts do not fit into the memory given");
+}
+
+bool queue_job_counts(struct database *db, const char *kind, struct arena *arena, struct queue_job_count **out,
+                      size_t *count, struct error *err)
+{
+    void *rows;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT model, state, outcome, cause, count FROM job_tally"
+                                  " WHERE kind = ?1 AND count > 0 UNION ALL"
+                                  " SELECT model, state, '', '', count(*) FROM job WHERE kind = ?1 AND state = 0"
+                                  " GROUP BY model, state UNION ALL"
+                                  " SELECT model, state, '', '', count(*) FROM job WHERE kind = ?1 AND state = 1"
+                                  " GROUP BY model, state ORDER BY 1, 2, 3, 4",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, kind);
+    if (!queue_rows(sql, read_count, sizeof(struct queue_job_count), QUEUE_COUNTS_MAX, arena, &rows, count, err))
         return false;
     *out = rows;
     return true;

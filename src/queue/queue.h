@@ -37,6 +37,7 @@ enum {
     QUEUE_NAME_MAX = 256,     // kind, study, series, model, target, subject, outcome: longer ones are refused (LIMIT)
     QUEUE_REASON_MAX = 1000,  // reasons and errors: cut, and what is no printable text is escaped
     QUEUE_TOPIC_MAX = 10000,  // deliveries of one topic that are looked at, the newest
+    QUEUE_COUNTS_MAX = 10000, // rows of queue_job_counts, queue_delivery_counts
     QUEUE_BODY_MAX = 4 << 20, // input, result, payload: refused past this (LIMIT)
 };
 
@@ -83,6 +84,7 @@ struct queue_job {
     enum queue_job_state state;
     const char *outcome; // "positive", "negative", "not analysed", ""
     const char *reason;  // of failed, skipped, not analysed; for a person
+    const char *cause;   // the same in one word of few, for counting; ""
     const char *result;  // JSON of the finished work, or ""
     const char *fixed;   // JSON of what queue_job_fix fixed, or ""
     int64_t priority;    // higher first
@@ -104,9 +106,9 @@ bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int6
                      struct queue_job **out, struct error *err);
 bool queue_job_renew(struct database *db, const char *key, int64_t token, int64_t until_ns,
                      struct error *err); // CONFLICT: lost
-// Reads key, state, outcome, reason, result, retry_ns. state is DONE, FAILED or SKIPPED, or QUEUED to give it back with
-// a reason (not tried again before retry_ns; failed when this was its last attempt). CONFLICT when the lease was lost.
-// Adds JOB_DONE (subject: the key) when it ends.
+// Reads key, state, outcome, reason, cause, result, retry_ns. state is DONE, FAILED or SKIPPED, or QUEUED to give it
+// back with a reason (not tried again before retry_ns; failed when this was its last attempt). CONFLICT when the lease
+// was lost. Adds JOB_DONE (subject: the key) when it ends.
 bool queue_job_finish(struct database *db, const struct queue_job *job, int64_t token, int64_t now_ns,
                       struct error *err);
 // What the job's work rests on besides its key and must be the same at each try (what its documents take the place of,
@@ -119,6 +121,16 @@ bool queue_job_get(struct database *db, const char *key, struct arena *arena, st
 // Newest first; study NULL: of all.
 bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
                     struct queue_job **out, size_t *count, struct error *err);
+
+// For monitoring: how many there are of each kind of end, one row for each that there is. What has ended is counted as
+// it ends; to ask walks only what waits.
+struct queue_job_count {
+    const char *model, *outcome, *cause;
+    enum queue_job_state state;
+    int64_t count;
+};
+bool queue_job_counts(struct database *db, const char *kind, struct arena *arena, struct queue_job_count **out,
+                      size_t *count, struct error *err);
 
 // ---- outbox
 
@@ -191,6 +203,16 @@ bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum 
                            int64_t now_ns, bool *dead, struct error *err);
 bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,
                            struct error *err); // DEAD -> WAITING; CONFLICT otherwise
+struct queue_delivery_count {
+    const char *kind, *target;
+    enum queue_delivery_state state;
+    int64_t count;
+    int64_t oldest_ns; // when the oldest of them was made; 0 for DONE and OBSOLETE
+};
+// By kind, target and state, in this order; the same for these. A target that was ever named has rows for WAITING and
+// DEAD, with 0 if need be.
+bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
+                           struct error *err);
 bool queue_delivery_list(struct database *db, enum queue_delivery_state state, size_t limit, struct arena *arena,
                          struct queue_delivery **out, size_t *count, struct error *err);
 

@@ -3,6 +3,7 @@
 //   queue_consumer   the fencing token of each cursor (the cursor itself is the store's)
 //   job              one row per key; `number` is the order of arrival, which the clock is not
 //   delivery         one row per key
+//   job_tally, delivery_tally   how many have ended, and how: what waits or is dead is counted when it is asked
 //   delivery_target  what is known of a target as a whole: one that is down is asked once per back-off, not once per
 //                    delivery
 #include "queue/queue_internal.h"
@@ -102,6 +103,30 @@ static const char *const steps[] = {
     "CREATE INDEX delivery_in_order ON delivery (kind, target, sequence, id) WHERE state < 2;"
     "CREATE INDEX delivery_state ON delivery (state, id);"
     "CREATE INDEX delivery_topic ON delivery (topic, id);",
+    // What has ended is counted when it ends, for a walk through all there ever was would take longer each day.
+    "ALTER TABLE job ADD COLUMN cause TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE job_tally ("
+    " kind TEXT NOT NULL,"
+    " model TEXT NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " outcome TEXT NOT NULL,"
+    " cause TEXT NOT NULL,"
+    " count INTEGER NOT NULL,"
+    " PRIMARY KEY (kind, model, state, outcome, cause)"
+    ") STRICT;"
+    "INSERT INTO job_tally SELECT kind, model, state, outcome, cause, count(*) FROM job WHERE state > 1"
+    " GROUP BY kind, model, state, outcome, cause;"
+    "CREATE TABLE delivery_tally ("
+    " kind TEXT NOT NULL,"
+    " target TEXT NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " count INTEGER NOT NULL,"
+    " PRIMARY KEY (kind, target, state)"
+    ") STRICT;"
+    "INSERT INTO delivery_tally SELECT kind, target, state, count(*) FROM delivery WHERE state IN (2, 4)"
+    " GROUP BY kind, target, state;"
+    "CREATE INDEX delivery_oldest ON delivery (kind, target, created_ns) WHERE state = 0;"
+    "CREATE INDEX delivery_dead ON delivery (kind, target, created_ns) WHERE state = 3;",
     NULL,
 };
 

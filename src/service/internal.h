@@ -99,7 +99,8 @@ void service_audit_answer(void *payload, struct http_request *request, const str
 
 http_handler qido_studies, qido_series, qido_instances;                // dicomweb/qido.c
 http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomweb/wado.c, wado_frames.c
-http_handler api_health, api_metrics, api_status;                      // api/status.c
+http_handler api_health, api_status;                                   // api/status.c
+http_handler api_metrics;                                              // api/metrics.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
 http_handler api_import;                                               // api/import.c
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
@@ -119,6 +120,8 @@ const char *service_charset(const struct service *service, const char *of_peer);
 
 // The body as a JSON object; NULL with *err for anything else. The caller's.
 json_t *service_read_json(struct http_request *request, struct error *err);
+
+extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archive_flag, by bit; api/conflicts.c
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);

@@ -144,3 +144,16 @@ void store_quarantine_close(struct store_quarantine *file, const char *reason)
     close(file->fd);
     free(file);
 }
+
+bool store_quarantine_count(struct store *store, size_t *out, struct error *err)
+{
+    uint64_t *numbers;
+    int folder_fd = open_folder(store);
+    if (folder_fd < 0)
+        return error_errno(err, errno, "cannot open the quarantine");
+    bool ok = store_list(folder_fd, ".dcm", &numbers, out, err);
+    close(folder_fd);
+    if (ok)
+        free(numbers);
+    return ok;
+}

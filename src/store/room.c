@@ -21,6 +21,12 @@ bool store_space_left(const struct store *store, uint64_t *left)
     return true;
 }
 
+bool store_space(const struct store *store, struct store_space *out)
+{
+    out->low_water_bytes = store->low_water_bytes;
+    return store_space_left(store, &out->free_bytes);
+}
+
 bool store_can_take(struct store *store, uint64_t bytes, struct error *err)
 {
     const char *why = store_stopped(store);

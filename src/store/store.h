@@ -56,6 +56,12 @@ const char *store_stopped(const struct store *store);
 // What a stop needs (rows, audit records, tombstones) does not: the reserve is for it. Any thread.
 bool store_can_take(struct store *store, uint64_t bytes, struct error *err);
 
+// What is free on the folder's file system, and the low-water mark. false: the file system does not say.
+struct store_space {
+    uint64_t free_bytes, low_water_bytes;
+};
+bool store_space(const struct store *store, struct store_space *out);
+
 // ---- identity (docs/store-format.md, "Identity" and "Rebuild")
 
 // A line of the audit trail that is on the disk.
@@ -176,5 +182,6 @@ struct store_quarantine;
 struct store_quarantine *store_quarantine_open(struct store *store);
 void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB
 void store_quarantine_close(struct store_quarantine *file, const char *reason);
+bool store_quarantine_count(struct store *store, size_t *out, struct error *err); // how many files are kept
 
 #endif

@@ -42,7 +42,7 @@ def fits(value, schema, where):
 class Api(unittest.TestCase):
     def test_every_route_is_described_and_every_description_is_a_route(self):
         with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
-            routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/api/[^"]*)"', f.read())}
+            routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/(?:api/|healthz|metrics)[^"]*)"', f.read())}
         described = {(method, path) for path, methods in OPENAPI["paths"].items() for method in methods}
         self.assertEqual(routes, described)
 

@@ -104,6 +104,11 @@ static void two_patients_in_a_study_are_flagged_and_the_list_says_so(void **stat
     assert_string_equal(flagged[0].differences[1].known, "P1");
     assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_LEVEL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 0);
+    struct archive_faults faults;
+    assert_ok(archive_count_faults(p.archive, &faults, &p.err), p.err);
+    assert_true(faults.conflicts == 0 && faults.identity_studies == 1);
+    for (size_t i = 0; i < ARCHIVE_FLAG_BITS; i++)
+        assert_int_equal(faults.flagged[i], 1 << i == ARCHIVE_FLAG_IDENTITY ? 2 : 0);
     place_close(&p);
 }
 

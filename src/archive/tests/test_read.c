@@ -397,9 +397,9 @@ static void after_a_kill_all_acknowledged_objects_are_there_once(void **state)
             for (int k = 1; k <= BEFORE + 1; k++)
                 put_numbered(&p, k); // the sender repeats all: what was there is the same
             assert_int_equal(count_objects(&p), BEFORE + 1);
-            int64_t conflicts;
-            assert_ok(archive_open_conflicts(p.archive, &conflicts, &p.err), p.err);
-            assert_int_equal(conflicts, 0);
+            struct archive_faults faults;
+            assert_ok(archive_count_faults(p.archive, &faults, &p.err), p.err);
+            assert_int_equal(faults.conflicts, 0);
             place_close(&p);
         }
     }

@@ -13,9 +13,21 @@ static int begin(void **state)
     return 0;
 }
 
+// What is counted as it comes and ends is what there is, whatever the test did.
 static int end(void **state)
 {
+    int64_t wrong = 0;
+    bool found;
     (void)state;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(sql_get_int(db, &place.err, &wrong, &found,
+                          "SELECT (SELECT count(*) FROM (SELECT model, outcome, standing, count(*) FROM result"
+                          " GROUP BY 1, 2, 3 EXCEPT SELECT * FROM result_tally)) + abs((SELECT count(*) FROM result) -"
+                          " (SELECT coalesce(sum(count), 0) FROM result_tally))",
+                          ""),
+              place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(wrong, 0);
     place_close(&place);
     return 0;
 }
@@ -303,6 +315,26 @@ static void a_negative_takes_a_positives_place_and_tells_both(void **state)
     assert_non_null(strstr(told[2].detail, "\"outcome\":\"negative\",\"standing\":\"current\""));
 }
 
+static void results_are_counted_by_model_outcome_and_standing(void **state)
+{
+    (void)state;
+    struct finding old = row("a-1", "a", "1.2.3");
+    struct finding_result_count *counts;
+    size_t count;
+    assert_ok(add(&old, 1) && add_without("b", FINDING_NEGATIVE), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(finding_result_counts(db, &place.arena, &counts, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(counts[i].model, "m");
+        assert_int_equal(counts[i].count, 1);
+        assert_int_equal(counts[i].standing,
+                         counts[i].outcome == FINDING_POSITIVE ? FINDING_REPLACED : FINDING_CURRENT);
+    }
+    assert_int_not_equal(counts[0].outcome, counts[1].outcome);
+}
+
 static void volumes_of_one_job_stand_beside_each_other(void **state)
 {
     (void)state;
@@ -463,7 +495,8 @@ static void findings_of_a_result_are_all_there_by_segment(void **state)
 static bool write_old(struct database *db, void *payload, struct error *err)
 {
     (void)payload;
-    return sql_run(db, err, "UPDATE finding SET result = ''", "") && sql_run(db, err, "DELETE FROM result", "");
+    return sql_run(db, err, "UPDATE finding SET result = ''", "") && sql_run(db, err, "DELETE FROM result", "") &&
+           sql_run(db, err, "DELETE FROM result_tally", "");
 }
 
 static void findings_that_an_older_program_left_get_their_results(void **state)
@@ -591,6 +624,7 @@ int test_rows(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_result_gives_back_what_was_put_in, begin, end),
         cmocka_unit_test_setup_teardown(a_negative_takes_a_positives_place_and_tells_both, begin, end),
+        cmocka_unit_test_setup_teardown(results_are_counted_by_model_outcome_and_standing, begin, end),
         cmocka_unit_test_setup_teardown(volumes_of_one_job_stand_beside_each_other, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_look_without_an_answer_takes_no_positive_back, begin, end),
         cmocka_unit_test_setup_teardown(a_negative_does_not_outlive_a_newer_failure, begin, end),

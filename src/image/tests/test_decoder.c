@@ -143,6 +143,7 @@ static void a_child_killed_between_two_frames_costs_none(void **state)
     assert_int_equal(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT), 0);
     assert_ok(decodes_right(&job, &err), err);
     assert_int_not_equal(decoder_pid(), pid);
+    assert_int_equal(image_decoder_deaths(job.decoder), 1);
     close_job(&job);
 }
 
@@ -240,6 +241,7 @@ static void assert_costs_one_frame(const char *how, const char *told)
         fail_msg("%s: '%s' does not say '%s'", how, err.message, told);
     if (!decodes_right(&job, &err))
         fail_msg("after %s: %s", how, err.message);
+    assert_int_equal(image_decoder_deaths(job.decoder), 1);
     close_job(&job);
 }
 

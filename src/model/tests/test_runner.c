@@ -123,6 +123,7 @@ static void a_run_past_its_time_is_ended_and_the_next_one_works(void **state)
     assert_fails(runner, endless, ERROR_TIMEOUT, "longer than it may");
     assert_true(clock_monotonic_ns() - began < (RUN_SECONDS + 5) * CLOCK_SECOND);
     assert_finds_the_bleed(runner, real);
+    assert_int_equal(model_runner_deaths(runner), 1);
     model_package_close(endless);
     model_package_close(real);
     model_runner_close(runner);

@@ -27,8 +27,26 @@ void place_reopen(struct place *place)
     assert_ok(place->store != NULL, place->err);
 }
 
+// What is counted as it ends is what there is, whatever the test did.
+static void check_tallies(struct place *place)
+{
+    assert_int_equal(place_int(place, "SELECT count(*) FROM (SELECT kind, model, state, outcome, cause, count(*) FROM"
+                                      " job WHERE state > 1 GROUP BY 1, 2, 3, 4, 5 EXCEPT SELECT * FROM job_tally)"),
+                     0);
+    assert_int_equal(place_int(place, "SELECT (SELECT count(*) FROM job WHERE state > 1) -"
+                                      " (SELECT coalesce(sum(count), 0) FROM job_tally)"),
+                     0);
+    assert_int_equal(place_int(place, "SELECT count(*) FROM (SELECT kind, target, state, count(*) FROM delivery"
+                                      " WHERE state IN (2, 4) GROUP BY 1, 2, 3 EXCEPT SELECT * FROM delivery_tally)"),
+                     0);
+    assert_int_equal(place_int(place, "SELECT (SELECT count(*) FROM delivery WHERE state IN (2, 4)) -"
+                                      " (SELECT coalesce(sum(count), 0) FROM delivery_tally)"),
+                     0);
+}
+
 void place_close(struct place *place)
 {
+    check_tallies(place);
     store_close(place->store);
     arena_free(&place->arena);
     folder_delete(place->folder);

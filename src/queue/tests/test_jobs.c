@@ -267,6 +267,36 @@ static void what_the_first_try_fixed_holds_for_all_tries(void **state)
     place_close(&place);
 }
 
+static void jobs_are_counted_by_model_state_outcome_and_cause(void **state)
+{
+    struct place place;
+    struct queue_job_count *counts;
+    size_t count;
+    (void)state;
+    place_open(&place);
+    add(&place, "a", 9);
+    add(&place, "b", 8);
+    add(&place, "c", 0);
+    add(&place, "d", 0);
+    struct queue_job skipped = *claim(&place, T0);
+    skipped.state = QUEUE_JOB_SKIPPED;
+    skipped.cause = "images";
+    assert_ok(job_finish(place.store, &skipped, skipped.token, T0, &place.err), place.err);
+    assert_ok(finish(&place, claim(&place, T0), QUEUE_JOB_DONE, "", T0), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(queue_job_counts(db, "model", &place.arena, &counts, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 3);
+    assert_true(counts[0].state == QUEUE_JOB_QUEUED && counts[0].count == 2 && !*counts[0].cause);
+    assert_true(counts[1].state == QUEUE_JOB_DONE && counts[1].count == 1);
+    assert_string_equal(counts[1].outcome, "positive");
+    assert_true(counts[2].state == QUEUE_JOB_SKIPPED && counts[2].count == 1);
+    assert_string_equal(counts[2].cause, "images");
+    add(&place, "a", 9); // asked for again: it has no cause any more
+    assert_string_equal(job_get(&place, "a")->cause, "");
+    place_close(&place);
+}
+
 static void kinds_do_not_mix(void **state)
 {
     struct place place;
@@ -406,6 +436,7 @@ int test_jobs(void)
         cmocka_unit_test(workers_that_vanish_three_times_end_the_job),
         cmocka_unit_test(a_job_given_back_is_tried_again_later_and_not_for_ever),
         cmocka_unit_test(restarts_free_what_was_held_and_cost_no_attempt_but_not_for_ever),
+        cmocka_unit_test(jobs_are_counted_by_model_state_outcome_and_cause),
         cmocka_unit_test(kinds_do_not_mix),
         cmocka_unit_test(what_the_first_try_fixed_holds_for_all_tries),
         cmocka_unit_test(jobs_are_listed_newest_first),

@@ -56,6 +56,34 @@ static void a_delivery_is_made_once_per_key(void **state)
     place_close(&place);
 }
 
+static void deliveries_are_counted_by_target_and_state_with_the_age_of_the_oldest(void **state)
+{
+    struct place place;
+    struct queue_delivery_count *counts;
+    int64_t next_ns;
+    size_t count;
+    bool added;
+    (void)state;
+    place_open(&place);
+    add(&place, "k1", "pacs");
+    assert_ok(delivery_done(&place, claim(&place, T0, &next_ns), T0), place.err);
+    assert_ok(delivery_add(place.store, "k2", "pacs", T0 + 7, &added, &place.err), place.err);
+    assert_ok(delivery_add(place.store, "k3", "pacs", T0 + 9, &added, &place.err), place.err);
+    assert_ok(delivery_add(place.store, "k4", "other", T0 + 1, &added, &place.err), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(queue_delivery_counts(db, &place.arena, &counts, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 5);
+    assert_string_equal(counts[0].target, "other");
+    assert_true(counts[0].state == QUEUE_DELIVERY_WAITING && counts[0].count == 1 && counts[0].oldest_ns == T0 + 1);
+    assert_true(counts[1].state == QUEUE_DELIVERY_DEAD && counts[1].count == 0);
+    assert_string_equal(counts[2].target, "pacs");
+    assert_string_equal(counts[2].kind, "dicom");
+    assert_true(counts[2].state == QUEUE_DELIVERY_WAITING && counts[2].count == 2 && counts[2].oldest_ns == T0 + 7);
+    assert_true(counts[3].state == QUEUE_DELIVERY_DONE && counts[3].count == 1);
+    place_close(&place);
+}
+
 static void failures_back_off_to_a_minute_and_never_end(void **state)
 {
     static const int64_t waits[] = {1, 2, 4, 8, 16, 32, 60, 60, 60};
@@ -286,6 +314,7 @@ int test_outbox(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_delivery_is_made_once_per_key),
+        cmocka_unit_test(deliveries_are_counted_by_target_and_state_with_the_age_of_the_oldest),
         cmocka_unit_test(failures_back_off_to_a_minute_and_never_end),
         cmocka_unit_test(a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_other),
         cmocka_unit_test(a_sender_that_vanished_is_replaced_and_fenced_off),

@@ -8,19 +8,14 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-static const struct {
-    unsigned flag;
-    const char *word;
-} words[] = {{ARCHIVE_FLAG_UID, "uid"},           {ARCHIVE_FLAG_CHARSET, "charset"},   {ARCHIVE_FLAG_PIXELS, "pixels"},
-             {ARCHIVE_FLAG_CONFLICT, "conflict"}, {ARCHIVE_FLAG_IDENTITY, "identity"}, {ARCHIVE_FLAG_LEVEL, "level"}};
-enum { WORDS = sizeof words / sizeof *words };
+const char *const service_flag_words[ARCHIVE_FLAG_BITS] = {"uid", "charset", "pixels", "conflict", "identity", "level"};
 
 static json_t *flags_to_json(unsigned flags)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < WORDS; i++)
-        if (flags & words[i].flag)
-            json_array_append_new(list, json_string(words[i].word));
+    for (size_t i = 0; i < ARCHIVE_FLAG_BITS; i++)
+        if (flags >> i & 1)
+            json_array_append_new(list, json_string(service_flag_words[i]));
     return list;
 }
 
@@ -176,9 +171,9 @@ static bool read_flag(struct http_request *request, unsigned *out, struct error 
 {
     const char *word = http_query(request, "flag");
     *out = 0;
-    for (size_t i = 0; word && i < WORDS; i++)
-        if (strcmp(words[i].word, word) == 0)
-            *out = words[i].flag;
+    for (size_t i = 0; word && i < ARCHIVE_FLAG_BITS; i++)
+        if (strcmp(service_flag_words[i], word) == 0)
+            *out = 1U << i;
     return !word || *out != 0 ||
            error_set(err, ERROR_BAD_VALUE,
                      "flag is '%.20s'; give uid, charset, pixels, conflict, identity or level, or leave it out", word);

@@ -2,66 +2,117 @@
 #include "service/internal.h"
 
 #include <inttypes.h>
-#include <malloc.h>
-#include <string.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
-#include "store/event.h"
+#include "queue/queue.h"
 
-static bool storing_is_possible(struct service *service)
+// A target that has let something wait for so long is told of; one that is only slow is not.
+#define SILENT_NS (60 * CLOCK_SECOND)
+
+static void warn(json_t *warnings, json_t *text)
 {
-    struct error err;
-    return store_stopped(service->store) || store_can_take(service->store, 1, &err); // a stop is told by itself
+    json_array_append_new(warnings, text ? text : json_string("a warning cannot be told: no memory"));
 }
 
+// ---- what /healthz warns of
+
+static void warn_of_alarms(json_t *warnings)
+{
+    struct alarm alarms[ALARMS_MAX];
+    char first[CLOCK_RFC3339_SIZE];
+    uint64_t unlisted;
+    size_t count = alarm_list(alarms, &unlisted);
+    for (size_t i = 0; i < count; i++)
+        warn(warnings, json_sprintf("alarm since %s, %s: %s", clock_rfc3339(first, alarms[i].first_ns),
+                                    alarms[i].subject, alarms[i].text));
+    if (unlisted > 0)
+        warn(warnings, json_sprintf("%" PRIu64 " more alarms are only in the log", unlisted));
+}
+
+static void warn_of_target(json_t *warnings, const struct queue_delivery_count *count, int64_t now_ns)
+{
+    char oldest[CLOCK_RFC3339_SIZE];
+    if (count->state == QUEUE_DELIVERY_DEAD && count->count > 0)
+        warn(warnings, json_sprintf("%s target %s: %" PRId64 " given up after refusals; mend the target, then replay "
+                                    "what /api/deliveries?state=dead lists",
+                                    count->kind, count->target, count->count));
+    else if (count->state == QUEUE_DELIVERY_WAITING && count->count > 0 && now_ns - count->oldest_ns > SILENT_NS)
+        warn(warnings, json_sprintf("%s target %s: %" PRId64
+                                    " deliveries wait, the oldest since %s; /api/deliveries?state=waiting says why",
+                                    count->kind, count->target, count->count, clock_rfc3339(oldest, count->oldest_ns)));
+}
+
+// false: the database cannot be read, so nothing can be served.
+static bool warn_of_targets(struct service *service, struct arena *arena, json_t *warnings, struct error *err)
+{
+    struct queue_delivery_count *counts;
+    size_t count = 0;
+    struct database *db = store_read_begin(service->store, err);
+    bool ok = db && queue_delivery_counts(db, arena, &counts, &count, err);
+    store_read_end(service->store, db);
+    for (size_t i = 0; ok && i < count; i++)
+        warn_of_target(warnings, &counts[i], clock_now_ns());
+    return ok;
+}
+
+// "ok", or "refused: why"; the caller's.
+static json_t *storing(struct service *service, json_t *warnings)
+{
+    struct error err;
+    if (store_can_take(service->store, 1, &err))
+        return json_string("ok");
+    warn(warnings, json_sprintf("objects are refused: %s", err.message));
+    return json_sprintf("refused: %s", err.message);
+}
+
+static const char *auditing(struct service *service, json_t *warnings)
+{
+    if (access_audit_healthy(service->access))
+        return "ok";
+    warn(warnings, json_string("the audit trail cannot be written: its lines wait in memory, and are lost past that"));
+    return "the audit trail cannot be written";
+}
+
+// Without ONNX Runtime this is an archive, which is no fault until somebody asks for more.
+static void warn_of_models(struct service *service, struct arena *arena, json_t *warnings)
+{
+    struct queue_job_count *jobs;
+    struct error err;
+    size_t count = 0;
+    int64_t queued = 0;
+    struct database *db = service->runner ? NULL : store_read_begin(service->store, &err);
+    if (db && queue_job_counts(db, "model", arena, &jobs, &count, &err))
+        for (size_t i = 0; i < count; i++)
+            queued += jobs[i].state == QUEUE_JOB_QUEUED ? jobs[i].count : 0;
+    store_read_end(service->store, db);
+    if (queued > 0)
+        warn(warnings,
+             json_sprintf("%" PRId64
+                          " jobs wait, and no model can run: there is no ONNX Runtime; see models.onnxruntime",
+                          queued));
+}
+
+// 503 only when nothing can be served: a server that takes no objects still shows those that it has.
 void api_health(void *payload, struct http_request *request)
 {
     struct service *service = payload;
-    bool audit = access_audit_healthy(service->access);
-    bool disk = storing_is_possible(service);
-    const char *stopped = store_stopped(service->store);
-    bool ok = audit && disk && !stopped;
-    service_reply_json(request, ok ? 200 : 503,
-                       json_pack("{s:s, s:s, s:s, s:s}", "status", ok ? "ok" : "degraded", "disk",
-                                 disk ? "ok" : "below the low-water mark: objects are refused", "storing",
-                                 stopped ? stopped : "ok", "audit",
-                                 audit ? "ok" : "the audit trail cannot be written"));
+    struct error err;
+    json_t *warnings = json_array();
+    json_t *stores = storing(service, warnings);
+    const char *audit = auditing(service, warnings);
+    bool reads = warn_of_targets(service, http_arena(request), warnings, &err);
+    if (!reads)
+        warn(warnings, json_sprintf("nothing can be read: %s", err.message));
+    warn_of_models(service, http_arena(request), warnings);
+    warn_of_alarms(warnings);
+    const char *status = !reads ? "failed" : json_array_size(warnings) > 0 ? "warnings" : "ok";
+    service_reply_json(request, reads ? 200 : 503,
+                       json_pack("{s:s, s:s, s:o, s:s, s:o}", "status", status, "reading", reads ? "ok" : err.message,
+                                 "storing", stores, "audit", audit, "warnings", warnings));
 }
 
-struct metric {
-    const char *name;
-    const char *help;
-    uint64_t value;
-};
-
-void api_metrics(void *payload, struct http_request *request)
-{
-    struct service *service = payload;
-    struct service_counters *c = &service->counters;
-    struct error ignored;
-    int64_t conflicts = 0;
-    archive_open_conflicts(service->archive, &conflicts, &ignored);
-    const struct metric metrics[] = {
-        {"hilum_associations_total", "DICOM associations accepted", c->associations},
-        {"hilum_associations_refused_total", "DICOM associations refused", c->associations_refused},
-        {"hilum_associations_aborted_total", "DICOM associations that did not end with a release",
-         c->associations_aborted},
-        {"hilum_objects_stored_total", "Objects stored", c->objects_stored},
-        {"hilum_objects_same_total", "Objects that were there already", c->objects_same},
-        {"hilum_objects_beside_total", "Objects that came again with other attributes or pixels", c->objects_beside},
-        {"hilum_conflicts", "Of those, how many wait for a decision", (uint64_t)conflicts},
-        {"hilum_objects_refused_total", "Objects refused", c->objects_refused},
-        {"hilum_bytes_stored_total", "Bytes of objects stored", c->bytes_stored},
-        {"hilum_event_last", "Number of the last event", store_event_last(service->store)},
-    };
-    struct buffer out;
-    buffer_init(&out, 64 << 10);
-    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-        buffer_printf(&out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", metrics[i].name, metrics[i].help,
-                      metrics[i].name, strstr(metrics[i].name, "_total") ? "counter" : "gauge", metrics[i].name,
-                      metrics[i].value);
-    http_reply_buffer(request, 200, "text/plain; version=0.0.4", &out);
-}
+// ---- /api/status
 
 void api_status(void *payload, struct http_request *request)
 {

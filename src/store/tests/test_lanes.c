@@ -383,7 +383,11 @@ static void quarantine_keeps_the_newest_hundred(void **state)
         store_quarantine_write(file, "refused", 7);
         store_quarantine_close(file, "why");
     }
+    size_t kept;
+    struct error err;
     assert_int_equal(helper_count(place.folder, "quarantine", ".dcm"), 100);
+    assert_ok(store_quarantine_count(place.store, &kept, &err), err);
+    assert_int_equal(kept, 100);
     assert_int_equal(helper_count(place.folder, "quarantine", ".txt"), 100);
     helper_remove(&place);
 }

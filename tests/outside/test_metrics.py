@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+"""/metrics and /healthz as a monitoring system takes them: the text is read by the grammar of Prometheus' format, and what it counts is what was done to the server."""
+
+import os
+import pathlib
+import re
+import signal
+import sqlite3
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pydicom
+from harness import Hilum, pydicom_files, wait_until
+from hl7_listener import Listener
+from test_outbox import put_in
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"'
+SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
+
+
+def parse(text):
+    """{(name, frozenset of labels): value}; asserts all that the format demands, and that a family stands in one place under its HELP and TYPE."""
+    assert text.endswith("\n") and "\r" not in text
+    samples, families, family = {}, {}, None
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            family, help_text = re.fullmatch(rf"# HELP ({NAME}) (.+)", line).groups()
+            assert family not in families, f"{family} stands in two places"
+            assert "\\" not in help_text
+            families[family] = None
+        elif line.startswith("# TYPE "):
+            name, kind = re.fullmatch(rf"# TYPE ({NAME}) (counter|gauge)", line).groups()
+            assert name == family and families[family] is None
+            assert (kind == "counter") == name.endswith("_total"), name
+            families[family] = kind
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match, f"no sample: {line!r}"
+            assert match.group(1) == family and families[family], f"{line!r} stands under {family}"
+            pairs = re.findall(LABEL, match.group(2) or "")
+            labels = {name: re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m.group(1), m.group(1)), value) for name, value in pairs}
+            assert len(labels) == len(pairs), f"a label twice: {line!r}"
+            key = (family, frozenset(labels.items()))
+            assert key not in samples, f"twice: {line!r}"
+            samples[key] = float(match.group(len(match.groups())))
+    assert all(families.values())
+    return samples
+
+
+class Metrics(unittest.TestCase):
+    def setUp(self):
+        self.server = Hilum(config="disk: {low_water_mb: 0}\n").start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+        self.path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+
+    def scrape(self):
+        status, headers, body = self.server.request("/metrics")
+        self.assertEqual((status, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        return parse(body.decode("utf-8"))
+
+    def value(self, name, **labels):
+        return self.scrape().get((name, frozenset(labels.items())))
+
+    def store_changed(self, name, **changes):
+        dataset = pydicom.dcmread(self.path)
+        for attribute, value in changes.items():
+            setattr(dataset, attribute, value)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        where = os.path.join(self.server.folder, name + ".dcm")
+        dataset.save_as(where)
+        self.server.storescu(where)
+
+    def restart_with(self, rows, dead=()):
+        self.assertEqual(self.server.stop(), 0)
+        put_in(self.server, rows)
+        database = sqlite3.connect(os.path.join(self.server.data, "hilum.db"))
+        for subject in dead:
+            database.execute("UPDATE delivery SET state = 3 WHERE subject = ?", (subject,))
+        database.commit()
+        database.close()
+        self.server.start()
+
+    def test_a_server_without_worries_says_so(self):
+        self.assertEqual(self.server.get_json("/healthz"), {"status": "ok", "reading": "ok", "storing": "ok", "audit": "ok", "warnings": []})
+        samples = self.scrape()
+        for name in ("hilum_conflicts", "hilum_studies_flagged", "hilum_quarantined", "hilum_objects_refused_total"):
+            self.assertEqual(samples[(name, frozenset())], 0, name)
+        self.assertEqual((samples[("hilum_storing", frozenset())], samples[("hilum_audit_written", frozenset())]), (1, 1))
+        self.assertEqual(samples[("hilum_disk_low_water_bytes", frozenset())], 0)
+        free = os.statvfs(self.server.data)
+        self.assertLess(abs(samples[("hilum_disk_free_bytes", frozenset())] - free.f_bavail * free.f_frsize), 2 << 30)
+        self.assertEqual({dict(labels)["kind"]: value for (name, labels), value in samples.items() if name == "hilum_alarms"}, dict.fromkeys(("database", "container", "digest", "audit", "rebuilt"), 0))
+
+    def test_what_is_wrong_with_objects_is_counted(self):
+        self.server.storescu(self.path)
+        self.store_changed("second", SOPInstanceUID="1.2.3.1", PatientID="OTHER", PatientName="Other^One")
+        self.store_changed("again", PixelData=bytes(len(pydicom.dcmread(self.path).PixelData)))
+        self.assertGreaterEqual(self.server.request("/api/import", "POST", b"no DICOM at all" * 100)[0], 400)
+        damaged = pathlib.Path(self.path).read_bytes()[:-2000]
+        self.assertEqual(self.server.request("/api/import", "POST", damaged)[0], 400)
+        samples = self.scrape()
+        self.assertEqual(samples[("hilum_conflicts", frozenset())], 1)
+        self.assertEqual(samples[("hilum_studies_flagged", frozenset())], 1)
+        flags = {dict(labels)["flag"]: value for (name, labels), value in samples.items() if name == "hilum_objects_flagged"}
+        self.assertEqual((flags["conflict"], flags["identity"], flags["charset"]), (1, 1, 0))
+        self.assertEqual(samples[("hilum_objects_stored_total", frozenset())], 2)
+        self.assertEqual(samples[("hilum_objects_beside_total", frozenset())], 1)
+        self.assertEqual(samples[("hilum_objects_refused_total", frozenset())], 2)
+        self.assertEqual(samples[("hilum_quarantined", frozenset())], len([n for n in os.listdir(os.path.join(self.server.data, "quarantine")) if n.endswith(".dcm")]))
+        self.assertGreaterEqual(samples[("hilum_quarantined", frozenset())], 1)
+
+    def test_deliveries_are_counted_by_target_and_the_health_says_which_one_is_silent_or_refuses(self):
+        listener = Listener(manners=())
+        self.addCleanup(listener.stop)
+        self.server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
+        self.restart_with([("hl7", "ris", "M1"), ("hl7", "ris", "M2"), ("hl7", "gone", "M3"), ("dicom", "gone", "1.2.3"), ("hl7", "strict", "M4"), ("hl7", "strict", "M5")], dead=("M4", "M5"))
+        count = lambda kind, target, state: self.value("hilum_deliveries", kind=kind, target=target, state=state)
+        wait_until(lambda: count("hl7", "ris", "done") == 2, 10, "the record took both")
+        self.assertEqual((count("hl7", "ris", "waiting"), count("hl7", "gone", "waiting"), count("dicom", "gone", "waiting"), count("hl7", "strict", "dead")), (0, 1, 1, 2))
+        self.assertEqual(self.value("hilum_delivery_oldest_seconds", kind="hl7", target="ris"), 0)
+        self.assertGreater(self.value("hilum_delivery_oldest_seconds", kind="hl7", target="gone"), 50 * 365 * 86400)
+        health = self.server.get_json("/healthz")
+        self.assertEqual(health["status"], "warnings")
+        told = "\n".join(health["warnings"])
+        self.assertRegex(told, "hl7 target gone: 1 deliveries wait, the oldest since 1970-01-01T00:00:00")
+        self.assertRegex(told, "dicom target gone: 1 deliveries wait")
+        self.assertRegex(told, "hl7 target strict: 2 given up")
+        self.assertNotIn("ris", told)
+        self.assertEqual(len(health["warnings"]), 3)
+        self.server.put_json("/api/hl7-targets/strict", {"host": "127.0.0.1", "port": listener.port})
+        for one in self.server.get_json("/api/deliveries?state=dead"):
+            self.assertEqual(self.server.request(f"/api/deliveries/{one['id']}/replay", "POST", b"{}")[0], 204)
+        wait_until(lambda: count("hl7", "strict", "done") == 2, 10, "what was replayed is delivered")
+        self.assertNotIn("strict", "\n".join(self.server.get_json("/healthz")["warnings"]))
+
+    def test_a_target_whose_name_has_quotes_is_one_label(self):
+        self.restart_with([("hl7", 'r"i\\s\nx', "M1")])
+        self.assertEqual(self.value("hilum_deliveries", kind="hl7", target='r"i\\s\nx', state="waiting"), 1)
+
+    def test_a_job_is_counted_by_what_ended_it(self):
+        self.server.put_json("/api/rules/any", {"modality": "CT", "model": "head-ct-hyperdense"})
+        self.server.storescu(self.path)
+        jobs = lambda: {dict(labels)["cause"]: (dict(labels), value) for (name, labels), value in self.scrape().items() if name == "hilum_jobs" and dict(labels)["state"] == "skipped"}
+        labels, value = wait_until(jobs, 30, "the job has ended")["images"]
+        self.assertEqual((value, labels["outcome"], labels["model"].split()[0]), (1, "not analysed", "head-ct-hyperdense"))
+        self.assertEqual(self.value("hilum_results", model=labels["model"].split()[0], outcome="not analysed", standing="current"), 1)
+
+    def test_a_decoder_that_dies_is_counted(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "MR_small_RLE.dcm")
+        self.server.storescu(path, options=("-xr",))
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        where = f"/dicom-web/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}/instances/{header.SOPInstanceUID}/frames/1"
+        frame = lambda: self.server.request(where, headers={"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=1.2.840.10008.1.2.1'})[0]
+        self.assertEqual(frame(), 200)
+        self.assertEqual(self.value("hilum_child_deaths_total", child="decoder"), 0)
+        children = [pid for path in pathlib.Path(f"/proc/{self.server.process.pid}/task").glob("*/children") for pid in path.read_text("ascii").split()]
+        decoders = {int(pid) for pid in children if b"decode" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()}
+        self.assertEqual(len(decoders), 1)
+        os.kill(decoders.pop(), signal.SIGKILL)
+        self.assertEqual(frame(), 200)
+        self.assertEqual(self.value("hilum_child_deaths_total", child="decoder"), 1)
+        self.assertEqual(self.value("hilum_child_deaths_total", child="runner"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
