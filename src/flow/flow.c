@@ -1,5 +1,6 @@
 #include "flow/flow.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,26 @@ static bool enter_standard_rule(const struct flow_options *options, const struct
                     store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err));
 }
 
-bool flow_enter_rules(struct flow *flow, struct error *err)
+static bool write_again(struct database *db, void *payload, struct error *err)
+{
+    char reason[QUEUE_REASON_MAX];
+    size_t count;
+    snprintf(reason, sizeof reason, FLOW_NOT_INSTALLED, (const char *)payload);
+    if (!queue_job_again(db, FLOW_JOB_MODEL, reason, clock_now_ns(), &count, err))
+        return false;
+    if (count > 0)
+        log_info("flow", "model %s is there: %zu jobs that were skipped without it are queued again",
+                 (const char *)payload, count);
+    return true;
+}
+
+static bool take_up(struct flow *flow, const struct model_package *package, struct error *err)
+{
+    return store_write(flow->options.store, STORE_DURABLE, write_again, (void *)(uintptr_t)model_package_name(package),
+                       err);
+}
+
+bool flow_take_packages(struct flow *flow, struct error *err)
 {
     struct model_package *packages[MODEL_PACKAGES_MAX];
     struct arena arena;
@@ -61,7 +81,7 @@ bool flow_enter_rules(struct flow *flow, struct error *err)
     arena_init(&arena, STEP_ARENA);
     size_t count = model_packages_list(flow->options.packages, packages);
     for (size_t i = 0; i < count; i++) {
-        ok = ok && enter_standard_rule(&flow->options, packages[i], &arena, err);
+        ok = ok && enter_standard_rule(&flow->options, packages[i], &arena, err) && take_up(flow, packages[i], err);
         model_package_close(packages[i]);
     }
     arena_free(&arena);
@@ -144,7 +164,7 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
     pthread_mutex_init(&flow->lease_lock, NULL);
-    flow->consumer = flow_enter_rules(flow, err) ? queue_consumer_open(options->store, "flow", false, err) : NULL;
+    flow->consumer = flow_take_packages(flow, err) ? queue_consumer_open(options->store, "flow", false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))
         return flow;

@@ -121,14 +121,15 @@ struct flow_options {
     unsigned workers;                // threads that run jobs
 };
 
-// As flow_enter_rules, then the threads.
+// As flow_take_packages, then the threads.
 struct flow *flow_start(const struct flow_options *options, struct error *err);
 void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off and taken up again at the next start
                                    // (queue_recover)
 
 // Once for each package that brings a standard rule in its manifest, that rule is entered (active): at the start, and
-// when packages were installed since. Any thread.
-bool flow_enter_rules(struct flow *flow, struct error *err);
+// when packages were installed since. Jobs that were skipped because a package was not there are queued again. Any
+// thread.
+bool flow_take_packages(struct flow *flow, struct error *err);
 
 // One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For
 // tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.

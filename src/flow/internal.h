@@ -127,6 +127,9 @@ bool flow_job_key(char out[65], const char *package_digest, const char *after, c
 
 // ---- a job being done
 
+// Why a job is skipped until the package of that name is there.
+#define FLOW_NOT_INSTALLED "model %s is not installed"
+
 // What came of one volume, or of the series as a whole.
 struct flow_analysis {
     const struct model_volume *volume; // NULL: the series as a whole

@@ -90,7 +90,7 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
     size_t count;
     work->package = name ? model_packages_find(work->flow->options.packages, name) : NULL;
     if (!work->package)
-        return error_set(err, ERROR_NOT_FOUND, "model %s is not installed", work->job->model);
+        return error_set(err, ERROR_NOT_FOUND, FLOW_NOT_INSTALLED, name ? name : work->job->model);
     work->digest = digest ? arena_strdup(&work->arena, digest) : model_package_digest(work->package);
     work->after = arena_strdup(&work->arena, after ? after : "");
     if (!work->digest || !work->after)

@@ -18,7 +18,7 @@
     "key, kind, study, series, model, input, state, outcome, reason, result, priority, created_ns, started_ns,"        \
     " finished_ns, attempts, token, retry_ns, fixed, cause"
 
-enum { EXPIRED_PER_CLAIM = 100 };
+enum { EXPIRED_PER_CLAIM = 100, AGAIN_AT_ONCE = 16 };
 
 static const char lease_lost[] = "the worker did not finish in time";
 
@@ -100,6 +100,45 @@ bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now
         return true;
     const struct store_event_detail detail = {.kind = job->kind, .model = job->model};
     return store_event_add(db, STORE_EVENT_JOB_QUEUED, queue_text(job->study), job->key, &detail, err);
+}
+
+static bool find_skipped(struct database *db, const char *kind, const char *reason, struct arena *arena,
+                         struct queue_job **out, size_t *count, struct error *err)
+{
+    void *rows;
+    struct sql *sql = sql_prepare(
+        db, "SELECT " COLUMNS " FROM job WHERE kind = ? AND state = 4 AND reason = ? ORDER BY number LIMIT ?", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, kind);
+    sql_bind_text(sql, 2, reason);
+    sql_bind_int(sql, 3, AGAIN_AT_ONCE);
+    bool ok = queue_rows(sql, read_job, sizeof(struct queue_job), AGAIN_AT_ONCE, arena, &rows, count, err);
+    *out = ok ? rows : NULL;
+    return ok;
+}
+
+bool queue_job_again(struct database *db, const char *kind, const char *reason, int64_t now_ns, size_t *count,
+                     struct error *err)
+{
+    struct arena arena;
+    struct queue_job *jobs;
+    size_t found = 1;
+    bool ok = true;
+    *count = 0;
+    arena_init(&arena, AGAIN_AT_ONCE * QUEUE_BODY_MAX);
+    while (ok && found > 0) {
+        arena_reset(&arena);
+        ok = find_skipped(db, kind, reason, &arena, &jobs, &found, err);
+        for (size_t i = 0; ok && i < found; i++) {
+            bool added;
+            jobs[i].retry_ns = 0;
+            ok = queue_job_add(db, &jobs[i], now_ns, &added, err) && added;
+            *count += ok;
+        }
+    }
+    arena_free(&arena);
+    return ok;
 }
 
 // ---- finish

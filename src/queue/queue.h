@@ -4,8 +4,8 @@
 // Every claim carries a fencing token that is checked in the transaction that commits the work: a worker that lost its
 // lease cannot commit. All state is rows; a crash replays from them. All functions that take a `struct database *` and
 // change rows run inside a write function, whose caller chooses the durability:
-//   STORE_DURABLE     queue_job_add, queue_job_fix, queue_job_finish, queue_delivery_add, _obsolete, _done, _failed,
-//                     _replay;
+//   STORE_DURABLE     queue_job_add, queue_job_again, queue_job_fix, queue_job_finish, queue_delivery_add, _obsolete,
+//                     _done, _failed, _replay;
 //                     queue_consumer_advance when the same write function does one of these or writes findings
 //   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what
 //                     a power cut takes back is only done again
@@ -100,6 +100,10 @@ enum { QUEUE_JOB_ATTEMPTS_MAX = 3 };
 // connection. Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). A job of that key that was
 // skipped is queued again; false in *added: it exists otherwise. Adds JOB_QUEUED.
 bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now_ns, bool *added, struct error *err);
+// All jobs of `kind` that were skipped for exactly this reason, which holds no more, are queued again. Adds JOB_QUEUED
+// for each.
+bool queue_job_again(struct database *db, const char *kind, const char *reason, int64_t now_ns, size_t *count,
+                     struct error *err);
 // The next job of `kind`: highest priority, then oldest; also those whose lease ran out. NULL in *out: none. Jobs out
 // of attempts become failed ("gave up after 3 attempts: " + last reason).
 bool queue_job_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,

@@ -99,7 +99,7 @@ static void job_of_a_changed_series_is_left_to_the_newer_one_whatever_the_packag
     ground_close(&g);
 }
 
-static void job_whose_package_is_gone_says_so(void **state)
+static void job_whose_package_is_gone_says_so_and_is_taken_up_when_it_is_back(void **state)
 {
     struct ground g;
     (void)state;
@@ -109,7 +109,14 @@ static void job_whose_package_is_gone_says_so(void **state)
     ground_work(&g);
     struct queue_job *job = ground_only_job(&g);
     assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
-    assert_says(job, "model one 1 is not installed");
+    assert_says(job, "model one is not installed");
+    assert_ok(flow_take_packages(g.flow, &g.err), g.err); // it is not
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_SKIPPED);
+    ground_add_package(&g, &(struct package){.name = "one", .rule = RULE});
+    assert_ok(flow_take_packages(g.flow, &g.err), g.err);
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_QUEUED);
+    ground_work(&g);
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED); // it was run
     ground_close(&g);
 }
 
@@ -278,7 +285,7 @@ int test_worker(void)
         cmocka_unit_test(the_part_of_the_body_that_a_package_needs_is_asked),
         cmocka_unit_test(job_of_a_replaced_package_is_skipped_and_one_of_the_new_is_there),
         cmocka_unit_test(job_of_a_changed_series_is_left_to_the_newer_one_whatever_the_package),
-        cmocka_unit_test(job_whose_package_is_gone_says_so),
+        cmocka_unit_test(job_whose_package_is_gone_says_so_and_is_taken_up_when_it_is_back),
         cmocka_unit_test(job_that_no_rule_asks_for_any_more_is_skipped_with_the_rule),
         cmocka_unit_test(job_goes_on_while_another_rule_asks_for_it),
         cmocka_unit_test(enhanced_series_gets_a_job_that_says_why_it_is_skipped),
