@@ -129,7 +129,8 @@ static bool text_from(const json_t *value, const char *key, struct text_place pl
         return error_set(err, ERROR_BAD_VALUE, "peer: %s must be a text", key);
     if (strlen(json_string_value(value)) != json_string_length(value) ||
         !text_copy(place.to, place.capacity, json_string_value(value)))
-        return refuse(err, key, json_string_value(value), "is too long, or holds a NUL");
+        return error_set(err, ERROR_BAD_VALUE, "peer: %s \"%.100s\" must be at most %zu characters, without NUL", key,
+                         json_string_value(value), place.capacity - 1);
     return true;
 }
 

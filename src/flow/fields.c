@@ -22,9 +22,13 @@ static bool read_names(const json_t *value, const struct field *field, char *bas
     size_t i;
     json_t *name;
     size_t *count = (size_t *)(void *)(base + field->count);
-    if (!json_is_array(value) || json_array_size(value) > FIELD_NAMES_MAX)
+    if (!json_is_array(value))
         return error_set(err, ERROR_BAD_VALUE, "%s: '%s' must be a list of at most %d names", what, field->name,
-                         FIELD_NAMES_MAX);
+                         FLOW_TARGETS_MAX);
+    if (json_array_size(value) > FLOW_TARGETS_MAX)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "%s: '%s' has %zu names, at most %d are served; name the others in a second rule", what,
+                         field->name, json_array_size(value), FLOW_TARGETS_MAX);
     *count = json_array_size(value);
     json_array_foreach(value, i, name)
     {

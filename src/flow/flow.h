@@ -47,9 +47,12 @@ bool flow_study_arrives(struct database *db, const char *study, bool *out, struc
 
 enum { FLOW_ROWS_MAX = 256 };    // rules; and HL7 targets
 enum { FLOW_PATIENTS_MAX = 64 }; // of one study, that are told apart
+// What is entered is refused past these, so that nothing that follows from it (keys of jobs and deliveries, rows,
+// events) is past a limit of its own: static assertions where they are made.
+enum { FLOW_NAME_SIZE = 65, FLOW_TARGETS_MAX = 8 }; // names of rules and targets; targets of each kind of one rule
 
 struct flow_rule {
-    char name[65]; // the key
+    char name[FLOW_NAME_SIZE]; // the key
     bool enabled;
     // match by tags; what is "" is not asked
     char modality[17];
@@ -62,10 +65,10 @@ struct flow_rule {
     uint32_t slices_min;
     bool no_contrast; // refuse images with a contrast agent
     // do
-    char model[65];      // package name to run; "" none
-    char send_to[8][65]; // names of peers (rights: target) that get what the model made
+    char model[MODEL_NAME_SIZE];                      // package name to run; "" none
+    char send_to[FLOW_TARGETS_MAX][ACCESS_NAME_SIZE]; // names of peers (rights: target) that get what the model made
     size_t send_to_count;
-    char hl7_to[8][65]; // names of HL7 targets for the ORU
+    char hl7_to[FLOW_TARGETS_MAX][FLOW_NAME_SIZE]; // names of HL7 targets for the ORU
     size_t hl7_to_count;
     int64_t priority;
     int64_t version; // raised by each change
@@ -88,7 +91,7 @@ bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule *
 
 // ---- HL7 targets: rows too
 struct flow_hl7_target {
-    char name[65], host[256];
+    char name[FLOW_NAME_SIZE], host[256];
     uint16_t port;
     char application[65], facility[65]; // receiving
     char unsigned_status[2];            // OBR-25 and OBX-11 of results no one has signed: "R", "P" or "F"

@@ -63,9 +63,8 @@ struct field {
     enum field_type type;
     size_t offset;   // in the struct
     size_t capacity; // of a text; of a name in FIELD_NAMES
-    size_t count;    // offset of the size_t that counts FIELD_NAMES
+    size_t count;    // offset of the size_t that counts FIELD_NAMES, at most FLOW_TARGETS_MAX
 };
-enum { FIELD_NAMES_MAX = 8 };
 bool fields_read(const json_t *json, const struct field *fields, void *out, const char *what,
                  struct error *err); // ended by name NULL
 // The member "version": 0 when it is not there.

@@ -139,6 +139,9 @@ static bool find_after(struct flow *flow, const struct subject *subject, const c
     return ok;
 }
 
+_Static_assert(2 * (int)MODEL_NAME_SIZE <= (int)QUEUE_NAME_MAX && (int)DICOM_UID_SIZE <= (int)QUEUE_NAME_MAX,
+               "a job's model (name and version), study and series");
+
 // A model that is not installed (`package` NULL) has no digest: its name stands for it, and the worker says what is
 // missing.
 static bool make_job(struct flow *flow, const struct model_package *package, const struct subject *subject,

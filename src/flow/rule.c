@@ -20,8 +20,10 @@ static const struct field rule_fields[] = {
     MEMBER("slices_min", FIELD_COUNT, slices_min, 0),
     MEMBER("no_contrast", FIELD_BOOLEAN, no_contrast, 0),
     MEMBER("model", FIELD_TEXT, model, sizeof((struct flow_rule *)0)->model),
-    {"send_to", FIELD_NAMES, offsetof(struct flow_rule, send_to), 65, offsetof(struct flow_rule, send_to_count)},
-    {"hl7_to", FIELD_NAMES, offsetof(struct flow_rule, hl7_to), 65, offsetof(struct flow_rule, hl7_to_count)},
+    {"send_to", FIELD_NAMES, offsetof(struct flow_rule, send_to), ACCESS_NAME_SIZE,
+     offsetof(struct flow_rule, send_to_count)},
+    {"hl7_to", FIELD_NAMES, offsetof(struct flow_rule, hl7_to), FLOW_NAME_SIZE,
+     offsetof(struct flow_rule, hl7_to_count)},
     MEMBER("priority", FIELD_INTEGER, priority, 0),
     {NULL, FIELD_TEXT, 0, 0, 0},
 };
@@ -47,7 +49,8 @@ static const struct field target_fields[] = {
 static bool check_name(const char *name, const char *what, struct error *err)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    if (*name && strspn(name, allowed) == strlen(name))
+    bool folder = strcmp(name, ".") == 0 || strcmp(name, "..") == 0; // in a URL that is another place
+    if (*name && strspn(name, allowed) == strlen(name) && !folder)
         return true;
     return error_set(err, ERROR_BAD_VALUE, "%s name '%.64s': use letters, digits, '.', '_' and '-'", what, name);
 }

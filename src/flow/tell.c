@@ -125,6 +125,20 @@ bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const 
 
 // ---- deliveries
 
+// A target's longest name, a batch (result, revision, standing) and a subject (a UID of ours, a control ID) fit into a
+// delivery's key, and the other texts into their limits.
+enum {
+    REVISION_MAX = 20,
+    STANDING_MAX = sizeof "superseded" - 1,
+    BATCH_MAX = (FINDING_ID_SIZE - 1) + 1 + REVISION_MAX + 1 + STANDING_MAX,
+};
+_Static_assert((int)FLOW_NAME_SIZE == (int)ACCESS_NAME_SIZE, "names of peers and of HL7 targets are equally long");
+_Static_assert(FLOW_NAME_SIZE + BATCH_MAX + 1 + (int)DICOM_UID_MAX <= (int)QUEUE_KEY_MAX, "a delivery's key");
+_Static_assert((int)sizeof "study " + (int)DICOM_UID_SIZE <= (int)QUEUE_NAME_MAX &&
+                   (int)BATCH_MAX <= (int)QUEUE_NAME_MAX &&
+                   (int)sizeof " documents" + (int)FINDING_TOPIC_SIZE <= (int)QUEUE_NAME_MAX,
+               "a delivery's sequence and batch");
+
 struct tell {
     struct flow *flow;
     struct database *db;

@@ -77,6 +77,19 @@ class Api(unittest.TestCase):
             self.assertEqual(server.request("/api/rules/second", "DELETE")[0], 204)
             self.assertEqual({rule["name"] for rule in server.get_json("/api/rules")}, names)
 
+    def test_names_are_taken_up_to_their_limit_and_refused_past_it_where_they_are_entered(self):
+        entries = {"rules": {"model": "m"}, "hl7-targets": {"host": "127.0.0.1", "port": 1}, "peers": {"title": "V", "host": "127.0.0.1", "port": 1, "rights": ["target"]}}
+        with Hilum() as server:
+            for kind, entry in entries.items():
+                self.assertEqual(server.put_json(f"/api/{kind}/{'n' * 64}", entry)["name"], "n" * 64, kind)
+                status, _, body = server.request(f"/api/{kind}/{'n' * 65}", "PUT", json.dumps(entry).encode())
+                self.assertEqual(status, 400, kind)
+                self.assertIn("64", json.loads(body)["detail"], kind)
+            self.assertEqual(server.put_json("/api/rules/many", {"model": "m", "hl7_to": [f"t{i}" for i in range(8)]})["name"], "many")
+            status, _, body = server.request("/api/rules/many", "PUT", json.dumps({"model": "m", "hl7_to": [f"t{i}" for i in range(9)]}).encode())
+            self.assertEqual(status, 400)
+            self.assertIn("'hl7_to' has 9 names, at most 8 are served", json.loads(body)["detail"])
+
     def test_a_change_made_from_an_older_version_is_answered_409(self):
         entries = {"/api/rules/v": ({"model": "m"}, "priority", 1, 2), "/api/hl7-targets/v": ({"host": "127.0.0.1", "port": 1}, "port", 2, 3),
                    "/api/peers/v": ({"title": "V", "host": "127.0.0.1", "port": 1, "rights": ["target"]}, "port", 2, 3)}

@@ -97,6 +97,32 @@ static void a_positive_is_told_at_once(void **state)
     ground_close(&g);
 }
 
+#define NAME_OF_63 "n23456789-123456789-123456789-123456789-123456789-123456789-123"
+#define LONG_TARGETS ",\"send_to\":[\"" NAME_OF_63 "P\"],\"hl7_to\":[\"" NAME_OF_63 "R\"]"
+
+// What a name makes longer (keys, sequences, events, rows) holds the longest one, in the longest standing too.
+static void targets_with_the_longest_names_are_told_and_told_again(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, LONG_TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
+    assert_int_equal(count_of(&g, "dicom"), 2);
+    assert_int_equal(count_of(&g, "hl7"), 1);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30)); // all of it is taken back
+    ground_work_for_real(&g);
+    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count);
+    assert_true(count > 3);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(list[i].target, strcmp(list[i].kind, "hl7") == 0 ? NAME_OF_63 "R" : NAME_OF_63 "P");
+    deliver_all(&g);
+    ground_close(&g);
+}
+
 static void a_negative_is_told_when_its_study_is_quiet(void **state)
 {
     struct ground g;
@@ -384,6 +410,7 @@ int test_results(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_positive_is_told_at_once),
+        cmocka_unit_test(targets_with_the_longest_names_are_told_and_told_again),
         cmocka_unit_test(a_negative_is_told_when_its_study_is_quiet),
         cmocka_unit_test(what_was_negative_in_part_and_positive_as_a_whole_is_never_called_negative),
         cmocka_unit_test(an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_same_number),

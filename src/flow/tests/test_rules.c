@@ -194,6 +194,8 @@ static void rule_for_a_model_that_is_not_installed_makes_a_job_that_says_so_and_
     ground_close(&g);
 }
 
+#define NAME_OF_64 "n23456789-123456789-123456789-123456789-123456789-123456789-1234"
+
 static const struct {
     const char *json;
     const char *named; // in the message
@@ -215,7 +217,15 @@ static const struct {
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[\"\"]}", "send_to"},
     {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[\"a\\n\"]}", "send_to"},
     {"{\"name\":\"r\",\"model\":\"one\",\"description\":\"a\\r\\nb\"}", "description"},
-    {"{\"name\":\"r\",\"model\":\"one\",\"hl7_to\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}", "hl7_to"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"hl7_to\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}",
+     "'hl7_to' has 9 names, at most 8"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"send_to\":[\"" NAME_OF_64 "5\"]}",
+     "'send_to' must be a list of names of at most 64"},
+    {"{\"name\":\"r\",\"model\":\"one\",\"hl7_to\":[\"" NAME_OF_64 "5\"]}",
+     "'hl7_to' must be a list of names of at most 64"},
+    {"{\"name\":\"" NAME_OF_64 "5\",\"model\":\"one\"}", "'name' must be one line of text of at most 64"},
+    {"{\"name\":\"r\",\"model\":\"" NAME_OF_64 "5\"}", "'model' must be one line of text of at most 64"},
+    {"{\"name\":\"..\",\"model\":\"one\"}", "rule name '..'"},
 };
 
 static void unfit_rules_are_refused_by_the_name_of_the_member(void **state)
