@@ -28,22 +28,35 @@ static bool take_again(void *payload, const struct store_record *record, const c
         return false;
     log_error("archive", "record %llu of container %llu stays without rows: %s", (unsigned long long)record->arrival,
               (unsigned long long)record->place.container, err->message);
+    if (archive->rebuild)
+        archive->rebuild->left_out++;
     return true;
 }
 
-static bool start(struct archive *archive, bool rebuild, struct error *err)
+static void show(void *payload, const char *what, uint64_t done, uint64_t total)
 {
-    struct store_replay replay = {.names = rows_named, .known = rows_known, .record = take_again, .payload = archive};
-    uint64_t replayed = 0;
+    const struct archive_rebuild *rebuild = ((const struct archive *)payload)->rebuild;
+    if (rebuild && rebuild->progress)
+        rebuild->progress(rebuild->payload, what, done, total);
+}
+
+static bool start(struct archive *archive, struct error *err)
+{
+    struct store_replay replay = {
+        .names = rows_named, .known = rows_known, .record = take_again, .payload = archive, .progress = show};
+    struct store_replayed replayed = {0};
     if (!store_migrate(archive->store, &rows_migration, err) || !rows_complete_names(archive->store, err) ||
-        !store_replay(archive->store, &replay, rebuild, &replayed, err))
+        !store_replay(archive->store, &replay, archive->rebuild != NULL, &replayed, err))
         return false;
-    if (replayed > 0)
-        log_info("archive", "%llu objects were taken up again from the lanes", (unsigned long long)replayed);
+    if (archive->rebuild)
+        archive->rebuild->unreadable = replayed.unreadable;
+    if (replayed.records > 0)
+        log_info("archive", "%llu objects were taken up again", (unsigned long long)replayed.records);
     return true;
 }
 
-struct archive *archive_open(struct store *store, struct image_decoder *decoder, struct error *err)
+struct archive *archive_open_rebuild(struct store *store, struct image_decoder *decoder,
+                                     struct archive_rebuild *rebuild, struct error *err)
 {
     struct archive *archive = calloc(1, sizeof *archive);
     if (!archive) {
@@ -52,10 +65,18 @@ struct archive *archive_open(struct store *store, struct image_decoder *decoder,
     }
     archive->store = store;
     archive->decoder = decoder;
-    if (start(archive, false, err))
+    archive->rebuild = rebuild;
+    bool ok = start(archive, err);
+    archive->rebuild = NULL;
+    if (ok)
         return archive;
     free(archive);
     return NULL;
+}
+
+struct archive *archive_open(struct store *store, struct image_decoder *decoder, struct error *err)
+{
+    return archive_open_rebuild(store, decoder, NULL, err);
 }
 
 void archive_close(struct archive *archive)

@@ -51,6 +51,17 @@ enum {
 // Migrates its tables, replays the lanes (store_replay) and is ready. `store` and `decoder` must outlive it. Without a
 // decoder (NULL) compressed pixels that came again are not compared.
 struct archive *archive_open(struct store *store, struct image_decoder *decoder, struct error *err);
+// A rebuild of its tables (docs/store-format.md, "Rebuild"), shown to somebody.
+struct archive_rebuild {
+    void (*progress)(void *payload, const char *what, uint64_t done, uint64_t total); // as struct store_replay has it
+    void *payload;
+    uint64_t unreadable; // out: objects whose bytes are not whole any more
+    uint64_t left_out;   // out: whole ones that cannot be understood; the log has the reasons
+};
+// The same for a store that was opened for a rebuild: the rows of all objects in lanes and packs are made again, in the
+// order in which they came and compared as when they came.
+struct archive *archive_open_rebuild(struct store *store, struct image_decoder *decoder,
+                                     struct archive_rebuild *rebuild, struct error *err);
 void archive_close(struct archive *archive);
 struct store *archive_store(const struct archive *archive);
 
@@ -283,6 +294,7 @@ bool archive_frame(struct archive *archive, const struct archive_object *object,
                    struct error *err);
 
 struct archive_counts {
+    int64_t patients; // by issuer and Patient ID
     int64_t studies, series, instances, conflicts;
     int64_t bytes;
 };

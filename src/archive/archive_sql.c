@@ -265,14 +265,15 @@ bool archive_count(struct archive *archive, struct archive_counts *out, struct e
         return false;
     struct sql *sql =
         sql_prepare(db,
-                    "SELECT (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
+                    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient)),"
+                    " (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
                     "series JOIN study_patient ON study_patient.id=patient)), count(*) FILTER (WHERE rank=0),"
                     " (SELECT count(*) FROM conflict WHERE decision=0), coalesce(sum(size), 0) FROM instance",
                     err);
     bool ok = sql && sql_step(sql, &row, err);
     if (ok)
-        *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2), sql_int(sql, 3),
-                                       sql_int(sql, 4)};
+        *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2),
+                                       sql_int(sql, 3), sql_int(sql, 4), sql_int(sql, 5)};
     sql_done(sql);
     store_read_end(archive->store, db);
     return ok;

@@ -7,7 +7,8 @@
 
 struct archive {
     struct store *store;
-    struct image_decoder *decoder; // NULL: compressed pixels are not compared
+    struct image_decoder *decoder;   // NULL: compressed pixels are not compared
+    struct archive_rebuild *rebuild; // while one goes on
 };
 
 struct rows_object;

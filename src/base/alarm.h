@@ -17,7 +17,7 @@
     X(CONTAINER, "container", "a file with objects is missing or damaged")                                             \
     X(DIGEST, "digest", "an object's bytes are not those that were stored")                                            \
     X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written")                             \
-    X(REBUILT, "rebuilt", "rebuilt from objects: rules and jobs wait for a confirmation")
+    X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")
 
 enum alarm_kind {
 #define X(name, word, text) ALARM_##name,

@@ -9,6 +9,7 @@
 #include "flow/internal.h"
 
 #define TICK_NS (INT64_C(100) * CLOCK_MS)
+#define FLOW_CONSUMER "flow"
 #define PRUNE_EVERY_NS (INT64_C(3600) * CLOCK_SECOND)
 enum { STEP_ARENA = 64 << 20, PRUNE_PIECE = 1000 };
 
@@ -50,7 +51,8 @@ static bool enter_standard_rule(const struct flow_options *options, const struct
     }
     if (!look_up_rule(options->store, name, rule.name, &seen, &entered, arena, err))
         return false;
-    return seen || ((entered || flow_rule_put(options->store, options->access, &rule, "package", err)) &&
+    return seen || ((entered || store_is_unconfirmed(options->store) ||
+                     flow_rule_put(options->store, options->access, &rule, "package", err)) &&
                     store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err));
 }
 
@@ -86,6 +88,13 @@ bool flow_take_packages(struct flow *flow, struct error *err)
     }
     arena_free(&arena);
     return ok;
+}
+
+bool flow_begin_behind(struct store *store, struct error *err)
+{
+    struct queue_consumer *consumer = queue_consumer_open(store, FLOW_CONSUMER, true, err);
+    queue_consumer_close(consumer);
+    return consumer != NULL;
 }
 
 // ---- threads
@@ -164,7 +173,8 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
     pthread_mutex_init(&flow->lease_lock, NULL);
-    flow->consumer = flow_take_packages(flow, err) ? queue_consumer_open(options->store, "flow", false, err) : NULL;
+    flow->consumer =
+        flow_take_packages(flow, err) ? queue_consumer_open(options->store, FLOW_CONSUMER, false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))
         return flow;

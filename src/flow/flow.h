@@ -134,6 +134,11 @@ void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off 
 // thread.
 bool flow_take_packages(struct flow *flow, struct error *err);
 
+// After a rebuild: the flow begins behind the events there are, so that the objects they tell of make no jobs by
+// themselves. Before the first flow_start. Until the rebuild is confirmed flow_take_packages passes over what packages
+// bring, for good: nobody knows any more which of these rules a person had removed.
+bool flow_begin_behind(struct store *store, struct error *err);
+
 // One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For
 // tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);

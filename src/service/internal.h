@@ -132,4 +132,7 @@ void service_count_stored(struct service *service, enum archive_outcome outcome)
 // is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.
 bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err);
 
+// The tables of the rooms between store and archive.
+bool service_migrate(struct store *store, struct error *err);
+
 #endif

@@ -48,6 +48,16 @@ static void set_log_level(const char *word)
             log_set_level((enum log_level)i);
 }
 
+bool service_migrate(struct store *store, struct error *err)
+{
+    static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
+                                                               &flow_migration, &reading_migration};
+    for (size_t i = 0; i < sizeof migrations / sizeof *migrations; i++)
+        if (!store_migrate(store, migrations[i], err))
+            return false;
+    return true;
+}
+
 static bool start_rooms(struct service *service, struct error *err)
 {
     struct store_options options = {.folder = config_text(service->config, "data"),
@@ -56,12 +66,7 @@ static bool start_rooms(struct service *service, struct error *err)
                                     .spare_bytes = (uint64_t)config_integer(service->config, "disk.spare_mb") << 20};
     bool reduced = strcmp(config_text(service->config, "sandbox"), "reduced") == 0;
     service->store = store_open(&options, err);
-    static const struct store_migration *const migrations[] = {&access_migration, &queue_migration, &finding_migration,
-                                                               &flow_migration, &reading_migration};
-    for (size_t i = 0; service->store && i < sizeof migrations / sizeof *migrations; i++)
-        if (!store_migrate(service->store, migrations[i], err))
-            return false;
-    if (!service->store || !finding_complete(service->store, err))
+    if (!service->store || !service_migrate(service->store, err) || !finding_complete(service->store, err))
         return false;
     service->access = access_open(service->store, options.folder, err);
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;

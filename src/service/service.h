@@ -28,6 +28,27 @@ struct service *service_start(const struct config *config, struct error *err);
 // acknowledged), closes the data folder. NULL is fine.
 void service_stop(struct service *service);
 
+// ---- a new database, made of the objects in a data folder that no server runs in (docs/store-format.md, "Rebuild")
+
+struct service_rebuild {
+    const char *folder;
+    bool reduced; // the sandbox of the decoder that compares pixels, as the configuration has it
+    bool replace; // also a sound database
+    void (*progress)(void *payload, const char *what, uint64_t done, uint64_t total); // of "packs", then of "objects"
+    void *payload;
+};
+// What it found.
+struct service_rebuilt {
+    int64_t objects, studies, patients, conflicts;
+    uint64_t unreadable, left_out; // objects; the alarms and the log have the reasons
+};
+// CONFLICT when a server runs there, or the database is sound and is not to be replaced. One that fails or is killed
+// goes on when it is asked for again.
+bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebuilt *out, struct error *err);
+// Somebody has entered again what was lost: the alarm is over. CONFLICT when a server runs there, or no rebuild waits
+// for it.
+bool service_rebuild_confirm(const char *folder, struct error *err);
+
 // `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.
 bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alarm.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "store/format.h"
@@ -203,10 +204,13 @@ static bool move(const struct store *store, const char *from, const char *to, st
 static bool put_aside(const struct store *store, struct error *err)
 {
     enum { ASIDE_MAX = 1000 };
-    char name[STORE_NAME_SIZE], log[STORE_NAME_SIZE + 8];
+    char name[2 * STORE_NAME_SIZE], log[sizeof name + 8], date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE];
+    int64_t now_ns = clock_now_ns();
     int number = 1;
+    clock_dicom_date(date, now_ns);
+    clock_dicom_time(time, now_ns);
     do
-        snprintf(name, sizeof name, "hilum.db.lost-%d", number);
+        snprintf(name, sizeof name, "hilum.db.lost-%s-%.6s-%d", date, time, number);
     while (faccessat(store->folder_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && ++number <= ASIDE_MAX);
     if (number > ASIDE_MAX)
         return error_set(err, ERROR_LIMIT, "%s holds %d databases that were put aside: remove some", store->folder,

@@ -197,6 +197,7 @@ enum rebuild_state { REBUILD_NONE, REBUILD_RUNS, REBUILD_WAITS };
 struct state {
     uint64_t epoch, event;
     uint64_t generation; // of the anchor; 0: it knows of none
+    int64_t rebuilt_ns;  // when its last rebuild was done, or confirmed
 };
 
 bool identity_find(struct store *store, struct identity *out, struct error *err);

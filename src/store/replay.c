@@ -1,6 +1,7 @@
 // [R3] to [R7]: what lanes hold and rows do not, handed over again; then lanes become packs.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +36,14 @@ struct run {
     struct unlisted *packs;
     size_t pack_count;
     uint64_t container_last; // of the packs
+    uint64_t unreadable;
 };
+
+static void show(const struct run *run, const char *what, uint64_t done, uint64_t total)
+{
+    if (run->replay->progress)
+        run->replay->progress(run->replay->payload, what, done, total);
+}
 
 static bool add_found(struct run *run, const struct store_record *record, struct error *err)
 {
@@ -166,16 +174,31 @@ static bool read_listed(struct run *run, struct error *err)
     return ok;
 }
 
-static void warn_of_index(struct store *store, const char *name)
+// How many records its index says it has; 0 when that is damaged.
+static uint64_t count_by_index(struct store *store, const char *name)
 {
     struct error err;
-    uint64_t count, offset;
+    uint64_t count = 0, offset;
     int fd = openat(store->packs_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return;
-    if (!format_index_check(fd, &count, &offset, &err))
+    if (fd >= 0 && !format_index_check(fd, &count, &offset, &err)) {
         log_error("store", "%s: %s", name, err.message);
-    close(fd);
+        count = 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return count;
+}
+
+static void compare_with_index(struct run *run, const struct pack *pack, uint64_t indexed)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    if (pack->index.count >= indexed)
+        return;
+    uint64_t unreadable = indexed - pack->index.count;
+    run->unreadable += unreadable;
+    snprintf(subject, sizeof subject, "container %llu", (unsigned long long)pack->container);
+    alarm_raise(ALARM_CONTAINER, subject, "%llu of its %llu objects cannot be read: restore the pack from a backup",
+                (unsigned long long)unreadable, (unsigned long long)indexed);
 }
 
 static bool walk_pack(struct run *run, uint64_t container, bool all, struct error *err)
@@ -191,8 +214,10 @@ static bool walk_pack(struct run *run, uint64_t container, bool all, struct erro
     if (listed && !all)
         return true;
     store_pack_name(name, container);
-    warn_of_index(run->store, name);
+    uint64_t indexed = count_by_index(run->store, name);
     bool ok = walk_file(run, run->store->packs_fd, name, &pack, &arrival_last, err);
+    if (ok)
+        compare_with_index(run, &pack, indexed);
     format_index_free(&pack.index);
     if (ok && !listed)
         run->packs[run->pack_count++] = (struct unlisted){container, arrival_last};
@@ -207,8 +232,10 @@ static bool walk_packs(struct run *run, bool all, struct error *err)
         return false;
     run->packs = calloc(count ? count : 1, sizeof *run->packs);
     bool ok = run->packs || error_set(err, ERROR_MEMORY, "no memory for %zu packs", count);
-    for (size_t i = 0; ok && i < count; i++)
+    for (size_t i = 0; ok && i < count; i++) {
         ok = walk_pack(run, numbers[i], all, err);
+        show(run, "packs", i + 1, count);
+    }
     free(numbers);
     return ok;
 }
@@ -245,6 +272,7 @@ static bool hand_over(struct run *run, struct error *err)
         store_release(run->store, place->container);
         if (!ok)
             return error_prefix(err, "replay of container %llu", (unsigned long long)place->container);
+        show(run, "objects", i + 1, run->count);
     }
     return true;
 }
@@ -339,14 +367,14 @@ static bool run_all(struct run *run, bool all, struct error *err)
     return hand_over(run, err) && close_all(run, err) && new_epoch(run, err) && compare_all(run, err);
 }
 
-bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
+bool store_replay(struct store *store, const struct store_replay *replay, bool all, struct store_replayed *out,
                   struct error *err)
 {
     struct run run = {.store = store, .replay = replay};
     bool ok = run_all(&run, all, err);
     if (ok && (run.count > 0 || run.lane_count > 0))
         log_info("store", "replay: %zu lanes closed, %zu objects handed over", run.lane_count, run.count);
-    *replayed = run.count;
+    *out = (struct store_replayed){run.count, run.unreadable};
     for (size_t i = 0; i < run.lane_count; i++)
         format_index_free(&run.lanes[i].index);
     free(run.lanes);

@@ -34,6 +34,8 @@ static const char *const schema[] = {
     // What the anchor had come to, and whether a rebuild was done (enum rebuild_state).
     "ALTER TABLE store_state ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE store_state ADD COLUMN rebuild INTEGER NOT NULL DEFAULT 0;",
+    // When a rebuild was done.
+    "ALTER TABLE store_state ADD COLUMN rebuilt_ns INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 
@@ -189,8 +191,8 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     bool row = false;
     struct sql *sql = sql_prepare(
         db,
-        "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild"
-        " FROM store_state",
+        "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild,"
+        " rebuilt_ns FROM store_state",
         err);
     if (!sql)
         return false;
@@ -202,7 +204,8 @@ static bool read_state(struct database *db, void *payload, struct error *err)
         memcpy(store->id, id, STORE_ID_SIZE);
         opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
                                         .event = (uint64_t)sql_int(sql, 2),
-                                        .generation = (uint64_t)sql_int(sql, 4)};
+                                        .generation = (uint64_t)sql_int(sql, 4),
+                                        .rebuilt_ns = sql_int(sql, 6)};
         atomic_store(&store->board.epoch, opening->state.epoch);
         atomic_store(&store->board.last, opening->state.event);
         store->was_clean = sql_int(sql, 3) != 0;
@@ -289,11 +292,14 @@ static bool check_rebuild(struct opening *opening, struct error *err)
                      opening->store->folder);
 }
 
-static void tell_unconfirmed(struct store *store)
+static void tell_unconfirmed(const struct opening *opening)
 {
-    if (store_is_unconfirmed(store))
+    char time[CLOCK_RFC3339_SIZE];
+    if (store_is_unconfirmed(opening->store))
         alarm_raise(ALARM_REBUILT, "hilum.db",
-                    "enter peers, rules and targets again, then stop the server and run `hilum rebuild --confirm`");
+                    "rebuilt at %s: enter peers, rules and targets again (`hilum config apply FILE`); once they are "
+                    "there, stop the server and run `hilum rebuild --confirm`",
+                    clock_rfc3339(time, opening->state.rebuilt_ns));
 }
 
 // The anchor is there before the database says so, and both before the first lane is made.
@@ -302,7 +308,7 @@ static bool settle(struct opening *opening, struct error *err)
     struct store *store = opening->store;
     if (!opening->rebuild)
         identity_compare(store, &opening->state);
-    tell_unconfirmed(store);
+    tell_unconfirmed(opening);
     if (!file_sync_folder(store->folder, err) || !anchor_if_room(store, err) || !mark_stop(store, false, err) ||
         !file_sync_folder(store->folder, err)) // [S10]
         return false;
@@ -443,7 +449,8 @@ bool store_is_unconfirmed(const struct store *store)
 
 static bool write_rebuild(struct database *db, void *payload, struct error *err)
 {
-    return sql_run(db, err, "UPDATE store_state SET rebuild = ?", "i", (int64_t) * (const enum rebuild_state *)payload);
+    return sql_run(db, err, "UPDATE store_state SET rebuild = ?, rebuilt_ns = ?", "ii",
+                   (int64_t) * (const enum rebuild_state *)payload, clock_now_ns());
 }
 
 static bool set_rebuild(struct store *store, enum rebuild_state state, struct error *err)

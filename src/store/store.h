@@ -79,9 +79,9 @@ bool store_anchored_audit_of(const char *folder, struct store_audit_head *out, s
 // what is on the disk for certain of the rest. On the disk itself when it returns [S9].
 bool store_anchor(struct store *store, const struct store_audit_head *head, struct error *err);
 
-// The database was rebuilt from objects, and nobody has confirmed that rules and jobs may go on.
+// The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);
-// The end of a rebuild: from now on the store opens, unconfirmed.
+// The end of a rebuild: from now on the store opens, unconfirmed, and with an alarm that says when it was rebuilt.
 bool store_rebuild_done(struct store *store, struct error *err);
 bool store_rebuild_confirm(struct store *store, struct error *err); // CONFLICT when nothing waits for it
 
@@ -146,18 +146,25 @@ uint64_t store_lane_size(const struct store_lane *lane);
 
 // `known`: whether rows name that place. `record` is called for each valid record that has none, in arrival order, and
 // writes its rows; `meta` ends with a NUL. false from either stops the start.
-// `names`: whether rows name any place in that container.
+// `names`: whether rows name any place in that container. `progress` (NULL: nobody looks): how many of what is walked
+// ("packs") or handed over ("objects") are done.
 struct store_replay {
     bool (*names)(void *payload, uint64_t container, bool *out, struct error *err);
     bool (*known)(void *payload, const struct store_place *place, bool *out, struct error *err);
     bool (*record)(void *payload, const struct store_record *record, const char *meta, size_t meta_size,
                    struct error *err);
     void *payload;
+    void (*progress)(void *payload, const char *what, uint64_t done, uint64_t total);
 };
 
-// [R3] to [R7]. To be called before the first lane is opened. `all` walks the packs too (rebuild). *replayed: how many
-// records were handed over.
-bool store_replay(struct store *store, const struct store_replay *replay, bool all, uint64_t *replayed,
+struct store_replayed {
+    uint64_t records;    // handed over
+    uint64_t unreadable; // of the packs that were walked: their index has them, and they are not whole any more
+};
+
+// [R3] to [R7]. To be called before the first lane is opened. `all` walks the packs too (rebuild). A pack that was
+// walked and lacks records of its index raises an alarm.
+bool store_replay(struct store *store, const struct store_replay *replay, bool all, struct store_replayed *out,
                   struct error *err);
 
 // ---- reading

@@ -4,6 +4,7 @@
 import glob
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -355,6 +356,132 @@ class AuditCheck(Folder):
     def test_wrong_use_and_no_trail(self):
         for arguments, status in (((), 2), (("check", "a", "b"), 2), (("chekc",), 2), (("check", self.path("nowhere")), 1), (("check", self.path("packs")), 1)):
             self.assertEqual(subprocess.run([HILUM, "audit", *arguments], capture_output=True, timeout=60).returncode, status, arguments)
+
+
+class Rebuild(Folder):
+    """The database is lost or damaged, and is made again from the objects."""
+
+    PATIENTS = {1: "P1", 2: "P1", 3: "P2"}  # of the studies
+
+    def data_set(self, study, number):
+        rows = {0x00100010: ("PN", f"Name^{self.PATIENTS[study]} ".encode()), 0x00100020: ("LO", self.PATIENTS[study].encode()), 0x00200013: ("IS", f"{number:<4d}".encode()),
+                0x0020000D: ("UI", corpus.uid(f"{ROOT}.{study}")), 0x0020000E: ("UI", corpus.uid(f"{ROOT}.{study}.{number % 2}"))}
+        return corpus.sound(100 * study + number, replace=rows)
+
+    def store_all(self, server):
+        """20 objects of 3 studies: those of two studies in packs, those of the third in a lane that a kill leaves."""
+        with Peer(server.dicom) as peer:
+            self.assertEqual(peer.associate(calling="CT1"), 2)
+            for study, count in ((1, 8), (2, 6)):
+                for number in range(count):
+                    self.assertEqual(peer.store(self.data_set(study, number), f"{ROOT}.{100 * study + number}.1"), 0)
+        wait_until(lambda: glob.glob(self.path("packs", "*.pack")), 10, "the pack")
+        peer = Peer(server.dicom)
+        self.assertEqual(peer.associate(calling="CT1"), 2)
+        for number in range(6):
+            self.assertEqual(peer.store(self.data_set(3, number), f"{ROOT}.{300 + number}.1"), 0)
+        return peer
+
+    def answers(self, server):
+        """What QIDO and WADO say of all there is."""
+        found = {level: server.get_json(f"/dicom-web/{level}?includefield=all") for level in ("studies", "series", "instances")}
+        objects = {}
+        for row in found["instances"]:
+            study, series, instance = (row[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+            status, _, body = server.request(f"/dicom-web/studies/{study}/series/{series}/instances/{instance}", headers={"Accept": "application/dicom"})
+            self.assertEqual(status, 200)
+            objects[instance] = body
+        text = json.dumps(found, sort_keys=True).replace(f"127.0.0.1:{server.http}", "HOST")
+        return text, objects
+
+    def serve_refuses(self):
+        done = subprocess.run([HILUM, "serve", "--data", self.data, "--http", f"127.0.0.1:{free_port()}", "--dicom", f"127.0.0.1:{free_port()}"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("hilum rebuild", done.stderr)
+
+    def rebuild(self, *arguments):
+        return subprocess.run([HILUM, "rebuild", "--data", self.data, *arguments], capture_output=True, text=True, timeout=60)
+
+    def before(self):
+        server = self.start()
+        self.assertNotEqual(server.get_json("/api/rules"), [])  # what packages bring
+        server.put_json("/api/rules/mine", {"modality": "CT", "model": "head-ct-hyperdense", "send_to": [], "priority": 5})
+        peer = self.store_all(server)
+        answers = self.answers(server)
+        self.assertEqual(len(answers[1]), 20)
+        done = self.rebuild()
+        self.assertEqual((done.returncode, "is in use by process" in done.stderr), (1, True))  # the same lock
+        server.kill()
+        peer.__exit__(None, None, None)
+        self.assertEqual(len(glob.glob(self.path("lanes", "*.lane"))), 1)
+        return answers
+
+    def comes_back(self, answers, done):
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("20 objects of 3 studies and 2 patients", done.stdout)
+        self.assertIn("0 objects could not be read", done.stdout)
+        self.assertIn("hilum config apply", done.stdout)
+        os.unlink(self.server.log_path)
+        server = self.start()
+        self.assertEqual(self.answers(server), answers)
+        self.assertEqual([line.split(" alarm ")[1].split(":")[0].strip() for line in alarms(server)], ["rebuilt, hilum.db"])
+        self.assertIn("rebuilt at 20", alarms(server)[0])
+        self.assertIn("the database was rebuilt from objects", self.trail())
+        # Neither a standard rule, nor a job of what was rebuilt, not even when a rule is entered again.
+        self.assertEqual((server.get_json("/api/rules"), server.get_json("/api/jobs")), ([], []))
+        server.put_json("/api/rules/mine", {"modality": "CT", "model": "head-ct-hyperdense", "send_to": [], "priority": 5})
+        with Peer(server.dicom) as peer:
+            self.assertEqual(peer.associate(calling="CT1"), 2)
+            self.assertEqual(peer.store(corpus.sound(900), f"{ROOT}.900.1"), 0)
+        wait_until(lambda: server.get_json("/api/jobs"), 20, "what comes afterwards has a job")
+        self.assertEqual({job["study"] for job in server.get_json("/api/jobs")}, {f"{ROOT}.900"})
+        self.stop()
+
+    def confirm(self):
+        self.assertEqual(self.rebuild("--confirm").returncode, 0)
+        os.unlink(self.server.log_path)
+        server = self.start()
+        self.assertEqual(alarms(server), [])
+        self.assertEqual([rule["name"] for rule in server.get_json("/api/rules")], ["mine"])
+        self.stop()
+        self.assertEqual(self.rebuild("--confirm").returncode, 1)
+        done = self.rebuild()
+        self.assertEqual((done.returncode, "--replace" in done.stderr), (1, True))  # what is sound stays
+
+    def test_without_a_database_all_objects_come_back_and_nothing_is_done_with_them(self):
+        answers = self.before()
+        for path in glob.glob(self.path("hilum.db*")):
+            os.unlink(path)
+        self.serve_refuses()
+        self.comes_back(answers, self.rebuild())
+        self.confirm()
+
+    def test_with_a_damaged_database_the_same_and_the_damaged_one_is_kept(self):
+        answers = self.before()
+        for path in glob.glob(self.path("hilum.db-*")):
+            os.unlink(path)
+        with open(self.path("hilum.db"), "r+b") as file:
+            size = max(file.seek(0, os.SEEK_END), 65536)
+            file.seek(100)
+            file.write(os.urandom(size - 100))
+        with open(self.path("hilum.db"), "rb") as file:
+            damaged = file.read()
+        self.serve_refuses()
+        self.comes_back(answers, self.rebuild())
+        with open(glob.glob(self.path("hilum.db.lost-20*-1"))[0], "rb") as file:
+            self.assertEqual(file.read(), damaged)
+
+    def test_what_cannot_be_read_is_counted(self):
+        self.fill(1, 2)
+        with open(self.path("packs", "0000000001.pack"), "r+b") as file:
+            file.seek(file.read().index(bytes(range(256))))
+            file.write(b"!")
+        os.unlink(self.path("hilum.db"))
+        done = self.rebuild()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1 objects of 1 studies and 1 patients", done.stdout)
+        self.assertIn("1 objects could not be read", done.stdout)
+        self.assertIn("container 1", done.stderr)
 
 
 if __name__ == "__main__":

@@ -122,10 +122,10 @@ static struct store *open_store(const char *folder)
 {
     static const struct store_migration migration = {"driver", schema};
     struct error err;
-    uint64_t count;
+    struct store_replayed replayed;
     struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = spare_bytes}, &err);
-    struct store_replay replay = {names, known, take, store};
-    if (store && store_migrate(store, &migration, &err) && store_replay(store, &replay, false, &count, &err))
+    struct store_replay replay = {.names = names, .known = known, .record = take, .payload = store};
+    if (store && store_migrate(store, &migration, &err) && store_replay(store, &replay, false, &replayed, &err))
         return store;
     printf("cannot start: %s\n", err.message);
     return NULL;

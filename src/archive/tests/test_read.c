@@ -247,6 +247,96 @@ static void a_damaged_object_is_compared_with_none(void **state)
     place_close(&p);
 }
 
+static void count_progress(void *payload, const char *what, uint64_t done, uint64_t total)
+{
+    uint64_t *objects = payload;
+    assert_true(done <= total);
+    if (strcmp(what, "objects") == 0)
+        objects[0]++;
+}
+
+// Its database given up; the writer is NULL meanwhile.
+static void rebuild(struct place *p, struct archive_rebuild *rebuild)
+{
+    place_stop(p);
+    p->store = store_open(&(struct store_options){.folder = p->folder, .rebuild = STORE_REBUILD_REPLACE}, &p->err);
+    assert_ok(p->store != NULL, p->err);
+    p->decoder = image_decoder_open(false, &p->err);
+    assert_ok(p->decoder != NULL, p->err);
+    p->archive = archive_open_rebuild(p->store, p->decoder, rebuild, &p->err);
+    assert_ok(p->archive != NULL, p->err);
+    assert_ok(store_rebuild_done(p->store, &p->err), p->err);
+    p->writer = NULL;
+    place_reopen(p);
+    alarm_clear(ALARM_REBUILT, NULL);
+}
+
+// Two patients under one study, one object in two versions, one more in another study: as they came, so they are again.
+static void a_rebuild_makes_the_rows_that_there_were(void **state)
+{
+    static const struct object objects[] = {
+        {.instance = "1.1", .pixels = true},
+        {.instance = "1.2", .patient_id = "OTHER", .series = "1.2.3.8"},
+        {.instance = "1.1", .pixels = true, .fill = 7},
+        {.instance = "1.3", .study = "1.2.4", .series = "1.2.4.1"},
+        {.instance = "1.3", .study = "1.2.4", .series = "1.2.4.1"},
+    };
+    struct place p;
+    struct archive_stored stored;
+    struct archive_counts before, after;
+    struct archive_object *versions;
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    uint8_t served[HASH_SIZE];
+    size_t count;
+    uint64_t shown_objects = 0;
+    (void)state;
+    place_open(&p);
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        assert_ok(object_put(&p, &objects[i], &stored), p.err);
+        if (i % 2 == 0)
+            place_reopen(&p); // a pack for each two
+    }
+    assert_ok(archive_count(p.archive, &before, &p.err), p.err);
+    assert_int_equal(before.patients, 2);
+    assert_ok(archive_versions(p.archive, "1.1", &p.arena, &versions, &count, &p.err), p.err);
+    memcpy(served, versions[0].digest, HASH_SIZE);
+    struct archive_rebuild how = {.progress = count_progress, .payload = &shown_objects};
+    rebuild(&p, &how);
+    assert_int_equal(how.unreadable + how.left_out, 0);
+    assert_int_equal(shown_objects, 4); // the one that came twice was put down
+    assert_ok(archive_count(p.archive, &after, &p.err), p.err);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_ok(archive_versions(p.archive, "1.1", &p.arena, &versions, &count, &p.err), p.err);
+    assert_int_equal(count, 2);
+    assert_memory_equal(served, versions[0].digest, HASH_SIZE);
+    assert_ok(archive_study_flags(p.archive, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
+    assert_int_equal(count, 2); // whose objects these are, and what waits for a decision
+    place_close(&p);
+}
+
+static void a_rebuild_counts_what_it_cannot_read_and_brings_back_the_rest(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_counts counts;
+    struct archive_object *objects;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    assert_ok(object_put(&p, &(struct object){.instance = "1.1"}, &stored), p.err);
+    assert_ok(object_put(&p, &(struct object){.instance = "1.2"}, &stored), p.err);
+    place_reopen(&p);
+    assert_ok(archive_objects(p.archive, "1.2.3", NULL, "1.2", &p.arena, &objects, &count, &p.err), p.err);
+    flip(&p, &objects[0], 40);
+    struct archive_rebuild how = {0};
+    rebuild(&p, &how);
+    assert_int_equal(how.unreadable, 1);
+    assert_ok(archive_count(p.archive, &counts, &p.err), p.err);
+    assert_int_equal(counts.instances, 1);
+    alarm_clear(ALARM_CONTAINER, NULL);
+    place_close(&p);
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
     struct place p;
@@ -297,6 +387,8 @@ int test_read(void)
         cmocka_unit_test(a_flipped_byte_is_told_by_the_read_that_reaches_the_end),
         cmocka_unit_test(what_is_not_read_in_order_proves_nothing_and_fails),
         cmocka_unit_test(a_damaged_object_is_compared_with_none),
+        cmocka_unit_test(a_rebuild_makes_the_rows_that_there_were),
+        cmocka_unit_test(a_rebuild_counts_what_it_cannot_read_and_brings_back_the_rest),
         cmocka_unit_test(what_is_not_there_is_not_found),
         cmocka_unit_test(objects_past_the_memory_given_are_refused),
     };

@@ -291,10 +291,18 @@ static bool take(void *payload, const struct store_record *record, const char *m
     return store_write(payload, STORE_REPLAYABLE, insert_object, &object, err);
 }
 
+bool helper_replay_as(struct store *store, bool all, struct store_replayed *out, struct error *err)
+{
+    struct store_replay replay = {.names = names, .known = known, .record = take, .payload = store};
+    return store_replay(store, &replay, all, out, err);
+}
+
 bool helper_try_replay(struct store *store, uint64_t *count, struct error *err)
 {
-    struct store_replay replay = {names, known, take, store};
-    return store_replay(store, &replay, false, count, err);
+    struct store_replayed replayed = {0};
+    bool ok = helper_replay_as(store, false, &replayed, err);
+    *count = replayed.records;
+    return ok;
 }
 
 uint64_t helper_replay(struct store *store)

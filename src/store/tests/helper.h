@@ -24,6 +24,7 @@ void helper_make(struct place *place);                            // a folder an
 void helper_remove(struct place *place);                          // closes and deletes
 struct store *helper_open(const char *folder, struct error *err); // with the table of objects, not replayed
 uint64_t helper_replay(struct store *store);                      // how many were handed over
+bool helper_replay_as(struct store *store, bool all, struct store_replayed *out, struct error *err);
 bool helper_try_replay(struct store *store, uint64_t *count, struct error *err);
 void helper_reopen(struct place *place, uint64_t *replayed); // close, open, replay
 void helper_copy(const char *from, char to[HELPER_PATH]);    // all files as they are now, as a kill would leave them

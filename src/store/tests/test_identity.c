@@ -1,5 +1,6 @@
 // What must agree at a start: database, lanes and packs, anchor (docs/store-format.md, "Identity" and "Rebuild").
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,6 +328,7 @@ static void a_folder_of_an_earlier_program_is_taken_as_it_is(void **state)
     remove_file(place.folder, "anchor");
     helper_sql(place.folder, "ALTER TABLE store_state DROP COLUMN generation;"
                              "ALTER TABLE store_state DROP COLUMN rebuild;"
+                             "ALTER TABLE store_state DROP COLUMN rebuilt_ns;"
                              "UPDATE migration SET step = 2 WHERE room = 'store'");
     start(&place);
     assert_int_equal(helper_alarms(), 0);
@@ -457,6 +459,17 @@ static void rebuild(struct place *place, enum store_rebuild how)
     assert_ok(store_migrate(place->store, &migration, &place->err), place->err);
 }
 
+// Under a name with the day and the time.
+static void assert_put_aside(const char *folder)
+{
+    glob_t found;
+    char pattern[HELPER_PATH];
+    snprintf(pattern, sizeof pattern, "%.200s/hilum.db.lost-20[0-9][0-9][0-9][0-9][0-9][0-9]-[0-9]*-1", folder);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    globfree(&found);
+}
+
 static void a_rebuild_brings_the_objects_back_and_waits(void **state)
 {
     struct place place;
@@ -472,7 +485,7 @@ static void a_rebuild_brings_the_objects_back_and_waits(void **state)
     store_close(place.store);
     start(&place);
     assert_true(store_is_unconfirmed(place.store));
-    alarm_of(ALARM_REBUILT, "hilum.db");
+    assert_non_null(strstr(alarm_of(ALARM_REBUILT, "hilum.db"), "rebuilt at 20"));
     helper_check(place.store, "1-1000");
     helper_check(place.store, "2-1000");
     assert_false(helper_has(place.store, "9-50", NULL));
@@ -481,6 +494,34 @@ static void a_rebuild_brings_the_objects_back_and_waits(void **state)
     assert_int_equal(helper_alarms(), 0);
     store_close(place.store);
     starts_without_alarm(&place);
+}
+
+// The last record of a pack: behind it no other one shows that something is missing.
+static void an_object_that_a_rebuild_cannot_read_is_counted_and_told(void **state)
+{
+    struct place place;
+    struct store_place at;
+    char path[HELPER_PATH];
+    uint8_t byte;
+    (void)state;
+    make_closed(&place);
+    start(&place);
+    assert_true(helper_has(place.store, "1-1000", &at));
+    store_close(place.store);
+    helper_path(path, place.folder, "packs", at.container, ".pack");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t where = (off_t)at.offset + STORE_RECORD_HEADER + 500;
+    assert_int_equal(pread(fd, &byte, 1, where), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, where), 1);
+    close(fd);
+    rebuild(&place, STORE_REBUILD_REPLACE);
+    struct store_replayed replayed;
+    assert_true(helper_replay_as(place.store, true, &replayed, &place.err));
+    assert_int_equal(replayed.records, 1);
+    assert_int_equal(replayed.unreadable, 1);
+    alarm_of(ALARM_CONTAINER, "container 1");
+    helper_remove(&place);
 }
 
 static void a_rebuild_that_was_killed_goes_on(void **state)
@@ -503,8 +544,6 @@ static void a_rebuild_that_was_killed_goes_on(void **state)
 static void a_sound_database_is_not_given_up_unless_asked(void **state)
 {
     struct place place;
-    struct stat status;
-    char path[HELPER_PATH];
     (void)state;
     make_closed(&place);
     place.store = open_rebuild(place.folder, STORE_REBUILD, &place.err);
@@ -512,8 +551,7 @@ static void a_sound_database_is_not_given_up_unless_asked(void **state)
     assert_int_equal(place.err.code, ERROR_CONFLICT);
     assert_non_null(strstr(place.err.message, "--replace"));
     rebuild(&place, STORE_REBUILD_REPLACE);
-    snprintf(path, sizeof path, "%.200s/hilum.db.lost-1", place.folder);
-    assert_int_equal(stat(path, &status), 0);
+    assert_put_aside(place.folder);
     assert_int_equal(helper_replay(place.store), 2);
     helper_remove(&place);
 }
@@ -521,7 +559,6 @@ static void a_sound_database_is_not_given_up_unless_asked(void **state)
 static void a_damaged_database_is_put_aside_by_a_rebuild(void **state)
 {
     struct place place;
-    struct stat status;
     char path[HELPER_PATH];
     (void)state;
     make_closed(&place);
@@ -529,8 +566,7 @@ static void a_damaged_database_is_put_aside_by_a_rebuild(void **state)
     save_file(path, "this was a database", 19);
     rebuild(&place, STORE_REBUILD);
     assert_int_equal(helper_replay(place.store), 2);
-    snprintf(path, sizeof path, "%.200s/hilum.db.lost-1", place.folder);
-    assert_int_equal(stat(path, &status), 0);
+    assert_put_aside(place.folder);
     helper_remove(&place);
 }
 
@@ -555,6 +591,7 @@ int test_identity(void)
         alarm_test(numbers_go_on_behind_what_the_anchor_knows),
         alarm_test(lost_tombstones_are_told),
         alarm_test(a_rebuild_brings_the_objects_back_and_waits),
+        alarm_test(an_object_that_a_rebuild_cannot_read_is_counted_and_told),
         alarm_test(a_rebuild_that_was_killed_goes_on),
         alarm_test(a_sound_database_is_not_given_up_unless_asked),
         alarm_test(a_damaged_database_is_put_aside_by_a_rebuild),
