@@ -64,7 +64,7 @@ def make_head(folder):
     return sorted(glob.glob(os.path.join(head, "*.dcm")))
 
 
-def send_head(port, answers, paths):
+def send_head(port, answers, paths, sent):
     import pydicom
 
     association = Sender(port, "HEAD", answers)
@@ -73,6 +73,7 @@ def send_head(port, answers, paths):
         with open(path, "rb") as f:
             association.put(head.StudyInstanceUID, head.SeriesInstanceUID, head.SOPInstanceUID, data_set_of(f.read()))
     association.release()
+    sent.set()
 
 
 def call(server, answers, what, path, value, method="PUT", **values):
@@ -111,7 +112,9 @@ def ask(server, answers, stop, whole):
         stop.wait(0.2)
 
 
-def fill_disk(flag, stop):
+def fill_disk(flag, stop, sent):
+    """Not before the head was sent: without slices that were refused it would have a gap, and no result."""
+    sent.wait(JOB_SECONDS)
     for _ in range(FULL_TIMES):
         if stop.wait(FULL_EVERY):
             return
@@ -166,18 +169,18 @@ def run_hilum(args, answers):
     flag, head = os.path.join(os.path.dirname(args.folder), "full"), make_head(args.heads)
     server = harness.Hilum(args.folder, CONFIG, {"LD_PRELOAD": args.layer, "POWERCUT_FULL": "*-wal", "POWERCUT_FULL_FLAG": flag})
     server.start()
-    threads, stop, whole, go_on, spares = Threads(), *(threading.Event() for _ in range(4))
+    threads, stop, whole, go_on, spares, sent = Threads(), *(threading.Event() for _ in range(5))
     try:
         # Nobody listens on that port: deliveries wait.
         server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": harness.free_port(), "rights": ["target"], "plain": "accepted"})
         rules = server.get_json("/api/rules")
         server.put_json(f"/api/rules/{rules[0]['name']}", dict(rules[0], send_to=["pacs"]))
-        threads.start(send_head, server.dicom, answers, head)
+        threads.start(send_head, server.dicom, answers, head, sent)
         threads.start(ask, server, answers, stop, whole)
         time.sleep(0.5)
         start_senders(threads, server.dicom, answers, stop, go_on)
         threads.start(pause, args.folder, stop, go_on, spares)
-        threads.start(fill_disk, flag, stop)
+        threads.start(fill_disk, flag, stop, sent)
         if not whole.wait(JOB_SECONDS):
             print(f"the head's job was not done in {JOB_SECONDS} s")
         time.sleep(2)
