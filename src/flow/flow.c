@@ -9,7 +9,6 @@
 #include "flow/internal.h"
 
 #define TICK_NS (INT64_C(100) * CLOCK_MS)
-#define FLOW_CONSUMER "flow"
 #define PRUNE_EVERY_NS (INT64_C(3600) * CLOCK_SECOND)
 enum { STEP_ARENA = 64 << 20, PRUNE_PIECE = 1000 };
 
@@ -90,13 +89,6 @@ bool flow_take_packages(struct flow *flow, struct error *err)
     return ok;
 }
 
-bool flow_begin_behind(struct store *store, struct error *err)
-{
-    struct queue_consumer *consumer = queue_consumer_open(store, FLOW_CONSUMER, true, err);
-    queue_consumer_close(consumer);
-    return consumer != NULL;
-}
-
 // ---- threads
 
 struct prune {
@@ -155,6 +147,8 @@ static bool start_threads(struct flow *flow, struct error *err)
         return error_errno(err, number, "cannot start the flow's thread");
     flow->thread_runs = true;
     unsigned wanted = flow->options.workers < FLOW_WORKERS_MAX ? flow->options.workers : FLOW_WORKERS_MAX;
+    if (store_is_unconfirmed(flow->options.store))
+        return true;
     for (; flow->options.runner && flow->worker_count < wanted; flow->worker_count++) {
         number = pthread_create(&flow->workers[flow->worker_count], NULL, flow_worker, flow);
         if (number != 0)
@@ -173,8 +167,8 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
     pthread_mutex_init(&flow->lease_lock, NULL);
-    flow->consumer =
-        flow_take_packages(flow, err) ? queue_consumer_open(options->store, FLOW_CONSUMER, false, err) : NULL;
+    bool ready = !options->packages || flow_take_packages(flow, err);
+    flow->consumer = ready ? queue_consumer_open(options->store, "flow", false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))
         return flow;
@@ -198,4 +192,18 @@ void flow_stop(struct flow *flow)
     arena_free(&flow->arena);
     pthread_mutex_destroy(&flow->lease_lock);
     free(flow);
+}
+
+bool flow_pass_over(struct store *store, struct archive *archive, struct error *err)
+{
+    const struct flow_options options = {.store = store, .archive = archive};
+    bool worked = true;
+    struct flow *flow = flow_start(&options, err);
+    bool ok = flow != NULL;
+    while (ok && worked) { // at a time when nothing is on its way any more
+        worked = false;
+        ok = flow_step(flow, clock_now_ns() + 2 * FLOW_QUIET_MAX_NS, &worked, err);
+    }
+    flow_stop(flow);
+    return ok;
 }

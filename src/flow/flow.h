@@ -124,7 +124,8 @@ struct flow_options {
     unsigned workers;                // threads that run jobs
 };
 
-// As flow_take_packages, then the threads.
+// As flow_take_packages, then the threads. While a rebuild waits for its confirmation (store_is_unconfirmed) no job is
+// run: those that a person's rules ask for wait.
 struct flow *flow_start(const struct flow_options *options, struct error *err);
 void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off and taken up again at the next start
                                    // (queue_recover)
@@ -134,10 +135,10 @@ void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off 
 // thread.
 bool flow_take_packages(struct flow *flow, struct error *err);
 
-// After a rebuild: the flow begins behind the events there are, so that the objects they tell of make no jobs by
-// themselves. Before the first flow_start. Until the rebuild is confirmed flow_take_packages passes over what packages
-// bring, for good: nobody knows any more which of these rules a person had removed.
-bool flow_begin_behind(struct store *store, struct error *err);
+// What a rebuild ends with, before the first flow_start: the series that the log tells of so far are whole, and no rule
+// is asked about them, now or later. Until the rebuild is confirmed flow_take_packages passes over what packages bring,
+// for good: nobody knows any more which of these rules a person had removed.
+bool flow_pass_over(struct store *store, struct archive *archive, struct error *err);
 
 // One step of the consumer at `now_ns`: takes what events there are, finds what is due, and drops what is old. For
 // tests with a simulated clock; flow_start's thread calls the same. *worked: anything was done.

@@ -25,7 +25,7 @@ static bool make_rows(struct store *store, bool reduced, struct archive_rebuild 
 {
     struct image_decoder *decoder = image_decoder_open(reduced, err);
     struct archive *archive = decoder ? archive_open_rebuild(store, decoder, rebuild, err) : NULL;
-    bool ok = archive && archive_count(archive, counts, err);
+    bool ok = archive && archive_count(archive, counts, err) && flow_pass_over(store, archive, err);
     archive_close(archive);
     image_decoder_close(decoder);
     return ok;
@@ -39,8 +39,7 @@ bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebui
     struct archive_counts counts = {0};
     struct store *store = store_open(&options, err);
     bool ok = store && service_migrate(store, err) && make_rows(store, rebuild->reduced, &rows, &counts, err) &&
-              flow_begin_behind(store, err) && note(store, "the database was rebuilt from objects", err) &&
-              store_rebuild_done(store, err);
+              note(store, "the database was rebuilt from objects", err) && store_rebuild_done(store, err);
     store_close(store);
     *out = (struct service_rebuilt){.objects = counts.instances,
                                     .studies = counts.studies,

@@ -434,7 +434,9 @@ class Rebuild(Folder):
             self.assertEqual(peer.associate(calling="CT1"), 2)
             self.assertEqual(peer.store(corpus.sound(900), f"{ROOT}.900.1"), 0)
         wait_until(lambda: server.get_json("/api/jobs"), 20, "what comes afterwards has a job")
-        self.assertEqual({job["study"] for job in server.get_json("/api/jobs")}, {f"{ROOT}.900"})
+        self.assertEqual({(job["study"], job["state"]) for job in server.get_json("/api/jobs")}, {(f"{ROOT}.900", "queued")})  # until the confirmation
+        wait_until(lambda: len(server.get_json("/api/worklist")) == 4, 20, "the list has all studies")
+        self.assertEqual({item["study"] for item in server.get_json("/api/worklist") if item["arriving"]}, set())
         self.stop()
 
     def confirm(self):
@@ -443,6 +445,7 @@ class Rebuild(Folder):
         server = self.start()
         self.assertEqual(alarms(server), [])
         self.assertEqual([rule["name"] for rule in server.get_json("/api/rules")], ["mine"])
+        wait_until(lambda: not {job["state"] for job in server.get_json("/api/jobs")} & {"queued", "running"}, 60, "what waited is taken up now")
         self.stop()
         self.assertEqual(self.rebuild("--confirm").returncode, 1)
         done = self.rebuild()
