@@ -275,7 +275,7 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
         return false;
     }
     // Another association stored the same object between the look before the seal and the commit.
-    return object->outcome != ARCHIVE_SAME || withdraw(writer, object, err);
+    return object->outcome != ARCHIVE_SAME || object->is_mended || withdraw(writer, object, err);
 }
 
 // The same object needs no second sync: what is in the rows was synced before them.
@@ -285,7 +285,7 @@ static bool finish(struct archive_writer *writer, struct rows_object *object, co
     const struct reader reader = store_record_reader(writer->lane);
     store_record_digest(writer->lane, object->record.digest);
     bool ok = archive_settle(writer->archive, object, &reader, err);
-    if (ok && object->outcome != ARCHIVE_SAME)
+    if (ok && archive_needs_record(object))
         return seal(writer, object, origin, err);
     store_record_drop(writer->lane);
     return ok;
@@ -413,7 +413,7 @@ static bool put_again(struct again *again, struct error *err)
         return false;
     const struct reader reader = reader_from_fd(fd, record->place.offset + STORE_RECORD_HEADER, record->size);
     bool ok = read_again(again, &reader, err) && archive_settle(archive, &again->object, &reader, err) &&
-              (again->object.outcome == ARCHIVE_SAME || archive_commit_rows(archive, &again->object, &reader, err));
+              (!archive_needs_record(&again->object) || archive_commit_rows(archive, &again->object, &reader, err));
     store_release(archive->store, record->place.container);
     return ok;
 }

@@ -14,9 +14,12 @@ struct archive {
 struct rows_object;
 
 // Beside what is there under its UID: sets object->outcome, and of what differs all that rows_put needs. `reader` has
-// the object's bytes. What cannot be compared is no failure.
+// the object's bytes. What cannot be compared is no failure. ARCHIVE_SAME is said of what was read and proved only; the
+// same bytes that are lost where they were stored are object->is_lost.
 bool archive_settle(struct archive *archive, struct rows_object *object, const struct reader *reader,
                     struct error *err);
+// Is a record of the object to be made? Not when it is there and can be read.
+bool archive_needs_record(const struct rows_object *object);
 // Rows for a record that is sealed and synced; settled anew when another one came under its UID meanwhile.
 bool archive_commit_rows(struct archive *archive, struct rows_object *object, const struct reader *reader,
                          struct error *err);

@@ -15,6 +15,12 @@ struct rows_difference {
     const char *known; // the row's
 };
 
+// Of the objects with a UID the one that has given bytes in a given transfer syntax.
+struct rows_version {
+    int64_t id; // 0: none has
+    struct store_place place;
+};
+
 // What is written for one object. Texts live in the writer's arena.
 struct rows_object {
     const char *values[COLUMNS_FROM_OBJECT];
@@ -35,21 +41,26 @@ struct rows_object {
     enum archive_conflict_kind kind;
     const struct archive_difference *unlike; // from the one that is served
     size_t unlike_count;
+    struct rows_version same;
+    bool is_lost; // the bytes of `same` cannot be read any more: this record takes their place
     // set by archive_settle and rows_put
     enum archive_outcome outcome;
     // set by rows_put
-    bool is_stale; // nothing was written: another object came under the UID since it was settled
+    bool is_mended; // the row of `same` names this record now
+    bool is_stale;  // nothing was written: another object came under the UID since it was settled
     struct rows_difference differences[COLUMNS_FROM_OBJECT];
     size_t difference_count;
 };
 
 extern const struct store_migration rows_migration;
 
-// A store_write_fn; `payload` is the struct rows_object. ARCHIVE_SAME in its outcome: nothing was written.
+// A store_write_fn; `payload` is the struct rows_object. ARCHIVE_SAME in its outcome: nothing was written, unless
+// is_mended.
 bool rows_put(struct database *db, void *payload, struct error *err);
 
-// The objects with this UID so far; *same: one has these bytes and this transfer syntax.
-bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, bool *same, struct error *err);
+// The objects with this UID so far; *same: that which has these bytes and this transfer syntax.
+bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, struct rows_version *same,
+                   struct error *err);
 // A served object more (by 1) or fewer (by -1) in the counts of its series and patient.
 bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by, struct error *err);
 

@@ -69,12 +69,13 @@ static bool find_series(struct database *db, struct rows_object *object, int64_t
     return find_row(db, sql, COLUMNS_SERIES, object, id, err) && (*id || add_series(db, object, patient, id, err));
 }
 
-bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, bool *same, struct error *err)
+bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, struct rows_version *same,
+                   struct error *err)
 {
-    struct sql *sql = sql_prepare(db, "SELECT digest, syntax FROM instance WHERE uid=?1", err);
+    struct sql *sql = sql_prepare(db, "SELECT digest, syntax, id, container, offset FROM instance WHERE uid=?1", err);
     bool row;
     *count = 0;
-    *same = false;
+    *same = (struct rows_version){0};
     if (!sql)
         return false;
     sql_bind_text(sql, 1, object->sop_instance);
@@ -84,7 +85,7 @@ bool rows_versions(struct database *db, const struct rows_object *object, size_t
         const void *digest = sql_blob(sql, 0, &size);
         if (size == HASH_SIZE && memcmp(digest, object->record.digest, HASH_SIZE) == 0 &&
             strcmp(sql_text(sql, 1), object->transfer_syntax) == 0)
-            *same = true;
+            *same = (struct rows_version){sql_int(sql, 2), {(uint64_t)sql_int(sql, 3), (uint64_t)sql_int(sql, 4)}};
         ++*count;
     }
     sql_done(sql);
@@ -158,20 +159,37 @@ static bool put_rows(struct database *db, struct rows_object *object, int64_t *i
                                   rows_identity_served(db, study, &patient, object->arena, err));
 }
 
+// The same bytes again, and those that were stored are lost.
+static bool mend(struct database *db, struct rows_object *object, struct error *err)
+{
+    const struct store_record *record = &object->record;
+    object->is_mended = true;
+    return sql_run(db, err, "UPDATE instance SET container=?2, offset=?3, arrival=?4 WHERE id=?1", "iiii",
+                   object->same.id, (int64_t)record->place.container, (int64_t)record->place.offset,
+                   (int64_t)record->arrival);
+}
+
+static bool is_lost_still(const struct rows_object *object, const struct rows_version *now)
+{
+    return object->is_lost && now->id == object->same.id && now->place.container == object->same.place.container &&
+           now->place.offset == object->same.place.offset;
+}
+
 // Notes what was found since the object was settled; *go_on: nothing, so that its rows can be made.
 static bool look_again(struct database *db, struct rows_object *object, bool *go_on, struct error *err)
 {
     size_t beside;
-    bool same;
+    struct rows_version same;
+    object->is_mended = false;
     object->difference_count = 0;
     object->flags &= ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
     if (!rows_versions(db, object, &beside, &same, err))
         return false;
-    if (same)
+    if (same.id)
         object->outcome = ARCHIVE_SAME;
-    object->is_stale = !same && beside != object->beside;
-    *go_on = !same && !object->is_stale;
-    return true;
+    object->is_stale = !same.id && beside != object->beside;
+    *go_on = !same.id && !object->is_stale;
+    return !is_lost_still(object, &same) || mend(db, object, err);
 }
 
 bool rows_put(struct database *db, void *payload, struct error *err)

@@ -8,12 +8,30 @@
 
 enum { VERSIONS_COMPARED = 16 }; // of one object; more are kept and not compared
 
-static bool count_versions(struct archive *archive, struct rows_object *object, bool *same, struct error *err)
+static bool count_versions(struct archive *archive, struct rows_object *object, struct error *err)
 {
     struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && rows_versions(db, object, &object->beside, same, err);
+    bool ok = db && rows_versions(db, object, &object->beside, &object->same, err);
     store_read_end(archive->store, db);
     return ok;
+}
+
+// The sender may delete what is called the same: so what is stored is read first.
+static bool prove_same(struct archive *archive, struct rows_object *object, uint64_t size, struct error *err)
+{
+    struct archive_object known = {.sop_instance = object->sop_instance, .place = object->same.place, .size = size};
+    struct error why;
+    memcpy(known.digest, object->record.digest, sizeof known.digest);
+    if (archive_prove(archive, &known, &why))
+        return true;
+    if (why.code != ERROR_IO && why.code != ERROR_DAMAGED) {
+        *err = why;
+        return false;
+    }
+    object->is_lost = true;
+    log_warning("archive", "object %s came again, and what was stored of it is lost (%s): it is stored anew",
+                object->sop_instance, why.message);
+    return true;
 }
 
 static bool compare_with(struct archive *archive, const struct rows_object *object, const struct reader *reader,
@@ -76,11 +94,17 @@ static bool compare_all(struct archive *archive, struct rows_object *object, con
 
 bool archive_settle(struct archive *archive, struct rows_object *object, const struct reader *reader, struct error *err)
 {
-    bool same = false;
-    if (!count_versions(archive, object, &same, err))
+    object->is_lost = false;
+    if (!count_versions(archive, object, err))
         return false;
-    object->outcome = same ? ARCHIVE_SAME : object->beside > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
-    return same || object->beside == 0 || compare_all(archive, object, reader, err);
+    object->outcome = object->same.id ? ARCHIVE_SAME : object->beside > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
+    return object->same.id ? prove_same(archive, object, reader->size, err)
+                           : object->beside == 0 || compare_all(archive, object, reader, err);
+}
+
+bool archive_needs_record(const struct rows_object *object)
+{
+    return object->outcome != ARCHIVE_SAME || object->is_lost;
 }
 
 static void log_conflict(const struct rows_object *object)
@@ -100,7 +124,12 @@ bool archive_commit_rows(struct archive *archive, struct rows_object *object, co
         if (!store_write(archive->store, STORE_REPLAYABLE, rows_put, object, err) ||
             (object->is_stale && !archive_settle(archive, object, reader, err)))
             return false;
-    } while (object->is_stale && object->outcome != ARCHIVE_SAME);
+    } while (object->is_stale && archive_needs_record(object));
+    if (object->is_mended) {
+        store_mended(&object->same.place);
+        log_warning("archive", "object %s is whole again: container %llu has it", object->sop_instance,
+                    (unsigned long long)object->record.place.container);
+    }
     if (object->outcome == ARCHIVE_KEPT_BESIDE || object->outcome == ARCHIVE_REPLACED)
         log_conflict(object);
     return true;

@@ -131,11 +131,23 @@ void store_release(struct store *store, uint64_t container)
 
 // ---- a whole record
 
+static void name_place(const struct store_place *place, char out[ALARM_SUBJECT_SIZE])
+{
+    snprintf(out, ALARM_SUBJECT_SIZE, "container %llu, offset %llu", (unsigned long long)place->container,
+             (unsigned long long)place->offset);
+}
+
+void store_mended(const struct store_place *place)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    name_place(place, subject);
+    alarm_clear(ALARM_DIGEST, subject);
+}
+
 bool store_mismatch(const struct store_place *place, struct error *err)
 {
     char subject[ALARM_SUBJECT_SIZE];
-    snprintf(subject, sizeof subject, "container %llu, offset %llu", (unsigned long long)place->container,
-             (unsigned long long)place->offset);
+    name_place(place, subject);
     error_set(err, ERROR_DAMAGED, "%s: the data do not match their digest", subject);
     alarm_raise(ALARM_DIGEST, subject, "the data do not match their digest: restore the pack from a backup");
     return false;

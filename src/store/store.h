@@ -179,6 +179,8 @@ void store_release(struct store *store, uint64_t container);
 bool store_read(struct store *store, const struct store_place *place, struct buffer *out, struct error *err);
 // Bytes that somebody else has read are not those of the record: DAMAGED and an alarm [A13]. false.
 bool store_mismatch(const struct store_place *place, struct error *err);
+// Rows name another place for the object that was there: the alarm of these bytes is no more.
+void store_mended(const struct store_place *place);
 
 // ---- quarantine
 

@@ -247,6 +247,52 @@ static void a_damaged_object_is_compared_with_none(void **state)
     place_close(&p);
 }
 
+static void lose(const struct place *p, const struct archive_object *object)
+{
+    char path[2 * PLACE_PATH];
+    snprintf(path, sizeof path, "%s/packs/%010llu.pack", p->folder, (unsigned long long)object->place.container);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void damage(const struct place *p, const struct archive_object *object)
+{
+    flip(p, object, object->size - 1);
+}
+
+// A scanner deletes what it was told is there.
+static void what_is_lost_is_stored_anew_when_the_same_bytes_come_again(void **state)
+{
+    static void (*const ways[])(const struct place *, const struct archive_object *) = {damage, lose};
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct place p;
+        struct archive_stored stored;
+        struct archive_counts before, after;
+        place_open(&p);
+        assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
+        place_reopen(&p);
+        const struct archive_object was = only_object(&p);
+        assert_ok(archive_count(p.archive, &before, &p.err), p.err);
+        ways[i](&p, &was);
+        for (int again = 0; again < 2; again++) {
+            assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
+            assert_int_equal(stored.outcome, ARCHIVE_SAME);
+            const struct archive_object now = only_object(&p);
+            assert_int_not_equal(now.place.container, was.place.container);
+            assert_int_equal(now.place.offset, STORE_FILE_HEADER); // the second time nothing was lost
+            assert_ok(archive_prove(p.archive, &now, &p.err), p.err);
+        }
+        assert_false(alarm_stands(&was));
+        place_reopen(&p);
+        const struct archive_object now = only_object(&p);
+        assert_ok(archive_prove(p.archive, &now, &p.err), p.err);
+        assert_ok(archive_count(p.archive, &after, &p.err), p.err);
+        assert_memory_equal(&before, &after, sizeof before);
+        alarm_clear(ALARM_CONTAINER, NULL);
+        place_close(&p);
+    }
+}
+
 static void count_progress(void *payload, const char *what, uint64_t done, uint64_t total)
 {
     uint64_t *objects = payload;
@@ -387,6 +433,7 @@ int test_read(void)
         cmocka_unit_test(a_flipped_byte_is_told_by_the_read_that_reaches_the_end),
         cmocka_unit_test(what_is_not_read_in_order_proves_nothing_and_fails),
         cmocka_unit_test(a_damaged_object_is_compared_with_none),
+        cmocka_unit_test(what_is_lost_is_stored_anew_when_the_same_bytes_come_again),
         cmocka_unit_test(a_rebuild_makes_the_rows_that_there_were),
         cmocka_unit_test(a_rebuild_counts_what_it_cannot_read_and_brings_back_the_rest),
         cmocka_unit_test(what_is_not_there_is_not_found),
