@@ -240,6 +240,7 @@ struct finding_receiver {
     const char *application, *facility; // MSH-5, MSH-6
     const char *status;                 // OBR-25 and OBX-11 of what nobody has signed: "R", "P" or "F"
     bool filler_is_accession;           // OBR-3: else the result's topic
+    const char *control;                // MSH-10, by which its answer is known: of a delivery, its subject
 };
 
 // What a receiver was told last on the topic.
@@ -257,13 +258,14 @@ struct finding_said {
 // the model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found.
 // Not analysed or failed: OBR-25 X and the reason; but where a positive of the topic that was told still stands, only
 // the reason as NTE.
+// BAD_VALUE for a status of no table, and for a control ID that is empty or longer than HL7_CONTROL_OWN_MAX.
 // `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
 // D, or W when the result is WITHDRAWN; and OBR-25 and OBX-11 of what stands are C if it was final.
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
-// MSH-10: the first 20 hex digits of a digest of the result's id, revision, standing, outcome and reason: the same
-// result is the same message.
+// The control ID (MSH-10) of a message that is to be told of a result: the first 20 hex digits of a digest of its id,
+// revision, standing, outcome and reason. It is made once, when the delivery is.
 void finding_oru_control(char out[21], const struct finding_result *result);
 
 // FHIR R4, relative references: for each current result a DiagnosticReport (id: the result's; positive and negative:

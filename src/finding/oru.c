@@ -326,6 +326,14 @@ static bool check_status(const char *status, struct error *err)
                      text_show(shown, sizeof shown, object_text(status), strlen(object_text(status))));
 }
 
+static bool check_control(const char *control, struct error *err)
+{
+    size_t size = strlen(object_text(control));
+    return (size > 0 && size <= HL7_CONTROL_OWN_MAX) ||
+           error_set(err, ERROR_BAD_VALUE, "a message's control ID has 1 to %d characters, not \"%.64s\"",
+                     HL7_CONTROL_OWN_MAX, object_text(control));
+}
+
 static const char *status_of(const struct oru *oru, const struct finding_said *before)
 {
     if (!object_is_answer(oru->result->outcome) && !oru->older_stands)
@@ -349,15 +357,14 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
                       .result = result,
                       .receiver = receiver,
                       .older_stands = older_stands(result, before)};
-    char control[HL7_CONTROL_OWN_MAX + 1], issued[HL7_TIME_SIZE];
-    if (!check_status(receiver->status, err))
+    char issued[HL7_TIME_SIZE];
+    if (!check_status(receiver->status, err) || !check_control(receiver->control, err))
         return false;
     oru.status = status_of(&oru, before);
-    finding_oru_control(control, result);
     join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
     arena_init(&oru.arena, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
-                                                       "ORU^R01^ORU_R01", control, "P", time_ns});
+                                                       "ORU^R01^ORU_R01", receiver->control, "P", time_ns});
     put_patient(&oru);
     put_request(&oru, hl7_time(issued, time_ns));
     put_note(&oru);

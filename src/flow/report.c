@@ -386,7 +386,8 @@ bool flow_report_message(struct flow *flow, const struct queue_delivery *deliver
     const struct finding_receiver receiver = {.application = target->application,
                                               .facility = target->facility,
                                               .status = target->unsigned_status,
-                                              .filler_is_accession = strcmp(target->filler, "accession") == 0};
+                                              .filler_is_accession = strcmp(target->filler, "accession") == 0,
+                                              .control = delivery->subject};
     if (!read_message(flow->options.store, delivery, arena, &message, err) ||
         !study_of(flow->options.archive, message.result, arena, &study, err))
         return false;

@@ -450,6 +450,8 @@ static bool plan_taking_back(struct ending *ending, struct finding_result *old, 
                                       .seg = "",
                                       .time_ns = work->newest_ns};
     old->standing = ending->withdrawn ? FINDING_WITHDRAWN : FINDING_REPLACED;
+    if (ending->withdrawn)
+        old->reason = ending->withdrawn;
     // A note about one patient's images says that patient's name.
     for (size_t i = 0; i < work->count; i++) {
         if (work->headers[i] && strcmp(work->objects[i].patient_id, old->patient_id) == 0 &&

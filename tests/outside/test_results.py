@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import hl7
 import pydicom
 from harness import ROOT, Hilum, free_port, wait_for_port, wait_until
+from heads import BLEED_SLICE, GAP_MM, SLICES, Head, copy
 from hl7_listener import Listener
 from test_api import OPENAPI, fits
 
@@ -111,6 +112,26 @@ class Results(unittest.TestCase):
             for study in report.get("PredecessorDocumentsSequence", []):
                 (series,) = study.ReferencedSeriesSequence
                 self.assertEqual(self.pacs.objects()[series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID].SeriesInstanceUID, series.SeriesInstanceUID)
+
+    def deliveries(self, kind):
+        """Those of a kind, oldest first, when each is done."""
+        def done():
+            rows = sorted((row for row in self.server.get_json("/api/deliveries") if row["kind"] == kind), key=lambda row: row["id"])
+            return rows if rows and all(row["state"] == "done" for row in rows) else None
+        return wait_until(done, 60, "deliveries that are done")
+
+    def test_what_two_patients_made_is_withdrawn_and_the_record_says_that_it_knows(self):
+        head = Head(1, bleed=BLEED_SLICE)
+        self.server.storescu(*head.save(self.temporary.name + "/head"))
+        self.messages(1)
+        other = copy(head.slices[-1])
+        other.SOPInstanceUID, other.PatientID, other.PatientName, other.ImagePositionPatient[2] = f"{head.series}.99", "P2", "Other^One", SLICES * GAP_MM
+        self.server.storescu(*head.save(self.temporary.name + "/other", [other]))
+        _, message = self.messages(2)
+        self.assertEqual(observations(message)[("59776-5", "1")][1], "W")
+        self.assertIn("Withdrawn: objects of two patients, P1 and P2", str(message.segment("NTE")[3]))
+        deliveries = self.deliveries("hl7")
+        self.assertEqual([(row["subject"], row["attempts"]) for row in deliveries], [(control, 1) for _, control in self.listener.tries])
 
     def test_a_rejected_finding_is_taken_back_everywhere_and_an_accepted_one_comes_back(self):
         self.before = set()

@@ -8,6 +8,8 @@
 #include "hl7/hl7.h"
 #include "support/scratch.h"
 
+#define CONTROL "0123456789abcdef4567"
+
 static void two_findings(struct finding out[2])
 {
     out[0] = (struct finding){.id = "a-1",
@@ -40,8 +42,8 @@ static void make(const struct finding_study *study, size_t count, struct buffer 
         result.outcome = FINDING_NEGATIVE;
     result.calibrated = true;
     assert_ok(finding_to_oru(study, &result, findings, count, NULL,
-                             &(struct finding_receiver){"RIS", "TEST", "R", false}, INT64_C(1347635528123000000), out,
-                             &err),
+                             &(struct finding_receiver){"RIS", "TEST", "R", false, CONTROL},
+                             INT64_C(1347635528123000000), out, &err),
               err);
 }
 
@@ -207,21 +209,16 @@ static void no_finding_is_said_with_who_looked_and_for_what(void **state)
     buffer_free(&out);
 }
 
-static void the_same_result_is_the_same_message(void **state)
+static void the_same_result_is_the_same_message_under_the_control_id_of_its_delivery(void **state)
 {
     (void)state;
     struct buffer first, second;
     struct finding_study study = study_row();
-    char control[21], other[21];
     make(&study, 2, &first);
     make(&study, 2, &second);
     assert_int_equal(first.size, second.size);
     assert_memory_equal(first.data, second.data, first.size);
-    finding_oru_control(control, &(struct finding_result){.id = JOB});
-    finding_oru_control(other, &(struct finding_result){.id = "another"});
-    assert_int_equal(strlen(control), 20);
-    assert_string_not_equal(control, other);
-    assert_field(parse(&first), "MSH", 0, 10, 1, control);
+    assert_field(parse(&first), "MSH", 0, 10, 1, CONTROL);
     buffer_free(&first);
     buffer_free(&second);
 }
@@ -235,7 +232,7 @@ static const struct hl7_message *say(const struct finding_result *result, const 
     struct finding_study study = study_row();
     buffer_init(&out, 1 << 20);
     assert_ok(finding_to_oru(&study, result, findings, result->outcome == FINDING_POSITIVE ? 2 : 0, before,
-                             &(struct finding_receiver){"RIS", "TEST", status, by_accession},
+                             &(struct finding_receiver){"RIS", "TEST", status, by_accession, CONTROL},
                              INT64_C(1347635528123000000), &out, &err),
               err);
     const struct hl7_message *message = parse(&out);
@@ -391,6 +388,7 @@ static void another_state_is_another_message(void **state)
     all[5].id = "another";
     for (size_t i = 0; i < 6; i++) {
         finding_oru_control(controls[i], &all[i]);
+        assert_int_equal(strlen(controls[i]), 20);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(controls[i], controls[k]);
     }
@@ -431,6 +429,24 @@ static void a_study_of_which_nothing_is_known_gives_a_message_too(void **state)
     buffer_free(&out);
 }
 
+static void a_control_id_that_is_none_is_refused(void **state)
+{
+    static const char *const controls[] = {NULL, "", CONTROL "1"};
+    (void)state;
+    struct buffer out;
+    struct error err;
+    struct finding_study study = study_row();
+    struct finding_result result = result_row(JOB);
+    buffer_init(&out, 1 << 20);
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
+        const struct finding_receiver receiver = {"", "", "R", false, controls[i]};
+        assert_false(finding_to_oru(&study, &result, NULL, 0, NULL, &receiver, 0, &out, &err));
+        assert_int_equal(err.code, ERROR_BAD_VALUE);
+    }
+    assert_int_equal(out.size, 0);
+    buffer_free(&out);
+}
+
 static void a_status_of_no_table_is_refused(void **state)
 {
     (void)state;
@@ -439,11 +455,11 @@ static void a_status_of_no_table_is_refused(void **state)
     struct finding_study study = study_row();
     struct finding_result result = result_row(JOB);
     buffer_init(&out, 1 << 20);
-    assert_false(
-        finding_to_oru(&study, &result, NULL, 0, NULL, &(struct finding_receiver){"", "", "Q", false}, 0, &out, &err));
+    assert_false(finding_to_oru(&study, &result, NULL, 0, NULL, &(struct finding_receiver){"", "", "Q", false, CONTROL},
+                                0, &out, &err));
     assert_int_equal(err.code, ERROR_BAD_VALUE);
-    assert_false(
-        finding_to_oru(&study, &result, NULL, 0, NULL, &(struct finding_receiver){"", "", NULL, false}, 0, &out, &err));
+    assert_false(finding_to_oru(&study, &result, NULL, 0, NULL,
+                                &(struct finding_receiver){"", "", NULL, false, CONTROL}, 0, &out, &err));
     assert_int_equal(out.size, 0);
     buffer_free(&out);
 }
@@ -456,7 +472,8 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(each_way_of_writing_a_name_is_a_repetition, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
-        cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message_under_the_control_id_of_its_delivery,
+                                        scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(what_was_told_and_does_not_stand_any_more_is_deleted, scratch_begin,
                                         scratch_end),
         cmocka_unit_test_setup_teardown(a_newer_result_corrects_a_final_one_under_the_same_filler_number, scratch_begin,
@@ -471,6 +488,7 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(times_that_are_none_are_left_out, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_study_of_which_nothing_is_known_gives_a_message_too, scratch_begin,
                                         scratch_end),
+        cmocka_unit_test_setup_teardown(a_control_id_that_is_none_is_refused, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_status_of_no_table_is_refused, scratch_begin, scratch_end),
     };
     return cmocka_run_group_tests_name("HL7 results", tests, NULL, NULL);

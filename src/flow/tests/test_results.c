@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "flow/internal.h"
 
 #define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
@@ -58,11 +59,12 @@ static const char *to_pacs(struct ground *g, size_t index)
     return "";
 }
 
-// The message of the newest delivery to the record, as it would be sent now.
-static const char *message(struct ground *g)
+// The message of the newest delivery to the record, as it would be sent now: its answer names the delivery's subject.
+static const char *message_as(struct ground *g, const char *status)
 {
-    struct flow_hl7_target target = {.name = "ris", .application = "RIS", .unsigned_status = "R", .filler = "topic"};
+    struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
     size_t count, last;
+    text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
     struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
     struct buffer out;
     for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
@@ -73,7 +75,14 @@ static const char *message(struct ground *g)
     const char *text = arena_strndup(&g->arena, (const char *)out.data, out.size);
     assert_non_null(text);
     buffer_free(&out);
+    const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", list[last - 1].subject);
+    assert_non_null(strstr(text, control));
     return text;
+}
+
+static const char *message(struct ground *g)
+{
+    return message_as(g, "R");
 }
 
 static void a_positive_is_told_at_once(void **state)
@@ -279,6 +288,35 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     ground_close(&g);
 }
 
+// A message is known by its control ID: were it another than the delivery's, no answer would ever be one to it.
+static void each_kind_of_message_goes_under_the_control_id_of_its_delivery(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.to = 48}, AT(0));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    assert_non_null(strstr(message(&g), "|R\rNTE|"));
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.from = 49, .to = 50}, AT(130)); // a gap
+    ground_work_for_real(&g);
+    assert_non_null(strstr(message(&g), "|X\rNTE|"));
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.from = 48, .to = 49}, AT(160));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(300));
+    ground_work_for_real(&g);
+    assert_non_null(strstr(message_as(&g, "F"), "|C\rNTE|"));
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.from = 50, .to = 51, .patient = "F2"}, AT(310));
+    ground_work_for_real(&g);
+    assert_non_null(strstr(message(&g), "||W||"));
+    assert_non_null(strstr(message(&g), "Withdrawn: objects of two patients, F1 and F2"));
+    ground_close(&g);
+}
+
 // Whatever stands beside what is served takes its place.
 static void take_the_others(struct ground *g, int64_t at_ns)
 {
@@ -417,6 +455,7 @@ int test_results(void)
         cmocka_unit_test(a_newer_result_takes_the_place_of_what_was_delivered),
         cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
+        cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
         cmocka_unit_test(a_negative_of_too_little_is_none),
