@@ -7,10 +7,11 @@
 // Patients: one Study Instance UID may come with objects of several (a wrong pick from a worklist does it). Each has a
 // row of its own under the study, by issuer and Patient ID; a series' row is of one patient too. Objects that name
 // their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
-// in other rooms read the view study_shown, a row for each study with served objects: study (UID), patient_id, issuer,
-// patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served objects); and
-// identity and conflicts: "", or a sentence for people about whose objects these are, and about objects that came again
-// and wait for a decision. archive_study_flags gives the same.
+// in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
+// issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served
+// objects, or the first one where nothing is served); and identity, conflicts and held_back: "", or a sentence for
+// people about whose objects these are, about objects that came again and wait for a decision, and about those that are
+// not served since an object of another study has their UID. archive_study_flags gives the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept
@@ -21,7 +22,8 @@
 // Attributes are compared as dicom/compare.h says, pixels frame by frame after decoding, within Bits Stored; where
 // pixels are equal but packed otherwise, Photometric Interpretation, Planar Configuration and Derivation Description
 // may follow that. Rows, Columns and all else that says how pixels are read counts as pixels. What is beside is a
-// conflict, listed until somebody keeps the one that is served or takes the newer one. The bytes are never altered;
+// conflict, listed until somebody keeps the one that is served or takes the newer one. It stands on the study of each,
+// and what it says of differences is from the one that is served now. The bytes are never altered;
 // what is wrong with an object but can be stored is a flag.
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
@@ -223,26 +225,33 @@ enum archive_decision { ARCHIVE_OPEN, ARCHIVE_KEPT, ARCHIVE_TAKEN };
 struct archive_conflict {
     struct archive_object newer, served; // newer.id names the conflict; served: now, which is the newer one once taken
     enum archive_conflict_kind kind;
-    const struct archive_difference
-        *differences; // of the newer one (said) from the one served then, by tag: the first 16
+    const struct archive_difference *differences; // of the newer one (said) from the one that is served, or, once it
+                                                  // was taken, from that before it; by tag: the first 16
     size_t difference_count;
     const char *how, *from; // as archive_origin has them: "c-store", and the calling AE title
     enum archive_decision decision;
-    const char *decided_by; // "" while it is open
+    const char *decided_by; // "" while it is open; "settled with conflict 7 by NAME" of one that nobody looked at
     int64_t decided_ns;
+    struct archive_object before; // from archive_decide: that which was served until then
 };
 
-// The newest 1,000 conflicts, of a study (as it was served when they came) or of all (NULL); those that wait for a
-// decision, or also those that have one. None is fine.
+// The newest 1,000 conflicts, of a study or of all (NULL): it has one of the objects with that UID, served or not.
+// Those that wait for a decision, or also those that have one. None is fine.
 bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
                        struct archive_conflict **out, size_t *count, struct error *err);
 
 // What a person says of a conflict. ARCHIVE_KEPT: the one that is served stays. ARCHIVE_TAKEN: the newer one is served
-// from now on, and older conflicts of the same object are settled with it; the rows of its study, patient and series
-// say what it says; an event OBJECT_SERVED. Taking can be done again later, so that a decision can be taken back.
-// Durable. *out, in `arena`, is the conflict as it is now. NOT_FOUND; CONFLICT when there is nothing to decide.
+// from now on, and older conflicts of the same object are settled with it; all others are compared with it; the rows of
+// its study, patient and series say what it says; an event OBJECT_SERVED. Taking can be done again later, so that a
+// decision can be taken back. Durable. *out, in `arena`, is the conflict as it is now. NOT_FOUND; CONFLICT when there
+// is nothing to decide.
 bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
                     struct arena *arena, struct archive_conflict *out, struct error *err);
+
+// How many objects came for a series and are not served in it, since an object of another series or study has their
+// UID: whoever concludes from the series that there is nothing must know.
+bool archive_held_back(struct archive *archive, const char *study, const char *series, int64_t *count,
+                       struct error *err);
 
 // ---- flags
 
@@ -256,9 +265,9 @@ struct archive_flagged {
 bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
                      size_t *count, struct error *err);
 
-// The sentences that are to be seen before a study is read (identity, conflicts); none is fine, as for a study that is
-// not here.
-enum { ARCHIVE_STUDY_FLAGS = 2 };
+// The sentences that are to be seen before a study is read (identity, conflicts, held_back); none is fine, as for a
+// study that is not here.
+enum { ARCHIVE_STUDY_FLAGS = 3 };
 bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 

@@ -215,7 +215,8 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
     bool row;
     *count = 0;
     struct database *db = store_read_begin(archive->store, err);
-    struct sql *sql = db ? sql_prepare(db, "SELECT identity, conflicts FROM study_shown WHERE study=?1", err) : NULL;
+    struct sql *sql =
+        db ? sql_prepare(db, "SELECT identity, conflicts, held_back FROM study_shown WHERE study=?1", err) : NULL;
     if (sql)
         sql_bind_text(sql, 1, study);
     bool ok = sql && sql_step(sql, &row, err);
@@ -225,6 +226,25 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
             ok = error_set(err, ERROR_LIMIT, "no memory for what is in doubt of a study");
     }
     sql_done(sql);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
+bool archive_held_back(struct archive *archive, const char *study, const char *series, int64_t *count,
+                       struct error *err)
+{
+    bool found;
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok =
+        db &&
+        sql_get_int(db, err, count, &found,
+                    "SELECT count(DISTINCT instance.uid) FROM study JOIN study_patient ON study_patient.study=study.id"
+                    " JOIN series ON series.patient=study_patient.id JOIN instance ON instance.series=series.id"
+                    " WHERE study.uid=?1 AND series.uid=?2 AND instance.rank>0"
+                    " AND NOT EXISTS(SELECT 1 FROM instance AS served JOIN series AS home ON home.id=served.series"
+                    " JOIN study_patient AS owner ON owner.id=home.patient WHERE served.uid=instance.uid"
+                    " AND served.rank=0 AND owner.study=study.id AND home.uid=series.uid)",
+                    "tt", study, series);
     store_read_end(archive->store, db);
     return ok;
 }

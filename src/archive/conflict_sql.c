@@ -138,9 +138,9 @@ static bool serve(struct database *db, const struct version *now, const struct v
 
 // ---- rows
 
-// Does the object contradict what the served one says of its patient?
-static bool is_other_patient(struct database *db, const struct rows_object *object, int64_t identity, bool *other,
-                             struct error *err)
+// Does what an object says of its patient, by column, contradict what another one does?
+static bool is_other_patient(struct database *db, const char *const values[COLUMNS_FROM_OBJECT], int64_t identity,
+                             bool *other, struct error *err)
 {
     bool row;
     size_t first, count = columns_of(COLUMNS_PATIENT, &first);
@@ -151,9 +151,38 @@ static bool is_other_patient(struct database *db, const struct rows_object *obje
     sql_bind_int(sql, 1, identity);
     bool ok = sql_step(sql, &row, err);
     for (size_t i = 0; ok && row && i < count; i++)
-        *other = *other || columns_differ(&columns[first + i], object->values[first + i], sql_text(sql, 1 + (int)i));
+        *other = *other || columns_differ(&columns[first + i], values[first + i], sql_text(sql, 1 + (int)i));
     sql_done(sql);
     return ok;
+}
+
+// The same for two objects whose rows are there.
+static bool are_other_patients(struct database *db, const struct version *a, const struct version *b,
+                               struct arena *arena, bool *other, struct error *err)
+{
+    bool row;
+    const char *values[COLUMNS_FROM_OBJECT] = {NULL};
+    size_t first, count = columns_of(COLUMNS_PATIENT, &first);
+    struct sql *sql = sql_prepare(db, "SELECT id" COLUMNS_OF_PATIENT(COLUMNS_LISTED) " FROM identity WHERE id=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, a->identity);
+    bool ok = sql_step(sql, &row, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = (values[first + i] = arena_strdup(arena, row ? sql_text(sql, 1 + (int)i) : "")) ||
+             error_set(err, ERROR_LIMIT, "no memory for what an object says of its patient");
+    sql_done(sql);
+    return ok && is_other_patient(db, values, b->identity, other, err);
+}
+
+static bool add_differences(struct database *db, int64_t instance, const struct archive_difference *unlike,
+                            size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!sql_run(db, err, "INSERT INTO conflict_difference(instance, tag, said, known) VALUES(?1, ?2, ?3, ?4)",
+                     "iitt", instance, (int64_t)unlike[i].tag, unlike[i].said, unlike[i].known))
+            return false;
+    return true;
 }
 
 // `urgent`: people should see it before they read.
@@ -166,11 +195,8 @@ static bool add_row(struct database *db, const struct rows_object *object, int64
                  "iiiitti", instance, study, (int64_t)object->kind, (int64_t)urgent, object->event.how,
                  object->event.from, (int64_t)object->is_image))
         return false;
-    for (size_t i = 0; i < object->unlike_count; i++)
-        if (!sql_run(db, err, "INSERT INTO conflict_difference(instance, tag, said, known) VALUES(?1, ?2, ?3, ?4)",
-                     "iitt", instance, (int64_t)object->unlike[i].tag, object->unlike[i].said, object->unlike[i].known))
-            return false;
-    return sql_run(db, err, "UPDATE study SET conflicts=conflicts+?2 WHERE id=?1", "ii", study, (int64_t)urgent);
+    return add_differences(db, instance, object->unlike, object->unlike_count, err) &&
+           sql_run(db, err, "UPDATE study SET conflicts=conflicts+?2 WHERE id=?1", "ii", study, (int64_t)urgent);
 }
 
 struct decision {
@@ -179,17 +205,22 @@ struct decision {
     const char *by;
     int64_t now_ns;
     struct arena *arena;
+    bool is_policy;
+    const struct rows_against *against; // of taking
+    size_t against_count, versions;
+    bool is_stale;                // nothing was written: another version came since they were compared
+    struct archive_object before; // that which was served until then
 };
 
-// Those among `instances` that are open count no more on their study.
-static bool uncount(struct database *db, const char *uid, int64_t up_to, struct error *err)
+// The open conflicts of an object more (by 1) or fewer (by -1) in what their studies count.
+static bool count_open(struct database *db, const char *uid, int64_t by, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE study SET conflicts=conflicts-(SELECT count(*) FROM conflict JOIN instance"
+                   "UPDATE study SET conflicts=conflicts+?2*(SELECT count(*) FROM conflict JOIN instance"
                    " ON instance.id=conflict.instance WHERE conflict.study=study.id AND instance.uid=?1"
-                   " AND instance.id<=?2 AND decision=0 AND urgent=1) WHERE id IN (SELECT conflict.study FROM conflict"
-                   " JOIN instance ON instance.id=conflict.instance WHERE instance.uid=?1 AND instance.id<=?2)",
-                   "ti", uid, up_to);
+                   " AND decision=0 AND urgent=1) WHERE id IN (SELECT conflict.study FROM conflict"
+                   " JOIN instance ON instance.id=conflict.instance WHERE instance.uid=?1)",
+                   "ti", uid, by);
 }
 
 static bool set_decision(struct database *db, const struct decision *decision, int64_t instance,
@@ -210,37 +241,96 @@ static bool keep_former(struct database *db, const struct decision *decision, co
            set_decision(db, decision, before->instance, ARCHIVE_KEPT, err);
 }
 
-// Older ones that wait still are settled by what came later.
+// Older ones that wait still are settled by what came later. A policy settles what is like its own only.
 static bool settle_older(struct database *db, const struct decision *decision, const struct version *now,
                          struct error *err)
 {
-    return uncount(db, now->uid, now->instance, err) &&
-           sql_run(db, err,
+    const char *by =
+        arena_printf(decision->arena, "settled with conflict %lld by %s", (long long)now->instance, decision->by);
+    if (!by)
+        return error_set(err, ERROR_LIMIT, "no memory for who settles a conflict");
+    return sql_run(db, err,
                    "UPDATE conflict SET decision=1, decided_by=?3, decided_ns=?4 WHERE decision=0 AND instance<=?2 AND"
-                   " instance IN (SELECT id FROM instance WHERE uid=?1)",
-                   "titi", now->uid, now->instance, decision->by, decision->now_ns);
+                   " (?5=0 OR kind=0) AND instance IN (SELECT id FROM instance WHERE uid=?1)",
+                   "titii", now->uid, now->instance, by, decision->now_ns, (int64_t)decision->is_policy);
+}
+
+// Nothing is known of how the other versions differ from the one that is served now.
+static bool forget_differences(struct database *db, const struct version *now, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE conflict SET study=?3, kind=2, urgent=1 WHERE instance<>?2 AND instance IN (SELECT id"
+                   " FROM instance WHERE uid=?1)",
+                   "tii", now->uid, now->instance, now->study) &&
+           sql_run(db, err,
+                   "DELETE FROM conflict_difference WHERE instance<>?2 AND instance IN (SELECT id FROM instance WHERE"
+                   " uid=?1)",
+                   "ti", now->uid, now->instance);
+}
+
+static bool say_difference(struct database *db, const struct rows_against *against, const struct version *now,
+                           struct arena *arena, struct error *err)
+{
+    struct version other;
+    bool other_patient;
+    return version_by_id(db, against->instance, arena, &other, err) &&
+           are_other_patients(db, &other, now, arena, &other_patient, err) &&
+           sql_run(db, err, "UPDATE conflict SET kind=?2, urgent=?3 WHERE instance=?1", "iii", other.instance,
+                   (int64_t)against->kind, (int64_t)(other_patient || against->kind != ARCHIVE_OTHER_ATTRIBUTES)) &&
+           add_differences(db, other.instance, against->unlike, against->unlike_count, err);
+}
+
+// A person who decides of another conflict sees what it is about now.
+static bool say_differences(struct database *db, const struct decision *decision, const struct version *now,
+                            struct error *err)
+{
+    if (!forget_differences(db, now, err))
+        return false;
+    for (size_t i = 0; i < decision->against_count; i++)
+        if (!say_difference(db, &decision->against[i], now, decision->arena, err))
+            return false;
+    return true;
 }
 
 static bool take(struct database *db, const struct decision *decision, const struct version *now,
                  const struct version *before, struct error *err)
 {
-    return settle_older(db, decision, now, err) && set_decision(db, decision, now->instance, ARCHIVE_TAKEN, err) &&
-           keep_former(db, decision, now, before, err) && serve(db, now, before, decision->arena, err);
+    return count_open(db, now->uid, -1, err) && settle_older(db, decision, now, err) &&
+           set_decision(db, decision, now->instance, ARCHIVE_TAKEN, err) &&
+           keep_former(db, decision, now, before, err) && say_differences(db, decision, now, err) &&
+           count_open(db, now->uid, 1, err) && serve(db, now, before, decision->arena, err);
+}
+
+// The study whose object is served, or was until now, hears of it too.
+static bool tell_other_study(struct database *db, const struct rows_object *object, const struct version *now,
+                             const struct version *before, bool taken, struct error *err)
+{
+    struct store_event_detail detail = object->event;
+    detail.series = before->series_uid;
+    return now->study == before->study ||
+           store_event_add(db, taken ? STORE_EVENT_OBJECT_SERVED : STORE_EVENT_OBJECT_KEPT_BESIDE, before->study_uid,
+                           before->uid, &detail, err);
 }
 
 bool rows_add_conflict(struct database *db, const struct rows_object *object, int64_t instance, bool *taken,
                        struct error *err)
 {
     struct version now, before;
-    const struct decision policy = {.by = "the source's policy", .now_ns = object->received_ns, .arena = object->arena};
+    const struct decision policy = {.by = "the source's policy",
+                                    .now_ns = object->received_ns,
+                                    .arena = object->arena,
+                                    .is_policy = true,
+                                    .against = object->against,
+                                    .against_count = object->against_count};
     bool other_patient;
     *taken = object->newest && object->kind == ARCHIVE_OTHER_ATTRIBUTES;
     return version_by_id(db, instance, object->arena, &now, err) &&
            version_served(db, object->sop_instance, object->arena, &before, err) &&
-           is_other_patient(db, object, before.identity, &other_patient, err) &&
+           is_other_patient(db, object->values, before.identity, &other_patient, err) &&
            add_row(db, object, instance, before.study, other_patient || object->kind != ARCHIVE_OTHER_ATTRIBUTES,
                    err) &&
-           (!*taken || take(db, &policy, &now, &before, err));
+           (!*taken || take(db, &policy, &now, &before, err)) &&
+           tell_other_study(db, object, &now, &before, *taken, err);
 }
 
 // ---- out
@@ -308,15 +398,19 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct archive_confl
 static bool list_conflicts(struct database *db, const char *study, bool decided_too, struct arena *arena,
                            struct archive_conflict **out, size_t *count, struct error *err)
 {
-    struct sql *sql = study
-                          ? sql_prepare(db,
-                                        CONFLICT_COLUMNS "WHERE conflict.study=(SELECT id FROM study WHERE uid=?1)"
-                                                         " AND (?2=1 OR decision=0) ORDER BY instance DESC LIMIT 1000",
-                                        err)
-                          : sql_prepare(db,
-                                        CONFLICT_COLUMNS "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
-                                                         " ORDER BY instance DESC LIMIT 1000",
-                                        err);
+    struct sql *sql =
+        study ? sql_prepare(db,
+                            CONFLICT_COLUMNS "WHERE conflict.instance IN (SELECT other.id FROM study JOIN study_patient"
+                                             " ON study_patient.study=study.id JOIN series"
+                                             " ON series.patient=study_patient.id JOIN instance AS one"
+                                             " ON one.series=series.id JOIN instance AS other ON other.uid=one.uid"
+                                             " WHERE study.uid=?1)"
+                                             " AND (?2=1 OR decision=0) ORDER BY conflict.instance DESC LIMIT 1000",
+                            err)
+              : sql_prepare(db,
+                            CONFLICT_COLUMNS "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
+                                             " ORDER BY instance DESC LIMIT 1000",
+                            err);
     *count = 0;
     *out = arena_calloc(arena, CONFLICTS_AT_ONCE, sizeof **out);
     if (!sql || !*out) {
@@ -373,31 +467,46 @@ static bool add_served_event(struct database *db, const struct version *now, con
 }
 
 static bool write_keep(struct database *db, const struct decision *decision, const struct version *now,
-                       struct error *err)
+                       const struct version *served, struct error *err)
 {
     return sql_run(db, err,
                    "UPDATE study SET conflicts=conflicts-(SELECT urgent FROM conflict WHERE instance=?1)"
                    " WHERE id=(SELECT study FROM conflict WHERE instance=?1)",
                    "i", now->instance) &&
            set_decision(db, decision, now->instance, ARCHIVE_KEPT, err) &&
-           store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, now->study_uid, "", NULL, err);
+           store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, now->study_uid, "", NULL, err) &&
+           (now->study == served->study ||
+            store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, served->study_uid, "", NULL, err));
+}
+
+// Nobody takes what differs in a way that has not been looked at.
+static bool is_stale(struct database *db, struct decision *decision, const struct version *now, struct error *err)
+{
+    int64_t versions;
+    bool found,
+        ok = sql_get_int(db, err, &versions, &found, "SELECT count(*) FROM instance WHERE uid=?1", "t", now->uid);
+    decision->is_stale = ok && versions != (int64_t)decision->versions;
+    return ok;
 }
 
 static bool write_decision(struct database *db, void *payload, struct error *err)
 {
-    const struct decision *decision = payload;
+    struct decision *decision = payload;
     struct archive_conflict conflict;
     struct version now, before;
     bool keep = decision->decision == ARCHIVE_KEPT;
     if (!find_conflict(db, decision->id, decision->arena, &conflict, err) ||
         !version_by_id(db, decision->id, decision->arena, &now, err) ||
-        !version_served(db, now.uid, decision->arena, &before, err))
+        !version_served(db, now.uid, decision->arena, &before, err) ||
+        !rows_object_by_id(db, before.instance, decision->arena, &decision->before, err))
         return false;
     if (now.rank == 0 || (keep && conflict.decision != ARCHIVE_OPEN))
         return error_set(err, ERROR_CONFLICT, "conflict %lld was decided by %s: the %s is served",
                          (long long)decision->id, conflict.decided_by, now.rank == 0 ? "newer one" : "other one");
     if (keep)
-        return write_keep(db, decision, &now, err);
+        return write_keep(db, decision, &now, &before, err);
+    if (!is_stale(db, decision, &now, err) || decision->is_stale)
+        return decision->is_stale;
     // A series that lost an object to another one is another one too.
     return take(db, decision, &now, &before, err) && add_served_event(db, &now, now.series_uid, &conflict, err) &&
            (now.series == before.series ||
@@ -405,14 +514,38 @@ static bool write_decision(struct database *db, void *payload, struct error *err
             add_served_event(db, &before, before.series_uid, &conflict, err));
 }
 
-bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
-                    struct arena *arena, struct archive_conflict *out, struct error *err)
+static bool read_conflict(struct archive *archive, int64_t id, struct arena *arena, struct archive_conflict *out,
+                          struct error *err)
 {
-    struct decision change = {id, decision, by, now_ns, arena};
-    if (!store_write(archive->store, STORE_DURABLE, write_decision, &change, err))
-        return false;
     struct database *db = store_read_begin(archive->store, err);
     bool ok = db && find_conflict(db, id, arena, out, err) && read_objects(db, id, arena, out, err);
     store_read_end(archive->store, db);
+    return ok;
+}
+
+static bool compare_others(struct archive *archive, const struct archive_conflict *conflict, struct decision *change,
+                           struct error *err)
+{
+    struct rows_against *against;
+    change->is_stale = false;
+    if (!archive_compare_versions(archive, conflict->newer.sop_instance, change->id, change->arena, &against,
+                                  &change->against_count, &change->versions, err))
+        return false;
+    change->against = against;
+    return true;
+}
+
+bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
+                    struct arena *arena, struct archive_conflict *out, struct error *err)
+{
+    struct decision change = {.id = id, .decision = decision, .by = by, .now_ns = now_ns, .arena = arena};
+    do {
+        if (!read_conflict(archive, id, arena, out, err) ||
+            (decision == ARCHIVE_TAKEN && !compare_others(archive, out, &change, err)) ||
+            !store_write(archive->store, STORE_DURABLE, write_decision, &change, err))
+            return false;
+    } while (change.is_stale);
+    bool ok = read_conflict(archive, id, arena, out, err);
+    out->before = change.before;
     return ok;
 }

@@ -21,6 +21,16 @@ struct rows_version {
     struct store_place place;
 };
 
+enum { ROWS_VERSIONS_COMPARED = 16 }; // of one object; more are kept and not compared
+
+// How another version of an object differs from the one that is served from now on.
+struct rows_against {
+    int64_t instance;
+    enum archive_conflict_kind kind;
+    const struct archive_difference *unlike; // said: the other version's
+    size_t unlike_count;
+};
+
 // What is written for one object. Texts live in the writer's arena.
 struct rows_object {
     const char *values[COLUMNS_FROM_OBJECT];
@@ -41,6 +51,8 @@ struct rows_object {
     enum archive_conflict_kind kind;
     const struct archive_difference *unlike; // from the one that is served
     size_t unlike_count;
+    struct rows_against against[ROWS_VERSIONS_COMPARED]; // all of them, for when this one is served
+    size_t against_count;
     struct rows_version same;
     bool is_lost; // the bytes of `same` cannot be read any more: this record takes their place
     // set by archive_settle and rows_put

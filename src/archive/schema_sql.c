@@ -15,6 +15,14 @@
     "id, uid, modality, number, description, body_part, laterality, date, time, station, manufacturer, model, "        \
     "protocol, step_date, step_time, instance_count"
 
+// Objects that came for a study and are not served in it, since an object of another study has their UID.
+#define HELD_BACK                                                                                                      \
+    "(SELECT count(DISTINCT instance.uid) FROM study_patient JOIN series ON series.patient=study_patient.id"           \
+    " JOIN instance ON instance.series=series.id WHERE study_patient.study=study.id AND instance.rank>0"               \
+    " AND NOT EXISTS(SELECT 1 FROM instance AS served JOIN series AS home ON home.id=served.series"                    \
+    " JOIN study_patient AS owner ON owner.id=home.patient WHERE served.uid=instance.uid AND served.rank=0"            \
+    " AND owner.study=study.id))"
+
 static const char *const steps[] = {
     "CREATE TABLE study("
     " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
@@ -132,6 +140,18 @@ static const char *const steps[] = {
     // What is wrong with objects and studies, to be counted.
     "CREATE INDEX instance_by_flags ON instance(flags) WHERE flags>0;"
     "CREATE INDEX study_flagged ON study(id) WHERE identity<>'';",
+    // What is held back is told where it is missed, also where nothing else is served.
+    "DROP VIEW study_shown;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity, CASE conflicts WHEN 0 THEN '' WHEN 1 THEN 'an object came again with other pixels or another patient:"
+    " the first is shown until somebody decides' ELSE CAST(conflicts AS TEXT) || ' objects came again with other pixels"
+    " or another patient: the first ones are shown until somebody decides' END AS conflicts,"
+    " CASE " HELD_BACK " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
+    " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
+    " of objects of another study' END AS held_back"
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT coalesce(min(CASE WHEN"
+    " instance_count>0 THEN rank END), min(rank)) FROM study_patient AS served WHERE served.study=study.id);",
     NULL,
 };
 

@@ -6,8 +6,6 @@
 #include "archive/rows.h"
 #include "base/log.h"
 
-enum { VERSIONS_COMPARED = 16 }; // of one object; more are kept and not compared
-
 static bool count_versions(struct archive *archive, struct rows_object *object, struct error *err)
 {
     struct database *db = store_read_begin(archive->store, err);
@@ -34,10 +32,9 @@ static bool prove_same(struct archive *archive, struct rows_object *object, uint
     return true;
 }
 
-static bool compare_with(struct archive *archive, const struct rows_object *object, const struct reader *reader,
-                         const struct archive_object *known, struct compare *out, struct error *err)
+static bool compare_with(struct archive *archive, const struct compare_side *newer, const struct archive_object *known,
+                         struct arena *arena, struct compare *out, struct error *err)
 {
-    const struct compare_side newer = {*reader, object->transfer_syntax, object->charset};
     struct compare_side other = {.transfer_syntax = known->transfer_syntax, .charset = known->charset};
     struct error why;
     if (!archive_prove(archive, known, &why) || !archive_reader(archive, known, &other.reader, &why)) {
@@ -45,24 +42,41 @@ static bool compare_with(struct archive *archive, const struct rows_object *obje
         memcpy(out->reason, why.message, sizeof out->reason);
         return true;
     }
-    bool ok = compare_objects(&newer, &other, archive->decoder, object->arena, out, err);
+    bool ok = compare_objects(newer, &other, archive->decoder, arena, out, err);
     reader_release(&other.reader);
     return ok;
 }
 
-// The differences from the one that is served; in the object's arena.
-static bool keep(struct rows_object *object, const struct compare *compare, struct error *err)
+// What came of it, in the arena. `turned`: the other one is said to differ.
+static bool keep(struct arena *arena, const struct compare *compare, bool turned, struct rows_against *out,
+                 struct error *err)
 {
-    static const enum archive_conflict_kind kinds[] = {[COMPARE_ATTRIBUTES] = ARCHIVE_OTHER_ATTRIBUTES,
+    static const enum archive_conflict_kind kinds[] = {[COMPARE_SAME] = ARCHIVE_OTHER_ATTRIBUTES,
+                                                       [COMPARE_ATTRIBUTES] = ARCHIVE_OTHER_ATTRIBUTES,
                                                        [COMPARE_PIXELS] = ARCHIVE_OTHER_PIXELS,
                                                        [COMPARE_UNKNOWN] = ARCHIVE_NOT_COMPARED};
-    struct archive_difference *unlike = arena_calloc(object->arena, COMPARE_SHOWN, sizeof *unlike);
+    struct archive_difference *unlike = arena_calloc(arena, COMPARE_SHOWN, sizeof *unlike);
     if (!unlike)
-        return error_set(err, ERROR_LIMIT, "no memory for what differs in %s", object->sop_instance);
-    memcpy(unlike, compare->differences, compare->count * sizeof *unlike);
-    object->kind = kinds[compare->result];
-    object->unlike = unlike;
-    object->unlike_count = compare->count;
+        return error_set(err, ERROR_LIMIT, "no memory for what differs in two objects");
+    for (size_t i = 0; i < compare->count; i++) {
+        const struct archive_difference *one = &compare->differences[i];
+        unlike[i] = turned ? (struct archive_difference){one->tag, one->known, one->said} : *one;
+    }
+    out->kind = kinds[compare->result];
+    out->unlike = unlike;
+    out->unlike_count = compare->count;
+    return true;
+}
+
+// The differences from the one that is served.
+static bool keep_served(struct rows_object *object, const struct compare *compare, struct error *err)
+{
+    struct rows_against served;
+    if (!keep(object->arena, compare, false, &served, err))
+        return false;
+    object->kind = served.kind;
+    object->unlike = served.unlike;
+    object->unlike_count = served.unlike_count;
     if (compare->result == COMPARE_UNKNOWN)
         log_warning("archive", "object %s came again and cannot be compared: %s", object->sop_instance,
                     compare->reason);
@@ -73,22 +87,67 @@ static bool keep(struct rows_object *object, const struct compare *compare, stru
 static bool compare_all(struct archive *archive, struct rows_object *object, const struct reader *reader,
                         struct error *err)
 {
+    const struct compare_side newer = {*reader, object->transfer_syntax, object->charset};
     struct archive_object *known;
     struct compare compare;
     size_t count;
     if (!archive_versions(archive, object->sop_instance, object->arena, &known, &count, err))
         return false;
     object->beside = count;
-    for (size_t i = 0; i < count && i < VERSIONS_COMPARED; i++) {
-        if (!compare_with(archive, object, reader, &known[i], &compare, err))
+    object->against_count = 0;
+    for (size_t i = 0; i < count && i < ROWS_VERSIONS_COMPARED; i++) {
+        struct rows_against *against = &object->against[object->against_count++];
+        if (!compare_with(archive, &newer, &known[i], object->arena, &compare, err))
             return false;
         if (compare.result == COMPARE_SAME) {
             object->outcome = ARCHIVE_SAME;
             return true;
         }
-        if (i == 0 && !keep(object, &compare, err))
+        against->instance = known[i].id;
+        if (!keep(object->arena, &compare, true, against, err) || (i == 0 && !keep_served(object, &compare, err)))
             return false;
     }
+    return true;
+}
+
+static bool compare_stored(struct archive *archive, const struct archive_object *other,
+                           const struct archive_object *served, struct arena *arena, struct rows_against *out,
+                           struct error *err)
+{
+    struct compare_side side = {.transfer_syntax = other->transfer_syntax, .charset = other->charset};
+    struct compare compare = {.result = COMPARE_UNKNOWN};
+    struct error why;
+    bool ok = true;
+    if (archive_prove(archive, other, &why) && archive_reader(archive, other, &side.reader, &why)) {
+        ok = compare_with(archive, &side, served, arena, &compare, err);
+        reader_release(&side.reader);
+    }
+    out->instance = other->id;
+    return ok && keep(arena, &compare, false, out, err);
+}
+
+static const struct archive_object *find_id(const struct archive_object *versions, size_t count, int64_t id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (versions[i].id == id)
+            return &versions[i];
+    return NULL;
+}
+
+bool archive_compare_versions(struct archive *archive, const char *sop_instance, int64_t id, struct arena *arena,
+                              struct rows_against **out, size_t *count, size_t *versions, struct error *err)
+{
+    struct archive_object *known;
+    *count = 0;
+    *out = arena_calloc(arena, ROWS_VERSIONS_COMPARED, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_LIMIT, "no memory for the versions of %s", sop_instance);
+    if (!archive_versions(archive, sop_instance, arena, &known, versions, err))
+        return false;
+    const struct archive_object *served = find_id(known, *versions, id);
+    for (size_t i = 0; served && i < *versions && *count < ROWS_VERSIONS_COMPARED; i++)
+        if (&known[i] != served && !compare_stored(archive, &known[i], served, arena, &(*out)[(*count)++], err))
+            return false;
     return true;
 }
 

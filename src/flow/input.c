@@ -73,14 +73,44 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");
 }
 
+static const char *held_back_words(struct flow_work *work)
+{
+    return arena_printf(&work->arena,
+                        work->held_back == 1 ? "%lld image is held back: its UID is another object's"
+                                             : "%lld images are held back: their UIDs are other objects'",
+                        (long long)work->held_back);
+}
+
+static bool note_held_back(struct flow_work *work, struct error *err)
+{
+    bool ok =
+        archive_held_back(work->flow->options.archive, work->job->study, work->job->series, &work->held_back, err);
+    for (size_t i = 0; ok && work->held_back > 0 && i < work->fit.volume_count; i++) {
+        struct model_volume *volume = &work->fit.volumes[i];
+        const char *words = held_back_words(work);
+        volume->notes =
+            words ? arena_printf(&work->arena, "%s%s%s", volume->notes, *volume->notes ? "; " : "", words) : NULL;
+        ok = volume->notes || error_set(err, ERROR_LIMIT, "no memory for a note");
+    }
+    return ok;
+}
+
 bool flow_input_read(struct flow_work *work, struct error *err)
 {
     if (!read_headers(work, err))
         return false;
     struct model_object *objects = model_objects_of(work);
-    return objects ? model_fit_check(model_package_needs(work->package), work->flow->options.words, objects,
-                                     work->count, read_pixels, work, &work->arena, &work->fit, err)
-                   : error_set(err, ERROR_LIMIT, "no memory for a series of %zu objects", work->count);
+    if (!objects)
+        return error_set(err, ERROR_LIMIT, "no memory for a series of %zu objects", work->count);
+    return model_fit_check(model_package_needs(work->package), work->flow->options.words, objects, work->count,
+                           read_pixels, work, &work->arena, &work->fit, err) &&
+           note_held_back(work, err);
+}
+
+bool flow_input_lacks(struct flow_work *work, const char **lack, struct error *err)
+{
+    *lack = work->held_back > 0 ? held_back_words(work) : NULL;
+    return work->held_back == 0 || *lack || error_set(err, ERROR_LIMIT, "no memory for a reason");
 }
 
 const struct dicom_dataset *flow_input_header(const struct flow_work *work)

@@ -158,6 +158,7 @@ struct flow_work {
     const struct dicom_dataset **headers; // by object
     char inputs_key[65];                  // over `digest`, `after` and the objects that the job is about
     struct model_fit fit;
+    int64_t held_back; // images of the series that are not served (archive_held_back), as of the reading of the rest
     struct flow_analysis *analyses;
     size_t analysis_count;
     int64_t version;                        // of the series, as of the last look at its objects
@@ -170,8 +171,10 @@ struct flow_work {
 // The series' objects now, and its version before the look at them. CONFLICT when they are others than those of
 // work->inputs_key: a late slice gives the series another content, which gets a job of its own.
 bool flow_input_look(struct flow_work *work, struct archive_object **objects, size_t *count, struct error *err);
-// Headers of work->objects, and work->fit.
+// Headers of work->objects, and work->fit, whose notes say what is held back of the series.
 bool flow_input_read(struct flow_work *work, struct error *err);
+// What keeps a series from a negative although all that is served of it was looked at, into *lack; NULL: nothing.
+bool flow_input_lacks(struct flow_work *work, const char **lack, struct error *err);
 // A volume as HU in a sealed memfd, slice by slice; -1 with *err.
 int flow_input_volume(struct flow_work *work, const struct model_volume *volume, struct error *err);
 // Of the first object that could be read; NULL: none.

@@ -196,7 +196,8 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
         return make_findings(work, analysis, err);
     }
     if (!model_negative_lacks(model_package_needs(work->package), analysis->volume, analysis->made.looked_at,
-                              &work->arena, &lack, err))
+                              &work->arena, &lack, err) ||
+        (!lack && !flow_input_lacks(work, &lack, err)))
         return false;
     row->outcome = FINDING_NEGATIVE;
     row->told = false;

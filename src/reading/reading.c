@@ -74,6 +74,8 @@ static json_t *flags_to_json(const struct reading_item *item)
         json_array_append_new(flags, json_string(item->identity));
     if (*item->conflicts)
         json_array_append_new(flags, json_string(item->conflicts));
+    if (*item->held_back)
+        json_array_append_new(flags, json_string(item->held_back));
     return flags;
 }
 
@@ -133,9 +135,15 @@ static bool on_served(struct reading *reading, struct database *db, const struct
     return strcmp(detail.how, "taken") == 0 ? on_stored(reading, db, event, err) : tell(db, event->study, err);
 }
 
-// What waits for a decision is seen by nobody while its study is off the list.
-static bool on_kept_beside(struct database *db, const struct store_event *event, struct error *err)
+// What waits for a decision is seen by nobody while its study is off the list; nor is what is held back of a study of
+// which nothing else came.
+static bool on_kept_beside(struct reading *reading, struct database *db, const struct store_event *event,
+                           struct error *err)
 {
+    struct store_event_detail detail;
+    if (!store_event_detail(event, &reading->arena, &detail, err) ||
+        (detail.is_image && !reading_row_held_back(db, event->study, event->time_ns, err)))
+        return false;
     return reading_row_doubted(db, event->study, event->time_ns, err) && tell(db, event->study, err);
 }
 
@@ -178,7 +186,7 @@ static bool write_change(struct database *db, void *payload, struct error *err)
         else if (event->kind == STORE_EVENT_OBJECT_SERVED)
             ok = on_served(change->reading, db, event, err);
         else if (event->kind == STORE_EVENT_OBJECT_KEPT_BESIDE)
-            ok = on_kept_beside(db, event, err);
+            ok = on_kept_beside(change->reading, db, event, err);
         else if (event->kind == STORE_EVENT_RESULT_CHANGED || event->kind == STORE_EVENT_FINDING_JUDGED)
             ok = on_finding(change->reading, db, event, err);
         if (!ok)

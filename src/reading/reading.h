@@ -25,6 +25,7 @@ struct reading_item {
     enum finding_urgency urgency;
     const char *identity;  // a sentence when it is in doubt whose objects the study has (archive.h); else ""
     const char *conflicts; // a sentence when objects that came again wait for a decision; else ""
+    const char *held_back; // a sentence when objects of the study are not served; else ""
     const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
     int64_t arrived_ns;
     int64_t waiting_ns;

@@ -13,13 +13,13 @@ const struct store_migration reading_migration = {"reading", steps};
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {
     const char **texts[] = {&out->study,       &out->patient_id, &out->patient_name, &out->accession, &out->modality,
-                            &out->description, &out->identity,   &out->conflicts,    &out->reason};
-    for (int i = 0; i < 9; i++)
+                            &out->description, &out->identity,   &out->conflicts,    &out->held_back, &out->reason};
+    for (int i = 0; i < 10; i++)
         if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
             return false;
-    out->urgency = (enum finding_urgency)sql_int(sql, 9);
-    out->arrived_ns = sql_int(sql, 10);
-    out->findings = (size_t)sql_int(sql, 11);
+    out->urgency = (enum finding_urgency)sql_int(sql, 10);
+    out->arrived_ns = sql_int(sql, 11);
+    out->findings = (size_t)sql_int(sql, 12);
     return true;
 }
 
@@ -29,7 +29,7 @@ bool reading_rows(struct database *db, struct arena *arena, struct reading_item 
     bool row, ok;
     struct sql *sql = sql_prepare(db,
                                   "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-                                  "description, identity, conflicts, reason, urgency, arrived_ns, findings"
+                                  "description, identity, conflicts, held_back, reason, urgency, arrived_ns, findings"
                                   " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
                                   " WHERE read_ns IS NULL"
                                   " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
@@ -75,7 +75,16 @@ bool reading_row_doubted(struct database *db, const char *study, int64_t time_ns
 {
     return sql_run(db, err,
                    "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2 WHERE study=?1 AND read_ns<?2"
-                   " AND EXISTS(SELECT 1 FROM study_shown WHERE study_shown.study=?1 AND conflicts<>'')",
+                   " AND EXISTS(SELECT 1 FROM study_shown WHERE study_shown.study=?1"
+                   " AND (conflicts<>'' OR held_back<>''))",
+                   "ti", study, time_ns);
+}
+
+bool reading_row_held_back(struct database *db, const char *study, int64_t time_ns, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) SELECT ?1, ?2, 0, '', 0"
+                   " FROM study_shown WHERE study_shown.study=?1 AND held_back<>'' ON CONFLICT(study) DO NOTHING",
                    "ti", study, time_ns);
 }
 

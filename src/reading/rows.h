@@ -16,6 +16,8 @@ bool reading_row_found(struct database *db, const char *study, enum finding_urge
 bool reading_row_back(struct database *db, const char *study, int64_t time_ns, struct error *err);
 // So does one in which an object waits for a decision that matters to who reads it.
 bool reading_row_doubted(struct database *db, const char *study, int64_t time_ns, struct error *err);
+// A study of which an image is held back is on the list, although none of it may be served.
+bool reading_row_held_back(struct database *db, const char *study, int64_t time_ns, struct error *err);
 // *found false: it is not on the list.
 bool reading_row_read(struct database *db, const char *study, const char *by, int64_t now_ns, bool *found,
                       struct error *err);

@@ -32,7 +32,8 @@
 //   kind                study       subject                 written by                      followed by
 //   OBJECT_STORED       its UID     SOP Instance UID        archive: a new object           flow, reading
 //   OBJECT_KEPT_BESIDE  its UID     SOP Instance UID        archive: other bytes under a    reading
-//                                                           known UID, not served
+//                                                           known UID, not served (once
+//                                                           for each study it is in)
 //   OBJECT_SERVED       its UID     SOP Instance UID        archive: another version of an  flow, reading
 //                                                           object is the one served now
 //                                                           (once for each series it is in)

@@ -110,12 +110,12 @@ class Patients(unittest.TestCase):
         status, _, body = server.request(f"/api/conflicts/{conflict['id']}/{word}", "POST", json.dumps({"by": by}).encode())
         return status, json.loads(body)
 
-    def wait_for_trail(self, server, by, detail):
+    def wait_for_trail(self, server, by, detail, study=None):
         """The audit trail is synced within a second."""
 
         def is_there():
             lines = subprocess.run(["cat", *glob.glob(os.path.join(server.data, "audit-*.log"))], capture_output=True, text=True, check=True).stdout.splitlines()
-            return any(by in line and detail in line and self.scanner.study in line for line in lines)
+            return any(by in line and detail in line and (study or self.scanner.study) in line for line in lines)
 
         wait_until(is_there, 5, detail)
 
@@ -182,6 +182,45 @@ class Patients(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.wait_for_trail(server, "Dr. No", f"conflict {first['id']} taken")
 
+    def test_what_is_lost_is_whole_again_when_its_sender_sends_it_again(self):
+        path = self.scanner.slice(1)
+        url = f"/dicom-web/studies/{self.scanner.study}/series/{self.scanner.series}/instances/{self.scanner.uids[1]}"
+        with Hilum() as server:
+            server.storescu(path)
+            self.assertEqual(server.stop(), 0)
+            for pack in glob.glob(os.path.join(server.data, "packs", "*.pack")):
+                os.unlink(pack)
+            server.start()
+            self.assertEqual(server.request(url)[0], 500)
+            for _ in range(2):
+                server.storescu(path)  # 0000H: it may be deleted where it comes from
+                self.assertEqual(server.request(url)[0], 200)
+            self.assertEqual(server.log().count("is whole again"), 1)
+            server.kill()
+            server.start()
+            self.assertEqual(server.request(url)[0], 200)
+
+    def test_a_study_of_which_all_is_held_back_is_on_the_list_and_both_patients_are_in_the_trail(self):
+        other = Scanner(self.folder)
+        with Hilum() as server:
+            server.storescu(*[self.scanner.slice(n) for n in range(1, 4)])
+            other.uids = self.scanner.uids
+            server.storescu(*[other.slice(n, pixel=9, PatientID="P2", PatientName="Roe^Jane", PatientBirthDate="19800101") for n in range(1, 4)])
+            first, second = (server.get_json(f"/api/conflicts?study={scanner.study}") for scanner in (self.scanner, other))
+            self.assertEqual((len(first), first), (3, second))
+            self.assertIn("3 objects came again", self.item(server)["flags"][0])
+            held_back = "3 images of this study are held back: their UIDs are those of objects of another study"
+            item = wait_until(lambda: next((item for item in server.get_json("/api/worklist") if item["study"] == other.study), None), 10, "the study of which nothing is served is on the list")
+            self.assertEqual((item["patientId"], item["flags"]), ("P2", [held_back]))
+            self.assertEqual(server.get_json(f"/api/studies/{other.study}/flags"), [held_back])
+            for conflict, word in zip(first, ("keep", "take", "take")):
+                self.assertEqual(self.decide(server, conflict, word)[0], 200)
+            self.assertEqual(server.get_json(f"/api/studies/{other.study}/flags"), ["1 image of this study is held back: its UID is that of an object of another study"])
+            self.assertEqual(server.get_json(f"/api/studies/{self.scanner.study}/flags"), [held_back.replace("3 images", "2 images")])
+            for conflict, word in zip(first, ("kept", "taken", "taken")):
+                for scanner in (self.scanner, other):
+                    self.wait_for_trail(server, "Dr. Who", f"conflict {conflict['id']} {word}", scanner.study)
+
 
 class Heads(unittest.TestCase):
     """A head without a bleed that comes again, corrected, with one."""
@@ -235,6 +274,24 @@ class Heads(unittest.TestCase):
             self.assertEqual(patients.metric(server, "hilum_objects_same_total") - before, 4)
             self.assertEqual(server.get_json("/api/conflicts"), [])
             self.assertEqual(len(server.get_json(f"/dicom-web/instances?StudyInstanceUID={study}&Modality=SEG")), 1)
+
+    def test_nothing_is_said_to_be_found_where_images_are_held_back(self):
+        folder = tempfile.mkdtemp(prefix="hilum-heads-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        made = subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", folder], capture_output=True, text=True, check=True).stdout.split()[0]
+        slices = sorted(map(pydicom.dcmread, glob.glob(made + "/*.dcm")), key=lambda ds: ds.InstanceNumber)
+        study, series, frame, others = generate_uid(), generate_uid(), generate_uid(), []
+        for k, ds in enumerate(slices):
+            ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID, ds.PatientID, ds.PatientName = study, series, frame, "P3", "Day^P3"
+            if k >= 7:  # those at one end have the UIDs of the first patient's
+                ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            others.append(os.path.join(folder, f"other-{k}.dcm"))
+            ds.save_as(others[-1])
+        with Hilum(config="flow: {negative_quiet_s: 2}\n") as server:
+            server.storescu(*glob.glob(made + "/*.dcm"))
+            server.storescu(*others)
+            (job,) = wait_until(lambda: [job for job in server.get_json(f"/api/jobs?study={study}") if job["state"] in ("done", "skipped", "failed")], 60, "what is left of the head was looked at")
+            self.assertEqual((job["outcome"], job["reason"]), ("not analysed", "7 images are held back: their UIDs are other objects'"))
 
 
 if __name__ == "__main__":

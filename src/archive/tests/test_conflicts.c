@@ -292,6 +292,157 @@ static void the_study_s_flags_are_those_that_lists_show(void **state)
     place_close(&p);
 }
 
+static size_t conflicts_of(struct place *p, const char *study, struct archive_conflict **list)
+{
+    size_t count;
+    assert_ok(archive_conflicts(p->archive, study, false, &p->arena, list, &count, &p->err), p->err);
+    return count;
+}
+
+static const char *held_back(struct place *p, const char *study)
+{
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    size_t count;
+    assert_ok(archive_study_flags(p->archive, study, &p->arena, flags, &count, &p->err), p->err);
+    return count > 0 && strstr(flags[count - 1], "held back") ? flags[count - 1] : "";
+}
+
+static int64_t count_held_back(struct place *p, const char *study, const char *series)
+{
+    int64_t count;
+    assert_ok(archive_held_back(p->archive, study, series, &count, &p->err), p->err);
+    return count;
+}
+
+static const struct object of_first = {.pixels = true, .fill = 1};
+static const struct object of_second = {
+    .pixels = true, .fill = 2, .study = "2.2", .series = "2.2.1", .patient_id = "P2", .patient_name = "Roe^Jane"};
+
+// A conflict across two studies: whoever reads either must know.
+static void what_is_held_back_is_told_on_the_study_it_came_for(void **state)
+{
+    struct place p;
+    struct archive_conflict *list;
+    (void)state;
+    place_open(&p);
+    put(&p, &of_first);
+    assert_int_equal(put(&p, &of_second), ARCHIVE_KEPT_BESIDE);
+    assert_int_equal(conflicts_of(&p, "1.2.3", &list), 1);
+    assert_int_equal(conflicts_of(&p, "2.2", &list), 1);
+    assert_string_equal(held_back(&p, "1.2.3"), "");
+    assert_string_equal(held_back(&p, "2.2"),
+                        "1 image of this study is held back: its UID is that of an object of another study");
+    assert_int_equal(count_held_back(&p, "2.2", "2.2.1"), 1);
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.4"), 0);
+    struct object more = of_second;
+    more.instance = "2.2.1.1"; // which is nobody else's
+    assert_int_equal(put(&p, &more), ARCHIVE_STORED);
+    assert_ok(decide(&p, list[0].newer.id, ARCHIVE_KEPT), p.err);
+    assert_string_not_equal(held_back(&p, "2.2"), ""); // it is missed still
+    assert_ok(decide(&p, list[0].newer.id, ARCHIVE_TAKEN), p.err);
+    assert_string_equal(held_back(&p, "2.2"), "");
+    assert_int_equal(count_held_back(&p, "2.2", "2.2.1"), 0);
+    assert_string_not_equal(held_back(&p, "1.2.3"), "");
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.4"), 1);
+    place_close(&p);
+}
+
+// The same images of one series, corrected to another patient's, are all there; those of a second series are not.
+static void what_is_served_in_its_own_series_is_not_held_back(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    put(&p, &of_first);
+    put(&p, &(struct object){.pixels = true, .fill = 1, .patient_id = "P2", .patient_name = "Roe^Jane"});
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.4"), 0);
+    put(&p, &(struct object){.pixels = true, .fill = 1, .series = "1.2.3.5"});
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.5"), 1);
+    assert_string_equal(held_back(&p, "1.2.3"), "");
+    place_close(&p);
+}
+
+static const struct archive_difference *difference(const struct archive_conflict *conflict, dicom_tag tag)
+{
+    for (size_t i = 0; i < conflict->difference_count; i++)
+        if (conflict->differences[i].tag == tag)
+            return &conflict->differences[i];
+    return NULL;
+}
+
+// Else a person who takes what differs in a series' number moves another patient's slice.
+static void what_a_conflict_differs_in_is_said_against_what_is_served_now(void **state)
+{
+    struct place p;
+    struct archive_conflict *list, *second;
+    (void)state;
+    place_open(&p);
+    put(&p, &of_first);
+    put(&p, &of_second);
+    struct object again = of_first;
+    again.series_description = "Thin";
+    put(&p, &again);
+    list = conflicts(&p, false, 2);
+    assert_int_equal(list[0].kind, ARCHIVE_OTHER_ATTRIBUTES);
+    assert_null(difference(&list[0], 0x00100020));
+    assert_ok(decide(&p, list[1].newer.id, ARCHIVE_TAKEN), p.err);
+    second = conflicts(&p, false, 1);
+    assert_int_equal(second[0].newer.id, list[0].newer.id);
+    assert_int_equal(second[0].kind, ARCHIVE_OTHER_PIXELS);
+    assert_non_null(difference(&second[0], 0x00100020));
+    assert_string_equal(difference(&second[0], 0x00100020)->said, "P1");
+    assert_string_equal(difference(&second[0], 0x00100020)->known, "P2");
+    assert_int_equal(conflicts_of(&p, "2.2", &second), 1); // where it would take something away
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    size_t count;
+    assert_ok(archive_study_flags(p.archive, "2.2", &p.arena, flags, &count, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_non_null(strstr(flags[0], "came again"));
+    assert_ok(decide(&p, list[0].newer.id, ARCHIVE_TAKEN), p.err); // back again
+    assert_ok(archive_study_flags(p.archive, "2.2", &p.arena, flags, &count, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_non_null(strstr(flags[0], "held back"));
+    assert_int_equal(served_fill(&p), 1);
+    place_close(&p);
+}
+
+static void what_nobody_looked_at_is_not_kept_by_anybody(void **state)
+{
+    struct place p;
+    struct archive_conflict *list;
+    char words[64];
+    (void)state;
+    place_open(&p);
+    for (int fill = 1; fill <= 3; fill++)
+        put(&p, &(struct object){.pixels = true, .fill = fill});
+    list = conflicts(&p, false, 2);
+    assert_ok(decide(&p, list[0].newer.id, ARCHIVE_TAKEN), p.err);
+    list = conflicts(&p, true, 3);
+    assert_string_equal(list[0].decided_by, "Dr. Who");
+    snprintf(words, sizeof words, "settled with conflict %lld by Dr. Who", (long long)list[0].newer.id);
+    assert_string_equal(list[1].decided_by, words);
+    assert_string_equal(list[2].decided_by, "Dr. Who"); // it was served, and he said that it is not any more
+    place_close(&p);
+}
+
+static void a_policy_settles_no_other_pixels(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    put(&p, &of_first);
+    put(&p, &(struct object){.pixels = true, .fill = 2});
+    struct object again = of_first;
+    again.study_description = "CT chest";
+    assert_int_equal(put_from(&p, &again, &newest_origin), ARCHIVE_REPLACED);
+    struct archive_conflict *list = conflicts(&p, false, 1);
+    assert_int_equal(list[0].kind, ARCHIVE_OTHER_PIXELS);
+    assert_string_equal(difference(&list[0], 0x00081030)->said, "CT [head]");
+    assert_string_equal(difference(&list[0], 0x00081030)->known, "CT chest");
+    assert_non_null(strstr(shown(&p, "conflicts"), "an object came again"));
+    place_close(&p);
+}
+
 // ---- compressed by others
 
 static void save_object(const char *path, const struct object *object)
@@ -394,6 +545,11 @@ int test_conflicts(void)
         cmocka_unit_test(demographics_that_were_corrected_are_those_of_the_study_once_they_are_taken),
         cmocka_unit_test(an_id_that_was_corrected_makes_the_study_another_patient_s_once_it_is_taken),
         cmocka_unit_test(the_study_s_flags_are_those_that_lists_show),
+        cmocka_unit_test(what_is_held_back_is_told_on_the_study_it_came_for),
+        cmocka_unit_test(what_is_served_in_its_own_series_is_not_held_back),
+        cmocka_unit_test(what_a_conflict_differs_in_is_said_against_what_is_served_now),
+        cmocka_unit_test(what_nobody_looked_at_is_not_kept_by_anybody),
+        cmocka_unit_test(a_policy_settles_no_other_pixels),
         cmocka_unit_test(what_others_compress_without_loss_is_the_same_object_and_other_pixels_are_not),
         cmocka_unit_test(what_cannot_be_decoded_is_kept_beside_and_waits),
     };
