@@ -95,13 +95,32 @@ void api_conflicts(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
-// For the audit trail.
-static void tell(struct http_request *request, const char *by, const char *word,
+// What another patient or study loses, or keeps, is told of it too.
+static void tell_other(struct service *service, struct http_request *request, const char *by, const char *detail,
+                       const struct archive_conflict *conflict)
+{
+    const struct archive_object *other = &conflict->before, *newer = &conflict->newer;
+    if (strcmp(other->study, newer->study) == 0 && strcmp(other->patient_id, newer->patient_id) == 0 &&
+        strcmp(other->issuer, newer->issuer) == 0)
+        return;
+    const struct access_record record = {.event = ACCESS_EVENT_JUDGED,
+                                         .success = true,
+                                         .actor = by,
+                                         .address = http_address(request),
+                                         .patient = other->patient_id,
+                                         .study = other->study,
+                                         .detail = detail};
+    access_audit(service->access, &record, clock_now_ns());
+}
+
+// For the audit trail: a line for each patient and study.
+static void tell(struct service *service, struct http_request *request, const char *by, const char *word,
                  const struct archive_conflict *conflict)
 {
     char detail[2 * DICOM_UID_SIZE];
     snprintf(detail, sizeof detail, "conflict %lld %s: %s", (long long)conflict->newer.id, word,
              conflict->newer.sop_instance);
+    tell_other(service, request, by, detail, conflict);
     service_about(request, &(struct service_about){.by = by,
                                                    .patient = conflict->newer.patient_id,
                                                    .study = conflict->newer.study,
@@ -129,7 +148,7 @@ static void decide(struct service *service, struct http_request *request, enum a
     json_t *body = service_read_json(request, &err);
     if (body && read_decision(request, body, &id, &by, &err) &&
         archive_decide(service->archive, id, decision, by, clock_now_ns(), http_arena(request), &now, &err)) {
-        tell(request, by, word, &now);
+        tell(service, request, by, word, &now);
         service_reply_json(request, 200, conflict_to_json(&now));
     } else {
         http_reply_error(request, &err);
