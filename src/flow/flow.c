@@ -115,9 +115,28 @@ static void prune_when_due(struct flow *flow, int64_t now_ns, bool *worked)
     *worked = *worked || prune.more;
 }
 
+static bool write_waits_end(struct database *db, void *payload, struct error *err)
+{
+    return flow_waits_end(db, *(const int64_t *)payload, err);
+}
+
+// At the first step, for the clock may have been set back while no server ran.
+static bool mind_clock(struct flow *flow, int64_t now_ns, struct error *err)
+{
+    bool back = flow->stepped_ns != 0 && now_ns < flow->stepped_ns - CLOCK_SECOND;
+    if (back)
+        log_warning("flow", "the clock went back by %lld s: what waits beyond the longest wait is taken up now",
+                    (long long)((flow->stepped_ns - now_ns) / CLOCK_SECOND));
+    bool ok = (flow->stepped_ns != 0 && !back) ||
+              store_write(flow->options.store, STORE_REPLAYABLE, write_waits_end, &now_ns, err);
+    if (ok)
+        flow->stepped_ns = now_ns;
+    return ok;
+}
+
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
 {
-    if (!flow_complete_step(flow, now_ns, worked, err))
+    if (!mind_clock(flow, now_ns, err) || !flow_complete_step(flow, now_ns, worked, err))
         return false;
     prune_when_due(flow, now_ns, worked);
     return true;

@@ -149,6 +149,17 @@ bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char 
     return ok;
 }
 
+// ---- a clock that was set back
+
+bool flow_waits_end(struct database *db, int64_t now_ns, struct error *err)
+{
+    return sql_run(db, err, "UPDATE flow_series SET due_ns=?1 WHERE due_ns>?1+?2", "ii", now_ns, FLOW_QUIET_MAX_NS) &&
+           sql_run(db, err, "UPDATE flow_series SET last_ns=?1 WHERE last_ns>?1", "i", now_ns) &&
+           sql_run(db, err, "UPDATE flow_hold SET not_before_ns=?1 WHERE not_before_ns>?1+?2", "ii", now_ns,
+                   FLOW_ANNOUNCED_NS) &&
+           queue_waits_end(db, now_ns, err);
+}
+
 bool flow_hold_remove(struct database *db, const char *result, struct error *err)
 {
     return sql_run(db, err, "DELETE FROM flow_hold WHERE result=?1", "t", result);

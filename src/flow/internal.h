@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "finding/finding.h"
 #include "flow/flow.h"
 #include "queue/queue.h"
@@ -29,6 +30,7 @@ struct flow {
     struct queue_consumer *consumer;
     struct arena arena; // of one step of the consumer
     int64_t prune_ns;   // when old events are dropped next
+    int64_t stepped_ns; // the last step's time; 0: none yet
     pthread_t thread;   // the consumer's
     pthread_t workers[FLOW_WORKERS_MAX];
     unsigned worker_count;
@@ -75,6 +77,9 @@ json_t *fields_write(const struct field *fields, const void *from);
 
 bool flow_complete_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err);
 
+// How much longer a negative waits for images that their sender announced and that have not come.
+#define FLOW_ANNOUNCED_NS (INT64_C(600) * CLOCK_SECOND)
+
 // ---- flow_sql.c: inside any transaction, on any connection for those that only read
 
 struct flow_series {    // all 0 and "" for one that never came
@@ -104,6 +109,8 @@ bool flow_hold_add(struct database *db, const char *result, const char *study, i
                    struct error *err);
 bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char result[FINDING_ID_SIZE], bool *found,
                     struct error *err);
+// The clock was set back: what waits longer than anything ever waits is due now, deliveries and jobs too.
+bool flow_waits_end(struct database *db, int64_t now_ns, struct error *err);
 bool flow_hold_remove(struct database *db, const char *result, struct error *err);
 
 // ---- match.c

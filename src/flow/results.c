@@ -17,9 +17,6 @@
 
 enum { OBJECT_MAX = 512 << 20, NOTES_MAX = 1000 };
 
-// How much longer a negative waits for images that their sender announced and that have not come.
-#define ANNOUNCED_NS (INT64_C(600) * CLOCK_SECOND)
-
 // ---- the row of a result
 
 static struct finding_code code_of(const struct model_code *code)
@@ -526,8 +523,8 @@ static bool write_rows(struct ending *ending, struct database *db, struct error 
             return false;
         int64_t missing = analysis->volume ? analysis->volume->missing_images : 0;
         if (!analysis->row.told && added &&
-            !flow_hold_add(db, analysis->row.id, analysis->row.study, missing > 0 ? ending->now_ns + ANNOUNCED_NS : 0,
-                           err))
+            !flow_hold_add(db, analysis->row.id, analysis->row.study,
+                           missing > 0 ? ending->now_ns + FLOW_ANNOUNCED_NS : 0, err))
             return false;
     }
     return true;

@@ -48,6 +48,9 @@ enum {
 enum { QUEUE_JOB_CRASHES_MAX = 20 };
 bool queue_recover(struct database *db, int64_t now_ns, struct error *err);
 
+// The clock was set back: what waits longer than anything ever waits is due now. At a start, and when it is noticed.
+bool queue_waits_end(struct database *db, int64_t now_ns, struct error *err);
+
 // ---- consumers
 
 struct queue_consumer; // one thread
@@ -95,6 +98,7 @@ struct queue_job {
 };
 
 enum { QUEUE_JOB_ATTEMPTS_MAX = 3 };
+#define QUEUE_RETRY_MAX_NS (INT64_C(3600) * 1000000000) // nobody gives a later retry_ns
 
 // All of these run inside a write function (the caller's transaction) but queue_job_list and _get, which take any
 // connection. Reads key, kind, study, series, model, input, priority, retry_ns (NULL is ""). A job of that key that was

@@ -77,6 +77,24 @@ static void tell_absent(uint64_t container, int number, struct error *err)
                 "it is not there, and an object in it was asked for: restore it from a backup");
 }
 
+// A file of another folder, or of another number, put under this name by a wrong restore: it may hold another patient's
+// object at the same offset [A14]. A header that is damaged says nothing about that.
+static bool is_its_own(struct store *store, uint64_t container, int fd, struct error *err)
+{
+    uint8_t header[STORE_FILE_HEADER], id[STORE_ID_SIZE];
+    char subject[ALARM_SUBJECT_SIZE];
+    uint64_t number;
+    struct error why;
+    if (!file_pread(fd, header, sizeof header, 0, &why) || !format_file_is_of(header, &number, id) ||
+        (number == container && memcmp(id, store->id, sizeof id) == 0))
+        return true;
+    error_set(err, ERROR_DAMAGED, "container %llu is a file of %s: restore it from a backup",
+              (unsigned long long)container, number != container ? "another number" : "another data folder");
+    snprintf(subject, sizeof subject, "container %llu", (unsigned long long)container);
+    alarm_raise(ALARM_CONTAINER, subject, "%s", err->message);
+    return false;
+}
+
 static struct descriptor *add(struct store *store, uint64_t container, struct error *err)
 {
     struct descriptors *descriptors = &store->descriptors;
@@ -94,6 +112,10 @@ static struct descriptor *add(struct store *store, uint64_t container, struct er
     int fd = open_container(store, container);
     if (fd < 0) {
         tell_absent(container, errno, err);
+        return NULL;
+    }
+    if (!is_its_own(store, container, fd, err)) {
+        close(fd);
         return NULL;
     }
     struct descriptor *item = &descriptors->items[descriptors->count++];

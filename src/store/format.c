@@ -32,14 +32,22 @@ void format_file_header(uint8_t out[STORE_FILE_HEADER], uint64_t container, cons
     hash_of(out, FILE_SIGNED, out + FILE_SIGNED);
 }
 
-bool format_read_file_header(const uint8_t *header, uint64_t container, uint8_t id[STORE_ID_SIZE])
+bool format_file_is_of(const uint8_t *header, uint64_t *container, uint8_t id[STORE_ID_SIZE])
 {
     uint8_t digest[HASH_SIZE];
     hash_of(header, FILE_SIGNED, digest);
-    if (memcmp(header, file_magic, sizeof file_magic) != 0 || bytes_u64le(header + 8) != container ||
-        memcmp(header + FILE_SIGNED, digest, HASH_SIZE) != 0)
-        return false;
+    *container = bytes_u64le(header + 8);
     memcpy(id, header + 16, STORE_ID_SIZE);
+    return memcmp(header, file_magic, sizeof file_magic) == 0 && memcmp(header + FILE_SIGNED, digest, HASH_SIZE) == 0;
+}
+
+bool format_read_file_header(const uint8_t *header, uint64_t container, uint8_t id[STORE_ID_SIZE])
+{
+    uint8_t said[STORE_ID_SIZE];
+    uint64_t number;
+    if (!format_file_is_of(header, &number, said) || number != container)
+        return false;
+    memcpy(id, said, sizeof said);
     return true;
 }
 

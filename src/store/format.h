@@ -8,6 +8,7 @@
 
 void format_file_header(uint8_t out[STORE_FILE_HEADER], uint64_t container, const uint8_t id[STORE_ID_SIZE]);
 // The store id in a valid header of that container.
+bool format_file_is_of(const uint8_t *header, uint64_t *container, uint8_t id[STORE_ID_SIZE]); // false: damaged
 bool format_read_file_header(const uint8_t *header, uint64_t container, uint8_t id[STORE_ID_SIZE]);
 
 // ---- record header

@@ -91,6 +91,51 @@ static void open_association_waits_at_least_five_seconds_and_at_most_sixty(void 
     ground_close(&g);
 }
 
+static bool fail_delivery(struct database *db, void *payload, struct error *err)
+{
+    const struct queue_delivery to = {.key = "k", .target = "ris", .kind = "hl7", .subject = "s", .payload = "p"};
+    struct ground *g = payload;
+    struct queue_delivery *delivery;
+    int64_t next_ns;
+    bool added, dead;
+    return queue_delivery_add(db, &to, AT(3600), &added, err) &&
+           queue_delivery_claim(db, "hl7", AT(3600), CLOCK_SECOND, &g->arena, &delivery, &next_ns, err) &&
+           queue_delivery_failed(db, delivery->id, delivery->token, QUEUE_NOT_TAKEN, "down", AT(3600), &dead, err);
+}
+
+static bool claim_now(struct database *db, void *payload, struct error *err)
+{
+    struct ground *g = payload;
+    struct queue_delivery *delivery;
+    int64_t next_ns;
+    bool ok = queue_delivery_claim(db, "hl7", AT(61), CLOCK_SECOND, &g->arena, &delivery, &next_ns, err);
+    assert_true(!ok || delivery != NULL);
+    return ok;
+}
+
+// A series and a delivery that wait do so for their own time, not for as long as the clock was set back; also when it
+// was set while no server ran.
+static void a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart <= 1; restart++) {
+        struct ground g;
+        ground_open(&g, one_model, RULE);
+        ground_put(&g, &(struct slice){.number = 1}, AT(3600));
+        ground_end(&g, "SCANNER", AT(3600));
+        assert_ok(store_write(g.store, STORE_REPLAYABLE, fail_delivery, &g, &g.err), g.err);
+        ground_step(&g, AT(3600.5));
+        assert_int_equal(ground_completions(&g), 0);
+        if (restart)
+            ground_restart_flow(&g);
+        ground_step(&g, AT(1)); // an hour earlier
+        ground_step(&g, AT(61));
+        assert_int_equal(ground_completions(&g), 1);
+        assert_ok(store_write(g.store, STORE_REPLAYABLE, claim_now, &g, &g.err), g.err);
+        ground_close(&g);
+    }
+}
+
 static void pause_between_two_associations_is_no_gap(void **state)
 {
     struct ground g;
@@ -316,6 +361,7 @@ int test_complete(void)
         cmocka_unit_test(a_study_arrives_until_the_last_of_its_series_is_whole),
         cmocka_unit_test(open_association_waits_four_times_the_longest_gap),
         cmocka_unit_test(open_association_waits_at_least_five_seconds_and_at_most_sixty),
+        cmocka_unit_test(a_clock_that_is_set_back_holds_nothing_up),
         cmocka_unit_test(pause_between_two_associations_is_no_gap),
         cmocka_unit_test(other_senders_end_ends_nothing),
         cmocka_unit_test(of_two_associations_of_one_title_each_ends_its_own_series),

@@ -363,6 +363,28 @@ static void a_pack_that_is_gone_is_told_and_reading_it_is_a_failure(void **state
     helper_remove(&place);
 }
 
+// A wrong restore: under the same number and at the same offset lies an object of somebody else.
+static void a_pack_of_another_folder_is_read_by_nobody(void **state)
+{
+    struct place place, other;
+    struct store_place at;
+    char name[HELPER_PATH];
+    int fd;
+    (void)state;
+    make_closed(&place);
+    make_closed(&other);
+    snprintf(name, sizeof name, "packs/%010d.pack", 1);
+    copy_over(other.folder, place.folder, name);
+    start(&place);
+    assert_true(helper_has(place.store, "1-1000", &at));
+    assert_false(store_acquire(place.store, at.container, &fd, &place.err));
+    assert_int_equal(place.err.code, ERROR_DAMAGED);
+    assert_non_null(strstr(alarm_of(ALARM_CONTAINER, "container 1"), "another data folder"));
+    helper_check(place.store, "2-1000");
+    helper_remove(&place);
+    folder_delete(other.folder);
+}
+
 static void a_pack_cut_short_is_found_in_the_background(void **state)
 {
     struct place place;
@@ -586,6 +608,7 @@ int test_identity(void)
         alarm_test(an_older_anchor_is_told),
         alarm_test(a_folder_of_an_earlier_program_is_taken_as_it_is),
         alarm_test(a_pack_that_is_gone_is_told_and_reading_it_is_a_failure),
+        alarm_test(a_pack_of_another_folder_is_read_by_nobody),
         alarm_test(a_pack_cut_short_is_found_in_the_background),
         alarm_test(a_lane_that_rows_name_is_missed_and_an_empty_one_is_not),
         alarm_test(numbers_go_on_behind_what_the_anchor_knows),
