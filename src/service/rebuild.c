@@ -39,7 +39,8 @@ bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebui
     struct archive_counts counts = {0};
     struct store *store = store_open(&options, err);
     bool ok = store && service_migrate(store, err) && make_rows(store, rebuild->reduced, &rows, &counts, err) &&
-              note(store, "the database was rebuilt from objects", err) && store_rebuild_done(store, err);
+              note(store, "the database was rebuilt from objects", err) &&
+              store_rebuild_done(store, rows.unreadable + rows.left_out, err);
     store_close(store);
     *out = (struct service_rebuilt){.objects = counts.instances,
                                     .studies = counts.studies,

@@ -196,8 +196,9 @@ enum rebuild_state { REBUILD_NONE, REBUILD_RUNS, REBUILD_WAITS };
 // What the database says at a start.
 struct state {
     uint64_t epoch, event;
-    uint64_t generation; // of the anchor; 0: it knows of none
-    int64_t rebuilt_ns;  // when its last rebuild was done, or confirmed
+    uint64_t generation;   // of the anchor; 0: it knows of none
+    int64_t rebuilt_ns;    // when its last rebuild was done, or confirmed
+    uint64_t rebuild_lost; // how many objects it could not bring back
 };
 
 bool identity_find(struct store *store, struct identity *out, struct error *err);

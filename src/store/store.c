@@ -36,6 +36,8 @@ static const char *const schema[] = {
     "ALTER TABLE store_state ADD COLUMN rebuild INTEGER NOT NULL DEFAULT 0;",
     // When a rebuild was done.
     "ALTER TABLE store_state ADD COLUMN rebuilt_ns INTEGER NOT NULL DEFAULT 0;",
+    // How many objects it could not bring back.
+    "ALTER TABLE store_state ADD COLUMN rebuild_lost INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 
@@ -192,7 +194,7 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     struct sql *sql = sql_prepare(
         db,
         "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild,"
-        " rebuilt_ns FROM store_state",
+        " rebuilt_ns, rebuild_lost FROM store_state",
         err);
     if (!sql)
         return false;
@@ -205,7 +207,8 @@ static bool read_state(struct database *db, void *payload, struct error *err)
         opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
                                         .event = (uint64_t)sql_int(sql, 2),
                                         .generation = (uint64_t)sql_int(sql, 4),
-                                        .rebuilt_ns = sql_int(sql, 6)};
+                                        .rebuilt_ns = sql_int(sql, 6),
+                                        .rebuild_lost = (uint64_t)sql_int(sql, 7)};
         atomic_store(&store->board.epoch, opening->state.epoch);
         atomic_store(&store->board.last, opening->state.event);
         store->was_clean = sql_int(sql, 3) != 0;
@@ -294,12 +297,15 @@ static bool check_rebuild(struct opening *opening, struct error *err)
 
 static void tell_unconfirmed(const struct opening *opening)
 {
-    char time[CLOCK_RFC3339_SIZE];
+    char time[CLOCK_RFC3339_SIZE], lost[96] = "";
+    if (opening->state.rebuild_lost > 0)
+        snprintf(lost, sizeof lost, ", and %llu objects could not be brought back (its output and log name them)",
+                 (unsigned long long)opening->state.rebuild_lost);
     if (store_is_unconfirmed(opening->store))
         alarm_raise(ALARM_REBUILT, "hilum.db",
-                    "rebuilt at %s: enter peers, rules and targets again (`hilum config apply FILE`); once they are "
+                    "rebuilt at %s%s: enter peers, rules and targets again (`hilum config apply FILE`); once they are "
                     "there, stop the server and run `hilum rebuild --confirm`",
-                    clock_rfc3339(time, opening->state.rebuilt_ns));
+                    clock_rfc3339(time, opening->state.rebuilt_ns), lost);
 }
 
 // The anchor is there before the database says so, and both before the first lane is made.
@@ -447,30 +453,36 @@ bool store_is_unconfirmed(const struct store *store)
     return atomic_load(&store->rebuild) == REBUILD_WAITS;
 }
 
+struct rebuild {
+    enum rebuild_state state;
+    uint64_t lost;
+};
+
 static bool write_rebuild(struct database *db, void *payload, struct error *err)
 {
-    return sql_run(db, err, "UPDATE store_state SET rebuild = ?, rebuilt_ns = ?", "ii",
-                   (int64_t) * (const enum rebuild_state *)payload, clock_now_ns());
+    const struct rebuild *rebuild = payload;
+    return sql_run(db, err, "UPDATE store_state SET rebuild = ?, rebuilt_ns = ?, rebuild_lost = ?", "iii",
+                   (int64_t)rebuild->state, clock_now_ns(), (int64_t)rebuild->lost);
 }
 
-static bool set_rebuild(struct store *store, enum rebuild_state state, struct error *err)
+static bool set_rebuild(struct store *store, struct rebuild rebuild, struct error *err)
 {
-    if (!store_write(store, STORE_DURABLE, write_rebuild, &state, err))
+    if (!store_write(store, STORE_DURABLE, write_rebuild, &rebuild, err))
         return false;
-    atomic_store(&store->rebuild, state);
+    atomic_store(&store->rebuild, rebuild.state);
     return true;
 }
 
-bool store_rebuild_done(struct store *store, struct error *err)
+bool store_rebuild_done(struct store *store, uint64_t lost, struct error *err)
 {
-    return set_rebuild(store, REBUILD_WAITS, err);
+    return set_rebuild(store, (struct rebuild){REBUILD_WAITS, lost}, err);
 }
 
 bool store_rebuild_confirm(struct store *store, struct error *err)
 {
     if (!store_is_unconfirmed(store))
         return error_set(err, ERROR_CONFLICT, "%.90s: no rebuild waits for a confirmation", store->folder);
-    if (!set_rebuild(store, REBUILD_NONE, err))
+    if (!set_rebuild(store, (struct rebuild){REBUILD_NONE, 0}, err))
         return false;
     alarm_clear(ALARM_REBUILT, NULL);
     return true;

@@ -81,8 +81,9 @@ bool store_anchor(struct store *store, const struct store_audit_head *head, stru
 
 // The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);
-// The end of a rebuild: from now on the store opens, unconfirmed, and with an alarm that says when it was rebuilt.
-bool store_rebuild_done(struct store *store, struct error *err);
+// The end of a rebuild: from now on the store opens, unconfirmed, and with an alarm that says when it was rebuilt, and
+// how many objects were `lost`: could not be read or understood.
+bool store_rebuild_done(struct store *store, uint64_t lost, struct error *err);
 bool store_rebuild_confirm(struct store *store, struct error *err); // CONFLICT when nothing waits for it
 
 // Looks through the database and the packs' ends in the background, once; what is damaged raises an alarm [A12].

@@ -485,6 +485,7 @@ class Rebuild(Folder):
         self.assertIn("1 objects of 1 studies and 1 patients", done.stdout)
         self.assertIn("1 objects could not be read", done.stdout)
         self.assertIn("container 1", done.stderr)
+        self.assertIn("1 objects could not be brought back", " ".join(self.start().get_json("/healthz")["warnings"]))  # until the confirmation
 
 
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ static void rebuild(struct place *p, struct archive_rebuild *rebuild)
     assert_ok(p->decoder != NULL, p->err);
     p->archive = archive_open_rebuild(p->store, p->decoder, rebuild, &p->err);
     assert_ok(p->archive != NULL, p->err);
-    assert_ok(store_rebuild_done(p->store, &p->err), p->err);
+    assert_ok(store_rebuild_done(p->store, 0, &p->err), p->err);
     p->writer = NULL;
     place_reopen(p);
     alarm_clear(ALARM_REBUILT, NULL);

@@ -100,8 +100,9 @@ static bool admit(struct dimse_session *session, struct dimse_slot *slot)
     if (answer == ACCESS_ADMITTED)
         return true;
     atomic_fetch_add(&service->counters.associations_refused, 1);
-    log_debug("dimse", "association of %s at %s to %s refused: %s", request->calling, request->address, request->called,
-              access_answer_text(answer));
+    log_warning("dimse", "association of %s at %s to %s refused: %s%s", request->calling, request->address,
+                request->called, access_answer_text(answer),
+                answer == ACCESS_CALLING_UNKNOWN ? "; `hilum peer add` enters one" : "");
     publish(slot, NULL, false); // it is freed below
     dimse_reject(session->association, rejections[answer].result, rejections[answer].reason);
     return false;

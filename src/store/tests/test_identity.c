@@ -329,6 +329,7 @@ static void a_folder_of_an_earlier_program_is_taken_as_it_is(void **state)
     helper_sql(place.folder, "ALTER TABLE store_state DROP COLUMN generation;"
                              "ALTER TABLE store_state DROP COLUMN rebuild;"
                              "ALTER TABLE store_state DROP COLUMN rebuilt_ns;"
+                             "ALTER TABLE store_state DROP COLUMN rebuild_lost;"
                              "UPDATE migration SET step = 2 WHERE room = 'store'");
     start(&place);
     assert_int_equal(helper_alarms(), 0);
@@ -503,7 +504,7 @@ static void a_rebuild_brings_the_objects_back_and_waits(void **state)
     assert_int_equal(helper_replay(place.store), 2); // and not the one that was put down
     memcpy(id, place.store->id, sizeof id);
     assert_memory_equal(id, place.store->anchor.found.id, sizeof id); // the folder stays the same one
-    assert_true(store_rebuild_done(place.store, &place.err));
+    assert_true(store_rebuild_done(place.store, 0, &place.err));
     store_close(place.store);
     start(&place);
     assert_true(store_is_unconfirmed(place.store));
@@ -559,7 +560,7 @@ static void a_rebuild_that_was_killed_goes_on(void **state)
     does_not_start(&after);
     rebuild(&after, STORE_REBUILD);
     assert_int_equal(helper_replay(after.store), 2);
-    assert_true(store_rebuild_done(after.store, &after.err));
+    assert_true(store_rebuild_done(after.store, 0, &after.err));
     helper_remove(&after);
 }
 
