@@ -263,13 +263,15 @@ static bool target_fails(struct database *db, const struct held *held, int64_t n
                    "iitt", failures + 1, now_ns + queue_backoff_ns(failures + 1), held->kind, held->target);
 }
 
-bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns, struct error *err)
+bool queue_delivery_done(struct database *db, int64_t id, int64_t token, const char *warning, int64_t now_ns,
+                         struct error *err)
 {
     struct held held;
+    char shown[QUEUE_REASON_MAX + 1];
     if (!find_held(db, id, token, &held, err))
         return false;
-    if (!sql_run(db, err, "UPDATE delivery SET state = 2, done_ns = ?, last_error = '' WHERE id = ?", "ii", now_ns,
-                 id) ||
+    if (!sql_run(db, err, "UPDATE delivery SET state = 2, done_ns = ?, last_error = ? WHERE id = ?", "iti", now_ns,
+                 queue_reason(shown, warning), id) ||
         !sql_run(db, err, "INSERT INTO delivery_tally (kind, target, state, count) VALUES (?, ?, 2, 1)" TALLIED, "tt",
                  held.kind, held.target) ||
         !target_answers(db, &held, err))

@@ -204,8 +204,9 @@ bool queue_delivery_may_be_known(const struct queue_delivery *delivery);
 // waits).
 bool queue_delivery_claim(struct database *db, const char *kind, int64_t now_ns, int64_t lease_ns, struct arena *arena,
                           struct queue_delivery **out, int64_t *next_ns, struct error *err);
-bool queue_delivery_done(struct database *db, int64_t id, int64_t token, int64_t now_ns,
-                         struct error *err); // adds DELIVERY_DONE
+// Adds DELIVERY_DONE. `warning`: what the target said though it took it, kept as last_error; "" nothing.
+bool queue_delivery_done(struct database *db, int64_t id, int64_t token, const char *warning, int64_t now_ns,
+                         struct error *err);
 // *dead: that was the last refusal that is taken, or it is damaged; it goes among the dead.
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, bool *dead, struct error *err);

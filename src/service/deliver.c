@@ -37,6 +37,7 @@ struct turn {
     bool done, dead;
     enum queue_failure how; // when it is not done
     struct error reason;
+    char warning[DELIVER_WARNING_SIZE]; // when it is done; "": none
 };
 
 static bool write_claim(struct database *db, void *payload, struct error *err)
@@ -51,7 +52,7 @@ static bool write_outcome(struct database *db, void *payload, struct error *err)
     struct turn *turn = payload;
     const struct queue_delivery *delivery = turn->delivery;
     if (turn->done)
-        return queue_delivery_done(db, delivery->id, delivery->token, turn->now_ns, err);
+        return queue_delivery_done(db, delivery->id, delivery->token, turn->warning, turn->now_ns, err);
     return queue_delivery_failed(db, delivery->id, delivery->token, turn->how, turn->reason.message, turn->now_ns,
                                  &turn->dead, err);
 }
@@ -73,19 +74,29 @@ static void audit(const struct turn *turn)
                  turn->now_ns);
 }
 
+static void tell_done(const struct turn *turn)
+{
+    const struct queue_delivery *delivery = turn->delivery;
+    log_info("deliver", "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
+    if (*turn->warning) {
+        atomic_fetch_add(&turn->deliverer->service->counters.deliveries_warned, 1);
+        log_warning("deliver", "%s %s to %s: %s", delivery->kind, delivery->subject, delivery->target, turn->warning);
+    }
+    audit(turn);
+}
+
 static void send(struct turn *turn)
 {
     struct deliverer *deliverer = turn->deliverer;
     const struct queue_delivery *delivery = turn->delivery;
     struct error err;
-    turn->done = deliverer->deliver(deliverer->service, delivery, &turn->how, &turn->reason);
+    turn->done = deliverer->deliver(deliverer->service, delivery, &turn->how, turn->warning, &turn->reason);
     fault_point("outbox.after_send");
     turn->now_ns = clock_now_ns();
     if (!turn->done && deliverer->stopping) // given up, no fault of the target's: the next start sends it again
         return;
     if (turn->done) {
-        log_info("deliver", "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
-        audit(turn);
+        tell_done(turn);
     } else {
         log_warning("deliver", "%s %s to %s, try %lld: %s", delivery->kind, delivery->subject, delivery->target,
                     (long long)delivery->attempts, turn->reason.message);

@@ -24,7 +24,8 @@ struct service_titles {
 
 struct service_counters { // since start, for /metrics
     _Atomic uint64_t associations, associations_refused, associations_aborted;
-    _Atomic uint64_t objects_stored, objects_same, objects_beside, objects_refused;
+    _Atomic uint64_t objects_stored, objects_same, objects_beside, objects_refused, objects_passed_over;
+    _Atomic uint64_t deliveries_warned;
     _Atomic uint64_t bytes_stored;
 };
 

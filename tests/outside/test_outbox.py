@@ -7,7 +7,9 @@ import pathlib
 import re
 import socket
 import sqlite3
+import struct
 import sys
+import threading
 import time
 import unittest
 
@@ -34,6 +36,61 @@ def put_in(server, rows):
         database.execute("INSERT INTO delivery_target (kind, target) VALUES (?, ?) ON CONFLICT DO NOTHING", (kind, target))
     database.commit()
     database.close()
+
+
+class Warner:
+    """A PACS that takes one object in one association and answers a C-STORE with `status` and a comment (PS3.4 table B.2-1, PS3.7 table 9.3-2)."""
+
+    def __init__(self, status, comment):
+        self.status, self.comment = status, comment
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def pdu(self, kind, body):
+        self.stream.write(struct.pack(">BBI", kind, 0, len(body)) + body)
+        self.stream.flush()
+
+    def accept(self, body):
+        proposed, at = [], 68
+        while at < len(body):  # PS3.8 table 9-11
+            kind, length = struct.unpack(">BxH", body[at:at + 4])
+            item = body[at + 4:at + 4 + length]
+            if kind == 0x20:
+                abstract = struct.unpack(">H", item[6:8])[0]
+                proposed.append((item[0], item[8 + abstract:]))
+            at += 4 + length
+        item = lambda kind, value: struct.pack(">BxH", kind, len(value)) + value
+        user = item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4")
+        self.pdu(2, body[:68] + item(0x10, b"1.2.840.10008.3.1.1.1") + b"".join(item(0x21, bytes([number, 0, 0, 0]) + syntax[:4 + struct.unpack(">H", syntax[2:4])[0]]) for number, syntax in proposed) + item(0x50, user))
+
+    def answer(self, context):
+        element = lambda tag, value: struct.pack("<HHI", 0, tag, len(value)) + value
+        us = lambda tag, value: element(tag, struct.pack("<H", value))
+        rest = us(0x0100, 0x8001) + us(0x0120, self.message) + us(0x0800, 0x0101) + us(0x0900, self.status) + element(0x0902, self.comment.encode().ljust(len(self.comment) + len(self.comment) % 2))
+        command = element(0, struct.pack("<I", len(rest))) + rest
+        self.pdu(4, struct.pack(">IBB", len(command) + 2, context, 3) + command)
+
+    def receive(self):
+        kind, length = struct.unpack(">BxI", self.stream.read(6))
+        return kind, self.stream.read(length)
+
+    def serve(self):
+        connection, _ = self.listening.accept()
+        with self.listening, connection, connection.makefile("rwb") as self.stream:
+            self.accept(self.receive()[1])
+            while True:
+                kind, body = self.receive()
+                if kind == 5:
+                    self.pdu(6, bytes(4))
+                    return
+                while body:
+                    size, context, control = struct.unpack(">IBB", body[:6])
+                    if control & 1:
+                        self.message = struct.unpack("<H", body[6:].split(struct.pack("<HHI", 0, 0x0110, 2))[1][:2])[0]
+                    elif control & 2:
+                        self.answer(context)
+                    body = body[4 + size:]
 
 
 class Outbox(unittest.TestCase):
@@ -106,6 +163,23 @@ class Outbox(unittest.TestCase):
             dead = wait_until(lambda: self.deliveries(server, "dead"), 5, "a dead letter")
             self.assertIn("1.2.3", dead[("pacs", "1.2.3")]["lastError"])
         listener.stop()
+
+    def test_what_a_target_takes_with_a_warning_is_done_and_says_so(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        instance = pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID
+        warned = {"coercing": (0xB000, "PatientID coerced to X9", "B000H (coercion of data elements): PatientID coerced to X9"), "discarding": (0xB006, "", "B006H (elements discarded)"),
+                  "doubting": (0xB007, "", "B007H (the data set does not match the SOP class)"), "content": (0, "", "")}
+        with Hilum() as server:
+            server.storescu(path)
+            for name, (status, comment, _) in warned.items():
+                self.peer(server, name, Warner(status, comment).port)
+            self.restart_with(server, [("dicom", name, instance) for name in warned])
+            done = wait_until(lambda: (lambda rows: rows if len(rows) == len(warned) else None)(self.deliveries(server, "done")), 10, "all took it")
+            for name, (_, _, says) in warned.items():
+                error = done[(name, instance)]["lastError"]
+                self.assertTrue(error.endswith(says) if says else error == "", error)
+            self.assertIn(f"dicom {instance} to coercing: the peer took it, and warns with B000H", server.log())
+            self.assertIn("hilum_deliveries_warned_total 3", server.request("/metrics")[2].decode().splitlines())
 
     def test_refusals_end_as_a_dead_letter_that_a_person_replays(self):
         listener = Listener(manners=["AR"] * 10)

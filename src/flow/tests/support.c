@@ -411,7 +411,7 @@ static bool write_delivery(struct database *db, void *payload, struct error *err
     delivering->found = delivery != NULL;
     if (!delivery)
         return true;
-    return delivering->taken ? queue_delivery_done(db, delivery->id, delivery->token, now_ns, err)
+    return delivering->taken ? queue_delivery_done(db, delivery->id, delivery->token, "", now_ns, err)
                              : queue_delivery_failed(db, delivery->id, delivery->token, QUEUE_NOT_TAKEN, "AE",
                                                      -QUEUE_BACKOFF_MAX_NS * 100, &dead, err);
 }

@@ -176,7 +176,7 @@ static bool write_delivery_claim(struct database *db, void *payload, struct erro
 static bool write_delivery_done(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
-    return queue_delivery_done(db, call->delivery->id, call->delivery->token, call->now_ns, err);
+    return queue_delivery_done(db, call->delivery->id, call->delivery->token, "", call->now_ns, err);
 }
 
 static bool write_delivery_failed(struct database *db, void *payload, struct error *err)

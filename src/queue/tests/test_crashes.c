@@ -69,7 +69,7 @@ static bool write_sent(struct database *db, void *payload, struct error *err)
     int64_t next_ns;
     if (!queue_delivery_claim(db, "dicom", clock_now_ns(), LEASE, arena, &delivery, &next_ns, err))
         return false;
-    return !delivery || queue_delivery_done(db, delivery->id, delivery->token, clock_now_ns(), err);
+    return !delivery || queue_delivery_done(db, delivery->id, delivery->token, "", clock_now_ns(), err);
 }
 
 static bool write_recover(struct database *db, void *payload, struct error *err)

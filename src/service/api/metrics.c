@@ -69,6 +69,9 @@ static void write_counters(struct buffer *out, struct service *service)
         {"hilum_objects_same_total", "Objects that were there already", c->objects_same},
         {"hilum_objects_beside_total", "Objects that came again with other attributes or pixels", c->objects_beside},
         {"hilum_objects_refused_total", "Objects refused", c->objects_refused},
+        {"hilum_files_passed_over_total", "Imported files that are no object: not DICOM, or a DICOMDIR",
+         c->objects_passed_over},
+        {"hilum_deliveries_warned_total", "Deliveries that their target took with a warning", c->deliveries_warned},
         {"hilum_bytes_stored_total", "Bytes of objects stored", c->bytes_stored},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)

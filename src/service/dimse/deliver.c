@@ -1,6 +1,7 @@
 // A delivery by C-STORE: one object to one peer, in the transfer syntax it has.
 #include "service/deliver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,8 +10,25 @@
 
 enum { BLOCK = 128 << 10, SECONDS = 30 };
 
+// PS3.4 table B.2-1: of the Bxxx, which say that the object is stored.
+static void describe_warning(uint16_t status, const char *comment, char out[DELIVER_WARNING_SIZE])
+{
+    static const struct {
+        uint16_t status;
+        const char *meaning;
+    } known[] = {{0xB000, "coercion of data elements"},
+                 {0xB006, "elements discarded"},
+                 {0xB007, "the data set does not match the SOP class"}};
+    const char *meaning = "a warning";
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].status == status)
+            meaning = known[i].meaning;
+    snprintf(out, DELIVER_WARNING_SIZE, "the peer took it, and warns with %04XH (%s)%s%s", status, meaning,
+             *comment ? ": " : "", comment);
+}
+
 static bool send(struct service *service, struct dimse_association *association, const struct archive_object *object,
-                 enum queue_failure *how, struct error *err)
+                 enum queue_failure *how, char warning[DELIVER_WARNING_SIZE], struct error *err)
 {
     uint16_t status = 0;
     char comment[65] = "";
@@ -36,6 +54,8 @@ static bool send(struct service *service, struct dimse_association *association,
         *how = QUEUE_DAMAGED;
     // PS3.4 Annex B.2.3: Bxxx are warnings, the object is stored. A7xx says that there is no room now, 0110 that
     // something failed there: another try may succeed.
+    if (ok && (status & 0xF000) == 0xB000)
+        describe_warning(status, comment, warning);
     if (!ok || status == 0 || (status & 0xF000) == 0xB000)
         return ok;
     *how = (status & 0xFF00) == 0xA700 || status == 0x0110 ? QUEUE_NOT_TAKEN : QUEUE_REFUSED;
@@ -43,7 +63,7 @@ static bool send(struct service *service, struct dimse_association *association,
 }
 
 bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
-                   struct error *err)
+                   char warning[DELIVER_WARNING_SIZE], struct error *err)
 {
     static const struct dimse_timers timers = {
         .artim_ns = SECONDS * CLOCK_SECOND, .idle_ns = SECONDS * CLOCK_SECOND, .transfer_ns = SECONDS * CLOCK_SECOND};
@@ -67,7 +87,7 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
         struct dimse_proposal proposal = {object->sop_class, {object->transfer_syntax}};
         struct dimse_peer peer = {entry.host, entry.port, entry.title, service->titles.list[0]};
         association = dimse_connect(&peer, &proposal, 1, &timers, err);
-        ok = association && send(service, association, object, how, err);
+        ok = association && send(service, association, object, how, warning, err);
     }
     if (ok) {
         struct error ignored; // the object is there, however the goodbye goes

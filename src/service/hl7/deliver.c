@@ -60,8 +60,9 @@ static bool send(const struct queue_delivery *delivery, const struct flow_hl7_ta
 
 // AA and CA: taken. AE (an error now) is tried again; AR is a refusal: the message itself is not wanted.
 bool deliver_hl7(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
-                 struct error *err)
+                 char warning[DELIVER_WARNING_SIZE], struct error *err)
 {
+    (void)warning; // AA and CA have none
     struct flow_hl7_target target;
     struct mllp_answer answer;
     struct buffer message;
