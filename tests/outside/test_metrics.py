@@ -107,7 +107,12 @@ class Metrics(unittest.TestCase):
         self.assertEqual((flags["conflict"], flags["identity"], flags["charset"]), (1, 1, 0))
         self.assertEqual(samples[("hilum_objects_stored_total", frozenset())], 2)
         self.assertEqual(samples[("hilum_objects_beside_total", frozenset())], 1)
-        self.assertEqual(samples[("hilum_objects_refused_total", frozenset())], 2)
+        self.assertEqual((samples[("hilum_objects_refused_total", frozenset())], samples[("hilum_files_passed_over_total", frozenset())]), (1, 1))
+        for _ in range(2):
+            self.server.storescu(self.path)
+        self.server.storescu(os.path.join(self.server.folder, "again.dcm"))
+        said = wait_until(lambda: (lambda lines: lines if len(lines) == 6 else None)([line for line in self.server.log().splitlines() if " sent objects: " in line]), 5, "a line for each association")
+        self.assertEqual([line.split(" sent objects: ")[1].strip() for line in said], [f"{stored} stored, {same} there already, {beside} kept beside, 0 refused" for stored, same, beside in ((1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0))])
         self.assertEqual(samples[("hilum_quarantined", frozenset())], len([n for n in os.listdir(os.path.join(self.server.data, "quarantine")) if n.endswith(".dcm")]))
         self.assertGreaterEqual(samples[("hilum_quarantined", frozenset())], 1)
 

@@ -41,7 +41,10 @@ void api_import(void *payload, struct http_request *request)
     struct archive_stored stored;
     struct error err;
     if (!store(service, request, &stored, &err)) {
-        atomic_fetch_add(&service->counters.objects_refused, 1);
+        // What is no object lies beside them on every disc (a viewer, a DICOMDIR): no sign that something is lost.
+        struct service_counters *counters = &service->counters;
+        atomic_fetch_add(err.code == ERROR_UNSUPPORTED ? &counters->objects_passed_over : &counters->objects_refused,
+                         1);
         service_about(request, &(struct service_about){.detail = err.message});
         http_reply_error(request, &err);
         return;

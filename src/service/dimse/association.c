@@ -164,9 +164,13 @@ static void finish(struct dimse_session *session)
     archive_writer_close(session->writer);
     if (session->stored > 0 && !store_write(session->service->store, STORE_REPLAYABLE, write_end, session, &err))
         log_warning("dimse", "the end of an association could not be noted: %s", err.message);
-    if (session->stored > 0)
-        log_info("dimse", "%s at %s stored %llu objects", session->request->calling, session->request->address,
-                 (unsigned long long)session->stored);
+    if (session->stored + session->refused > 0)
+        log_info("dimse", "%s at %s sent objects: %llu stored, %llu there already, %llu kept beside, %llu refused",
+                 session->request->calling, session->request->address,
+                 (unsigned long long)session->outcomes[ARCHIVE_STORED],
+                 (unsigned long long)session->outcomes[ARCHIVE_SAME],
+                 (unsigned long long)(session->outcomes[ARCHIVE_KEPT_BESIDE] + session->outcomes[ARCHIVE_REPLACED]),
+                 (unsigned long long)session->refused);
 }
 
 // Two associations of one title at once must not be taken for each other when one ends.

@@ -50,9 +50,10 @@ struct dimse_session {
     struct dimse_association *association;
     const struct dimse_request *request;
     struct access_ticket ticket;
-    struct archive_writer *writer; // NULL until the first object
-    uint64_t stored;
-    char name[48]; // of the association, among all there ever were
+    struct archive_writer *writer;                    // NULL until the first object
+    uint64_t stored;                                  // taken in one of the ways of `outcomes`
+    uint64_t outcomes[ARCHIVE_REPLACED + 1], refused; // by enum archive_outcome
+    char name[48];                                    // of the association, among all there ever were
     char last_study[DICOM_UID_SIZE];
     bool spoken;   // a message came
     bool end_told; // the audit trail knows how it ended: with the object that broke off

@@ -25,6 +25,7 @@ static bool refuse(struct dimse_session *session, const struct dimse_message *me
                    struct error *err)
 {
     atomic_fetch_add(&session->service->counters.objects_refused, 1);
+    session->refused++;
     log_warning("dimse", "object of %s at %s refused with %04XH: %s", session->request->calling,
                 session->request->address, error_dimse(reason->code), reason->message);
     audit(session, ACCESS_EVENT_REFUSED, false, "", "", reason->message);
@@ -37,6 +38,7 @@ static bool accept_object(struct dimse_session *session, const struct dimse_mess
 {
     struct service_counters *counters = &session->service->counters;
     session->stored++;
+    session->outcomes[stored->outcome]++;
     text_copy(session->last_study, sizeof session->last_study, stored->study);
     service_count_stored(session->service, stored->outcome);
     atomic_fetch_add(&counters->bytes_stored, stored->size);
