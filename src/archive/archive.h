@@ -9,9 +9,10 @@
 // their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
 // in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
 // issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served
-// objects, or the first one where nothing is served); and identity, conflicts and held_back: "", or a sentence for
-// people about whose objects these are, about objects that came again and wait for a decision, and about those that are
-// not served since an object of another study has their UID. archive_study_flags gives the same.
+// objects, or the first one where nothing is served); and identity, conflicts, held_back, rejected and unreadable:
+// "", or a sentence for people about whose objects these are, about objects that came again and wait for a decision,
+// about those that are not served since an object of another study has their UID, about notes that reject images, and
+// about a patient's name or ID that cannot be read. archive_study_flags gives the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept
@@ -100,9 +101,10 @@ enum archive_flag {
     ARCHIVE_FLAG_IDENTITY =
         16,                  // Patient ID, issuer, name, birth date or sex are not those of its study's first patient
     ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
+    ARCHIVE_FLAG_REJECTION = 64, // another system's note that rejects images (PS3.16 CID 7011, IHE RAD IOCM)
 };
 
-enum { ARCHIVE_FLAG_BITS = 6 };
+enum { ARCHIVE_FLAG_BITS = 7 };
 
 struct archive_stored {
     enum archive_outcome outcome;
@@ -265,9 +267,9 @@ struct archive_flagged {
 bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
                      size_t *count, struct error *err);
 
-// The sentences that are to be seen before a study is read (identity, conflicts, held_back); none is fine, as for a
-// study that is not here.
-enum { ARCHIVE_STUDY_FLAGS = 3 };
+// The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable); none
+// is fine, as for a study that is not here.
+enum { ARCHIVE_STUDY_FLAGS = 5 };
 bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 

@@ -128,6 +128,44 @@ static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_
     return flags;
 }
 
+// Why a note of another system rejects images, as people read it (PS3.16 CID 7011; IHE RAD TF-2 4.66.4). NULL: `note`
+// is a Key Object Selection of another kind.
+static const char *rejection_of(const struct dicom_dataset *note, struct arena *arena)
+{
+    static const struct {
+        const char *code, *reason;
+    } titles[] = {{"113001", "for quality reasons, 113001"},
+                  {"113037", "for patient safety reasons, 113037"},
+                  {"113038", "for an incorrect worklist entry, 113038"},
+                  {"113039", "since their retention has expired, 113039"}};
+    const struct dicom_dataset *title = dicom_item(note, 0x0040A043, 0);
+    const char *code = title ? dicom_text(title, 0x00080100, arena) : NULL;
+    const char *scheme = title ? dicom_text(title, 0x00080102, arena) : NULL;
+    for (size_t i = 0; code && scheme && strcmp(scheme, "DCM") == 0 && i < sizeof titles / sizeof *titles; i++)
+        if (strcmp(titles[i].code, code) == 0)
+            return titles[i].reason;
+    return NULL;
+}
+
+// Reads a note again, for the items of its sequences; the pass that stores an object keeps none of those.
+static bool find_rejection(struct rows_object *object, const struct reader *reader, struct error *err)
+{
+    const struct dicom_parse_options options = {
+        .value_max = INDEXED_VALUE_MAX, .depth_max = 1, .charset = object->charset};
+    const struct dicom_dataset *note;
+    uint8_t block[FILE_BLOCK / 8];
+    struct source_reader source = {*reader, 0, block, sizeof block};
+    if (object->is_own || strcmp(object->sop_class, "1.2.840.10008.5.1.4.1.1.88.59") != 0)
+        return true;
+    if (!dicom_parse(source_from_reader(&source), dicom_transfer_syntax_or_default(object->transfer_syntax), &options,
+                     object->arena, &note, err))
+        return false;
+    object->rejection = rejection_of(note, object->arena);
+    if (object->rejection)
+        object->flags |= ARCHIVE_FLAG_REJECTION;
+    return true;
+}
+
 // What has pixels but says something about other images: nobody reads it for itself.
 static bool is_image(const struct dicom_dataset *dataset, const char *sop_class)
 {
@@ -284,7 +322,7 @@ static bool finish(struct archive_writer *writer, struct rows_object *object, co
 {
     const struct reader reader = store_record_reader(writer->lane);
     store_record_digest(writer->lane, object->record.digest);
-    bool ok = archive_settle(writer->archive, object, &reader, err);
+    bool ok = find_rejection(object, &reader, err) && archive_settle(writer->archive, object, &reader, err);
     if (ok && archive_needs_record(object))
         return seal(writer, object, origin, err);
     store_record_drop(writer->lane);
@@ -361,6 +399,9 @@ bool archive_put(struct archive_writer *writer, struct source source, const char
     if (!finish(writer, &object, origin, err))
         return false;
     report(&object, out);
+    if (object.rejection && object.outcome != ARCHIVE_SAME)
+        log_warning("archive", "note %s of %s rejects images of study %s (%s): it is kept, nothing is hidden",
+                    out->sop_instance, *origin->calling ? origin->calling : origin->how, out->study, object.rejection);
     return true;
 }
 
@@ -412,7 +453,8 @@ static bool put_again(struct again *again, struct error *err)
     if (!store_acquire(archive->store, record->place.container, &fd, err))
         return false;
     const struct reader reader = reader_from_fd(fd, record->place.offset + STORE_RECORD_HEADER, record->size);
-    bool ok = read_again(again, &reader, err) && archive_settle(archive, &again->object, &reader, err) &&
+    bool ok = read_again(again, &reader, err) && find_rejection(&again->object, &reader, err) &&
+              archive_settle(archive, &again->object, &reader, err) &&
               (!archive_needs_record(&again->object) || archive_commit_rows(archive, &again->object, &reader, err));
     store_release(archive->store, record->place.container);
     return ok;

@@ -40,8 +40,9 @@ struct rows_object {
     struct store_record record;
     uint64_t header_size;
     uint32_t frames;
-    bool is_image; // pixels that a person reads
-    bool is_own;   // made here of other objects, so that it is no witness to whose they are
+    bool is_image;         // pixels that a person reads
+    bool is_own;           // made here of other objects, so that it is no witness to whose they are
+    const char *rejection; // why it rejects images, as another system's note; NULL: it is none
     int64_t received_ns;
     bool newest;         // the source's policy
     struct arena *arena; // for what rows_put notes

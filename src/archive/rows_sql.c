@@ -146,6 +146,16 @@ bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by
 }
 
 // *instance: its row.
+// A note that came under a known UID with something else in it says nothing until somebody decides.
+static bool note_rejection(struct database *db, const struct rows_object *object, int64_t study, struct error *err)
+{
+    return !object->rejection || object->beside > 0 ||
+           sql_run(db, err,
+                   "UPDATE study SET rejected=CASE WHEN rejected='' THEN ?2 ELSE rejected || '; ' || ?2 END"
+                   " WHERE id=?1 AND rejected NOT LIKE '%' || ?2 || '%'",
+                   "it", study, object->rejection);
+}
+
 static bool put_rows(struct database *db, struct rows_object *object, int64_t *instance, struct error *err)
 {
     struct rows_patient patient;
@@ -153,7 +163,7 @@ static bool put_rows(struct database *db, struct rows_object *object, int64_t *i
     if (!find_study(db, object, &study, err) || !rows_find_patient(db, study, object, &patient, err) ||
         !find_series(db, object, patient.row, &series, err) ||
         !add_instance(db, object, series, patient.identity, (int64_t)object->beside, instance, err) ||
-        !add_differences(db, object, *instance, err))
+        !add_differences(db, object, *instance, err) || !note_rejection(db, object, study, err))
         return false;
     return object->beside > 0 || (rows_count(db, patient.row, series, 1, err) &&
                                   rows_identity_served(db, study, &patient, object->arena, err));

@@ -11,6 +11,7 @@
 //   study_shown    a view: one line a study, for lists (archive.h)
 #include "archive/rows.h"
 
+#define UNREADABLE "\xEF\xBF\xBD" // U+FFFD
 #define COPIED                                                                                                         \
     "id, uid, modality, number, description, body_part, laterality, date, time, station, manufacturer, model, "        \
     "protocol, step_date, step_time, instance_count"
@@ -150,6 +151,23 @@ static const char *const steps[] = {
     " CASE " HELD_BACK " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
     " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
     " of objects of another study' END AS held_back"
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT coalesce(min(CASE WHEN"
+    " instance_count>0 THEN rank END), min(rank)) FROM study_patient AS served WHERE served.study=study.id);",
+    // Notes that reject images, and names that cannot be read.
+    "ALTER TABLE study ADD COLUMN rejected TEXT NOT NULL DEFAULT '';"
+    "DROP VIEW study_shown;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity, CASE conflicts WHEN 0 THEN '' WHEN 1 THEN 'an object came again with other pixels or another patient:"
+    " the first is shown until somebody decides' ELSE CAST(conflicts AS TEXT) || ' objects came again with other pixels"
+    " or another patient: the first ones are shown until somebody decides' END AS conflicts,"
+    " CASE " HELD_BACK " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
+    " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
+    " of objects of another study' END AS held_back,"
+    " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"
+    " '): the notes are kept, nothing is hidden' END AS rejected,"
+    " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"
+    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT coalesce(min(CASE WHEN"
     " instance_count>0 THEN rank END), min(rank)) FROM study_patient AS served WHERE served.study=study.id);",
     NULL,

@@ -69,13 +69,12 @@ bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct ar
 
 static json_t *flags_to_json(const struct reading_item *item)
 {
+    const char *const sentences[] = {item->identity, item->conflicts, item->held_back, item->rejected,
+                                     item->unreadable};
     json_t *flags = json_array();
-    if (*item->identity)
-        json_array_append_new(flags, json_string(item->identity));
-    if (*item->conflicts)
-        json_array_append_new(flags, json_string(item->conflicts));
-    if (*item->held_back)
-        json_array_append_new(flags, json_string(item->held_back));
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
+        if (*sentences[i])
+            json_array_append_new(flags, json_string(sentences[i]));
     return flags;
 }
 

@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
 from harness import ROOT, Hilum, multipart, wait_until
+from heads import Head, key_object
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -94,6 +96,37 @@ class Patients(unittest.TestCase):
             self.assertEqual(self.item(server)["flags"], ["name of P1: Doe John or Roe Jane"])
             self.assertEqual(len(server.get_json("/dicom-web/studies?PatientID=P1")), 1)
             self.assertEqual(server.request("/api/flagged?flag=none")[0], 400)
+
+    def test_a_note_that_rejects_images_is_told_before_they_are_read_whichever_comes_first(self):
+        says = lambda why: [f"images of this study were rejected by their sender ({why}): the notes are kept, nothing is hidden"]
+        notes = (("113001", "for quality reasons, 113001"), ("113037", "for patient safety reasons, 113037"), ("113038", "for an incorrect worklist entry, 113038"), ("113039", "since their retention has expired, 113039"), ("113000", None))
+        with Hilum() as server:
+            told = 0
+            for number, (code, why) in enumerate(notes):
+                head = Head(60 + number)
+                images, note = head.save(f"{self.folder}/images{number}", head.slices[:2]), head.save(f"{self.folder}/note{number}", [key_object(head, code)])
+                for paths in (note, images) if number % 2 else (images, note):
+                    server.storescu(*paths)
+                item = wait_until(lambda: next((item for item in server.get_json("/api/worklist") if item["study"] == head.study), None), 10, "the study is on the list")
+                flagged = [row for row in server.get_json("/api/flagged?flag=rejection") if row["study"] == head.study]
+                self.assertEqual((item["flags"], server.get_json(f"/api/studies/{head.study}/flags")), (says(why), says(why)) if why else ([], []), code)
+                self.assertEqual([row["instance"] for row in flagged], [f"{head.study}.77.1"] if why else [])
+                told += why is not None
+                self.assertEqual(len(re.findall("rejects images of study", server.log())), told)
+                self.assertEqual(len(server.get_json(f"/dicom-web/studies/{head.study}/instances")), 3)
+            self.assertIn(f'hilum_objects_flagged{{flag="rejection"}} {told}', server.request("/metrics")[2].decode())
+
+    def test_a_name_that_cannot_be_read_is_told_before_the_study_is_read(self):
+        path = self.scanner.slice(1, SpecificCharacterSet="ISO_IR 100", PatientName="M\u00fcller^J\u00f6rg")
+        with open(path, "rb") as f:
+            data = f.read()
+        with open(path, "wb") as f:  # Latin-1 bytes that are said to be UTF-8
+            f.write(data.replace(b"ISO_IR 100", b"ISO_IR 192"))
+        with Hilum() as server:
+            server.storescu(path)
+            self.assertEqual(self.item(server)["flags"], ["a name of this study cannot be read in its character set"])
+            self.assertEqual(server.get_json(f"/api/studies/{self.scanner.study}/flags"), self.item(server)["flags"])
+            self.assertEqual(len(server.get_json("/api/flagged?flag=charset")), 1)
 
     def convert(self, path, option):
         """By dcmconv or gdcmconv: the new file."""
