@@ -8,11 +8,12 @@
 // row of its own under the study, by issuer and Patient ID; a series' row is of one patient too. Objects that name
 // their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
 // in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
-// issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that has served
-// objects, or the first one where nothing is served); and identity, conflicts, held_back, rejected and unreadable:
-// "", or a sentence for people about whose objects these are, about objects that came again and wait for a decision,
-// about those that are not served since an object of another study has their UID, about notes that reject images, and
-// about a patient's name or ID that cannot be read. archive_study_flags gives the same.
+// issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that is shown: whom
+// served objects name, objects that were made here only where there are no others; or of the first one where nothing is
+// served); and identity, conflicts, held_back, rejected and unreadable: "", or a sentence for people about whose
+// objects these are, about objects that came again and wait for a decision, about those that are not served since an
+// object of another study has their UID, about notes that reject images, and about a patient's name or ID that cannot
+// be read. archive_study_flags gives the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept
@@ -156,7 +157,8 @@ struct archive_query {
     enum archive_level level;
     const char *study;  // NULL: any
     const char *series; // NULL: any
-    int64_t patient;    // archive_object.patient; 0: any
+    int64_t patient;    // archive_object.patient, at study level also when nothing of it is served; 0: any
+    bool shown;         // only patients that lists show (above)
     struct archive_match matches[ARCHIVE_MATCHES_MAX];
     size_t match_count;
     size_t limit; // 0: ARCHIVE_LIMIT_DEFAULT
@@ -190,9 +192,11 @@ bool archive_find(struct archive *archive, const struct archive_query *query, st
 struct archive_object {
     const char *study, *series, *sop_instance, *sop_class, *transfer_syntax;
     struct store_place place;
-    uint64_t size;   // of the data set
-    int64_t id;      // names it among all that are kept
-    int64_t patient; // of a study's objects: equal when they are of one patient, by issuer and Patient ID
+    uint64_t size; // of the data set
+    int64_t id;    // names it among all that are kept
+    // Which patient it is of: among a study's objects equal when they are of one, by issuer and Patient ID, and by name
+    // and birth date of those without ID; and how many of the study's patients came before that one.
+    int64_t patient, patient_rank;
     const char *patient_id, *issuer; // that patient's; "" when nobody has said
     const char *charset;             // as its origin had it, "" when not; its trees are read by it
     uint64_t header_size;            // of what stands before the pixel data element; size when there is none

@@ -210,7 +210,7 @@ static bool add_match(struct condition *where, enum archive_level level, const s
 
 // A patient's part of a study is what a query answers with, at each level.
 static const char *const from_of_level[] = {
-    " FROM study JOIN study_patient ON study_patient.study=study.id WHERE study_patient.instance_count>0",
+    " FROM study JOIN study_patient ON study_patient.study=study.id WHERE 1=1",
     " FROM series JOIN study_patient ON study_patient.id=series.patient JOIN study ON study.id=study_patient.study"
     " WHERE series.instance_count>0",
     " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"
@@ -239,6 +239,10 @@ static bool make_sql(struct condition *where, const struct archive_query *query,
         return false;
     if (query->patient != 0)
         buffer_printf(&where->sql, " AND study_patient.id=%" PRId64, query->patient);
+    else if (query->level == ARCHIVE_STUDY)
+        buffer_text(&where->sql, " AND study_patient.instance_count>0");
+    if (query->shown)
+        buffer_text(&where->sql, " AND study_patient.id IN (SELECT id FROM patient_shown WHERE study=study.id)");
     for (size_t i = 0; i < query->match_count; i++)
         if (!add_match(where, query->level, &query->matches[i], err))
             return false;

@@ -10,7 +10,8 @@
 
 #define OBJECT_COLUMNS                                                                                                 \
     "SELECT study.uid, series.uid, instance.uid, class, syntax, patient_id, issuer, container, offset, size, "         \
-    "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient, charset"           \
+    "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient, charset, "         \
+    "study_patient.rank"                                                                                               \
     " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"    \
     " JOIN study ON study.id=study_patient.study WHERE "
 #define OBJECT_ORDER                                                                                                   \
@@ -56,6 +57,7 @@ static bool read_object(struct sql *sql, struct arena *arena, struct archive_obj
     out->flags = (unsigned)sql_int(sql, 15);
     out->id = sql_int(sql, 16);
     out->patient = sql_int(sql, 17);
+    out->patient_rank = sql_int(sql, 19);
     out->charset = arena_strdup(arena, sql_text(sql, 18));
     return out->charset != NULL;
 }

@@ -8,6 +8,8 @@
 //   instance       one per object that is kept; of those with one SOP Instance UID rank 0 is served
 //   difference     what an object says otherwise than the rows above it did when it came (columns.h)
 //   conflict       an object that came under a UID that was there, what differs, and what somebody decided of it
+//   patient_shown  a view: those of a study's patients that served objects name; what was made here of earlier images
+//                  counts only where there is nothing else
 //   study_shown    a view: one line a study, for lists (archive.h)
 #include "archive/rows.h"
 
@@ -170,6 +172,27 @@ static const char *const steps[] = {
     " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT coalesce(min(CASE WHEN"
     " instance_count>0 THEN rank END), min(rank)) FROM study_patient AS served WHERE served.study=study.id);",
+    // A study whose images came again under another patient is that one's.
+    "CREATE VIEW patient_shown AS"
+    " SELECT id, study, rank FROM study_patient WHERE instance_count>0 AND (EXISTS(SELECT 1 FROM identity"
+    " WHERE identity.patient=study_patient.id AND served=1) OR NOT EXISTS(SELECT 1 FROM study_patient AS other"
+    " JOIN identity ON identity.patient=other.id AND served=1 WHERE other.study=study_patient.study));"
+    "DROP VIEW study_shown;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity, CASE conflicts WHEN 0 THEN '' WHEN 1 THEN 'an object came again with other pixels or another patient:"
+    " the first is shown until somebody decides' ELSE CAST(conflicts AS TEXT) || ' objects came again with other pixels"
+    " or another patient: the first ones are shown until somebody decides' END AS conflicts,"
+    " CASE " HELD_BACK " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
+    " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
+    " of objects of another study' END AS held_back,"
+    " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"
+    " '): the notes are kept, nothing is hidden' END AS rejected,"
+    " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"
+    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"
+    " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"
+    " WHERE first.study=study.id));",
     NULL,
 };
 

@@ -20,6 +20,21 @@ static const char *text_of(struct series_files *series, const struct dicom_datas
     return text ? text : "";
 }
 
+static bool says_the_same(struct series_files *series, const struct model_object *a, const struct model_object *b,
+                          dicom_tag tag)
+{
+    return strcmp(text_of(series, a->header, tag), text_of(series, b->header, tag)) == 0;
+}
+
+// By ID and issuer; without an ID by name and birth date.
+static bool is_of_first_patient(struct series_files *series, const struct model_object *object)
+{
+    const struct model_object *first = &series->objects[0];
+    return says_the_same(series, object, first, 0x00100020) && says_the_same(series, object, first, 0x00100021) &&
+           (*object->patient_id ||
+            (says_the_same(series, object, first, 0x00100010) && says_the_same(series, object, first, 0x00100030)));
+}
+
 static bool read_object(struct series_files *series, int fd, uint64_t size, struct series_file *file,
                         struct model_object *object, struct error *err)
 {
@@ -41,6 +56,7 @@ static bool read_object(struct series_files *series, int fd, uint64_t size, stru
     object->sop_class = text_of(series, object->header, 0x00080016);
     object->patient_id = text_of(series, object->header, 0x00100020);
     object->issuer = text_of(series, object->header, 0x00100021);
+    object->patient = !is_of_first_patient(series, object);
     return *object->sop_instance || error_set(err, ERROR_BAD_DATA, "it has no SOP Instance UID");
 }
 

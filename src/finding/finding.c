@@ -2,6 +2,7 @@
 #include "finding/finding.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -56,9 +57,13 @@ void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *v
         text_copy(out, FINDING_ID_SIZE, job);
 }
 
-void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model)
+void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model,
+                   int64_t patient)
 {
-    object_hex(out, FINDING_TOPIC_SIZE, (const char *const[]){series, volume, model, NULL});
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)patient);
+    object_hex(out, FINDING_TOPIC_SIZE,
+               (const char *const[]){series, volume, model, patient > 0 ? number : NULL, NULL});
 }
 
 // ---- for people

@@ -42,12 +42,13 @@ enum { FINDING_ID_SIZE = 65, FINDING_TOPIC_SIZE = 21 };
 
 struct finding_result {
     const char *id;    // hex: the job's key, or with a volume a digest of both
-    const char *topic; // 20 hex digits, from series, volume and model: newer results of it take this one's place. The
-                       // filler order number of its reports.
+    const char *topic; // 20 hex digits, from series, volume, model and patient: newer results of it take this one's
+                       // place. The filler order number of its reports.
     const char *job;   // the job's key
     const char *study, *series;
     const char *volume;              // what tells it apart in its series ("Echo Time 2.46"); "" the only one
-    const char *patient_id, *issuer; // whose images were looked at; of a mixed series the study's first
+    const char *patient_id, *issuer; // whose images were looked at; of a mixed series those of the first object
+    int64_t patient;                 // the same as the archive tells them apart (archive_object.patient); 0: not known
     const char *modality;            // of the images
     const char *model, *model_version, *model_digest;
     const char *label_text;      // "research use only ..."
@@ -97,7 +98,10 @@ extern const struct store_migration finding_migration;
 bool finding_complete(struct store *store, struct error *err);
 
 void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *volume);
-void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model);
+// `patient`: how many patients of the study came before the one whose images these are, nearly always 0. What is said
+// of one patient is never taken up in what is said of another.
+void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model,
+                   int64_t patient);
 
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 

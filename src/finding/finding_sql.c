@@ -53,6 +53,7 @@ static const char *const steps[] = {
     result_table,
     "ALTER TABLE result ADD COLUMN coverage_mm INTEGER NOT NULL DEFAULT 0;",
     result_tally,
+    "ALTER TABLE result ADD COLUMN patient INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 

@@ -75,7 +75,7 @@ const char result_tally[] = "CREATE TABLE result_tally ("
     "id, topic, job, study, series, volume, patient_id, issuer, modality, model, model_version, model_digest,"         \
     " label_text, concept_value, concept_scheme, concept_meaning, outcome, standing, reason, notes, objects, voxels,"  \
     " digest, send_to, hl7_to, calibrated, told, revision, sr_instance, seg_instance, made_ns, changed_ns,"            \
-    " coverage_mm"
+    " coverage_mm, patient"
 
 // Where each column is in the struct, in the order of COLUMNS.
 enum column_type { TEXT, INTEGER, FLAG, OUTCOME, STANDING };
@@ -120,6 +120,7 @@ static const struct column {
     COLUMN(made_ns, INTEGER),
     COLUMN(changed_ns, INTEGER),
     COLUMN(coverage_mm, INTEGER),
+    COLUMN(patient, INTEGER),
 };
 enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
 
@@ -161,7 +162,7 @@ static bool insert(struct database *db, const struct finding_result *result, str
     struct sql *sql = sql_prepare(db,
                                   "INSERT INTO result (" COLUMNS ") VALUES"
                                   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                   err);
     if (!sql)
         return false;
@@ -462,7 +463,7 @@ static bool insert_for(struct database *db, const struct finding *f, struct erro
     int64_t state;
     bool found;
     finding_result_id(id, f->job, "");
-    finding_topic(topic, f->series, "", f->model);
+    finding_topic(topic, f->series, "", f->model, 0);
     if (!sql_get_int(db, err, &state, &found, "SELECT MIN(state) FROM finding WHERE job = ? AND result = ''", "t",
                      f->job))
         return false;

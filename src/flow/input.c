@@ -52,7 +52,8 @@ static struct model_object *model_objects_of(struct flow_work *work)
                                            .sop_instance = work->objects[i].sop_instance,
                                            .sop_class = work->objects[i].sop_class,
                                            .patient_id = work->objects[i].patient_id,
-                                           .issuer = work->objects[i].issuer};
+                                           .issuer = work->objects[i].issuer,
+                                           .patient = work->objects[i].patient};
     }
     return objects;
 }

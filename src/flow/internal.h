@@ -218,7 +218,8 @@ struct flow_telling {
 // What is stale: from the rows, so outside any transaction; flow_tell checks that it is so still.
 bool flow_telling_plan(struct flow *flow, const struct finding_result *result, const char *sr, const char *seg,
                        struct arena *arena, struct flow_telling *out, struct error *err);
-// Makes and stores the rejection note when something is stale.
+// Makes and stores the rejection note when something is stale, in the name of the patient whose objects it rejects; of
+// the context no source is needed.
 bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
                          struct archive_writer *writer, struct arena *arena, struct error *err);
 // Inside a write function: obsolete what waits of the topic, and add the deliveries. BUSY when something became stale

@@ -96,7 +96,7 @@ bool flow_note_given_up(struct flow *flow, struct database *db, const char *key,
     if (!model)
         return error_set(err, ERROR_LIMIT, "no memory for a result");
     finding_result_id(id, key, "");
-    finding_topic(topic, job->series, "", model);
+    finding_topic(topic, job->series, "", model, 0);
     if (!finding_result_get(db, id, &flow->arena, &known, err) || known)
         return known != NULL;
     struct finding_result result = {.id = id,
@@ -306,7 +306,8 @@ bool flow_report_run(struct flow_work *work, struct error *err)
 static bool study_of(struct archive *archive, const struct finding_result *result, struct arena *arena,
                      struct finding_study *out, struct error *err)
 {
-    struct archive_query query = {.level = ARCHIVE_STUDY, .study = result->study, .limit = FLOW_PATIENTS_MAX};
+    struct archive_query query = {
+        .level = ARCHIVE_STUDY, .study = result->study, .patient = result->patient, .limit = FLOW_PATIENTS_MAX};
     struct archive_row *rows, *row;
     size_t count = 0;
     bool more;
@@ -314,7 +315,7 @@ static bool study_of(struct archive *archive, const struct finding_result *resul
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "study %s is gone", result->study);
-    row = &rows[0]; // of several patients, the one whose images were looked at
+    row = &rows[0]; // of several patients (a result of the program before), the one whose images were looked at
     for (size_t i = 0; i < count; i++)
         if (strcmp(flow_field(&rows[i], 0x00100020), result->patient_id) == 0 &&
             strcmp(flow_field(&rows[i], 0x00100021), result->issuer) == 0)

@@ -37,7 +37,7 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
     char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE], digest[65];
     const char *model = model_package_name(work->package);
     finding_result_id(id, work->job->key, volume);
-    finding_topic(topic, work->job->series, volume, model);
+    finding_topic(topic, work->job->series, volume, model, work->objects[0].patient_rank);
     if (!flow_inputs_digest(digest, "", work->objects, work->count, err))
         return false;
     *out = (struct finding_result){.id = arena_strdup(&work->arena, id),
@@ -48,6 +48,7 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
                                    .volume = volume,
                                    .patient_id = work->objects[0].patient_id,
                                    .issuer = work->objects[0].issuer,
+                                   .patient = work->objects[0].patient,
                                    .modality = text_of(work, 0x00080060),
                                    .model = model,
                                    .model_version = model_package_version(work->package),
@@ -405,7 +406,6 @@ struct ending {
     struct queue_job done;
     struct flow_telling *tellings; // of the new results that are told at once, then of what is taken back
     size_t telling_count;
-    const char *withdrawn; // why all that was said of the series should never have been; NULL: it was right
     int64_t now_ns;
 };
 
@@ -422,6 +422,22 @@ static bool has_topic(const struct flow_work *work, const char *topic)
     return false;
 }
 
+// Whose images the series' are: a result of the program before knows its patient by ID only.
+static bool is_of_patient(const struct finding_result *old, const struct archive_object *object)
+{
+    return old->patient ? old->patient == object->patient
+                        : strcmp(old->patient_id, object->patient_id) == 0 && strcmp(old->issuer, object->issuer) == 0;
+}
+
+// Why what was said should never have been; NULL: it was right.
+static const char *why_withdrawn(const struct flow_work *work, const struct finding_result *old)
+{
+    if (work->fit.several_patients)
+        return work->fit.unfit;
+    return is_of_patient(old, &work->objects[0]) ? NULL
+                                                 : "the images are not this patient's: they came again under another";
+}
+
 // Will the old result be superseded or withdrawn by the end of this job, and nothing new be said of its topic?
 static bool is_taken_back(const struct ending *ending, const struct finding_result *old)
 {
@@ -429,7 +445,7 @@ static bool is_taken_back(const struct ending *ending, const struct finding_resu
     bool answered = false;
     if (strcmp(old->job, work->job->key) == 0)
         return false;
-    if (ending->withdrawn)
+    if (why_withdrawn(work, old))
         return true;
     for (size_t i = 0; i < work->analysis_count; i++)
         answered = answered || is_answer(&work->analyses[i].row);
@@ -441,23 +457,14 @@ static bool plan_taking_back(struct ending *ending, struct finding_result *old, 
 {
     struct flow_work *work = ending->work;
     struct flow_telling *telling = &ending->tellings[ending->telling_count++];
-    struct finding_context context = {.source = flow_input_header(work),
-                                      .result = old,
+    struct finding_context context = {.result = old,
                                       .model_title = model_package_title(work->package),
                                       .predecessor = "",
                                       .seg = "",
                                       .time_ns = work->newest_ns};
-    old->standing = ending->withdrawn ? FINDING_WITHDRAWN : FINDING_REPLACED;
-    if (ending->withdrawn)
-        old->reason = ending->withdrawn;
-    // A note about one patient's images says that patient's name.
-    for (size_t i = 0; i < work->count; i++) {
-        if (work->headers[i] && strcmp(work->objects[i].patient_id, old->patient_id) == 0 &&
-            strcmp(work->objects[i].issuer, old->issuer) == 0) {
-            context.source = work->headers[i];
-            break;
-        }
-    }
+    const char *why = why_withdrawn(work, old);
+    old->standing = why ? FINDING_WITHDRAWN : FINDING_REPLACED;
+    old->reason = why ? why : old->reason;
     return flow_telling_plan(work->flow, old, "", "", &work->arena, telling, err) &&
            flow_telling_reject(work->flow, telling, &context, writer, &work->arena, err);
 }
@@ -468,8 +475,7 @@ static bool plan_new(struct ending *ending, const struct flow_analysis *analysis
     struct flow_work *work = ending->work;
     const struct finding_result *row = &analysis->row;
     struct flow_telling *telling = &ending->tellings[ending->telling_count];
-    struct finding_context context = {.source = flow_input_header(work),
-                                      .result = row,
+    struct finding_context context = {.result = row,
                                       .model_title = model_package_title(work->package),
                                       .predecessor = "",
                                       .seg = "",
@@ -490,6 +496,19 @@ static bool read_present(struct flow_work *work, struct finding_result **out, si
     return ok;
 }
 
+// What is taken back of topics of which something new is said, or of the others: of what is told in one transaction of
+// one topic, only the last is sent.
+static bool plan_present(struct ending *ending, struct finding_result *present, size_t count, bool of_new_topics,
+                         struct archive_writer *writer, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (has_topic(ending->work, present[i].topic) == of_new_topics && is_taken_back(ending, &present[i]) &&
+            !plan_taking_back(ending, &present[i], writer, err))
+            return false;
+    return true;
+}
+
+// What is taken back is told before what is new.
 static bool plan(struct ending *ending, struct archive_writer *writer, struct error *err)
 {
     struct flow_work *work = ending->work;
@@ -500,14 +519,12 @@ static bool plan(struct ending *ending, struct archive_writer *writer, struct er
     ending->tellings = arena_calloc(&work->arena, work->analysis_count + count, sizeof *ending->tellings);
     if (!ending->tellings)
         return error_set(err, ERROR_LIMIT, "no memory for %zu results", count);
-    ending->withdrawn = work->fit.several_patients ? work->fit.unfit : NULL;
+    if (!plan_present(ending, present, count, false, writer, err))
+        return false;
     for (size_t i = 0; i < work->analysis_count; i++)
         if (!plan_new(ending, &work->analyses[i], writer, err))
             return false;
-    for (size_t i = 0; i < count; i++)
-        if (is_taken_back(ending, &present[i]) && !plan_taking_back(ending, &present[i], writer, err))
-            return false;
-    return true;
+    return plan_present(ending, present, count, true, writer, err);
 }
 
 // ---- the end of the job
@@ -543,7 +560,7 @@ static bool write_ending(struct database *db, void *payload, struct error *err)
     for (size_t i = 0; i < ending->telling_count; i++) {
         const struct finding_result *result = ending->tellings[i].result;
         if (result->standing == FINDING_WITHDRAWN &&
-            !finding_result_withdraw(db, result->id, ending->withdrawn, ending->now_ns, err))
+            !finding_result_withdraw(db, result->id, result->reason, ending->now_ns, err))
             return false;
     }
     if (!write_rows(ending, db, err))

@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-enum { OBJECT_MAX = 512 << 20 };
+enum { OBJECT_MAX = 512 << 20, SOURCE_VALUE_MAX = 64 << 10 };
 
 bool flow_store_object(struct flow *flow, struct archive_writer *writer, const struct buffer *data, int64_t time_ns,
                        struct error *err)
@@ -96,6 +96,16 @@ bool flow_telling_plan(struct flow *flow, const struct finding_result *result, c
     return true;
 }
 
+// A note says whose objects it rejects: patient and study are those of the objects.
+static bool read_source(struct flow *flow, const char *instance, struct arena *arena, const struct dicom_dataset **out,
+                        struct error *err)
+{
+    struct archive_object *object;
+    size_t count;
+    return archive_objects(flow->options.archive, NULL, NULL, instance, arena, &object, &count, err) &&
+           archive_header(flow->options.archive, object, SOURCE_VALUE_MAX, arena, out, err);
+}
+
 bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
                          struct archive_writer *writer, struct arena *arena, struct error *err)
 {
@@ -105,9 +115,8 @@ bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const 
     struct finding_context own = *context;
     if (telling->stale_count == 0)
         return true;
-    if (!context->source) // of no image a note can be made: none of the series can be read
-        return error_set(err, ERROR_BAD_DATA, "what was said of series %s cannot be rejected: no image can be read",
-                         result.series);
+    if (!read_source(flow, telling->stale[0].sop_instance, arena, &own.source, err))
+        return false;
     result.revision += result.standing != FINDING_CURRENT; // of what is taken back there is no further revision
     own.result = &result;
     finding_rejection_uid(instance, result.id, result.revision);

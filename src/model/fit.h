@@ -30,6 +30,7 @@ enum { MODEL_OBJECTS_MAX = 32768, MODEL_VOLUMES_MAX = 64, MODEL_LABEL_SIZE = 129
 struct model_object {
     const struct dicom_dataset *header; // all but the pixels' values
     const char *sop_instance, *sop_class, *patient_id, *issuer;
+    int64_t patient; // equal for objects of one patient, as whoever has them tells patients apart
 };
 
 // An object's pixels as image_frame gives them: exactly `size` bytes of its only frame into `out`. false for what keeps

@@ -19,9 +19,9 @@ enum {
 
 // ---- one patient
 
-static bool is_same_patient(const struct model_object *a, const struct model_object *b)
+static const char *id_of(const struct model_object *object)
 {
-    return strcmp(a->patient_id, b->patient_id) == 0 && strcmp(a->issuer, b->issuer) == 0;
+    return *object->patient_id ? object->patient_id : "one without ID";
 }
 
 static bool tell_patients(struct fit *fit, const struct model_object *a, const struct model_object *b,
@@ -35,14 +35,14 @@ static bool tell_patients(struct fit *fit, const struct model_object *a, const s
         b = swap;
     }
     fit->out->several_patients = true;
-    return fit_say(fit, &fit->out->unfit, err, "objects of two patients, %s%s%s and %s%s%s", a->patient_id,
-                   *a->issuer ? " of " : "", a->issuer, b->patient_id, *b->issuer ? " of " : "", b->issuer);
+    return fit_say(fit, &fit->out->unfit, err, "objects of two patients, %s%s%s and %s%s%s", id_of(a),
+                   *a->issuer ? " of " : "", a->issuer, id_of(b), *b->issuer ? " of " : "", b->issuer);
 }
 
 static bool check_patients(struct fit *fit, struct error *err)
 {
     for (size_t i = 1; i < fit->count; i++)
-        if (!is_same_patient(&fit->objects[0], &fit->objects[i]))
+        if (fit->objects[0].patient != fit->objects[i].patient)
             return tell_patients(fit, &fit->objects[0], &fit->objects[i], err);
     return true;
 }

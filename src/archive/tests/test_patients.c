@@ -56,6 +56,76 @@ static void each_patient_of_a_study_is_found_with_what_is_theirs(void **state)
     place_close(&p);
 }
 
+// What was made here of a first patient's images shows nobody once these came again under another.
+static void a_study_is_shown_under_the_patient_of_its_images_and_not_of_what_was_made_of_earlier_ones(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_object *objects;
+    struct archive_row *rows;
+    struct buffer data;
+    struct archive_origin job = usual_origin, newest = usual_origin;
+    size_t count;
+    bool more;
+    (void)state;
+    place_open(&p);
+    job.how = "job";
+    newest.newest = true;
+    put(&p, (struct object){0}, 1, &stored);
+    object_write(&(struct object){.series = "1.2.3.9", .instance = "1.2.3.9.1"}, &data);
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &job, &stored), p.err);
+    buffer_free(&data);
+    assert_string_equal(shown(&p, "patient_id"), "P1");
+    struct object again = second;
+    again.instance = "1.2.3.4.1";
+    object_write(&again, &data);
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &newest, &stored), p.err);
+    buffer_free(&data);
+    assert_int_equal(stored.outcome, ARCHIVE_REPLACED);
+    assert_string_equal(shown(&p, "patient_id"), "P2");
+    assert_string_equal(shown(&p, "patient_name"), "Roe^Jane");
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "1.2.3", 2);
+    struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .shown = true};
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_string_equal(field(rows, 0x00100020), "P2");
+    assert_ok(archive_objects(p.archive, "1.2.3", "1.2.3.9", NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_string_equal(objects[0].patient_id, "P1");
+    assert_int_equal(objects[0].patient_rank, 0);
+    assert_ok(archive_objects(p.archive, NULL, NULL, "1.2.3.4.1", &p.arena, &objects, &count, &p.err), p.err);
+    assert_int_equal(objects[0].patient_rank, 1);
+    place_close(&p);
+}
+
+// Of a patient whose images are all served under another name now, a withdrawal is told still.
+static void a_patient_of_whom_nothing_is_served_is_found_by_its_row(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct archive_object *objects;
+    struct archive_row *rows;
+    struct buffer data;
+    struct archive_origin newest = usual_origin;
+    size_t count;
+    bool more;
+    (void)state;
+    place_open(&p);
+    newest.newest = true;
+    put(&p, (struct object){0}, 1, &stored);
+    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    struct object again = second;
+    again.instance = "1.2.3.4.1";
+    object_write(&again, &data);
+    assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &newest, &stored), p.err);
+    buffer_free(&data);
+    find(&p, ARCHIVE_STUDY, 0x0020000D, "1.2.3", 1);
+    struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .patient = objects[0].patient};
+    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_int_equal(count, 1);
+    assert_string_equal(field(rows, 0x00100020), "P1");
+    place_close(&p);
+}
+
 static void objects_name_the_patient_they_are_of(void **state)
 {
     struct place p;
@@ -346,6 +416,8 @@ int test_patients(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_patient_of_a_study_is_found_with_what_is_theirs),
+        cmocka_unit_test(a_study_is_shown_under_the_patient_of_its_images_and_not_of_what_was_made_of_earlier_ones),
+        cmocka_unit_test(a_patient_of_whom_nothing_is_served_is_found_by_its_row),
         cmocka_unit_test(objects_name_the_patient_they_are_of),
         cmocka_unit_test(two_patients_in_a_study_are_flagged_and_the_list_says_so),
         cmocka_unit_test(another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient),

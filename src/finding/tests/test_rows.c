@@ -260,6 +260,7 @@ static void a_result_gives_back_what_was_put_in(void **state)
     in.calibrated = true;
     in.told = false;
     in.coverage_mm = 151;
+    in.patient = 7;
     assert_ok(add_result(&in, NULL, 0), place.err);
     out = get_result("a");
     const char *const texts[][2] = {
@@ -293,6 +294,7 @@ static void a_result_gives_back_what_was_put_in(void **state)
     assert_true(out->calibrated && !out->told);
     assert_true(out->objects == in.objects && out->voxels == in.voxels && out->revision == 0);
     assert_int_equal(out->coverage_mm, in.coverage_mm);
+    assert_int_equal(out->patient, in.patient);
     assert_true(out->made_ns == in.made_ns && out->changed_ns == in.changed_ns);
 }
 
@@ -509,7 +511,7 @@ static void findings_that_an_older_program_left_get_their_results(void **state)
               place.err);
     assert_ok(finding_complete(place.store, &place.err) && finding_complete(place.store, &place.err), place.err);
     assert_int_equal(results(true, &all), 2);
-    finding_topic(topic, "1.2.3", "", "m");
+    finding_topic(topic, "1.2.3", "", "m", 0);
     assert_string_equal(all[0].id, "a");
     assert_int_equal(all[0].standing, FINDING_REPLACED);
     assert_string_equal(all[1].id, "b");
@@ -523,7 +525,7 @@ static void findings_that_an_older_program_left_get_their_results(void **state)
     assert_string_equal(get("b-2")->result, "b");
 }
 
-static void names_of_results_tell_job_volume_series_and_model_apart(void **state)
+static void names_of_results_tell_job_volume_series_model_and_patient_apart(void **state)
 {
     (void)state;
     char a[FINDING_ID_SIZE], b[FINDING_ID_SIZE], c[FINDING_TOPIC_SIZE], d[FINDING_TOPIC_SIZE];
@@ -533,10 +535,12 @@ static void names_of_results_tell_job_volume_series_and_model_apart(void **state
     finding_result_id(b, JOB, "phase 2");
     assert_int_equal(strlen(a), 64);
     assert_string_not_equal(a, b);
-    finding_topic(c, "1.2", "", "model");
-    finding_topic(d, "1.2", "m", "odel");
+    finding_topic(c, "1.2", "", "model", 0);
+    finding_topic(d, "1.2", "m", "odel", 0);
     assert_int_equal(strlen(c), 20);
     assert_int_equal(strspn(c, "0123456789abcdef"), 20);
+    assert_string_not_equal(c, d);
+    finding_topic(d, "1.2", "", "model", 1);
     assert_string_not_equal(c, d);
 }
 
@@ -635,7 +639,7 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(a_rejection_and_its_taking_back_are_revisions_of_the_result, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_a_result_are_all_there_by_segment, begin, end),
         cmocka_unit_test_setup_teardown(findings_that_an_older_program_left_get_their_results, begin, end),
-        cmocka_unit_test_setup_teardown(names_of_results_tell_job_volume_series_and_model_apart, begin, end),
+        cmocka_unit_test_setup_teardown(names_of_results_tell_job_volume_series_model_and_patient_apart, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_keeps_name_time_and_comment_and_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_that_makes_no_sense_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),

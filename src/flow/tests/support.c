@@ -251,6 +251,7 @@ static enum archive_outcome put_data(struct ground *ground, struct archive_write
                                     .calling = or (slice->calling, "SCANNER"),
                                     .address = "127.0.0.1",
                                     .association = slice->association,
+                                    .newest = slice->newest,
                                     .issuer = ""};
     assert_ok(buffer_check(data, "a slice", &ground->err), ground->err);
     struct source_memory memory = {data->data, data->size};
@@ -349,8 +350,9 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     dicom_write_text(&w, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
     dicom_write_printf(&w, 0x00080018, "%s.%d", or (head->series, "1.2.3.1"), k + 1);
     dicom_write_text(&w, 0x00080060, "CT");
-    dicom_write_text(&w, 0x00100010, "Test^Flow");
-    dicom_write_text(&w, 0x00100020, or (head->patient, "F1"));
+    dicom_write_text(&w, 0x00100010, or (head->name, "Test^Flow"));
+    dicom_write_text(&w, 0x00100020, head->no_id ? "" : or (head->patient, "F1"));
+    dicom_write_text(&w, 0x00100030, or (head->birth, ""));
     dicom_write_text(&w, 0x00180015, "HEAD");
     dicom_write_double(&w, 0x00180050, 3);
     dicom_write_text(&w, 0x0020000D, or (head->study, "1.2.3"));
@@ -382,7 +384,8 @@ void ground_put_head(struct ground *ground, const struct head *head, int64_t at_
         struct buffer data;
         buffer_init(&data, 1 << 20);
         write_head(head, k, &data);
-        put_data(ground, writer, &data, &(struct slice){.association = head->association}, at_ns);
+        put_data(ground, writer, &data, &(struct slice){.association = head->association, .newest = head->newest},
+                 at_ns);
     }
     archive_writer_close(writer);
 }

@@ -54,7 +54,7 @@ struct slice {
     const char *association;   // NULL: named like its sender
     int pixel;                 // value of all pixels, to make other bytes
     int frames; // 0: a classic object, with a place; else one without, as enhanced ones have it elsewhere
-    bool no_frame_of_reference;
+    bool no_frame_of_reference, newest;
 };
 // Its event bears the time given.
 enum archive_outcome ground_put(struct ground *ground, const struct slice *slice, int64_t at_ns);
@@ -81,6 +81,8 @@ struct head {                             // what is NULL or 0 gets a usual valu
     int from, to;                         // slices, `to` exclusive; 0: all
     int bleed;                            // slice of its middle; 0: none. It reaches 4 slices up and down.
     const char *association;
+    const char *name, *birth; // "Test^Flow", none
+    bool no_id, newest;       // without Patient ID; of what came again the newest is served
 };
 // The package that is installed with the program, and a rule for it with these members more (a comma in front).
 void ground_open_real(struct ground *ground, const char *more);

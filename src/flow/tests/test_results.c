@@ -60,12 +60,12 @@ static const char *to_pacs(struct ground *g, size_t index)
 }
 
 // The message of the newest delivery to the record, as it would be sent now: its answer names the delivery's subject.
-static const char *message_as(struct ground *g, const char *status)
+static const char *message_of(struct ground *g, const char *topic, const char *status)
 {
     struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
     size_t count, last;
     text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
-    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
     struct buffer out;
     for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
         continue;
@@ -78,6 +78,11 @@ static const char *message_as(struct ground *g, const char *status)
     const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", list[last - 1].subject);
     assert_non_null(strstr(text, control));
     return text;
+}
+
+static const char *message_as(struct ground *g, const char *status)
+{
+    return message_of(g, newest(g)->topic, status);
 }
 
 static const char *message(struct ground *g)
@@ -288,6 +293,99 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     ground_close(&g);
 }
 
+// The text of an attribute of one of our objects.
+static const char *said_in(struct ground *g, const char *instance, dicom_tag tag)
+{
+    const struct dicom_dataset *header;
+    struct archive_object *object;
+    size_t count;
+    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err) &&
+                  archive_header(g->archive, object, 1 << 10, &g->arena, &header, &g->err),
+              g->err);
+    return dicom_text(header, tag, &g->arena);
+}
+
+// A wrong pick from a worklist is put right: what was told of the first patient is withdrawn in that one's name, and
+// what is said of the other is new.
+static void images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
+    assert_int_equal(results[1].outcome, FINDING_POSITIVE);
+    assert_string_equal(results[1].patient_id, "R1");
+    assert_string_not_equal(results[0].topic, results[1].topic);
+
+    const char *gone = message_of(&g, results[0].topic, "F"), *now = message_of(&g, results[1].topic, "F");
+    assert_non_null(strstr(gone, "PID|1||F1^^^^PI||Day^One"));
+    assert_non_null(strstr(gone, "||W||"));
+    assert_non_null(strstr(gone, "Withdrawn: the images are not this patient's"));
+    assert_non_null(strstr(now, "PID|1||R1^^^^PI||Right^One"));
+    assert_non_null(strstr(now, "|F\rNTE|"));
+    assert_null(strstr(now, "||D||"));
+
+    struct queue_delivery *before = ground_deliveries(&g, results[0].topic, &count), *note = NULL, *withdrawal = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (before[i].state == QUEUE_DELIVERY_WAITING)
+            *(strcmp(before[i].kind, "hl7") == 0 ? &withdrawal : &note) = &before[i];
+    assert_true(note && withdrawal);
+    assert_string_equal(class_of(&g, note->subject), KO);
+    assert_string_equal(said_in(&g, note->subject, 0x00100020), "F1");
+    assert_string_equal(said_in(&g, note->subject, 0x00100010), "Day^One");
+    struct queue_delivery *after = ground_deliveries(&g, results[1].topic, &count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(after[i].id > withdrawal->id && after[i].id > note->id);
+        if (strcmp(after[i].kind, "dicom") == 0)
+            assert_string_equal(said_in(&g, after[i].subject, 0x00100020), "R1");
+    }
+    ground_close(&g);
+}
+
+static void two_patients_without_an_id_are_not_analysed_as_one(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_put_head(&g, &(struct head){.bleed = 22, .to = 30, .no_id = true, .name = "Unknown^A", .birth = "19600101"},
+                    AT(0));
+    ground_send_head(
+        &g, &(struct head){.bleed = 22, .from = 30, .no_id = true, .name = "Unknown^B", .birth = "19990909"}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_NOT_ANALYSED);
+    assert_string_equal(newest(&g)->reason, "objects of two patients, one without ID and one without ID");
+    assert_int_equal(count_of(&g, "dicom"), 0);
+    ground_close(&g);
+}
+
+// Of images without an ID another name is another patient, also in what is told of them.
+static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = "Unknown^A", .birth = "19600101"}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(
+        &g, &(struct head){.bleed = 22, .series = "1.2.3.2", .no_id = true, .name = "Unknown^B", .birth = "19990909"},
+        AT(30));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_non_null(strstr(message_of(&g, results[0].topic, "R"), "|Unknown^A^^^||19600101|"));
+    assert_non_null(strstr(message_of(&g, results[1].topic, "R"), "|Unknown^B^^^||19990909|"));
+    ground_close(&g);
+}
+
 // A message is known by its control ID: were it another than the delivery's, no answer would ever be one to it.
 static void each_kind_of_message_goes_under_the_control_id_of_its_delivery(void **state)
 {
@@ -455,6 +553,9 @@ int test_results(void)
         cmocka_unit_test(a_newer_result_takes_the_place_of_what_was_delivered),
         cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
+        cmocka_unit_test(images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first),
+        cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
+        cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),

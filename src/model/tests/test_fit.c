@@ -657,6 +657,7 @@ static void objects_of_two_patients_are_unfit(void **state)
     (void)state;
     struct series *series = stack(20);
     series->objects[13].patient_id = "P0";
+    series->objects[13].patient = 1;
     struct model_fit fit = check(series, &head_needs);
     assert_string_equal(fit.unfit, "objects of two patients, P0 of H and P1 of H");
     assert_true(fit.several_patients);
@@ -664,8 +665,18 @@ static void objects_of_two_patients_are_unfit(void **state)
 
     series = stack(20);
     series->objects[0].issuer = "";
+    series->objects[0].patient = 1;
     fit = check(series, &head_needs);
     assert_string_equal(fit.unfit, "objects of two patients, P1 and P1 of H");
+    assert_true(fit.several_patients);
+
+    series = stack(20); // without an ID, whoever has them tells them apart otherwise
+    for (size_t i = 0; i < 20; i++) {
+        series->objects[i].patient_id = series->objects[i].issuer = "";
+        series->objects[i].patient = i >= 12;
+    }
+    fit = check(series, &head_needs);
+    assert_string_equal(fit.unfit, "objects of two patients, one without ID and one without ID");
     assert_true(fit.several_patients);
 
     series = stack(20);

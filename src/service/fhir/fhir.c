@@ -23,7 +23,7 @@ static const char *field(const struct archive_row *row, dicom_tag tag)
 static bool find_study(struct service *service, struct http_request *request, const char *uid,
                        struct finding_study *out, struct error *err)
 {
-    struct archive_query query = {.level = ARCHIVE_STUDY, .study = uid, .limit = 2};
+    struct archive_query query = {.level = ARCHIVE_STUDY, .study = uid, .shown = true, .limit = 2};
     struct archive_row *row;
     size_t count = 0;
     bool more;
@@ -71,7 +71,7 @@ static bool find_said(struct service *service, struct http_request *request, con
 static bool find_series(struct service *service, struct http_request *request, struct finding_study *study,
                         struct error *err)
 {
-    struct archive_query query = {.level = ARCHIVE_SERIES, .study = study->study};
+    struct archive_query query = {.level = ARCHIVE_SERIES, .study = study->study, .shown = true};
     struct archive_row *rows;
     size_t count = 0;
     int64_t number;
