@@ -16,11 +16,26 @@
 
 // ---- texts of the manifest
 
+// One line that shows as it is. A backslash parts values in DICOM.
+static bool check_line(const char *name, const char *text, struct error *err)
+{
+    char shown[200];
+    size_t size = strlen(text), length;
+    bool plain = strchr(text, '\\') == NULL;
+    for (const char *at = text; plain && *at; at += length) {
+        length = text_utf8_length(at, size - (size_t)(at - text));
+        plain = length > 0 && !text_is_control(at, length);
+    }
+    return plain || error_set(err, ERROR_BAD_DATA,
+                              "manifest: '%s' is '%s': use one line, without control characters and backslashes", name,
+                              text_show(shown, sizeof shown, text, size));
+}
+
 static bool take_text(const json_t *object, const char *name, size_t most, const char **out, struct error *err)
 {
     *out = json_string_value(json_object_get(object, name));
     if (*out && **out && strlen(*out) < most)
-        return true;
+        return check_line(name, *out, err);
     return error_set(err, ERROR_BAD_DATA, "manifest: '%s' must be text of 1 to %zu characters", name, most - 1);
 }
 
@@ -53,6 +68,8 @@ static bool take_words(const json_t *needs, const char *name, const char **out, 
     {
         if (json_string_length(word) == 0)
             return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be a list of words", name);
+        if (!check_line(name, json_string_value(word), err))
+            return false;
         out[(*count)++] = json_string_value(word);
     }
     return true;
@@ -159,6 +176,15 @@ static bool check_name(const char *name, struct error *err)
                      "manifest: name '%.64s': use letters, digits, '.', '_' and '-', not beginning with '.'", name);
 }
 
+// It stands in logs, results and answers of the command line.
+static bool check_version(const char *version, struct error *err)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.+-_";
+    return strspn(version, allowed) == strlen(version) ||
+           error_set(err, ERROR_BAD_DATA, "manifest: version '%.64s': use letters, digits, '.', '+', '-' and '_'",
+                     version);
+}
+
 static bool take_manifest(struct model_package *package, struct error *err)
 {
     const json_t *m = package->manifest, *finding = json_object_get(m, "finding");
@@ -168,8 +194,8 @@ static bool take_manifest(struct model_package *package, struct error *err)
     if (strcmp(format, "hilum-model/1") != 0)
         return error_set(err, ERROR_UNSUPPORTED, "manifest: format '%.30s'; this program reads hilum-model/1", format);
     if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) || !check_name(package->name, err) ||
-        !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) ||
-        !take_text(m, "title", 129, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
+        !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) || !check_version(package->version, err) ||
+        !take_text(m, "title", 65, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
         !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
         !take_code(finding, "concept", true, &package->concept, err) ||
         !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err))

@@ -109,6 +109,30 @@ static void names_that_lead_out_of_the_folder_are_refused(void **state)
     }
 }
 
+static void texts_that_are_not_one_plain_line_are_refused(void **state)
+{
+    static const struct {
+        const char *in, *name, *text, *shown; // `in` NULL: of the manifest itself
+    } cases[] = {
+        {NULL, "version", "1.0\nhilum_up 99", "1.0\\x0Ahilum_up 99"},
+        {NULL, "version", "../1", "../1"},
+        {NULL, "title", "red \x1b[31m", "red \\x1B[31m"},
+        {NULL, "label", "a\\b", "a\\b"},
+        {"concept", "meaning", "Mass\r\nOBX", "Mass\\x0D\\x0AOBX"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[SUPPORT_PATH];
+        copy_package(folder);
+        json_t *manifest = read_manifest(folder), *in = manifest;
+        if (cases[i].in)
+            in = json_object_get(json_object_get(manifest, "finding"), cases[i].in);
+        json_object_set_new(in, cases[i].name, json_string(cases[i].text));
+        write_manifest(folder, manifest);
+        assert_refused(folder, cases[i].shown);
+    }
+}
+
 static void graphs_that_take_data_from_other_files_are_refused(void **state)
 {
     static const char *const graphs[] = {"external", "external-in-node"};
@@ -260,6 +284,7 @@ int test_package(void)
         cmocka_unit_test(missing_and_extra_files_are_refused),
         cmocka_unit_test(links_are_refused),
         cmocka_unit_test(names_that_lead_out_of_the_folder_are_refused),
+        cmocka_unit_test(texts_that_are_not_one_plain_line_are_refused),
         cmocka_unit_test(graphs_that_take_data_from_other_files_are_refused),
         cmocka_unit_test(what_is_no_onnx_is_refused),
         cmocka_unit_test(deeply_nested_graphs_are_refused),
