@@ -271,6 +271,67 @@ static void an_id_that_was_corrected_makes_the_study_another_patient_s_once_it_i
     place_close(&p);
 }
 
+// A series that lost an image is another one too: what was said of it was said of images that it has no more.
+static void a_series_that_lost_an_image_to_another_one_is_told_of(void **state)
+{
+    struct place p;
+    struct store_event *events;
+    struct store_event_detail detail;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    put(&p, &(struct object){.pixels = true, .fill = 1});
+    put(&p, &(struct object){.pixels = true, .fill = 2, .series = "1.2.3.9"});
+    const uint64_t before = store_event_last(p.store);
+    assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
+    struct database *db = store_read_begin(p.store, &p.err);
+    assert_ok(db && store_event_read(db, before, 100, &p.arena, &events, &count, &p.err), p.err);
+    store_read_end(p.store, db);
+    bool gained = false, lost = false;
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].kind != STORE_EVENT_OBJECT_SERVED)
+            continue;
+        assert_ok(store_event_detail(&events[i], &p.arena, &detail, &p.err), p.err);
+        gained = gained || strcmp(detail.series, "1.2.3.9") == 0;
+        lost = lost || strcmp(detail.series, "1.2.3.4") == 0;
+    }
+    assert_true(gained);
+    assert_true(lost);
+    place_close(&p);
+}
+
+// A decision about one object takes the doubt whose the others are from none of them.
+static void flags_stay_while_a_study_s_patient_is_in_doubt(void **state)
+{
+    struct place p;
+    struct archive_flagged *flagged;
+    size_t count;
+    (void)state;
+    place_open(&p);
+    put(&p, &(struct object){.pixels = true, .fill = 1});
+    put(&p, &(struct object){.instance = "1.2.3.4.6", .patient_id = "P2"});
+    put(&p, &(struct object){.pixels = true, .fill = 2});
+    assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
+    assert_non_null(strstr(shown(&p, "identity"), "objects of 2 patients"));
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_int_equal(count, 1);
+    place_close(&p);
+}
+
+static void what_is_taken_and_says_nothing_of_an_attribute_blanks_it_not(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    put(&p, &(struct object){.pixels = true, .fill = 1, .sex = "F"});
+    put(&p, &(struct object){.pixels = true, .fill = 2, .birth = "", .sex = ""});
+    assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
+    struct archive_row *row = find(&p, ARCHIVE_STUDY, 0x00100020, "P1", 1);
+    assert_string_equal(field(row, 0x00100030), "19500505");
+    assert_string_equal(field(row, 0x00100040), "F");
+    place_close(&p);
+}
+
 static void the_study_s_flags_are_those_that_lists_show(void **state)
 {
     struct place p;
@@ -508,6 +569,23 @@ static void what_others_compress_without_loss_is_the_same_object_and_other_pixel
     }
 }
 
+static void compressed_pixels_of_one_transfer_syntax_are_compared_to_their_end(void **state)
+{
+    struct place p;
+    char from[TEMPORARY_SIZE], to[TEMPORARY_SIZE];
+    (void)state;
+    snprintf(from, sizeof from, "%s", temporary("from.dcm"));
+    snprintf(to, sizeof to, "%s", temporary("to.dcm"));
+    place_open(&p);
+    for (int fill = 7; fill <= 8; fill++) { // of equal lengths
+        save_object(from, &(struct object){.pixels = true, .fill = fill});
+        run_well((const char *const[]){"dcmcrle", from, to, NULL}, NULL);
+        assert_int_equal(put_file(&p, to), fill == 7 ? ARCHIVE_STORED : ARCHIVE_KEPT_BESIDE);
+    }
+    assert_int_equal(conflicts(&p, false, 1)[0].kind, ARCHIVE_OTHER_PIXELS);
+    place_close(&p);
+}
+
 // Whose decoder is not there, or whose data are cut, cannot be said to be the same.
 static void what_cannot_be_decoded_is_kept_beside_and_waits(void **state)
 {
@@ -544,6 +622,9 @@ int test_conflicts(void)
         cmocka_unit_test(taking_a_newer_one_settles_the_older_ones),
         cmocka_unit_test(demographics_that_were_corrected_are_those_of_the_study_once_they_are_taken),
         cmocka_unit_test(an_id_that_was_corrected_makes_the_study_another_patient_s_once_it_is_taken),
+        cmocka_unit_test(a_series_that_lost_an_image_to_another_one_is_told_of),
+        cmocka_unit_test(flags_stay_while_a_study_s_patient_is_in_doubt),
+        cmocka_unit_test(what_is_taken_and_says_nothing_of_an_attribute_blanks_it_not),
         cmocka_unit_test(the_study_s_flags_are_those_that_lists_show),
         cmocka_unit_test(what_is_held_back_is_told_on_the_study_it_came_for),
         cmocka_unit_test(what_is_served_in_its_own_series_is_not_held_back),
@@ -551,6 +632,7 @@ int test_conflicts(void)
         cmocka_unit_test(what_nobody_looked_at_is_not_kept_by_anybody),
         cmocka_unit_test(a_policy_settles_no_other_pixels),
         cmocka_unit_test(what_others_compress_without_loss_is_the_same_object_and_other_pixels_are_not),
+        cmocka_unit_test(compressed_pixels_of_one_transfer_syntax_are_compared_to_their_end),
         cmocka_unit_test(what_cannot_be_decoded_is_kept_beside_and_waits),
     };
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);

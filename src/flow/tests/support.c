@@ -352,6 +352,7 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     dicom_write_text(&w, 0x00080060, "CT");
     dicom_write_text(&w, 0x00100010, or (head->name, "Test^Flow"));
     dicom_write_text(&w, 0x00100020, head->no_id ? "" : or (head->patient, "F1"));
+    dicom_write_text(&w, 0x00100021, or (head->issuer, ""));
     dicom_write_text(&w, 0x00100030, or (head->birth, ""));
     dicom_write_text(&w, 0x00180015, "HEAD");
     dicom_write_double(&w, 0x00180050, 3);

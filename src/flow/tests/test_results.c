@@ -386,6 +386,69 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
     ground_close(&g);
 }
 
+// The same ID of two sites is two patients: who is named is the one whose images were looked at.
+static void a_message_names_the_patient_by_id_and_issuer(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .issuer = "SITE_A", .name = "Anna^Of"}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
+    assert_string_equal(newest(&g)->issuer, "SITE_A");
+    ground_put_head(&g, &(struct head){.series = "1.2.3.2", .to = 1, .issuer = "SITE_B", .name = "Berta^Of"}, AT(30));
+    assert_non_null(strstr(message(&g), "|F1^^^SITE_A^PI||Anna^Of^"));
+    assert_null(strstr(message(&g), "SITE_B"));
+    ground_close(&g);
+}
+
+// The note that takes back what was said of one patient is that patient's, though another one of that ID comes first.
+static void a_rejection_note_names_the_patient_by_id_and_issuer(void **state)
+{
+    struct ground g;
+    struct archive_object *note;
+    size_t count, list_count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 2, .issuer = "SITE_A", .name = "Anna^Of"}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.to = 2, .issuer = "SITE_B", .name = "Berta^Of"}, AT(30));
+    ground_work_for_real(&g);
+    assert_string_equal(to_pacs(&g, 2), KO);
+    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &list_count);
+    const char *instance = NULL;
+    for (size_t i = 0; i < list_count; i++)
+        if (strcmp(list[i].kind, "dicom") == 0 && *list[i].payload == '[')
+            instance = list[i].subject;
+    assert_non_null(instance);
+    assert_ok(archive_objects(g.archive, NULL, NULL, instance, &g.arena, &note, &count, &g.err), g.err);
+    assert_int_equal(count, 1);
+    assert_string_equal(note->issuer, "SITE_A");
+    ground_close(&g);
+}
+
+// A note that waits, and became obsolete, has rejected nothing: the next one names all that the PACS has.
+static void a_note_that_never_went_out_is_made_again(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g); // SEG and SR are there
+    judge(&g, FINDING_REJECTED, AT(100));
+    assert_string_equal(to_pacs(&g, 2), KO); // which waits, as does the SR behind it
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(200));
+    ground_work_for_real(&g);
+    assert_string_equal(to_pacs(&g, 2), KO);
+    assert_string_equal(to_pacs(&g, 3), SEG);
+    assert_string_equal(to_pacs(&g, 4), SR);
+    assert_int_equal(count_of(&g, "dicom"), 5);
+    ground_close(&g);
+}
+
 // A message is known by its control ID: were it another than the delivery's, no answer would ever be one to it.
 static void each_kind_of_message_goes_under_the_control_id_of_its_delivery(void **state)
 {
@@ -483,6 +546,7 @@ static void a_negative_of_too_little_is_none(void **state)
     ground_work_for_real(&g);
     assert_int_equal(newest(&g)->outcome, FINDING_NOT_ANALYSED);
     assert_string_equal(ground_only_job(&g)->outcome, "not analysed");
+    assert_true(newest(&g)->told); // and it is not held back as a negative is
     ground_close(&g);
 }
 
@@ -556,6 +620,9 @@ int test_results(void)
         cmocka_unit_test(images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first),
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
         cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
+        cmocka_unit_test(a_message_names_the_patient_by_id_and_issuer),
+        cmocka_unit_test(a_rejection_note_names_the_patient_by_id_and_issuer),
+        cmocka_unit_test(a_note_that_never_went_out_is_made_again),
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),

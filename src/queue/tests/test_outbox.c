@@ -310,6 +310,28 @@ static void what_a_target_may_know_is_what_it_took_or_did_not_answer(void **stat
     place_close(&place);
 }
 
+// Whose sender vanished may have been heard, and so may one whose answer was to something else: what takes it back has
+// to go there too.
+static void what_ended_without_its_answer_may_be_known(void **state)
+{
+    struct place place;
+    int64_t next_ns, now_ns = T0 + LEASE;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "vanished", "", "topic", "1");
+    assert_non_null(claim(&place, T0, &next_ns));
+    struct queue_delivery *delivery = claim(&place, now_ns, &next_ns);
+    assert_true(delivery->uncertain);
+    assert_ok(delivery_failed(&place, delivery, QUEUE_NOT_TAKEN, now_ns), place.err);
+    assert_true(queue_delivery_may_be_known(list_one(&place, QUEUE_DELIVERY_WAITING)));
+    assert_claims(&place, now_ns + 600 * CLOCK_SECOND, "vanished");
+    now_ns += 600 * CLOCK_SECOND;
+    add_to(&place, "misanswered", "", "topic", "2");
+    assert_ok(delivery_failed(&place, claim(&place, now_ns, &next_ns), QUEUE_MISANSWERED, now_ns), place.err);
+    assert_true(queue_delivery_may_be_known(list_one(&place, QUEUE_DELIVERY_WAITING)));
+    place_close(&place);
+}
+
 int test_outbox(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +344,7 @@ int test_outbox(void)
         cmocka_unit_test(a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else),
         cmocka_unit_test(what_is_damaged_is_dead_at_once_and_holds_up_no_other),
         cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
+        cmocka_unit_test(what_ended_without_its_answer_may_be_known),
         cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),
     };
     return cmocka_run_group_tests_name("queue: outbox", tests, NULL, NULL);

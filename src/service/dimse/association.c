@@ -169,7 +169,8 @@ static void finish(struct dimse_session *session)
                  session->request->calling, session->request->address,
                  (unsigned long long)session->outcomes[ARCHIVE_STORED],
                  (unsigned long long)session->outcomes[ARCHIVE_SAME],
-                 (unsigned long long)(session->outcomes[ARCHIVE_KEPT_BESIDE] + session->outcomes[ARCHIVE_REPLACED]),
+                 (unsigned long long)session->outcomes[ARCHIVE_KEPT_BESIDE] +
+                     (unsigned long long)session->outcomes[ARCHIVE_REPLACED],
                  (unsigned long long)session->refused);
 }
 
