@@ -20,6 +20,7 @@ struct step {
     struct flow *flow;
     const struct store_event *events;
     size_t count;
+    bool *gone;                 // by event: SERIES_COMPLETE of a series without an image
     struct flow_match *matches; // of the SERIES_COMPLETE events
     size_t match_count;
     int64_t now_ns;
@@ -81,7 +82,9 @@ static bool write_step(struct database *db, void *payload, struct error *err)
 {
     struct step *step = payload;
     for (size_t i = 0; i < step->count; i++)
-        if (!on_event(step, db, &step->events[i], err))
+        if (!on_event(step, db, &step->events[i], err) ||
+            (step->gone[i] &&
+             !flow_report_gone(step->flow, db, step->events[i].study, step->events[i].subject, step->now_ns, err)))
             return false;
     for (size_t i = 0; i < step->match_count; i++) {
         bool added;
@@ -103,12 +106,19 @@ static bool is_passing(enum error_code code)
 // jobs. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
+    step->gone = arena_calloc(&step->flow->arena, step->count, sizeof *step->gone);
+    if (!step->gone)
+        return error_set(err, ERROR_LIMIT, "no memory for %zu events", step->count);
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
         struct flow_match *found;
         struct error why;
         size_t count = 0;
         if (event->kind != STORE_EVENT_SERIES_COMPLETE)
+            continue;
+        if (!flow_series_is_empty(step->flow, event->study, event->subject, &step->flow->arena, &step->gone[i], err))
+            return false;
+        if (step->gone[i])
             continue;
         // Not for each step: while a series comes in there are many without a whole one.
         if (!step->matches)
@@ -142,8 +152,8 @@ static bool makes_jobs(const struct step *step)
 {
     bool makes = step->match_count > 0;
     for (size_t i = 0; i < step->count; i++)
-        makes =
-            makes || step->events[i].kind == STORE_EVENT_FINDING_JUDGED || step->events[i].kind == STORE_EVENT_JOB_DONE;
+        makes = makes || step->gone[i] || step->events[i].kind == STORE_EVENT_FINDING_JUDGED ||
+                step->events[i].kind == STORE_EVENT_JOB_DONE;
     return makes;
 }
 

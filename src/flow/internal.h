@@ -123,6 +123,9 @@ struct flow_match {
 // The rules whose tags match, by model. Reads rows, so outside any transaction.
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
+// Whether no object of it is served: all were taken into other studies.
+bool flow_series_is_empty(struct flow *flow, const char *study, const char *series, struct arena *arena, bool *out,
+                          struct error *err);
 const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
@@ -237,6 +240,9 @@ bool flow_target_hears_all(struct database *db, const char *target, bool *hears,
 // Inside a write function: report jobs for a held result, for a finding that was judged.
 bool flow_report_held(struct flow *flow, struct database *db, const char *result, int64_t now_ns, struct error *err);
 bool flow_report_judged(struct flow *flow, struct database *db, const char *finding, int64_t now_ns, struct error *err);
+// Inside a write function: jobs that withdraw what is said of a series of which no image is served any more.
+bool flow_report_gone(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
+                      struct error *err);
 // A job that ended without a word of its worker (it gave up after crashes) is a result too.
 bool flow_note_given_up(struct flow *flow, struct database *db, const char *job, int64_t now_ns, struct error *err);
 // Does a report job and ends it. CONFLICT when there is something newer to say.

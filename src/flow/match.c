@@ -25,6 +25,17 @@ const char *flow_field(const struct archive_row *row, dicom_tag tag)
     return "";
 }
 
+bool flow_series_is_empty(struct flow *flow, const char *study, const char *series, struct arena *arena, bool *out,
+                          struct error *err)
+{
+    const struct archive_query query = {.level = ARCHIVE_INSTANCE, .study = study, .series = series, .limit = 1};
+    struct archive_row *rows;
+    size_t count;
+    bool more, ok = archive_find(flow->options.archive, &query, arena, &rows, &count, &more, err);
+    *out = ok && count == 0;
+    return ok;
+}
+
 static bool find_sender(struct flow *flow, struct subject *out, struct error *err)
 {
     struct flow_series row;
@@ -102,22 +113,33 @@ bool flow_job_key(char out[65], const char *package_digest, const char *after, c
                                    : error_set(err, ERROR_LIMIT, "a package's digest of %d letters", size);
 }
 
-// The newest job whose current results are of other images, or of another package, than `digest` and `objects`; "":
-// none.
+// The newest job whose current results are of other images, or of another package, than `digest` and `objects`, or,
+// where nothing is current any more, the newest of all; "": none.
 static bool find_overtaker(struct database *db, const struct subject *subject, const char *model, const char *digest,
                            const char **out, struct error *err)
 {
     char content[65];
-    struct finding_result *current;
+    struct finding_result *results;
+    const char *newest = "";
     size_t count;
+    bool says_something = false;
     *out = "";
     if (!flow_inputs_digest(content, "", subject->objects, subject->count, err) ||
-        !finding_result_current(db, subject->series, model, subject->arena, &current, &count, err))
+        !finding_result_list(db, subject->study, true, subject->arena, &results, &count, err))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (*current[i].digest &&
-            (strcmp(current[i].digest, content) != 0 || strcmp(current[i].model_digest, digest) != 0))
-            *out = current[i].job;
+    for (size_t i = 0; i < count; i++) {
+        const struct finding_result *result = &results[i];
+        if (strcmp(result->series, subject->series) != 0 || strcmp(result->model, model) != 0)
+            continue;
+        newest = result->job;
+        if (result->standing != FINDING_CURRENT)
+            continue;
+        says_something = true;
+        if (*result->digest && (strcmp(result->digest, content) != 0 || strcmp(result->model_digest, digest) != 0))
+            *out = result->job;
+    }
+    if (!says_something)
+        *out = newest;
     return true;
 }
 

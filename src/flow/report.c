@@ -16,16 +16,18 @@ enum { OBJECT_MAX = 512 << 20, JOB_ARENA = 1 << 20 };
 
 // ---- report jobs
 
-static bool add_report(struct database *db, const struct finding_result *result, const char *predecessor,
+// `gone`: its images are, and it is withdrawn.
+static bool add_report(struct database *db, const struct finding_result *result, const char *predecessor, bool gone,
                        int64_t now_ns, struct arena *arena, struct error *err)
 {
     char key[65];
     bool added;
-    const char *text = arena_printf(arena, "report %s %lld", result->id, (long long)result->revision);
+    const char *text =
+        arena_printf(arena, "%s %s %lld", gone ? "gone" : "report", result->id, (long long)result->revision);
     if (!text || !flow_inputs_digest(key, text, NULL, 0, err))
         return text ? false : error_set(err, ERROR_LIMIT, "no memory for a report");
-    json_t *input =
-        json_pack("{s:s, s:I, s:s}", "result", result->id, "revision", (json_int_t)result->revision, "sr", predecessor);
+    json_t *input = json_pack("{s:s, s:I, s:s, s:b}", "result", result->id, "revision", (json_int_t)result->revision,
+                              "sr", predecessor, "gone", gone);
     char *body = input ? json_dumps(input, JSON_COMPACT) : NULL;
     struct queue_job job = {.key = key,
                             .kind = FLOW_JOB_REPORT,
@@ -64,7 +66,7 @@ bool flow_report_held(struct flow *flow, struct database *db, const char *id, in
     if (!result || result->standing != FINDING_CURRENT || result->told)
         return true;
     return predecessor_of(db, result, &flow->arena, &predecessor, err) &&
-           add_report(db, result, predecessor, now_ns, &flow->arena, err);
+           add_report(db, result, predecessor, false, now_ns, &flow->arena, err);
 }
 
 bool flow_report_judged(struct flow *flow, struct database *db, const char *id, int64_t now_ns, struct error *err)
@@ -76,7 +78,20 @@ bool flow_report_judged(struct flow *flow, struct database *db, const char *id, 
         return false;
     if (!result || result->standing != FINDING_CURRENT || result->revision == 0)
         return true;
-    return add_report(db, result, result->sr_instance, now_ns, &flow->arena, err);
+    return add_report(db, result, result->sr_instance, false, now_ns, &flow->arena, err);
+}
+
+bool flow_report_gone(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
+                      struct error *err)
+{
+    struct finding_result *results;
+    size_t count;
+    if (!finding_result_list(db, study, false, &flow->arena, &results, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(results[i].series, series) == 0 && !add_report(db, &results[i], "", true, now_ns, &flow->arena, err))
+            return false;
+    return true;
 }
 
 bool flow_note_given_up(struct flow *flow, struct database *db, const char *key, int64_t now_ns, struct error *err)
@@ -135,6 +150,7 @@ struct report {
     struct finding *findings;
     size_t finding_count;
     const char *predecessor;
+    bool gone;            // its images are: it is withdrawn
     const char *sr, *seg; // that say and show it from now on
     struct flow_telling telling;
     int64_t now_ns;
@@ -164,6 +180,7 @@ static bool read_input(struct report *report, struct error *err)
     const char *sr = json_string_value(json_object_get(input, "sr"));
     int64_t revision = json_integer_value(json_object_get(input, "revision"));
     report->predecessor = arena_strdup(arena, sr ? sr : "");
+    report->gone = json_is_true(json_object_get(input, "gone"));
     bool ok = id && report->predecessor ? read_result(report, id, revision, err)
                                         : error_set(err, ERROR_BAD_DATA, "the report job names no result");
     json_decref(input);
@@ -250,6 +267,15 @@ static bool store_documents(struct report *report, struct finding_context *conte
     return ok;
 }
 
+// The series' version is raised by whatever is stored or served of it.
+static bool is_gone_still(const struct report *report, struct database *db, struct error *err)
+{
+    int64_t version;
+    return flow_series_version(db, report->result->study, report->result->series, &version, err) &&
+           (version == report->work->version ||
+            error_set(err, ERROR_CONFLICT, "the series got a new version; a newer job takes it"));
+}
+
 static bool write_report(struct database *db, void *payload, struct error *err)
 {
     struct report *report = payload;
@@ -260,9 +286,12 @@ static bool write_report(struct database *db, void *payload, struct error *err)
     done.reason = "";
     done.cause = "";
     done.result = "{}";
-    return finding_result_tell(db, report->result->id, report->result->revision, report->sr, report->seg,
-                               report->now_ns, err) &&
-           flow_tell(work->flow, db, &report->telling, report->now_ns, &work->arena, err) &&
+    const struct finding_result *result = report->result;
+    bool ok = report->gone
+                  ? is_gone_still(report, db, err) &&
+                        finding_result_withdraw(db, result->id, result->reason, report->now_ns, err)
+                  : finding_result_tell(db, result->id, result->revision, report->sr, report->seg, report->now_ns, err);
+    return ok && flow_tell(work->flow, db, &report->telling, report->now_ns, &work->arena, err) &&
            queue_job_finish(db, &done, work->job->token, report->now_ns, err);
 }
 
@@ -283,16 +312,46 @@ static bool make(struct report *report, const struct model_volume *volume, struc
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
 }
 
+// No image of it is served any more.
+static bool read_absence(struct report *report, struct error *err)
+{
+    struct flow_work *work = report->work;
+    struct finding_result *result = report->result;
+    bool empty;
+    struct database *db = store_read_begin(work->flow->options.store, err);
+    bool ok = db && flow_series_version(db, result->study, result->series, &work->version, err);
+    store_read_end(work->flow->options.store, db);
+    if (!ok || !flow_series_is_empty(work->flow, result->study, result->series, &work->arena, &empty, err))
+        return false;
+    result->standing = FINDING_WITHDRAWN;
+    result->reason = "none of the images is here any more: they were taken into another study";
+    report->sr = report->seg = "";
+    work->package = model_packages_find(work->flow->options.packages, result->model);
+    return empty || error_set(err, ERROR_CONFLICT, "the series has images again; a newer job takes it");
+}
+
+static bool make_withdrawal(struct report *report, struct archive_writer *writer, struct error *err)
+{
+    struct flow_work *work = report->work;
+    struct finding_context context = {.result = report->result,
+                                      .model_title = work->package ? model_package_title(work->package) : "",
+                                      .predecessor = "",
+                                      .seg = "",
+                                      .time_ns = report->result->changed_ns};
+    return flow_telling_plan(work->flow, report->result, "", "", &work->arena, &report->telling, err) &&
+           flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
+}
+
 bool flow_report_run(struct flow_work *work, struct error *err)
 {
     struct report report = {.work = work, .now_ns = clock_now_ns()};
     const struct model_volume *volume = NULL;
-    if (!read_input(&report, err) || !read_images(&report, &volume, err))
+    if (!read_input(&report, err) || !(report.gone ? read_absence(&report, err) : read_images(&report, &volume, err)))
         return false;
     struct archive_writer *writer = archive_writer_open(work->flow->options.archive, err);
     if (!writer)
         return false;
-    bool ok = make(&report, volume, writer, err) &&
+    bool ok = (report.gone ? make_withdrawal(&report, writer, err) : make(&report, volume, writer, err)) &&
               store_write(work->flow->options.store, STORE_DURABLE, write_report, &report, err);
     archive_writer_close(writer);
     if (ok)

@@ -79,6 +79,7 @@ enum { GROUND_HEAD_SLICES = 52, GROUND_HEAD_SIZE = 64 };
 struct head {                             // what is NULL or 0 gets a usual value
     const char *study, *series, *patient; // "1.2.3", "1.2.3.1", "F1"
     const char *issuer;                   // ""
+    const char *instances;                // what SOP Instance UIDs begin with: the series
     int from, to;                         // slices, `to` exclusive; 0: all
     int bleed;                            // slice of its middle; 0: none. It reaches 4 slices up and down.
     const char *association;

@@ -402,33 +402,6 @@ static void a_message_names_the_patient_by_id_and_issuer(void **state)
     ground_close(&g);
 }
 
-// The note that takes back what was said of one patient is that patient's, though another one of that ID comes first.
-static void a_rejection_note_names_the_patient_by_id_and_issuer(void **state)
-{
-    struct ground g;
-    struct archive_object *note;
-    size_t count, list_count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 2, .issuer = "SITE_A", .name = "Anna^Of"}, AT(0));
-    ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
-    deliver_all(&g);
-    ground_send_head(&g, &(struct head){.to = 2, .issuer = "SITE_B", .name = "Berta^Of"}, AT(30));
-    ground_work_for_real(&g);
-    assert_string_equal(to_pacs(&g, 2), KO);
-    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &list_count);
-    const char *instance = NULL;
-    for (size_t i = 0; i < list_count; i++)
-        if (strcmp(list[i].kind, "dicom") == 0 && *list[i].payload == '[')
-            instance = list[i].subject;
-    assert_non_null(instance);
-    assert_ok(archive_objects(g.archive, NULL, NULL, instance, &g.arena, &note, &count, &g.err), g.err);
-    assert_int_equal(count, 1);
-    assert_string_equal(note->issuer, "SITE_A");
-    ground_close(&g);
-}
-
 // A note that waits, and became obsolete, has rejected nothing: the next one names all that the PACS has.
 static void a_note_that_never_went_out_is_made_again(void **state)
 {
@@ -516,6 +489,40 @@ static void images_that_come_back_are_looked_at_again(void **state)
             assert_int_equal(results[i].standing, i == round ? FINDING_CURRENT : FINDING_REPLACED);
         assert_int_equal(ground_jobs(&g, &jobs), round + 1); // and no more when the series is whole once more
     }
+    ground_close(&g);
+}
+
+// Another patient's images had the same UIDs, and a person takes them: the first study has none any more, and what was
+// said of it is withdrawn in its own patient's name. When they come back they are looked at again.
+static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(
+        &g,
+        &(struct head){
+            .study = "1.2.4", .series = "1.2.4.1", .instances = "1.2.3.1", .patient = "R1", .name = "Other^One"},
+        AT(30));
+    take_the_others(&g, AT(200));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 1);
+    assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
+    assert_non_null(strstr(results[0].reason, "taken into another study"));
+    const char *gone = message_of(&g, results[0].topic, "F");
+    assert_non_null(strstr(gone, "||F1^^^^PI||Day^One"));
+    assert_non_null(strstr(gone, "||W||"));
+    assert_string_equal(to_pacs(&g, 2), KO);
+    deliver_all(&g);
+    take_the_others(&g, AT(400));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[1].outcome, FINDING_POSITIVE);
+    assert_int_equal(results[1].standing, FINDING_CURRENT);
     ground_close(&g);
 }
 
@@ -621,10 +628,10 @@ int test_results(void)
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
         cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
         cmocka_unit_test(a_message_names_the_patient_by_id_and_issuer),
-        cmocka_unit_test(a_rejection_note_names_the_patient_by_id_and_issuer),
         cmocka_unit_test(a_note_that_never_went_out_is_made_again),
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
+        cmocka_unit_test(a_series_whose_images_are_all_taken_away_says_nothing_any_more),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
         cmocka_unit_test(a_negative_of_too_little_is_none),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
