@@ -262,7 +262,10 @@ static bool analyse(struct flow_work *work, const struct model_volume *volume, s
 
 bool flow_results_unreadable(struct flow_work *work, const char *reason, struct error *err)
 {
-    work->fit = (struct model_fit){.unfit = reason};
+    const char *kept = arena_strdup(&work->arena, reason); // the caller's may be gone when the rows are written
+    if (!kept)
+        return error_set(err, ERROR_LIMIT, "no memory for a reason");
+    work->fit = (struct model_fit){.unfit = kept};
     return flow_results_make(work, err);
 }
 
