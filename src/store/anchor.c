@@ -95,6 +95,14 @@ void anchor_close(struct store *store)
     store->anchor.fd = -1;
 }
 
+void anchor_forget(struct store *store)
+{
+    struct anchor *anchor = &store->anchor;
+    log_warning("store", "%s/anchor is that of another data folder, and is made again", store->folder);
+    anchor->found = anchor->last = (struct anchored){0};
+    anchor->whole = false;
+}
+
 bool store_anchored_audit_of(const char *folder, struct store_audit_head *out, struct error *err)
 {
     struct anchored found = {0};

@@ -32,6 +32,8 @@ bool anchor_parse(const uint8_t bytes[ANCHOR_SIZE], struct anchored *out); // fa
 // Opens the anchor of a folder and reads the newer whole slot into `found`. None is no failure.
 bool anchor_open(struct store *store, struct error *err);
 void anchor_close(struct store *store);
+// What was found is of another folder, and counts for nothing: the next one replaces the file.
+void anchor_forget(struct store *store);
 // As store_anchor without a line, at a start: a disk without room, which only the first anchor of a folder needs, is a
 // warning.
 bool anchor_if_room(struct store *store, struct error *err);

@@ -22,45 +22,64 @@ static bool refuse(const struct store *store, const char *why, struct error *err
 
 // ---- the folder
 
-// The store id in the header of the newest container of one kind, if it is newer than `newest`.
-static bool look_at(const struct store *store, int folder_fd, const char *ending, uint64_t *newest,
-                    struct identity *out, struct error *err)
+// The store id in a container's header; false: it cannot be opened, or the header is damaged or of another number.
+static bool id_in(int folder_fd, const char *ending, uint64_t number, uint8_t id[STORE_ID_SIZE])
 {
     uint8_t header[STORE_FILE_HEADER];
     char name[STORE_NAME_SIZE];
-    uint64_t *numbers;
-    size_t count;
     struct error ignored;
-    (void)store;
-    if (!store_list(folder_fd, ending, &numbers, &count, err))
-        return false;
-    uint64_t number = count > 0 ? numbers[count - 1] : 0;
-    free(numbers);
-    if (count == 0 || number < *newest)
-        return true;
-    out->used = true;
-    *newest = number;
     snprintf(name, sizeof name, "%010llu%s", (unsigned long long)number, ending);
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return true;
-    out->known = file_pread(fd, header, sizeof header, 0, &ignored) && format_read_file_header(header, number, out->id);
+        return false;
+    bool ok = file_pread(fd, header, sizeof header, 0, &ignored) && format_read_file_header(header, number, id);
     close(fd);
+    return ok;
+}
+
+// What is looked for among the containers.
+struct look {
+    struct identity *out;   // gets the id of the newest that says one
+    const uint8_t *anchors; // the id that the anchor has; NULL: none
+    uint64_t newest;
+    bool agrees; // a container has the anchor's id
+};
+
+// From the newest down to one that has the anchor's id, which is the newest itself where nothing is wrong.
+static bool look_at(struct look *look, int folder_fd, const char *ending, struct error *err)
+{
+    uint8_t id[STORE_ID_SIZE];
+    uint64_t *numbers;
+    size_t count;
+    if (!store_list(folder_fd, ending, &numbers, &count, err))
+        return false;
+    look->out->used = look->out->used || count > 0;
+    for (size_t i = count; i-- > 0 && !look->agrees && (look->anchors || numbers[i] > look->newest);) {
+        if (!id_in(folder_fd, ending, numbers[i], id))
+            continue;
+        look->agrees = look->anchors && memcmp(id, look->anchors, sizeof id) == 0;
+        if (numbers[i] > look->newest) {
+            look->newest = numbers[i];
+            look->out->known = true;
+            memcpy(look->out->id, id, sizeof id);
+        }
+    }
+    free(numbers);
     return true;
 }
 
 bool identity_find(struct store *store, struct identity *out, struct error *err)
 {
-    uint64_t newest = 0;
-    *out = (struct identity){0};
-    if (!look_at(store, store->packs_fd, ".pack", &newest, out, err) ||
-        !look_at(store, store->lanes_fd, ".lane", &newest, out, err))
+    const struct anchor *anchor = &store->anchor;
+    struct look look = {.out = out, .anchors = anchor->whole ? anchor->found.id : NULL};
+    *out = (struct identity){.used = anchor->fd >= 0};
+    if (!look_at(&look, store->packs_fd, ".pack", err) || !look_at(&look, store->lanes_fd, ".lane", err))
         return false;
-    out->used = out->used || store->anchor.fd >= 0;
-    if (!store->anchor.whole)
+    out->anchor_is_foreign = anchor->whole && out->known && !look.agrees;
+    if (!anchor->whole || out->anchor_is_foreign)
         return true;
     out->known = true;
-    memcpy(out->id, store->anchor.found.id, STORE_ID_SIZE);
+    memcpy(out->id, anchor->found.id, STORE_ID_SIZE);
     return true;
 }
 
@@ -112,8 +131,19 @@ bool identity_check(const struct store *store, struct database *db, const struct
         return false;
     if (!found)
         return !identity->used || refuse(store, "objects or an anchor are here, and the database is empty", err);
-    return !identity->known || memcmp(id, identity->id, STORE_ID_SIZE) == 0 ||
-           refuse(store, "its database is that of another data folder", err);
+    if (!identity->known || memcmp(id, identity->id, STORE_ID_SIZE) == 0)
+        return true;
+    if (identity->anchor_is_foreign && memcmp(id, store->anchor.found.id, STORE_ID_SIZE) == 0)
+        return refuse(store, "its database and its anchor are of one data folder, its lanes and packs of another", err);
+    return refuse(store, "its database is that of another data folder", err);
+}
+
+bool identity_check_anchor(const struct store *store, const struct identity *identity, struct error *err)
+{
+    return !identity->anchor_is_foreign ||
+           error_set(err, ERROR_CONFLICT,
+                     "%.90s: its anchor is that of another data folder. Restore it from a backup, or remove it",
+                     store->folder);
 }
 
 // ---- the counters

@@ -186,8 +186,9 @@ void store_keep_room_for_start(struct store *store);
 // The folder's own, as anchor or newest container have it.
 struct identity {
     uint8_t id[STORE_ID_SIZE];
-    bool known; // one of them has it
-    bool used;  // an anchor, lanes or packs are there
+    bool known;             // one of them has it
+    bool used;              // an anchor, lanes or packs are there
+    bool anchor_is_foreign; // no lane or pack has the anchor's id, and one has another: that one's counts
 };
 
 // What `store_state` says of a rebuild.
@@ -206,6 +207,8 @@ bool identity_find(struct store *store, struct identity *out, struct error *err)
 bool identity_needs_database(const struct store *store, const struct identity *identity, struct error *err);
 // Before anything is written into it: does it belong to this folder [A1, A2]?
 bool identity_check(const struct store *store, struct database *db, const struct identity *identity, struct error *err);
+// And the anchor, once the database does [A2]?
+bool identity_check_anchor(const struct store *store, const struct identity *identity, struct error *err);
 // How far had it come? Raises alarms [A5, A6, A7], and sets what the anchor may say.
 void identity_compare(struct store *store, const struct state *state);
 // Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a

@@ -284,7 +284,8 @@ static bool read_counters(struct database *db, void *payload, struct error *err)
 static bool check_before(struct opening *opening, struct error *err)
 {
     struct store *store = opening->store;
-    return opening->rebuild || identity_check(store, store->writes.db, &opening->identity, err);
+    return opening->rebuild || (identity_check(store, store->writes.db, &opening->identity, err) &&
+                                identity_check_anchor(store, &opening->identity, err));
 }
 
 static bool check_rebuild(struct opening *opening, struct error *err)
@@ -342,8 +343,13 @@ static bool find_identity(struct opening *opening, bool replace, struct error *e
     struct store *store = opening->store;
     if (!identity_find(store, &opening->identity, err))
         return false;
-    return opening->rebuild ? rebuild_prepare(store, &opening->identity, replace, err)
-                            : identity_needs_database(store, &opening->identity, err);
+    if (!opening->rebuild)
+        return identity_needs_database(store, &opening->identity, err);
+    if (!rebuild_prepare(store, &opening->identity, replace, err))
+        return false;
+    if (opening->identity.anchor_is_foreign)
+        anchor_forget(store);
+    return true;
 }
 
 static struct store *store_new(const struct store_options *options, struct error *err)

@@ -89,6 +89,17 @@ static struct store *open_rebuild(const char *folder, enum store_rebuild rebuild
     return store_open(&(struct store_options){.folder = folder, .rebuild = rebuild}, err);
 }
 
+static void rebuild(struct place *place, enum store_rebuild how)
+{
+    static const char table[] = "CREATE TABLE object(name TEXT PRIMARY KEY, container INTEGER NOT NULL, offset INTEGER "
+                                "NOT NULL, arrival INTEGER NOT NULL) STRICT";
+    static const char *const schema[] = {table, NULL};
+    static const struct store_migration migration = {"test", schema};
+    place->store = open_rebuild(place->folder, how, &place->err);
+    assert_ok(place->store != NULL, place->err);
+    assert_ok(store_migrate(place->store, &migration, &place->err), place->err);
+}
+
 // ---- the slot
 
 static void a_slot_is_read_as_it_was_written_and_no_other_way(void **state)
@@ -190,6 +201,53 @@ static void the_database_of_another_folder_does_not_start(void **state)
         folder_delete(place.folder);
         folder_delete(other.folder);
     }
+}
+
+// Not even where an empty folder of the same age gave both: the objects here would come in as if they were new.
+static void a_database_and_an_anchor_of_another_folder_do_not_start(void **state)
+{
+    (void)state;
+    for (int empty = 0; empty < 2; empty++) {
+        struct place place, other;
+        make_closed(&place);
+        if (empty) {
+            helper_make(&other);
+            store_close(other.store);
+        } else
+            make_closed(&other);
+        copy_over(other.folder, place.folder, "hilum.db");
+        copy_over(other.folder, place.folder, "anchor");
+        does_not_start(&place);
+        assert_non_null(strstr(place.err.message, "its lanes and packs of another"));
+        rebuild(&place, STORE_REBUILD);
+        assert_int_equal(helper_replay(place.store), 2);
+        helper_check(place.store, "1-1000");
+        assert_true(store_rebuild_done(place.store, 0, &place.err));
+        assert_true(store_rebuild_confirm(place.store, &place.err));
+        store_close(place.store);
+        starts_without_alarm(&place);
+        folder_delete(other.folder);
+    }
+}
+
+static void the_anchor_of_another_folder_does_not_start_and_is_removed_by_hand(void **state)
+{
+    struct place place, other;
+    (void)state;
+    make_closed(&place);
+    make_closed(&other);
+    copy_over(other.folder, place.folder, "anchor");
+    place.store = helper_open(place.folder, &place.err);
+    assert_null(place.store);
+    assert_non_null(strstr(place.err.message, "its anchor is that of another data folder"));
+    place.store = open_rebuild(place.folder, STORE_REBUILD, &place.err);
+    assert_null(place.store); // the database is sound
+    assert_non_null(strstr(place.err.message, "--replace"));
+    remove_file(place.folder, "anchor");
+    start(&place);
+    helper_check(place.store, "1-1000");
+    helper_remove(&place);
+    folder_delete(other.folder);
 }
 
 static void a_database_that_cannot_be_read_does_not_start(void **state)
@@ -471,17 +529,6 @@ static void lost_tombstones_are_told(void **state)
 
 // ---- rebuild
 
-static void rebuild(struct place *place, enum store_rebuild how)
-{
-    static const char table[] = "CREATE TABLE object(name TEXT PRIMARY KEY, container INTEGER NOT NULL, offset INTEGER "
-                                "NOT NULL, arrival INTEGER NOT NULL) STRICT";
-    static const char *const schema[] = {table, NULL};
-    static const struct store_migration migration = {"test", schema};
-    place->store = open_rebuild(place->folder, how, &place->err);
-    assert_ok(place->store != NULL, place->err);
-    assert_ok(store_migrate(place->store, &migration, &place->err), place->err);
-}
-
 // Under a name with the day and the time.
 static void assert_put_aside(const char *folder)
 {
@@ -602,6 +649,8 @@ int test_identity(void)
         alarm_test(a_torn_slot_costs_one_step_and_no_start),
         alarm_test(a_folder_without_its_database_does_not_start),
         alarm_test(the_database_of_another_folder_does_not_start),
+        alarm_test(a_database_and_an_anchor_of_another_folder_do_not_start),
+        alarm_test(the_anchor_of_another_folder_does_not_start_and_is_removed_by_hand),
         alarm_test(a_database_that_cannot_be_read_does_not_start),
         alarm_test(an_older_database_is_told_and_its_epoch_comes_never_again),
         alarm_test(overwritten_pages_are_found_in_the_background),
