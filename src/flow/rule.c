@@ -229,24 +229,55 @@ static void warn_of_target(const struct flow_hl7_target *targets, size_t count, 
                           json_sprintf("HL7 target '%s' is not entered: no reports are made for it until it is", name));
 }
 
+// What the rules' names are looked up in.
+struct entered {
+    struct access *access;
+    struct model_packages *packages;
+    struct flow_hl7_target *targets;
+    size_t target_count;
+};
+
+static bool warn_of_rule(const struct entered *entered, const struct flow_rule *rule, json_t *out, struct error *err)
+{
+    struct model_package *package = model_packages_find(entered->packages, rule->model);
+    if (!package)
+        json_array_append_new(out, json_sprintf("model '%s' is not installed: the rule does nothing until it is; "
+                                                "`hilum model install PACKAGE`, or disable the rule",
+                                                rule->model));
+    model_package_close(package);
+    for (size_t i = 0; i < rule->send_to_count; i++)
+        if (!warn_of_peer(entered->access, rule->send_to[i], out, err))
+            return false;
+    for (size_t i = 0; i < rule->hl7_to_count; i++)
+        warn_of_target(entered->targets, entered->target_count, rule->hl7_to[i], out);
+    return true;
+}
+
 bool flow_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                         const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err)
 {
-    struct flow_hl7_target *targets;
-    size_t count = 0;
-    if (!flow_hl7_target_list(store, arena, &targets, &count, err))
-        return false;
-    struct model_package *package = model_packages_find(packages, rule->model);
-    if (!package)
-        json_array_append_new(
-            out, json_sprintf("model '%s' is not installed: the rule does nothing until it is", rule->model));
-    model_package_close(package);
-    for (size_t i = 0; i < rule->send_to_count; i++)
-        if (!warn_of_peer(access, rule->send_to[i], out, err))
-            return false;
-    for (size_t i = 0; i < rule->hl7_to_count; i++)
-        warn_of_target(targets, count, rule->hl7_to[i], out);
-    return true;
+    struct entered entered = {.access = access, .packages = packages};
+    return flow_hl7_target_list(store, arena, &entered.targets, &entered.target_count, err) &&
+           warn_of_rule(&entered, rule, out, err);
+}
+
+bool flow_active_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
+                               struct arena *arena, json_t *out, struct error *err)
+{
+    struct entered entered = {.access = access, .packages = packages};
+    struct flow_rule *rules;
+    json_t *text;
+    size_t count, at;
+    bool ok = flow_rule_list(store, arena, &rules, &count, err) &&
+              flow_hl7_target_list(store, arena, &entered.targets, &entered.target_count, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        json_t *texts = json_array();
+        ok = !rules[i].enabled || warn_of_rule(&entered, &rules[i], texts, err);
+        json_array_foreach(texts, at, text)
+            json_array_append_new(out, json_sprintf("rule '%s': %s", rules[i].name, json_string_value(text)));
+        json_decref(texts);
+    }
+    return ok;
 }
 
 bool flow_target_hears_all(struct database *db, const char *name, bool *hears, struct error *err)

@@ -141,6 +141,17 @@ class Metrics(unittest.TestCase):
         wait_until(lambda: count("hl7", "strict", "done") == 2, 10, "what was replayed is delivered")
         self.assertNotIn("strict", "\n".join(self.server.get_json("/healthz")["warnings"]))
 
+    def test_the_health_names_what_an_active_rule_asks_for_and_is_not_there(self):
+        warnings = lambda: self.server.get_json("/healthz")["warnings"]
+        self.server.put_json("/api/rules/chest", {"modality": "CT", "model": "chest-ct", "send_to": ["pacs"], "hl7_to": ["ris"]})
+        told = warnings()
+        self.assertEqual(len(told), 3, told)
+        self.assertRegex(told[0], "rule 'chest': model 'chest-ct' is not installed.*hilum model install.*disable the rule")
+        self.assertRegex(told[1], "rule 'chest': peer 'pacs' is not entered")
+        self.assertRegex(told[2], "rule 'chest': HL7 target 'ris' is not entered")
+        self.server.put_json("/api/rules/chest", {"modality": "CT", "model": "chest-ct", "send_to": ["pacs"], "hl7_to": ["ris"], "enabled": False})
+        self.assertEqual(warnings(), [], "nobody asks for it")
+
     def test_a_target_whose_name_has_quotes_is_one_label(self):
         self.restart_with([("hl7", 'r"i\\s\nx', "M1")])
         wait_until(lambda: self.value("hilum_deliveries", kind="hl7", target='r"i\\s\nx', state="waiting") == 1, 10, "it waits, once the sender has looked for its target")

@@ -93,6 +93,14 @@ static void warn_of_models(struct service *service, struct arena *arena, json_t 
                           queued));
 }
 
+// What a rule asks for and does not get: its series are not analysed, or nobody hears of them.
+static void warn_of_rules(struct service *service, struct arena *arena, json_t *warnings)
+{
+    struct error err;
+    if (!flow_active_rule_warnings(service->store, service->access, service->packages, arena, warnings, &err))
+        warn(warnings, json_sprintf("the rules cannot be looked at: %s", err.message));
+}
+
 // 503 only when nothing can be served: a server that takes no objects still shows those that it has.
 void api_health(void *payload, struct http_request *request)
 {
@@ -105,6 +113,8 @@ void api_health(void *payload, struct http_request *request)
     if (!reads)
         warn(warnings, json_sprintf("nothing can be read: %s", err.message));
     warn_of_models(service, http_arena(request), warnings);
+    if (reads)
+        warn_of_rules(service, http_arena(request), warnings);
     warn_of_alarms(warnings);
     const char *status = !reads ? "failed" : json_array_size(warnings) > 0 ? "warnings" : "ok";
     service_reply_json(request, reads ? 200 : 503,
