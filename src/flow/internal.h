@@ -212,21 +212,23 @@ void flow_results_drop(struct flow_work *work);
 // One result at its revision, or what is to be taken back of it. In an arena.
 struct flow_telling {
     const struct finding_result *result;
-    const char *sr, *seg;         // SOP Instance UIDs that say and show it now; "" none
-    const char *rejection;        // SOP Instance UID of the note that rejects what is stale; "" none
-    struct finding_object *stale; // what PACS may know of the topic and does not stand any more
+    const char *sr, *seg;               // SOP Instance UIDs that say and show it now; "" none
+    const struct finding_result *older; // a positive of the topic that a look without an answer leaves standing; NULL
+    const char *rejection;              // SOP Instance UID of the note that rejects what is stale; "" none
+    struct finding_object *stale;       // what PACS may know of the topic and does not stand any more
     size_t stale_count;
     const char *batch;
 };
 // What is stale: from the rows, so outside any transaction; flow_tell checks that it is so still.
 bool flow_telling_plan(struct flow *flow, const struct finding_result *result, const char *sr, const char *seg,
-                       struct arena *arena, struct flow_telling *out, struct error *err);
+                       const struct finding_result *older, struct arena *arena, struct flow_telling *out,
+                       struct error *err);
 // Makes and stores the rejection note when something is stale, in the name of the patient whose objects it rejects; of
 // the context no source is needed.
 bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
                          struct archive_writer *writer, struct arena *arena, struct error *err);
-// Inside a write function: obsolete what waits of the topic, and add the deliveries. BUSY when something became stale
-// since the plan: make it again.
+// Inside a write function: obsolete what waits of the topic, but of an older positive that stands, and add the
+// deliveries. BUSY when something became stale since the plan: make it again.
 bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,
                struct arena *arena, struct error *err);
 // Stores a data set that a job made.

@@ -307,7 +307,7 @@ static bool make(struct report *report, const struct model_volume *volume, struc
         return error_set(err, ERROR_LIMIT, "no memory for %zu slices", volume->count);
     return flow_context_follow(work->flow, report->predecessor, &work->arena, &context, err) &&
            store_documents(report, &context, writer, err) &&
-           flow_telling_plan(work->flow, report->result, report->sr, report->seg, &work->arena, &report->telling,
+           flow_telling_plan(work->flow, report->result, report->sr, report->seg, NULL, &work->arena, &report->telling,
                              err) &&
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
 }
@@ -338,7 +338,7 @@ static bool make_withdrawal(struct report *report, struct archive_writer *writer
                                       .predecessor = "",
                                       .seg = "",
                                       .time_ns = report->result->changed_ns};
-    return flow_telling_plan(work->flow, report->result, "", "", &work->arena, &report->telling, err) &&
+    return flow_telling_plan(work->flow, report->result, "", "", NULL, &work->arena, &report->telling, err) &&
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
 }
 

@@ -441,18 +441,33 @@ static const char *why_withdrawn(const struct flow_work *work, const struct find
                                                  : "the images are not this patient's: they came again under another";
 }
 
+// A look without an answer takes no positive back.
+static bool stands_still(const struct flow_work *work, const struct finding_result *old)
+{
+    bool answered = false;
+    for (size_t i = 0; i < work->analysis_count; i++)
+        answered = answered || is_answer(&work->analyses[i].row);
+    return !answered && old->outcome == FINDING_POSITIVE && !why_withdrawn(work, old);
+}
+
+// The positive of the topic that does; NULL: none.
+static const struct finding_result *find_standing(const struct flow_work *work, const char *topic,
+                                                  const struct finding_result *present, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(present[i].topic, topic) == 0 && strcmp(present[i].job, work->job->key) != 0 &&
+            stands_still(work, &present[i]))
+            return &present[i];
+    return NULL;
+}
+
 // Will the old result be superseded or withdrawn by the end of this job, and nothing new be said of its topic?
 static bool is_taken_back(const struct ending *ending, const struct finding_result *old)
 {
     const struct flow_work *work = ending->work;
-    bool answered = false;
     if (strcmp(old->job, work->job->key) == 0)
         return false;
-    if (why_withdrawn(work, old))
-        return true;
-    for (size_t i = 0; i < work->analysis_count; i++)
-        answered = answered || is_answer(&work->analyses[i].row);
-    return !has_topic(work, old->topic) && (answered || old->outcome != FINDING_POSITIVE);
+    return why_withdrawn(work, old) || (!has_topic(work, old->topic) && !stands_still(work, old));
 }
 
 static bool plan_taking_back(struct ending *ending, struct finding_result *old, struct archive_writer *writer,
@@ -468,12 +483,12 @@ static bool plan_taking_back(struct ending *ending, struct finding_result *old, 
     const char *why = why_withdrawn(work, old);
     old->standing = why ? FINDING_WITHDRAWN : FINDING_REPLACED;
     old->reason = why ? why : old->reason;
-    return flow_telling_plan(work->flow, old, "", "", &work->arena, telling, err) &&
+    return flow_telling_plan(work->flow, old, "", "", NULL, &work->arena, telling, err) &&
            flow_telling_reject(work->flow, telling, &context, writer, &work->arena, err);
 }
 
-static bool plan_new(struct ending *ending, const struct flow_analysis *analysis, struct archive_writer *writer,
-                     struct error *err)
+static bool plan_new(struct ending *ending, const struct flow_analysis *analysis, const struct finding_result *older,
+                     struct archive_writer *writer, struct error *err)
 {
     struct flow_work *work = ending->work;
     const struct finding_result *row = &analysis->row;
@@ -486,7 +501,7 @@ static bool plan_new(struct ending *ending, const struct flow_analysis *analysis
     if (!row->told)
         return true;
     ending->telling_count++;
-    return flow_telling_plan(work->flow, row, row->sr_instance, row->seg_instance, &work->arena, telling, err) &&
+    return flow_telling_plan(work->flow, row, row->sr_instance, row->seg_instance, older, &work->arena, telling, err) &&
            flow_telling_reject(work->flow, telling, &context, writer, &work->arena, err);
 }
 
@@ -524,9 +539,12 @@ static bool plan(struct ending *ending, struct archive_writer *writer, struct er
         return error_set(err, ERROR_LIMIT, "no memory for %zu results", count);
     if (!plan_present(ending, present, count, false, writer, err))
         return false;
-    for (size_t i = 0; i < work->analysis_count; i++)
-        if (!plan_new(ending, &work->analyses[i], writer, err))
+    for (size_t i = 0; i < work->analysis_count; i++) {
+        const struct flow_analysis *analysis = &work->analyses[i];
+        const struct finding_result *older = find_standing(work, analysis->row.topic, present, count);
+        if (!plan_new(ending, analysis, older, writer, err))
             return false;
+    }
     return plan_present(ending, present, count, true, writer, err);
 }
 

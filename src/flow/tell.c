@@ -1,12 +1,13 @@
 // Who is told what of a result.
 //
 //   PACS     the SEG and SR that say it now; and a rejection note for those of ours that it may know and that do not
-//            stand any more: of an earlier result of the topic, or of what a reviewer has rejected
+//            stand any more: of an earlier result of the topic, or of what a reviewer has rejected. A positive stands
+//            when a newer look has no answer, and so do its SEG and SR.
 //   record   one message of the result as it is when it is sent (flow_report_message)
 //
 // Targets are those that the rules named when the result was made, and all that may know something of the topic. What
-// waits of the topic is obsolete and is never sent. Messages of one study go to a target in order, and so do the
-// documents of one topic.
+// waits of the topic, but of what stands, is obsolete and is never sent. Messages of one study go to a target in order,
+// and so do the documents of one topic.
 #include "flow/internal.h"
 
 #include <stdlib.h>
@@ -39,47 +40,59 @@ static bool is_rejected(const struct queue_delivery *deliveries, size_t count, c
     return found;
 }
 
+static bool stands(const struct flow_telling *telling, const char *instance)
+{
+    const struct finding_result *older = telling->older;
+    return strcmp(instance, telling->sr) == 0 || strcmp(instance, telling->seg) == 0 ||
+           (older && (strcmp(instance, older->sr_instance) == 0 || strcmp(instance, older->seg_instance) == 0));
+}
+
 // An instance of ours that some PACS may know, that does not stand, and that no note has rejected.
-static bool is_stale(const struct queue_delivery *deliveries, size_t count, size_t index, const char *sr,
-                     const char *seg)
+static bool is_stale(const struct queue_delivery *deliveries, size_t count, size_t index,
+                     const struct flow_telling *telling)
 {
     const struct queue_delivery *delivery = &deliveries[index];
     if (strcmp(delivery->kind, "dicom") != 0 || *delivery->payload == '[' || !queue_delivery_may_be_known(delivery) ||
-        strcmp(delivery->subject, sr) == 0 || strcmp(delivery->subject, seg) == 0 ||
-        is_rejected(deliveries, count, delivery->subject))
+        stands(telling, delivery->subject) || is_rejected(deliveries, count, delivery->subject))
         return false;
     for (size_t i = 0; i < index; i++) // to one target is enough
-        if (strcmp(deliveries[i].subject, delivery->subject) == 0 && is_stale(deliveries, count, i, sr, seg))
+        if (strcmp(deliveries[i].subject, delivery->subject) == 0 && is_stale(deliveries, count, i, telling))
             return false;
     return true;
 }
 
-static bool find_stale(struct database *db, const char *topic, const char *sr, const char *seg, struct arena *arena,
-                       const char ***out, size_t *count, struct error *err)
+static bool find_stale(struct database *db, const struct flow_telling *telling, struct arena *arena, const char ***out,
+                       size_t *count, struct error *err)
 {
     struct queue_delivery *deliveries;
     size_t delivery_count;
     *count = 0;
-    if (!queue_delivery_of_topic(db, topic, arena, &deliveries, &delivery_count, err))
+    if (!queue_delivery_of_topic(db, telling->result->topic, arena, &deliveries, &delivery_count, err))
         return false;
     *out = arena_calloc(arena, delivery_count, sizeof **out);
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for %zu deliveries", delivery_count);
     for (size_t i = 0; i < delivery_count; i++)
-        if (is_stale(deliveries, delivery_count, i, sr, seg))
+        if (is_stale(deliveries, delivery_count, i, telling))
             (*out)[(*count)++] = deliveries[i].subject;
     return true;
 }
 
+static const char *batch_of(const struct finding_result *result, struct arena *arena)
+{
+    return arena_printf(arena, "%s %lld %s", result->id, (long long)result->revision,
+                        finding_standing_text(result->standing));
+}
+
 bool flow_telling_plan(struct flow *flow, const struct finding_result *result, const char *sr, const char *seg,
-                       struct arena *arena, struct flow_telling *out, struct error *err)
+                       const struct finding_result *older, struct arena *arena, struct flow_telling *out,
+                       struct error *err)
 {
     const char **instances;
-    *out = (struct flow_telling){.result = result, .sr = sr, .seg = seg, .rejection = ""};
-    out->batch = arena_printf(arena, "%s %lld %s", result->id, (long long)result->revision,
-                              finding_standing_text(result->standing));
+    *out = (struct flow_telling){.result = result, .sr = sr, .seg = seg, .older = older, .rejection = ""};
+    out->batch = batch_of(result, arena);
     struct database *db = store_read_begin(flow->options.store, err);
-    bool ok = db && find_stale(db, result->topic, sr, seg, arena, &instances, &out->stale_count, err);
+    bool ok = db && find_stale(db, out, arena, &instances, &out->stale_count, err);
     store_read_end(flow->options.store, db);
     if (!ok)
         return false;
@@ -277,14 +290,33 @@ static bool tell_record(struct tell *tell, const char *target, bool named, struc
                    : error_set(err, ERROR_LIMIT, "no memory for a delivery");
 }
 
+// A reviewer may have judged meanwhile what the older one says.
+static bool older_is_as_planned(struct tell *tell, struct error *err)
+{
+    const struct finding_result *older = tell->telling->older;
+    struct finding_result *now = NULL;
+    return !older || (finding_result_get(tell->db, older->id, tell->arena, &now, err) &&
+                      ((now && now->standing == FINDING_CURRENT && now->revision == older->revision) ||
+                       error_set(err, ERROR_BUSY, "what was said before changed meanwhile; it is told anew")));
+}
+
 static bool is_as_planned(struct tell *tell, struct error *err)
 {
     const struct flow_telling *telling = tell->telling;
     const char **stale;
     size_t count;
-    return find_stale(tell->db, telling->result->topic, telling->sr, telling->seg, tell->arena, &stale, &count, err) &&
+    return older_is_as_planned(tell, err) && find_stale(tell->db, telling, tell->arena, &stale, &count, err) &&
            (count == telling->stale_count ||
             error_set(err, ERROR_BUSY, "a delivery about the same went out meanwhile; it is told anew"));
+}
+
+// What is newer than all that waits of the topic, but for a positive that stands beside it.
+static bool make_obsolete(const struct tell *tell, struct error *err)
+{
+    const struct flow_telling *telling = tell->telling;
+    const char *beside = telling->older ? batch_of(telling->older, tell->arena) : "";
+    return beside ? queue_delivery_obsolete(tell->db, telling->result->topic, telling->batch, beside, err)
+                  : error_set(err, ERROR_LIMIT, "no memory for what is told of a result");
 }
 
 bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,
@@ -294,7 +326,6 @@ bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling
     const struct finding_result *result = telling->result;
     return is_as_planned(&tell, err) &&
            queue_delivery_of_topic(db, result->topic, arena, &tell.earlier, &tell.earlier_count, err) &&
-           queue_delivery_obsolete(db, result->topic, telling->batch, err) &&
-           for_each_target(&tell, "dicom", result->send_to, tell_pacs, err) &&
+           make_obsolete(&tell, err) && for_each_target(&tell, "dicom", result->send_to, tell_pacs, err) &&
            for_each_target(&tell, "hl7", result->hl7_to, tell_record, err);
 }

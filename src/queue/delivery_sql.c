@@ -99,15 +99,16 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
 
 // ---- what newer ones do to older ones
 
-#define OLDER " topic = ?1 AND topic <> '' AND batch <> ?2 AND state IN (0, 3)"
+#define OLDER " topic = ?1 AND topic <> '' AND batch <> ?2 AND batch <> ?3 AND state IN (0, 3)"
 
-bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, struct error *err)
+bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, const char *beside,
+                             struct error *err)
 {
     return sql_run(db, err,
                    "INSERT INTO delivery_tally (kind, target, state, count)"
                    " SELECT kind, target, 4, count(*) FROM delivery WHERE" OLDER " GROUP BY kind, target" TALLIED,
-                   "tt", topic, batch) &&
-           sql_run(db, err, "UPDATE delivery SET state = 4 WHERE" OLDER, "tt", topic, batch);
+                   "ttt", topic, batch, beside) &&
+           sql_run(db, err, "UPDATE delivery SET state = 4 WHERE" OLDER, "ttt", topic, batch, beside);
 }
 
 bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,

@@ -191,9 +191,11 @@ int64_t queue_backoff_ns(int64_t failures);
 // Reads key, target, kind, subject, payload, sequence, topic, batch (NULL is "").
 bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
                         struct error *err);
-// There is something newer to say of the topic: whatever of another batch waits or is dead, for any target, becomes
-// OBSOLETE and is never sent. What is being sent goes out; what follows in its sequence comes after it.
-bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, struct error *err);
+// There is something newer to say of the topic: whatever of another batch than these two (the newer one, and one that
+// holds beside it; "" none) waits or is dead, for any target, becomes OBSOLETE and is never sent. What is being sent
+// goes out; what follows in its sequence comes after it.
+bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, const char *beside,
+                             struct error *err);
 // All that was ever to be told of a topic, newest first.
 bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,
                              size_t *count, struct error *err);

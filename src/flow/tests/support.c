@@ -345,7 +345,7 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     struct dicom_writer w;
     for (int j = 0; j < GROUND_HEAD_SIZE; j++)
         for (int i = 0; i < GROUND_HEAD_SIZE; i++)
-            pixels[j * GROUND_HEAD_SIZE + i] = head_hu(k, j, i, head->bleed);
+            pixels[j * GROUND_HEAD_SIZE + i] = (int16_t)(head_hu(k, j, i, head->bleed) + head->acquisition);
     dicom_writer_init(&w, out, false);
     dicom_write_text(&w, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
     dicom_write_printf(&w, 0x00080018, "%s.%d", or (head->instances, or (head->series, "1.2.3.1")), k + 1);
@@ -358,6 +358,8 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     dicom_write_double(&w, 0x00180050, 3);
     dicom_write_text(&w, 0x0020000D, or (head->study, "1.2.3"));
     dicom_write_text(&w, 0x0020000E, or (head->series, "1.2.3.1"));
+    if (head->acquisition > 0)
+        dicom_write_integer(&w, 0x00200012, head->acquisition);
     dicom_write_integer(&w, 0x00200013, k + 1);
     dicom_write_doubles(&w, 0x00200032, position, 3);
     dicom_write_doubles(&w, 0x00200037, orientation, 6);

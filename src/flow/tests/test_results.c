@@ -59,25 +59,31 @@ static const char *to_pacs(struct ground *g, size_t index)
     return "";
 }
 
-// The message of the newest delivery to the record, as it would be sent now: its answer names the delivery's subject.
-static const char *message_of(struct ground *g, const char *topic, const char *status)
+// The message of a delivery to a record, as it would be sent now: its answer names the delivery's subject.
+static const char *message_in(struct ground *g, const struct queue_delivery *delivery, const char *status)
 {
     struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
-    size_t count, last;
-    text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
-    struct queue_delivery *list = ground_deliveries(g, topic, &count);
     struct buffer out;
-    for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
-        continue;
-    assert_true(last > 0);
+    text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
     buffer_init(&out, 1 << 20);
-    assert_ok(flow_report_message(g->flow, &list[last - 1], &target, &g->arena, &out, &g->err), g->err);
+    assert_ok(flow_report_message(g->flow, delivery, &target, &g->arena, &out, &g->err), g->err);
     const char *text = arena_strndup(&g->arena, (const char *)out.data, out.size);
     assert_non_null(text);
     buffer_free(&out);
-    const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", list[last - 1].subject);
+    const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", delivery->subject);
     assert_non_null(strstr(text, control));
     return text;
+}
+
+// That of the newest delivery to a record.
+static const char *message_of(struct ground *g, const char *topic, const char *status)
+{
+    size_t count, last;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
+        continue;
+    assert_true(last > 0);
+    return message_in(g, &list[last - 1], status);
 }
 
 static const char *message_as(struct ground *g, const char *status)
@@ -613,6 +619,166 @@ static void what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not(void
                  flow_is_passing(ERROR_CONFLICT) || flow_is_passing(ERROR_UNSUPPORTED));
 }
 
+// The newest delivery of a topic to a target that is not obsolete; NULL: none.
+static struct queue_delivery *newest_to(struct ground *g, const char *topic, const char *kind, const char *target)
+{
+    size_t count;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count), *last = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].kind, kind) == 0 && strcmp(list[i].target, target) == 0 &&
+            list[i].state != QUEUE_DELIVERY_OBSOLETE)
+            last = &list[i];
+    return last;
+}
+
+static size_t notes_to(struct ground *g, const char *topic, const char *target)
+{
+    size_t count, notes = 0;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (size_t i = 0; i < count; i++)
+        notes += strcmp(list[i].target, target) == 0 && *list[i].payload == '[';
+    return notes;
+}
+
+// What others were told is not told to it: it gets no note on what it never had, and its first message corrects none.
+static void a_target_that_is_named_later_hears_of_nothing_before(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_rule(&g, "{\"name\":\"" GROUND_HEAD_MODEL "\",\"model\":\"" GROUND_HEAD_MODEL
+                    "\",\"send_to\":[\"pacs\",\"later\"],\"hl7_to\":[\"ris\",\"his\"]}");
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
+    ground_work_for_real(&g);
+    const char *topic = newest(&g)->topic;
+    assert_int_equal(notes_to(&g, topic, "pacs"), 1);
+    assert_int_equal(notes_to(&g, topic, "later"), 0);
+    assert_string_equal(class_of(&g, newest_to(&g, topic, "dicom", "later")->subject), SR);
+    assert_non_null(strstr(message_in(&g, newest_to(&g, topic, "hl7", "ris"), "F"), "|C\r"));
+    assert_null(strstr(message_in(&g, newest_to(&g, topic, "hl7", "his"), "F"), "|C\r"));
+    ground_close(&g);
+}
+
+static void a_look_without_an_answer_tells_nobody_that_a_positive_is_gone(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(30)); // a gap
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
+    assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
+    assert_string_equal(results[0].topic, results[1].topic);
+    ground_deliveries(&g, results[0].topic, &count);
+    assert_int_equal(count, 4); // SEG, SR and message as before; and another message, for the record knows the first
+    assert_int_equal(notes_to(&g, results[0].topic, "pacs"), 0);
+    assert_null(strstr(message_as(&g, "F"), "|D|"));
+    ground_close(&g);
+}
+
+static void a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
+    ground_work_for_real(&g);
+    for (int gap = 50; gap <= 51; gap++) {
+        ground_send_head(&g, &(struct head){.bleed = 22, .from = gap, .to = gap + 1}, AT(30 * (gap - 49)));
+        ground_work_for_real(&g);
+    }
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
+    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
+    struct queue_delivery *list = ground_deliveries(&g, results[0].topic, &count);
+    assert_int_equal(count, 3); // SEG, SR and message of the positive
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(list[i].state, QUEUE_DELIVERY_WAITING);
+    ground_close(&g);
+}
+
+// Of a volume that was told apart then; now the series as a whole is not fit.
+static void a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_put_head(&g, &(struct head){.bleed = 22, .acquisition = 1}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
+    deliver_all(&g);
+    ground_put(&g, &(struct slice){.number = 500, .frames = 2}, AT(30));
+    ground_end(&g, "SCANNER", AT(30));
+    ground_step(&g, AT(33));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
+    assert_int_equal(results[2].outcome, FINDING_NOT_ANALYSED);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(results[i].standing, FINDING_CURRENT);
+        ground_deliveries(&g, results[i].topic, &count);
+        assert_int_equal(count, 3); // SEG, SR and message, as before
+    }
+    ground_close(&g);
+}
+
+static void a_note_rejects_no_note(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    judge(&g, FINDING_REJECTED, AT(100));
+    deliver_all(&g);
+    judge(&g, FINDING_ACCEPTED, AT(200));
+    size_t count;
+    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count), *notes[2] = {0};
+    for (size_t i = 0, n = 0; i < count; i++)
+        if (*list[i].payload == '[' && n < 2)
+            notes[n++] = &list[i];
+    assert_true(notes[0] && notes[1]);
+    assert_null(strstr(notes[1]->payload, notes[0]->subject));
+    ground_close(&g);
+}
+
+// Also where the first look had failed, as this one does: it is asked for once more, not taken for done.
+static void images_that_come_back_are_looked_at_again_though_their_look_had_failed(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, (const char *const[]){"one", NULL}, "{\"name\":\"r\",\"model\":\"one\"}");
+    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(3));
+    ground_work(&g);
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED);
+    ground_put_series(&g, &(struct slice){.pixel = 7}, 3, AT(30)); // beside, until a person takes them
+    ground_end(&g, "SCANNER", AT(30));
+    for (int round = 1; round <= 2; round++) {
+        take_the_others(&g, AT(200 * round));
+        ground_work(&g);
+        assert_int_equal(ground_jobs(&g, &jobs), round + 1);
+        assert_int_equal(jobs[round].state, QUEUE_JOB_FAILED);
+    }
+    ground_close(&g);
+}
+
 int test_results(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -636,6 +802,12 @@ int test_results(void)
         cmocka_unit_test(a_negative_of_too_little_is_none),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
         cmocka_unit_test(what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not),
+        cmocka_unit_test(a_target_that_is_named_later_hears_of_nothing_before),
+        cmocka_unit_test(a_look_without_an_answer_tells_nobody_that_a_positive_is_gone),
+        cmocka_unit_test(a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent),
+        cmocka_unit_test(a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part),
+        cmocka_unit_test(a_note_rejects_no_note),
+        cmocka_unit_test(images_that_come_back_are_looked_at_again_though_their_look_had_failed),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }

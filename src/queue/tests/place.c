@@ -196,7 +196,7 @@ static bool write_delivery_replay(struct database *db, void *payload, struct err
 static bool write_delivery_obsolete(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
-    return queue_delivery_obsolete(db, call->delivery->topic, call->text, err);
+    return queue_delivery_obsolete(db, call->delivery->topic, call->text, call->text, err);
 }
 
 bool delivery_add_row(struct place *place, const struct queue_delivery *delivery, int64_t now_ns)
