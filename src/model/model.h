@@ -25,7 +25,8 @@ enum {
     MODEL_FILES_MAX = 16,
     MODEL_FILE_MAX = 512 << 20,
     MODEL_FINDINGS_MAX = 64,
-    MODEL_WORDS_MAX = 64
+    MODEL_WORDS_MAX = 64,
+    MODEL_WORD_SIZE = 129 // of a word, of a name in the graph, of a text of the rule
 };
 
 struct model_code { // a coded concept
@@ -59,6 +60,9 @@ void model_package_close(struct model_package *package);                        
 const char *model_package_folder(const struct model_package *package);
 const char *model_package_name(const struct model_package *package);    // "head-ct-hyperdense"
 const char *model_package_version(const struct model_package *package); // "1.0.0"
+// Which version is later, by Semantic Versioning 2.0.0, section 11 (1.10.0 after 1.9.0, 1.0.0 after 1.0.0-rc1, what is
+// behind '+' not looked at): below 0, 0 or above 0 as strcmp.
+int model_version_compare(const char *a, const char *b);
 const char *model_package_title(const struct model_package *package);
 const char *model_package_label(const struct model_package *package);  // "research use only ..."
 const char *model_package_digest(const struct model_package *package); // hex

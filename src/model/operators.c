@@ -266,6 +266,7 @@ static bool check_one(const json_t *manifest, const struct operator* operator, c
 static bool check_list(const json_t *manifest, const char *name, bool before, struct error *err)
 {
     size_t i, last = 0;
+    char shown[60];
     json_t *step;
     const json_t *list = json_object_get(manifest, name);
     if (!json_is_array(list) || json_array_size(list) > MODEL_OPERATORS_MAX)
@@ -276,7 +277,8 @@ static bool check_list(const json_t *manifest, const char *name, bool before, st
         const char *op = json_string_value(json_object_get(step, "op"));
         size_t at = op ? find_operator(op) : (size_t)OPERATORS;
         if (at == OPERATORS || operators[at].before != before)
-            return error_set(err, ERROR_BAD_DATA, "manifest: '%s' has no operator '%.40s'", name, op ? op : "");
+            return error_set(err, ERROR_BAD_DATA, "manifest: '%s' has no operator '%s'", name,
+                             op ? text_show(shown, sizeof shown, op, strlen(op)) : "");
         if (i > 0 && at <= last)
             return error_set(err, ERROR_BAD_DATA, "manifest: operator %s must stand before %s", op,
                              operators[last].name);

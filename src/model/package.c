@@ -14,6 +14,8 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#define DIGITS "0123456789"
+
 // ---- texts of the manifest
 
 // One line that shows as it is. A backslash parts values in DICOM.
@@ -31,12 +33,37 @@ static bool check_line(const char *name, const char *text, struct error *err)
                               text_show(shown, sizeof shown, text, size));
 }
 
+static bool check_text(const char *name, const char *text, size_t most, struct error *err)
+{
+    char shown[60];
+    size_t size = strlen(text);
+    if (size < most)
+        return check_line(name, text, err);
+    return error_set(err, ERROR_BAD_DATA, "manifest: '%s' is %zu bytes long, %zu at most: '%s'", name, size, most - 1,
+                     text_show(shown, sizeof shown, text, size));
+}
+
+static bool take_value(const char *name, const json_t *value, size_t most, const char **out, struct error *err)
+{
+    *out = json_string_value(value);
+    if (*out && **out)
+        return check_text(name, *out, most, err);
+    return error_set(err, ERROR_BAD_DATA, "manifest: '%s' must be text of 1 to %zu bytes", name, most - 1);
+}
+
 static bool take_text(const json_t *object, const char *name, size_t most, const char **out, struct error *err)
 {
-    *out = json_string_value(json_object_get(object, name));
-    if (*out && **out && strlen(*out) < most)
-        return check_line(name, *out, err);
-    return error_set(err, ERROR_BAD_DATA, "manifest: '%s' must be text of 1 to %zu characters", name, most - 1);
+    return take_value(name, json_object_get(object, name), most, out, err);
+}
+
+// Is it one of three words?
+static bool check_word(const char *name, const char *text, const char *const *words, struct error *err)
+{
+    size_t i = 0;
+    while (words[i] && strcmp(words[i], text) != 0)
+        i++;
+    return words[i] || error_set(err, ERROR_BAD_DATA, "manifest: '%s' is '%s': %s, %s or %s", name, text, words[0],
+                                 words[1], words[2]);
 }
 
 static bool take_code(const json_t *finding, const char *name, bool needed, struct model_code *out, struct error *err)
@@ -66,11 +93,9 @@ static bool take_words(const json_t *needs, const char *name, const char **out, 
                          MODEL_WORDS_MAX);
     json_array_foreach(list, i, word)
     {
-        if (json_string_length(word) == 0)
-            return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be a list of words", name);
-        if (!check_line(name, json_string_value(word), err))
-            return false;
-        out[(*count)++] = json_string_value(word);
+        if (!take_value(name, word, MODEL_WORD_SIZE, &out[*count], err))
+            return error_prefix(err, "needs");
+        (*count)++;
     }
     return true;
 }
@@ -96,11 +121,13 @@ static const struct {
 static bool check_need(const char *name, const json_t *value, struct error *err)
 {
     static const char *const forms[] = {"text", "a list of words", "a number", "a whole number", "true or false"};
+    char shown[60];
     size_t i = 0, count = sizeof need_members / sizeof *need_members;
     while (i < count && strcmp(need_members[i].name, name) != 0)
         i++;
     if (i == count)
-        return error_set(err, ERROR_BAD_DATA, "manifest: 'needs' has no member '%.40s'", name);
+        return error_set(err, ERROR_BAD_DATA, "manifest: 'needs' has no member '%s'",
+                         text_show(shown, sizeof shown, name, strlen(name)));
     const int type = need_members[i].type;
     double number = json_number_value(value);
     bool fits = (type == NEED_TEXT && json_is_string(value)) || (type == NEED_WORDS && json_is_array(value)) ||
@@ -117,10 +144,11 @@ static bool check_need(const char *name, const json_t *value, struct error *err)
 static bool take_needs(const json_t *manifest, struct model_needs *out, struct error *err)
 {
     const json_t *needs = json_object_get(manifest, "needs");
-    const char *modality = json_string_value(json_object_get(needs, "modality")), *name;
+    const char *modality, *name;
     json_t *value;
-    if (!json_is_object(needs) || !modality || !text_copy(out->modality, sizeof out->modality, modality))
-        return error_set(err, ERROR_BAD_DATA, "manifest: 'needs' must say modality");
+    if (!take_text(needs, "modality", sizeof out->modality, &modality, err))
+        return error_prefix(err, "needs");
+    text_copy(out->modality, sizeof out->modality, modality);
     json_object_foreach((json_t *)(uintptr_t)needs, name, value)
     {
         if (!check_need(name, value, err))
@@ -135,31 +163,30 @@ static bool take_needs(const json_t *manifest, struct model_needs *out, struct e
            take_words(needs, "description", out->words, &out->word_count, err);
 }
 
-// The words that runner_child understands as inputs.
 static bool check_graph(const json_t *manifest, struct error *err)
 {
+    static const char *const words[] = {"volume", "mask", "spacing_mm", NULL}; // runner_child knows these
     const json_t *graph = json_object_get(manifest, "graph"), *inputs = json_object_get(graph, "inputs"),
                  *outputs = json_object_get(graph, "outputs");
-    const char *name;
+    const char *name, *text;
     json_t *word;
     size_t i;
-    if (!json_is_string(json_object_get(graph, "file")) || json_object_size(inputs) < 1 ||
-        json_object_size(inputs) > 3 || json_array_size(outputs) < 1 || json_array_size(outputs) > MODEL_OUTPUTS_MAX)
+    if (json_object_size(inputs) < 1 || json_object_size(inputs) > 3 || json_array_size(outputs) < 1 ||
+        json_array_size(outputs) > MODEL_OUTPUTS_MAX)
         return error_set(err, ERROR_BAD_DATA, "manifest: 'graph' needs a file, 1 to 3 inputs and 1 to %d outputs",
                          MODEL_OUTPUTS_MAX);
     json_object_foreach((json_t *)(uintptr_t)inputs, name, word)
     {
-        const char *text = json_string_value(word);
-        if (!text || (strcmp(text, "volume") != 0 && strcmp(text, "mask") != 0 && strcmp(text, "spacing_mm") != 0))
-            return error_set(err, ERROR_BAD_DATA, "manifest: graph input '%.40s' must be volume, mask or spacing_mm",
-                             name);
+        if (!check_text("inputs", name, MODEL_WORD_SIZE, err) || !take_value(name, word, MODEL_WORD_SIZE, &text, err) ||
+            !check_word(name, text, words, err))
+            return error_prefix(err, "graph");
     }
     json_array_foreach(outputs, i, word)
     {
-        if (!json_is_string(word))
-            return error_set(err, ERROR_BAD_DATA, "manifest: graph outputs must be names");
+        if (!take_value("outputs", word, MODEL_WORD_SIZE, &text, err))
+            return error_prefix(err, "graph");
     }
-    return true;
+    return take_text(graph, "file", MODEL_WORD_SIZE, &text, err) || error_prefix(err, "graph");
 }
 
 static bool is_plain_name(const char *name)
@@ -185,26 +212,70 @@ static bool check_version(const char *version, struct error *err)
                      version);
 }
 
+// The texts of one member of the rule; what they mean is for flow to say.
+static bool check_rule_texts(const char *name, const json_t *member, struct error *err)
+{
+    size_t i;
+    json_t *one;
+    const char *text = json_string_value(member);
+    if (!check_text("rule", name, MODEL_WORD_SIZE, err) || (text && !check_text(name, text, MODEL_WORD_SIZE, err)))
+        return false;
+    json_array_foreach((json_t *)(uintptr_t)member, i, one)
+    {
+        text = json_string_value(one);
+        if (text && !check_text(name, text, MODEL_WORD_SIZE, err))
+            return false;
+    }
+    return true;
+}
+
+// It asks for this package, by a name that can stand in a URL.
+static bool check_rule(const json_t *rule, const char *package, struct error *err)
+{
+    const char *name, *model;
+    json_t *member;
+    if (!json_is_object(rule))
+        return error_set(err, ERROR_BAD_DATA, "it must be an object");
+    json_object_foreach((json_t *)(uintptr_t)rule, name, member)
+    {
+        if (!check_rule_texts(name, member, err))
+            return false;
+    }
+    if (!take_text(rule, "name", MODEL_NAME_SIZE, &name, err) || !check_name(name, err) ||
+        !take_text(rule, "model", MODEL_NAME_SIZE, &model, err))
+        return false;
+    return strcmp(model, package) == 0 ||
+           error_set(err, ERROR_BAD_DATA, "manifest: model is '%s': it must be the package's own name, '%s'", model,
+                     package);
+}
+
+static bool take_rule(struct model_package *package, struct error *err)
+{
+    const json_t *rule = json_object_get(package->manifest, "rule");
+    if (rule && !check_rule(rule, package->name, err))
+        return error_prefix(err, "rule");
+    package->rule = rule ? json_dumps(rule, JSON_COMPACT) : strdup("");
+    return package->rule != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
+}
+
 static bool take_manifest(struct model_package *package, struct error *err)
 {
     const json_t *m = package->manifest, *finding = json_object_get(m, "finding");
-    const char *format, *urgency, *rule_error = "manifest: 'rule' must be an object";
+    static const char *const urgencies[] = {"routine", "urgent", "stat", NULL}; // model.h
+    const char *format, *urgency;
     if (!take_text(m, "format", 32, &format, err))
         return false;
     if (strcmp(format, "hilum-model/1") != 0)
-        return error_set(err, ERROR_UNSUPPORTED, "manifest: format '%.30s'; this program reads hilum-model/1", format);
+        return error_set(err, ERROR_UNSUPPORTED, "manifest: format '%s'; this program reads hilum-model/1", format);
     if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) || !check_name(package->name, err) ||
         !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) || !check_version(package->version, err) ||
         !take_text(m, "title", 65, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
         !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
         !take_code(finding, "concept", true, &package->concept, err) ||
-        !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err))
+        !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err) ||
+        !check_word("urgency", urgency, urgencies, err))
         return false;
-    const json_t *rule = json_object_get(m, "rule");
-    if (rule && !json_is_object(rule))
-        return error_set(err, ERROR_BAD_DATA, "%s", rule_error);
-    package->rule = rule ? json_dumps(rule, JSON_COMPACT) : strdup("");
-    return package->rule != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
+    return take_rule(package, err);
 }
 
 // ---- files
@@ -255,9 +326,11 @@ static bool check_files(struct model_package *package, int folder, struct error 
                          MODEL_FILES_MAX);
     json_object_foreach((json_t *)(uintptr_t)files, name, digest)
     {
-        struct buffer data;
-        bool ok = read_member(folder, name, MODEL_FILE_MAX, &data, err) &&
-                  check_digest(name, &data, json_is_string(digest) ? json_string_value(digest) : "", err);
+        struct buffer data = {0};
+        const char *wanted;
+        bool ok = check_text("files", name, MODEL_WORD_SIZE, err) &&
+                  take_value(name, digest, 2 * HASH_SIZE + 1, &wanted, err) &&
+                  read_member(folder, name, MODEL_FILE_MAX, &data, err) && check_digest(name, &data, wanted, err);
         if (ok && strcmp(name, graph) == 0)
             package->graph = data;
         else
@@ -271,6 +344,7 @@ static bool check_files(struct model_package *package, int folder, struct error 
 static bool check_nothing_else(const struct model_package *package, int folder_fd, struct error *err)
 {
     struct dirent *entry;
+    char shown[80];
     bool ok = true;
     int fd = openat(folder_fd, ".",
                     O_RDONLY | O_DIRECTORY | O_CLOEXEC); // the folder that was read, whatever the path names now
@@ -285,8 +359,8 @@ static bool check_nothing_else(const struct model_package *package, int folder_f
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             strcmp(entry->d_name, "manifest.json") != 0 &&
             !json_object_get(json_object_get(package->manifest, "files"), entry->d_name))
-            ok = error_set(err, ERROR_BAD_DATA, "package %s holds '%.80s', which its manifest does not name",
-                           package->folder, entry->d_name);
+            ok = error_set(err, ERROR_BAD_DATA, "package %s holds '%s', which its manifest does not name",
+                           package->folder, text_show(shown, sizeof shown, entry->d_name, strlen(entry->d_name)));
     closedir(folder);
     return ok;
 }
@@ -362,6 +436,43 @@ const char *model_package_name(const struct model_package *package)
 const char *model_package_version(const struct model_package *package)
 {
     return package->version;
+}
+
+// Where two versions part: '-' begins what comes before a release, and a shorter one is earlier.
+static int rank(char c)
+{
+    if (c == '-')
+        return 0;
+    return c == '\0' || c == '+' ? 1 : 2 + (unsigned char)c;
+}
+
+// Of two numbers of any length, and past them.
+static int compare_numbers(const char **a, const char **b)
+{
+    *a += strspn(*a, "0");
+    *b += strspn(*b, "0");
+    size_t x = strspn(*a, DIGITS), y = strspn(*b, DIGITS);
+    int order = x != y ? (x > y) - (x < y) : strncmp(*a, *b, x);
+    *a += x;
+    *b += y;
+    return order;
+}
+
+int model_version_compare(const char *a, const char *b)
+{
+    for (;;) {
+        int order = rank(*a) - rank(*b);
+        if (strspn(a, DIGITS) > 0 && strspn(b, DIGITS) > 0)
+            order = compare_numbers(&a, &b);
+        else if (order == 0 && rank(*a) == 1)
+            return 0;
+        else if (order == 0) {
+            a++;
+            b++;
+        }
+        if (order != 0)
+            return order;
+    }
 }
 
 const char *model_package_title(const struct model_package *package)

@@ -7,6 +7,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void change(json_t *manifest, const char *at, const char *to)
+{
+    char path[64], *save = NULL, *step, *next;
+    json_t *where = manifest;
+    snprintf(path, sizeof path, "%s", at);
+    step = strtok_r(path, "/", &save);
+    while ((next = strtok_r(NULL, "/", &save))) {
+        where = json_is_array(where) ? json_array_get(where, (size_t)strtoul(step, NULL, 10))
+                                     : json_object_get(where, step);
+        step = next;
+    }
+    json_t *value = to ? json_loads(to, JSON_DECODE_ANY, NULL) : NULL;
+    assert_true(!to || value);
+    if (json_is_array(where))
+        assert_int_equal(to ? json_array_set_new(where, (size_t)strtoul(step, NULL, 10), value)
+                            : json_array_remove(where, (size_t)strtoul(step, NULL, 10)),
+                         0);
+    else
+        assert_int_equal(to ? json_object_set_new(where, step, value) : json_object_del(where, step), 0);
+}
+
+static void assert_change_refused(const char *at, const char *to, const char *named)
+{
+    char folder[SUPPORT_PATH];
+    copy_package(folder);
+    json_t *manifest = read_manifest(folder);
+    change(manifest, at, to);
+    write_manifest(folder, manifest);
+    assert_refused(folder, named);
+}
+
 static void the_real_package_opens(void **state)
 {
     struct error err;
@@ -112,25 +143,82 @@ static void names_that_lead_out_of_the_folder_are_refused(void **state)
 static void texts_that_are_not_one_plain_line_are_refused(void **state)
 {
     static const struct {
-        const char *in, *name, *text, *shown; // `in` NULL: of the manifest itself
+        const char *at, *to, *shown; // as in `changes`
     } cases[] = {
-        {NULL, "version", "1.0\nhilum_up 99", "1.0\\x0Ahilum_up 99"},
-        {NULL, "version", "../1", "../1"},
-        {NULL, "title", "red \x1b[31m", "red \\x1B[31m"},
-        {NULL, "label", "a\\b", "a\\b"},
-        {"concept", "meaning", "Mass\r\nOBX", "Mass\\x0D\\x0AOBX"},
+        {"version", "\"1.0\\nhilum_up 99\"", "1.0\\x0Ahilum_up 99"},
+        {"version", "\"../1\"", "../1"},
+        {"title", "\"red \\u001b[31m\"", "red \\x1B[31m"},
+        {"label", "\"a\\\\b\"", "a\\b"},
+        {"finding/concept/meaning", "\"Mass\\r\\nOBX\"", "Mass\\x0D\\x0AOBX"},
+        {"needs/modality", "\"CT\\r\\nMR\"", "CT\\x0D\\x0AMR"},
+        {"needs/body_part/0", "\"HEAD\\n\"", "HEAD\\x0A"},
+        {"needs/more\n", "1", "more\\x0A"},
+        {"graph/file", "\"model\\u0007.onnx\"", "model\\x07.onnx"},
+        {"graph/inputs", "{\"h\\n\":\"volume\"}", "h\\x0A"},
+        {"graph/outputs/0", "\"y\\u009b\"", "y\\xC2\\x9B"},
+        {"before/0/op", "\"a\\u001bb\"", "a\\x1Bb"},
+        {"files/card\n", "\"00\"", "card\\x0A"},
+        {"files/card.md", "\"\\u001b[2J\"", "\\x1B[2J"},
+        {"rule/description", "\"head\\nct\"", "head\\x0Act"},
+        {"rule/send_to", "[\"pacs\", \"p\\u0001\"]", "p\\x01"},
+        {"rule/more\n", "1", "more\\x0A"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_change_refused(cases[i].at, cases[i].to, cases[i].shown);
+}
+
+// A text is told by its beginning, its length and the limit.
+static void texts_that_are_too_long_are_refused_with_their_length(void **state)
+{
+    static const struct {
+        const char *at;
+        size_t most;
+    } cases[] = {
+        {"title", 64},         {"label", 128},           {"name", 64},
+        {"version", 64},       {"needs/modality", 16},   {"needs/body_part/0", 128},
+        {"graph/file", 128},   {"graph/outputs/0", 128}, {"finding/concept/value", 16},
+        {"files/card.md", 64}, {"rule/name", 64},        {"rule/description", 128},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char folder[SUPPORT_PATH];
-        copy_package(folder);
-        json_t *manifest = read_manifest(folder), *in = manifest;
-        if (cases[i].in)
-            in = json_object_get(json_object_get(manifest, "finding"), cases[i].in);
-        json_object_set_new(in, cases[i].name, json_string(cases[i].text));
-        write_manifest(folder, manifest);
-        assert_refused(folder, cases[i].shown);
+        char text[132], told[64];
+        size_t size = cases[i].most + 1;
+        text[0] = text[size + 1] = '"';
+        memset(text + 1, 'x', size);
+        text[size + 2] = '\0';
+        snprintf(told, sizeof told, "is %zu bytes long, %zu at most: 'xxxxxxxxxx", size, cases[i].most);
+        assert_change_refused(cases[i].at, text, told);
     }
+}
+
+static void a_later_version_is_told_from_an_earlier_one(void **state)
+{
+    // Semantic Versioning 2.0.0, section 11, and what is no such version.
+    static const char *const rising[] = {"0.9",
+                                         "1.0.0-alpha",
+                                         "1.0.0-alpha.1",
+                                         "1.0.0-alpha.beta",
+                                         "1.0.0-beta",
+                                         "1.0.0-beta.2",
+                                         "1.0.0-beta.11",
+                                         "1.0.0-rc.1",
+                                         "1.0.0",
+                                         "1.2",
+                                         "1.2.0",
+                                         "1.9.1",
+                                         "1.10.0",
+                                         "2",
+                                         "99999999999999999999999.0"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rising / sizeof *rising; i++)
+        for (size_t j = 0; j < sizeof rising / sizeof *rising; j++) {
+            int order = model_version_compare(rising[i], rising[j]);
+            if ((order > 0) - (order < 0) != (i > j) - (i < j))
+                fail_msg("%s and %s: %d", rising[i], rising[j], order);
+        }
+    assert_int_equal(model_version_compare("1.0+build.1", "1.0+build.2"), 0);
+    assert_int_equal(model_version_compare("01.0", "1.00"), 0);
 }
 
 static void graphs_that_take_data_from_other_files_are_refused(void **state)
@@ -221,41 +309,19 @@ static const struct {
     {"finding/concept", NULL, "value"},
     {"finding/concept/value", "\"12345678901234567\"", "concept"},
     {"finding/urgency", "\"immediately\"", "urgency"},
+    {"finding/urgency", "\"soon\"", "soon"},
     {"rule", "7", "rule"},
+    {"rule/name", "\"../../x\"", "../../x"},
+    {"rule/name", NULL, "name"},
+    {"rule/model", "\"other\"", "other"},
+    {"rule/model", NULL, "model"},
 };
-
-static void change(json_t *manifest, const char *at, const char *to)
-{
-    char path[64], *save = NULL, *step, *next;
-    json_t *where = manifest;
-    snprintf(path, sizeof path, "%s", at);
-    step = strtok_r(path, "/", &save);
-    while ((next = strtok_r(NULL, "/", &save))) {
-        where = json_is_array(where) ? json_array_get(where, (size_t)strtoul(step, NULL, 10))
-                                     : json_object_get(where, step);
-        step = next;
-    }
-    json_t *value = to ? json_loads(to, JSON_DECODE_ANY, NULL) : NULL;
-    assert_true(!to || value);
-    if (json_is_array(where))
-        assert_int_equal(to ? json_array_set_new(where, (size_t)strtoul(step, NULL, 10), value)
-                            : json_array_remove(where, (size_t)strtoul(step, NULL, 10)),
-                         0);
-    else
-        assert_int_equal(to ? json_object_set_new(where, step, value) : json_object_del(where, step), 0);
-}
 
 static void unfit_manifests_are_refused_by_name(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        char folder[SUPPORT_PATH];
-        copy_package(folder);
-        json_t *manifest = read_manifest(folder);
-        change(manifest, changes[i].at, changes[i].to);
-        write_manifest(folder, manifest);
-        assert_refused(folder, changes[i].named);
-    }
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        assert_change_refused(changes[i].at, changes[i].to, changes[i].named);
 }
 
 static void manifests_that_are_no_json_are_refused(void **state)
@@ -285,6 +351,8 @@ int test_package(void)
         cmocka_unit_test(links_are_refused),
         cmocka_unit_test(names_that_lead_out_of_the_folder_are_refused),
         cmocka_unit_test(texts_that_are_not_one_plain_line_are_refused),
+        cmocka_unit_test(texts_that_are_too_long_are_refused_with_their_length),
+        cmocka_unit_test(a_later_version_is_told_from_an_earlier_one),
         cmocka_unit_test(graphs_that_take_data_from_other_files_are_refused),
         cmocka_unit_test(what_is_no_onnx_is_refused),
         cmocka_unit_test(deeply_nested_graphs_are_refused),

@@ -21,6 +21,7 @@ static void set_version(const char *folder, const char *name, const char *versio
 {
     json_t *manifest = read_manifest(folder);
     json_object_set_new(manifest, "name", json_string(name));
+    json_object_set_new(json_object_get(manifest, "rule"), "model", json_string(name));
     json_object_set_new(manifest, "version", json_string(version));
     write_manifest(folder, manifest);
 }
