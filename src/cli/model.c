@@ -245,7 +245,7 @@ static int run_package(struct session *session, const char *folder, char *const 
 static int check_package(const char *folder)
 {
     struct error err;
-    struct model_package *package = model_package_open(folder, &err);
+    struct model_package *package = cli_model_open(folder, &err);
     if (!package)
         return cli_fail(&err);
     printf("%s %s is whole, digest %s\n", model_package_name(package), model_package_version(package),
@@ -258,6 +258,7 @@ static int run(int argc, char **argv)
 {
     struct session session = {.library = "", .synonyms = ""};
     const char *server = CLI_SERVER;
+    bool replace = false;
     char path[4096];
     const struct cli_option options[] = {
         {"onnxruntime", "FILE", "ONNX Runtime's library (beside the program)", &session.library, NULL},
@@ -265,6 +266,8 @@ static int run(int argc, char **argv)
          NULL},
         {"json", NULL, "print as JSON", NULL, &session.json},
         {"server", "URL", "of install: the running server (" CLI_SERVER ")", &server, NULL},
+        {"replace", NULL, "of install: also over a newer version, or another package of the same version", NULL,
+         &replace},
         {NULL, NULL, NULL, NULL, NULL},
     };
     int status = CLI_FAILED;
@@ -273,7 +276,7 @@ static int run(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "check") == 0)
         return check_package(argv[2]);
     if (argc == 3 && strcmp(argv[1], "install") == 0)
-        return cli_model_install(server, argv[2]);
+        return cli_model_install(server, argv[2], replace);
     if (argc < 4 || strcmp(argv[1], "run") != 0)
         return cli_usage("model needs run PACKAGE FILE..., check PACKAGE or install PACKAGE");
     if (!service_beside(path, sizeof path, session.library, "onnxruntime/lib/libonnxruntime.so.1"))

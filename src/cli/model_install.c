@@ -1,7 +1,8 @@
 // hilum model install: a package into the running server, without a restart.
 //
 // The files are copied under a hidden name beside the other packages, checked there, and put in place by one rename, so
-// that the server never reads a half. What was there under the package's name is replaced; jobs that run keep it.
+// that the server never reads a half. What was there under the package's name is replaced, and said; jobs that run keep
+// it. An older version over a newer one, or another package of the same version, is for --replace to say.
 #include "cli/model_install.h"
 
 #include <dirent.h>
@@ -16,7 +17,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
-#include "model/model.h"
+#include "flow/flow.h"
 
 enum { PATH_SIZE = 4096, ANSWER_MAX = 1 << 20 };
 
@@ -148,10 +149,11 @@ static bool is_listed(const json_t *models, const struct model_package *package)
     return false;
 }
 
-static bool rescan(const char *server, const struct model_package *package, struct error *err)
+// The caller frees it. What becomes of the package's rule is in it.
+static bool rescan(const char *server, const struct model_package *package, json_t **out, struct error *err)
 {
     size_t i;
-    json_t *answer = ask(server, "POST", "/api/models/rescan", err), *sentence;
+    json_t *answer = *out = ask(server, "POST", "/api/models/rescan", err), *sentence;
     if (!answer)
         return false;
     json_array_foreach(json_object_get(answer, "refused"), i, sentence)
@@ -159,30 +161,96 @@ static bool rescan(const char *server, const struct model_package *package, stru
         if (json_is_string(sentence))
             fprintf(stderr, "warning: %s\n", json_string_value(sentence));
     }
-    bool ok = is_listed(json_object_get(answer, "models"), package) ||
-              error_set(err, ERROR_CONFLICT, "the server did not take %s: see its log", model_package_name(package));
+    return is_listed(json_object_get(answer, "models"), package) ||
+           error_set(err, ERROR_CONFLICT, "the server did not take %s: see its log", model_package_name(package));
+}
+
+// What the package takes the place of.
+struct before {
+    json_t *models;               // owned; the texts are its own
+    const char *version, *digest; // NULL: none of its name is installed
+};
+
+static bool find_before(const char *server, const struct model_package *package, struct before *out, struct error *err)
+{
+    size_t i;
+    json_t *model;
+    out->models = ask(server, "GET", "/api/models", err);
+    json_array_foreach(out->models, i, model)
+    {
+        const char *name = json_string_value(json_object_get(model, "name"));
+        if (!name || strcmp(name, model_package_name(package)) != 0)
+            continue;
+        out->version = json_string_value(json_object_get(model, "version"));
+        out->digest = json_string_value(json_object_get(model, "digest"));
+        if (!out->version || !out->digest)
+            return error_set(err, ERROR_PROTOCOL, "%s/api/models names no version and digest of %s", server, name);
+    }
+    return out->models != NULL;
+}
+
+// Nobody goes back, or changes what a version means, without saying so.
+static bool may_follow(const struct model_package *package, const struct before *before, struct error *err)
+{
+    const char *version = model_package_version(package), *digest = model_package_digest(package);
+    if (!before->version || strcmp(before->digest, digest) == 0)
+        return true;
+    int order = model_version_compare(version, before->version);
+    return order > 0 || error_set(err, ERROR_CONFLICT,
+                                  "%s %s (%.12s) is installed, and this is %s, %s (%.12s). %s, or give --replace",
+                                  model_package_name(package), before->version, before->digest,
+                                  order < 0 ? "an older one" : "another package of the same version", version, digest,
+                                  order < 0 ? "Leave it" : "Raise its version");
+}
+
+static void tell(const struct model_package *package, const struct before *before, const json_t *answer)
+{
+    const char *name = model_package_name(package);
+    const char *rule = json_string_value(json_object_get(json_object_get(answer, "rules"), name));
+    printf("%s %s (%.12s) is installed", name, model_package_version(package), model_package_digest(package));
+    if (before->version && strcmp(before->digest, model_package_digest(package)) == 0)
+        printf(", as it was before");
+    else if (before->version)
+        printf(" in place of %s (%.12s)", before->version, before->digest);
+    printf("\n%s\n", rule ? rule : "it brings no rule: enter one that names it (PUT /api/rules/NAME)");
+}
+
+static bool install(const char *server, const struct model_package *package, bool replace, struct error *err)
+{
+    struct before before = {0};
+    json_t *status = ask(server, "GET", "/api/status", err), *answer = NULL;
+    const char *models = json_string_value(json_object_get(status, "modelsFolder"));
+    bool ok = status && (models || error_set(err, ERROR_UNSUPPORTED, "the server does not say where its packages are"));
+    ok = ok && find_before(server, package, &before, err) && (replace || may_follow(package, &before, err)) &&
+         copy_package(package, models, err) && rescan(server, package, &answer, err);
+    if (ok)
+        tell(package, &before, answer);
+    json_decref(status);
+    json_decref(before.models);
     json_decref(answer);
     return ok;
 }
 
-static bool install(const char *server, const struct model_package *package, struct error *err)
+struct model_package *cli_model_open(const char *folder, struct error *err)
 {
-    json_t *status = ask(server, "GET", "/api/status", err);
-    const char *models = json_string_value(json_object_get(status, "modelsFolder"));
-    bool ok = status && (models || error_set(err, ERROR_UNSUPPORTED, "the server does not say where its packages are"));
-    ok = ok && copy_package(package, models, err) && rescan(server, package, err);
-    json_decref(status);
-    return ok;
+    struct flow_rule rule;
+    struct model_package *package = model_package_open(folder, err);
+    if (!package || !*model_package_rule(package))
+        return package;
+    json_t *json = json_loads(model_package_rule(package), 0, NULL);
+    bool ok = flow_rule_from_json(json, &rule, err) || error_prefix(err, "%s: its rule", folder);
+    json_decref(json);
+    if (ok)
+        return package;
+    model_package_close(package);
+    return NULL;
 }
 
-int cli_model_install(const char *server, const char *folder)
+int cli_model_install(const char *server, const char *folder, bool replace)
 {
     struct error err;
-    struct model_package *package = model_package_open(folder, &err);
-    bool ok = package && install(server, package, &err);
-    if (ok)
-        printf("%s %s is installed, digest %s\n", model_package_name(package), model_package_version(package),
-               model_package_digest(package));
+    struct model_package *package = cli_model_open(folder, &err);
+    bool ok = package && install(server, package, replace, &err);
     model_package_close(package);
     return ok ? CLI_DONE : cli_fail(&err);
 }

@@ -2,8 +2,14 @@
 #ifndef CLI_MODEL_INSTALL_H
 #define CLI_MODEL_INSTALL_H
 
-// Copies the package at `folder` to where the running server keeps its packages, and lets it look for them again. The
-// exit status.
-int cli_model_install(const char *server, const char *folder);
+#include "model/model.h"
+
+// As model_package_open, and the rule that the package brings is one that a server takes.
+struct model_package *cli_model_open(const char *folder, struct error *err);
+
+// Copies the package at `folder` to where the running server keeps its packages, lets it look for them again, and says
+// what it took the place of and what became of its rule. `replace`: also over a newer version, or over another package
+// of the same version. The exit status.
+int cli_model_install(const char *server, const char *folder, bool replace);
 
 #endif

@@ -19,40 +19,78 @@ static bool mark_seen(struct database *db, void *payload, struct error *err)
     return flow_seen_set(db, payload, err);
 }
 
-static bool look_up_rule(struct store *store, const char *package, const char *rule, bool *seen, bool *entered,
-                         struct arena *arena, struct error *err)
+static bool look_up_rule(struct store *store, const char *package, const char *rule, bool *seen,
+                         struct flow_rule *standing, bool *stands, struct arena *arena, struct error *err)
 {
-    const char *json;
+    const char *text;
     struct database *db = store_read_begin(store, err);
-    bool ok = db && flow_seen_get(db, package, seen, err) && named_row_get(db, "rule", rule, arena, &json, err);
+    bool ok = db && flow_seen_get(db, package, seen, err) && named_row_get(db, "rule", rule, arena, &text, err);
     store_read_end(store, db);
-    if (ok)
-        *entered = json != NULL;
+    *stands = ok && text;
+    if (*stands) {
+        json_t *json = json_loads(text, 0, NULL);
+        ok = flow_rule_from_json(json, standing, err);
+        json_decref(json);
+    }
     return ok;
 }
 
+// Of a rule that is there by its name, whoever entered it.
+static json_t *tell_standing(const struct flow_rule *standing, const char *package)
+{
+    if (strcmp(standing->model, package) != 0)
+        return json_sprintf(
+            "rule '%s' is a rule of model '%s', and is kept: no rule asks for this package by that name",
+            standing->name, standing->model);
+    return json_sprintf("rule '%s' is there already, and is kept as it is, %s", standing->name,
+                        standing->enabled ? "active" : "not active");
+}
+
 // Once for each package: a rule that was removed by a person stays removed, and one of the same name that a person has
-// entered stays as it is.
-static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package,
+// entered stays as it is. *said: what became of it; the caller's.
+static bool enter_rule(const struct flow_options *options, const char *package, struct flow_rule *rule,
+                       struct arena *arena, json_t **said, struct error *err)
+{
+    struct flow_rule standing;
+    bool seen, stands, ok = true;
+    if (!look_up_rule(options->store, package, rule->name, &seen, &standing, &stands, arena, err))
+        return false;
+    if (stands)
+        *said = tell_standing(&standing, package);
+    else if (seen)
+        *said =
+            json_sprintf("rule '%s' is not there, and is not entered: a package's rule is entered once", rule->name);
+    else if (store_is_unconfirmed(options->store))
+        *said = json_sprintf("rule '%s' is not entered, for a rebuild waits for its confirmation", rule->name);
+    else {
+        ok = flow_rule_put(options->store, options->access, rule, "package", err);
+        *said = json_sprintf("rule '%s' was entered, %s", rule->name, rule->enabled ? "active" : "not active");
+    }
+    return ok && (seen || store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)package, err));
+}
+
+static bool enter_standard_rule(const struct flow_options *options, const struct model_package *package, json_t *rules,
                                 struct arena *arena, struct error *err)
 {
     struct flow_rule rule;
-    bool seen, entered;
     const char *name = model_package_name(package);
+    json_t *said = NULL;
     if (!*model_package_rule(package))
         return true;
     json_t *json = json_loads(model_package_rule(package), 0, NULL);
-    bool fit = flow_rule_from_json(json, &rule, err);
+    bool ok = flow_rule_from_json(json, &rule, err);
     json_decref(json);
-    if (!fit) { // one bad package keeps no server from starting
+    if (ok) {
+        ok = enter_rule(options, name, &rule, arena, &said, err);
+    } else { // one bad package keeps no server from starting
         log_error("flow", "package %s brings no rule: %s", name, err->message);
-        return true;
+        said = json_sprintf("the package's rule is refused: %s", err->message);
+        ok = true;
     }
-    if (!look_up_rule(options->store, name, rule.name, &seen, &entered, arena, err))
-        return false;
-    return seen || ((entered || store_is_unconfirmed(options->store) ||
-                     flow_rule_put(options->store, options->access, &rule, "package", err)) &&
-                    store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)name, err));
+    if (rules && said)
+        json_object_set(rules, name, said);
+    json_decref(said);
+    return ok;
 }
 
 static bool write_again(struct database *db, void *payload, struct error *err)
@@ -74,7 +112,7 @@ static bool take_up(struct flow *flow, const struct model_package *package, stru
                        err);
 }
 
-bool flow_take_packages(struct flow *flow, struct error *err)
+bool flow_take_packages(struct flow *flow, json_t *rules, struct error *err)
 {
     struct model_package *packages[MODEL_PACKAGES_MAX];
     struct arena arena;
@@ -82,7 +120,8 @@ bool flow_take_packages(struct flow *flow, struct error *err)
     arena_init(&arena, STEP_ARENA);
     size_t count = model_packages_list(flow->options.packages, packages);
     for (size_t i = 0; i < count; i++) {
-        ok = ok && enter_standard_rule(&flow->options, packages[i], &arena, err) && take_up(flow, packages[i], err);
+        ok = ok && enter_standard_rule(&flow->options, packages[i], rules, &arena, err) &&
+             take_up(flow, packages[i], err);
         model_package_close(packages[i]);
     }
     arena_free(&arena);
@@ -186,7 +225,7 @@ struct flow *flow_start(const struct flow_options *options, struct error *err)
     flow->options = *options;
     arena_init(&flow->arena, STEP_ARENA);
     pthread_mutex_init(&flow->lease_lock, NULL);
-    bool ready = !options->packages || flow_take_packages(flow, err);
+    bool ready = !options->packages || flow_take_packages(flow, NULL, err);
     flow->consumer = ready ? queue_consumer_open(options->store, "flow", false, err) : NULL;
     // Without workers the caller takes the steps: tests with a clock of their own.
     if (flow->consumer && (options->workers == 0 || start_threads(flow, err)))

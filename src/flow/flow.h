@@ -134,9 +134,10 @@ void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off 
                                    // (queue_recover)
 
 // Once for each package that brings a standard rule in its manifest, that rule is entered (active): at the start, and
-// when packages were installed since. Jobs that were skipped because a package was not there are queued again. Any
-// thread.
-bool flow_take_packages(struct flow *flow, struct error *err);
+// when packages were installed since. `rules` (an object, or NULL) gets a sentence under the name of each such package:
+// was its rule entered, is there one of its name, or was it refused? Jobs that were skipped because a package was not
+// there are queued again. Any thread.
+bool flow_take_packages(struct flow *flow, json_t *rules, struct error *err);
 
 // What a rebuild ends with, before the first flow_start: the series that the log tells of so far are whole, and no rule
 // is asked about them, now or later. Until the rebuild is confirmed flow_take_packages passes over what packages bring,

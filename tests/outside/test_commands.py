@@ -213,37 +213,81 @@ class Commands(unittest.TestCase):
         self.assertEqual(unreachable.returncode, 1)
         self.assertIn("is the server running", unreachable.stderr)
 
+    def package(self, folder, **changes):
+        """A copy of the real package with members of its manifest changed; a dict changes members of that member."""
+        to = tempfile.mkdtemp(dir=folder)
+        shutil.copytree(os.path.join(ROOT, "models", "head-ct-hyperdense"), to, dirs_exist_ok=True)
+        path = os.path.join(to, "manifest.json")
+        with open(path, encoding="utf-8") as f:
+            manifest = json.load(f)
+        for member, value in changes.items():
+            manifest[member] = {**manifest[member], **value} if isinstance(value, dict) else value
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({member: value for member, value in manifest.items() if value is not None}, f)
+        return to
+
     def test_a_package_is_installed_and_replaced_without_a_restart(self):
         real = os.path.join(ROOT, "models", "head-ct-hyperdense")
         with tempfile.TemporaryDirectory() as folder:
-            installed, newer, damaged = (os.path.join(folder, name) for name in ("installed", "newer", "damaged"))
+            installed = os.path.join(folder, "installed")
             os.mkdir(installed)
-            shutil.copytree(real, newer)
-            with open(os.path.join(newer, "manifest.json"), encoding="utf-8") as f:
-                manifest = f.read()
-            version = json.loads(manifest)["version"]
-            with open(os.path.join(newer, "manifest.json"), "w", encoding="utf-8") as f:
-                f.write(manifest.replace(f'"version": "{version}"', '"version": "99.0"'))
-            shutil.copytree(real, damaged)
+            with open(os.path.join(real, "manifest.json"), encoding="utf-8") as f:
+                version = json.load(f)["version"]
+            newer, damaged = self.package(folder, version="99.0"), self.package(folder)
             os.truncate(os.path.join(damaged, "card.md"), 10)
             with Hilum(config=f"models:\n  folder: {installed}\n") as server:
-                url = ["--server", server.url("")]
-                versions = lambda: [model["version"] for model in server.get_json("/api/models")]
+                install = lambda package, *options: server.command("model", "install", package, "--server", server.url(""), *options, check=False)
+                listed = lambda: [(model["version"], model["digest"]) for model in server.get_json("/api/models")]
+                versions = lambda: [version for version, _ in listed()]
                 self.assertEqual((versions(), server.get_json("/api/rules")), ([], []))
-                self.assertIn(f"{version} is installed", server.command("model", "install", real, *url).stdout)
+                said = install(real).stdout
+                (_, digest), = listed()
+                self.assertEqual(said, f"head-ct-hyperdense {version} ({digest[:12]}) is installed\nrule 'head-ct-hyperdense' was entered, active\n")
                 self.assertEqual(versions(), [version])
                 self.assertEqual([rule["model"] for rule in server.get_json("/api/rules")], ["head-ct-hyperdense"])
-                server.command("model", "install", newer, *url)
-                self.assertEqual(versions(), ["99.0"])
-                refused = server.command("model", "install", damaged, *url, check=False)
+                self.assertIn("is installed, as it was before", install(real).stdout)
+                said = install(newer).stdout
+                (_, newest), = listed()
+                self.assertIn(f"99.0 ({newest[:12]}) is installed in place of {version} ({digest[:12]})\nrule 'head-ct-hyperdense' is there already, and is kept as it is, active\n", said)
+                for package, words in ((real, "an older one"), (self.package(folder, version="99.0", title="Other"), "another package of the same version")):
+                    refused = install(package)
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn(f"99.0 ({newest[:12]}) is installed, and this is {words}", refused.stderr)
+                    self.assertIn("--replace", refused.stderr)
+                    self.assertEqual(listed(), [("99.0", newest)])
+                self.assertIn(f"in place of 99.0 ({newest[:12]})", install(real, "--replace").stdout)
+                self.assertEqual(listed(), [(version, digest)])
+                refused = install(damaged)
                 self.assertEqual(refused.returncode, 1)
                 self.assertIn("card.md", refused.stderr)
-                self.assertEqual(versions(), ["99.0"])
+                self.assertEqual(versions(), [version])
                 self.assertEqual(os.listdir(installed), ["head-ct-hyperdense"], "nothing half done is left")
                 shutil.copytree(damaged, os.path.join(installed, "other"))
                 answer = server.put_json("/api/models/rescan", {}, "POST")
                 self.assertIn("other is not installed", answer["refused"][0])
-                self.assertEqual([model["version"] for model in answer["models"]], ["99.0"])
+                self.assertEqual([model["version"] for model in answer["models"]], [version])
+
+    def test_an_installation_says_what_becomes_of_the_rule_that_a_package_brings(self):
+        with tempfile.TemporaryDirectory() as folder:
+            installed = os.path.join(folder, "installed")
+            os.mkdir(installed)
+            with Hilum(config=f"models:\n  folder: {installed}\n") as server:
+                install = lambda package: server.command("model", "install", package, "--server", server.url(""), check=False)
+                install(os.path.join(ROOT, "models", "head-ct-hyperdense"))
+                said = install(self.package(folder, name="second", rule={"model": "second"})).stdout
+                self.assertIn("rule 'head-ct-hyperdense' is a rule of model 'head-ct-hyperdense', and is kept", said)
+                self.assertIn("it brings no rule", install(self.package(folder, name="third", rule=None)).stdout)
+                self.assertEqual([rule["model"] for rule in server.get_json("/api/rules")], ["head-ct-hyperdense"])
+                self.assertEqual(server.request("/api/rules/head-ct-hyperdense", "DELETE")[0], 204)
+                self.assertIn("rule 'head-ct-hyperdense' is not there, and is not entered", install(self.package(folder, version="99.0")).stdout)
+                unknown = self.package(folder, name="fourth", rule={"model": "fourth", "name": "fourth", "urgency": 7})
+                shutil.copytree(unknown, os.path.join(installed, "fourth"))
+                self.assertIn("urgency", server.put_json("/api/models/rescan", {}, "POST")["rules"]["fourth"])
+                for rule, value in (({"name": "../../x"}, "../../x"), ({"model": "other"}, "other"), ({"modality": "x" * 40}, "modality"), ({"urgency": 7}, "urgency")):
+                    package = self.package(folder, rule=rule)
+                    for refused in (install(package), server.command("model", "check", package, check=False)):
+                        self.assertEqual(refused.returncode, 1)
+                        self.assertIn(value, refused.stderr)
 
     def test_folders_as_they_are_found(self):
         """A disc's README and DICOMDIR are passed over; links that lead nowhere, pipes, empty and damaged files are failures that stop nothing; a link back does not repeat its folder."""

@@ -110,10 +110,10 @@ static void job_whose_package_is_gone_says_so_and_is_taken_up_when_it_is_back(vo
     struct queue_job *job = ground_only_job(&g);
     assert_int_equal(job->state, QUEUE_JOB_SKIPPED);
     assert_says(job, "model one is not installed");
-    assert_ok(flow_take_packages(g.flow, &g.err), g.err); // it is not
+    assert_ok(flow_take_packages(g.flow, NULL, &g.err), g.err); // it is not
     assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_SKIPPED);
     ground_add_package(&g, &(struct package){.name = "one", .rule = RULE});
-    assert_ok(flow_take_packages(g.flow, &g.err), g.err);
+    assert_ok(flow_take_packages(g.flow, NULL, &g.err), g.err);
     assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_QUEUED);
     ground_work(&g);
     assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED); // it was run

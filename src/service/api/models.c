@@ -26,13 +26,14 @@ void api_models_rescan(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    json_t *refused = json_array();
-    if (model_packages_rescan(service->packages, refused, &err) && flow_take_packages(service->flow, &err)) {
+    json_t *refused = json_array(), *rules = json_object();
+    if (model_packages_rescan(service->packages, refused, &err) && flow_take_packages(service->flow, rules, &err)) {
         service_reply_json(request, 200,
-                           json_pack("{s:s, s:o, s:o}", "folder", model_packages_folder(service->packages), "models",
-                                     list(service), "refused", refused));
+                           json_pack("{s:s, s:o, s:o, s:o}", "folder", model_packages_folder(service->packages),
+                                     "models", list(service), "refused", refused, "rules", rules));
         return;
     }
     json_decref(refused);
+    json_decref(rules);
     http_reply_error(request, &err);
 }
