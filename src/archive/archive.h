@@ -241,10 +241,17 @@ struct archive_conflict {
     struct archive_object before; // from archive_decide: that which was served until then
 };
 
-// The newest 1,000 conflicts, of a study or of all (NULL): it has one of the objects with that UID, served or not.
-// Those that wait for a decision, or also those that have one. None is fine.
-bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
-                       struct archive_conflict **out, size_t *count, struct error *err);
+// A part of a long list, newest first.
+enum { ARCHIVE_PAGE_MAX = 1000 };
+struct archive_page {
+    size_t offset, limit; // limit 0, and above it: ARCHIVE_PAGE_MAX
+    uint64_t total;       // out: of the whole list
+};
+
+// Conflicts of a study or of all (NULL): it has one of the objects with that UID, served or not. Those that wait for a
+// decision, or also those that have one. A part of them, or the newest ARCHIVE_PAGE_MAX (`page` NULL). None is fine.
+bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct archive_page *page,
+                       struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err);
 
 // What a person says of a conflict. ARCHIVE_KEPT: the one that is served stays. ARCHIVE_TAKEN: the newer one is served
 // from now on, and older conflicts of the same object are settled with it; all others are compared with it; the rows of
@@ -267,9 +274,10 @@ struct archive_flagged {
     size_t difference_count;
 };
 
-// The newest 1,000 objects that have one of the flags (0: any). None is fine.
-bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
-                     size_t *count, struct error *err);
+// Objects that have one of the flags (0: any): a part of them, or the newest ARCHIVE_PAGE_MAX (`page` NULL). None is
+// fine.
+bool archive_flagged(struct archive *archive, unsigned flags, struct archive_page *page, struct arena *arena,
+                     struct archive_flagged **out, size_t *count, struct error *err);
 
 // The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable); none
 // is fine, as for a study that is not here.

@@ -146,16 +146,35 @@ bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, str
 
 // ---- objects with flags, and what contradicts the levels above them
 
-static bool list_objects(struct database *db, unsigned flags, struct arena *arena, struct archive_object **out,
-                         size_t *count, struct error *err)
+#define FLAGGED "flags>0 AND (flags & ?1)<>0"
+
+struct archive_page rows_page(const struct archive_page *asked)
 {
-    struct sql *sql =
-        sql_prepare(db, OBJECT_COLUMNS "flags>0 AND (flags & ?1)<>0 ORDER BY instance.id DESC LIMIT 1000", err);
+    struct archive_page page = asked ? *asked : (struct archive_page){0};
+    if (page.limit == 0 || page.limit > ARCHIVE_PAGE_MAX)
+        page.limit = ARCHIVE_PAGE_MAX;
+    return page;
+}
+
+static bool list_objects(struct database *db, int64_t mask, const struct archive_page *page, struct arena *arena,
+                         struct archive_object **out, size_t *count, struct error *err)
+{
+    struct sql *sql = sql_prepare(db, OBJECT_COLUMNS FLAGGED " ORDER BY instance.id DESC LIMIT ?2 OFFSET ?3", err);
     if (!sql)
         return false;
-    sql_bind_int(sql, 1, flags == 0 ? -1 : (int64_t)flags);
+    sql_bind_int(sql, 1, mask);
+    sql_bind_int(sql, 2, (int64_t)page->limit);
+    sql_bind_int(sql, 3, (int64_t)page->offset);
     bool ok = collect(sql, arena, out, count, err);
     sql_done(sql);
+    return ok;
+}
+
+static bool count_objects(struct database *db, int64_t mask, struct archive_page *page, struct error *err)
+{
+    int64_t total = 0;
+    bool found, ok = sql_get_int(db, err, &total, &found, "SELECT count(*) FROM instance WHERE " FLAGGED, "i", mask);
+    page->total = (uint64_t)total;
     return ok;
 }
 
@@ -183,11 +202,11 @@ static bool read_differences(struct database *db, struct arena *arena, struct ar
     return ok;
 }
 
-static bool list_flagged(struct database *db, unsigned flags, struct arena *arena, struct archive_flagged **out,
-                         size_t *count, struct error *err)
+static bool list_flagged(struct database *db, int64_t mask, const struct archive_page *page, struct arena *arena,
+                         struct archive_flagged **out, size_t *count, struct error *err)
 {
     struct archive_object *objects;
-    if (!list_objects(db, flags, arena, &objects, count, err))
+    if (!list_objects(db, mask, page, arena, &objects, count, err))
         return false;
     *out = arena_calloc(arena, *count, sizeof **out);
     if (!*out)
@@ -202,11 +221,14 @@ static bool list_flagged(struct database *db, unsigned flags, struct arena *aren
     return true;
 }
 
-bool archive_flagged(struct archive *archive, unsigned flags, struct arena *arena, struct archive_flagged **out,
-                     size_t *count, struct error *err)
+bool archive_flagged(struct archive *archive, unsigned flags, struct archive_page *page, struct arena *arena,
+                     struct archive_flagged **out, size_t *count, struct error *err)
 {
+    const struct archive_page part = rows_page(page);
+    const int64_t mask = flags == 0 ? -1 : (int64_t)flags;
     struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && list_flagged(db, flags, arena, out, count, err);
+    bool ok =
+        db && list_flagged(db, mask, &part, arena, out, count, err) && (!page || count_objects(db, mask, page, err));
     store_read_end(archive->store, db);
     return ok;
 }

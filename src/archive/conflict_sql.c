@@ -7,8 +7,6 @@
 #include "archive/internal.h"
 #include "archive/rows.h"
 
-enum { CONFLICTS_AT_ONCE = 1000 };
-
 // ---- which one is served
 
 // One version of an object, and where its row hangs.
@@ -386,7 +384,7 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct archive_confl
                       struct error *err)
 {
     bool row, ok = true;
-    while (*count < CONFLICTS_AT_ONCE && (ok = sql_step(sql, &row, err)) && row)
+    while (*count < ARCHIVE_PAGE_MAX && (ok = sql_step(sql, &row, err)) && row)
         if (!read_row(sql, arena, &out[(*count)++])) {
             ok = error_set(err, ERROR_LIMIT, "no memory for %zu conflicts", *count);
             break;
@@ -395,30 +393,28 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct archive_confl
     return ok;
 }
 
-static bool list_conflicts(struct database *db, const char *study, bool decided_too, struct arena *arena,
-                           struct archive_conflict **out, size_t *count, struct error *err)
+#define OF_ALL "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
+#define OF_STUDY                                                                                                       \
+    "WHERE conflict.instance IN (SELECT other.id FROM study JOIN study_patient ON study_patient.study=study.id"        \
+    " JOIN series ON series.patient=study_patient.id JOIN instance AS one ON one.series=series.id"                     \
+    " JOIN instance AS other ON other.uid=one.uid WHERE study.uid=?1) AND (?2=1 OR decision=0)"
+#define IN_PARTS " ORDER BY conflict.instance DESC LIMIT ?3 OFFSET ?4"
+
+static bool list_conflicts(struct database *db, const char *study, bool decided_too, const struct archive_page *page,
+                           struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err)
 {
-    struct sql *sql =
-        study ? sql_prepare(db,
-                            CONFLICT_COLUMNS "WHERE conflict.instance IN (SELECT other.id FROM study JOIN study_patient"
-                                             " ON study_patient.study=study.id JOIN series"
-                                             " ON series.patient=study_patient.id JOIN instance AS one"
-                                             " ON one.series=series.id JOIN instance AS other ON other.uid=one.uid"
-                                             " WHERE study.uid=?1)"
-                                             " AND (?2=1 OR decision=0) ORDER BY conflict.instance DESC LIMIT 1000",
-                            err)
-              : sql_prepare(db,
-                            CONFLICT_COLUMNS "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
-                                             " ORDER BY instance DESC LIMIT 1000",
-                            err);
+    struct sql *sql = study ? sql_prepare(db, CONFLICT_COLUMNS OF_STUDY IN_PARTS, err)
+                            : sql_prepare(db, CONFLICT_COLUMNS OF_ALL IN_PARTS, err);
     *count = 0;
-    *out = arena_calloc(arena, CONFLICTS_AT_ONCE, sizeof **out);
+    *out = arena_calloc(arena, page->limit, sizeof **out);
     if (!sql || !*out) {
         sql_done(sql);
         return sql && error_set(err, ERROR_LIMIT, "no memory for conflicts");
     }
     sql_bind_text(sql, 1, study);
     sql_bind_int(sql, 2, decided_too);
+    sql_bind_int(sql, 3, (int64_t)page->limit);
+    sql_bind_int(sql, 4, (int64_t)page->offset);
     if (!read_rows(sql, arena, *out, count, err))
         return false;
     for (size_t i = 0; i < *count; i++)
@@ -427,11 +423,25 @@ static bool list_conflicts(struct database *db, const char *study, bool decided_
     return true;
 }
 
-bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct arena *arena,
-                       struct archive_conflict **out, size_t *count, struct error *err)
+static bool count_conflicts(struct database *db, const char *study, bool decided_too, struct archive_page *page,
+                            struct error *err)
 {
+    int64_t total = 0;
+    bool found, ok = study ? sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_STUDY, "ti",
+                                         study, (int64_t)decided_too)
+                           : sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_ALL, "ti", study,
+                                         (int64_t)decided_too);
+    page->total = (uint64_t)total;
+    return ok;
+}
+
+bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct archive_page *page,
+                       struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err)
+{
+    const struct archive_page part = rows_page(page);
     struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && list_conflicts(db, study, decided_too, arena, out, count, err);
+    bool ok = db && list_conflicts(db, study, decided_too, &part, arena, out, count, err) &&
+              (!page || count_conflicts(db, study, decided_too, page, err));
     store_read_end(archive->store, db);
     return ok;
 }

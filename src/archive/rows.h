@@ -125,6 +125,8 @@ bool rows_identities_again(struct database *db, int64_t study, struct arena *are
 
 // ---- objects out of rows (archive_sql.c)
 
+// What is asked for within the bounds; all of it for NULL.
+struct archive_page rows_page(const struct archive_page *asked);
 bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, struct archive_object *out,
                        struct error *err);
 

@@ -128,6 +128,8 @@ extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archi
 void service_reply_json(struct http_request *request, int status, json_t *json);
 // A member of a body that must be text of 1 to 128 characters; NULL with *err.
 const char *service_member(const json_t *body, const char *name, struct error *err);
+// A parameter of the query that is a count: limit, offset.
+bool service_read_count(const char *name, const char *value, size_t *out, struct error *err);
 void service_count_stored(struct service *service, enum archive_outcome outcome); // for /metrics
 // For a PUT over an entry that is there: what it has and the request `given` does not name must be in the new one as it
 // is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.

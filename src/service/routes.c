@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { BODY_JSON = 1 << 20, BODY_FILE_GB = 64 };
 
 #define STUDY "/dicom-web/studies/{study}"
@@ -77,6 +79,15 @@ json_t *service_read_json(struct http_request *request, struct error *err)
               json ? "another kind of value" : where.text, json ? 1 : where.line);
     json_decref(json);
     return NULL;
+}
+
+bool service_read_count(const char *name, const char *value, size_t *out, struct error *err)
+{
+    uint64_t number;
+    if (!text_to_u64(value, strlen(value), &number) || number > INT32_MAX)
+        return error_set(err, ERROR_BAD_VALUE, "%s is '%.40s'; give a whole number", name, value);
+    *out = (size_t)number;
+    return true;
 }
 
 const char *service_member(const json_t *body, const char *name, struct error *err)

@@ -143,6 +143,15 @@ class Patients(unittest.TestCase):
         status, _, body = server.request(f"/api/conflicts/{conflict['id']}/{word}", "POST", json.dumps({"by": by}).encode())
         return status, json.loads(body)
 
+    def check_parts(self, server, path, rows):
+        """Each part of three rows says how many there are in all."""
+        self.assertEqual(len(rows), 3)
+        for parameters, part in (("", rows), ("&limit=2", rows[:2]), ("&limit=2&offset=2", rows[2:]), ("&offset=3", []), ("&limit=0", rows), ("&limit=5000", rows)):
+            status, headers, body = server.request(path + parameters)
+            self.assertEqual((status, headers["X-Total-Count"], json.loads(body)), (200, "3", part), parameters)
+        for wrong in ("limit=-1", "offset=x", "limit="):
+            self.assertEqual(server.request(f"{path}&{wrong}")[0], 400, wrong)
+
     def wait_for_trail(self, server, by, detail, study=None):
         """The audit trail is synced within a second."""
 
@@ -171,6 +180,9 @@ class Patients(unittest.TestCase):
             conflicts = server.get_json(f"/api/conflicts?study={self.scanner.study}")
             self.assertEqual([(c["kind"], c["state"], c["from"]) for c in conflicts], [("attributes", "open", "CT1")] * 3)
             self.assertIn({"tag": "00100010", "attribute": "PatientName", "object": "Right^Name", "known": "Doe^John"}, conflicts[0]["differences"])
+            self.check_parts(server, f"/api/conflicts?study={self.scanner.study}", conflicts)
+            self.check_parts(server, "/api/conflicts?state=all", conflicts)
+            self.check_parts(server, "/api/flagged?flag=conflict", server.get_json("/api/flagged?flag=conflict"))
             self.assertEqual(len(server.get_json("/dicom-web/studies?PatientName=Doe*")), 1)
             (flag,) = self.item(server)["flags"]
             self.assertIn("3 objects came again", flag)

@@ -37,7 +37,7 @@ static struct archive_conflict *conflicts(struct place *p, bool decided_too, siz
 {
     struct archive_conflict *list;
     size_t count;
-    assert_ok(archive_conflicts(p->archive, NULL, decided_too, &p->arena, &list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, NULL, decided_too, NULL, &p->arena, &list, &count, &p->err), p->err);
     assert_int_equal(count, wanted);
     return list;
 }
@@ -244,7 +244,7 @@ static void demographics_that_were_corrected_are_those_of_the_study_once_they_ar
     assert_string_equal(shown(&p, "patient_name"), "Right^Name");
     assert_string_equal(shown(&p, "identity"), "");
     assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00100010, "right^name", 1), 0x00201208), "3");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 0);
     put_slices(&p, (struct object){.patient_name = "Right^Name"}, ARCHIVE_SAME);
     place_close(&p);
@@ -313,7 +313,7 @@ static void flags_stay_while_a_study_s_patient_is_in_doubt(void **state)
     put(&p, &(struct object){.pixels = true, .fill = 2});
     assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
     assert_non_null(strstr(shown(&p, "identity"), "objects of 2 patients"));
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     place_close(&p);
 }
@@ -356,7 +356,7 @@ static void the_study_s_flags_are_those_that_lists_show(void **state)
 static size_t conflicts_of(struct place *p, const char *study, struct archive_conflict **list)
 {
     size_t count;
-    assert_ok(archive_conflicts(p->archive, study, false, &p->arena, list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, study, false, NULL, &p->arena, list, &count, &p->err), p->err);
     return count;
 }
 

@@ -166,13 +166,13 @@ static void two_patients_in_a_study_are_flagged_and_the_list_says_so(void **stat
     assert_int_equal(flags_after(&p, (struct object){0}, 4), 0);
     assert_string_equal(shown(&p, "identity"), "objects of 2 patients: P1 M\xc3\xbcller J\xc3\xb6rg, P2 Roe Jane");
     assert_string_equal(shown(&p, "patient_id"), "P1");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 2);
     assert_int_equal(flagged[0].difference_count, 3);
     assert_int_equal(flagged[0].differences[0].tag, 0x00100010);
     assert_string_equal(flagged[0].differences[1].said, "P2");
     assert_string_equal(flagged[0].differences[1].known, "P1");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_LEVEL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_LEVEL, NULL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 0);
     struct archive_faults faults;
     assert_ok(archive_count_faults(p.archive, &faults, &p.err), p.err);
@@ -322,7 +322,7 @@ static void what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         if (flags_after(&p, owned[i].object, (int)i) != ARCHIVE_FLAG_LEVEL)
             fail_msg("case %zu", i);
-        assert_ok(archive_flagged(p.archive, 0, &p.arena, &flagged, &count, &p.err), p.err);
+        assert_ok(archive_flagged(p.archive, 0, NULL, &p.arena, &flagged, &count, &p.err), p.err);
         assert_int_equal(count, i + 1);
         assert_int_equal(flagged[0].difference_count, 1);
         assert_int_equal(flagged[0].differences[0].tag, owned[i].tag);

@@ -240,7 +240,7 @@ static void a_damaged_object_is_compared_with_none(void **state)
     flip(&p, &object, object.size - 1);
     assert_ok(object_put(&p, &(struct object){.pixels = true, .patient_name = "Other"}, &stored), p.err);
     assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
-    assert_ok(archive_conflicts(p.archive, NULL, false, &p.arena, &conflicts, &count, &p.err), p.err);
+    assert_ok(archive_conflicts(p.archive, NULL, false, NULL, &p.arena, &conflicts, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_int_equal(conflicts[0].kind, ARCHIVE_NOT_COMPARED);
     assert_true(alarm_stands(&object));

@@ -462,7 +462,7 @@ static void take_the_others(struct ground *g, int64_t at_ns)
 {
     struct archive_conflict *conflicts, taken;
     size_t count, of_series = 0;
-    assert_ok(archive_conflicts(g->archive, "1.2.3", true, &g->arena, &conflicts, &count, &g->err), g->err);
+    assert_ok(archive_conflicts(g->archive, "1.2.3", true, NULL, &g->arena, &conflicts, &count, &g->err), g->err);
     for (size_t i = 0; i < count; i++)
         if (memcmp(conflicts[i].newer.digest, conflicts[i].served.digest, HASH_SIZE) != 0) {
             assert_ok(archive_decide(g->archive, conflicts[i].newer.id, ARCHIVE_TAKEN, "Dr. Who", at_ns, &g->arena,

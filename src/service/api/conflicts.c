@@ -44,6 +44,25 @@ static json_t *differences_to_json(const struct archive_difference *differences,
     return list;
 }
 
+// ---- parts of a list
+
+// ?limit=N&offset=N.
+static bool read_page(struct http_request *request, struct archive_page *out, struct error *err)
+{
+    const char *limit = http_query(request, "limit"), *offset = http_query(request, "offset");
+    *out = (struct archive_page){0};
+    return (!limit || service_read_count("limit", limit, &out->limit, err)) &&
+           (!offset || service_read_count("offset", offset, &out->offset, err));
+}
+
+// How many there are in all, so that nobody takes a part for the whole.
+static void tell_total(struct http_request *request, const struct archive_page *page)
+{
+    char total[24];
+    snprintf(total, sizeof total, "%llu", (unsigned long long)page->total);
+    http_set_header(request, "X-Total-Count", total);
+}
+
 // ---- conflicts
 
 static json_t *time_or_null(int64_t time_ns)
@@ -82,14 +101,17 @@ void api_conflicts(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct archive_conflict *conflicts;
+    struct archive_page page;
     struct error err;
     bool all;
     size_t count = 0;
-    if (!read_state(request, &all, &err) || !archive_conflicts(service->archive, http_query(request, "study"), all,
-                                                               http_arena(request), &conflicts, &count, &err)) {
+    if (!read_state(request, &all, &err) || !read_page(request, &page, &err) ||
+        !archive_conflicts(service->archive, http_query(request, "study"), all, &page, http_arena(request), &conflicts,
+                           &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
+    tell_total(request, &page);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, conflict_to_json(&conflicts[i]));
@@ -205,14 +227,16 @@ void api_flagged(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct archive_flagged *flagged;
+    struct archive_page page;
     struct error err;
     unsigned flag;
     size_t count = 0;
-    if (!read_flag(request, &flag, &err) ||
-        !archive_flagged(service->archive, flag, http_arena(request), &flagged, &count, &err)) {
+    if (!read_flag(request, &flag, &err) || !read_page(request, &page, &err) ||
+        !archive_flagged(service->archive, flag, &page, http_arena(request), &flagged, &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
+    tell_total(request, &page);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *one = to_json(&flagged[i].object);

@@ -15,15 +15,6 @@ enum {
 
 // ---- the request
 
-static bool read_count(const char *name, const char *value, size_t *out, struct error *err)
-{
-    uint64_t number;
-    if (!text_to_u64(value, strlen(value), &number) || number > INT32_MAX)
-        return error_set(err, ERROR_BAD_VALUE, "%s is '%.40s'; give a whole number", name, value);
-    *out = (size_t)number;
-    return true;
-}
-
 // What one request asks for.
 struct search {
     struct archive_query query;
@@ -62,9 +53,9 @@ static bool read_parameter(struct search *search, const char *name, const char *
     struct archive_query *query = &search->query;
     dicom_tag tag;
     if (strcmp(name, "limit") == 0)
-        return read_count(name, value, &query->limit, err);
+        return service_read_count(name, value, &query->limit, err);
     if (strcmp(name, "offset") == 0)
-        return read_count(name, value, &query->offset, err);
+        return service_read_count(name, value, &query->offset, err);
     if (strcmp(name, "includefield") == 0)
         return read_fields(value, err);
     if (strcmp(name, "fuzzymatching") == 0)
