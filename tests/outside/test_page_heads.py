@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Heads on the page: every slice and mask against what pydicom reads, however the series lies; and what goes wrong with a model or the server. HILUM_SCREENSHOTS names a folder to keep pictures in (docs/screenshots).
+"""Heads on the page: every slice and mask against what pydicom reads, however the series lies; and what goes wrong with a model or the server.
 
 What a canvas shows is compared pixel by pixel, turned by the test's own few lines.
 """
@@ -180,7 +180,7 @@ class Failures(PageTest):
         models = os.path.join(cls.folder, "models")
         for name, graph in (("sound", None), ("endless", "endless"), ("hungry", "hungry")):
             make_package(models, name, graph)
-        return f"models:\n  folder: {models}\n  timeout_seconds: 8\n  memory_mb: 1024\n  workers: 2\n"
+        return f"models:\n  folder: {models}\n  timeout_seconds: 4\n  memory_mb: 1024\n  workers: 2\n"
 
     def test_a_failed_jobs_reason_is_on_the_page_and_the_rest_goes_on(self):
         for model in ("endless", "hungry", "sound"):
@@ -201,7 +201,7 @@ class Failures(PageTest):
         # On the list too: a study that a model could not look at is no study without a finding.
         listing.until_text("tbody tr td:last-child", "failed")
         self.assertTrue(any("memory" in title for title in listing.evaluate("[...document.querySelectorAll('tbody .failed')].map((one) => one.title)")))
-        tab.screenshot(f"{self.pictures}/failed.png")
+        self.check_in_sight(tab)
         self.assertEqual(tab.errors() + listing.errors(), [])
 
     def test_a_server_that_ends_and_comes_back(self):

@@ -2,7 +2,7 @@
 //
 //   {"tab": NAME, "do": "goto", "with": [URL]}  ->  {"value": ...} or {"failed": TEXT}
 //
-// A tab is opened when it is first named.
+// A tab is opened when it is first named. One that is closed is emptied and used again, for a new one costs a process.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -14,33 +14,53 @@ const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+const VIEWPORT = { width: 1280, height: 720 };
+const context = await browser.newContext({ viewport: VIEWPORT });
 const tabs = new Map();
+const spare = [];
 
 async function open(name) {
+    const tab = spare.pop() ?? (await make());
+    tabs.set(name, tab);
+    return tab;
+}
+
+async function make() {
     const page = await context.newPage();
     page.setDefaultTimeout(TIMEOUT_MS);
     const tab = { page, errors: [] };
     page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
     page.on("pageerror", (error) => tab.errors.push(String(error)));
     page.on("dialog", (dialog) => dialog.accept());
-    tabs.set(name, tab);
     return tab;
+}
+
+async function close(tab) {
+    await tab.page.goto("about:blank");
+    await tab.page.setViewportSize(VIEWPORT);
+    tab.errors.length = 0;
+    spare.push(tab);
+}
+
+// Where a mouse is moved: a tab behind another draws nothing, and each movement would wait a second for it.
+async function front(page, selector) {
+    await page.bringToFront();
+    return page.locator(selector).first();
 }
 
 const commands = {
     goto: ({ page }, url) => page.goto(url).then(() => null),
     evaluate: ({ page }, script) => page.evaluate(script),
-    click: ({ page }, selector) => page.locator(selector).first().click(),
+    click: async ({ page }, selector) => (await front(page, selector)).click(),
     fill: ({ page }, selector, text) => page.locator(selector).first().fill(text),
     select: ({ page }, selector, value) => page.locator(selector).first().selectOption(value),
     press: ({ page }, key) => page.keyboard.press(key),
     wheel: async ({ page }, selector, by) => {
-        await page.locator(selector).first().hover();
+        await (await front(page, selector)).hover();
         await page.mouse.wheel(0, by);
     },
     drag: async ({ page }, selector, by, button) => {
-        const box = await page.locator(selector).first().boundingBox();
+        const box = await (await front(page, selector)).boundingBox();
         await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
         await page.mouse.down({ button });
         await page.mouse.move(box.x + box.width / 2 + by[0], box.y + box.height / 2 + by[1], { steps: 4 });
@@ -49,7 +69,7 @@ const commands = {
     resize: ({ page }, width, height) => page.setViewportSize({ width, height }),
     screenshot: ({ page }, path) => page.screenshot({ path }).then(() => null),
     errors: async ({ errors }) => errors.splice(0),
-    close: async ({ page }) => page.close(),
+    close: (tab) => close(tab),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
