@@ -1,7 +1,6 @@
 #!/usr/bin/python3
-"""The page in a real browser, over a real head with a SYNTHETIC bleed and over what else comes. HILUM_SCREENSHOTS names a folder to keep pictures in (docs/screenshots)."""
+"""The page in a real browser, over a head with a SYNTHETIC bleed and over what else comes."""
 
-import glob
 import os
 import subprocess
 import sys
@@ -13,29 +12,29 @@ from pydicom.uid import generate_uid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import ROOT, pydicom_files
+from heads import BLEED_SLICE, SLICES, Head
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
-from case import CT, PageTest, make_head, new_image, new_object, set_pixels, windowed
+from case import CT, DATE, PageTest, new_image, new_object, set_pixels, windowed
 
-SEED = 5
+SIDE = "left"  # where the head's bleed lies
 BRAIN = (40, 80)
 
 
 class Way(PageTest):
     def test_the_list_comes_live_and_a_study_opens_with_its_mask_and_is_judged(self):
-        folder, truth = make_head(self.folder, "--bleed-seed", str(SEED))
+        head = Head(1, bleed=BLEED_SLICE)
         tab = self.tab()
         tab.until_text("main", "Nothing waits to be read")
         tab.until_text(".live", "live")
         # The browser is there before the images: the list must change under its eyes.
-        self.send(folder)
-        tab.until(f"document.querySelector('tbody tr.stat')?.dataset.study === '{truth['study']}'", 60)
+        self.scan(head)
+        tab.until(f"document.querySelector('tbody tr.stat')?.dataset.study === '{head.study}'", 60)
         row = tab.texts("tbody tr:first-child td")
         self.assertEqual(row[0], "stat")
-        self.assertIn(truth["side"], row[6])
+        self.assertIn(SIDE, row[6])
         tab.until_text("tbody tr td:last-child", "positive")
-        tab.screenshot(f"{self.pictures}/list.png")
-        other = self.tab(truth["study"])
+        other = self.tab(head.study)
 
         # By keyboard alone.
         tab.press("ArrowDown")
@@ -44,23 +43,23 @@ class Way(PageTest):
         self.assertIn("not a medical device", tab.text(".banner"))
         self.assertIn("research", tab.text(".finding .label"))
         card = tab.text(".finding")
-        finding = self.finding_of(truth["study"])
-        for part in (truth["side"], f"{finding['volumeMl']:.1f} mL", "head-ct-hyperdense 1.1.0", "stat"):
+        finding = self.finding_of(head.study)
+        for part in (SIDE, f"{finding['volumeMl']:.1f} mL", "head-ct-hyperdense 1.1.0", "stat"):
             self.assertIn(part, card)
         self.assertNotIn("score", card)  # which is no probability: the model is not calibrated on patients
         self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth || document.querySelector('.scroll').getBoundingClientRect().bottom > innerHeight"), "fits 1280 x 720")
-        tab.screenshot(f"{self.pictures}/study.png")
+        self.check_in_sight(tab)
 
         # Scrolled by wheel, keys, drag and slider; the finding's button leads back.
         at = tab.slice_shown()
         tab.wheel("canvas", 100)
         tab.until(f"document.querySelector('.scroll input').value === '{at + 1}'")
-        for key, wanted in (("ArrowUp", at), ("PageDown", at + 10), ("Home", 0), ("ArrowUp", 0), ("End", 107), ("ArrowDown", 107)):
+        for key, wanted in (("ArrowUp", at), ("PageDown", at + 10), ("Home", 0), ("ArrowUp", 0), ("End", SLICES - 1), ("ArrowDown", SLICES - 1)):
             tab.press(key)
             tab.until(f"document.querySelector('.scroll input').value === '{wanted}'", 5, key)
             self.assertEqual(tab.slice_shown(), wanted)
         tab.drag("canvas", [0, -100], "left")
-        tab.until("document.querySelector('.scroll input').value === '87'")
+        tab.until(f"document.querySelector('.scroll input').value === '{SLICES - 21}'")
         tab.press("f")
         tab.until(f"document.querySelector('.scroll input').value === '{at}'")
         tab.press("Home")
@@ -80,9 +79,9 @@ class Way(PageTest):
         for seen in (tab, other):
             seen.until_text(".judged", "accepted by Dr Test", 5)
             self.assertIn("not verified", seen.text(".judged"))
+            self.assertRegex(seen.text(".judged"), DATE)
             self.assertIn("as in the report", seen.text(".comment"))
-        tab.screenshot(f"{self.pictures}/judged.png")
-        finding = self.finding_of(truth["study"])
+        finding = self.finding_of(head.study)
         self.assertEqual((finding["state"], finding["judgedBy"], finding["comment"]), ("accepted", "Dr Test", "as in the report"))
         tab.click(".finding button:has-text('Change')")
         tab.fill(".judge textarea", "an old calcification <b>")
@@ -149,6 +148,16 @@ class Kinds(PageTest):
             tab.until(f"document.querySelector('canvas').dataset.slice === '{number}'")
             self.assertTrue((tab.picture() == frames[number]).all(), number)
 
+    def test_three_hundred_frames_have_their_slider_in_sight(self):
+        frames = np.arange(300, dtype=np.uint16)[:, None, None].repeat(4, 1).repeat(4, 2)
+        tab = self.shown(set_pixels(new_object(generate_uid()), frames, "MONOCHROME2"))
+        self.assertIn("/ 300", tab.text(".scroll"))
+        self.check_in_sight(tab)
+        tab.press("End")
+        self.assertEqual(tab.slice_shown(), 299)
+        self.assertNotIn("1 to 1", tab.text(".help"))  # it has one window only
+        self.assertNotIn("mask", tab.text(".tools"))  # and no mask, which is not an empty one
+
     def test_colours_of_every_coding(self):
         """pydicom's own files, beside DCMTK's or pydicom's reading of them."""
         for name in ("SC_rgb_small_odd.dcm", "SC_rgb_rle.dcm", "SC_rgb_rle_2frame.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_gdcm.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm", "SC_rgb_dcmtk_+eb+cy+s2.dcm",
@@ -186,9 +195,9 @@ class Kinds(PageTest):
         return np.frombuffer(data[at:], np.uint8).reshape(height, width, 3).astype(int)
 
     def test_a_compressed_slice_is_the_slice(self):
-        folder, _ = make_head(os.path.join(self.folder, "packed"), "--bleed-seed", "6")
-        path = sorted(glob.glob(folder + "/*.dcm"))[50]
-        source = pydicom.dcmread(path)
+        head = Head(2, bleed=BLEED_SLICE)
+        source = head.slices[BLEED_SLICE]
+        (path,) = head.save(os.path.join(self.folder, "slice"), [source])
         packed = os.path.join(self.folder, "packed.dcm")
         subprocess.run(["dcmcjpls", "+un", path, packed], check=True, capture_output=True)
         tab = self.shown(pydicom.dcmread(packed))
@@ -280,6 +289,7 @@ class HostileAndMany(PageTest):
         for kind in studies:
             page = self.tab(studies[kind])
             page.until_text(".scroll", "/ 1")
+            self.check_in_sight(page)
             self.assertFalse(page.evaluate("'broken' in window || document.documentElement.scrollWidth > innerWidth"), kind)
             self.assertEqual(page.errors(), [])
         # Arrows walk down the list; coming back, the study just looked at has the focus.

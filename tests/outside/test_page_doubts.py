@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What the page tells before a study is read: two patients in one study, images that came again with something else in them, and what the models said or why they said nothing. HILUM_SCREENSHOTS names a folder to keep pictures in."""
+"""What the page tells before a study is read: two patients in one study, images that came again with something else in them, and what the models said or why they said nothing."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from harness import ROOT, wait_until
 from heads import BLEED_SLICE, SLICES, Head, copy
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
-from case import PageTest, new_image
+from case import DATE, SCREENS, PageTest, new_image
 from pydicom.uid import generate_uid
 
 SLICE_SHOWN = "document.querySelector('canvas').dataset.instance"
@@ -31,8 +31,7 @@ class Doubts(PageTest):
         tab.fill(".name input", "")
         return tab
 
-    def keep_picture(self, tab, name):
-        tab.screenshot(f"{self.pictures}/{name}.png")
+    def check_width(self, tab):
         self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "it fits the window's width")
 
     def check_stacks(self, tab, slices):
@@ -63,16 +62,23 @@ class Doubts(PageTest):
         self.scan(second, second.slices[1::2], "CT2")  # between the other's
         self.row(listing, first.study, "row.querySelector('.badge')?.innerText.includes('2 patients')")
         self.assertIn("P9 of SITE-B", self.row(listing, first.study, "row.querySelector('.not-analysed')?.title"))
-        self.keep_picture(listing, "list-two-patients")
-        tab.until_text(".band", "2 patients")
+        listing.resize(*SCREENS[0])
+        self.check_whole(listing, ".badge")
+        self.check_width(listing)
+        tab.until_text(".band summary", "2 patients")
+        self.check_whole(tab, ".band summary span")
+        self.check_in_sight(tab)
+        self.assertNotIn("26 objects", tab.text(".band"))
+        tab.click(".band summary")
+        self.check_in_sight(tab)
         band = tab.text(".band")
         for part in ("Day, P1 (ID P1, born 1960-01-01): 26 objects", "Roe, Jane (ID P9 of SITE-B, born 1980-02-29): 26 objects"):
             self.assertIn(part, band)
         tab.until_text(".results", "not analysed")
+        self.assertIn("Not analysed by head-ct-hyperdense: objects of two patients", tab.text("aside .nothing"))
         self.check_stacks(tab, {"Day, P1": first.slices[::2], "Roe, Jane": second.slices[1::2]})
-        self.keep_picture(tab, "study-two-patients")
         tab.resize(1024, 720)
-        self.keep_picture(tab, "study-narrow")
+        self.check_width(tab)
         self.assertEqual(tab.errors() + listing.errors(), [])
 
     def test_two_names_under_one_id_are_told_and_have_stacks_of_their_own(self):
@@ -94,15 +100,19 @@ class Doubts(PageTest):
         self.scan(bleeding)
         wrong = sum(a.PixelData != b.PixelData for a, b in zip(head.slices, bleeding.slices))
         self.row(listing, head.study, "row.querySelector('.badge')?.innerText.includes('came again')")
-        self.keep_picture(listing, "list-came-again")
-        tab.until_text(".band", f"{wrong} images of this study came again with other pixels, from CT1 at ")
+        self.check_whole(listing, ".badge")
+        self.check_width(listing)
+        tab.until_text(".band summary", f"{wrong} images of this study came again with other pixels, from CT1 at ")
+        self.assertRegex(tab.text(".band summary"), DATE)
+        self.check_whole(tab, ".band summary span")
+        tab.click(".band summary")
+        self.check_in_sight(tab)
         self.assertTrue(tab.evaluate("[...document.querySelectorAll('.band button')].every((button) => button.disabled)"))
-        self.keep_picture(tab, "study-came-again")
-
         overview = self.tab("/conflicts")
         self.assertIn(f"{wrong} images with other pixels", self.row(overview, head.study, "row.innerText"))
         self.assertIn("waits", overview.text("tbody tr td:last-child"))
-        self.keep_picture(overview, "conflicts")
+        self.assertRegex(overview.text("tbody tr"), DATE)
+        self.check_width(overview)
 
         middle = bleeding.slices[BLEED_SLICE].SOPInstanceUID
         tab.click("canvas")
@@ -126,7 +136,8 @@ class Doubts(PageTest):
         tab.click(".past summary:has-text('was decided')")
         for word in ("taken", "set aside"):
             self.assertIn(f"{word} by Dr Test", tab.text("main > .past"))
-        self.keep_picture(tab, "study-taken")
+        self.assertRegex(tab.text("main > .past li"), DATE)
+        self.check_in_sight(tab)
         self.row(listing, head.study, "!row.querySelector('.badge') && row.querySelector('.positive')")
         overview.until_text("main", "Nothing waits for a decision")
         overview.click("input[type=checkbox]")
@@ -144,10 +155,11 @@ class Doubts(PageTest):
             d.PatientName, d.StudyDescription = "Corrected^P4", "CT head, corrected"
         tab = self.named(head.study)
         self.scan(head, again, "PACS")
-        tab.until_text(".band", "3 objects of this study came again with other attributes, from PACS at ")
+        tab.until_text(".band summary", "3 objects of this study came again with other attributes, from PACS at ")
+        tab.click(".band summary")
         self.assertIn(["PatientName", "Day^P4", "Corrected^P4"], tab.evaluate("[...document.querySelectorAll('.differences tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"))
         tab.fill(".name input", "Dr Test")
-        self.keep_picture(tab, "study-other-attributes")
+        self.check_in_sight(tab)
         self.server.stop()
         tab.click(".band button:has-text('Keep')")
         tab.until_text(".undone", "0 of 3 kept as they are; then: The server cannot be reached.")
@@ -163,6 +175,30 @@ class Doubts(PageTest):
         tab.until_text("header h1", "Corrected, P4")
         tab.until_text("main > .past", "taken by Dr Test")
 
+    def test_what_the_server_says_of_a_result_is_shown_and_a_list_that_is_cut_says_so(self):
+        head, bleeding = Head(6), Head(6, bleed=BLEED_SLICE)
+        self.scan(head)
+        self.scan(bleeding)
+        tab = self.tab()
+        reason = "it is of images that were replaced"
+        self.answer_otherwise(tab, "/results", f"(results) => results.forEach((one) => (one.reason = {reason!r}))")
+        self.answer_otherwise(tab, "/api/worklist", f"(items) => items.forEach((item) => item.models.forEach((one) => (one.reason = {reason!r})))")
+        self.answer_otherwise(tab, "/api/conflicts", "(conflicts, headers) => headers.set('X-Total-Count', conflicts.length + 1000)")
+        tab.evaluate(f"location.hash = '{head.study}'")
+        tab.until_text("aside .results li.negative", reason)
+        tab.until(f"document.querySelector('aside .nothing').innerText === 'Nothing found by head-ct-hyperdense: {reason}'")
+        wrong = len(self.server.get_json(f"/api/conflicts?study={head.study}"))
+        tab.until_text(".band summary", f"{wrong} or more images")
+        tab.click(".band summary")
+        self.assertIn(f"These are the first {wrong} of {wrong + 1000}.", tab.text(".band"))
+        tab.press("Escape")
+        self.assertIn(reason, self.row(tab, head.study, "row.querySelector('.negative')?.innerText"))
+        tab.evaluate("location.hash = '/conflicts'")
+        tab.until_text("main.conflicts", f"{wrong} or more images")
+        shown = len(self.server.get_json("/api/conflicts"))
+        self.assertIn(f"These are the first {shown} of {shown + 1000}.", tab.text("main.conflicts"))
+        self.assertEqual(tab.errors(), [])
+
     def test_what_the_models_said_and_why_they_said_nothing(self):
         listing = self.tab()
         unasked = generate_uid()
@@ -177,20 +213,28 @@ class Doubts(PageTest):
         said = self.row(listing, heads["contrast"].study, "row.querySelector('.not-analysed')?.title")
         self.assertTrue(said.startswith("not analysed: "), said)
         self.assertIn("Iomeprol", said)
-        self.keep_picture(listing, "list-models")
-        listing.resize(1024, 720)
-        self.keep_picture(listing, "list-narrow")
+        # Each says why it is there, what it was made with and what of; in every line.
+        self.assertNotIn("", listing.texts("td.why"))
+        self.assertEqual(self.row(listing, heads["negative"].study, "[row.querySelector('.modality').innerText, row.querySelector('.modality + bdi').innerText]"), ["CT, SR", "CT head"])
+        for size in (*SCREENS, (1024, 720)):
+            listing.resize(*size)
+            self.check_width(listing)
+            if size in SCREENS:
+                self.check_whole(listing, ".models li")
 
         tab = self.tab(heads["negative"].study)
         tab.until_text("aside .results li.negative", f"negative; looked at {SLICES} images, {SLICES * 3} mm")
         self.assertIn("contrast is not stated", tab.text("aside .results"))
-        self.keep_picture(tab, "study-negative")
+        tab.until("document.querySelector('aside .nothing').innerText === 'Nothing found by head-ct-hyperdense'")
+        self.assertNotIn("no rule", tab.text("aside").lower())
+        self.check_in_sight(tab)
         (result,) = self.server.get_json(f"/api/studies/{heads['contrast'].study}/results")
         tab = self.tab(heads["contrast"].study)
         tab.until_text("aside .results li.not-analysed", result["reason"])
+        self.assertEqual(tab.text("aside .nothing"), f"Not analysed by head-ct-hyperdense: {result['reason']}")
         tab = self.tab(unasked)
-        tab.until_text("aside", "no rule asked for it")
-        self.assertNotIn("No rule", self.tab(heads["negative"].study).text("aside"))
+        tab.until_text("aside", "No rule asked for it.")
+        self.assertEqual(tab.text("aside .nothing"), "No model has looked at this study.")
 
         # A finding that a reader rejects is no positive any more; the result says so in both places.
         tab = self.tab(heads["positive"].study)
@@ -203,7 +247,7 @@ class Doubts(PageTest):
         other = Head(10, series=2, Modality="MR", SeriesDescription="2 other")
         self.scan(other, other.slices[:2])
         tab = self.tab(heads["negative"].study)
-        tab.until_text("aside .unasked", "No rule asked for: 1 MR 2 other (2)")
+        tab.until_text("aside .unasked", "No rule asked for 1 MR 2 other (2)")
         self.assertEqual(listing.errors(), [])
 
 

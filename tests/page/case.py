@@ -18,6 +18,8 @@ from harness import ROOT, Hilum, wait_until
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 CT = "1.2.840.10008.5.1.4.1.1.2"
+SCREENS = ((1280, 800), (1920, 1080))
+DATE = r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b(?! *[AP]M)"  # how the page writes one
 
 
 def make_head(folder, *options):
@@ -77,7 +79,6 @@ class PageTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="hilum-page-")
-        cls.pictures = os.environ.get("HILUM_SCREENSHOTS", cls.folder)
         cls.server = Hilum(config=cls.prepare()).start()
         cls.addClassCleanup(lambda: shutil.rmtree(cls.folder, ignore_errors=True))
         cls.addClassCleanup(lambda: cls.server.__exit__(None, None, None))
@@ -107,6 +108,35 @@ class PageTest(unittest.TestCase):
     def scan(self, head, slices=None, aet="CT1"):
         """Its slices, or those given, from a scanner."""
         self.server.storescu(*head.save(tempfile.mkdtemp(dir=self.folder), slices), aet=aet)
+
+    def check_whole(self, tab, selector):
+        """Every one of them shows all of its text."""
+        cut = tab.evaluate(f"[...document.querySelectorAll({json.dumps(selector)})].filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight).map((one) => one.innerText)")
+        self.assertEqual(cut, [], f"{selector}: cut")
+
+    def check_in_sight(self, tab):
+        """A study's images, their slider and its header are in the window, whatever stands between them."""
+        for width, height in SCREENS:
+            tab.resize(width, height)
+            tab.until(f"innerWidth === {width} && innerHeight === {height}")
+            self.assertEqual(tab.evaluate("[document.documentElement.scrollWidth > innerWidth, document.documentElement.scrollHeight > innerHeight]"), [False, False], "the page scrolls")
+            slider, stage = tab.evaluate("[...document.querySelectorAll('.scroll input, .stage')].map((one) => one.getBoundingClientRect()).map((box) => [box.top, box.bottom, box.width])")[::-1]
+            self.assertLessEqual(slider[1], height, "the slider is below the window")
+            self.assertLessEqual(stage[1], slider[0], "the image covers its slider")
+            self.assertGreater(stage[2], height / 2, "the image is small")
+
+    def answer_otherwise(self, tab, path, change):
+        """What the page asks of addresses with that in them is changed by the script `change`, of (body, headers), on its way."""
+        tab.evaluate("""(() => {
+            const real = window.fetch;
+            window.fetch = async (path, init) => {
+                const answer = await real(path, init);
+                if (!String(path).includes(%s)) return answer;
+                const body = await answer.json(), headers = new Headers(answer.headers);
+                (%s)(body, headers);
+                return new Response(JSON.stringify(body), { headers });
+            };
+        })()""" % (json.dumps(path), change))
 
     def finding_of(self, study):
         return wait_until(lambda: self.server.get_json(f"/api/studies/{study}/findings"), 60, "a finding")[0]

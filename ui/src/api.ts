@@ -100,8 +100,6 @@ export interface Conflict {
     differences: { tag: string; attribute: string; object: string; known: string }[];
 }
 
-export const CONFLICTS_MAX = 1000; // what /api/conflicts gives at once, the newest
-
 // Errors are problem+json, whose detail is a sentence; without an answer the browser's own words say nothing to a reader.
 async function ask(path: string, init?: RequestInit): Promise<Response> {
     const answer = await fetch(path, init).catch(() => {
@@ -114,6 +112,19 @@ async function ask(path: string, init?: RequestInit): Promise<Response> {
 
 export async function get<T>(path: string): Promise<T> {
     return (await ask(path)).json() as Promise<T>;
+}
+
+// The first rows of a list, and a sentence where the server holds more than it gave.
+export interface Rows<T> {
+    rows: T[];
+    more: string;
+}
+
+export async function getRows<T>(path: string): Promise<Rows<T>> {
+    const answer = await ask(path);
+    const rows = (await answer.json()) as T[];
+    const total = Number(answer.headers.get("X-Total-Count") ?? rows.length);
+    return { rows, more: total > rows.length ? `These are the first ${rows.length} of ${total}.` : "" };
 }
 
 export async function post(path: string, body: unknown): Promise<void> {

@@ -1,15 +1,24 @@
 // Objects that came again under a known SOP Instance UID with something else in them: what waits for a decision, and who decided.
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { type Conflict, CONFLICTS_MAX, get, path, post, search } from "./api";
+import { type Conflict, type Rows, getRows, path, post, search } from "./api";
+import { date } from "./dates";
 import { type Dataset, patientName, text } from "./dicom";
 
 export const CONFLICTS = "#/conflicts"; // the address of the list of all; a study's has no slash
 
 // Those of a study, decided ones too. They are asked for by themselves, so that many decided ones push no open one out.
-export async function loadConflicts(study: string): Promise<Conflict[]> {
+export interface Conflicts {
+    open: Rows<Conflict>;
+    all: Rows<Conflict>;
+}
+
+export const NO_CONFLICTS: Conflicts = { open: { rows: [], more: "" }, all: { rows: [], more: "" } };
+
+export async function loadConflicts(study: string): Promise<Conflicts> {
     const at = `/api/conflicts?study=${encodeURIComponent(study)}`;
-    const [open, all] = await Promise.all([get<Conflict[]>(at), get<Conflict[]>(`${at}&state=all`)]);
-    return [...open, ...all.filter(({ state }) => state !== "open")];
+    const [open, all] = await Promise.all([getRows<Conflict>(at), getRows<Conflict>(`${at}&state=all`)]);
+    return { open, all };
 }
 
 // Alike: decided as one. What names another patient is never alike with what does not.
@@ -24,10 +33,6 @@ function groupsOf(conflicts: Conflict[]): [string, Conflict[]][] {
     return [...groups];
 }
 
-function time(text: string | null): string {
-    return text ? new Date(text).toLocaleString() : "";
-}
-
 function what(group: Conflict[]): string {
     const { kind, differences } = group[0]!;
     const patient = differences.some(({ tag }) => tag === "00100020" || tag === "00100021");
@@ -35,9 +40,10 @@ function what(group: Conflict[]): string {
     return `${words}${patient ? " and another patient" : kind === "pixels" && differences.length > 0 ? " and other attributes" : ""}`;
 }
 
-function count(group: Conflict[]): string {
+// `more`: the server holds more than it gave, and so may the group.
+function count(group: Conflict[], more: string): string {
     const word = group[0]!.kind === "pixels" ? "image" : "object";
-    return `${group.length}${group.length === CONFLICTS_MAX ? " or more" : ""} ${word}${group.length === 1 ? "" : "s"}`;
+    return `${group.length}${more && " or more"} ${word}${group.length === 1 ? "" : "s"}`;
 }
 
 function from({ how, from }: Conflict): string {
@@ -88,12 +94,12 @@ const SAID = { keep: "kept as they are", take: "replaced by the newer ones" };
 // Whoever takes the newer one sets aside what was shown before: that is among the decided ones then, and can be taken back.
 const DECIDED = { open: "waits", kept: "set aside", taken: "taken" };
 
-function Decided({ group, disabled, onTake }: { group: Conflict[]; disabled: boolean; onTake: () => void }) {
+function Decided({ group, more, disabled, onTake }: { group: Conflict[]; more: string; disabled: boolean; onTake: () => void }) {
     const { state, decidedBy } = group[0]!;
     const last = group.reduce((a, b) => ((a.decided ?? "") > (b.decided ?? "") ? a : b));
     return (
         <li>
-            {count(group)} with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {time(newest(group).received)}: {DECIDED[state]} by <bdi>{decidedBy}</bdi> {time(last.decided)}{" "}
+            {count(group, more)} with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {date(newest(group).received)}: {DECIDED[state]} by <bdi>{decidedBy}</bdi> {date(last.decided)}{" "}
             {state === "kept" && (
                 <button disabled={disabled} onClick={onTake}>
                     Take after all
@@ -103,13 +109,25 @@ function Decided({ group, disabled, onTake }: { group: Conflict[]; disabled: boo
     );
 }
 
+// What has to be seen before the study is read, in one line above the images, so that it pushes none of them away; the rest is shown on a click.
+export function Band({ line, children }: { line: ComponentChildren; children: ComponentChildren }) {
+    return (
+        <details class="band" role="group">
+            <summary>
+                <span>{line}</span>
+            </summary>
+            {children}
+        </details>
+    );
+}
+
 // On the study's page.
-export function Bands({ conflicts, name, onDone }: { conflicts: Conflict[]; name: string; onDone: () => Promise<void> }) {
+export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name: string; onDone: () => Promise<void> }) {
     const [busy, setBusy] = useState("");
     const [said, setSaid] = useState("");
     const [error, setError] = useState("");
-    const open = groupsOf(conflicts.filter(({ state }) => state === "open"));
-    const decided = groupsOf(conflicts.filter(({ state }) => state !== "open"));
+    const open = groupsOf(conflicts.open.rows);
+    const decided = groupsOf(conflicts.all.rows.filter(({ state }) => state !== "open"));
 
     // One after the other, so that what is done when one fails is known.
     const decide = async (group: Conflict[], word: "keep" | "take") => {
@@ -135,10 +153,15 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflict[]; name
     return (
         <>
             {open.map(([key, group]) => (
-                <div key={key} class="band" role="group" aria-label="Came again">
-                    <p>
-                        {count(group)} of this study came again with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {time(newest(group).received)}. What came first is shown until somebody decides.
-                    </p>
+                <Band
+                    key={key}
+                    line={
+                        <>
+                            {count(group, conflicts.open.more)} of this study came again with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {date(newest(group).received)}. What came first is shown until somebody decides.
+                        </>
+                    }
+                >
+                    {conflicts.open.more && <p>{conflicts.open.more}</p>}
                     <Differences conflict={newest(group)} />
                     <p>
                         <button disabled={disabled} onClick={() => void decide(group, "keep")}>
@@ -149,7 +172,7 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflict[]; name
                         </button>{" "}
                         {!name && <small>Type your name first.</small>}
                     </p>
-                </div>
+                </Band>
             ))}
             {(busy || said) && (
                 <p class="said" role="status">
@@ -164,9 +187,10 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflict[]; name
             {decided.length > 0 && (
                 <details class="past">
                     <summary>Came again, and was decided</summary>
+                    {conflicts.all.more && <p>{conflicts.all.more}</p>}
                     <ul>
                         {decided.map(([key, group]) => (
-                            <Decided key={key} group={group} disabled={disabled} onTake={() => void decide(group, "take")} />
+                            <Decided key={key} group={group} more={conflicts.all.more} disabled={disabled} onTake={() => void decide(group, "take")} />
                         ))}
                     </ul>
                 </details>
@@ -185,15 +209,15 @@ async function loadPatients(studies: string[]): Promise<Dataset[]> {
 
 // The administrator's list: all studies, a line for what is alike.
 export function ConflictList({ revision }: { revision: number }) {
-    const [conflicts, setConflicts] = useState<Conflict[] | null>(null);
+    const [conflicts, setConflicts] = useState<Rows<Conflict> | null>(null);
     const [patients, setPatients] = useState<Dataset[]>([]);
     const [all, setAll] = useState(false);
     const [error, setError] = useState("");
     useEffect(() => {
         let current = true;
-        get<Conflict[]>(`/api/conflicts${all ? "?state=all" : ""}`)
+        getRows<Conflict>(`/api/conflicts${all ? "?state=all" : ""}`)
             .then(async (found) => {
-                const rows = await loadPatients([...new Set(found.map(({ study }) => study))]);
+                const rows = await loadPatients([...new Set(found.rows.map(({ study }) => study))]);
                 if (!current) return;
                 setConflicts(found);
                 setPatients(rows);
@@ -235,7 +259,7 @@ export function ConflictList({ revision }: { revision: number }) {
                     </tr>
                 </thead>
                 <tbody>
-                    {groupsOf(conflicts ?? []).map(([key, group]) => {
+                    {groupsOf(conflicts?.rows ?? []).map(([key, group]) => {
                         const { study, state, decidedBy } = group[0]!;
                         return (
                             <tr key={key} data-study={study}>
@@ -245,12 +269,14 @@ export function ConflictList({ revision }: { revision: number }) {
                                     </a>
                                 </td>
                                 <td>
-                                    {count(group)} with {what(group)}
+                                    {count(group, conflicts?.more ?? "")} with {what(group)}
                                 </td>
                                 <td>
-                                    <bdi class="id">{from(newest(group))}</bdi>
+                                    <bdi class="id" title={from(newest(group))}>
+                                        {from(newest(group))}
+                                    </bdi>
                                 </td>
-                                <td class="wait">{time(newest(group).received)}</td>
+                                <td class="wait">{date(newest(group).received)}</td>
                                 <td>
                                     <bdi>{state === "open" ? DECIDED.open : `${DECIDED[state]} by ${decidedBy}`}</bdi>
                                 </td>
@@ -259,8 +285,8 @@ export function ConflictList({ revision }: { revision: number }) {
                     })}
                 </tbody>
             </table>
-            {conflicts?.length === 0 && <p>Nothing waits for a decision.</p>}
-            {conflicts?.length === CONFLICTS_MAX && <p>These are the newest {CONFLICTS_MAX}; there may be more.</p>}
+            {conflicts?.rows.length === 0 && <p>Nothing waits for a decision.</p>}
+            {conflicts?.more && <p>{conflicts.more}</p>}
             {!conflicts && !error && <p>Loading ...</p>}
         </main>
     );

@@ -1,4 +1,5 @@
 // DICOM JSON (PS3.18 Annex F), and how its values are shown.
+import { date } from "./dates";
 
 export type Dataset = Record<string, { vr: string; Value?: unknown[] }>;
 
@@ -29,10 +30,6 @@ export function personName(value: string): string {
     const [letters = "", written = ""] = value.split("=").map(nameGroup);
     if (letters && written) return `${letters} (${written})`;
     return letters || written || "(no name)";
-}
-
-export function date(value: string): string {
-    return /^\d{8}$/.test(value) ? `${value.slice(0, 4)}-${value.slice(4, 6)}-${value.slice(6)}` : value;
 }
 
 function letters(name: string): string {

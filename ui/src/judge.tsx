@@ -1,6 +1,7 @@
 // Accepting and rejecting a finding, and changing one's mind. The name is the one typed: there are no logins yet.
 import { useState } from "preact/hooks";
 import { type Finding, path, post } from "./api";
+import { date } from "./dates";
 
 // The name that was typed last in this browser.
 export function useName(): [string, (name: string) => void] {
@@ -16,7 +17,7 @@ function Judged({ finding, onChange }: { finding: Finding; onChange: () => void 
     return (
         <>
             <p class={`judged ${finding.state}`}>
-                {finding.state} by <bdi>{finding.judgedBy}</bdi> <small>(name as typed, not verified)</small> {finding.judged && new Date(finding.judged).toLocaleString()}
+                {finding.state} by <bdi>{finding.judgedBy}</bdi> <small>(name as typed, not verified)</small> {date(finding.judged)}
             </p>
             {finding.comment && (
                 <p class="comment" dir="auto">

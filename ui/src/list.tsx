@@ -51,24 +51,20 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                                 {item.urgency}
                                 {item.capped && ", waited too long"}
                             </td>
-                            <td>
-                                <a class="clip" dir="auto" href={`#${encodeURIComponent(item.study)}`}>
+                            <td class="wide">
+                                <a class="clip" dir="auto" title={item.patientName} href={`#${encodeURIComponent(item.study)}`}>
                                     {personName(item.patientName)}
                                 </a>
-                                {item.flags.map((flag) => (
-                                    <bdi key={flag} class="badge" title={flag}>
-                                        {flag}
-                                    </bdi>
-                                ))}
                             </td>
                             <td>
                                 <bdi class="id" title={item.patientId}>
                                     {item.patientId}
                                 </bdi>
                             </td>
-                            <td>
-                                <bdi class="clip">
-                                    {item.modality.replaceAll("\\", ", ")} {item.description}
+                            <td class="wide">
+                                <bdi class="modality">{item.modality.replaceAll("\\", ", ")}</bdi>
+                                <bdi class="clip" title={item.description}>
+                                    {item.description}
                                 </bdi>
                             </td>
                             <td>
@@ -77,10 +73,18 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                                 </bdi>
                             </td>
                             <td class="wait">{wait(item.waiting_s)}</td>
-                            <td>
-                                <bdi class="clip">{item.reason}</bdi>
+                            <td class="why">
+                                {item.flags.map((flag) => (
+                                    <bdi key={flag} class="clip badge" title={flag}>
+                                        {flag}
+                                    </bdi>
+                                ))}
+                                <bdi class="clip" title={item.reason}>
+                                    {item.reason}
+                                </bdi>
+                                {!item.reason && item.flags.length === 0 && <span class="unasked">not read yet</span>}
                             </td>
-                            <td>
+                            <td class="why">
                                 <Looked item={item} />
                             </td>
                         </tr>

@@ -2,6 +2,7 @@ import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Item, get } from "./api";
 import { CONFLICTS, ConflictList } from "./conflicts";
+import { date } from "./dates";
 import { List } from "./list";
 import { useLive } from "./live";
 import { Study } from "./study";
@@ -58,7 +59,7 @@ function App() {
             <p class="banner">
                 <b>Hilum</b> for research, not a medical device{" "}
                 <span class={state === "open" ? "live" : "lost"} role="status">
-                    {state === "lost" ? `connection lost, trying again${read ? `; as of ${read.toLocaleTimeString()}` : ""}` : state === "open" ? "live" : "connecting"}
+                    {state === "lost" ? `connection lost, trying again${read ? `; as of ${date(read)}` : ""}` : state === "open" ? "live" : "connecting"}
                 </span>
             </p>
             {error && (

@@ -1,10 +1,11 @@
 // One study: its images, what the models say of it, and what a person says of that.
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { type Conflict, type Finding, type Item, type Job, type Result, get, path, post, search } from "./api";
-import { Bands, loadConflicts } from "./conflicts";
-import { type Dataset, date, patientName, personName, text } from "./dicom";
+import { type Finding, type Item, type Job, type Result, get, path, post, search } from "./api";
+import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conflicts";
+import { date } from "./dates";
+import { type Dataset, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
-import { Models } from "./models";
+import { Models, NothingFound } from "./models";
 import { Viewer, isTyping } from "./viewer";
 import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
@@ -33,14 +34,10 @@ function FindingCard({ finding, name, onShow, onDone }: { finding: Finding; name
 // Whose objects these are, where that is in doubt. What came again is told by the bands of conflicts, with more.
 function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] }) {
     const doubts = flags.filter((flag) => !flag.includes("came again"));
-    if (patients.length < 2 && doubts.length === 0) return null;
+    if (patients.length > 1 && doubts.length === 0) doubts.push(`objects of ${patients.length} patients`);
+    if (doubts.length === 0) return null;
     return (
-        <div class="band" role="alert">
-            {doubts.map((flag) => (
-                <p key={flag}>
-                    <bdi class="doubt">{flag}</bdi>
-                </p>
-            ))}
+        <Band line={<bdi class="doubt">{doubts.join("; ")}</bdi>}>
             {patients.length > 1 && (
                 <ul>
                     {patients.map((one) => (
@@ -50,7 +47,7 @@ function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] })
                     ))}
                 </ul>
             )}
-        </div>
+        </Band>
     );
 }
 
@@ -66,13 +63,13 @@ function Header({ patient, onRead }: { patient: Dataset | undefined; onRead: (()
     return (
         <header>
             <a href="#">Reading list</a>
-            <h1 class="clip" dir="auto">
+            <h1 class="clip" dir="auto" title={text(patient, "00100010")}>
                 {patient ? personName(text(patient, "00100010")) : "Study"}
             </h1>
             {facts.map(
                 ([name, value]) =>
                     value && (
-                        <span key={name} class="fact">
+                        <span key={name} class="fact" title={value}>
                             {name} <bdi>{value}</bdi>
                         </span>
                     ),
@@ -111,8 +108,8 @@ interface Shown {
 }
 
 // What was taken of a series: its stack is another one since.
-function takenOf(conflicts: Conflict[], series: string): string {
-    return JSON.stringify(conflicts.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
+function takenOf({ all }: Conflicts, series: string): string {
+    return JSON.stringify(all.rows.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
 }
 
 // `item`: its line on the reading list, where it has one.
@@ -126,7 +123,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const [findings, setFindings] = useState<Finding[] | null>(null);
     const [jobs, setJobs] = useState<Job[]>([]);
     const [results, setResults] = useState<Result[]>([]);
-    const [conflicts, setConflicts] = useState<Conflict[]>([]);
+    const [conflicts, setConflicts] = useState(NO_CONFLICTS);
     const [patients, setPatients] = useState<Dataset[]>([]);
     const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
@@ -320,7 +317,8 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                             <FindingCard key={finding.id} finding={finding} name={name.trim()} onShow={() => show(finding)} onDone={refresh} />
                         ))}
                     </ul>
-                    {findings?.length === 0 && <p>None.</p>}
+                    {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} />}
+                    {!findings && <p>{lost ? "Not known: they could not be read." : "Loading ..."}</p>}
                     <h2>Models</h2>
                     <Models results={results} jobs={jobs} findings={findings ?? []} images={images ?? []} arriving={item?.arriving ?? false} nameOf={seriesName} />
                 </aside>

@@ -165,45 +165,49 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
                         {name}
                     </button>
                 ))}
-                <label title="Key M">
-                    <input type="checkbox" checked={overlay} onChange={() => setOverlay(!overlay)} /> mask
-                </label>
+                {mask && (
+                    <label title="Key M">
+                        <input type="checkbox" checked={overlay} onChange={() => setOverlay(!overlay)} /> mask
+                    </label>
+                )}
             </div>
-            <div class="stage">
-                <canvas
-                    ref={canvas}
-                    style={{ width: shape >= 1 ? "100%" : `${shape * 100}%`, height: shape >= 1 ? `${100 / shape}%` : "100%" }}
-                    data-slice={shown ? shown.index : -1}
-                    data-instance={shown ? shown.slice.uid : ""}
-                    data-masked={shown?.masked}
-                    tabIndex={0}
-                    role="img"
-                    aria-label={`Slice ${slice + 1} of ${stack.slices.length}`}
-                    onWheel={(event) => {
-                        event.preventDefault();
-                        wheel.current += event.deltaY;
-                        const by = Math.trunc(wheel.current / WHEEL_STEP);
-                        wheel.current = by ? 0 : wheel.current;
-                        step(Math.sign(by));
-                    }}
-                    onPointerDown={onDrag}
-                    onContextMenu={(event) => event.preventDefault()}
-                />
-                <span class="edge left">{left}</span>
-                <span class="edge right">{right}</span>
-                <span class="edge top">{top}</span>
-                <span class="edge bottom">{bottom}</span>
-                {shown && shown.slice === now && (
-                    <span class="window">
-                        C {Math.round(shown.window.centre)} W {Math.round(shown.window.width)}
-                    </span>
-                )}
-                {wrong && (
-                    <p class="error" role="alert">
-                        Image {slice + 1} cannot be shown: {wrong}
-                    </p>
-                )}
-                {!wrong && shown?.slice !== now && <p class="loading">Loading image {slice + 1} ...</p>}
+            <div class="room">
+                <div class="stage">
+                    <canvas
+                        ref={canvas}
+                        style={{ width: shape >= 1 ? "100%" : `${shape * 100}%`, height: shape >= 1 ? `${100 / shape}%` : "100%" }}
+                        data-slice={shown ? shown.index : -1}
+                        data-instance={shown ? shown.slice.uid : ""}
+                        data-masked={shown?.masked}
+                        tabIndex={0}
+                        role="img"
+                        aria-label={`Slice ${slice + 1} of ${stack.slices.length}`}
+                        onWheel={(event) => {
+                            event.preventDefault();
+                            wheel.current += event.deltaY;
+                            const by = Math.trunc(wheel.current / WHEEL_STEP);
+                            wheel.current = by ? 0 : wheel.current;
+                            step(Math.sign(by));
+                        }}
+                        onPointerDown={onDrag}
+                        onContextMenu={(event) => event.preventDefault()}
+                    />
+                    <span class="edge left">{left}</span>
+                    <span class="edge right">{right}</span>
+                    <span class="edge top">{top}</span>
+                    <span class="edge bottom">{bottom}</span>
+                    {shown && shown.slice === now && (
+                        <span class="window">
+                            C {Math.round(shown.window.centre)} W {Math.round(shown.window.width)}
+                        </span>
+                    )}
+                    {wrong && (
+                        <p class="error" role="alert">
+                            Image {slice + 1} cannot be shown: {wrong}
+                        </p>
+                    )}
+                    {!wrong && shown?.slice !== now && <p class="loading">Loading image {slice + 1} ...</p>}
+                </div>
             </div>
             <div class="scroll">
                 <input type="range" aria-label="Slice" min={0} max={last} value={slice} onInput={(event) => onSlice(() => Number(event.currentTarget.value))} />
@@ -216,7 +220,7 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
                     The mask cannot be shown: {maskError}
                 </p>
             )}
-            <p class="help">Wheel, arrow keys or drag: scroll. Right drag: window. Keys: 1 to {names.length} windows, M mask, F next finding, Esc reading list.</p>
+            <p class="help">Scroll: wheel, arrow keys, drag. Window: right drag{names.length > 1 && `, keys 1 to ${names.length}`}. M mask, F next finding, Esc list.</p>
         </div>
     );
 }

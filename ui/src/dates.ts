@@ -1,0 +1,12 @@
+// How every date on the page is written: year, month, day, and 24 hours of the reader's own clock, in every language alike.
+
+const two = (number: number) => String(number).padStart(2, "0");
+
+// DICOM's DA ("20261128") is a day, an instant of the API is a day and a time. What is neither is left as it came.
+export function date(value: string | Date | null): string {
+    if (!value) return "";
+    if (typeof value === "string" && /^\d{8}$/.test(value)) return `${value.slice(0, 4)}-${value.slice(4, 6)}-${value.slice(6)}`;
+    const at = new Date(value);
+    if (typeof value === "string" && (!value.includes("T") || Number.isNaN(at.getTime()))) return value;
+    return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
