@@ -26,7 +26,7 @@ static struct in6_addr as_v6(const struct sockaddr *address)
     return v6;
 }
 
-static bool is_loopback(const struct in6_addr *v6)
+bool http_is_loopback(const struct in6_addr *v6)
 {
     return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
@@ -48,7 +48,7 @@ bool http_connection_admit(struct http_server *server, const struct sockaddr *ad
     for (const struct http_connection *c = server->first; c; c = c->next)
         same += memcmp(&c->address, &v6, sizeof v6) == 0;
     pthread_mutex_unlock(&server->lock);
-    if (open < HTTP_CONNECTIONS_MAX && (same < HTTP_PER_ADDRESS_MAX || is_loopback(&v6)))
+    if (open < HTTP_CONNECTIONS_MAX && (same < HTTP_PER_ADDRESS_MAX || http_is_loopback(&v6)))
         return true;
     char text[INET6_ADDRSTRLEN];
     address_text(&v6, text);

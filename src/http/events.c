@@ -74,22 +74,49 @@ static void end_events(void *payload)
         events->done(events->payload);
 }
 
-static void refuse_stream(struct http_request *request, void (*done)(void *payload), void *payload)
+bool http_stream_begin(struct http_connection *connection, struct error *err)
 {
-    struct error err;
+    struct http_server *server = connection->server;
+    size_t all = 0, same = 0;
+    pthread_mutex_lock(&server->lock);
+    for (const struct http_connection *c = server->first; c; c = c->next) {
+        all += c->streams_events;
+        same += c->streams_events && memcmp(&c->address, &connection->address, sizeof c->address) == 0;
+    }
+    bool is_crowded = same >= HTTP_EVENT_STREAMS_PER_ADDRESS_MAX && !http_is_loopback(&connection->address);
+    connection->streams_events = all < HTTP_EVENT_STREAMS_MAX && !is_crowded;
+    pthread_mutex_unlock(&server->lock);
+    if (all >= HTTP_EVENT_STREAMS_MAX)
+        return error_set(err, ERROR_BUSY, "%zu event streams are open, which are the most at once", all);
+    return !is_crowded || error_set(err, ERROR_BUSY, "%zu event streams of %s are open, the most of one address", same,
+                                    connection->address_text);
+}
+
+void http_stream_end(struct http_connection *connection)
+{
+    pthread_mutex_lock(&connection->server->lock);
+    connection->streams_events = false;
+    pthread_mutex_unlock(&connection->server->lock);
+}
+
+// Kept open it would hold a connection that others need.
+static void refuse_stream(struct http_request *request, void (*done)(void *payload), void *payload,
+                          const struct error *err)
+{
     if (done)
         done(payload);
-    error_set(&err, ERROR_BUSY, "more than %d event streams at once", HTTP_EVENT_STREAMS_MAX);
-    http_reply_error(request, &err);
+    request->close = true;
+    http_reply_error(request, err);
 }
 
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload)
 {
     struct http_connection *connection = request->connection;
     struct events *events = arena_alloc(&request->arena, sizeof *events);
-    request->streams_events = true;
-    if (++connection->server->event_streams > HTTP_EVENT_STREAMS_MAX || !events) {
-        refuse_stream(request, done, payload);
+    struct error err;
+    if ((!events && !error_set(&err, ERROR_MEMORY, "no memory for an event stream")) ||
+        !http_stream_begin(connection, &err)) {
+        refuse_stream(request, done, payload, &err);
         return;
     }
     *events = (struct events){connection, next, payload, .last_ns = clock_monotonic_ns(), .done = done};

@@ -18,8 +18,8 @@
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
 // HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
 // its reply, slower than HTTP_RATE_MIN after the first seconds is cut off. Errors are problem+json (RFC 9457):
-// {"title", "status", "detail"}. Every reply has X-Content-Type-Options: nosniff, text/html also a
-// Content-Security-Policy. HEAD is served by GET's route.
+// {"title", "status", "detail"}; 503 has a Retry-After. Every reply has X-Content-Type-Options: nosniff, text/html also
+// a Content-Security-Policy. HEAD is served by GET's route.
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -36,7 +36,9 @@ enum {
     HTTP_CONNECTIONS_MAX = 256,
     HTTP_PER_ADDRESS_MAX = 64,
     HTTP_EVENT_STREAMS_MAX = 64,
-    HTTP_IDLE_SECONDS = 60,       // between requests, and without a byte moving
+    HTTP_EVENT_STREAMS_PER_ADDRESS_MAX = 16, // of one that is not loopback, so that it keeps connections for the rest
+    HTTP_RETRY_SECONDS = 5,                  // what a problem of status 503 says in Retry-After
+    HTTP_IDLE_SECONDS = 60,                  // between requests, and without a byte moving
     HTTP_REQUEST_SECONDS = 30,    // from the first byte to the last of the headers; start of the allowance below
     HTTP_RATE_MIN = 16 << 10,     // bytes a second, of a body or a reply
     HTTP_STOP_SECONDS = 10,       // what running replies get when the server stops
@@ -145,7 +147,8 @@ void http_reply_parts(struct http_request *request, int status, const char *type
 // Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to
 // timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the stream. After 15 silent
 // seconds a comment line keeps the connection. Runs on the connection's thread until the peer leaves or the server
-// stops. `done` as above; past HTTP_EVENT_STREAMS_MAX it is called at once and 503 sent.
+// stops. `done` as above; past HTTP_EVENT_STREAMS_MAX, or HTTP_EVENT_STREAMS_PER_ADDRESS_MAX of one address, it is
+// called at once and 503 sent, and the connection closed.
 typedef bool http_events_fn(void *payload, int64_t timeout_ns, struct buffer *out);
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload);
 

@@ -65,7 +65,6 @@ struct http_request {
     void *owned; // bytes of the reply, freed with the request
     void (*done)(void *payload);
     void *payload;
-    bool streams_events;
 };
 
 struct http_connection {
@@ -76,6 +75,7 @@ struct http_connection {
     struct in6_addr address;
     char address_text[INET6_ADDRSTRLEN];
     _Atomic int64_t deadline_ns; // monotonic; 0: none. Past it the watch shuts the socket down
+    bool streams_events;         // its request does; written under the server's lock
     struct http_request request;
 };
 
@@ -94,7 +94,6 @@ struct http_server {
 
     atomic_bool stopping;
     _Atomic uint64_t body_bytes;
-    _Atomic unsigned event_streams;
 
     pthread_mutex_t lock; // of what follows
     pthread_cond_t change;
@@ -106,6 +105,7 @@ struct http_server {
 // connection.c
 bool http_connection_admit(struct http_server *server,
                            const struct sockaddr *address); // a further one of this address?
+bool http_is_loopback(const struct in6_addr *v6);
 struct http_connection *http_connection_open(struct http_server *server, int fd, const struct sockaddr *address);
 void http_connection_close(struct http_connection *connection); // before libmicrohttpd closes the descriptor
 void http_connection_allow(struct http_connection *connection, int seconds,
@@ -115,6 +115,11 @@ void *http_connection_watch(void *server);  // a thread's body
 // request.c
 void http_request_begin(struct http_request *request, struct MHD_Connection *mhd, const char *target);
 void http_request_end(struct http_request *request); // does nothing when there is none
+
+// events.c: counts the connection's request as an event stream, until http_request_end. BUSY: there are too many of all
+// addresses, or of its own.
+bool http_stream_begin(struct http_connection *connection, struct error *err);
+void http_stream_end(struct http_connection *connection);
 
 // target.c: path and query out of request->target.
 bool http_target_parse(struct http_request *request, struct error *err);

@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,10 @@ static void reply_problem(struct http_request *request, int status, const char *
     buffer_json_string(&json, detail, strlen(detail));
     buffer_text(&json, "}\n");
     size_t size;
+    char seconds[12];
+    snprintf(seconds, sizeof seconds, "%d", HTTP_RETRY_SECONDS);
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        http_set_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     request->owned = buffer_take(&json, &size);
     reply_memory(request, status, "application/problem+json", request->owned, size);
 }

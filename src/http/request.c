@@ -42,8 +42,8 @@ void http_request_end(struct http_request *request)
     if (request->body_fd >= 0)
         close(request->body_fd);
     server->body_bytes -= request->charged;
-    if (request->streams_events)
-        server->event_streams--;
+    if (request->connection->streams_events)
+        http_stream_end(request->connection);
     if (request->stage > HTTP_STAGE_LINE)
         leave_busy(server);
     struct http_connection *connection = request->connection;

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import socket
 import sqlite3
 import sys
 import time
@@ -129,6 +130,30 @@ class Api(unittest.TestCase):
                 name, _, value = stream.readline().decode().strip().partition(": ")
                 told[name] = value
         return told["id"], told["event"]
+
+    def test_more_event_streams_than_there_may_be_keep_nobody_from_all_else(self):
+        with Hilum() as server:
+            streams = [socket.create_connection(("127.0.0.1", server.http)) for _ in range(300)]
+            for stream in streams:
+                stream.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answers = []
+            for stream in streams:
+                stream.settimeout(10)
+                try:
+                    answers.append(stream.recv(4096).decode())
+                except ConnectionResetError:  # past the connections that there may be at once
+                    answers.append("")
+            statuses = [answer.split(" ")[1] if answer else "" for answer in answers]
+            self.assertEqual(statuses.count("200"), 64)
+            refused = [answer for answer, status in zip(answers, statuses) if status == "503"]
+            self.assertGreater(len(refused), 100)
+            for answer in refused:
+                self.assertRegex(answer, r"\r\nRetry-After: [0-9]+\r\n")
+                self.assertRegex(answer, r"\r\nConnection: [Cc]lose\r\n")
+            for _ in range(20):
+                self.assertEqual(server.get_json("/healthz")["status"], "ok")
+            for stream in streams:
+                stream.close()
 
     def test_old_events_are_dropped_and_a_reader_from_before_is_told_to_read_anew(self):
         path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")

@@ -1,9 +1,11 @@
 #include "fixture.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http/internal.h"
 
 static const char request[] = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -87,9 +89,13 @@ static void streams_are_counted(void **state)
         assert_int_equal(fixture_status(fixture), 200);
     }
     int further = open_stream(fixture);
-    fixture_read(fixture, further, "\r\n\r\n");
+    int64_t start_ns = clock_monotonic_ns();
+    fixture_read(fixture, further, NULL);
+    assert_true(clock_monotonic_ns() - start_ns < 2 * CLOCK_SECOND); // closed: it keeps no connection
     assert_int_equal(fixture_status(fixture), 503);
+    assert_non_null(strstr(fixture->answer, "\r\nRetry-After: 5\r\n"));
     assert_int_equal(fixture->done_calls, 1);
+    assert_non_null(strstr(fixture->answer, "64 event streams are open"));
     close(further);
     for (int i = 0; i < HTTP_EVENT_STREAMS_MAX; i++)
         close(fds[i]);
@@ -98,6 +104,31 @@ static void streams_are_counted(void **state)
     fixture_read(fixture, again, ":\n\n");
     assert_int_equal(fixture_status(fixture), 200);
     close(again);
+}
+
+// As many connections as an address may have are left for all else.
+static void one_address_gets_a_part_of_the_streams(void **state)
+{
+    struct fixture *fixture = *state;
+    struct http_connection *open[HTTP_EVENT_STREAMS_PER_ADDRESS_MAX + 1];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xC0000201)}; // 192.0.2.1
+    struct error err;
+    assert_true(HTTP_EVENT_STREAMS_PER_ADDRESS_MAX <= HTTP_PER_ADDRESS_MAX / 4);
+    for (int i = 0; i <= HTTP_EVENT_STREAMS_PER_ADDRESS_MAX; i++)
+        open[i] = http_connection_open(fixture->server, -1, (struct sockaddr *)&address);
+    for (int i = 0; i < HTTP_EVENT_STREAMS_PER_ADDRESS_MAX; i++)
+        assert_true(http_stream_begin(open[i], &err));
+    assert_false(http_stream_begin(open[HTTP_EVENT_STREAMS_PER_ADDRESS_MAX], &err));
+    assert_int_equal(err.code, ERROR_BUSY);
+    assert_non_null(strstr(err.message, "16 event streams of 192.0.2.1"));
+    int other = open_stream(fixture);
+    fixture_read(fixture, other, ":\n\n");
+    assert_int_equal(fixture_status(fixture), 200);
+    close(other);
+    http_stream_end(open[0]);
+    assert_true(http_stream_begin(open[HTTP_EVENT_STREAMS_PER_ADDRESS_MAX], &err));
+    for (int i = 0; i <= HTTP_EVENT_STREAMS_PER_ADDRESS_MAX; i++)
+        http_connection_close(open[i]);
 }
 
 int test_events(void)
@@ -110,6 +141,7 @@ int test_events(void)
         TEST(stream_ends_when_the_peer_leaves),
         TEST(stopped_server_ends_its_streams_within_a_second),
         TEST(streams_are_counted),
+        TEST(one_address_gets_a_part_of_the_streams),
     };
 #undef TEST
     return cmocka_run_group_tests_name("http events", tests, NULL, NULL);
