@@ -237,21 +237,44 @@ void config_free(struct config *config)
     *config = (struct config){0};
 }
 
-bool config_blame(const struct config *config, const char *path, struct error *err)
+// The line of the value, or of what it stands in: 0 of the command line, -1 when neither says.
+static int64_t line_of(const struct config *config, const char *path)
 {
     char at[PATH_MAX_SIZE];
     text_copy(at, sizeof at, path);
     for (;;) {
-        json_t *line = json_object_get(config->lines, at);
-        if (json_is_integer(line) && json_integer_value(line) == 0)
-            return false; // of the command line
-        if (line)
-            return error_prefix(err, "%s:%lld", config->name, (long long)json_integer_value(line));
+        const json_t *line = json_object_get(config->lines, at);
         char *dot = strrchr(at, '.');
+        if (line)
+            return json_integer_value(line);
         if (!dot)
-            return error_prefix(err, "%s", config->name);
+            return -1;
         *dot = '\0';
     }
+}
+
+static void keep_fault(struct config_faults *faults, int64_t line, const struct error *err)
+{
+    size_t at = faults->count++;
+    if (at > CONFIG_FAULTS_MAX)
+        at = CONFIG_FAULTS_MAX;
+    for (; at > 0 && faults->first[at - 1].line > line; at--)
+        if (at < CONFIG_FAULTS_MAX)
+            faults->first[at] = faults->first[at - 1];
+    if (at < CONFIG_FAULTS_MAX)
+        faults->first[at] = (struct config_fault){line, *err};
+}
+
+bool config_blame(const struct config *config, const char *path, struct error *err)
+{
+    int64_t line = line_of(config, path);
+    if (line > 0)
+        error_prefix(err, "%s:%" PRId64, config->name, line);
+    else if (line < 0)
+        error_prefix(err, "%s", config->name);
+    if (config->faults)
+        keep_fault(config->faults, line > 0 ? line : 0, err);
+    return config->faults != NULL;
 }
 
 // ---- tables
@@ -334,11 +357,11 @@ static bool check_value(const struct config_key *key, const json_t *value, struc
     }
 }
 
-static bool check_object(const struct config *config, const json_t *object, const char *prefix,
+static bool check_object(const struct config *config, json_t *object, const char *prefix,
                          const struct config_key *const *tables, struct error *err);
 
 // One key, or a section of keys; a section without any may be empty ("http:").
-static bool check_pair(const struct config *config, const char *path, const json_t *value,
+static bool check_pair(const struct config *config, const char *path, json_t *value,
                        const struct config_key *const *tables, struct error *err)
 {
     const struct config_key *key = find_key(tables, path);
@@ -350,22 +373,36 @@ static bool check_pair(const struct config *config, const char *path, const json
     return config_blame(config, path, err);
 }
 
-static bool check_object(const struct config *config, const json_t *object, const char *prefix,
+static bool check_word(const struct config *config, const char *prefix, const char *word, json_t *value,
+                       const struct config_key *const *tables, bool *is_section_of, struct error *err)
+{
+    char path[PATH_MAX_SIZE];
+    int size = snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", word);
+    *is_section_of = false;
+    if (size < 0 || (size_t)size >= sizeof path || strchr(word, '.')) {
+        error_set(err, ERROR_BAD_VALUE, "there is no key '%.60s'; a key stands under its section, on its own line",
+                  word);
+        return config_blame(config, path, err);
+    }
+    *is_section_of = is_section(tables, path) && json_is_object(value);
+    return check_pair(config, path, value, tables, err);
+}
+
+// What is wrong, and was kept as a fault, leaves its place to the standard.
+static bool check_object(const struct config *config, json_t *object, const char *prefix,
                          const struct config_key *const *tables, struct error *err)
 {
     const char *word;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, word, value)
+    void *next;
+    json_object_foreach_safe(object, next, word, value)
     {
-        char path[PATH_MAX_SIZE];
-        int size = snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", word);
-        if (size < 0 || (size_t)size >= sizeof path || strchr(word, '.')) {
-            error_set(err, ERROR_BAD_VALUE, "there is no key '%.60s'; a key stands under its section, on its own line",
-                      word);
-            return config_blame(config, path, err);
-        }
-        if (!check_pair(config, path, value, tables, err))
+        bool is_section_of;
+        size_t before = config->faults ? config->faults->count : 0;
+        if (!check_word(config, prefix, word, value, tables, &is_section_of, err))
             return false;
+        if (config->faults && config->faults->count > before && !is_section_of)
+            json_object_del(object, word);
     }
     return true;
 }

@@ -24,18 +24,32 @@ static int print(void (*make)(struct buffer *out, const struct config_key *const
     return ok ? CLI_DONE : CLI_FAILED;
 }
 
-// Both kinds of what the file may hold: what `serve` reads, and what `config apply` does.
+static int tell_faults(const struct config_faults *faults)
+{
+    for (size_t i = 0; i < faults->count && i < CONFIG_FAULTS_MAX; i++)
+        cli_fail(&faults->first[i].err);
+    if (faults->count > CONFIG_FAULTS_MAX)
+        fprintf(stderr, "hilum: and %zu more\n", faults->count - CONFIG_FAULTS_MAX);
+    return CLI_FAILED;
+}
+
+// Both kinds of what the file may hold: what `serve` reads, and what `config apply` does. All that is wrong is told,
+// but of what is no YAML the first only.
 static int check(const char *path)
 {
     struct config config;
+    struct config_faults faults = {.count = 0};
     struct error err;
     if (!config_read(path, &config, &err))
         return cli_fail(&err);
+    config.faults = &faults;
     bool ok = config_complete(&config, service_config, &err) && service_config_check(&config, &err) &&
               cli_config_check_rows(&config, &err);
     config_free(&config);
     if (!ok)
         return cli_fail(&err);
+    if (faults.count > 0)
+        return tell_faults(&faults);
     printf("%s is fit\n", path);
     return CLI_DONE;
 }

@@ -117,7 +117,7 @@ static bool holds_word(const char *text, const char *word)
     return false;
 }
 
-// The line is that of the member which the reason names, else of the entry.
+// As config_blame. The line is that of the member which the reason names, else of the entry.
 static bool blame_entry(const struct config *config, const char *section, size_t index, const json_t *entry,
                         struct error *err)
 {
@@ -142,8 +142,8 @@ static bool read_section(const struct config *config, const struct kind *kind, j
     *out = json_object();
     json_array_foreach(json_object_get(config->tree, kind->section), i, entry)
     {
-        if (!add_entry(kind, entry, *out, err))
-            return blame_entry(config, kind->section, i, entry, err);
+        if (!add_entry(kind, entry, *out, err) && !blame_entry(config, kind->section, i, entry, err))
+            return false;
     }
     return true;
 }

@@ -12,7 +12,7 @@
 int cli_config_apply(const char *server, const char *path, bool apply);
 
 // Whether the peers, HL7 targets and rules of a completed configuration can be entered; what is wrong is named with its
-// line. One without any is right.
+// line, as config_blame does. One without any is right.
 bool cli_config_check_rows(const struct config *config, struct error *err);
 
 #endif

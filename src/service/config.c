@@ -167,7 +167,8 @@ bool service_config_check(const struct config *config, struct error *err)
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {
             error_prefix(err, "%s", checks[i].key);
-            return config_blame(config, checks[i].key, err);
+            if (!config_blame(config, checks[i].key, err))
+                return false;
         }
     return true;
 }

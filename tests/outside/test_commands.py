@@ -106,6 +106,28 @@ class Commands(unittest.TestCase):
                 self.assertIn(checked.stderr, served.stderr)
                 self.assertEqual(os.listdir(folder), ["hilum.yaml"], "nothing was begun")
 
+    def test_the_check_names_all_that_is_wrong_by_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "hilum.yaml")
+
+            def said(text):
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(text)
+                checked = hilum("config", "check", path)
+                self.assertEqual((checked.returncode, checked.stdout), (1, ""))
+                return checked.stderr.splitlines()
+
+            lines = said(
+                "log: loud\nhttp: 7\ndicom:\n  titles: A/B\n  listen: \"999.1.1.1:104\"\n  idle_seconds: never\n"
+                "peers:\n  - {name: a, title: A, host: h, port: 0x}\n  - {name: b, title: B, host: h, plain: accepted, rights: [store]}\nrules:\n  - name: r\n    modality: CT\npagee: 1\n"
+            )
+            for line, (number, word) in zip(lines, ((1, "log"), (2, "http"), (4, "dicom.titles"), (5, "dicom.listen"), (6, "dicom.idle_seconds"), (8, "peer a"), (11, "rule r"), (13, "pagee"))):
+                self.assertTrue(line.startswith(f"hilum: {path}:{number}: "), line)
+                self.assertIn(word, line)
+            self.assertEqual(len(lines), 8, lines)
+            lines = said("".join(f"key{i}: 1\n" for i in range(50)))
+            self.assertEqual((len(lines), lines[19].split(":")[2], lines[20]), (21, "20", "hilum: and 30 more"))
+
     def test_the_example_s_lists_are_as_they_could_be_entered(self):
         example = hilum("config", "example").stdout
         lists = example[example.index("# Peers.") :]

@@ -1,5 +1,6 @@
 #include "support/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,57 @@ static void what_is_wrong_is_named_with_its_line(void **state)
     refused("a: \xFF\n", "");
 }
 
+// By line, whatever is looked at first; and with the standards in their place the rest is looked at too.
+static void with_a_list_all_that_is_wrong_is_kept_by_line(void **state)
+{
+    static const char *const wanted[] = {
+        "hilum.yaml:2: http.threads must be",  "hilum.yaml:3: there is no key http.more",
+        "hilum.yaml:4: there is no key 'a.b'", "hilum.yaml:5: sandbox is 'none'",
+        "hilum.yaml:6: verbose must be",       "hilum.yaml:7: rows must be"};
+    enum { WANTED = sizeof wanted / sizeof *wanted };
+    struct config_faults faults = {.count = 0};
+    struct error err;
+    struct config config;
+    (void)state;
+    assert_ok(parse("http:\n  threads: 0\n  more: 1\na.b: 1\nsandbox: none\nverbose: [1]\nrows: {}\n", &config, &err),
+              err);
+    config.faults = &faults;
+    assert_true(config_complete(&config, tables, &err));
+    error_set(&err, ERROR_BAD_VALUE, "late");
+    assert_true(config_blame(&config, "http.threads", &err));
+    assert_int_equal(faults.count, WANTED + 1);
+    assert_string_equal(faults.first[1].err.message, "hilum.yaml:2: late");
+    for (size_t i = 0; i < WANTED; i++)
+        assert_non_null(strstr(faults.first[i + (i > 0)].err.message, wanted[i]));
+    assert_int_equal(config_integer(config.tree, "http.threads"), 16);
+    assert_string_equal(config_text(config.tree, "sandbox"), "full");
+    assert_false(config_boolean(config.tree, "verbose"));
+    assert_null(json_object_get(config.tree, "rows"));
+    config_free(&config);
+}
+
+static void more_faults_than_are_kept_are_counted_and_the_first_lines_stay(void **state)
+{
+    struct config_faults faults = {.count = 0};
+    struct error err;
+    struct config config;
+    char text[30 * 12] = "", path[8];
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "k%02d: 1\n", i);
+    assert_ok(parse(text, &config, &err), err);
+    config.faults = &faults;
+    for (int i = 29; i >= 0; i--) {
+        snprintf(path, sizeof path, "k%02d", i);
+        error_set(&err, ERROR_BAD_VALUE, "bad");
+        assert_true(config_blame(&config, path, &err));
+    }
+    assert_int_equal(faults.count, 30);
+    for (int i = 0; i < CONFIG_FAULTS_MAX; i++)
+        assert_int_equal(faults.first[i].line, i + 1);
+    config_free(&config);
+}
+
 static void depth_and_number_of_values_are_bounded(void **state)
 {
     struct error err;
@@ -179,6 +231,8 @@ int test_config(void)
         cmocka_unit_test(the_command_line_goes_over_the_file),
         cmocka_unit_test(a_value_in_a_list_is_blamed_by_its_line),
         cmocka_unit_test(what_is_wrong_is_named_with_its_line),
+        cmocka_unit_test(with_a_list_all_that_is_wrong_is_kept_by_line),
+        cmocka_unit_test(more_faults_than_are_kept_are_counted_and_the_first_lines_stay),
         cmocka_unit_test(depth_and_number_of_values_are_bounded),
         cmocka_unit_test(the_example_is_what_the_defaults_are),
     };
