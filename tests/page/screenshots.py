@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+"""Makes the pictures of docs/screenshots: `tests/page/screenshots.py [FOLDER]`. A real head with a SYNTHETIC bleed and synthetic heads with each kind of doubt go through the program; no person is in them."""
+
+import os
+import shutil
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "outside"))
+from browser import Browser
+from case import make_head
+from harness import ROOT, Hilum, wait_until
+from heads import BLEED_SLICE, Head
+from test_runner_faults import REAL, make_package
+
+LIST, STUDY = (1280, 800), (1080, 700)  # the window of each picture, so that it stays under 200 kB
+MASKED = "document.querySelector('.finding') && document.querySelector('canvas')?.dataset.masked === 'true'"
+FAILING = "hungry"  # a model that takes more memory than it may
+
+
+class Scene:
+    """A server with studies of every kind, by name."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="hilum-scene-")
+        self.studies = {}
+        for name, graph in ((REAL, None), (FAILING, "hungry")):
+            make_package(os.path.join(self.folder, "models"), name, graph)
+        self.server = Hilum(config=f"models:\n  folder: {self.folder}/models\n  memory_mb: 1024\nflow: {{negative_quiet_s: 2}}\n")
+
+    def __enter__(self):
+        self.server.start()
+        self.server.put_json("/api/rules/head", {"model": REAL, "modality": "CT", "body_part": "HEAD"})
+        self.send()
+        return self
+
+    def __exit__(self, *what):
+        self.server.__exit__(*what)
+        shutil.rmtree(self.folder)
+
+    def scan(self, name, head, slices=None):
+        self.studies[name] = head.study
+        self.server.storescu(*head.save(tempfile.mkdtemp(dir=self.folder), slices), aet="CT1")
+
+    def send(self):
+        made, truth = make_head(self.folder, "--bleed-seed", "5")
+        self.studies["positive"] = truth["study"]
+        self.server.command("send", f"127.0.0.1:{self.server.dicom}", made, "--aec", "HILUM")
+        self.scan_two_patients()
+        self.scan_twice()
+        self.scan("negative", Head(4, PatientName="Doe^John"))
+        self.scan("not analysed", Head(5, PatientName="Miller^Jane", ContrastBolusAgent="Iomeprol"))
+        wrist = Head(6, Modality="CR", PatientName="Doe^Richard", BodyPartExamined="WRIST", StudyDescription="Wrist, left, in two planes", SeriesDescription="Wrist")
+        self.scan("not asked", wrist, wrist.slices[:2])
+        wait_until(self.is_settled, 120, "every model's answer")
+        self.server.put_json("/api/rules/failing", {"model": FAILING, "modality": "CT", "body_part": "HEAD"})
+        self.scan("failed", Head(7, bleed=BLEED_SLICE, PatientName="Doe^Jack"))
+        wait_until(self.is_settled, 120, "every model's answer")
+
+    def scan_two_patients(self):
+        first, second = Head(1, PatientName="Roe^Richard"), Head(2, PatientID="P9", PatientName="Roe^Jane", PatientBirthDate="19800229")
+        for number, d in enumerate(second.slices):
+            d.StudyInstanceUID, d.SeriesInstanceUID, d.SOPInstanceUID = first.study, first.series, f"{first.series}.{1000 + number}"
+        self.scan("two patients", first, first.slices[::2] + second.slices[1::2])
+
+    def scan_twice(self):
+        head = Head(3, PatientName="Doe^Jane")
+        self.scan("came again", head)
+        for d in head.slices:
+            d.PatientName, d.StudyDescription = "Doe^Janet", "CT head, corrected"
+        self.scan("came again", head)
+
+    def is_settled(self):
+        items = {item["study"]: item for item in self.server.get_json("/api/worklist")}
+        for name, study in self.studies.items():
+            said = items[study]["models"]
+            if items[study]["arriving"] or not said and name != "not asked" or not all(one["told"] and one["outcome"] != "waiting" for one in said):
+                return False
+        return True
+
+
+def take(scene, browser, out):
+    tab = browser.tab()
+    tab.resize(*LIST)
+
+    def opened(name, until):
+        tab.goto(scene.server.url(f"/#{scene.studies[name]}"))
+        tab.until(until)
+        tab.slice_shown()
+
+    tab.goto(scene.server.url("/"))
+    tab.until(f"document.querySelectorAll('tbody tr').length === {len(scene.studies)}")
+    tab.screenshot(f"{out}/list.png")
+    tab.resize(*STUDY)
+    opened("positive", MASKED)
+    tab.screenshot(f"{out}/study.png")
+    tab.fill(".name input", "Dr Example")
+    tab.fill(".judge textarea", "as in the report")
+    tab.click(".judge button:has-text('Accept')")
+    tab.until_text(".judged", "accepted by Dr Example")
+    tab.screenshot(f"{out}/judged.png")
+    opened("failed", f"{MASKED} && document.querySelector('.results .failed')")
+    tab.screenshot(f"{out}/failed.png")
+
+
+if __name__ == "__main__":
+    with Scene() as scene, Browser() as browser:
+        take(scene, browser, sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "docs", "screenshots"))
