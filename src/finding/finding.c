@@ -174,6 +174,12 @@ json_t *finding_to_json(const struct finding *finding)
     return to_object(texts, sizeof texts / sizeof *texts, values, sizeof values / sizeof *values);
 }
 
+const char *finding_result_reason(const struct finding_result *result)
+{
+    bool is_earlier = result->is_earlier && result->standing == FINDING_CURRENT && object_is_answer(result->outcome);
+    return is_earlier ? OBJECT_EARLIER : object_text(result->reason);
+}
+
 json_t *finding_result_to_json(const struct finding_result *result)
 {
     const struct text_member texts[] = {
@@ -192,7 +198,8 @@ json_t *finding_result_to_json(const struct finding_result *result)
         {"label", result->label_text},
         {"outcome", finding_outcome_text(result->outcome)},
         {"standing", finding_standing_text(result->standing)},
-        {"reason", result->reason},
+        {"reason", finding_result_reason(result)},
+        {"images", result->is_earlier ? "earlier" : "present"},
         {"notes", result->notes},
         {"digest", result->digest},
         {"seg", result->seg_instance},

@@ -59,7 +59,9 @@ struct finding_result {
     const char *notes;            // what qualifies it: "contrast is not stated; left out: 1 localizer"; "" nothing
     int64_t objects, voxels;      // how much was looked at
     int64_t coverage_mm;          // of the patient, along the slices; 0: not known, or not looked at
-    const char *digest;           // of the objects, hex: SHA-256 over their sorted SHA-256
+    const char *digest;           // of the objects, hex: SHA-256 over their sorted SHA-256, and over how many of the
+                                  // series are held back, where there are such; "" not known
+    bool is_earlier;              // the series has other images now, of which there is no answer yet
     const char *send_to, *hl7_to; // JSON arrays: who was to be told when it was made
     bool calibrated;              // its scores are probabilities, shown on patients
     bool told;                    // false: a negative that waits until its study is quiet
@@ -117,6 +119,9 @@ bool finding_result_add(struct database *db, const struct finding_result *result
 // are left alone.
 bool finding_result_withdraw(struct database *db, const char *id, const char *reason, int64_t now_ns,
                              struct error *err);
+// Whether what a current result was said of are other images than the series has now; an event when it changes.
+bool finding_result_mark_earlier(struct database *db, const char *id, bool is_earlier, int64_t now_ns,
+                                 struct error *err);
 // What says the current result at this revision: its SR and SEG, "" none; and it is told now. An event RESULT_CHANGED.
 // CONFLICT when it is not current any more, or has another revision: what was made for it says nothing then. The same
 // again is no event.
@@ -146,6 +151,8 @@ bool finding_result_current(struct database *db, const char *series, const char 
 bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
                         struct error *err);
 json_t *finding_result_to_json(const struct finding_result *result); // the API's form. NULL: no memory
+// Why it is not an answer, or not one of what is there now, as lists say it; else "".
+const char *finding_result_reason(const struct finding_result *result);
 
 // ACCEPTED or REJECTED, with the name of who says so. An event FINDING_JUDGED; from or to REJECTED its result's
 // revision rises, so that everybody who was told hears of it. NOT_FOUND; CONFLICT when it is superseded.

@@ -54,6 +54,7 @@ static const char *const steps[] = {
     "ALTER TABLE result ADD COLUMN coverage_mm INTEGER NOT NULL DEFAULT 0;",
     result_tally,
     "ALTER TABLE result ADD COLUMN patient INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE result ADD COLUMN is_earlier INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 

@@ -159,6 +159,8 @@ static void put_note(struct oru *oru)
                            ? arena_printf(&oru->arena, "Withdrawn: %s", object_text(result->reason))
                        : object_is_answer(result->outcome) ? object_looked_at(result, &oru->arena)
                                                            : object_text(result->reason);
+    if (result->is_earlier && result->standing == FINDING_CURRENT && text)
+        text = arena_printf(&oru->arena, "This is " OBJECT_EARLIER ". %s", text);
     hl7_segment(&oru->writer, "NTE");
     hl7_field(&oru->writer, 1, "1");
     hl7_field(&oru->writer, 2, "L");

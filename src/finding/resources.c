@@ -165,13 +165,13 @@ static bool add_device(struct view *view, const struct finding_result *result)
 
 // ---- Observation
 
-static enum fhir_status status_of(enum finding_state state)
+static enum fhir_status status_of(const struct finding_result *result, enum finding_state state)
 {
     static const enum fhir_status statuses[] = {[FINDING_UNVERIFIED] = FHIR_PRELIMINARY,
                                                 [FINDING_ACCEPTED] = FHIR_FINAL,
                                                 [FINDING_REJECTED] = FHIR_ENTERED_IN_ERROR,
                                                 [FINDING_SUPERSEDED] = FHIR_ENTERED_IN_ERROR}; // withdrawn
-    return statuses[state];
+    return statuses[state] == FHIR_FINAL && result->is_earlier ? FHIR_PRELIMINARY : statuses[state];
 }
 
 static enum fhir_asserter asserter_of(enum finding_state state)
@@ -200,7 +200,7 @@ static bool add_observation(struct view *view, const struct finding_result *resu
     const struct fhir_observation observation = {.id = f->id,
                                                  .asserter = asserter_of(f->state),
                                                  .identifier = {.system = FHIR_DICOM_UID, .value = urn},
-                                                 .status = status_of(f->state),
+                                                 .status = status_of(result, f->state),
                                                  .code = finding_name,
                                                  .subject = patient_of(view),
                                                  .effective = view->started,
@@ -240,6 +240,14 @@ static const char *standing_lines(struct view *view, const struct finding_result
     return copy;
 }
 
+// Each line of a report on earlier images stands under that.
+static const char *begin_conclusion(struct view *view, const struct finding_result *r, const char *text)
+{
+    return r->is_earlier && r->standing == FINDING_CURRENT && text
+               ? arena_printf(&view->arena, "This is " OBJECT_EARLIER ".\n%s", text)
+               : text;
+}
+
 static const char *conclusion_of(struct view *view, const struct finding_result *r, enum fhir_status status)
 {
     const char *lines;
@@ -256,14 +264,15 @@ static const char *conclusion_of(struct view *view, const struct finding_result 
     return lines && !*lines ? object_nothing(r, &view->arena) : lines;
 }
 
-// All judged: final. One not: preliminary. All rejected: entered in error.
+// All judged: final. One not, or of earlier images: preliminary. All rejected: entered in error.
 static enum fhir_status positive_status(const struct view *view, const struct finding_result *result)
 {
     enum fhir_status status = FHIR_ENTERED_IN_ERROR;
     for (size_t i = 0; i < view->count; i++) {
         if (strcmp(view->findings[i].result, result->id) != 0)
             continue;
-        if (view->findings[i].state == FINDING_UNVERIFIED)
+        if (view->findings[i].state == FINDING_UNVERIFIED ||
+            (view->findings[i].state == FINDING_ACCEPTED && result->is_earlier))
             return FHIR_PRELIMINARY;
         if (view->findings[i].state == FINDING_ACCEPTED)
             status = FHIR_FINAL;
@@ -301,7 +310,7 @@ static bool add_report(struct view *view, const struct finding_result *result)
     struct fhir_reference *results = arena_calloc(&view->arena, view->count + 1, sizeof *results);
     size_t result_count = 0;
     enum fhir_status status = report_status(view, result);
-    const char *conclusion = conclusion_of(view, result, status);
+    const char *conclusion = begin_conclusion(view, result, conclusion_of(view, result, status));
     if (!results || !conclusion)
         return error_set(view->err, ERROR_LIMIT, "%zu findings do not fit into a report", view->count);
     for (size_t i = 0; i < view->count; i++)

@@ -75,7 +75,7 @@ const char result_tally[] = "CREATE TABLE result_tally ("
     "id, topic, job, study, series, volume, patient_id, issuer, modality, model, model_version, model_digest,"         \
     " label_text, concept_value, concept_scheme, concept_meaning, outcome, standing, reason, notes, objects, voxels,"  \
     " digest, send_to, hl7_to, calibrated, told, revision, sr_instance, seg_instance, made_ns, changed_ns,"            \
-    " coverage_mm, patient"
+    " coverage_mm, patient, is_earlier"
 
 // Where each column is in the struct, in the order of COLUMNS.
 enum column_type { TEXT, INTEGER, FLAG, OUTCOME, STANDING };
@@ -121,6 +121,7 @@ static const struct column {
     COLUMN(changed_ns, INTEGER),
     COLUMN(coverage_mm, INTEGER),
     COLUMN(patient, INTEGER),
+    COLUMN(is_earlier, FLAG),
 };
 enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
 
@@ -162,7 +163,7 @@ static bool insert(struct database *db, const struct finding_result *result, str
     struct sql *sql = sql_prepare(db,
                                   "INSERT INTO result (" COLUMNS ") VALUES"
                                   " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                   err);
     if (!sql)
         return false;
@@ -324,6 +325,20 @@ bool finding_result_withdraw(struct database *db, const char *id, const char *re
     bool ok = get(db, id, &arena, &result, err);
     if (ok && result && result->standing == FINDING_CURRENT)
         ok = end(db, result, FINDING_WITHDRAWN, reason, now_ns, err);
+    arena_free(&arena);
+    return ok;
+}
+
+bool finding_result_mark_earlier(struct database *db, const char *id, bool is_earlier, int64_t now_ns,
+                                 struct error *err)
+{
+    struct arena arena;
+    struct finding_result *result;
+    bool ok = get(db, id, &arena, &result, err);
+    if (ok && result && result->standing == FINDING_CURRENT && result->is_earlier != is_earlier)
+        ok = sql_run(db, err, "UPDATE result SET is_earlier = ?, changed_ns = ? WHERE id = ?", "iit",
+                     (int64_t)is_earlier, now_ns, id) &&
+             tell(db, result, err);
     arena_free(&arena);
     return ok;
 }

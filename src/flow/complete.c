@@ -1,9 +1,11 @@
 // Completeness, and what follows from events: the consumer of the log.
 //
-//   OBJECT_STORED, _SERVED  the series' due time moves on
+//   OBJECT_STORED, _SERVED, the series' due time moves on; what was said of a series that is served in another way is
+//   _KEPT_BESIDE            said of earlier images (present.c)
 //   ASSOCIATION_ENDED       the due time is near
 //   (the due time comes)    the series has a new version: SERIES_COMPLETE
-//   SERIES_COMPLETE         the rules are asked: jobs
+//   SERIES_COMPLETE         the rules are asked: jobs; and what was said is held against what is there
+//   JOB_DONE                the same where there is no answer
 //   FINDING_JUDGED          what was told is told anew: a report job
 //   (a study is quiet)      negatives that waited are told: report jobs
 //
@@ -20,7 +22,7 @@ struct step {
     struct flow *flow;
     const struct store_event *events;
     size_t count;
-    bool *gone;                 // by event: SERIES_COMPLETE of a series without an image
+    struct flow_doubts *doubts; // by event: of the series that is complete, or whose job has ended
     struct flow_match *matches; // of the SERIES_COMPLETE events
     size_t match_count;
     int64_t now_ns;
@@ -61,12 +63,30 @@ static bool on_stored(struct step *step, struct database *db, const struct store
     return flow_series_touch(db, &touch, err);
 }
 
+// What is held back is missing where it came for.
+static bool on_kept_beside(struct step *step, struct database *db, const struct store_event *event, struct error *err)
+{
+    struct store_event_detail detail;
+    return store_event_detail(event, &step->flow->arena, &detail, err) &&
+           (!detail.is_image || on_stored(step, db, event, err));
+}
+
+static bool on_served(struct step *step, struct database *db, const struct store_event *event, struct error *err)
+{
+    struct store_event_detail detail;
+    return store_event_detail(event, &step->flow->arena, &detail, err) && on_stored(step, db, event, err) &&
+           flow_doubts_served(step->flow, db, event->study, detail.series, step->now_ns, err);
+}
+
 static bool on_event(struct step *step, struct database *db, const struct store_event *event, struct error *err)
 {
     switch (event->kind) {
     case STORE_EVENT_OBJECT_STORED:
-    case STORE_EVENT_OBJECT_SERVED:
         return on_stored(step, db, event, err);
+    case STORE_EVENT_OBJECT_SERVED:
+        return on_served(step, db, event, err);
+    case STORE_EVENT_OBJECT_KEPT_BESIDE:
+        return on_kept_beside(step, db, event, err);
     case STORE_EVENT_ASSOCIATION_ENDED:
         return flow_association_ended(db, event->subject, FLOW_QUIET_NS, err);
     case STORE_EVENT_FINDING_JUDGED:
@@ -83,8 +103,7 @@ static bool write_step(struct database *db, void *payload, struct error *err)
     struct step *step = payload;
     for (size_t i = 0; i < step->count; i++)
         if (!on_event(step, db, &step->events[i], err) ||
-            (step->gone[i] &&
-             !flow_report_gone(step->flow, db, step->events[i].study, step->events[i].subject, step->now_ns, err)))
+            !flow_doubts_write(step->flow, db, &step->doubts[i], step->now_ns, err))
             return false;
     for (size_t i = 0; i < step->match_count; i++) {
         bool added;
@@ -102,23 +121,43 @@ static bool is_passing(enum error_code code)
     return code == ERROR_BUSY || code == ERROR_MEMORY;
 }
 
+static bool read_job(struct step *step, const char *key, struct queue_job **out, struct error *err)
+{
+    struct database *db = store_read_begin(step->flow->options.store, err);
+    bool ok = db && queue_job_get(db, key, &step->flow->arena, out, err);
+    store_read_end(step->flow->options.store, db);
+    return ok;
+}
+
+static bool doubt(struct step *step, const struct store_event *event, struct flow_doubts *out, struct error *err)
+{
+    struct arena *arena = &step->flow->arena;
+    struct queue_job *job;
+    if (event->kind == STORE_EVENT_SERIES_COMPLETE)
+        return flow_doubts_find(step->flow, event->study, event->subject, false, arena, out, err);
+    if (event->kind != STORE_EVENT_JOB_DONE)
+        return true;
+    if (!read_job(step, event->subject, &job, err))
+        return false;
+    bool has_answer = !job || job->state == QUEUE_JOB_DONE || strcmp(job->kind, FLOW_JOB_MODEL) != 0;
+    return has_answer || flow_doubts_find(step->flow, job->study, job->series, true, arena, out, err);
+}
+
 // Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its
 // jobs. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
-    step->gone = arena_calloc(&step->flow->arena, step->count, sizeof *step->gone);
-    if (!step->gone)
+    step->doubts = arena_calloc(&step->flow->arena, step->count, sizeof *step->doubts);
+    if (!step->doubts)
         return error_set(err, ERROR_LIMIT, "no memory for %zu events", step->count);
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
         struct flow_match *found;
         struct error why;
         size_t count = 0;
-        if (event->kind != STORE_EVENT_SERIES_COMPLETE)
-            continue;
-        if (!flow_series_is_empty(step->flow, event->study, event->subject, &step->flow->arena, &step->gone[i], err))
+        if (!doubt(step, event, &step->doubts[i], err))
             return false;
-        if (step->gone[i])
+        if (event->kind != STORE_EVENT_SERIES_COMPLETE)
             continue;
         // Not for each step: while a series comes in there are many without a whole one.
         if (!step->matches)
@@ -134,7 +173,8 @@ static bool match_all(struct step *step, struct error *err)
                 step->count = i;
                 break;
             }
-            log_warning("flow", "series %s gets no jobs: %s", event->subject, why.message);
+            if (why.code != ERROR_NOT_FOUND) // all its images were taken into another study
+                log_warning("flow", "series %s gets no jobs: %s", event->subject, why.message);
             continue;
         }
         if (step->match_count + count > MATCHES_MAX && i > 0) {
@@ -152,8 +192,8 @@ static bool makes_jobs(const struct step *step)
 {
     bool makes = step->match_count > 0;
     for (size_t i = 0; i < step->count; i++)
-        makes = makes || step->gone[i] || step->events[i].kind == STORE_EVENT_FINDING_JUDGED ||
-                step->events[i].kind == STORE_EVENT_JOB_DONE;
+        makes = makes || step->doubts[i].count > 0 || step->events[i].kind == STORE_EVENT_OBJECT_SERVED ||
+                step->events[i].kind == STORE_EVENT_FINDING_JUDGED || step->events[i].kind == STORE_EVENT_JOB_DONE;
     return makes;
 }
 

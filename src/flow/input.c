@@ -68,7 +68,8 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
     if (!ok ||
         !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
                          err) ||
-        !flow_job_key(key, work->digest, work->after, *objects, *count, err))
+        !archive_held_back(options->archive, work->job->study, work->job->series, &work->held_back, err) ||
+        !flow_job_key(key, work->digest, work->after, *objects, *count, work->held_back, err))
         return false;
     return strcmp(key, work->inputs_key) == 0 ||
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");
@@ -84,8 +85,7 @@ static const char *held_back_words(struct flow_work *work)
 
 static bool note_held_back(struct flow_work *work, struct error *err)
 {
-    bool ok =
-        archive_held_back(work->flow->options.archive, work->job->study, work->job->series, &work->held_back, err);
+    bool ok = true;
     for (size_t i = 0; ok && work->held_back > 0 && i < work->fit.volume_count; i++) {
         struct model_volume *volume = &work->fit.volumes[i];
         const char *words = held_back_words(work);

@@ -123,16 +123,41 @@ struct flow_match {
 // The rules whose tags match, by model. Reads rows, so outside any transaction.
 bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
-// Whether no object of it is served: all were taken into other studies.
-bool flow_series_is_empty(struct flow *flow, const char *study, const char *series, struct arena *arena, bool *out,
-                          struct error *err);
 const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
                         struct error *err);
 // The key of a model's job on a series. `after`: the job that it comes after, of images that came back; else "".
+// `held_back`: how many images of the series are not served (archive_held_back). With "" twice it is what the series
+// is, as finding_result.digest has it.
 bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
-                  size_t count, struct error *err);
+                  size_t count, int64_t held_back, struct error *err);
+
+// ---- present.c: what is said of a series against what it is now
+
+struct flow_doubt {
+    const char *result; // its id
+    bool is_earlier;    // the series has other images now
+    bool is_withdrawn;  // it should never have been said
+};
+struct flow_doubts {
+    struct flow_doubt *list;
+    size_t count;
+};
+// Of the current results of a series. Reads rows, so outside any transaction. `ended`: a job on it ended without an
+// answer; else the series is whole.
+bool flow_doubts_find(struct flow *flow, const char *study, const char *series, bool ended, struct arena *arena,
+                      struct flow_doubts *out, struct error *err);
+// Inside a write function. An object of the series is served in place of another, or is not there any more.
+bool flow_doubts_served(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
+                        struct error *err);
+bool flow_doubts_write(struct flow *flow, struct database *db, const struct flow_doubts *doubts, int64_t now_ns,
+                       struct error *err);
+// Why what was said should never have been, of what the series is now; NULL: nothing speaks against it.
+const char *flow_why_withdrawn(const struct finding_result *result, const struct archive_object *objects, size_t count);
+// As archive_objects, but none is fine.
+bool flow_series_objects(struct flow *flow, const char *study, const char *series, struct arena *arena,
+                         struct archive_object **out, size_t *count, struct error *err);
 
 // ---- a job being done
 
@@ -166,9 +191,9 @@ struct flow_work {
     struct archive_object *objects;
     size_t count;
     const struct dicom_dataset **headers; // by object
-    char inputs_key[65];                  // over `digest`, `after` and the objects that the job is about
+    int64_t held_back;                    // images of the series that are not served (archive_held_back)
+    char inputs_key[65]; // over `digest`, `after`, and the objects that the job is about, and held_back
     struct model_fit fit;
-    int64_t held_back; // images of the series that are not served (archive_held_back), as of the reading of the rest
     struct flow_analysis *analyses;
     size_t analysis_count;
     int64_t version;                        // of the series, as of the last look at its objects
@@ -242,9 +267,9 @@ bool flow_target_hears_all(struct database *db, const char *target, bool *hears,
 // Inside a write function: report jobs for a held result, for a finding that was judged.
 bool flow_report_held(struct flow *flow, struct database *db, const char *result, int64_t now_ns, struct error *err);
 bool flow_report_judged(struct flow *flow, struct database *db, const char *finding, int64_t now_ns, struct error *err);
-// Inside a write function: jobs that withdraw what is said of a series of which no image is served any more.
-bool flow_report_gone(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
-                      struct error *err);
+// Inside a write function: a job that withdraws a result, if its series is still what speaks against it.
+bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                           struct error *err);
 // A job that ended without a word of its worker (it gave up after crashes) is a result too.
 bool flow_note_given_up(struct flow *flow, struct database *db, const char *job, int64_t now_ns, struct error *err);
 // Does a report job and ends it. CONFLICT when there is something newer to say.

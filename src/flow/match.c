@@ -15,6 +15,7 @@ struct subject {
     const char *modality, *body_part, *description, *sender; // description: series and study together
     const struct archive_object *objects;
     size_t count;
+    int64_t held_back;
 };
 
 const char *flow_field(const struct archive_row *row, dicom_tag tag)
@@ -23,17 +24,6 @@ const char *flow_field(const struct archive_row *row, dicom_tag tag)
         if (row->fields[i].tag == tag)
             return row->fields[i].text;
     return "";
-}
-
-bool flow_series_is_empty(struct flow *flow, const char *study, const char *series, struct arena *arena, bool *out,
-                          struct error *err)
-{
-    const struct archive_query query = {.level = ARCHIVE_INSTANCE, .study = study, .series = series, .limit = 1};
-    struct archive_row *rows;
-    size_t count;
-    bool more, ok = archive_find(flow->options.archive, &query, arena, &rows, &count, &more, err);
-    *out = ok && count == 0;
-    return ok;
 }
 
 static bool find_sender(struct flow *flow, struct subject *out, struct error *err)
@@ -55,7 +45,9 @@ static bool describe(struct flow *flow, struct subject *out, struct error *err)
     size_t count = 0;
     bool more;
     if (!archive_find(flow->options.archive, &query, out->arena, &rows, &count, &more, err) ||
-        !archive_objects(flow->options.archive, out->study, out->series, NULL, out->arena, &objects, &out->count, err))
+        !archive_objects(flow->options.archive, out->study, out->series, NULL, out->arena, &objects, &out->count,
+                         err) ||
+        !archive_held_back(flow->options.archive, out->study, out->series, &out->held_back, err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "series %s is gone", out->series);
@@ -83,7 +75,7 @@ static int by_digest(const void *a, const void *b)
 }
 
 // Sorted, because the archive's order of equal instance numbers is that of arrival, which a rebuild need not repeat.
-bool flow_inputs_digest(char out[65], const char *package_digest, const struct archive_object *objects, size_t count,
+bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
                         struct error *err)
 {
     uint8_t digest[HASH_SIZE];
@@ -94,7 +86,7 @@ bool flow_inputs_digest(char out[65], const char *package_digest, const struct a
         for (size_t i = 0; i < count; i++)
             memcpy(inputs[i], objects[i].digest, HASH_SIZE);
         qsort(inputs, count, sizeof *inputs, by_digest);
-        hash_add(hash, package_digest, strlen(package_digest));
+        hash_add(hash, text, strlen(text));
         hash_add(hash, inputs, count * sizeof *inputs);
         hash_end(hash, digest);
         text_hex(out, digest, sizeof digest);
@@ -105,10 +97,12 @@ bool flow_inputs_digest(char out[65], const char *package_digest, const struct a
 }
 
 bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
-                  size_t count, struct error *err)
+                  size_t count, int64_t held_back, struct error *err)
 {
-    char text[160];
-    int size = snprintf(text, sizeof text, "%s%s%s", package_digest, *after ? " after " : "", after);
+    char text[192], beside[32] = "";
+    if (held_back > 0)
+        snprintf(beside, sizeof beside, " beside %lld", (long long)held_back);
+    int size = snprintf(text, sizeof text, "%s%s%s%s", package_digest, *after ? " after " : "", after, beside);
     return size < (int)sizeof text ? flow_inputs_digest(out, text, objects, count, err)
                                    : error_set(err, ERROR_LIMIT, "a package's digest of %d letters", size);
 }
@@ -124,7 +118,7 @@ static bool find_overtaker(struct database *db, const struct subject *subject, c
     size_t count;
     bool says_something = false;
     *out = "";
-    if (!flow_inputs_digest(content, "", subject->objects, subject->count, err) ||
+    if (!flow_job_key(content, "", "", subject->objects, subject->count, subject->held_back, err) ||
         !finding_result_list(db, subject->study, true, subject->arena, &results, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -153,7 +147,7 @@ static bool find_after(struct flow *flow, const struct subject *subject, const c
     struct queue_job *job = NULL;
     struct database *db = store_read_begin(flow->options.store, err);
     *after = "";
-    bool ok = db && flow_job_key(key, digest, "", subject->objects, subject->count, err) &&
+    bool ok = db && flow_job_key(key, digest, "", subject->objects, subject->count, subject->held_back, err) &&
               queue_job_get(db, key, subject->arena, &job, err);
     if (ok && job && (job->state == QUEUE_JOB_DONE || job->state == QUEUE_JOB_FAILED))
         ok = find_overtaker(db, subject, model, digest, after, err);
@@ -173,7 +167,7 @@ static bool make_job(struct flow *flow, const struct model_package *package, con
     const struct flow_rule *rule = match->rules[0];
     const char *digest = package ? model_package_digest(package) : rule->model, *after;
     if (!find_after(flow, subject, rule->model, digest, &after, err) ||
-        !flow_job_key(key, digest, after, subject->objects, subject->count, err))
+        !flow_job_key(key, digest, after, subject->objects, subject->count, subject->held_back, err))
         return false;
     json_t *input =
         json_pack("{s:s, s:s, s:s, s:s}", "package", rule->model, "digest", digest, "rule", rule->name, "after", after);

@@ -16,16 +16,14 @@ enum { OBJECT_MAX = 512 << 20, JOB_ARENA = 1 << 20 };
 
 // ---- report jobs
 
-// `gone`: its images are, and it is withdrawn.
-static bool add_report(struct database *db, const struct finding_result *result, const char *predecessor, bool gone,
-                       int64_t now_ns, struct arena *arena, struct error *err)
+// `what` is told, which makes one job of it. `gone`: its images are, or are another patient's, and it is withdrawn.
+static bool add_report(struct database *db, const struct finding_result *result, const char *what,
+                       const char *predecessor, bool gone, int64_t now_ns, struct error *err)
 {
     char key[65];
     bool added;
-    const char *text =
-        arena_printf(arena, "%s %s %lld", gone ? "gone" : "report", result->id, (long long)result->revision);
-    if (!text || !flow_inputs_digest(key, text, NULL, 0, err))
-        return text ? false : error_set(err, ERROR_LIMIT, "no memory for a report");
+    if (!what || !flow_inputs_digest(key, what, NULL, 0, err))
+        return what ? false : error_set(err, ERROR_LIMIT, "no memory for a report");
     json_t *input = json_pack("{s:s, s:I, s:s, s:b}", "result", result->id, "revision", (json_int_t)result->revision,
                               "sr", predecessor, "gone", gone);
     char *body = input ? json_dumps(input, JSON_COMPACT) : NULL;
@@ -39,6 +37,13 @@ static bool add_report(struct database *db, const struct finding_result *result,
     free(body);
     json_decref(input);
     return ok;
+}
+
+static bool add_telling(struct database *db, const struct finding_result *result, const char *predecessor,
+                        int64_t now_ns, struct arena *arena, struct error *err)
+{
+    return add_report(db, result, arena_printf(arena, "report %s %lld", result->id, (long long)result->revision),
+                      predecessor, false, now_ns, err);
 }
 
 // The document of the topic that its own takes the place of: what the job that made the result had fixed.
@@ -63,10 +68,10 @@ bool flow_report_held(struct flow *flow, struct database *db, const char *id, in
     const char *predecessor;
     if (!finding_result_get(db, id, &flow->arena, &result, err))
         return false;
-    if (!result || result->standing != FINDING_CURRENT || result->told)
+    if (!result || result->standing != FINDING_CURRENT || result->told || result->is_earlier)
         return true;
     return predecessor_of(db, result, &flow->arena, &predecessor, err) &&
-           add_report(db, result, predecessor, false, now_ns, &flow->arena, err);
+           add_telling(db, result, predecessor, now_ns, &flow->arena, err);
 }
 
 bool flow_report_judged(struct flow *flow, struct database *db, const char *id, int64_t now_ns, struct error *err)
@@ -78,20 +83,19 @@ bool flow_report_judged(struct flow *flow, struct database *db, const char *id, 
         return false;
     if (!result || result->standing != FINDING_CURRENT || result->revision == 0)
         return true;
-    return add_report(db, result, result->sr_instance, false, now_ns, &flow->arena, err);
+    return add_telling(db, result, result->sr_instance, now_ns, &flow->arena, err);
 }
 
-bool flow_report_gone(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
-                      struct error *err)
+// Once for each version of the series: a job that comes too late for one leaves it to the next one's.
+bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                           struct error *err)
 {
-    struct finding_result *results;
-    size_t count;
-    if (!finding_result_list(db, study, false, &flow->arena, &results, &count, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(results[i].series, series) == 0 && !add_report(db, &results[i], "", true, now_ns, &flow->arena, err))
-            return false;
-    return true;
+    int64_t version;
+    return flow_series_version(db, result->study, result->series, &version, err) &&
+           add_report(db, result,
+                      arena_printf(&flow->arena, "gone %s %lld %lld", result->id, (long long)result->revision,
+                                   (long long)version),
+                      "", true, now_ns, err);
 }
 
 bool flow_note_given_up(struct flow *flow, struct database *db, const char *key, int64_t now_ns, struct error *err)
@@ -150,7 +154,7 @@ struct report {
     struct finding *findings;
     size_t finding_count;
     const char *predecessor;
-    bool gone;            // its images are: it is withdrawn
+    bool gone;            // it is withdrawn: its images are, or are another patient's
     const char *sr, *seg; // that say and show it from now on
     struct flow_telling telling;
     int64_t now_ns;
@@ -312,22 +316,23 @@ static bool make(struct report *report, const struct model_volume *volume, struc
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
 }
 
-// No image of it is served any more.
+// What speaks against it does so still.
 static bool read_absence(struct report *report, struct error *err)
 {
     struct flow_work *work = report->work;
     struct finding_result *result = report->result;
-    bool empty;
+    struct archive_object *objects;
+    size_t count;
     struct database *db = store_read_begin(work->flow->options.store, err);
     bool ok = db && flow_series_version(db, result->study, result->series, &work->version, err);
     store_read_end(work->flow->options.store, db);
-    if (!ok || !flow_series_is_empty(work->flow, result->study, result->series, &work->arena, &empty, err))
+    if (!ok || !flow_series_objects(work->flow, result->study, result->series, &work->arena, &objects, &count, err))
         return false;
     result->standing = FINDING_WITHDRAWN;
-    result->reason = "none of the images is here any more: they were taken into another study";
+    result->reason = flow_why_withdrawn(result, objects, count);
     report->sr = report->seg = "";
     work->package = model_packages_find(work->flow->options.packages, result->model);
-    return empty || error_set(err, ERROR_CONFLICT, "the series has images again; a newer job takes it");
+    return result->reason || error_set(err, ERROR_CONFLICT, "the series has the patient's images again");
 }
 
 static bool make_withdrawal(struct report *report, struct archive_writer *writer, struct error *err)

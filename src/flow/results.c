@@ -38,7 +38,7 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
     const char *model = model_package_name(work->package);
     finding_result_id(id, work->job->key, volume);
     finding_topic(topic, work->job->series, volume, model, work->objects[0].patient_rank);
-    if (!flow_inputs_digest(digest, "", work->objects, work->count, err))
+    if (!flow_job_key(digest, "", "", work->objects, work->count, work->held_back, err))
         return false;
     *out = (struct finding_result){.id = arena_strdup(&work->arena, id),
                                    .topic = arena_strdup(&work->arena, topic),
@@ -425,20 +425,10 @@ static bool has_topic(const struct flow_work *work, const char *topic)
     return false;
 }
 
-// Whose images the series' are: a result of the program before knows its patient by ID only.
-static bool is_of_patient(const struct finding_result *old, const struct archive_object *object)
-{
-    return old->patient ? old->patient == object->patient
-                        : strcmp(old->patient_id, object->patient_id) == 0 && strcmp(old->issuer, object->issuer) == 0;
-}
-
 // Why what was said should never have been; NULL: it was right.
 static const char *why_withdrawn(const struct flow_work *work, const struct finding_result *old)
 {
-    if (work->fit.several_patients)
-        return work->fit.unfit;
-    return is_of_patient(old, &work->objects[0]) ? NULL
-                                                 : "the images are not this patient's: they came again under another";
+    return work->fit.several_patients ? work->fit.unfit : flow_why_withdrawn(old, work->objects, work->count);
 }
 
 // A look without an answer takes no positive back.

@@ -31,7 +31,7 @@
 //
 //   kind                study       subject                 written by                      followed by
 //   OBJECT_STORED       its UID     SOP Instance UID        archive: a new object           flow, reading
-//   OBJECT_KEPT_BESIDE  its UID     SOP Instance UID        archive: other bytes under a    reading
+//   OBJECT_KEPT_BESIDE  its UID     SOP Instance UID        archive: other bytes under a    flow, reading
 //                                                           known UID, not served (once
 //                                                           for each study it is in)
 //   OBJECT_SERVED       its UID     SOP Instance UID        archive: another version of an  flow, reading
@@ -40,9 +40,10 @@
 //   ASSOCIATION_ENDED   last one    name of association     service: something was stored   flow
 //   SERIES_COMPLETE     its UID     Series Instance UID     flow                            flow
 //   JOB_QUEUED          its UID     the job's key           queue                           SSE
-//   JOB_DONE            its UID     the job's key           queue: done, failed, skipped    SSE
+//   JOB_DONE            its UID     the job's key           queue: done, failed, skipped    flow
 //   RESULT_CHANGED      its UID     the result's id         finding: made, or its standing  reading
-//                                                           is another
+//                                                           or its series' images are
+//                                                           others
 //   FINDING_JUDGED      its UID     the finding's id        finding                         reading, flow
 //   DELIVERY_DONE       ""          SOP Instance UID or     queue                           SSE
 //                                   MSH-10

@@ -301,6 +301,13 @@ class Heads(unittest.TestCase):
             self.assertEqual([item["flags"] for item in server.get_json("/api/worklist") if item["study"] == study], [[flag]])
             for conflict in conflicts:
                 self.assertEqual(patients.decide(server, conflict, "take")[0], 200)
+            # The newer ones are looked at two seconds later at the earliest.
+            earlier = "said of earlier images; those that are there now have no answer yet"
+            (said,) = wait_until(lambda: [one for one in server.get_json(f"/api/studies/{study}/results") if one["images"] == "earlier"], 10, "the negative is of earlier images")
+            self.assertEqual((said["outcome"], said["reason"]), ("negative", earlier))
+            self.assertEqual([model["reason"] for item in server.get_json("/api/worklist") if item["study"] == study for model in item["models"]][:1], [earlier])
+            report = server.get_json(f"/fhir/DiagnosticReport/{said['id']}")
+            self.assertEqual(report["conclusion"][: len(earlier) + 8], f"This is {earlier}")
             wait_until(lambda: len(jobs()) == 2, 60, "the corrected head is looked at")
             self.assertEqual({job["key"]: job["outcome"] for job in jobs() if job["key"] != first["key"]}.popitem()[1], "positive")
             self.assertEqual(server.get_json(f"/api/studies/{study}/flags"), [])

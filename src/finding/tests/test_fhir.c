@@ -222,6 +222,27 @@ static void a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart(v
     }
 }
 
+// What a person has accepted, and what a model has not found, was in images that the series has no more.
+static void a_report_of_earlier_images_says_so_first_and_is_not_final(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding finding = found("a-1", FINDING_ACCEPTED);
+    result.is_earlier = true;
+    check_report(&result, &finding, 1, "preliminary", "This is said of earlier images; those that are there now");
+    json_t *json = get_of(&result, 1, &finding, 1, "Observation", "a-1");
+    assert_at(json, "status", "preliminary");
+    json_decref(json);
+    result.outcome = FINDING_NEGATIVE;
+    check_report(&result, NULL, 0, "preliminary",
+                 "This is said of earlier images; those that are there now have no answer yet.\nNothing was found");
+    result.standing = FINDING_WITHDRAWN;
+    result.reason = "of another";
+    json = get_of(&result, 1, NULL, 0, "DiagnosticReport", JOB);
+    assert_null(strstr(json_string_value(at(json, "conclusion")), "earlier"));
+    json_decref(json);
+}
+
 static void what_was_superseded_or_never_looked_at_is_no_report(void **state)
 {
     (void)state;
@@ -352,6 +373,7 @@ int test_fhir(void)
         cmocka_unit_test(every_reference_of_the_bundle_is_in_the_bundle),
         cmocka_unit_test(a_report_is_as_final_as_its_findings),
         cmocka_unit_test(a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart),
+        cmocka_unit_test(a_report_of_earlier_images_says_so_first_and_is_not_final),
         cmocka_unit_test(what_was_superseded_or_never_looked_at_is_no_report),
         cmocka_unit_test(models_and_volumes_have_reports_of_their_own),
         cmocka_unit_test(a_score_is_a_certainty_only_where_the_model_is_calibrated),

@@ -308,6 +308,18 @@ static void a_newer_result_corrects_a_final_one_under_the_same_filler_number(voi
                                  " 121071/2/F 118565006/2/F 59776-5/2/F");
 }
 
+static void a_message_of_earlier_images_says_so_first(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    struct finding findings[2];
+    two_findings(findings);
+    result.is_earlier = true;
+    assert_field(say(&result, findings, NULL, "R", false), "NTE", 0, 3, 1,
+                 "This is said of earlier images; those that are there now have no answer yet. Looked at: 20 images, "
+                 "5242880 voxels");
+}
+
 static void what_is_withdrawn_was_wrong_and_nothing_takes_its_place(void **state)
 {
     (void)state;
@@ -478,6 +490,7 @@ int test_oru(void)
                                         scratch_end),
         cmocka_unit_test_setup_teardown(a_newer_result_corrects_a_final_one_under_the_same_filler_number, scratch_begin,
                                         scratch_end),
+        cmocka_unit_test_setup_teardown(a_message_of_earlier_images_says_so_first, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(what_is_withdrawn_was_wrong_and_nothing_takes_its_place, scratch_begin,
                                         scratch_end),
         cmocka_unit_test_setup_teardown(what_could_not_be_analysed_says_why_with_status_x, scratch_begin, scratch_end),

@@ -101,6 +101,12 @@ static bool write_withdraw(struct database *db, void *payload, struct error *err
     return finding_result_withdraw(db, call->id, call->reason, 99, err);
 }
 
+static bool write_mark(struct database *db, void *payload, struct error *err)
+{
+    struct call *call = payload;
+    return finding_result_mark_earlier(db, call->id, call->revision != 0, 99, err);
+}
+
 static bool write_tell(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
@@ -138,6 +144,11 @@ static bool judge(const char *id, enum finding_state state, const char *by)
 static bool withdraw(const char *id, const char *reason)
 {
     return do_write(write_withdraw, &(struct call){.id = id, .reason = reason});
+}
+
+static bool mark_earlier(const char *id, bool is_earlier)
+{
+    return do_write(write_mark, &(struct call){.id = id, .revision = is_earlier});
 }
 
 static bool tell(const char *id, int64_t revision, const char *sr, const char *seg)
@@ -435,6 +446,26 @@ static void a_withdrawn_result_says_why_and_only_a_current_one_is_withdrawn(void
     assert_int_equal(place.err.code, ERROR_USAGE);
 }
 
+static void a_current_answer_of_earlier_images_says_so_and_each_change_is_an_event(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    struct store_event *told;
+    assert_ok(add(&found, 1) && mark_earlier("a", true) && mark_earlier("a", true) && mark_earlier("z", true),
+              place.err);
+    assert_true(get_result("a")->is_earlier);
+    assert_int_equal(get_result("a")->changed_ns, 99);
+    assert_non_null(strstr(finding_result_reason(get_result("a")), "said of earlier images"));
+    assert_int_equal(events(&told), 2);
+    assert_ok(mark_earlier("a", false), place.err);
+    assert_string_equal(finding_result_reason(get_result("a")), "");
+    assert_int_equal(events(&told), 3);
+    assert_ok(mark_earlier("a", true) && withdraw("a", "objects of two patients") && mark_earlier("a", false),
+              place.err);
+    assert_true(get_result("a")->is_earlier); // what is past stays as it ended
+    assert_string_equal(finding_result_reason(get_result("a")), "objects of two patients");
+}
+
 static void telling_holds_for_one_revision_of_a_current_result(void **state)
 {
     (void)state;
@@ -634,6 +665,8 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(a_negative_does_not_outlive_a_newer_failure, begin, end),
         cmocka_unit_test_setup_teardown(a_job_that_is_asked_again_may_have_an_answer_after_all, begin, end),
         cmocka_unit_test_setup_teardown(a_result_that_stands_on_nothing_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(a_current_answer_of_earlier_images_says_so_and_each_change_is_an_event, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_withdrawn_result_says_why_and_only_a_current_one_is_withdrawn, begin, end),
         cmocka_unit_test_setup_teardown(telling_holds_for_one_revision_of_a_current_result, begin, end),
         cmocka_unit_test_setup_teardown(a_rejection_and_its_taking_back_are_revisions_of_the_result, begin, end),

@@ -532,6 +532,144 @@ static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void 
     ground_close(&g);
 }
 
+// The result that there is of them; the rest waits for a worker.
+static struct finding_result *result_at(struct ground *g, size_t index)
+{
+    struct finding_result *results;
+    assert_true(ground_results(g, "1.2.3", &results) > index);
+    return &results[index];
+}
+
+// Hours may pass until a worker has the newer images: until then nobody takes what was said for what is said of them.
+static void what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    assert_true(result_at(&g, 0)->told && !result_at(&g, 0)->is_earlier);
+    assert_string_equal(finding_result_reason(result_at(&g, 0)), "");
+    assert_true(ground_deliver(&g, "hl7", true)); // the PACS is away
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(130));
+    assert_false(result_at(&g, 0)->is_earlier); // what waits for a person changes nothing
+
+    take_the_others(&g, AT(200));
+    ground_restart_flow(&g);
+    assert_true(result_at(&g, 0)->is_earlier);
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT);
+    assert_non_null(strstr(finding_result_reason(result_at(&g, 0)), "said of earlier images"));
+    struct queue_delivery *list = ground_deliveries(&g, result_at(&g, 0)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_not_equal(list[i].state, QUEUE_DELIVERY_WAITING);
+
+    ground_work_for_real(&g);
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_REPLACED);
+    assert_int_equal(result_at(&g, 1)->outcome, FINDING_POSITIVE);
+    assert_false(result_at(&g, 1)->is_earlier);
+    assert_string_equal(finding_result_reason(result_at(&g, 1)), "");
+    ground_close(&g);
+}
+
+// A person who takes the first images after all finds what was said of them, and a negative that waited is told.
+static void what_was_said_holds_again_when_its_images_are_back_before_anybody_looked(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(10));
+    take_the_others(&g, AT(20)); // and the quiet after it passes
+    assert_true(result_at(&g, 0)->is_earlier);
+    ground_step(&g, AT(300));
+    take_the_others(&g, AT(400));
+    assert_false(result_at(&g, 0)->is_earlier);
+    assert_false(result_at(&g, 0)->told);
+    ground_step(&g, AT(600));
+    ground_work_for_real(&g);
+    assert_true(result_at(&g, 0)->told);
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT);
+    assert_int_equal(count_of(&g, "hl7"), 1);
+    ground_close(&g);
+}
+
+// The model is gone, and so is who would have withdrawn it: the images are another patient's all the same.
+static void what_was_said_of_another_patient_is_withdrawn_although_no_model_looks_again(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_drop_packages(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
+    ground_work_for_real(&g);
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
+    assert_non_null(strstr(result_at(&g, 0)->reason, "they came again under another"));
+    const char *gone = message_of(&g, result_at(&g, 0)->topic, "F");
+    assert_non_null(strstr(gone, "||F1^^^^PI||Day^One"));
+    assert_non_null(strstr(gone, "||W||"));
+    ground_close(&g);
+}
+
+// A job of images of two patients that ends without an answer: here because nobody asks for it any more.
+static void what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT); // a job will say so
+    assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
+    ground_work_for_real(&g);
+    ground_step(&g, AT(60));
+    ground_work_for_real(&g);
+    assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
+    assert_string_equal(result_at(&g, 0)->reason, "some of the images are another patient's");
+    assert_non_null(strstr(message_of(&g, result_at(&g, 0)->topic, "F"), "||W||"));
+    ground_close(&g);
+}
+
+// The same images in another order of arrival: what is held back takes the place of a negative, and of no positive.
+static void what_is_held_back_after_a_negative_was_told_takes_its_place(void **state)
+{
+    for (int bleed = 0; bleed <= 22; bleed += 22) {
+        struct ground g;
+        size_t count;
+        (void)state;
+        ground_open_real(&g, TARGETS);
+        ground_send_head(&g, &(struct head){.study = "1.2.4", .series = "1.2.4.1", .to = 3, .patient = "O1"}, AT(0));
+        ground_send_head(&g, &(struct head){.bleed = bleed, .from = 3}, AT(0));
+        ground_work_for_real(&g);
+        ground_step(&g, AT(120));
+        ground_work_for_real(&g);
+        deliver_all(&g);
+        assert_int_equal(result_at(&g, 0)->outcome, bleed ? FINDING_POSITIVE : FINDING_NEGATIVE);
+        assert_true(result_at(&g, 0)->told);
+        // Two of its images have UIDs of the other study's.
+        ground_send_head(&g, &(struct head){.instances = "1.2.4.1", .to = 2}, AT(200));
+        ground_work_for_real(&g);
+        assert_int_equal(ground_results(&g, "1.2.3", &(struct finding_result *){NULL}), 2);
+        assert_int_equal(result_at(&g, 0)->standing, FINDING_REPLACED);
+        assert_int_equal(result_at(&g, 1)->outcome, bleed ? FINDING_POSITIVE : FINDING_NOT_ANALYSED);
+        const char *said = bleed ? result_at(&g, 1)->notes : result_at(&g, 1)->reason;
+        assert_non_null(strstr(said, "2 images are held back"));
+        if (!bleed)
+            assert_non_null(strstr(message(&g), "|X\rNTE|"));
+        ground_deliveries(&g, result_at(&g, 0)->topic, &count);
+        assert_true(count > 2);
+        ground_close(&g);
+    }
+}
+
 static void a_newer_look_that_fails_takes_no_positive_back(void **state)
 {
     struct ground g;
@@ -798,6 +936,11 @@ int test_results(void)
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(a_series_whose_images_are_all_taken_away_says_nothing_any_more),
+        cmocka_unit_test(what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer),
+        cmocka_unit_test(what_was_said_holds_again_when_its_images_are_back_before_anybody_looked),
+        cmocka_unit_test(what_was_said_of_another_patient_is_withdrawn_although_no_model_looks_again),
+        cmocka_unit_test(what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done),
+        cmocka_unit_test(what_is_held_back_after_a_negative_was_told_takes_its_place),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
         cmocka_unit_test(a_negative_of_too_little_is_none),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),

@@ -18,8 +18,8 @@ enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
 static json_t *result_to_json(const struct finding_result *result)
 {
     return json_pack("{s:s++, s:s, s:s, s:s, s:b}", "model", result->model, " ", result->model_version, "series",
-                     result->series, "outcome", finding_outcome_text(result->outcome), "reason", result->reason, "told",
-                     result->told);
+                     result->series, "outcome", finding_outcome_text(result->outcome), "reason",
+                     finding_result_reason(result), "told", result->told);
 }
 
 static void add_waiting(json_t *models, const struct queue_job *jobs, size_t count)
