@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Item, get } from "./api";
 import { CONFLICTS, ConflictList } from "./conflicts";
 import { date } from "./dates";
@@ -25,7 +25,8 @@ function App() {
     const [read, setRead] = useState<Date | null>(null);
     const from = useRef("");
 
-    useEffect(() => {
+    // Before the first paint: an address that is changed as soon as the page is there counts.
+    useLayoutEffect(() => {
         const follow = () => setAddress(location.hash);
         addEventListener("hashchange", follow);
         return () => removeEventListener("hashchange", follow);
