@@ -650,6 +650,19 @@ static void a_list_past_the_arena_is_refused(void **state)
     arena_free(&small);
 }
 
+static void a_failure_with_another_reason_is_told_and_with_the_same_one_is_not(void **state)
+{
+    (void)state;
+    struct finding_result failed = result("a", "1.2.3", FINDING_FAILED);
+    struct store_event *told;
+    assert_ok(add_result(&failed, NULL, 0) && add_result(&failed, NULL, 0), place.err);
+    assert_int_equal(events(&told), 1);
+    failed.reason = "the disk is full";
+    assert_ok(add_result(&failed, NULL, 0), place.err);
+    assert_string_equal(get_result("a")->reason, "the disk is full");
+    assert_int_equal(events(&told), 2);
+}
+
 int test_rows(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -678,6 +691,7 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_finding_that_is_not_there_is_null, begin, end),
         cmocka_unit_test_setup_teardown(a_list_past_the_arena_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(a_failure_with_another_reason_is_told_and_with_the_same_one_is_not, begin, end),
     };
     return cmocka_run_group_tests_name("rows of results and findings", tests, NULL, NULL);
 }

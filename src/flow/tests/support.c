@@ -364,6 +364,8 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     dicom_write_doubles(&w, 0x00200032, position, 3);
     dicom_write_doubles(&w, 0x00200037, orientation, 6);
     dicom_write_text(&w, 0x00200052, "1.2.3.9");
+    if (head->announced > 0)
+        dicom_write_integer(&w, 0x00201209, head->announced);
     dicom_write_integer(&w, 0x00280002, 1);
     dicom_write_text(&w, 0x00280004, "MONOCHROME2");
     dicom_write_integer(&w, 0x00280010, GROUND_HEAD_SIZE);

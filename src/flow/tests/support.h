@@ -81,6 +81,7 @@ struct head {                             // what is NULL or 0 gets a usual valu
     const char *issuer;                   // ""
     const char *instances;                // what SOP Instance UIDs begin with: the series
     int from, to;                         // slices, `to` exclusive; 0: all
+    int announced;                        // Number of Series Related Instances; 0: not said
     int acquisition;                      // its number, by which its pixels differ too; 0: none
     int bleed;                            // slice of its middle; 0: none. It reaches 4 slices up and down.
     const char *association;

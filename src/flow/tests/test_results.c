@@ -917,6 +917,42 @@ static void images_that_come_back_are_looked_at_again_though_their_look_had_fail
     ground_close(&g);
 }
 
+static bool read_hold(struct ground *g, int64_t *not_before_ns)
+{
+    bool found = false;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && sql_get_int(db, &g->err, not_before_ns, &found, "SELECT not_before_ns FROM flow_hold", ""), g->err);
+    store_read_end(g->store, db);
+    return found;
+}
+
+static bool move_hold(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "UPDATE flow_hold SET not_before_ns=?1", "i", *(const int64_t *)payload);
+}
+
+// The sender says how many there are, and not all have come: they may be what is positive.
+static void a_negative_waits_for_images_that_were_announced(void **state)
+{
+    struct ground g;
+    int64_t begun_ns = clock_now_ns(), not_before_ns, until_ns = AT(600);
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.announced = GROUND_HEAD_SLICES + 8}, AT(0));
+    ground_work_for_real(&g); // by the clock on the wall
+    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
+    assert_true(read_hold(&g, &not_before_ns));
+    assert_true(not_before_ns >= begun_ns + FLOW_ANNOUNCED_NS);
+    assert_ok(store_write(g.store, STORE_DURABLE, move_hold, &until_ns, &g.err), g.err); // to that of the test
+    ground_step(&g, AT(599));
+    ground_work_for_real(&g);
+    assert_false(newest(&g)->told);
+    ground_step(&g, AT(600));
+    ground_work_for_real(&g);
+    assert_true(newest(&g)->told);
+    ground_close(&g);
+}
+
 int test_results(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -950,6 +986,7 @@ int test_results(void)
         cmocka_unit_test(a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent),
         cmocka_unit_test(a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part),
         cmocka_unit_test(a_note_rejects_no_note),
+        cmocka_unit_test(a_negative_waits_for_images_that_were_announced),
         cmocka_unit_test(images_that_come_back_are_looked_at_again_though_their_look_had_failed),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
