@@ -110,7 +110,8 @@ void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char 
 // Adds a result with its findings, once: a known id changes nothing (*added false), but what had no answer may be
 // followed by one when its job is asked again. BAD_VALUE: an answer without objects and voxels that were looked at.
 // What takes whose place:
-//   positive, negative       every other job's current result of the model on the series is SUPERSEDED
+//   positive, negative       every other job's current result of the model on the series is SUPERSEDED, but a positive
+//                            of a topic that this job had no answer to: such rows of a job are added first
 //   not analysed, failed     the same, but positives stay: that a newer look failed takes nothing back
 // Findings of a superseded result are SUPERSEDED. One event RESULT_CHANGED for each result that was added or changed.
 bool finding_result_add(struct database *db, const struct finding_result *result, const struct finding *findings,

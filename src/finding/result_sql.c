@@ -252,10 +252,24 @@ static bool end(struct database *db, struct finding_result *result, enum finding
            finding_row_supersede(db, result->id, err) && tell(db, result, err);
 }
 
-// A newer look that has no answer takes no positive back.
-static bool is_replaced(const struct finding_result *old, const struct finding_result *by)
+// Has the job looked at the topic and found no answer?
+static bool is_unanswered(const struct finding_result *results, size_t count, const char *job, const char *topic)
 {
-    return strcmp(old->job, by->job) != 0 && (object_is_answer(by->outcome) || old->outcome != FINDING_POSITIVE);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(results[i].job, job) == 0 && strcmp(results[i].topic, topic) == 0 &&
+            !object_is_answer(results[i].outcome))
+            return true;
+    return false;
+}
+
+// A newer look that has no answer takes no positive back, nor does its answer to another topic.
+static bool is_replaced(const struct finding_result *old, const struct finding_result *by,
+                        const struct finding_result *current, size_t count)
+{
+    if (strcmp(old->job, by->job) == 0)
+        return false;
+    return old->outcome != FINDING_POSITIVE ||
+           (object_is_answer(by->outcome) && !is_unanswered(current, count, by->job, old->topic));
 }
 
 static bool replace_others(struct database *db, const struct finding_result *by, struct error *err)
@@ -266,7 +280,7 @@ static bool replace_others(struct database *db, const struct finding_result *by,
     arena_init(&arena, 16 << 20);
     bool ok = finding_result_current(db, by->series, by->model, &arena, &others, &count, err);
     for (size_t i = 0; ok && i < count; i++)
-        if (is_replaced(&others[i], by))
+        if (is_replaced(&others[i], by, others, count))
             ok = end(db, &others[i], FINDING_REPLACED, others[i].reason, by->changed_ns ? by->changed_ns : by->made_ns,
                      err);
     arena_free(&arena);

@@ -431,13 +431,21 @@ static const char *why_withdrawn(const struct flow_work *work, const struct find
     return work->fit.several_patients ? work->fit.unfit : flow_why_withdrawn(old, work->objects, work->count);
 }
 
+// Where the topic is looked at again, the answer to it counts; where it is not, any.
+static bool is_answered(const struct flow_work *work, const char *topic)
+{
+    bool asked = has_topic(work, topic), answered = false;
+    for (size_t i = 0; i < work->analysis_count; i++) {
+        const struct finding_result *row = &work->analyses[i].row;
+        answered = answered || (is_answer(row) && (!asked || strcmp(row->topic, topic) == 0));
+    }
+    return answered;
+}
+
 // A look without an answer takes no positive back.
 static bool stands_still(const struct flow_work *work, const struct finding_result *old)
 {
-    bool answered = false;
-    for (size_t i = 0; i < work->analysis_count; i++)
-        answered = answered || is_answer(&work->analyses[i].row);
-    return !answered && old->outcome == FINDING_POSITIVE && !why_withdrawn(work, old);
+    return !is_answered(work, old->topic) && old->outcome == FINDING_POSITIVE && !why_withdrawn(work, old);
 }
 
 // The positive of the topic that does; NULL: none.
@@ -540,12 +548,14 @@ static bool plan(struct ending *ending, struct archive_writer *writer, struct er
 
 // ---- the end of the job
 
-static bool write_rows(struct ending *ending, struct database *db, struct error *err)
+static bool write_rows_of(struct ending *ending, bool answers, struct database *db, struct error *err)
 {
     struct flow_work *work = ending->work;
     for (size_t i = 0; i < work->analysis_count; i++) {
         const struct flow_analysis *analysis = &work->analyses[i];
         bool added;
+        if (is_answer(&analysis->row) != answers)
+            continue;
         if (!finding_result_add(db, &analysis->row, analysis->findings,
                                 analysis->row.outcome == FINDING_POSITIVE ? analysis->made.count : 0, &added, err))
             return false;
@@ -556,6 +566,12 @@ static bool write_rows(struct ending *ending, struct database *db, struct error 
             return false;
     }
     return true;
+}
+
+// What had no answer first: the answers of the others leave its positives standing.
+static bool write_rows(struct ending *ending, struct database *db, struct error *err)
+{
+    return write_rows_of(ending, false, db, err) && write_rows_of(ending, true, db, err);
 }
 
 static bool write_ending(struct database *db, void *payload, struct error *err)

@@ -650,6 +650,23 @@ static void a_list_past_the_arena_is_refused(void **state)
     arena_free(&small);
 }
 
+static void an_answer_to_another_topic_takes_no_positive_back_that_its_job_had_no_answer_to(void **state)
+{
+    (void)state;
+    struct finding found = row("a-1", "a", "1.2.3");
+    struct finding_result unanswered = result("b", "1.2.3", FINDING_NOT_ANALYSED),
+                          other = result("b", "1.2.3", FINDING_NEGATIVE);
+    assert_ok(add(&found, 1), place.err);
+    other.id = "b-2";
+    other.topic = "another volume";
+    assert_string_equal(unanswered.topic, get_result("a")->topic);
+    assert_ok(add_result(&unanswered, NULL, 0) && add_result(&other, NULL, 0), place.err);
+    assert_int_equal(get_result("a")->standing, FINDING_CURRENT);
+    assert_int_equal(get_result("b")->standing, FINDING_CURRENT);
+    assert_ok(add_without("c", FINDING_NEGATIVE), place.err);
+    assert_int_equal(get_result("a")->standing, FINDING_REPLACED);
+}
+
 static void a_failure_with_another_reason_is_told_and_with_the_same_one_is_not(void **state)
 {
     (void)state;
@@ -691,6 +708,8 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_finding_that_is_not_there_is_null, begin, end),
         cmocka_unit_test_setup_teardown(a_list_past_the_arena_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(an_answer_to_another_topic_takes_no_positive_back_that_its_job_had_no_answer_to,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_failure_with_another_reason_is_told_and_with_the_same_one_is_not, begin, end),
     };
     return cmocka_run_group_tests_name("rows of results and findings", tests, NULL, NULL);

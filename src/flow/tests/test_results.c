@@ -873,6 +873,32 @@ static void a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_pa
     ground_close(&g);
 }
 
+// The other volume's answer is none to it.
+static void a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_negative(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_put_head(&g, &(struct head){.bleed = 22, .acquisition = 1, .to = 49}, AT(0));
+    ground_send_head(&g, &(struct head){.acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
+    assert_int_equal(results[1].outcome, FINDING_NEGATIVE);
+    deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .acquisition = 1, .from = 50}, AT(30)); // a gap
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 4);
+    assert_int_equal(results[0].standing, FINDING_CURRENT);
+    assert_int_equal(results[1].standing, FINDING_REPLACED);
+    ground_deliveries(&g, results[0].topic, &count);
+    assert_int_equal(count, 4); // SEG, SR and message as before; and that this look had no answer
+    assert_int_equal(notes_to(&g, results[0].topic, "pacs"), 0);
+    ground_close(&g);
+}
+
 static void a_note_rejects_no_note(void **state)
 {
     struct ground g;
@@ -985,6 +1011,7 @@ int test_results(void)
         cmocka_unit_test(a_look_without_an_answer_tells_nobody_that_a_positive_is_gone),
         cmocka_unit_test(a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent),
         cmocka_unit_test(a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part),
+        cmocka_unit_test(a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_negative),
         cmocka_unit_test(a_note_rejects_no_note),
         cmocka_unit_test(a_negative_waits_for_images_that_were_announced),
         cmocka_unit_test(images_that_come_back_are_looked_at_again_though_their_look_had_failed),
