@@ -351,6 +351,34 @@ static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
     folder_delete(folder);
 }
 
+static void a_refusal_is_not_told_as_a_success(void **state)
+{
+    char folder[PLACE_PATH];
+    struct error err;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    assert_ok(trail != NULL, err);
+    for (int success = 0; success < 2; success++)
+        access_trail_put(trail,
+                         &(struct access_record){.event = ACCESS_EVENT_CHANGED,
+                                                 .success = success == 1,
+                                                 .actor = success ? "Ann" : "Bob",
+                                                 .address = "",
+                                                 .patient = "",
+                                                 .study = "",
+                                                 .detail = ""},
+                         NOON);
+    access_trail_close(trail);
+    char *text = place_trail(folder), *end = strchr(text, '\n');
+    assert_non_null(end);
+    *end = '\0';
+    assert_true(strstr(text, "Bob") && strstr(text, "EventOutcomeIndicator=\"4\"")); // a serious failure
+    assert_true(strstr(end + 1, "Ann") && strstr(end + 1, "EventOutcomeIndicator=\"0\""));
+    free(text);
+    folder_delete(folder);
+}
+
 int test_audit(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +392,7 @@ int test_audit(void)
         cmocka_unit_test(lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none),
         cmocka_unit_test(a_full_disk_is_told_and_nothing_is_lost_when_it_heals),
         cmocka_unit_test(what_no_longer_fits_into_memory_is_counted_and_told),
+        cmocka_unit_test(a_refusal_is_not_told_as_a_success),
     };
     return cmocka_run_group_tests_name("access: audit", tests, NULL, NULL);
 }

@@ -340,6 +340,49 @@ static void the_check_knows_the_anchored_line(void **state)
     folder_delete(place.folder);
 }
 
+static void what_others_write_behind_the_last_line_is_told(void **state)
+{
+    struct place place;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 2);
+    char *text = load_segment(&place, 1, &size), *longer = malloc(2 * size);
+    assert_non_null(longer);
+    memcpy(longer, text, size);
+    memcpy(longer + size, text, size);
+    save_segment(&place, 1, longer, 2 * size);
+    free(text);
+    free(longer);
+    put(&place, "after"); // before it writes, it looks
+    assert_told(&place, "bytes, and");
+    the_next_start_is_quiet(&place);
+}
+
+// The file behind a missing one continues what nobody can see: it is not called changed.
+static void a_missing_file_makes_its_successor_no_suspect(void **state)
+{
+    struct place place = {0};
+    struct access_audit_check done;
+    char path[ACCESS_PATH_SIZE];
+    (void)state;
+    folder_make(place.folder, sizeof place.folder);
+    struct access_trail *trail = access_trail_open(NULL, place.folder, 1500, &place.err);
+    struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = "Somebody"};
+    record.address = record.patient = record.study = record.detail = "";
+    while (last_segment(&place) < 4) {
+        access_trail_put(trail, &record, CLOCK_SECOND);
+        assert_true(access_trail_flush(trail, &place.err));
+    }
+    access_trail_close(trail);
+    segment_path(path, &place, 2);
+    assert_int_equal(unlink(path), 0);
+    char *said = check(&place, &done); // the third has lines
+    assert_string_equal(said, "audit-00000002.log is missing\n");
+    free(said);
+    assert_int_equal(done.sound_lines, done.lines);
+    folder_delete(place.folder);
+}
+
 int test_audit_anchor(void)
 {
 #define alarm_test(name) cmocka_unit_test_setup_teardown(name, nothing_stands, nothing_stands)
@@ -353,6 +396,8 @@ int test_audit_anchor(void)
         alarm_test(a_disk_that_takes_no_line_is_told_while_that_lasts),
         alarm_test(the_check_says_what_is_wrong_and_where_and_goes_on),
         alarm_test(the_check_knows_the_anchored_line),
+        alarm_test(what_others_write_behind_the_last_line_is_told),
+        alarm_test(a_missing_file_makes_its_successor_no_suspect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // The chain: every change is found, and no crash breaks it.
 #include "place.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -326,6 +327,36 @@ static void kills_leave_a_prefix_and_the_next_start_goes_on(void **state)
     folder_delete(folder);
 }
 
+static _Atomic bool syncs_fail;
+
+// In front of the C library's.
+int fdatasync(int fd)
+{
+    if (!syncs_fail)
+        return fsync(fd);
+    errno = EIO;
+    return -1;
+}
+
+// A line that may not be on the disk is not told as written, and is written again.
+static void a_line_is_synced_before_it_is_called_written(void **state)
+{
+    char folder[PLACE_PATH];
+    struct error err;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    assert_ok(trail != NULL, err);
+    syncs_fail = true;
+    put(trail, "X");
+    assert_false(access_trail_flush(trail, &err));
+    syncs_fail = false;
+    assert_ok(access_trail_flush(trail, &err), err);
+    access_trail_close(trail);
+    assert_sound(folder, 1);
+    folder_delete(folder);
+}
+
 int test_audit_chain(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +368,7 @@ int test_audit_chain(void)
         cmocka_unit_test(a_long_unfinished_end_leaves_nothing_behind_the_next_line),
         cmocka_unit_test(a_broken_chain_is_told_once_in_a_new_file),
         cmocka_unit_test(kills_leave_a_prefix_and_the_next_start_goes_on),
+        cmocka_unit_test(a_line_is_synced_before_it_is_called_written),
     };
     return cmocka_run_group_tests_name("access: audit chain", tests, NULL, NULL);
 }

@@ -113,7 +113,7 @@ void object_write(const struct object *o, struct buffer *out)
         dicom_write_integer(&w, 0x00280010, 64);
         dicom_write_integer(&w, 0x00280011, 64);
         dicom_write_integer(&w, 0x00280100, 8);
-        dicom_write_integer(&w, 0x00280101, 8);
+        dicom_write_integer(&w, 0x00280101, o->stored ? o->stored : 8);
         dicom_write_integer(&w, 0x00280102, 7);
         dicom_write_integer(&w, 0x00280103, 0);
         dicom_write_bytes(&w, 0x7FE00010, DICOM_VR_OW, pixels, sizeof pixels);

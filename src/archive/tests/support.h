@@ -33,7 +33,8 @@ struct object {
     const char *modality, *series_description, *series_number, *frame_of_reference, *instance_number;
     const char *charset;
     bool implicit, pixels;
-    int fill; // the pixels' bytes
+    int fill;   // the pixels' bytes
+    int stored; // how many bits of a byte, the upper ones, are pixels; 0: all
 };
 void object_write(const struct object *object, struct buffer *out); // inits `out`
 bool object_put(struct place *place, const struct object *object, struct archive_stored *out);

@@ -612,6 +612,21 @@ static void what_cannot_be_decoded_is_kept_beside_and_waits(void **state)
     place_close(&p);
 }
 
+// Bits Stored lie below High Bit, wherever that is; those beside them are no pixels.
+static void bits_beside_those_stored_are_no_pixels(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(put(&p, &(struct object){.pixels = true, .stored = 4, .fill = 0x10}), ARCHIVE_STORED);
+    assert_int_equal(put(&p, &(struct object){.pixels = true, .stored = 4, .fill = 0x1F, .implicit = true}),
+                     ARCHIVE_SAME);
+    assert_int_equal(put(&p, &(struct object){.pixels = true, .stored = 4, .fill = 0x20, .implicit = true}),
+                     ARCHIVE_KEPT_BESIDE);
+    assert_int_equal(conflicts(&p, false, 1)[0].kind, ARCHIVE_OTHER_PIXELS);
+    place_close(&p);
+}
+
 int test_conflicts(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -634,6 +649,7 @@ int test_conflicts(void)
         cmocka_unit_test(what_others_compress_without_loss_is_the_same_object_and_other_pixels_are_not),
         cmocka_unit_test(compressed_pixels_of_one_transfer_syntax_are_compared_to_their_end),
         cmocka_unit_test(what_cannot_be_decoded_is_kept_beside_and_waits),
+        cmocka_unit_test(bits_beside_those_stored_are_no_pixels),
     };
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
 }

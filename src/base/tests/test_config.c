@@ -223,6 +223,27 @@ static void the_example_is_what_the_defaults_are(void **state)
     buffer_free(&example);
 }
 
+static void a_number_is_within_its_bounds(void **state)
+{
+    static const struct {
+        const char *text;
+        bool fit;
+    } cases[] = {{"http:\n  threads: 0\n", false},
+                 {"http:\n  threads: 1\n", true},
+                 {"http:\n  threads: 256\n", true},
+                 {"http:\n  threads: 257\n", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        struct config config;
+        assert_ok(parse(cases[i].text, &config, &err), err);
+        assert_int_equal(config_complete(&config, tables, &err), cases[i].fit);
+        if (!cases[i].fit)
+            assert_non_null(strstr(err.message, "http.threads"));
+        config_free(&config);
+    }
+}
+
 int test_config(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -235,6 +256,7 @@ int test_config(void)
         cmocka_unit_test(more_faults_than_are_kept_are_counted_and_the_first_lines_stay),
         cmocka_unit_test(depth_and_number_of_values_are_bounded),
         cmocka_unit_test(the_example_is_what_the_defaults_are),
+        cmocka_unit_test(a_number_is_within_its_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

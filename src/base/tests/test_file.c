@@ -192,6 +192,17 @@ static void sha_256_matches_fips_180_4(void **state)
     hash_free(hash);
 }
 
+static void what_cannot_be_replaced_is_told(void **state)
+{
+    char path[128];
+    struct error err;
+    (void)state;
+    snprintf(path, sizeof path, "%s/folder", folder);
+    assert_ok(file_make_folders(path, 0700, &err), err);
+    assert_false(file_replace(path, "new", 3, 0600, &err)); // no file takes a folder's place
+    assert_non_null(strstr(err.message, "cannot rename"));
+}
+
 int test_file(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -202,6 +213,7 @@ int test_file(void)
         cmocka_unit_test(a_reader_is_given_back_once_and_has_no_bytes_then),
         cmocka_unit_test(a_reader_is_a_stream_in_pieces),
         cmocka_unit_test(sha_256_matches_fips_180_4),
+        cmocka_unit_test(what_cannot_be_replaced_is_told),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

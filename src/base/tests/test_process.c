@@ -76,6 +76,12 @@ static void do_executable_memory(void)
     (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+static void do_make_executable(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)!mprotect(page, 4096, PROT_READ | PROT_EXEC);
+}
+
 static void do_shared_memory(void)
 {
     (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -142,6 +148,24 @@ static void do_map_without_end(void)
     for (int i = 0; i < 64; i++)
         if (mmap(NULL, 256 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
             _exit(REFUSED_SOFTLY);
+}
+
+// Pages of a file in memory that came over the socket.
+static void do_fill_what_comes(void)
+{
+    struct process self = {.socket = PROCESS_SOCKET};
+    char message[16];
+    size_t size, count = 1;
+    int fd;
+    struct error err;
+    if (!process_receive(&self, 0, message, sizeof message, &size, &fd, &count, &err) || count != 1)
+        _exit(1);
+    uint8_t *pages = mmap(NULL, 256 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (pages == MAP_FAILED)
+        _exit(2);
+    memset(pages, 1, 256 * MIB);
+    for (;;)
+        pause();
 }
 
 static void do_keep_what_comes(void)
@@ -264,6 +288,7 @@ static const struct act {
     {"signal", do_signal_parent},
     {"trace", do_trace_parent},
     {"executable", do_executable_memory},
+    {"turn", do_make_executable},
     {"shared", do_shared_memory},
     {"crash", do_crash},
     {"hang", do_hang},
@@ -283,6 +308,7 @@ static const struct act {
     {"protect", do_write_and_protect},
     {"endless", do_map_without_end},
     {"keep", do_keep_what_comes},
+    {"fill", do_fill_what_comes},
 };
 
 static void enter_sandbox(size_t memory_max, const char *const *readable, bool threads)
@@ -369,8 +395,8 @@ static void assert_ends(const char *act, const char *expected)
 
 static void system_calls_outside_the_list_kill_the_child(void **state)
 {
-    static const char *const forbidden[] = {"connect", "fork",   "exec",  "open",       "create",
-                                            "thread",  "signal", "trace", "executable", "shared"};
+    static const char *const forbidden[] = {"connect", "fork",  "exec",       "open", "create", "thread",
+                                            "signal",  "trace", "executable", "turn", "shared"};
     (void)state;
     for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
         assert_ends(forbidden[i], "signal 31 (Bad system call: against the sandbox's rules)");
@@ -451,6 +477,20 @@ static void the_watch_kills_a_memory_eater(void **state)
     (void)state;
     char why[PROCESS_WHY_SIZE];
     struct process process = started("eat", "16384", 128);
+    assert_int_equal(end_of(&process, why), ERROR_LIMIT);
+    assert_string_equal(why, "more memory than 128 MiB");
+}
+
+static void the_watch_sees_memory_that_is_shared_with_the_parent(void **state)
+{
+    (void)state;
+    char why[PROCESS_WHY_SIZE];
+    struct error err;
+    int fd = process_memfd_open("pages", 256 * MIB, &err);
+    assert_true(fd >= 0);
+    struct process process = started("fill", "16384", 128);
+    assert_ok(process_send(process.socket, "ping", 4, &fd, 1, &err), err);
+    close(fd);
     assert_int_equal(end_of(&process, why), ERROR_LIMIT);
     assert_string_equal(why, "more memory than 128 MiB");
 }
@@ -699,6 +739,7 @@ int test_process(void)
         cmocka_unit_test(a_quiet_child_is_quiet_and_one_that_speaks_unasked_is_not),
         cmocka_unit_test(a_child_can_keep_only_so_much_of_what_it_was_sent),
         cmocka_unit_test(the_watch_kills_a_breeder_of_threads),
+        cmocka_unit_test(the_watch_sees_memory_that_is_shared_with_the_parent),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(nothing_is_written_into_the_log),
 #endif

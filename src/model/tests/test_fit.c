@@ -1127,6 +1127,16 @@ static int open_vocabulary(void **state)
     return words ? scratch_begin(state) : -1;
 }
 
+static void any_object_may_be_another_patient_s(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 20; i++) {
+        struct series *series = stack(20);
+        series->objects[i].patient = 7;
+        assert_true(check(series, &head_needs).several_patients);
+    }
+}
+
 static int close_vocabulary(void **state)
 {
     model_words_close(words);
@@ -1168,6 +1178,7 @@ int test_fit(void)
         cmocka_unit_test(contrast_is_answered_from_each_witness),
         cmocka_unit_test(the_agent_s_code_is_a_witness),
         cmocka_unit_test(given_beats_none_and_each_volume_has_its_own_answer),
+        cmocka_unit_test(any_object_may_be_another_patient_s),
     };
     return cmocka_run_group_tests_name("fitness", tests, open_vocabulary, close_vocabulary);
 }

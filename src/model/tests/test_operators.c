@@ -113,6 +113,21 @@ static void measures_and_sides_that_are_no_numbers_are_found_after_their_operato
     end_cube(pass, manifest);
 }
 
+// What is found in it is put where it is in the whole.
+static void a_crop_knows_where_it_lies(void **state)
+{
+    json_t *manifest;
+    struct error err = {0};
+    struct pass *pass = cube(&manifest, "{\"op\":\"crop\",\"margin_mm\":0}");
+    (void)state;
+    pass->part.low[0] = 5; // of an earlier crop
+    assert_ok(operators_run(pass, "after", &err), err);
+    assert_int_equal(pass->geometry.slices, SIDE - 2);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pass->part.low[i], i == 0 ? 6 : 1);
+    end_cube(pass, manifest);
+}
+
 int test_operators(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -120,6 +135,7 @@ int test_operators(void)
         cmocka_unit_test(what_the_mask_admits_is_counted_in_voxels_of_the_whole),
         cmocka_unit_test(a_mask_that_admits_nothing_is_not_analysed),
         cmocka_unit_test(measures_and_sides_that_are_no_numbers_are_found_after_their_operator),
+        cmocka_unit_test(a_crop_knows_where_it_lies),
     };
     return cmocka_run_group_tests_name("operators", tests, NULL, NULL);
 }
