@@ -476,6 +476,18 @@ static void a_status_of_no_table_is_refused(void **state)
     buffer_free(&out);
 }
 
+// The same again, after another reason or a reply that was lost: what was told before is this look itself.
+static void a_look_without_an_answer_that_is_told_again_stands_on_nothing(void **state)
+{
+    (void)state;
+    struct finding_result result = result_row(JOB);
+    result.outcome = FINDING_NOT_ANALYSED;
+    result.reason = "a gap between slices";
+    const struct finding_said before = {&result, NULL, 0, false};
+    const struct hl7_message *message = say(&result, NULL, &before, "R", false);
+    assert_field(message, "OBR", 0, 25, 1, "X");
+}
+
 int test_oru(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -503,6 +515,7 @@ int test_oru(void)
                                         scratch_end),
         cmocka_unit_test_setup_teardown(a_control_id_that_is_none_is_refused, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_status_of_no_table_is_refused, scratch_begin, scratch_end),
+        cmocka_unit_test(a_look_without_an_answer_that_is_told_again_stands_on_nothing),
     };
     return cmocka_run_group_tests_name("HL7 results", tests, NULL, NULL);
 }
