@@ -89,8 +89,8 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
         return false;
     *added = sql_changes(db) > 0;
     return !*added || sql_run(db, err,
-                              "INSERT INTO delivery_target (kind, target) VALUES (?, ?)"
-                              " ON CONFLICT (kind, target) DO NOTHING",
+                              "INSERT INTO delivery_target (kind, target, added) VALUES (?, ?, 1)"
+                              " ON CONFLICT (kind, target) DO UPDATE SET added = delivery_target.added + 1",
                               "tt", kind, target);
 }
 
@@ -342,12 +342,14 @@ static bool read_count(struct sql *sql, struct arena *arena, void *to, struct er
            error_set(err, ERROR_MEMORY, "the deliveries' counts do not fit into the memory given");
 }
 
-// Of one target an index says how many there are, and which is the oldest, without their rows.
-#define OF_TARGET                                                                                                      \
-    "FROM delivery WHERE delivery.kind = delivery_target.kind AND delivery.target = delivery_target.target"
-#define COUNT_OF(state)                                                                                                \
-    " SELECT kind, target, " state ", (SELECT count(*) " OF_TARGET " AND state = " state                               \
-    "), (SELECT min(created_ns) " OF_TARGET " AND state = " state ") FROM delivery_target "
+// Of one target an index says how many of a state there are, and which is the oldest, without their rows. Those that
+// wait may be very many: they are what is left of all that were added.
+#define OF_TARGET "FROM delivery WHERE delivery.kind = t.kind AND delivery.target = t.target AND state = "
+#define SENDING "(SELECT count(*) " OF_TARGET "1)"
+#define DEAD "(SELECT count(*) " OF_TARGET "3)"
+#define ENDED "(SELECT coalesce(sum(count), 0) FROM delivery_tally AS e WHERE e.kind = t.kind AND e.target = t.target)"
+#define WAITING "added - " ENDED " - " SENDING " - " DEAD
+#define OLDEST "(SELECT min(created_ns) " OF_TARGET
 
 bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
                            struct error *err)
@@ -357,7 +359,9 @@ bool queue_delivery_counts(struct database *db, struct arena *arena, struct queu
         sql_prepare(db,
                     "SELECT kind, target, state, count, 0 FROM delivery_tally UNION ALL"
                     " SELECT kind, target, 1, count(*), min(created_ns) FROM delivery WHERE state = 1"
-                    " GROUP BY kind, target UNION ALL" COUNT_OF("0") "UNION ALL" COUNT_OF("3") "ORDER BY 1, 2, 3",
+                    " GROUP BY kind, target UNION ALL"
+                    " SELECT kind, target, 0, " WAITING ", " OLDEST "0) FROM delivery_target AS t UNION ALL"
+                    " SELECT kind, target, 3, " DEAD ", " OLDEST "3) FROM delivery_target AS t ORDER BY 1, 2, 3",
                     err);
     if (!sql ||
         !queue_rows(sql, read_count, sizeof(struct queue_delivery_count), QUEUE_COUNTS_MAX, arena, &rows, count, err))

@@ -3,7 +3,8 @@
 //   queue_consumer   the fencing token of each cursor (the cursor itself is the store's)
 //   job              one row per key; `number` is the order of arrival, which the clock is not
 //   delivery         one row per key
-//   job_tally, delivery_tally   how many have ended, and how: what waits or is dead is counted when it is asked
+//   job_tally, delivery_tally   how many have ended, and how: what is dead or under way is counted when it is asked
+//   delivery_target.added       how many there ever were: what is none of these waits
 //   delivery_target  what is known of a target as a whole: one that is down is asked once per back-off, not once per
 //                    delivery
 #include "queue/queue_internal.h"
@@ -127,6 +128,10 @@ static const char *const steps[] = {
     " GROUP BY kind, target, state;"
     "CREATE INDEX delivery_oldest ON delivery (kind, target, created_ns) WHERE state = 0;"
     "CREATE INDEX delivery_dead ON delivery (kind, target, created_ns) WHERE state = 3;",
+    // And what was ever added, for a walk through a long backlog takes its time too.
+    "ALTER TABLE delivery_target ADD COLUMN added INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE delivery_target SET added = (SELECT count(*) FROM delivery WHERE delivery.kind = delivery_target.kind"
+    " AND delivery.target = delivery_target.target);",
     NULL,
 };
 

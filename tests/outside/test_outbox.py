@@ -33,7 +33,7 @@ def put_in(server, rows):
         payload = MESSAGE.format(subject) if kind == "hl7" else ""
         database.execute("INSERT INTO delivery (key, target, kind, subject, payload, state, created_ns, next_ns) VALUES (?, ?, ?, ?, ?, 0, 0, 0)",
                          (f"{target} {subject}", target, kind, subject, payload))
-        database.execute("INSERT INTO delivery_target (kind, target) VALUES (?, ?) ON CONFLICT DO NOTHING", (kind, target))
+        database.execute("INSERT INTO delivery_target (kind, target, added) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET added = added + 1", (kind, target))
     database.commit()
     database.close()
 

@@ -42,6 +42,9 @@ static void check_tallies(struct place *place)
     assert_int_equal(place_int(place, "SELECT (SELECT count(*) FROM delivery WHERE state IN (2, 4)) -"
                                       " (SELECT coalesce(sum(count), 0) FROM delivery_tally)"),
                      0);
+    assert_int_equal(place_int(place, "SELECT count(*) FROM (SELECT kind, target, count(*) FROM delivery GROUP BY 1, 2"
+                                      " EXCEPT SELECT kind, target, added FROM delivery_target)"),
+                     0);
 }
 
 void place_close(struct place *place)
