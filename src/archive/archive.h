@@ -174,6 +174,7 @@ struct archive_field {
 struct archive_row {
     struct archive_field *fields; // tags rise; those of the level and the levels above it
     size_t count;
+    int64_t patient; // whose it is (archive_object.patient)
 };
 
 // True when a key can be matched at this level.

@@ -227,11 +227,10 @@ static const char *const order_of_level[] = {
 
 static bool make_sql(struct condition *where, const struct archive_query *query, size_t limit, struct error *err)
 {
-    const char *separator = "SELECT ";
+    buffer_text(&where->sql, "SELECT study_patient.id");
     for (size_t i = 0; i < COLUMNS_COUNT; i++)
         if (columns_level(columns[i].table) <= query->level) {
-            buffer_printf(&where->sql, "%s%s", separator, columns[i].name);
-            separator = ", ";
+            buffer_printf(&where->sql, ", %s", columns[i].name);
         }
     buffer_text(&where->sql, from_of_level[query->level]);
     if ((query->study && !compare(where, "study.uid", "=", query->study, err)) ||
@@ -254,7 +253,8 @@ static bool make_sql(struct condition *where, const struct archive_query *query,
 // One result: the columns in tag order across the levels.
 static bool read_row(struct sql *sql, enum archive_level level, struct arena *arena, struct archive_row *out)
 {
-    int column = 0;
+    int column = 1;
+    out->patient = sql_int(sql, 0);
     out->fields = arena_calloc(arena, COLUMNS_COUNT, sizeof *out->fields);
     if (!out->fields)
         return false;

@@ -26,6 +26,60 @@
     " JOIN study_patient AS owner ON owner.id=home.patient WHERE served.uid=instance.uid AND served.rank=0"            \
     " AND owner.study=study.id))"
 
+// What the open conflicts of a study are about.
+#define OPEN_CONFLICT "SELECT 1 FROM conflict WHERE conflict.study=study.id AND decision=0 AND urgent=1"
+#define DIFFERS "SELECT 1 FROM conflict_difference WHERE conflict_difference.instance=conflict.instance AND tag IN"
+#define PATIENT_ID "(1048608, 1048609)"            // (0010,0020), (0010,0021)
+#define PATIENT_DATA "(1048592, 1048624, 1048640)" // (0010,0010), (0010,0030), (0010,0040)
+#define ABOUT(condition, words) "CASE WHEN EXISTS(" OPEN_CONFLICT " AND " condition ") THEN ', " words "' ELSE '' END"
+#define CAME_AGAIN                                                                                                     \
+    "CASE conflicts WHEN 0 THEN '' ELSE CASE conflicts WHEN 1 THEN 'an object' ELSE CAST(conflicts AS TEXT) ||"        \
+    " ' objects' END || ' came again with ' || substr(" ABOUT("kind=1", "other pixels") " || " ABOUT(                  \
+        "kind=2", "pixels that cannot be compared") " || " ABOUT("EXISTS(" DIFFERS PATIENT_ID ")",                     \
+                                                                 "another Patient ID") " || " ABOUT("EXISTS(" DIFFERS  \
+                                                                                                        PATIENT_DATA   \
+                                                                                                    ")",               \
+                                                                                                    "another name, "   \
+                                                                                                    "birth date or "   \
+                                                                                                    "sex of the "      \
+                                                                                                    "patient") ", 3) " \
+                                                                                                               "|| "   \
+                                                                                                               "CASE " \
+                                                                                                               "confl" \
+                                                                                                               "icts " \
+                                                                                                               "WHEN " \
+                                                                                                               "1 "    \
+                                                                                                               "THEN " \
+                                                                                                               "': "   \
+                                                                                                               "the "  \
+                                                                                                               "first" \
+                                                                                                               " is "  \
+                                                                                                               "shown" \
+                                                                                                               " unti" \
+                                                                                                               "l "    \
+                                                                                                               "someb" \
+                                                                                                               "ody "  \
+                                                                                                               "decid" \
+                                                                                                               "es'"   \
+                                                                                                               " ELSE" \
+                                                                                                               " ': "  \
+                                                                                                               "the "  \
+                                                                                                               "first" \
+                                                                                                               " ones" \
+                                                                                                               " are " \
+                                                                                                               "shown" \
+                                                                                                               " unti" \
+                                                                                                               "l "    \
+                                                                                                               "someb" \
+                                                                                                               "ody "  \
+                                                                                                               "decid" \
+                                                                                                               "es' "  \
+                                                                                                               "END "  \
+                                                                                                               "END "  \
+                                                                                                               "AS "   \
+                                                                                                               "confl" \
+                                                                                                               "icts,"
+
 static const char *const steps[] = {
     "CREATE TABLE study("
     " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
@@ -184,6 +238,21 @@ static const char *const steps[] = {
     " the first is shown until somebody decides' ELSE CAST(conflicts AS TEXT) || ' objects came again with other pixels"
     " or another patient: the first ones are shown until somebody decides' END AS conflicts,"
     " CASE " HELD_BACK " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
+    " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
+    " of objects of another study' END AS held_back,"
+    " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"
+    " '): the notes are kept, nothing is hidden' END AS rejected,"
+    " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"
+    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"
+    " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"
+    " WHERE first.study=study.id));",
+    // What came again is told with what differs.
+    "DROP VIEW study_shown;"
+    "CREATE VIEW study_shown AS"
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
+    " identity, " CAME_AGAIN " CASE " HELD_BACK
+    " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
     " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
     " of objects of another study' END AS held_back,"
     " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"

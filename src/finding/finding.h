@@ -68,7 +68,7 @@ struct finding_result {
     int64_t revision;             // how often a judgement has changed what it says; 0: as the model made it
     const char *sr_instance;      // SOP Instance UID of the SR that says it now; "" none
     const char *seg_instance;     // of the SEG that shows it now; "" none
-    int64_t made_ns, changed_ns;  // changed: standing, revision or told
+    int64_t made_ns, changed_ns;  // made: said; changed: standing, revision, told or is_earlier
 };
 
 struct finding {
@@ -242,6 +242,7 @@ struct finding_study_series {
 struct finding_study {
     const char *study, *patient_id, *issuer, *patient_name, *birth_date, *sex, *accession, *description, *study_date,
         *study_time, *referring;
+    int64_t patient;                           // as finding_result.patient; 0: not known
     const char *modality;                      // of the analysed series
     const struct finding_study_series *series; // all of the study
     size_t series_count;
@@ -284,7 +285,9 @@ void finding_oru_control(char out[21], const struct finding_result *result);
 // preliminary or final, with what was looked at; a negative that waits: registered; not analysed and failed: cancelled,
 // with the reason; withdrawn, and a positive whose findings were all rejected: entered-in-error), an Observation for
 // each finding (id: the finding's), the study's ImagingStudy and Patient (id: the study's UID), and a Device for each
-// model. A series that no model looked at has no report. A new reference; print it with fhir_print.
+// model. What was said of another patient than the study's present one has that one's identifier as its subject, or
+// none, and refers to no images. A series that no model looked at has no report. A new reference; print it with
+// fhir_print.
 bool finding_fhir_resources(const struct finding_study *study, const struct finding_result *results,
                             size_t result_count, const struct finding *findings, size_t count, json_t **out,
                             struct error *err);

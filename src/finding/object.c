@@ -232,16 +232,31 @@ bool object_name(const char *name, enum object_name_group group, struct object_n
     return there;
 }
 
+const char *object_readable(const char *text)
+{
+    return text && strstr(text, "\xEF\xBF\xBD") ? "" : text;
+}
+
+struct finding_study object_readable_study(const struct finding_study *study)
+{
+    struct finding_study out = *study;
+    const char **texts[] = {&out.patient_id, &out.issuer,      &out.patient_name,
+                            &out.accession,  &out.description, &out.referring};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = object_readable(*texts[i]);
+    return out;
+}
+
 void object_copy(struct object *object, dicom_tag tag)
 {
     arena_reset(&object->scratch);
-    dicom_write_text(&object->writer, tag, dicom_text(object->context->source, tag, &object->scratch));
+    dicom_write_text(&object->writer, tag, object_readable(dicom_text(object->context->source, tag, &object->scratch)));
 }
 
 void object_copy_some(struct object *object, dicom_tag tag)
 {
     arena_reset(&object->scratch);
-    const char *text = dicom_text(object->context->source, tag, &object->scratch);
+    const char *text = object_readable(dicom_text(object->context->source, tag, &object->scratch));
     if (text && *text)
         dicom_write_text(&object->writer, tag, text);
 }

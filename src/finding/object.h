@@ -43,7 +43,7 @@ void object_write_head(struct object *object, const struct object_kind *kind);
 // (0010,0010) to (0020,0013): patient, device, study, series.
 void object_write_middle(struct object *object, const struct object_kind *kind);
 
-// A copy of the source's text; empty when it has none.
+// A copy of the source's text; empty when it has none that can be read.
 void object_copy(struct object *object, dicom_tag tag);
 // The same, but not written when it has none.
 void object_copy_some(struct object *object, dicom_tag tag);
@@ -83,6 +83,11 @@ char *object_looked_at(const struct finding_result *result, struct arena *arena)
 // What a result says that shows nothing: that nothing was found, or was rejected on review, by whom, in what, and what
 // that does not mean. NULL: no memory.
 char *object_nothing(const struct finding_result *result, struct arena *arena);
+
+// "" for what could not be read in its character set, which U+FFFD stands in for: nobody's name or number has it.
+const char *object_readable(const char *text);
+// The study with nothing in it that could not be read.
+struct finding_study object_readable_study(const struct finding_study *study);
 
 // A DICOM name has up to three groups, in which one person's name is written in three ways (PS3.5 section 6.2.1).
 enum object_name_group { OBJECT_ALPHABETIC, OBJECT_IDEOGRAPHIC, OBJECT_PHONETIC, OBJECT_NAME_GROUPS };

@@ -354,8 +354,9 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err)
 {
+    const struct finding_study readable = object_readable_study(study);
     struct oru oru = {.writer = {.out = out},
-                      .study = study,
+                      .study = &readable,
                       .result = result,
                       .receiver = receiver,
                       .older_stands = older_stands(result, before)};

@@ -36,14 +36,24 @@ static bool add(struct view *view, json_t *resource)
            error_set(view->err, ERROR_MEMORY, "no memory for FHIR resources");
 }
 
-static struct fhir_reference patient_of(const struct view *view)
+// It was said of a patient whom the study does not name any more.
+static bool is_of_another(const struct view *view, const struct finding_result *result)
 {
+    return result->patient && view->study->patient && result->patient != view->study->patient;
+}
+
+static struct fhir_reference patient_of(const struct view *view, const struct finding_result *result)
+{
+    if (is_of_another(view, result)) // by identifier, for there is no resource of that one; without an ID nobody's
+        return (struct fhir_reference){
+            .identifier = {*object_text(result->patient_id) ? result->issuer : NULL, result->patient_id, "MR"}};
     return (struct fhir_reference){.type = "Patient", .id = view->study->study};
 }
 
-static struct fhir_reference images_of(const struct view *view)
+static struct fhir_reference images_of(const struct view *view, const struct finding_result *result)
 {
-    return (struct fhir_reference){.type = "ImagingStudy", .id = view->study->study};
+    return is_of_another(view, result) ? (struct fhir_reference){0}
+                                       : (struct fhir_reference){.type = "ImagingStudy", .id = view->study->study};
 }
 
 static struct fhir_concept concept_of(const struct finding_code *code)
@@ -119,7 +129,7 @@ static bool add_images(struct view *view)
     json_t *images = fhir_imaging_study(&(struct fhir_imaging_study){.id = study->study,
                                                                      .uid = study->study,
                                                                      .accession = study->accession,
-                                                                     .subject = patient_of(view),
+                                                                     .subject = {.type = "Patient", .id = study->study},
                                                                      .started = view->started,
                                                                      .description = study->description,
                                                                      .referrer = *referrer ? referrer : NULL,
@@ -202,13 +212,13 @@ static bool add_observation(struct view *view, const struct finding_result *resu
                                                  .identifier = {.system = FHIR_DICOM_UID, .value = urn},
                                                  .status = status_of(result, f->state),
                                                  .code = finding_name,
-                                                 .subject = patient_of(view),
+                                                 .subject = patient_of(view, result),
                                                  .effective = view->started,
                                                  .issued_ns = f->judged_ns ? f->judged_ns : f->made_ns,
                                                  .concept = concept_of(&f->concept),
                                                  .body_site = concept_of(&f->site),
                                                  .device = {.type = "Device", .id = device},
-                                                 .derived_from = images_of(view),
+                                                 .derived_from = images_of(view, result),
                                                  .note = finding_sentence(f, &view->arena),
                                                  .components = components,
                                                  .component_count = count};
@@ -305,6 +315,12 @@ static int64_t issued_of(const struct view *view, const struct finding_result *r
     return issued;
 }
 
+static struct fhir_reference order_of(const struct view *view, const struct finding_result *result)
+{
+    const char *accession = is_of_another(view, result) ? NULL : view->study->accession;
+    return (struct fhir_reference){.identifier = {.value = accession, .type = "ACSN"}};
+}
+
 static bool add_report(struct view *view, const struct finding_result *result)
 {
     struct fhir_reference *results = arena_calloc(&view->arena, view->count + 1, sizeof *results);
@@ -320,11 +336,11 @@ static bool add_report(struct view *view, const struct finding_result *result)
                                        .asserter =
                                            status == FHIR_FINAL ? FHIR_ASSERTER_CLINICIAN_FROM_AI : FHIR_ASSERTER_AI,
                                        .status = status,
-                                       .based_on = {.identifier = {.value = view->study->accession, .type = "ACSN"}},
-                                       .subject = patient_of(view),
+                                       .based_on = order_of(view, result),
+                                       .subject = patient_of(view, result),
                                        .effective = view->started,
                                        .issued_ns = issued_of(view, result),
-                                       .imaging_study = images_of(view),
+                                       .imaging_study = images_of(view, result),
                                        .results = results,
                                        .result_count = result_count,
                                        .conclusion = conclusion,
@@ -357,7 +373,8 @@ bool finding_fhir_resources(const struct finding_study *study, const struct find
                             size_t result_count, const struct finding *findings, size_t count, json_t **out,
                             struct error *err)
 {
-    struct view view = {.study = study,
+    const struct finding_study readable = object_readable_study(study);
+    struct view view = {.study = &readable,
                         .results = results,
                         .result_count = result_count,
                         .findings = findings,

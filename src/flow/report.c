@@ -456,6 +456,9 @@ bool flow_report_message(struct flow *flow, const struct queue_delivery *deliver
     if (!read_message(flow->options.store, delivery, arena, &message, err) ||
         !study_of(flow->options.archive, message.result, arena, &study, err))
         return false;
+    if (strstr(study.patient_name, "\xEF\xBF\xBD"))
+        log_warning("flow", "a message to %s names patient %s by ID only: the name cannot be read in its character set",
+                    target->name, study.patient_id);
     message.before.final = strcmp(target->unsigned_status, "F") == 0;
     return finding_to_oru(&study, message.result, message.findings, message.count,
                           message.has_before ? &message.before : NULL, &receiver, message.result->changed_ns, out, err);

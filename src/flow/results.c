@@ -63,9 +63,7 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
                                    .sr_instance = "",
                                    .seg_instance = "",
                                    .send_to = "[]",
-                                   .hl7_to = "[]",
-                                   .made_ns = work->newest_ns,
-                                   .changed_ns = work->newest_ns};
+                                   .hl7_to = "[]"};
     return (out->id && out->topic && out->digest) || error_set(err, ERROR_LIMIT, "no memory for a result");
 }
 
@@ -168,8 +166,7 @@ static bool make_findings(struct flow_work *work, struct flow_analysis *analysis
                                .seg_instance = row->seg_instance,
                                .sr_instance = row->sr_instance,
                                .judged_by = "",
-                               .comment = "",
-                               .made_ns = row->made_ns};
+                               .comment = ""};
         memcpy(to->centroid_mm, from->centroid_mm, sizeof to->centroid_mm);
         memcpy(to->low_mm, from->low_mm, sizeof to->low_mm);
         memcpy(to->high_mm, from->high_mm, sizeof to->high_mm);
@@ -663,9 +660,21 @@ static void conclude(struct ending *ending)
     ending->done.result = result_of(ending->work);
 }
 
+// A row says when it was said; the objects, which are made again after a crash, when their newest image came.
+static void date_rows(struct flow_work *work, int64_t now_ns)
+{
+    for (size_t i = 0; i < work->analysis_count; i++) {
+        struct flow_analysis *analysis = &work->analyses[i];
+        analysis->row.made_ns = analysis->row.changed_ns = now_ns;
+        for (size_t k = 0; analysis->row.outcome == FINDING_POSITIVE && k < analysis->made.count; k++)
+            analysis->findings[k].made_ns = now_ns;
+    }
+}
+
 static bool end_job(struct flow_work *work, struct archive_writer *writer, struct error *err)
 {
     struct ending ending = {.work = work, .now_ns = clock_now_ns()};
+    date_rows(work, ending.now_ns);
     if (!plan(&ending, writer, err))
         return false;
     fault_point("job.after_store");

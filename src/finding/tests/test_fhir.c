@@ -243,6 +243,44 @@ static void a_report_of_earlier_images_says_so_first_and_is_not_final(void **sta
     json_decref(json);
 }
 
+// The images came again under another patient, whose the study is now.
+static void what_was_said_of_another_patient_is_not_the_present_one_s(void **state)
+{
+    (void)state;
+    struct finding_study study = study_row();
+    struct finding_result results[] = {result_row(JOB), result_row("b")};
+    struct finding finding = found("a-1", FINDING_SUPERSEDED);
+    struct error err;
+    json_t *list, *one;
+    size_t i, reports = 0;
+    study.patient = results[1].patient = 8;
+    results[0].patient = 7;
+    results[0].standing = FINDING_WITHDRAWN;
+    results[0].reason = "the images are not this patient's";
+    results[1].outcome = FINDING_NEGATIVE;
+    assert_ok(finding_fhir_resources(&study, results, 2, &finding, 1, &list, &err), err);
+    json_array_foreach(list, i, one)
+    {
+        const char *type = json_string_value(at(one, "resourceType"));
+        bool is_report = strcmp(type, "DiagnosticReport") == 0;
+        if (!is_report && strcmp(type, "Observation") != 0)
+            continue;
+        reports++;
+        if (strcmp(json_string_value(at(one, "id")), "b") == 0) {
+            assert_at(one, "subject.reference", "Patient/1.2.840.99.1");
+            continue;
+        }
+        assert_at(one, "status", "entered-in-error");
+        assert_at(one, "subject.identifier.value", "17");
+        assert_null(at(one, "subject.reference"));
+        assert_null(at(one, "imagingStudy"));
+        assert_null(at(one, "derivedFrom"));
+        assert_null(at(one, "basedOn"));
+    }
+    assert_int_equal(reports, 3);
+    json_decref(list);
+}
+
 static void what_was_superseded_or_never_looked_at_is_no_report(void **state)
 {
     (void)state;
@@ -374,6 +412,7 @@ int test_fhir(void)
         cmocka_unit_test(a_report_is_as_final_as_its_findings),
         cmocka_unit_test(a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart),
         cmocka_unit_test(a_report_of_earlier_images_says_so_first_and_is_not_final),
+        cmocka_unit_test(what_was_said_of_another_patient_is_not_the_present_one_s),
         cmocka_unit_test(what_was_superseded_or_never_looked_at_is_no_report),
         cmocka_unit_test(models_and_volumes_have_reports_of_their_own),
         cmocka_unit_test(a_score_is_a_certainty_only_where_the_model_is_calibrated),

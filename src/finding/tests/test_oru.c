@@ -193,6 +193,22 @@ static void a_name_without_letters_is_its_ideographs(void **state)
     buffer_free(&out);
 }
 
+// A name with replacement characters is nobody's: the patient is known by the ID then.
+static void a_name_that_cannot_be_read_is_left_out_and_the_id_stays(void **state)
+{
+    (void)state;
+    struct buffer out;
+    struct finding_study study = study_row();
+    study.patient_name = "M\xEF\xBF\xBDller^J\xEF\xBF\xBDrg";
+    study.referring = "H\xEF\xBF\xBDuse^Gregory";
+    make(&study, 0, &out);
+    const struct hl7_message *message = parse(&out);
+    assert_field(message, "PID", 0, 3, 1, "P|1&2");
+    assert_field(message, "PID", 0, 5, 1, "");
+    assert_field(message, "OBR", 0, 16, 2, "");
+    buffer_free(&out);
+}
+
 static void no_finding_is_said_with_who_looked_and_for_what(void **state)
 {
     (void)state;
@@ -495,6 +511,8 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(each_way_of_writing_a_name_is_a_repetition, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(a_name_that_cannot_be_read_is_left_out_and_the_id_stays, scratch_begin,
+                                        scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(the_same_result_is_the_same_message_under_the_control_id_of_its_delivery,
                                         scratch_begin, scratch_end),

@@ -99,11 +99,13 @@ static const char *message(struct ground *g)
 static void a_positive_is_told_at_once(void **state)
 {
     struct ground g;
+    int64_t began_ns = clock_now_ns();
     (void)state;
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
     ground_work_for_real(&g);
     struct finding_result *result = newest(&g);
+    assert_true(result->made_ns > began_ns && result->made_ns < clock_now_ns()); // and not when its images came
     assert_string_equal(ground_only_job(&g)->outcome, "positive");
     assert_int_equal(result->outcome, FINDING_POSITIVE);
     assert_true(result->told);
@@ -389,6 +391,23 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
     assert_non_null(strstr(message_of(&g, results[0].topic, "R"), "|Unknown^A^^^||19600101|"));
     assert_non_null(strstr(message_of(&g, results[1].topic, "R"), "|Unknown^B^^^||19990909|"));
+    ground_close(&g);
+}
+
+// Latin-1 bytes and no character set: no PACS or record would find the patient of a name with replacement characters.
+static void a_name_that_cannot_be_read_is_sent_to_nobody(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .name = "M\xFCller^J\xF6rg"}, AT(0));
+    ground_work_for_real(&g);
+    assert_non_null(strstr(message(&g), "PID|1||F1^^^^PI|||||U"));
+    const char *objects[] = {newest(&g)->sr_instance, newest(&g)->seg_instance};
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(said_in(&g, objects[i], 0x00100010), "");
+        assert_string_equal(said_in(&g, objects[i], 0x00100020), "F1");
+    }
     ground_close(&g);
 }
 
@@ -993,6 +1012,7 @@ int test_results(void)
         cmocka_unit_test(images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first),
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
         cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
+        cmocka_unit_test(a_name_that_cannot_be_read_is_sent_to_nobody),
         cmocka_unit_test(a_message_names_the_patient_by_id_and_issuer),
         cmocka_unit_test(a_note_that_never_went_out_is_made_again),
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),

@@ -37,6 +37,7 @@ static bool find_study(struct service *service, struct http_request *request, co
                          "nothing of until it is put right (/api/flagged?flag=identity)",
                          uid);
     *out = (struct finding_study){.study = field(row, 0x0020000D),
+                                  .patient = row->patient,
                                   .patient_id = field(row, 0x00100020),
                                   .issuer = field(row, 0x00100021),
                                   .patient_name = field(row, 0x00100010),
