@@ -195,6 +195,7 @@ class Outbox(unittest.TestCase):
             database.close()
             dead = self.deliveries(server, "dead")[("ris", "D1")]
             self.assertIn("AR", dead["lastError"])
+            self.assertIn("hl7 target ris: 1 given up", "\n".join(server.get_json("/healthz")["warnings"]))
             self.assertEqual(server.request(f"/api/deliveries/{dead['id']}/replay", "POST", b"{}")[0], 204)
             wait_until(lambda: "D1" in listener.accepted, 5, "the replayed message arrives")
             wait_until(lambda: self.deliveries(server, "done"), 5, "it is done")

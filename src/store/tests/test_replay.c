@@ -128,6 +128,27 @@ static void refused_rows_put_the_record_down_for_good(void **state)
     helper_remove(&place);
 }
 
+// What is put down in a later life stands beside what was put down before, and not over it.
+static void what_was_put_down_stays_so_when_more_is_put_down_after_a_restart(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    for (uint64_t life = 1; life <= 3; life++) {
+        char name[32];
+        struct store_lane *lane = store_lane_open(place.store, &place.err);
+        assert_ok(lane != NULL, place.err);
+        snprintf(name, sizeof name, "%d-1000", (int)life);
+        assert_false(helper_put(place.store, lane, name, true, &place.err));
+        assert_true(store_lane_close(lane, &place.err));
+        store_close(place.store);
+        place.store = helper_open(place.folder, &place.err);
+        assert_ok(place.store != NULL, place.err);
+        assert_int_equal(tombstones_count(place.store), life);
+    }
+    helper_remove(&place);
+}
+
 // ---- what a power cut may leave at the end of a lane
 
 struct tear {
@@ -414,6 +435,7 @@ int test_replay(void)
         cmocka_unit_test(lost_rows_come_back_in_the_order_of_arrival),
         cmocka_unit_test(a_kill_raises_the_epoch_and_a_clean_stop_does_not),
         cmocka_unit_test(refused_rows_put_the_record_down_for_good),
+        cmocka_unit_test(what_was_put_down_stays_so_when_more_is_put_down_after_a_restart),
         cmocka_unit_test(a_torn_record_ends_the_lane_and_costs_no_other),
         cmocka_unit_test(damage_in_the_middle_costs_only_the_damaged),
         cmocka_unit_test(damage_of_the_last_record_cuts_nothing_off),
