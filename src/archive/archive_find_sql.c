@@ -217,10 +217,12 @@ static const char *const from_of_level[] = {
     " JOIN study ON study.id=study_patient.study WHERE instance.rank=0",
 };
 static const char *const order_of_level[] = {
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank",
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank, CAST(series.number AS INTEGER), "
+    " ORDER BY study_patient.date DESC, study_patient.time DESC, study_patient.study DESC, study_patient.rank",
+    " ORDER BY study_patient.date DESC, study_patient.time DESC, study_patient.study DESC, study_patient.rank, "
+    "CAST(series.number AS INTEGER), "
     "series.id",
-    " ORDER BY study.date DESC, study.time DESC, study.id DESC, study_patient.rank, CAST(series.number AS INTEGER), "
+    " ORDER BY study_patient.date DESC, study_patient.time DESC, study_patient.study DESC, study_patient.rank, "
+    "CAST(series.number AS INTEGER), "
     "series.id, "
     "CAST(instance.number AS INTEGER), instance.id",
 };

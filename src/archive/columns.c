@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define STUDY(column, tag, match, owner) {COLUMNS_STUDY, tag, "study." #column, COLUMNS_##match, COLUMNS_##owner},
+#define PART(column, tag, match, owner) {COLUMNS_PART, tag, "study_patient." #column, COLUMNS_##match, COLUMNS_##owner},
 #define PATIENT(column, tag, match, owner)                                                                             \
     {COLUMNS_PATIENT, tag, "study_patient." #column, COLUMNS_##match, COLUMNS_##owner},
 #define SERIES(column, tag, match, owner) {COLUMNS_SERIES, tag, "series." #column, COLUMNS_##match, COLUMNS_##owner},
@@ -13,6 +14,7 @@
 const struct columns_column columns[COLUMNS_COUNT] = {
     // clang-format off
     COLUMNS_OF_STUDY(STUDY)
+    COLUMNS_OF_PART(PART)
     COLUMNS_OF_PATIENT(PATIENT)
     COLUMNS_OF_SERIES(SERIES)
     COLUMNS_OF_INSTANCE(INSTANCE)

@@ -25,16 +25,17 @@ enum columns_owner {
     COLUMNS_OWNED,    // ARCHIVE_FLAG_LEVEL: study or series own it (PS3.3 A.1.2), so one of the two is wrong
 };
 
-enum columns_table { COLUMNS_STUDY, COLUMNS_PATIENT, COLUMNS_SERIES, COLUMNS_INSTANCE };
+enum columns_table { COLUMNS_STUDY, COLUMNS_PART, COLUMNS_PATIENT, COLUMNS_SERIES, COLUMNS_INSTANCE };
 
 // X(column, tag, match, owner), by tag. All are filled from the object.
-#define COLUMNS_OF_STUDY(X)                                                                                            \
+#define COLUMNS_OF_STUDY(X) X(uid, 0x0020000D, UID, FREE)
+// What a patient's objects say of the study: each patient's own, where one Study Instance UID has several.
+#define COLUMNS_OF_PART(X)                                                                                             \
     X(date, 0x00080020, DATE, OWNED)                                                                                   \
     X(time, 0x00080030, TIME, FREE)                                                                                    \
     X(accession, 0x00080050, TEXT, OWNED)                                                                              \
     X(referring, 0x00080090, NAME, OWNED)                                                                              \
     X(description, 0x00081030, TEXT, OWNED)                                                                            \
-    X(uid, 0x0020000D, UID, FREE)                                                                                      \
     X(study_id, 0x00200010, TEXT, OWNED)
 // Of a patient of the study, whose size, weight and age are not kept: they change.
 #define COLUMNS_OF_PATIENT(X)                                                                                          \
@@ -68,25 +69,28 @@ enum columns_table { COLUMNS_STUDY, COLUMNS_PATIENT, COLUMNS_SERIES, COLUMNS_INS
     X(columns, 0x00280011, NUMBER, FREE)                                                                               \
     X(bits, 0x00280100, NUMBER, FREE)
 
-// For lists in statements: COLUMNS_OF_STUDY(COLUMNS_LISTED) gives each name behind a comma.
+// For lists in statements: COLUMNS_OF_PART(COLUMNS_LISTED) gives each name behind a comma.
 #define COLUMNS_LISTED(column, tag, match, owner) ", " #column
 #define COLUMNS_MARKED(column, tag, match, owner) ", ?"
 
-// The place of each in `columns` and in what is kept of an object: COLUMNS_STUDY_accession.
+// The place of each in `columns` and in what is kept of an object: COLUMNS_PART_accession.
 enum columns_index {
 #define X(column, tag, match, owner) COLUMNS_STUDY_##column,
     COLUMNS_OF_STUDY(X)
 #undef X
+#define X(column, tag, match, owner) COLUMNS_PART_##column,
+        COLUMNS_OF_PART(X)
+#undef X
 #define X(column, tag, match, owner) COLUMNS_PATIENT_##column,
-        COLUMNS_OF_PATIENT(X)
+            COLUMNS_OF_PATIENT(X)
 #undef X
 #define X(column, tag, match, owner) COLUMNS_SERIES_##column,
-            COLUMNS_OF_SERIES(X)
+                COLUMNS_OF_SERIES(X)
 #undef X
 #define X(column, tag, match, owner) COLUMNS_INSTANCE_##column,
-                COLUMNS_OF_INSTANCE(X)
+                    COLUMNS_OF_INSTANCE(X)
 #undef X
-                    COLUMNS_FROM_OBJECT, // how many are filled from the object; the others are counted or given
+                        COLUMNS_FROM_OBJECT, // how many are filled from the object; the others are counted or given
     COLUMNS_COUNT = COLUMNS_FROM_OBJECT + 5
 };
 

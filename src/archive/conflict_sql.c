@@ -65,8 +65,10 @@ static bool version_served(struct database *db, const char *uid, struct arena *a
 static bool set_row(struct database *db, const struct columns_column *column, const struct version *version,
                     const char *value, struct error *err)
 {
-    const int64_t rows[] = {
-        [COLUMNS_STUDY] = version->study, [COLUMNS_PATIENT] = version->patient, [COLUMNS_SERIES] = version->series};
+    const int64_t rows[] = {[COLUMNS_STUDY] = version->study,
+                            [COLUMNS_PART] = version->patient,
+                            [COLUMNS_PATIENT] = version->patient,
+                            [COLUMNS_SERIES] = version->series};
     return column->table == COLUMNS_INSTANCE || rows_set(db, column, rows[column->table], value, err);
 }
 

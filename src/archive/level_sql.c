@@ -67,3 +67,21 @@ bool rows_fill(struct database *db, int64_t row, const struct rows_object *objec
             return false;
     return true;
 }
+
+bool rows_find(struct database *db, struct sql *sql, enum columns_table table, struct rows_object *object, int64_t *id,
+               uint64_t *filled, struct error *err)
+{
+    const char *known[COLUMNS_FROM_OBJECT];
+    bool row;
+    bool ok = sql_step(sql, &row, err);
+    *id = 0;
+    *filled = 0;
+    if (ok && row) {
+        *id = sql_int(sql, 0);
+        rows_read(sql, 1, table, known);
+        *filled = rows_lacks(object, table, known);
+        ok = rows_compare(object, table, known, err);
+    }
+    sql_done(sql);
+    return ok && rows_fill(db, *id, object, *filled, err);
+}

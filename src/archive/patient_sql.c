@@ -41,8 +41,7 @@ static bool complete_names(struct database *db, void *payload, struct error *err
     arena_init(&arena, 1 << 20);
     struct sql *sql = sql_prepare(db,
                                   "SELECT id, 1048592, patient_name FROM study_patient UNION ALL SELECT"
-                                  " study_patient.id, 524432, referring FROM study_patient JOIN study"
-                                  " ON study.id=study_patient.study",
+                                  " id, 524432, referring FROM study_patient",
                                   err);
     while (sql && (ok = sql_step(sql, &row, err)) && row) {
         arena_reset(&arena);
@@ -201,11 +200,13 @@ static const struct known *choose(const struct rows_object *object, const struct
 static bool add_patient(struct database *db, int64_t study, int64_t rank, const struct rows_object *object,
                         int64_t *row, struct error *err)
 {
-    const char *const *v = object->values;
+    const char *const *v = object->values, *const *part = &v[COLUMNS_PART_date];
     if (!sql_run(db, err,
-                 "INSERT INTO study_patient(study, rank" COLUMNS_OF_PATIENT(
-                     COLUMNS_LISTED) ") VALUES(?, ?" COLUMNS_OF_PATIENT(COLUMNS_MARKED) ")",
-                 "iittttt", study, rank, v[FIRST], v[FIRST + 1], v[FIRST + 2], v[FIRST + 3], v[FIRST + 4]))
+                 "INSERT INTO study_patient(study, rank" COLUMNS_OF_PART(COLUMNS_LISTED)
+                     COLUMNS_OF_PATIENT(COLUMNS_LISTED) ") VALUES(?, ?" COLUMNS_OF_PART(COLUMNS_MARKED)
+                         COLUMNS_OF_PATIENT(COLUMNS_MARKED) ")",
+                 "iittttttttttt", study, rank, part[0], part[1], part[2], part[3], part[4], part[5], v[FIRST],
+                 v[FIRST + 1], v[FIRST + 2], v[FIRST + 3], v[FIRST + 4]))
         return false;
     *row = sql_last_rowid(db);
     return true;
@@ -224,8 +225,8 @@ static bool add_identity(struct database *db, const struct rows_object *object, 
     return true;
 }
 
-bool rows_find_patient(struct database *db, int64_t study, struct rows_object *object, struct rows_patient *out,
-                       struct error *err)
+static bool find_patient(struct database *db, int64_t study, struct rows_object *object, struct rows_patient *out,
+                         struct error *err)
 {
     struct known *known;
     size_t count;
@@ -244,6 +245,26 @@ bool rows_find_patient(struct database *db, int64_t study, struct rows_object *o
     if (one)
         out->row = one->row;
     return (object->is_own || add_identity(db, object, out, err)) && put_names_of_object(db, out->row, object, err);
+}
+
+// What the patient's objects say of the study.
+static bool find_part(struct database *db, int64_t patient, struct rows_object *object, struct error *err)
+{
+    int64_t id;
+    uint64_t filled;
+    struct sql *sql =
+        sql_prepare(db, "SELECT id" COLUMNS_OF_PART(COLUMNS_LISTED) " FROM study_patient WHERE id=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_int(sql, 1, patient);
+    return rows_find(db, sql, COLUMNS_PART, object, &id, &filled, err) &&
+           (!(filled >> COLUMNS_PART_referring & 1) || put_names_of_object(db, patient, object, err));
+}
+
+bool rows_find_patient(struct database *db, int64_t study, struct rows_object *object, struct rows_patient *out,
+                       struct error *err)
+{
+    return find_patient(db, study, object, out, err) && find_part(db, out->row, object, err);
 }
 
 // ---- in words: whose objects a study has, when that is in doubt

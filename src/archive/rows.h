@@ -98,6 +98,10 @@ uint64_t rows_lacks(const struct rows_object *object, enum columns_table table,
 bool rows_fill(struct database *db, int64_t row, const struct rows_object *object, uint64_t lacks, struct error *err);
 bool rows_set(struct database *db, const struct columns_column *column, int64_t row, const char *value,
               struct error *err);
+// The row that a statement finds by its id and the table's columns: what contradicts it is noted, and what it lacks is
+// filled in, which `*filled` tells. *id 0: there is none. The statement is done.
+bool rows_find(struct database *db, struct sql *sql, enum columns_table table, struct rows_object *object, int64_t *id,
+               uint64_t *filled, struct error *err);
 
 // ---- patients (patient_sql.c)
 
@@ -111,7 +115,8 @@ struct rows_patient {
 //
 // It is the one with the same issuer and Patient ID; else the only one that does not contradict it. A value that is
 // absent contradicts nothing; but where one of the two has no Patient ID, name and birth date must not contradict
-// either. What the study's first patient's row contradicts is noted in the object's differences.
+// either. What the study's first patient's row contradicts is noted in the object's differences, and what this
+// patient's objects say of the study otherwise: an accession number of one patient is none of another one's.
 bool rows_find_patient(struct database *db, int64_t study, struct rows_object *object, struct rows_patient *out,
                        struct error *err);
 // study.identity says in words whose objects the study has, when its served ones leave that in doubt; else "".

@@ -3,44 +3,17 @@
 
 #include <string.h>
 
-static bool add_study(struct database *db, const struct rows_object *object, int64_t *id, struct error *err)
+static bool find_study(struct database *db, const struct rows_object *object, int64_t *id, struct error *err)
 {
-    const char *const *v = &object->values[COLUMNS_STUDY_date];
-    if (!sql_run(db, err,
-                 "INSERT INTO study(identity" COLUMNS_OF_STUDY(COLUMNS_LISTED) ") VALUES(''" COLUMNS_OF_STUDY(
-                     COLUMNS_MARKED) ")",
-                 "ttttttt", v[0], v[1], v[2], v[3], v[4], v[5], v[6]))
+    bool found;
+    if (!sql_get_int(db, err, id, &found, "SELECT id FROM study WHERE uid=?1", "t", object->study))
+        return false;
+    if (found)
+        return true;
+    if (!sql_run(db, err, "INSERT INTO study(identity, uid) VALUES('', ?1)", "t", object->study))
         return false;
     *id = sql_last_rowid(db);
     return true;
-}
-
-// The row that a statement finds: what contradicts it is noted, and what it lacks is filled in. *id 0: there is none.
-static bool find_row(struct database *db, struct sql *sql, enum columns_table table, struct rows_object *object,
-                     int64_t *id, struct error *err)
-{
-    const char *known[COLUMNS_FROM_OBJECT];
-    bool row;
-    uint64_t lacks = 0;
-    bool ok = sql_step(sql, &row, err);
-    *id = 0;
-    if (ok && row) {
-        *id = sql_int(sql, 0);
-        rows_read(sql, 1, table, known);
-        lacks = rows_lacks(object, table, known);
-        ok = rows_compare(object, table, known, err);
-    }
-    sql_done(sql);
-    return ok && rows_fill(db, *id, object, lacks, err);
-}
-
-static bool find_study(struct database *db, struct rows_object *object, int64_t *id, struct error *err)
-{
-    struct sql *sql = sql_prepare(db, "SELECT id" COLUMNS_OF_STUDY(COLUMNS_LISTED) " FROM study WHERE uid=?1", err);
-    if (!sql)
-        return false;
-    sql_bind_text(sql, 1, object->study);
-    return find_row(db, sql, COLUMNS_STUDY, object, id, err) && (*id || add_study(db, object, id, err));
 }
 
 static bool add_series(struct database *db, const struct rows_object *object, int64_t patient, int64_t *id,
@@ -60,13 +33,15 @@ static bool add_series(struct database *db, const struct rows_object *object, in
 static bool find_series(struct database *db, struct rows_object *object, int64_t patient, int64_t *id,
                         struct error *err)
 {
+    uint64_t filled;
     struct sql *sql =
         sql_prepare(db, "SELECT id" COLUMNS_OF_SERIES(COLUMNS_LISTED) " FROM series WHERE patient=?1 AND uid=?2", err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, patient);
     sql_bind_text(sql, 2, object->series);
-    return find_row(db, sql, COLUMNS_SERIES, object, id, err) && (*id || add_series(db, object, patient, id, err));
+    return rows_find(db, sql, COLUMNS_SERIES, object, id, &filled, err) &&
+           (*id || add_series(db, object, patient, id, err));
 }
 
 bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, struct rows_version *same,

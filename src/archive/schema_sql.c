@@ -32,53 +32,45 @@
 #define PATIENT_ID "(1048608, 1048609)"            // (0010,0020), (0010,0021)
 #define PATIENT_DATA "(1048592, 1048624, 1048640)" // (0010,0010), (0010,0030), (0010,0040)
 #define ABOUT(condition, words) "CASE WHEN EXISTS(" OPEN_CONFLICT " AND " condition ") THEN ', " words "' ELSE '' END"
+#define BY_PIXELS ABOUT("kind=1", "other pixels")
+#define BY_UNKNOWN ABOUT("kind=2", "pixels that cannot be compared")
+#define BY_PATIENT_ID ABOUT("EXISTS(" DIFFERS PATIENT_ID ")", "another Patient ID")
+#define BY_PATIENT ABOUT("EXISTS(" DIFFERS PATIENT_DATA ")", "another name, birth date or sex of the patient")
 #define CAME_AGAIN                                                                                                     \
     "CASE conflicts WHEN 0 THEN '' ELSE CASE conflicts WHEN 1 THEN 'an object' ELSE CAST(conflicts AS TEXT) ||"        \
-    " ' objects' END || ' came again with ' || substr(" ABOUT("kind=1", "other pixels") " || " ABOUT(                  \
-        "kind=2", "pixels that cannot be compared") " || " ABOUT("EXISTS(" DIFFERS PATIENT_ID ")",                     \
-                                                                 "another Patient ID") " || " ABOUT("EXISTS(" DIFFERS  \
-                                                                                                        PATIENT_DATA   \
-                                                                                                    ")",               \
-                                                                                                    "another name, "   \
-                                                                                                    "birth date or "   \
-                                                                                                    "sex of the "      \
-                                                                                                    "patient") ", 3) " \
-                                                                                                               "|| "   \
-                                                                                                               "CASE " \
-                                                                                                               "confl" \
-                                                                                                               "icts " \
-                                                                                                               "WHEN " \
-                                                                                                               "1 "    \
-                                                                                                               "THEN " \
-                                                                                                               "': "   \
-                                                                                                               "the "  \
-                                                                                                               "first" \
-                                                                                                               " is "  \
-                                                                                                               "shown" \
-                                                                                                               " unti" \
-                                                                                                               "l "    \
-                                                                                                               "someb" \
-                                                                                                               "ody "  \
-                                                                                                               "decid" \
-                                                                                                               "es'"   \
-                                                                                                               " ELSE" \
-                                                                                                               " ': "  \
-                                                                                                               "the "  \
-                                                                                                               "first" \
-                                                                                                               " ones" \
-                                                                                                               " are " \
-                                                                                                               "shown" \
-                                                                                                               " unti" \
-                                                                                                               "l "    \
-                                                                                                               "someb" \
-                                                                                                               "ody "  \
-                                                                                                               "decid" \
-                                                                                                               "es' "  \
-                                                                                                               "END "  \
-                                                                                                               "END "  \
-                                                                                                               "AS "   \
-                                                                                                               "confl" \
-                                                                                                               "icts,"
+    " ' objects' END || ' came again with ' || substr(" BY_PIXELS " || " BY_UNKNOWN " || " BY_PATIENT_ID               \
+    " || " BY_PATIENT ", 3) || CASE conflicts WHEN 1 THEN ': the first is shown until somebody decides'"               \
+    " ELSE ': the first ones are shown until somebody decides' END END AS conflicts,"
+
+// The view study_shown since what came again is told with what differs.
+#define STUDY_SHOWN                                                                                                    \
+    "CREATE VIEW study_shown AS"                                                                                       \
+    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities,"            \
+    " description, identity, " CAME_AGAIN " CASE " HELD_BACK                                                           \
+    " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"                    \
+    " of another study' ELSE CAST(" HELD_BACK                                                                          \
+    " AS TEXT) || ' images of this study are held back: their UIDs are those"                                          \
+    " of objects of another study' END AS held_back,"                                                                  \
+    " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"        \
+    " '): the notes are kept, nothing is hidden' END AS rejected,"                                                     \
+    " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"                            \
+    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"                       \
+    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"        \
+    " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"           \
+    " WHERE first.study=study.id));"
+
+// What the objects of a patient say of their study: of the first one's what the study's row has, of another one's what
+// was noted to contradict it.
+#define SAID_OF_STUDY(column, tag)                                                                                     \
+    column "=coalesce((SELECT max(said) FROM difference JOIN instance ON instance.id=difference.instance JOIN series"  \
+           " ON series.id=instance.series WHERE series.patient=study_patient.id AND tag=" tag                          \
+           " AND study_patient.rank>0), (SELECT " column " FROM study WHERE study.id=study_patient.study))"
+
+#define SAID_DATE SAID_OF_STUDY("date", "524320")
+#define SAID_ACCESSION SAID_OF_STUDY("accession", "524368")
+#define SAID_REFERRING SAID_OF_STUDY("referring", "524432")
+#define SAID_DESCRIPTION SAID_OF_STUDY("description", "528432")
+#define SAID_ID SAID_OF_STUDY("study_id", "2097168")
 
 static const char *const steps[] = {
     "CREATE TABLE study("
@@ -248,20 +240,24 @@ static const char *const steps[] = {
     " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"
     " WHERE first.study=study.id));",
     // What came again is told with what differs.
+    "DROP VIEW study_shown;" STUDY_SHOWN,
+    // What is said of the study is each patient's own. Of a study of several in a database of the program before: what
+    // the first patient's row has, unless the other one's objects said otherwise.
     "DROP VIEW study_shown;"
-    "CREATE VIEW study_shown AS"
-    " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
-    " identity, " CAME_AGAIN " CASE " HELD_BACK
-    " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"
-    " of another study' ELSE CAST(" HELD_BACK " AS TEXT) || ' images of this study are held back: their UIDs are those"
-    " of objects of another study' END AS held_back,"
-    " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"
-    " '): the notes are kept, nothing is hidden' END AS rejected,"
-    " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"
-    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"
-    " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"
-    " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"
-    " WHERE first.study=study.id));",
+    "ALTER TABLE study_patient ADD COLUMN date TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE study_patient ADD COLUMN time TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE study_patient ADD COLUMN accession TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE study_patient ADD COLUMN referring TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE study_patient ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE study_patient ADD COLUMN study_id TEXT NOT NULL DEFAULT '';"
+    "UPDATE study_patient SET " SAID_DATE ", " SAID_ACCESSION ", " SAID_REFERRING ", " SAID_DESCRIPTION ", " SAID_ID
+    ", time=CASE rank WHEN 0 THEN (SELECT time FROM study WHERE study.id=study_patient.study) ELSE '' END;",
+    "DROP INDEX study_by_date; DROP INDEX study_by_accession;"
+    "ALTER TABLE study DROP COLUMN date; ALTER TABLE study DROP COLUMN time; ALTER TABLE study DROP COLUMN accession;"
+    "ALTER TABLE study DROP COLUMN referring; ALTER TABLE study DROP COLUMN description;"
+    "ALTER TABLE study DROP COLUMN study_id;"
+    "CREATE INDEX study_patient_by_date ON study_patient(date DESC, time DESC, study DESC, rank);"
+    "CREATE INDEX study_patient_by_accession ON study_patient(accession);" STUDY_SHOWN,
     NULL,
 };
 

@@ -56,6 +56,42 @@ static void each_patient_of_a_study_is_found_with_what_is_theirs(void **state)
     place_close(&p);
 }
 
+static void assert_study(struct place *p, const char *patient, const char *accession, const char *referring,
+                         const char *date)
+{
+    struct archive_row *row = find(p, ARCHIVE_STUDY, 0x00100020, patient, 1);
+    assert_string_equal(field(row, 0x00080050), accession);
+    assert_string_equal(field(row, 0x00080090), referring);
+    assert_string_equal(field(row, 0x00080020), date);
+}
+
+// One Study Instance UID, and an accession number, a physician and a date of each one's own.
+static void what_is_said_of_the_study_is_each_patient_s_own(void **state)
+{
+    struct place p;
+    struct object other = second, bare = {0};
+    (void)state;
+    place_open(&p);
+    other.accession = "A2";
+    other.referring = "Other^Doc";
+    other.date = "20260116";
+    bare.accession = bare.referring = bare.date = "";
+    assert_int_equal(flags_after(&p, bare, 1), 0);
+    assert_int_equal(flags_after(&p, other, 2), ARCHIVE_FLAG_IDENTITY);
+    assert_study(&p, "P1", "", "", "");
+    assert_study(&p, "P2", "A2", "Other^Doc", "20260116");
+    assert_int_equal(flags_after(&p, (struct object){0}, 3), 0);
+    assert_study(&p, "P1", "A1", "Ref^Doc", "20260115");
+    assert_study(&p, "P2", "A2", "Other^Doc", "20260116");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080050, "A2", 1), 0x00100020), "P2");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080090, "ref^doc", 1), 0x00100020), "P1");
+    assert_string_equal(field(find(&p, ARCHIVE_SERIES, 0x00100020, "P2", 1), 0x00080050), "A2");
+    assert_string_equal(shown(&p, "accession"), "A1");
+    other.accession = "A3";
+    assert_int_equal(flags_after(&p, other, 4), ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
+    place_close(&p);
+}
+
 // What was made here of a first patient's images shows nobody once these came again under another.
 static void a_study_is_shown_under_the_patient_of_its_images_and_not_of_what_was_made_of_earlier_ones(void **state)
 {
@@ -416,6 +452,7 @@ int test_patients(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_patient_of_a_study_is_found_with_what_is_theirs),
+        cmocka_unit_test(what_is_said_of_the_study_is_each_patient_s_own),
         cmocka_unit_test(a_study_is_shown_under_the_patient_of_its_images_and_not_of_what_was_made_of_earlier_ones),
         cmocka_unit_test(a_patient_of_whom_nothing_is_served_is_found_by_its_row),
         cmocka_unit_test(objects_name_the_patient_they_are_of),

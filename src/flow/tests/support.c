@@ -349,7 +349,10 @@ static void write_head(const struct head *head, int k, struct buffer *out)
     dicom_writer_init(&w, out, false);
     dicom_write_text(&w, 0x00080016, "1.2.840.10008.5.1.4.1.1.2");
     dicom_write_printf(&w, 0x00080018, "%s.%d", or (head->instances, or (head->series, "1.2.3.1")), k + 1);
+    dicom_write_text(&w, 0x00080020, or (head->study_date, ""));
+    dicom_write_text(&w, 0x00080050, or (head->accession, ""));
     dicom_write_text(&w, 0x00080060, "CT");
+    dicom_write_text(&w, 0x00080090, or (head->referring, ""));
     dicom_write_text(&w, 0x00100010, or (head->name, "Test^Flow"));
     dicom_write_text(&w, 0x00100020, head->no_id ? "" : or (head->patient, "F1"));
     dicom_write_text(&w, 0x00100021, or (head->issuer, ""));

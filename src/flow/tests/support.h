@@ -85,8 +85,9 @@ struct head {                             // what is NULL or 0 gets a usual valu
     int acquisition;                      // its number, by which its pixels differ too; 0: none
     int bleed;                            // slice of its middle; 0: none. It reaches 4 slices up and down.
     const char *association;
-    const char *name, *birth; // "Test^Flow", none
-    bool no_id, newest;       // without Patient ID; of what came again the newest is served
+    const char *name, *birth;                       // "Test^Flow", none
+    const char *accession, *referring, *study_date; // none
+    bool no_id, newest;                             // without Patient ID; of what came again the newest is served
 };
 // The package that is installed with the program, and a rule for it with these members more (a comma in front).
 void ground_open_real(struct ground *ground, const char *more);

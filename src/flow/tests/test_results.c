@@ -374,6 +374,46 @@ static void two_patients_without_an_id_are_not_analysed_as_one(void **state)
     ground_close(&g);
 }
 
+// Field `number` of a segment of a message.
+static const char *field_of(struct ground *g, const char *message, const char *segment, int number)
+{
+    const char *at = strstr(message, arena_printf(&g->arena, "\r%s|", segment));
+    for (int i = 0; at && i < number; i++)
+        at = strchr(at + 1, '|');
+    assert_non_null(at);
+    return arena_strndup(&g->arena, at + 1, strcspn(at + 1, "|\r"));
+}
+
+// Of one Study Instance UID: the second is told with nothing of the first, and the first not with what it lacked.
+static void each_patient_of_a_study_is_told_with_his_own_accession_number_and_physician(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .accession = "A1", .study_date = "20260101"}, AT(0));
+    ground_send_head(&g,
+                     &(struct head){.bleed = 22,
+                                    .series = "1.2.3.2",
+                                    .patient = "F2",
+                                    .accession = "A2",
+                                    .referring = "Doc^Berta",
+                                    .study_date = "20260202"},
+                     AT(30));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    for (size_t i = 0; i < 2; i++) {
+        bool first = strcmp(results[i].patient_id, "F1") == 0;
+        const char *told = message_of(&g, results[i].topic, "R");
+        assert_string_equal(field_of(&g, told, "PID", 3), first ? "F1^^^^PI" : "F2^^^^PI");
+        assert_string_equal(field_of(&g, told, "OBR", 7), first ? "20260101" : "20260202");
+        assert_string_equal(field_of(&g, told, "OBR", 16), first ? "" : "^Doc^Berta^^^");
+        assert_string_equal(field_of(&g, told, "OBR", 18), first ? "A1" : "A2");
+        assert_string_equal(said_in(&g, results[i].sr_instance, 0x00080050), first ? "A1" : "A2");
+    }
+    ground_close(&g);
+}
+
 // Of images without an ID another name is another patient, also in what is told of them.
 static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **state)
 {
@@ -1011,6 +1051,7 @@ int test_results(void)
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
         cmocka_unit_test(images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first),
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
+        cmocka_unit_test(each_patient_of_a_study_is_told_with_his_own_accession_number_and_physician),
         cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
         cmocka_unit_test(a_name_that_cannot_be_read_is_sent_to_nobody),
         cmocka_unit_test(a_message_names_the_patient_by_id_and_issuer),
