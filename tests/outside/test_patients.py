@@ -327,6 +327,30 @@ class Heads(unittest.TestCase):
             self.assertEqual(server.get_json("/api/conflicts"), [])
             self.assertEqual(len(server.get_json(f"/dicom-web/instances?StudyInstanceUID={study}&Modality=SEG")), 1)
 
+    def test_what_was_said_of_the_wrong_patient_is_that_one_s_in_fhir_too(self):
+        folder = tempfile.mkdtemp(prefix="hilum-heads-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        made = subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", folder], capture_output=True, text=True, check=True).stdout.split()[0]
+        right = []
+        for path in glob.glob(made + "/*.dcm"):
+            ds = pydicom.dcmread(path)
+            wrong, ds.PatientID, ds.PatientName = ds.PatientID, "RIGHT1", "Right^One"
+            right.append(path.replace(made, folder).replace(".dcm", "-right.dcm"))
+            ds.save_as(right[-1])
+        study = ds.StudyInstanceUID
+        with Hilum(config="flow: {negative_quiet_s: 2}\n") as server:
+            server.put_json("/api/peers/ct", {"title": "CT1", "host": "127.0.0.1", "rights": ["store"], "plain": "accepted", "versions": "newest"})
+            reports = lambda: [entry["resource"] for entry in server.get_json(f"/fhir/DiagnosticReport?study={study}").get("entry", [])]
+            server.storescu(*glob.glob(made + "/*.dcm"), aet="CT1")
+            (report,) = wait_until(reports, 60, "the head was looked at")
+            self.assertEqual(report["subject"], {"reference": f"Patient/{study}"})
+            server.storescu(*right, aet="CT1")
+            withdrawn, present = wait_until(lambda: len(reports()) == 2 and sorted(reports(), key=lambda one: one["status"] != "entered-in-error"), 60, "the right patient's head was looked at")
+            self.assertEqual((withdrawn["id"], withdrawn["status"], withdrawn["subject"]["identifier"]["value"]), (report["id"], "entered-in-error", wrong))
+            self.assertNotIn("reference", withdrawn["subject"])
+            self.assertEqual(present["subject"], {"reference": f"Patient/{study}"})
+            self.assertEqual(server.get_json(f"/fhir/Patient/{study}")["identifier"][0]["value"], "RIGHT1")
+
     def test_nothing_is_said_to_be_found_where_images_are_held_back(self):
         folder = tempfile.mkdtemp(prefix="hilum-heads-")
         self.addCleanup(shutil.rmtree, folder, True)
