@@ -1,6 +1,7 @@
 #include "access/access_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "access/audit_chain.h"
 
@@ -37,6 +38,23 @@ void access_close(struct access *access)
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns)
 {
     access_trail_put(access->trail, record, now_ns);
+}
+
+void access_changes(struct buffer *out, const json_t *before, const json_t *after)
+{
+    const char *member;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)after, member, value)
+    {
+        const json_t *old = json_object_get(before, member);
+        if (json_equal(old, value) || strcmp(member, "version") == 0)
+            continue;
+        char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        buffer_printf(out, "; %s: %s%s%s", member, was ? was : "", was ? " -> " : "", is ? is : "?");
+        free(was);
+        free(is);
+    }
 }
 
 bool access_audit_healthy(struct access *access)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "store/database.h"
 #include "store/store.h"
@@ -147,6 +148,9 @@ struct access_record {
 // counted, and the count is told when the disk takes lines again. Callers answer reads and writes all the same (a
 // hospital's images come first) and /healthz tells. On a disk that is only slow a caller waits up to a second for room.
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
+// For the detail of CHANGED: "; port: 104 -> 105" for each member of `after` that is another one in `before` (NULL: was
+// not there), but for the version.
+void access_changes(struct buffer *out, const json_t *before, const json_t *after);
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
 

@@ -300,26 +300,6 @@ static bool change_write(struct database *db, void *payload, struct error *err)
     return peers <= PEERS_MAX || error_set(err, ERROR_LIMIT, "more than %d peers", PEERS_MAX);
 }
 
-// Each member that is another one now: "issuer: "SITE_A" -> """. All of them when it was not there before.
-static void put_changes(struct buffer *out, const struct access_peer *from, const struct access_peer *to)
-{
-    const char *member;
-    json_t *before = from ? access_peer_to_json(from) : json_object(), *after = access_peer_to_json(to), *value;
-    json_object_foreach(after, member, value)
-    {
-        const json_t *old = json_object_get(before, member);
-        if (json_equal(old, value) || strcmp(member, "version") == 0)
-            continue;
-        char *was = old ? json_dumps(old, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        buffer_printf(out, "; %s: %s%s%s", member, was ? was : "", was ? " -> " : "", is ? is : "?");
-        free(was);
-        free(is);
-    }
-    json_decref(before);
-    json_decref(after);
-}
-
 static void audit_change(struct access *access, const struct access_peer_change *change)
 {
     struct buffer detail;
@@ -329,8 +309,13 @@ static void audit_change(struct access *access, const struct access_peer_change 
                   : change->was_there ? "changed"
                                       : "set",
                   (long long)change->version);
-    if (change->peer)
-        put_changes(&detail, change->was_there ? &change->before : NULL, change->peer);
+    if (change->peer) {
+        json_t *before = change->was_there ? access_peer_to_json(&change->before) : NULL;
+        json_t *after = access_peer_to_json(change->peer);
+        access_changes(&detail, before, after);
+        json_decref(before);
+        json_decref(after);
+    }
     buffer_byte(&detail, '\0');
     access_audit(access,
                  &(struct access_record){.event = ACCESS_EVENT_CHANGED,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -13,6 +14,7 @@ struct change {
     const char *text; // NULL: remove
     int64_t version;  // in: the one it was made from, 0 whichever; out: the one it is now
     bool same;        // it was so already
+    json_t *before;   // out: what was there, owned; NULL: nothing
 };
 
 static bool is_room(struct database *db, const char *kind, struct error *err)
@@ -47,6 +49,21 @@ static bool is_same(struct database *db, const struct change *change, bool *same
                        change->kind, change->name, change->text);
 }
 
+static bool read_before(struct database *db, struct change *change, struct error *err)
+{
+    bool row = false;
+    struct sql *sql = sql_prepare(db, "SELECT json FROM flow_config WHERE kind=?1 AND name=?2", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, change->kind);
+    sql_bind_text(sql, 2, change->name);
+    bool ok = sql_step(sql, &row, err);
+    json_decref(change->before); // of a try of this transaction before
+    change->before = ok && row ? json_loads(sql_text(sql, 0), 0, NULL) : NULL;
+    sql_done(sql);
+    return ok;
+}
+
 static bool put_row(struct database *db, struct change *change, int64_t present, int64_t last, struct error *err)
 {
     // First, so that a change whose answer was lost can be sent again.
@@ -79,31 +96,49 @@ static bool write_change(struct database *db, void *payload, struct error *err)
 {
     struct change *change = payload;
     int64_t present, last;
-    if (!read_version(db, change, &present, &last, err) ||
+    if (!read_version(db, change, &present, &last, err) || !read_before(db, change, err) ||
         !(change->text ? put_row(db, change, present, last, err) : remove_row(db, change, present, err)))
         return false;
     return change->same || store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name,
                                            &(struct store_event_detail){.what = change->kind}, err);
 }
 
+// As a peer's line says it: each member that was changed, from what to what.
+static void audit_change(struct access *access, const struct change *change, const char *actor)
+{
+    struct buffer detail;
+    buffer_init(&detail, 16 << 10);
+    buffer_printf(&detail, "%s '%.64s' %s", change->kind, change->name,
+                  !change->text    ? "removed"
+                  : change->before ? "changed"
+                                   : "set");
+    if (change->text) {
+        json_t *after = json_loads(change->text, 0, NULL);
+        buffer_printf(&detail, ", version %lld", (long long)change->version);
+        access_changes(&detail, change->before, after);
+        json_decref(after);
+    }
+    buffer_byte(&detail, '\0');
+    access_audit(access,
+                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
+                                         .success = true,
+                                         .actor = actor,
+                                         .address = "",
+                                         .patient = "",
+                                         .study = "",
+                                         .detail = detail.failed ? change->name : (const char *)detail.data},
+                 clock_now_ns());
+    buffer_free(&detail);
+}
+
 static bool apply(struct store *store, struct access *access, struct change *change, const char *actor,
                   struct error *err)
 {
-    char detail[160];
-    if (!store_write(store, STORE_DURABLE, write_change, change, err))
-        return false;
-    if (change->same)
-        return true;
-    struct access_record record = {.event = ACCESS_EVENT_CHANGED,
-                                   .success = true,
-                                   .actor = actor,
-                                   .address = "",
-                                   .patient = "",
-                                   .study = "",
-                                   .detail = detail};
-    snprintf(detail, sizeof detail, "%s '%.64s' %s", change->kind, change->name, change->text ? "set" : "removed");
-    access_audit(access, &record, clock_now_ns());
-    return true;
+    bool ok = store_write(store, STORE_DURABLE, write_change, change, err);
+    if (ok && !change->same)
+        audit_change(access, change, actor);
+    json_decref(change->before);
+    return ok;
 }
 
 bool named_row_put(struct store *store, struct access *access, const char *kind, const char *name, json_t *json,

@@ -183,7 +183,9 @@ static bool add(struct tell *tell, const char *target, const char *kind, const c
                                       .payload = payload,
                                       .sequence = sequence,
                                       .topic = telling->result->topic,
-                                      .batch = telling->batch};
+                                      .batch = telling->batch,
+                                      .study = telling->result->study,
+                                      .result = telling->result->id};
     return delivery.key && sequence && payload ? queue_delivery_add(tell->db, &delivery, tell->now_ns, &added, err)
                                                : error_set(err, ERROR_LIMIT, "no memory for a delivery");
 }

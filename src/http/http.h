@@ -12,6 +12,7 @@
 //             us); numbers are not names, so any address will do
 //   403       POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)
 //   404, 405  an unknown path, an unknown method (with Allow)
+//   400       a query parameter that the route does not know: what is passed over would be answered for all
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
 //   507       a body to a file for which options.can_spool sees no room
@@ -64,6 +65,8 @@ struct http_route {
     uint64_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX unless to_file
     bool to_file;      // the body goes to a file without a name in options.spool as it comes: http_body_file
     int kind;          // the owner's, for options.answered; never looked at here
+    const char *query; // the names of the query parameters that it knows, with spaces between; "": none. NULL: the
+                       // handler looks at them all
 };
 
 struct http_server;

@@ -205,6 +205,30 @@ static bool check_route(struct http_request *request)
                        text_show(shown, sizeof shown, request->method, strlen(request->method)), allow);
 }
 
+static bool is_known(const char *names, const char *name)
+{
+    size_t size = strlen(name);
+    for (; *names; names += strcspn(names, " "), names += strspn(names, " "))
+        if (size > 0 && strcspn(names, " ") == size && memcmp(names, name, size) == 0)
+            return true;
+    return false;
+}
+
+// A parameter that is passed over (a name mistyped) would get an answer to another question than was asked.
+static bool check_query(struct http_request *request)
+{
+    char shown[80];
+    const char *known = request->route->query;
+    for (size_t i = 0; known && i < request->query_count; i++) {
+        const char *name = request->query[i].name;
+        if (!is_known(known, name))
+            return http_refuse(request, MHD_HTTP_BAD_REQUEST, "'%s' is no query parameter here; %s%s",
+                               text_show(shown, sizeof shown, name, strlen(name)),
+                               *known ? "known are: " : "there are none", known);
+    }
+    return true;
+}
+
 static bool check_encoding(struct http_request *request)
 {
     const char *encoding = http_header(request, "Content-Encoding");
@@ -237,8 +261,8 @@ static bool check_stopping(struct http_request *request)
 bool http_screen(struct http_request *request)
 {
     static bool (*const checks[])(struct http_request * request) = {
-        check_headers, check_framing,  check_target, check_host,     check_origin,
-        check_route,   check_encoding, check_length, check_stopping,
+        check_headers, check_framing, check_target,   check_host,   check_origin,
+        check_route,   check_query,   check_encoding, check_length, check_stopping,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!checks[i](request))

@@ -16,7 +16,7 @@
 
 #define COLUMNS                                                                                                        \
     "id, key, target, kind, subject, payload, state, attempts, created_ns, next_ns, done_ns, last_error, token,"       \
-    " sequence, topic, batch, uncertain"
+    " sequence, topic, batch, uncertain, study, result"
 
 const char *queue_delivery_state_text(enum queue_delivery_state state)
 {
@@ -51,9 +51,12 @@ static bool read_delivery(struct sql *sql, struct arena *arena, void *to, struct
                                         .sequence = queue_column(sql, 13, arena),
                                         .topic = queue_column(sql, 14, arena),
                                         .batch = queue_column(sql, 15, arena),
-                                        .uncertain = sql_int(sql, 16) != 0};
+                                        .uncertain = sql_int(sql, 16) != 0,
+                                        .study = queue_column(sql, 17, arena),
+                                        .result = queue_column(sql, 18, arena)};
     return (delivery->key && delivery->target && delivery->kind && delivery->subject && delivery->payload &&
-            delivery->last_error && delivery->sequence && delivery->topic && delivery->batch) ||
+            delivery->last_error && delivery->sequence && delivery->topic && delivery->batch && delivery->study &&
+            delivery->result) ||
            error_set(err, ERROR_MEMORY, "a delivery does not fit into the memory given");
 }
 
@@ -70,6 +73,8 @@ static bool check_delivery(const struct queue_delivery *delivery, struct error *
            queue_check_text("the delivery's sequence", delivery->sequence, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's topic", delivery->topic, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's batch", delivery->batch, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's study", delivery->study, QUEUE_NAME_MAX, err) &&
+           queue_check_text("the delivery's result", delivery->result, QUEUE_NAME_MAX, err) &&
            queue_check_text("the delivery's payload", delivery->payload, QUEUE_BODY_MAX, err);
 }
 
@@ -81,11 +86,13 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
         return false;
     const char *kind = queue_text(delivery->kind), *target = queue_text(delivery->target);
     if (!sql_run(db, err,
-                 "INSERT INTO delivery (key, target, kind, subject, payload, sequence, topic, batch, state, created_ns,"
-                 " next_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (key) DO NOTHING",
-                 "ttttttttii", delivery->key, target, kind, queue_text(delivery->subject),
+                 "INSERT INTO delivery (key, target, kind, subject, payload, sequence, topic, batch, study, result,"
+                 " state, created_ns, next_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
+                 " ON CONFLICT (key) DO NOTHING",
+                 "ttttttttttii", delivery->key, target, kind, queue_text(delivery->subject),
                  queue_text(delivery->payload), queue_text(delivery->sequence), queue_text(delivery->topic),
-                 queue_text(delivery->batch), now_ns, now_ns))
+                 queue_text(delivery->batch), queue_text(delivery->study), queue_text(delivery->result), now_ns,
+                 now_ns))
         return false;
     *added = sql_changes(db) > 0;
     return !*added || sql_run(db, err,
@@ -316,14 +323,19 @@ bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, stru
                    now_ns, id);
 }
 
-bool queue_delivery_list(struct database *db, enum queue_delivery_state state, size_t limit, struct arena *arena,
-                         struct queue_delivery **out, size_t *count, struct error *err)
+bool queue_delivery_list(struct database *db, enum queue_delivery_state state, const char *study, size_t limit,
+                         struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err)
 {
     void *rows;
-    struct sql *sql = sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ? ORDER BY id DESC", err);
+    struct sql *sql =
+        study
+            ? sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ?1 AND study = ?2 ORDER BY id DESC", err)
+            : sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ?1 ORDER BY id DESC", err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, (int64_t)state);
+    if (study)
+        sql_bind_text(sql, 2, study);
     if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), limit, arena, &rows, count, err))
         return false;
     *out = rows;

@@ -163,6 +163,7 @@ struct queue_delivery {
     const char *sequence;
     const char *topic; // what it tells of; what is said newly of a topic makes what waits obsolete. "": of nothing.
     const char *batch; // those of one topic that belong together
+    const char *study, *result; // what it is of, for lists and the audit trail: Study Instance UID and the result's id
     enum queue_delivery_state state;
     int64_t attempts;
     bool uncertain; // a try ended without an answer: the target may have it
@@ -188,7 +189,7 @@ enum queue_failure {
 enum { QUEUE_REFUSALS_MAX = 10 }; // permanent refusals by the target until a delivery is dead
 int64_t queue_backoff_ns(int64_t failures);
 
-// Reads key, target, kind, subject, payload, sequence, topic, batch (NULL is "").
+// Reads key, target, kind, subject, payload, sequence, topic, batch, study, result (NULL is "").
 bool queue_delivery_add(struct database *db, const struct queue_delivery *delivery, int64_t now_ns, bool *added,
                         struct error *err);
 // There is something newer to say of the topic: whatever of another batch than these two (the newer one, and one that
@@ -224,7 +225,8 @@ struct queue_delivery_count {
 // DEAD, with 0 if need be.
 bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
                            struct error *err);
-bool queue_delivery_list(struct database *db, enum queue_delivery_state state, size_t limit, struct arena *arena,
-                         struct queue_delivery **out, size_t *count, struct error *err);
+// Newest first; study NULL: of all.
+bool queue_delivery_list(struct database *db, enum queue_delivery_state state, const char *study, size_t limit,
+                         struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err);
 
 #endif

@@ -132,6 +132,15 @@ static const char *const steps[] = {
     "ALTER TABLE delivery_target ADD COLUMN added INTEGER NOT NULL DEFAULT 0;"
     "UPDATE delivery_target SET added = (SELECT count(*) FROM delivery WHERE delivery.kind = delivery_target.kind"
     " AND delivery.target = delivery_target.target);",
+    // What a delivery is of. Of older ones: what their sequence, the job or another delivery of their topic says.
+    "ALTER TABLE delivery ADD COLUMN study TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE delivery ADD COLUMN result TEXT NOT NULL DEFAULT '';"
+    "UPDATE delivery SET result = substr(batch, 1, 64);"
+    "UPDATE delivery SET study = substr(sequence, 7) WHERE sequence LIKE 'study %';"
+    "UPDATE delivery SET study = coalesce((SELECT job.study FROM job WHERE job.key = delivery.result),"
+    " (SELECT min(o.study) FROM delivery AS o WHERE o.topic = delivery.topic AND o.study <> ''), '')"
+    " WHERE study = '' AND topic <> '';"
+    "CREATE INDEX delivery_study ON delivery (study, state, id);",
     NULL,
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "finding/finding.h"
 
 // `answered` and `refused` are the events of a status below 400 and from there on.
 static const struct {
@@ -42,6 +43,53 @@ void service_about(struct http_request *request, const struct service_about *abo
                                        .study = copy(request, about->study),
                                        .detail = copy(request, about->detail)};
     http_set_note(request, kept);
+}
+
+static bool find_result(struct service *service, const char *id, struct arena *arena, struct finding_result **out,
+                        struct error *err)
+{
+    struct database *db = store_read_begin(service->store, err);
+    bool ok = db && finding_result_get(db, id, arena, out, err);
+    if (db)
+        store_read_end(service->store, db);
+    return ok;
+}
+
+struct service_about service_about_result(struct service *service, const char *result, struct arena *arena)
+{
+    struct finding_result *found = NULL;
+    struct error err;
+    if (!*result)
+        return (struct service_about){0};
+    if (!find_result(service, result, arena, &found, &err))
+        log_warning("service", "the audit line of result %s lacks its patient: %s", result, err.message);
+    return found ? (struct service_about){.patient = found->patient_id, .study = found->study}
+                 : (struct service_about){0};
+}
+
+static const char *result_of(struct service *service, const char *finding, struct arena *arena)
+{
+    struct finding *found = NULL;
+    struct error err;
+    struct database *db = store_read_begin(service->store, &err);
+    bool ok = db && finding_get(db, finding, arena, &found, &err);
+    if (db)
+        store_read_end(service->store, db);
+    if (!ok)
+        log_warning("service", "the audit line of finding %s lacks its patient: %s", finding, err.message);
+    return found ? found->result : "";
+}
+
+void service_about_judgement(struct service *service, struct http_request *request, const char *finding,
+                             const char *state, const char *by)
+{
+    char detail[256];
+    struct arena *arena = http_arena(request);
+    struct service_about about = service_about_result(service, result_of(service, finding, arena), arena);
+    about.by = by;
+    about.detail = detail;
+    snprintf(detail, sizeof detail, "finding %.80s: %.40s", finding, state ? state : "no judgement");
+    service_about(request, &about);
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)

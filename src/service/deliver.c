@@ -57,19 +57,22 @@ static bool write_outcome(struct database *db, void *payload, struct error *err)
                                  &turn->dead, err);
 }
 
-// Results that left, for the audit trail.
+// Results that left, for the audit trail: of whom, and to whom.
 static void audit(const struct turn *turn)
 {
     const struct queue_delivery *delivery = turn->delivery;
-    char detail[3 * QUEUE_NAME_MAX];
-    snprintf(detail, sizeof detail, "%s %s delivered to %s", delivery->kind, delivery->subject, delivery->target);
-    access_audit(turn->deliverer->service->access,
+    struct service *service = turn->deliverer->service;
+    char detail[4 * QUEUE_NAME_MAX];
+    struct service_about about = service_about_result(service, delivery->result, turn->arena);
+    snprintf(detail, sizeof detail, "%s %s of result %s delivered to %s", delivery->kind, delivery->subject,
+             delivery->result, delivery->target);
+    access_audit(service->access,
                  &(struct access_record){.event = ACCESS_EVENT_EXPORTED,
                                          .success = true,
                                          .actor = "hilum",
                                          .address = "",
-                                         .patient = "",
-                                         .study = "",
+                                         .patient = about.patient ? about.patient : "",
+                                         .study = delivery->study,
                                          .detail = detail},
                  turn->now_ns);
 }

@@ -92,6 +92,11 @@ struct service_about {
     const char *by, *patient, *study, *detail;
 };
 void service_about(struct http_request *request, const struct service_about *about);
+// Patient and study of a result (its id; "" none), in `arena`; NULL each where it is not known, which the log tells.
+struct service_about service_about_result(struct service *service, const char *result, struct arena *arena);
+// Who judged which finding, and what he said of it: `state` is his word, NULL or what was refused too.
+void service_about_judgement(struct service *service, struct http_request *request, const char *finding,
+                             const char *state, const char *by);
 
 // http_options.answered
 void service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status);

@@ -1,5 +1,6 @@
 // Every path the server answers, in one place. docs/openapi.json describes those under /api.
-// The last column says which line an answer leaves in the audit trail (audit.c).
+// The columns behind the body's say which line an answer leaves in the audit trail (audit.c), and which query
+// parameters the route knows: NULL where they are DICOMweb's or FHIR's, or nothing is asked for.
 #include "service/internal.h"
 
 #include <stdlib.h>
@@ -16,55 +17,55 @@ enum { BODY_JSON = 1 << 20, BODY_FILE_GB = 64 };
 // A row without its line in the audit trail does not compile.
 #pragma GCC diagnostic error "-Wmissing-field-initializers"
 const struct http_route service_routes[] = {
-    {"GET", "/healthz", api_health, 0, false, SERVICE_AUDIT_NONE},  // how the server is
-    {"GET", "/metrics", api_metrics, 0, false, SERVICE_AUDIT_NONE}, // counts
-    {"GET", "/dicom-web/studies", qido_studies, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/dicom-web/series", qido_series, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/dicom-web/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", STUDY, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", STUDY "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", STUDY "/series", qido_series, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", STUDY "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", SERIES, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", SERIES "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", SERIES "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", INSTANCE, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", INSTANCE "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", INSTANCE "/frames/{frames}", wado_frames, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", INSTANCE "/bulkdata/{path...}", wado_bulkdata, 0, false, SERVICE_AUDIT_RETRIEVED},
-    {"GET", "/api/status", api_status, 0, false, SERVICE_AUDIT_NONE}, // counts
-    {"GET", "/api/peers", api_peers, 0, false, SERVICE_AUDIT_NONE},   // configuration
-    {"PUT", "/api/peers/{name}", api_peer_put, BODY_JSON, false, SERVICE_AUDIT_ROW},
-    {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false, SERVICE_AUDIT_ROW},
-    {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false, SERVICE_AUDIT_NODE},
-    {"GET", "/api/conflicts", api_conflicts, 0, false, SERVICE_AUDIT_QUERY},
-    {"POST", "/api/conflicts/{id}/keep", api_conflict_keep, BODY_JSON, false, SERVICE_AUDIT_JUDGED},
-    {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false, SERVICE_AUDIT_JUDGED},
-    {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/api/flagged", api_flagged, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/api/worklist", api_worklist, 0, false, SERVICE_AUDIT_QUERY},
-    {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false, SERVICE_AUDIT_JUDGED},
-    {"GET", "/api/studies/{study}/findings", api_findings, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/api/studies/{study}/results", api_results, 0, false, SERVICE_AUDIT_QUERY},
-    {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false, SERVICE_AUDIT_JUDGED},
-    {"GET", "/api/jobs", api_jobs, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/api/rules", api_rules, 0, false, SERVICE_AUDIT_NONE}, // configuration
-    {"PUT", "/api/rules/{name}", api_rule_put, BODY_JSON, false, SERVICE_AUDIT_ROW},
-    {"DELETE", "/api/rules/{name}", api_rule_delete, 0, false, SERVICE_AUDIT_ROW},
-    {"GET", "/api/hl7-targets", api_hl7_targets, 0, false, SERVICE_AUDIT_NONE}, // configuration
-    {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false, SERVICE_AUDIT_ROW},
-    {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false, SERVICE_AUDIT_ROW},
-    {"GET", "/api/models", api_models, 0, false, SERVICE_AUDIT_NONE}, // what is installed
-    {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, SERVICE_AUDIT_CHANGED},
-    {"GET", "/api/deliveries", api_deliveries, 0, false, SERVICE_AUDIT_QUERY},
-    {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false, SERVICE_AUDIT_EXPORTED},
-    {"GET", "/api/events", api_events, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/fhir/{type}", fhir_search, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, SERVICE_AUDIT_QUERY},
-    {"GET", "/", page_index, 0, false, SERVICE_AUDIT_NONE},                 // the program
-    {"GET", "/assets/{path...}", page_asset, 0, false, SERVICE_AUDIT_NONE}, // the program
-    {"POST", "/api/import", api_import, (uint64_t)BODY_FILE_GB << 30, true, SERVICE_AUDIT_IMPORTED},
-    {NULL, NULL, NULL, 0, false, 0},
+    {"GET", "/healthz", api_health, 0, false, SERVICE_AUDIT_NONE, NULL},  // how the server is
+    {"GET", "/metrics", api_metrics, 0, false, SERVICE_AUDIT_NONE, NULL}, // counts
+    {"GET", "/dicom-web/studies", qido_studies, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/dicom-web/series", qido_series, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/dicom-web/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", STUDY, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", STUDY "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", STUDY "/series", qido_series, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", STUDY "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", SERIES, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", SERIES "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", SERIES "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", INSTANCE, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/frames/{frames}", wado_frames, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/bulkdata/{path...}", wado_bulkdata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", "/api/status", api_status, 0, false, SERVICE_AUDIT_NONE, ""}, // counts
+    {"GET", "/api/peers", api_peers, 0, false, SERVICE_AUDIT_NONE, ""},   // configuration
+    {"PUT", "/api/peers/{name}", api_peer_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
+    {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false, SERVICE_AUDIT_ROW, ""},
+    {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false, SERVICE_AUDIT_NODE, ""},
+    {"GET", "/api/conflicts", api_conflicts, 0, false, SERVICE_AUDIT_QUERY, "limit offset study state"},
+    {"POST", "/api/conflicts/{id}/keep", api_conflict_keep, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
+    {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
+    {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/api/flagged", api_flagged, 0, false, SERVICE_AUDIT_QUERY, "limit offset flag"},
+    {"GET", "/api/worklist", api_worklist, 0, false, SERVICE_AUDIT_QUERY, ""},
+    {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
+    {"GET", "/api/studies/{study}/findings", api_findings, 0, false, SERVICE_AUDIT_QUERY, "superseded"},
+    {"GET", "/api/studies/{study}/results", api_results, 0, false, SERVICE_AUDIT_QUERY, "past"},
+    {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
+    {"GET", "/api/jobs", api_jobs, 0, false, SERVICE_AUDIT_QUERY, "study"},
+    {"GET", "/api/rules", api_rules, 0, false, SERVICE_AUDIT_NONE, ""}, // configuration
+    {"PUT", "/api/rules/{name}", api_rule_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
+    {"DELETE", "/api/rules/{name}", api_rule_delete, 0, false, SERVICE_AUDIT_ROW, ""},
+    {"GET", "/api/hl7-targets", api_hl7_targets, 0, false, SERVICE_AUDIT_NONE, ""}, // configuration
+    {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
+    {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false, SERVICE_AUDIT_ROW, ""},
+    {"GET", "/api/models", api_models, 0, false, SERVICE_AUDIT_NONE, ""}, // what is installed
+    {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, SERVICE_AUDIT_CHANGED, ""},
+    {"GET", "/api/deliveries", api_deliveries, 0, false, SERVICE_AUDIT_QUERY, "state study"},
+    {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false, SERVICE_AUDIT_EXPORTED, ""},
+    {"GET", "/api/events", api_events, 0, false, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/fhir/{type}", fhir_search, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/", page_index, 0, false, SERVICE_AUDIT_NONE, NULL},                 // the program
+    {"GET", "/assets/{path...}", page_asset, 0, false, SERVICE_AUDIT_NONE, NULL}, // the program
+    {"POST", "/api/import", api_import, (uint64_t)BODY_FILE_GB << 30, true, SERVICE_AUDIT_IMPORTED, "issuer charset"},
+    {NULL, NULL, NULL, 0, false, 0, NULL},
 };
 
 json_t *service_read_json(struct http_request *request, struct error *err)

@@ -47,6 +47,12 @@ class Api(unittest.TestCase):
         described = {(method, path) for path, methods in OPENAPI["paths"].items() for method in methods}
         self.assertEqual(routes, described)
 
+    def test_the_query_parameters_that_are_taken_are_those_described(self):
+        with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
+            taken = {(method.lower(), path): set(names.split()) for method, path, names in re.findall(r'\{"([A-Z]+)",\s*"(/api/[^"]*)",[^{}]*?"([^"]*)"\}', f.read())}
+        described = {(method, path): {p["name"] for p in row.get("parameters", []) if p["in"] == "query"} for path, methods in OPENAPI["paths"].items() for method, row in methods.items() if path.startswith("/api/")}
+        self.assertEqual(taken, described)
+
     def test_answers_have_the_form_described(self):
         path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
         with Hilum() as server:

@@ -118,7 +118,7 @@ class Audit(unittest.TestCase):
             with self.subTest(route=route):
                 where = self.fill(route[1], number)
                 body = pydicom_bytes(self.path) if route[1] == "/api/import" else BODIES.get(route, {} if route[0] == "POST" else None)
-                mark = f"1.2.3.{number}" if "{study}" in route[1] else f"audited{number}" if "{name}" in route[1] else self.object.SOPInstanceUID if route[1] == "/api/import" else where
+                mark = f"1.2.3.{number}" if "{study}" in route[1] else f"audited{number}" if "{name}" in route[1] else self.object.SOPInstanceUID if route[1] == "/api/import" else f"{90000 + number}" if "/findings/" in where else "models looked for" if "rescan" in where else where
                 lines, status = self.told(lambda where=where, body=body, route=route: self.ask(route[0], where, body), mark)
                 self.assertEqual({line.event for line in lines}, {event}, where)
                 self.assertEqual(lines[0].success, status < 400, where)
@@ -148,6 +148,14 @@ class Audit(unittest.TestCase):
         self.assertEqual((status, lines[0].event, lines[0].objects), (200, IMPORT, {"2": self.object.PatientID, "110180": study}))
         lines, status = self.told(lambda: self.ask("POST", "/api/import", b"no DICOM"), "DICOM")
         self.assertEqual((status >= 400, lines[0].event, lines[0].type, lines[0].success), (True, ALERT, "110132", False))
+
+    def test_a_change_is_told_from_what_to_what_and_packages_by_name_version_and_digest(self):
+        for where, first, second, said in (("/api/rules/valued", {"model": "m"}, {"model": "m", "priority": 4}, "priority: 0 -> 4"),
+                                           ("/api/hl7-targets/valued", {"host": "127.0.0.1", "port": 1}, {"host": "127.0.0.1", "port": 2}, "port: 1 -> 2")):
+            kept = self.server.put_json(where, first)
+            lines, _ = self.told(lambda where=where, kept=kept, second=second: self.ask("PUT", where, dict({k: v for k, v in kept.items() if k not in ("version", "warnings", "name")}, **second)), said)
+            self.assertIn("version 2", lines[0].detail)
+            self.assertIn("valued", lines[0].detail)
 
     def test_a_refused_change_and_an_echo_are_told_too(self):
         lines, status = self.told(lambda: self.ask("PUT", "/api/peers/half", {"title": "HALF"}), "half")

@@ -16,6 +16,7 @@ from harness import ROOT, Hilum, free_port, wait_for_port, wait_until
 from heads import BLEED_SLICE, GAP_MM, SLICES, Head, copy
 from hl7_listener import Listener
 from test_api import OPENAPI, fits
+from test_audit import trail
 
 REJECTED_FOR_QUALITY = "113001"
 
@@ -114,11 +115,31 @@ class Results(unittest.TestCase):
                 self.assertEqual(self.pacs.objects()[series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID].SeriesInstanceUID, series.SeriesInstanceUID)
 
     def deliveries(self, kind):
-        """Those of a kind, oldest first, when each is done."""
+        """Those of a kind, oldest first, when each is done; without those that a newer one overtook."""
         def done():
-            rows = sorted((row for row in self.server.get_json("/api/deliveries") if row["kind"] == kind), key=lambda row: row["id"])
+            rows = sorted((row for row in self.server.get_json("/api/deliveries") if row["kind"] == kind and row["state"] != "obsolete"), key=lambda row: row["id"])
             return rows if rows and all(row["state"] == "done" for row in rows) else None
         return wait_until(done, 60, "deliveries that are done")
+
+    def test_what_was_told_to_whom_and_by_whom_judged_is_in_the_trail_and_in_the_outbox(self):
+        self.before = set()
+        head = Head(3, bleed=BLEED_SLICE)
+        self.server.storescu(*head.save(self.temporary.name + "/head"))
+        first = self.told(head.study, 0)
+        rows = wait_until(lambda: (lambda rows: rows if len(rows) == 3 and all(row["state"] == "done" for row in rows) else None)(self.server.get_json(f"/api/deliveries?study={head.study}")), 60, "SEG, SR and message are delivered")
+        self.assertEqual({(row["study"], row["result"]) for row in rows}, {(head.study, first["id"])})
+        self.assertTrue(all(row["created"] <= row["delivered"] for row in rows))
+        self.assertEqual(self.server.get_json("/api/deliveries?study=1.2.3"), [])
+        self.assertEqual(self.server.request("/api/deliveries?patient=P3")[0], 400)
+        (finding,) = self.server.get_json(f"/api/studies/{head.study}/findings")
+        self.judge(finding, "accepted")
+        whom = {"2": head.slices[0].PatientID, "110180": head.study}
+        for row in rows:
+            lines = wait_until(lambda row=row: [line for line in trail(self.server) if row["subject"] in line.detail and "delivered to" in line.detail], 5, "the line of a delivery")
+            self.assertEqual([(line.event, line.objects) for line in lines], [("110106", whom)])
+        lines = wait_until(lambda: [line for line in trail(self.server) if finding["id"] in line.detail], 5, "the line of the judgement")
+        self.assertEqual([(line.event, line.actor, line.objects) for line in lines], [("110103", "Ann", whom)])
+        self.assertIn("accepted", lines[0].detail)
 
     def test_what_two_patients_made_is_withdrawn_and_the_record_says_that_it_knows(self):
         head = Head(1, bleed=BLEED_SLICE)

@@ -154,6 +154,28 @@ static void host_must_be_ours(void **state)
     assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.0\r\n" END), 200);
 }
 
+static int ask_for(struct fixture *fixture, const char *target)
+{
+    char request[256];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n" END, target);
+    return fixture_ask(fixture, request);
+}
+
+static void a_query_parameter_that_the_route_does_not_know_is_refused_by_name(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(ask_for(fixture, "/asked?study=1&state=open"), 200);
+    assert_int_equal(ask_for(fixture, "/asked?study=1&sate=open"), 400);
+    assert_non_null(strstr(fixture->answer, "'sate' is no query parameter here; known are: study state"));
+    assert_int_equal(ask_for(fixture, "/asked?stud=1"), 400);
+    assert_int_equal(ask_for(fixture, "/asked?study%20state=1"), 400);
+    assert_int_equal(ask_for(fixture, "/asked?=1"), 400);
+    assert_int_equal(ask_for(fixture, "/unasked"), 200);
+    assert_int_equal(ask_for(fixture, "/unasked?study=1"), 400);
+    assert_non_null(strstr(fixture->answer, "there are none"));
+    assert_int_equal(ask_for(fixture, "/body?anything=1"), 200);
+}
+
 static int ask_origin(struct fixture *fixture, const char *method, const char *host, const char *origin)
 {
     char request[256];
@@ -315,6 +337,7 @@ int test_requests(void)
         TEST(ambiguous_framing_is_refused_and_closed),
         TEST(unknown_method_and_path),
         TEST(host_must_be_ours),
+        TEST(a_query_parameter_that_the_route_does_not_know_is_refused_by_name),
         TEST(pages_elsewhere_change_nothing),
         TEST(encoded_bodies_are_refused),
         TEST(chunked_body_arrives_whole),

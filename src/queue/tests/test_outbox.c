@@ -3,6 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/folder.h"
+#include "support/store.h"
+
+#define RESULT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define RESULT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define T0 (INT64_C(1700000000) * CLOCK_SECOND)
 
 static void add(struct place *place, const char *key, const char *target)
@@ -24,7 +29,7 @@ static struct queue_delivery *list_one(struct place *place, enum queue_delivery_
     struct queue_delivery *deliveries;
     size_t count;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, state, 10, &place->arena, &deliveries, &count, &place->err), place->err);
+    assert_ok(queue_delivery_list(db, state, NULL, 10, &place->arena, &deliveries, &count, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(count, 1);
     return deliveries;
@@ -332,11 +337,65 @@ static void what_ended_without_its_answer_may_be_known(void **state)
     place_close(&place);
 }
 
+static size_t count_of(struct place *place, const char *study)
+{
+    struct queue_delivery *deliveries;
+    size_t count;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(
+        queue_delivery_list(db, QUEUE_DELIVERY_WAITING, study, 10, &place->arena, &deliveries, &count, &place->err),
+        place->err);
+    store_read_end(place->store, db);
+    return count;
+}
+
+// As a program of before kept them: of a message the sequence has the study, of a document its job or its topic.
+static bool write_older(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err,
+                   "INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns)"
+                   " VALUES (?, 'model', '1.2.4', '', '', '', 0, 0, 0)",
+                   "t", RESULT_B) &&
+           sql_run(db, err,
+                   "INSERT INTO delivery (key, target, kind, subject, payload, sequence, topic, batch, state,"
+                   " created_ns, next_ns) VALUES ('a', 'ris', 'hl7', 'm', '', 'study 1.2.3', 't1', ?1, 0, 0, 0),"
+                   " ('b', 'pacs', 'dicom', '2.25.1', '', 't1 documents', 't1', ?1, 0, 0, 0),"
+                   " ('c', 'pacs', 'dicom', '2.25.2', '', '', 't2', ?2, 0, 0, 0)",
+                   "tt", RESULT_A " 0 current", RESULT_B " 1 current") &&
+           sql_run(db, err,
+                   "INSERT INTO delivery_target (kind, target, added) VALUES ('hl7', 'ris', 1), ('dicom', 'pacs', 2)",
+                   "");
+}
+
+static void deliveries_are_listed_by_study_those_of_an_older_program_too(void **state)
+{
+    struct place place = {0};
+    const char *steps[16] = {NULL};
+    (void)state;
+    for (size_t i = 0; queue_migration.steps[i + 1]; i++)
+        steps[i] = strstr(queue_migration.steps[i], "delivery_study") ? NULL : queue_migration.steps[i];
+    const struct store_migration older = {.room = "queue", .steps = steps};
+    const struct store_migration *const rooms[] = {&older, NULL};
+    folder_make(place.folder, sizeof place.folder);
+    arena_init(&place.arena, 64 << 20);
+    place.store = open_store(place.folder, rooms, &place.err);
+    assert_ok(place.store && store_write(place.store, STORE_DURABLE, write_older, NULL, &place.err), place.err);
+    place_reopen(&place);
+    assert_int_equal(count_of(&place, "1.2.3"), 2);
+    assert_int_equal(count_of(&place, "1.2.4"), 1);
+    assert_int_equal(count_of(&place, "1.2"), 0);
+    assert_int_equal(count_of(&place, NULL), 3);
+    assert_int_equal(place_int(&place, "SELECT count(*) FROM delivery WHERE result = '" RESULT_B "' AND key = 'c'"), 1);
+    place_close(&place);
+}
+
 int test_outbox(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_delivery_is_made_once_per_key),
         cmocka_unit_test(deliveries_are_counted_by_target_and_state_with_the_age_of_the_oldest),
+        cmocka_unit_test(deliveries_are_listed_by_study_those_of_an_older_program_too),
         cmocka_unit_test(failures_back_off_to_a_minute_and_never_end),
         cmocka_unit_test(a_target_that_is_down_is_asked_once_per_back_off_and_holds_up_no_other),
         cmocka_unit_test(a_sender_that_vanished_is_replaced_and_fenced_off),

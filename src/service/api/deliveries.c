@@ -1,4 +1,4 @@
-// The outbox, for a person: what waits, what is dead, and sending it again.
+// The outbox, for a person: what was told to whom and when, what waits, what is dead, and sending it again.
 #include "service/internal.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ enum { DELIVERIES_MAX = 500 };
 
 static bool parse_state(const char *text, enum queue_delivery_state *out)
 {
-    for (int state = QUEUE_DELIVERY_WAITING; state <= QUEUE_DELIVERY_DEAD; state++)
+    for (int state = QUEUE_DELIVERY_WAITING; state <= QUEUE_DELIVERY_OBSOLETE; state++)
         if (strcmp(text, queue_delivery_state_text((enum queue_delivery_state)state)) == 0) {
             *out = (enum queue_delivery_state)state;
             return true;
@@ -21,11 +21,14 @@ static bool parse_state(const char *text, enum queue_delivery_state *out)
 
 static json_t *to_json(const struct queue_delivery *delivery)
 {
-    char created[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "id", (json_int_t)delivery->id, "target",
-                     delivery->target, "kind", delivery->kind, "subject", delivery->subject, "state",
-                     queue_delivery_state_text(delivery->state), "attempts", (json_int_t)delivery->attempts, "created",
-                     clock_rfc3339(created, delivery->created_ns), "lastError", delivery->last_error);
+    char created[CLOCK_RFC3339_SIZE], done[CLOCK_RFC3339_SIZE];
+    bool is_done = delivery->state == QUEUE_DELIVERY_DONE;
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s?, s:s}", "id", (json_int_t)delivery->id,
+                     "target", delivery->target, "kind", delivery->kind, "subject", delivery->subject, "study",
+                     delivery->study, "result", delivery->result, "state", queue_delivery_state_text(delivery->state),
+                     "attempts", (json_int_t)delivery->attempts, "created",
+                     clock_rfc3339(created, delivery->created_ns), "delivered",
+                     is_done ? clock_rfc3339(done, delivery->done_ns) : NULL, "lastError", delivery->last_error);
 }
 
 static bool list(struct service *service, struct http_request *request, enum queue_delivery_state state, json_t *out,
@@ -34,7 +37,8 @@ static bool list(struct service *service, struct http_request *request, enum que
     struct queue_delivery *deliveries;
     size_t count = 0;
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && queue_delivery_list(db, state, DELIVERIES_MAX, http_arena(request), &deliveries, &count, err);
+    bool ok = db && queue_delivery_list(db, state, http_query(request, "study"), DELIVERIES_MAX, http_arena(request),
+                                        &deliveries, &count, err);
     if (db)
         store_read_end(service->store, db);
     for (size_t i = 0; ok && i < count; i++)
@@ -48,9 +52,10 @@ void api_deliveries(void *payload, struct http_request *request)
     enum queue_delivery_state only = QUEUE_DELIVERY_WAITING;
     struct error err;
     json_t *out = json_array();
-    bool ok = !wanted || parse_state(wanted, &only) ||
-              error_set(&err, ERROR_BAD_VALUE, "state is '%.20s'; give waiting, sending, done or dead", wanted);
-    for (int state = QUEUE_DELIVERY_WAITING; ok && state <= QUEUE_DELIVERY_DEAD; state++)
+    bool ok =
+        !wanted || parse_state(wanted, &only) ||
+        error_set(&err, ERROR_BAD_VALUE, "state is '%.20s'; give waiting, sending, done, dead or obsolete", wanted);
+    for (int state = QUEUE_DELIVERY_WAITING; ok && state <= QUEUE_DELIVERY_OBSOLETE; state++)
         if (!wanted || state == (int)only)
             ok = list(payload, request, (enum queue_delivery_state)state, out, &err);
     if (ok) {

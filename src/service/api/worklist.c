@@ -192,7 +192,8 @@ void api_finding_judge(void *payload, struct http_request *request)
     } else {
         http_reply_error(request, &err);
     }
-    service_about(request, &(struct service_about){.by = judgement.by});
+    service_about_judgement(service, request, judgement.id, json_string_value(json_object_get(body, "state")),
+                            judgement.by);
     json_decref(body);
 }
 
