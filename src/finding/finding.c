@@ -57,15 +57,6 @@ void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *v
         text_copy(out, FINDING_ID_SIZE, job);
 }
 
-void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model,
-                   int64_t patient)
-{
-    char number[24];
-    snprintf(number, sizeof number, "%lld", (long long)patient);
-    object_hex(out, FINDING_TOPIC_SIZE,
-               (const char *const[]){series, volume, model, patient > 0 ? number : NULL, NULL});
-}
-
 // ---- for people
 
 // In the middle of a sentence a word begins small, an acronym does not.

@@ -100,16 +100,23 @@ extern const struct store_migration finding_migration;
 bool finding_complete(struct store *store, struct error *err);
 
 void finding_result_id(char out[FINDING_ID_SIZE], const char *job, const char *volume);
-// `patient`: how many patients of the study came before the one whose images these are, nearly always 0. What is said
-// of one patient is never taken up in what is said of another.
-void finding_topic(char out[FINDING_TOPIC_SIZE], const char *series, const char *volume, const char *model,
-                   int64_t patient);
+// What a model says of a volume of a series of a study. Two studies may have one Series Instance UID, so nothing is
+// said of a series without its study. `patient`: how many patients of the study came before the one whose images these
+// are, nearly always 0. What is said of one patient is never taken up in what is said of another.
+struct finding_subject {
+    const char *study, *series, *volume, *model;
+    int64_t patient;
+};
+// The name under which everything about the subject is told. A study of which a program that knew topics without
+// studies has told something keeps that topic, unless it was another study's first.
+bool finding_topic(struct database *db, const struct finding_subject *subject, char out[FINDING_TOPIC_SIZE],
+                   struct error *err);
 
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
 
 // Adds a result with its findings, once: a known id changes nothing (*added false), but what had no answer may be
 // followed by one when its job is asked again. BAD_VALUE: an answer without objects and voxels that were looked at.
-// What takes whose place:
+// What takes whose place, within the study:
 //   positive, negative       every other job's current result of the model on the series is SUPERSEDED, but a positive
 //                            of a topic that this job had no answer to: such rows of a job are added first
 //   not analysed, failed     the same, but positives stay: that a newer look failed takes nothing back
@@ -145,9 +152,9 @@ bool finding_result_counts(struct database *db, struct arena *arena, struct find
 // Current negatives that have not been told, oldest first, at most `most`.
 bool finding_result_untold(struct database *db, size_t most, struct arena *arena, struct finding_result **out,
                            size_t *count, struct error *err);
-// The current results of a model on a series, oldest first.
-bool finding_result_current(struct database *db, const char *series, const char *model, struct arena *arena,
-                            struct finding_result **out, size_t *count, struct error *err);
+// The current results of a model on a study's series, oldest first.
+bool finding_result_current(struct database *db, const char *study, const char *series, const char *model,
+                            struct arena *arena, struct finding_result **out, size_t *count, struct error *err);
 // NULL in *out: there is no such result.
 bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
                         struct error *err);

@@ -3,7 +3,7 @@
 //   FROM                             TO            BY
 //   -                                CURRENT       finding_result_add
 //   not analysed, failed (any)       CURRENT       finding_result_add: the same job was asked again and has an answer
-//   CURRENT                          REPLACED      finding_result_add of another job of the model on the series
+//   CURRENT                          REPLACED      finding_result_add of another job of the model on the study's series
 //   CURRENT                          WITHDRAWN     finding_result_withdraw
 //
 // Findings of a result that is not current are SUPERSEDED (finding_sql.c).
@@ -278,7 +278,7 @@ static bool replace_others(struct database *db, const struct finding_result *by,
     struct arena arena;
     size_t count;
     arena_init(&arena, 16 << 20);
-    bool ok = finding_result_current(db, by->series, by->model, &arena, &others, &count, err);
+    bool ok = finding_result_current(db, by->study, by->series, by->model, &arena, &others, &count, err);
     for (size_t i = 0; ok && i < count; i++)
         if (is_replaced(&others[i], by, others, count))
             ok = end(db, &others[i], FINDING_REPLACED, others[i].reason, by->changed_ns ? by->changed_ns : by->made_ns,
@@ -437,15 +437,18 @@ bool finding_result_counts(struct database *db, struct arena *arena, struct find
     return ok;
 }
 
-bool finding_result_current(struct database *db, const char *series, const char *model, struct arena *arena,
-                            struct finding_result **out, size_t *count, struct error *err)
+bool finding_result_current(struct database *db, const char *study, const char *series, const char *model,
+                            struct arena *arena, struct finding_result **out, size_t *count, struct error *err)
 {
     struct sql *sql = sql_prepare(
-        db, "SELECT " COLUMNS " FROM result WHERE series = ? AND model = ? AND standing = 0 ORDER BY number", err);
+        db,
+        "SELECT " COLUMNS " FROM result WHERE study = ? AND series = ? AND model = ? AND standing = 0 ORDER BY number",
+        err);
     if (!sql)
         return false;
-    sql_bind_text(sql, 1, series);
-    sql_bind_text(sql, 2, model);
+    sql_bind_text(sql, 1, study);
+    sql_bind_text(sql, 2, series);
+    sql_bind_text(sql, 3, model);
     return read_rows(sql, arena, out, count, err);
 }
 
@@ -483,16 +486,63 @@ bool finding_study_of_device(struct database *db, const char *device, struct are
     return ok;
 }
 
+// ---- topics
+
+static void name_topic(char out[FINDING_TOPIC_SIZE], const struct finding_subject *subject, bool with_study)
+{
+    const char *parts[6];
+    char patient[24];
+    size_t count = 0;
+    snprintf(patient, sizeof patient, "%lld", (long long)subject->patient);
+    if (with_study)
+        parts[count++] = subject->study;
+    parts[count++] = subject->series;
+    parts[count++] = subject->volume;
+    parts[count++] = subject->model;
+    if (subject->patient > 0)
+        parts[count++] = patient;
+    parts[count] = NULL;
+    object_hex(out, FINDING_TOPIC_SIZE, parts);
+}
+
+// Whether the topic's first result is the study's.
+static bool is_first_of(struct database *db, const struct finding_subject *subject, const char *topic, bool *out,
+                        struct error *err)
+{
+    int64_t own = 0;
+    bool found;
+    bool ok = sql_get_int(
+        db, err, &own, &found,
+        "SELECT CASE WHEN study = ? THEN 1 ELSE 0 END FROM result WHERE series = ? AND model = ? AND topic = ?"
+        " ORDER BY number LIMIT 1",
+        "tttt", subject->study, subject->series, subject->model, topic);
+    *out = found && own != 0;
+    return ok;
+}
+
+bool finding_topic(struct database *db, const struct finding_subject *subject, char out[FINDING_TOPIC_SIZE],
+                   struct error *err)
+{
+    bool keeps;
+    name_topic(out, subject, false);
+    if (!is_first_of(db, subject, out, &keeps, err))
+        return false;
+    if (!keeps)
+        name_topic(out, subject, true);
+    return true;
+}
+
 // ---- findings of a program without results
 
 // The positive that a finding's job made: current while any of its findings is.
 static bool insert_for(struct database *db, const struct finding *f, struct error *err)
 {
     char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE];
+    const struct finding_subject subject = {f->study, f->series, "", f->model, 0};
     int64_t state;
     bool found;
     finding_result_id(id, f->job, "");
-    finding_topic(topic, f->series, "", f->model, 0);
+    name_topic(topic, &subject, false);
     if (!sql_get_int(db, err, &state, &found, "SELECT MIN(state) FROM finding WHERE job = ? AND result = ''", "t",
                      f->job))
         return false;

@@ -129,7 +129,8 @@ bool flow_inputs_digest(char out[65], const char *text, const struct archive_obj
                         struct error *err);
 // The key of a model's job on a series. `after`: the job that it comes after, of images that came back; else "".
 // `held_back`: how many images of the series are not served (archive_held_back). With "" twice it is what the series
-// is, as finding_result.digest has it.
+// is, as finding_result.digest has it. A digest is of the whole object, its Study Instance UID too: two studies with
+// one Series Instance UID never share a job.
 bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
                   size_t count, int64_t held_back, struct error *err);
 

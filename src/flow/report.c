@@ -115,7 +115,9 @@ bool flow_note_given_up(struct flow *flow, struct database *db, const char *key,
     if (!model)
         return error_set(err, ERROR_LIMIT, "no memory for a result");
     finding_result_id(id, key, "");
-    finding_topic(topic, job->series, "", model, 0);
+    const struct finding_subject subject = {job->study, job->series, "", model, 0};
+    if (!finding_topic(db, &subject, topic, err))
+        return false;
     if (!finding_result_get(db, id, &flow->arena, &known, err) || known)
         return known != NULL;
     struct finding_result result = {.id = id,

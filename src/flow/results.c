@@ -31,14 +31,27 @@ static const char *text_of(struct flow_work *work, dicom_tag tag)
     return text ? text : "";
 }
 
+static bool topic_of(struct flow_work *work, const char *volume, char out[FINDING_TOPIC_SIZE], struct error *err)
+{
+    const struct finding_subject subject = {.study = work->job->study,
+                                            .series = work->job->series,
+                                            .volume = volume,
+                                            .model = model_package_name(work->package),
+                                            .patient = work->objects[0].patient_rank};
+    struct database *db = store_read_begin(work->flow->options.store, err);
+    bool ok = db && finding_topic(db, &subject, out, err);
+    store_read_end(work->flow->options.store, db);
+    return ok;
+}
+
 // A row as it is before anything is known of the outcome.
 static bool begin_row(struct flow_work *work, const char *volume, struct finding_result *out, struct error *err)
 {
     char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE], digest[65];
     const char *model = model_package_name(work->package);
     finding_result_id(id, work->job->key, volume);
-    finding_topic(topic, work->job->series, volume, model, work->objects[0].patient_rank);
-    if (!flow_job_key(digest, "", "", work->objects, work->count, work->held_back, err))
+    if (!topic_of(work, volume, topic, err) ||
+        !flow_job_key(digest, "", "", work->objects, work->count, work->held_back, err))
         return false;
     *out = (struct finding_result){.id = arena_strdup(&work->arena, id),
                                    .topic = arena_strdup(&work->arena, topic),
@@ -305,8 +318,8 @@ static bool write_fixed(struct database *db, void *payload, struct error *err)
     struct flow_work *work = fixing->work;
     struct finding_result *present;
     size_t count;
-    if (!finding_result_current(db, work->job->series, model_package_name(work->package), &work->arena, &present,
-                                &count, err))
+    if (!finding_result_current(db, work->job->study, work->job->series, model_package_name(work->package),
+                                &work->arena, &present, &count, err))
         return false;
     json_t *map = json_object();
     for (size_t i = 0; i < count; i++)
@@ -503,8 +516,8 @@ static bool plan_new(struct ending *ending, const struct flow_analysis *analysis
 static bool read_present(struct flow_work *work, struct finding_result **out, size_t *count, struct error *err)
 {
     struct database *db = store_read_begin(work->flow->options.store, err);
-    bool ok = db && finding_result_current(db, work->job->series, model_package_name(work->package), &work->arena, out,
-                                           count, err);
+    bool ok = db && finding_result_current(db, work->job->study, work->job->series, model_package_name(work->package),
+                                           &work->arena, out, count, err);
     store_read_end(work->flow->options.store, db);
     return ok;
 }

@@ -532,31 +532,42 @@ static bool write_old(struct database *db, void *payload, struct error *err)
            sql_run(db, err, "DELETE FROM result_tally", "");
 }
 
+static void name_topic(char out[FINDING_TOPIC_SIZE], const char *study, const char *series, const char *volume,
+                       const char *model, int64_t patient)
+{
+    const struct finding_subject subject = {study, series, volume, model, patient};
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db && finding_topic(db, &subject, out, &place.err), place.err);
+    store_read_end(place.store, db);
+}
+
 static void findings_that_an_older_program_left_get_their_results(void **state)
 {
     (void)state;
     struct finding old = row("a-1", "a", "1.2.3"), new[2] = {row("b-1", "b", "1.2.3"), row("b-2", "b", "1.2.3")};
     struct finding_result *all;
-    char topic[FINDING_TOPIC_SIZE];
+    char topic[FINDING_TOPIC_SIZE], other[FINDING_TOPIC_SIZE];
     assert_ok(add(&old, 1) && add(new, 2) && judge("b-1", FINDING_REJECTED, "Ann") && do_write(write_old, NULL),
               place.err);
     assert_ok(finding_complete(place.store, &place.err) && finding_complete(place.store, &place.err), place.err);
     assert_int_equal(results(true, &all), 2);
-    finding_topic(topic, "1.2.3", "", "m", 0);
+    name_topic(topic, "1.2", "1.2.3", "", "m", 0);
     assert_string_equal(all[0].id, "a");
     assert_int_equal(all[0].standing, FINDING_REPLACED);
     assert_string_equal(all[1].id, "b");
     assert_int_equal(all[1].standing, FINDING_CURRENT);
     assert_int_equal(all[1].outcome, FINDING_POSITIVE);
     assert_true(all[1].told);
-    assert_string_equal(all[1].topic, topic);
+    assert_string_equal(all[1].topic, topic); // what was told is told anew under its old number, but of its study only
+    name_topic(other, "1.9", "1.2.3", "", "m", 0);
+    assert_string_not_equal(other, topic);
     assert_string_equal(all[1].sr_instance, "1.2.5");
     assert_int_equal(all[1].made_ns, 77);
     assert_int_equal(all[1].changed_ns, 99);
     assert_string_equal(get("b-2")->result, "b");
 }
 
-static void names_of_results_tell_job_volume_series_model_and_patient_apart(void **state)
+static void names_of_results_tell_job_volume_study_series_model_and_patient_apart(void **state)
 {
     (void)state;
     char a[FINDING_ID_SIZE], b[FINDING_ID_SIZE], c[FINDING_TOPIC_SIZE], d[FINDING_TOPIC_SIZE];
@@ -566,13 +577,35 @@ static void names_of_results_tell_job_volume_series_model_and_patient_apart(void
     finding_result_id(b, JOB, "phase 2");
     assert_int_equal(strlen(a), 64);
     assert_string_not_equal(a, b);
-    finding_topic(c, "1.2", "", "model", 0);
-    finding_topic(d, "1.2", "m", "odel", 0);
+    name_topic(c, "1.1", "1.2", "", "model", 0);
+    name_topic(d, "1.1", "1.2", "m", "odel", 0);
     assert_int_equal(strlen(c), 20);
     assert_int_equal(strspn(c, "0123456789abcdef"), 20);
     assert_string_not_equal(c, d);
-    finding_topic(d, "1.2", "", "model", 1);
+    name_topic(d, "1.1", "1.2", "", "model", 1);
     assert_string_not_equal(c, d);
+    name_topic(d, "1.3", "1.2", "", "model", 0);
+    assert_string_not_equal(c, d);
+}
+
+// Two studies with one Series Instance UID, as a copy has that keeps it: each has its own results.
+static void a_result_takes_no_place_of_another_study_s(void **state)
+{
+    static const enum finding_outcome outcomes[] = {FINDING_POSITIVE, FINDING_NEGATIVE, FINDING_NOT_ANALYSED};
+    struct finding first = row("a-1", "a", "1.2.3");
+    struct finding_result *all;
+    (void)state;
+    assert_ok(add(&first, 1), place.err);
+    for (size_t i = 0; i < 3; i++) {
+        char job[] = {(char)('b' + i), '\0'};
+        struct finding found = row("x-1", job, "1.2.3");
+        struct finding_result other = result(job, "1.2.3", outcomes[i]);
+        other.study = found.study = "1.9";
+        assert_ok(add_result(&other, &found, outcomes[i] == FINDING_POSITIVE), place.err);
+        assert_int_equal(results(false, &all), 1);
+        assert_string_equal(all[0].id, "a");
+        assert_int_equal(get("a-1")->state, FINDING_UNVERIFIED);
+    }
 }
 
 static void a_judgement_keeps_name_time_and_comment_and_is_told(void **state)
@@ -702,7 +735,9 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(a_rejection_and_its_taking_back_are_revisions_of_the_result, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_a_result_are_all_there_by_segment, begin, end),
         cmocka_unit_test_setup_teardown(findings_that_an_older_program_left_get_their_results, begin, end),
-        cmocka_unit_test_setup_teardown(names_of_results_tell_job_volume_series_model_and_patient_apart, begin, end),
+        cmocka_unit_test_setup_teardown(a_result_takes_no_place_of_another_study_s, begin, end),
+        cmocka_unit_test_setup_teardown(names_of_results_tell_job_volume_study_series_model_and_patient_apart, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_judgement_keeps_name_time_and_comment_and_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_that_makes_no_sense_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),

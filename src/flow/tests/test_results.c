@@ -301,8 +301,8 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     ground_close(&g);
 }
 
-// The text of an attribute of one of our objects.
-static const char *said_in(struct ground *g, const char *instance, dicom_tag tag)
+// One of our objects.
+static const struct dicom_dataset *header_in(struct ground *g, const char *instance)
 {
     const struct dicom_dataset *header;
     struct archive_object *object;
@@ -310,7 +310,60 @@ static const char *said_in(struct ground *g, const char *instance, dicom_tag tag
     assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err) &&
                   archive_header(g->archive, object, 1 << 10, &g->arena, &header, &g->err),
               g->err);
-    return dicom_text(header, tag, &g->arena);
+    return header;
+}
+
+static const char *said_in(struct ground *g, const char *instance, dicom_tag tag)
+{
+    return dicom_text(header_in(g, instance), tag, &g->arena);
+}
+
+// How many deliveries of the topic may still be sent, or were.
+static size_t alive(struct ground *g, const char *topic)
+{
+    size_t count, alive = 0;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (size_t i = 0; i < count; i++)
+        alive += list[i].state != QUEUE_DELIVERY_OBSOLETE;
+    return alive;
+}
+
+static void expect_two_studies_told(struct ground *g, enum finding_outcome outcome)
+{
+    struct finding_result *first, *second;
+    assert_int_equal(ground_results(g, "1.2.3", &first), 1);
+    assert_int_equal(first->standing, FINDING_CURRENT);
+    assert_int_equal(first->outcome, outcome);
+    assert_int_equal(ground_results(g, "1.2.9", &second), 1);
+    assert_int_equal(second->standing, FINDING_CURRENT);
+    assert_int_equal(second->outcome, FINDING_POSITIVE);
+    assert_string_equal(first->series, second->series);
+    assert_string_not_equal(first->job, second->job);
+    assert_string_not_equal(first->topic, second->topic);
+    assert_string_equal(said_in(g, second->sr_instance, 0x0020000D), "1.2.9");
+    assert_null(dicom_find(header_in(g, second->sr_instance), 0x0040A360)); // the other's report is no predecessor
+    assert_int_equal(alive(g, first->topic), outcome == FINDING_POSITIVE ? 3 : 2); // SEG, SR and message
+    assert_int_equal(alive(g, second->topic), 3);
+}
+
+// Two patients' studies with one Series Instance UID: both are told, each under a number of its own.
+static void one_series_uid_in_two_studies_is_two_series(void **state)
+{
+    static const struct head second = {
+        .study = "1.2.9", .patient = "F2", .instances = "1.2.9.1", .bleed = 22, .acquisition = 1};
+    (void)state;
+    for (int bleed = 0; bleed <= 22; bleed += 22) {
+        struct ground g;
+        ground_open_real(&g, TARGETS);
+        ground_send_head(&g, &(struct head){.bleed = bleed}, AT(0));
+        ground_work_for_real(&g);
+        ground_step(&g, AT(3600));
+        ground_work_for_real(&g);
+        ground_send_head(&g, &second, AT(3700));
+        ground_work_for_real(&g);
+        expect_two_studies_told(&g, bleed ? FINDING_POSITIVE : FINDING_NEGATIVE);
+        ground_close(&g);
+    }
 }
 
 // A wrong pick from a worklist is put right: what was told of the first patient is withdrawn in that one's name, and
@@ -1048,6 +1101,7 @@ int test_results(void)
         cmocka_unit_test(an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_same_number),
         cmocka_unit_test(a_newer_result_takes_the_place_of_what_was_delivered),
         cmocka_unit_test(a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted),
+        cmocka_unit_test(one_series_uid_in_two_studies_is_two_series),
         cmocka_unit_test(a_second_patient_in_the_series_takes_everything_back),
         cmocka_unit_test(images_that_come_again_under_another_patient_withdraw_what_was_said_of_the_first),
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
