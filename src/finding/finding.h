@@ -68,7 +68,8 @@ struct finding_result {
     int64_t revision;             // how often a judgement has changed what it says; 0: as the model made it
     const char *sr_instance;      // SOP Instance UID of the SR that says it now; "" none
     const char *seg_instance;     // of the SEG that shows it now; "" none
-    int64_t made_ns, changed_ns;  // made: said; changed: standing, revision, told or is_earlier
+    int64_t made_ns, changed_ns;  // made: said; changed: standing, revision, told or is_earlier, and never earlier than
+                                  // before
 };
 
 struct finding {
@@ -197,7 +198,7 @@ struct finding_context {
     const char *predecessor;        // SR that this one takes the place of: of an earlier revision or result; "" none
     const char *predecessor_series; // its Series Instance UID; may be "" for one of this result
     const char *seg;                // SEG of this result that shows the findings; "" none
-    int64_t time_ns;                // of the newest input, or of the judgement
+    int64_t time_ns;                // of the newest input or of the judgement, and after what this takes the place of
 };
 
 // SOP Instance UIDs of a result's objects at a revision.
@@ -281,9 +282,10 @@ struct finding_said {
 // BAD_VALUE for a status of no table, and for a control ID that is empty or longer than HL7_CONTROL_OWN_MAX.
 // `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
 // D, or W when the result is WITHDRAWN; and OBR-25 and OBX-11 of what stands are C if it was final.
+// MSH-7 is created_ns, when the message came to be, but never before OBR-22, when the result changed.
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
-                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err);
+                    const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err);
 // The control ID (MSH-10) of a message that is to be told of a result: the first 20 hex digits of a digest of its id,
 // revision, standing, outcome and reason. It is made once, when the delivery is.
 void finding_oru_control(char out[21], const struct finding_result *result);

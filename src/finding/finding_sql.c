@@ -166,8 +166,10 @@ static bool raise_revision(struct database *db, const struct judged *was, enum f
 {
     if ((was->state == FINDING_REJECTED) == (state == FINDING_REJECTED))
         return true;
-    return sql_run(db, err, "UPDATE result SET revision = revision + 1, changed_ns = ? WHERE id = ?", "it", now_ns,
-                   was->result);
+    return sql_run(db, err,
+                   "UPDATE result SET revision = revision + 1,"
+                   " changed_ns = CASE WHEN changed_ns > ?1 THEN changed_ns ELSE ?1 END WHERE id = ?2",
+                   "it", now_ns, was->result);
 }
 
 bool finding_judge(struct database *db, const char *id, enum finding_state state, const char *by, const char *comment,

@@ -352,7 +352,7 @@ static bool older_stands(const struct finding_result *result, const struct findi
 
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
-                    const struct finding_receiver *receiver, int64_t time_ns, struct buffer *out, struct error *err)
+                    const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err)
 {
     const struct finding_study readable = object_readable_study(study);
     struct oru oru = {.writer = {.out = out},
@@ -361,15 +361,16 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
                       .receiver = receiver,
                       .older_stands = older_stands(result, before)};
     char issued[HL7_TIME_SIZE];
+    int64_t sent_ns = created_ns > result->changed_ns ? created_ns : result->changed_ns;
     if (!check_status(receiver->status, err) || !check_control(receiver->control, err))
         return false;
     oru.status = status_of(&oru, before);
     join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
     arena_init(&oru.arena, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
-                                                       "ORU^R01^ORU_R01", receiver->control, "P", time_ns});
+                                                       "ORU^R01^ORU_R01", receiver->control, "P", sent_ns});
     put_patient(&oru);
-    put_request(&oru, hl7_time(issued, time_ns));
+    put_request(&oru, hl7_time(issued, result->changed_ns));
     put_note(&oru);
     bool ok = put_observations(&oru, findings, count, before, err);
     hl7_end(&oru.writer);

@@ -239,6 +239,12 @@ static bool check_result(const struct finding_result *r, size_t count, struct er
            row_check_text("the notes", object_text(r->notes), REASON_MAX_BYTES, err);
 }
 
+// When it changes: not before it did last, whatever the clock does.
+static int64_t later(const struct finding_result *result, int64_t now_ns)
+{
+    return now_ns > result->changed_ns ? now_ns : result->changed_ns;
+}
+
 // REPLACED or WITHDRAWN, with its findings, and told.
 static bool end(struct database *db, struct finding_result *result, enum finding_standing standing, const char *reason,
                 int64_t now_ns, struct error *err)
@@ -248,7 +254,7 @@ static bool end(struct database *db, struct finding_result *result, enum finding
     result->standing = standing;
     return tally(db, result, 1, err) &&
            sql_run(db, err, "UPDATE result SET standing = ?, reason = ?, changed_ns = ? WHERE id = ?", "itit",
-                   (int64_t)standing, reason, now_ns, result->id) &&
+                   (int64_t)standing, reason, later(result, now_ns), result->id) &&
            finding_row_supersede(db, result->id, err) && tell(db, result, err);
 }
 
@@ -351,7 +357,7 @@ bool finding_result_mark_earlier(struct database *db, const char *id, bool is_ea
     bool ok = get(db, id, &arena, &result, err);
     if (ok && result && result->standing == FINDING_CURRENT && result->is_earlier != is_earlier)
         ok = sql_run(db, err, "UPDATE result SET is_earlier = ?, changed_ns = ? WHERE id = ?", "iit",
-                     (int64_t)is_earlier, now_ns, id) &&
+                     (int64_t)is_earlier, later(result, now_ns), id) &&
              tell(db, result, err);
     arena_free(&arena);
     return ok;
@@ -377,7 +383,7 @@ bool finding_result_tell(struct database *db, const char *id, int64_t revision, 
     if (ok && (!result->told || strcmp(result->sr_instance, sr) != 0 || strcmp(result->seg_instance, seg) != 0))
         ok = sql_run(db, err,
                      "UPDATE result SET told = 1, sr_instance = ?, seg_instance = ?, changed_ns = ? WHERE id = ?",
-                     "ttit", sr, seg, now_ns, id) &&
+                     "ttit", sr, seg, later(result, now_ns), id) &&
              tell(db, result, err);
     arena_free(&arena);
     return ok;

@@ -199,6 +199,7 @@ struct flow_work {
     size_t analysis_count;
     int64_t version;                        // of the series, as of the last look at its objects
     int64_t newest_ns;                      // receipt of the newest input
+    int64_t content_ns;                     // the time in what the job makes; the first try fixes it
     int64_t claimed_ns, read_ns, stored_ns; // monotonic: when each stage had ended
 };
 

@@ -463,5 +463,5 @@ bool flow_report_message(struct flow *flow, const struct queue_delivery *deliver
                     target->name, study.patient_id);
     message.before.final = strcmp(target->unsigned_status, "F") == 0;
     return finding_to_oru(&study, message.result, message.findings, message.count,
-                          message.has_before ? &message.before : NULL, &receiver, message.result->changed_ns, out, err);
+                          message.has_before ? &message.before : NULL, &receiver, delivery->created_ns, out, err);
 }

@@ -305,12 +305,22 @@ void flow_results_drop(struct flow_work *work)
     work->analysis_count = 0;
 }
 
-// ---- what the first try fixed: the documents that the new ones take the place of
+// ---- what the first try fixed: the documents that the new ones take the place of, and when they say it
 
 struct fixing {
     struct flow_work *work;
     const char *fixed;
 };
+
+// When the newest image came; but never before anything that it takes the place of was said or changed.
+static int64_t time_of(const struct flow_work *work, const struct finding_result *present, size_t count)
+{
+    int64_t time_ns = work->newest_ns;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(present[i].job, work->job->key) != 0 && present[i].changed_ns + CLOCK_MS > time_ns)
+            time_ns = present[i].changed_ns + CLOCK_MS;
+    return time_ns;
+}
 
 static bool write_fixed(struct database *db, void *payload, struct error *err)
 {
@@ -322,6 +332,7 @@ static bool write_fixed(struct database *db, void *payload, struct error *err)
                                 &work->arena, &present, &count, err))
         return false;
     json_t *map = json_object();
+    json_object_set_new(map, "time_ns", json_integer(time_of(work, present, count)));
     for (size_t i = 0; i < count; i++)
         if (strcmp(present[i].job, work->job->key) != 0 && *present[i].sr_instance)
             json_object_set_new(map, present[i].topic, json_string(present[i].sr_instance));
@@ -340,6 +351,8 @@ static bool fix(struct flow_work *work, struct error *err)
         return false;
     json_t *map = json_loads(fixing.fixed, 0, NULL);
     bool ok = true;
+    int64_t time_ns = json_integer_value(json_object_get(map, "time_ns")); // 0: the program before fixed none
+    work->content_ns = time_ns ? time_ns : work->newest_ns;
     for (size_t i = 0; i < work->analysis_count; i++) {
         const char *sr = json_string_value(json_object_get(map, work->analyses[i].row.topic));
         work->analyses[i].predecessor = sr ? arena_strdup(&work->arena, sr) : "";
@@ -372,7 +385,7 @@ static bool store_seg(struct flow_work *work, const struct flow_analysis *analys
     uint16_t *labels = read_labels(analysis, err);
     buffer_init(&data, OBJECT_MAX);
     bool ok = labels && finding_to_seg(context, analysis->findings, analysis->made.count, labels, &data, err) &&
-              flow_store_object(work->flow, writer, &data, work->newest_ns, err);
+              flow_store_object(work->flow, writer, &data, context->time_ns, err);
     free(labels);
     buffer_free(&data);
     return ok;
@@ -384,7 +397,7 @@ static bool store_sr(struct flow_work *work, const struct flow_analysis *analysi
     struct buffer data;
     buffer_init(&data, OBJECT_MAX);
     bool ok = finding_to_sr(context, analysis->findings, analysis->made.count, &data, err) &&
-              flow_store_object(work->flow, writer, &data, work->newest_ns, err);
+              flow_store_object(work->flow, writer, &data, context->time_ns, err);
     buffer_free(&data);
     return ok;
 }
@@ -393,6 +406,7 @@ static bool context_of(struct flow_work *work, const struct flow_analysis *analy
                        struct error *err)
 {
     flow_context_of(work, analysis->volume, out);
+    out->time_ns = work->content_ns;
     out->result = &analysis->row;
     out->seg = analysis->row.seg_instance;
     if (!out->slice_instances || !out->slice_positions_mm)
@@ -487,7 +501,7 @@ static bool plan_taking_back(struct ending *ending, struct finding_result *old, 
                                       .model_title = model_package_title(work->package),
                                       .predecessor = "",
                                       .seg = "",
-                                      .time_ns = work->newest_ns};
+                                      .time_ns = work->content_ns};
     const char *why = why_withdrawn(work, old);
     old->standing = why ? FINDING_WITHDRAWN : FINDING_REPLACED;
     old->reason = why ? why : old->reason;
@@ -505,7 +519,7 @@ static bool plan_new(struct ending *ending, const struct flow_analysis *analysis
                                       .model_title = model_package_title(work->package),
                                       .predecessor = "",
                                       .seg = "",
-                                      .time_ns = work->newest_ns};
+                                      .time_ns = work->content_ns};
     if (!row->told)
         return true;
     ending->telling_count++;
@@ -673,9 +687,10 @@ static void conclude(struct ending *ending)
     ending->done.result = result_of(ending->work);
 }
 
-// A row says when it was said; the objects, which are made again after a crash, when their newest image came.
+// A row says when it was said, which is never before what its objects say, whatever the clock does.
 static void date_rows(struct flow_work *work, int64_t now_ns)
 {
+    now_ns = now_ns > work->content_ns ? now_ns : work->content_ns;
     for (size_t i = 0; i < work->analysis_count; i++) {
         struct flow_analysis *analysis = &work->analyses[i];
         analysis->row.made_ns = analysis->row.changed_ns = now_ns;

@@ -102,7 +102,7 @@ static void a_positive_is_told_at_once(void **state)
     int64_t began_ns = clock_now_ns();
     (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22}, began_ns - 60 * CLOCK_SECOND);
     ground_work_for_real(&g);
     struct finding_result *result = newest(&g);
     assert_true(result->made_ns > began_ns && result->made_ns < clock_now_ns()); // and not when its images came
@@ -610,6 +610,64 @@ static void images_that_come_back_are_looked_at_again(void **state)
     ground_close(&g);
 }
 
+static const char *content_time(struct ground *g, const char *instance)
+{
+    return arena_printf(&g->arena, "%s%s", said_in(g, instance, 0x00080023), said_in(g, instance, 0x00080033));
+}
+
+// Rejection notes, none of them older than what it rejects.
+static size_t count_later_notes(struct ground *g, const char *topic)
+{
+    size_t count, notes = 0;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (size_t i = 0; i < count; i++) {
+        notes += *list[i].payload == '[';
+        for (size_t k = 0; k < count && *list[i].payload == '['; k++)
+            if (strstr(list[i].payload, list[k].subject))
+                assert_true(strcmp(content_time(g, list[k].subject), content_time(g, list[i].subject)) < 0);
+    }
+    return notes;
+}
+
+// PACS and record put what they have in order by time: what is said last is never the older one there, though the
+// images that it is said of came first.
+static void what_takes_the_place_of_something_is_later_in_every_projection(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    const char *created = "", *issued = "", *content = "";
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){0}, AT(30));
+    for (int round = 0; round < 3; round++) {
+        if (round > 0)
+            take_the_others(&g, AT(200 * round));
+        ground_work_for_real(&g);
+        ground_step(&g, AT(200 * round + 190)); // a negative is told
+        ground_work_for_real(&g);
+        assert_int_equal(ground_results(&g, "1.2.3", &results), round + 1);
+        const struct finding_result *now = &results[round];
+        assert_int_equal(now->outcome, round % 2 ? FINDING_NEGATIVE : FINDING_POSITIVE);
+        assert_true(now->told);
+        const char *told = message_of(&g, now->topic, "R"), *before = content;
+        assert_true(strcmp(field_of(&g, told, "OBR", 22), issued) > 0);
+        issued = field_of(&g, told, "OBR", 22);
+        const char *sent = field_of(&g, arena_printf(&g.arena, "\r%s", told), "MSH", 6); // MSH-7
+        assert_true(strcmp(sent, created) > 0 && strcmp(sent, issued) >= 0);
+        created = sent;
+        content = content_time(&g, now->sr_instance);
+        assert_true(strcmp(content, before) > 0);
+        deliver_all(&g);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_true(results[i].changed_ns >= results[i].made_ns &&
+                    (i == 0 || results[i].made_ns > results[i - 1].made_ns));
+    assert_int_equal(count_later_notes(&g, results[2].topic), 2);
+    ground_close(&g);
+}
+
 // Another patient's images had the same UIDs, and a person takes them: the first study has none any more, and what was
 // said of it is withdrawn in its own patient's name. When they come back they are looked at again.
 static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void **state)
@@ -1112,6 +1170,7 @@ int test_results(void)
         cmocka_unit_test(a_note_that_never_went_out_is_made_again),
         cmocka_unit_test(each_kind_of_message_goes_under_the_control_id_of_its_delivery),
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
+        cmocka_unit_test(what_takes_the_place_of_something_is_later_in_every_projection),
         cmocka_unit_test(a_series_whose_images_are_all_taken_away_says_nothing_any_more),
         cmocka_unit_test(what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer),
         cmocka_unit_test(what_was_said_holds_again_when_its_images_are_back_before_anybody_looked),
