@@ -10,10 +10,11 @@
 // in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
 // issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that is shown: whom
 // served objects name, objects that were made here only where there are no others; or of the first one where nothing is
-// served); and identity, conflicts, held_back, rejected and unreadable: "", or a sentence for people about whose
-// objects these are, about objects that came again and wait for a decision, about those that are not served since an
-// object of another study has their UID, about notes that reject images, and about a patient's name or ID that cannot
-// be read. archive_study_flags gives the same.
+// served); and identity, conflicts, held_back, rejected, unreadable and shared_series: "", or a sentence for people
+// about whose objects these are, about objects that came again and wait for a decision, about those that are not served
+// since an object of another study has their UID, about notes that reject images, about a patient's name or ID that
+// cannot be read, and about a series whose Series Instance UID is one of another study's too. archive_study_flags gives
+// the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept
@@ -280,9 +281,9 @@ struct archive_flagged {
 bool archive_flagged(struct archive *archive, unsigned flags, struct archive_page *page, struct arena *arena,
                      struct archive_flagged **out, size_t *count, struct error *err);
 
-// The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable); none
-// is fine, as for a study that is not here.
-enum { ARCHIVE_STUDY_FLAGS = 5 };
+// The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable,
+// shared_series); none is fine, as for a study that is not here.
+enum { ARCHIVE_STUDY_FLAGS = 6 };
 bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 

@@ -239,10 +239,11 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
     bool row;
     *count = 0;
     struct database *db = store_read_begin(archive->store, err);
-    struct sql *sql =
-        db ? sql_prepare(
-                 db, "SELECT identity, conflicts, held_back, rejected, unreadable FROM study_shown WHERE study=?1", err)
-           : NULL;
+    struct sql *sql = db ? sql_prepare(db,
+                                       "SELECT identity, conflicts, held_back, rejected, unreadable, shared_series "
+                                       "FROM study_shown WHERE study=?1",
+                                       err)
+                         : NULL;
     if (sql)
         sql_bind_text(sql, 1, study);
     bool ok = sql && sql_step(sql, &row, err);

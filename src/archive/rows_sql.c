@@ -1,6 +1,7 @@
 // Rows for an object: its study, patient, series and itself, and what contradicts them.
 #include "archive/rows.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool find_study(struct database *db, const struct rows_object *object, int64_t *id, struct error *err)
@@ -30,6 +31,30 @@ static bool add_series(struct database *db, const struct rows_object *object, in
     return true;
 }
 
+// A list shows a study anew when it hears of it. Where more than one other study has the UID, they say so already.
+static bool tell_of_shared_series(struct database *db, const struct rows_object *object, struct error *err)
+{
+    int64_t others = 0;
+    char first[DICOM_UID_SIZE];
+    bool row = false;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT DISTINCT study.uid FROM series JOIN study_patient"
+                                  " ON study_patient.id=series.patient JOIN study ON study.id=study_patient.study"
+                                  " WHERE series.uid=?1 AND study.uid<>?2 LIMIT 2",
+                                  err);
+    bool ok = sql != NULL;
+    if (ok) {
+        sql_bind_text(sql, 1, object->series);
+        sql_bind_text(sql, 2, object->study);
+    }
+    while (ok && (ok = sql_step(sql, &row, err)) && row)
+        if (others++ == 0)
+            snprintf(first, sizeof first, "%s", sql_text(sql, 0));
+    sql_done(sql);
+    return ok && (others == 0 || store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, object->study, "", NULL, err)) &&
+           (others != 1 || store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, first, "", NULL, err));
+}
+
 static bool find_series(struct database *db, struct rows_object *object, int64_t patient, int64_t *id,
                         struct error *err)
 {
@@ -41,7 +66,7 @@ static bool find_series(struct database *db, struct rows_object *object, int64_t
     sql_bind_int(sql, 1, patient);
     sql_bind_text(sql, 2, object->series);
     return rows_find(db, sql, COLUMNS_SERIES, object, id, &filled, err) &&
-           (*id || add_series(db, object, patient, id, err));
+           (*id || (add_series(db, object, patient, id, err) && tell_of_shared_series(db, object, err)));
 }
 
 bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, struct rows_version *same,

@@ -42,8 +42,20 @@
     " || " BY_PATIENT ", 3) || CASE conflicts WHEN 1 THEN ': the first is shown until somebody decides'"               \
     " ELSE ': the first ones are shown until somebody decides' END END AS conflicts,"
 
-// The view study_shown since what came again is told with what differs.
-#define STUDY_SHOWN                                                                                                    \
+// A series of a study whose Series Instance UID is a series' of another study too: one pair, for with a sender that has
+// one UID for all it does there are as many as studies.
+#define SHARED_SERIES                                                                                                  \
+    "coalesce((SELECT 'series ' || series.uid || ' of this study (' || study.uid || ') is also in study ' ||"          \
+    " other.uid || ' of ' || CASE theirs.patient_id WHEN '' THEN 'a patient without ID' ELSE 'patient ' ||"            \
+    " theirs.patient_id END || CASE theirs.accession WHEN '' THEN '' ELSE ', accession number ' || theirs.accession"   \
+    " END || ': one of the two has a wrong Series Instance UID' FROM study_patient AS mine"                            \
+    " JOIN series ON series.patient=mine.id AND series.instance_count>0"                                               \
+    " JOIN series AS twin ON twin.uid=series.uid AND twin.instance_count>0"                                            \
+    " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
+    " JOIN study AS other ON other.id=theirs.study WHERE mine.study=study.id LIMIT 1), '')"
+
+// The view study_shown since what came again is told with what differs; `more` columns came later.
+#define STUDY_SHOWN(more)                                                                                              \
     "CREATE VIEW study_shown AS"                                                                                       \
     " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities,"            \
     " description, identity, " CAME_AGAIN " CASE " HELD_BACK                                                           \
@@ -54,7 +66,7 @@
     " CASE rejected WHEN '' THEN '' ELSE 'images of this study were rejected by their sender (' || rejected ||"        \
     " '): the notes are kept, nothing is hidden' END AS rejected,"                                                     \
     " CASE WHEN patient_name LIKE '%" UNREADABLE "%' OR patient_id LIKE '%" UNREADABLE "%'"                            \
-    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable"                       \
+    " THEN 'a name of this study cannot be read in its character set' ELSE '' END AS unreadable" more                  \
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"        \
     " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"           \
     " WHERE first.study=study.id));"
@@ -240,7 +252,7 @@ static const char *const steps[] = {
     " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"
     " WHERE first.study=study.id));",
     // What came again is told with what differs.
-    "DROP VIEW study_shown;" STUDY_SHOWN,
+    "DROP VIEW study_shown;" STUDY_SHOWN(""),
     // What is said of the study is each patient's own. Of a study of several in a database of the program before: what
     // the first patient's row has, unless the other one's objects said otherwise.
     "DROP VIEW study_shown;"
@@ -257,7 +269,9 @@ static const char *const steps[] = {
     "ALTER TABLE study DROP COLUMN referring; ALTER TABLE study DROP COLUMN description;"
     "ALTER TABLE study DROP COLUMN study_id;"
     "CREATE INDEX study_patient_by_date ON study_patient(date DESC, time DESC, study DESC, rank);"
-    "CREATE INDEX study_patient_by_accession ON study_patient(accession);" STUDY_SHOWN,
+    "CREATE INDEX study_patient_by_accession ON study_patient(accession);" STUDY_SHOWN(""),
+    // Two studies with one Series Instance UID.
+    "DROP VIEW study_shown;" STUDY_SHOWN(", " SHARED_SERIES " AS shared_series"),
     NULL,
 };
 

@@ -69,8 +69,8 @@ bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct ar
 
 static json_t *flags_to_json(const struct reading_item *item)
 {
-    const char *const sentences[] = {item->identity, item->conflicts, item->held_back, item->rejected,
-                                     item->unreadable};
+    const char *const sentences[] = {item->identity, item->conflicts,  item->held_back,
+                                     item->rejected, item->unreadable, item->shared_series};
     json_t *flags = json_array();
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         if (*sentences[i])

@@ -23,11 +23,12 @@ enum { READING_LIST_MAX = 2000 };
 struct reading_item {
     const char *study, *patient_id, *patient_name, *accession, *modality, *description;
     enum finding_urgency urgency;
-    const char *identity;   // a sentence when it is in doubt whose objects the study has (archive.h); else ""
-    const char *conflicts;  // a sentence when objects that came again wait for a decision; else ""
-    const char *held_back;  // a sentence when objects of the study are not served; else ""
-    const char *rejected;   // a sentence when a note rejects images of the study; else ""
-    const char *unreadable; // a sentence when its patient's name or ID cannot be read; else ""
+    const char *identity;      // a sentence when it is in doubt whose objects the study has (archive.h); else ""
+    const char *conflicts;     // a sentence when objects that came again wait for a decision; else ""
+    const char *held_back;     // a sentence when objects of the study are not served; else ""
+    const char *rejected;      // a sentence when a note rejects images of the study; else ""
+    const char *unreadable;    // a sentence when its patient's name or ID cannot be read; else ""
+    const char *shared_series; // a sentence when another study has a series of the same UID; else ""
     const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
     int64_t arrived_ns;
     int64_t waiting_ns;

@@ -12,15 +12,15 @@ const struct store_migration reading_migration = {"reading", steps};
 
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {
-    const char **texts[] = {&out->study,     &out->patient_id,  &out->patient_name, &out->accession,
-                            &out->modality,  &out->description, &out->identity,     &out->conflicts,
-                            &out->held_back, &out->rejected,    &out->unreadable,   &out->reason};
-    for (int i = 0; i < 12; i++)
+    const char **texts[] = {&out->study,       &out->patient_id,    &out->patient_name, &out->accession, &out->modality,
+                            &out->description, &out->identity,      &out->conflicts,    &out->held_back, &out->rejected,
+                            &out->unreadable,  &out->shared_series, &out->reason};
+    for (int i = 0; i < 13; i++)
         if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
             return false;
-    out->urgency = (enum finding_urgency)sql_int(sql, 12);
-    out->arrived_ns = sql_int(sql, 13);
-    out->findings = (size_t)sql_int(sql, 14);
+    out->urgency = (enum finding_urgency)sql_int(sql, 13);
+    out->arrived_ns = sql_int(sql, 14);
+    out->findings = (size_t)sql_int(sql, 15);
     return true;
 }
 
@@ -28,14 +28,14 @@ bool reading_rows(struct database *db, struct arena *arena, struct reading_item 
                   struct error *err)
 {
     bool row, ok;
-    struct sql *sql = sql_prepare(
-        db,
-        "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-        "description, identity, conflicts, held_back, rejected, unreadable, reason, urgency, arrived_ns, findings"
-        " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
-        " WHERE read_ns IS NULL"
-        " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
-        err);
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
+                                  "description, identity, conflicts, held_back, rejected, unreadable, shared_series, "
+                                  "reason, urgency, arrived_ns, findings"
+                                  " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
+                                  " WHERE read_ns IS NULL"
+                                  " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
+                                  err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, READING_LIST_MAX);

@@ -49,7 +49,8 @@
 //                                   MSH-10
 //   CONFIG_CHANGED      ""          the entry's name        access, flow                    SSE
 //   WORKLIST_CHANGED    its UID     ""                      reading, archive: a conflict    SSE
-//                                                           is settled
+//                                                           is settled, or a series' UID
+//                                                           is another study's too
 //
 // The page follows all of them as server-sent events (GET /api/events), which tell kind, study and subject only.
 #define STORE_EVENT_OBJECT_MEMBERS "series class from how association image"

@@ -92,6 +92,9 @@ class Patients(unittest.TestCase):
             self.assertEqual(self.item(server)["flags"], [])
             (flagged,) = server.get_json("/api/flagged")
             self.assertEqual((flagged["flags"], flagged["differences"]), (["level"], [{"tag": "00081030", "attribute": "StudyDescription", "object": "Other", "known": "Test"}]))
+            server.storescu(self.scanner.slice(4, AccessionNumber="A2"))
+            self.assertEqual(self.item(server)["flags"], [])
+            self.assertIn([{"tag": "00080050", "attribute": "AccessionNumber", "object": "A2", "known": "A1"}], [one["differences"] for one in server.get_json("/api/flagged?flag=level")])
             server.storescu(self.scanner.slice(3, PatientName="Roe^Jane"))
             self.assertEqual(self.item(server)["flags"], ["name of P1: Doe John or Roe Jane"])
             self.assertEqual(len(server.get_json("/dicom-web/studies?PatientID=P1")), 1)
@@ -350,6 +353,31 @@ class Heads(unittest.TestCase):
             self.assertNotIn("reference", withdrawn["subject"])
             self.assertEqual(present["subject"], {"reference": f"Patient/{study}"})
             self.assertEqual(server.get_json(f"/fhir/Patient/{study}")["identifier"][0]["value"], "RIGHT1")
+
+    def test_two_patients_studies_with_one_series_uid_keep_their_results_apart_and_the_list_says_so(self):
+        folder = tempfile.mkdtemp(prefix="hilum-heads-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        plain, first, second = Head(91), Head(92, bleed=22), Head(93, bleed=22)
+        for ds in first.slices + second.slices:
+            ds.SeriesInstanceUID = plain.series
+        with Hilum(config="flow: {negative_quiet_s: 2}\n") as server:
+            said, reports = [], []
+            for head, outcome in ((plain, "negative"), (first, "positive"), (second, "positive")):
+                server.storescu(*head.save(f"{folder}/{head.study}"))
+                results = wait_until(lambda: [one for one in server.get_json(f"/api/studies/{head.study}/results") if one["told"]], 60, "the head was looked at and told")
+                self.assertEqual([one["outcome"] for one in results], [outcome])
+            for head in (plain, first, second):
+                said += server.get_json(f"/api/studies/{head.study}/results")
+                reports += [entry["resource"] for entry in server.get_json(f"/fhir/DiagnosticReport?study={head.study}")["entry"]]
+            self.assertEqual([one["standing"] for one in said], ["current"] * 3)
+            self.assertEqual(len({one["topic"] for one in said}), 3)
+            self.assertNotIn("entered-in-error", [report["status"] for report in reports])
+            flags = {item["study"]: item["flags"] for item in server.get_json("/api/worklist")}
+            for head, others in ((plain, (first, second)), (first, (plain, second)), (second, (plain, first))):
+                (flag,) = flags[head.study]
+                sentences = [f"series {plain.series} of this study ({head.study}) is also in study {o.study} of patient {o.slices[0].PatientID}, accession number {o.slices[0].AccessionNumber}: one of the two has a wrong Series Instance UID" for o in others]
+                self.assertIn(flag, sentences)
+                self.assertEqual(server.get_json(f"/api/studies/{head.study}/flags"), [flag])
 
     def test_nothing_is_said_to_be_found_where_images_are_held_back(self):
         folder = tempfile.mkdtemp(prefix="hilum-heads-")

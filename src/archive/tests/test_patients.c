@@ -218,6 +218,64 @@ static void two_patients_in_a_study_are_flagged_and_the_list_says_so(void **stat
     place_close(&p);
 }
 
+static const char *only_flag(struct place *p, const char *study)
+{
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    size_t count;
+    assert_ok(archive_study_flags(p->archive, study, &p->arena, flags, &count, &p->err), p->err);
+    assert_true(count <= 1);
+    return count ? flags[0] : "";
+}
+
+// How often a list hears of the study, of the events after one.
+static size_t told(struct place *p, uint64_t after, const char *study)
+{
+    struct store_event *events;
+    size_t count, told = 0;
+    struct database *db = store_read_begin(p->store, &p->err);
+    assert_ok(db && store_event_read(db, after, 100, &p->arena, &events, &count, &p->err), p->err);
+    store_read_end(p->store, db);
+    for (size_t i = 0; i < count; i++)
+        told += events[i].kind == STORE_EVENT_WORKLIST_CHANGED && strcmp(events[i].study, study) == 0;
+    return told;
+}
+
+// A copy may keep it, and a sender may use one for two patients.
+static void one_series_uid_in_two_studies_is_told_of_both(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    struct object other = second;
+    (void)state;
+    place_open(&p);
+    put(&p, (struct object){0}, 1, &stored);
+    assert_string_equal(only_flag(&p, "1.2.3"), "");
+    uint64_t before = store_event_last(p.store);
+    other.study = "1.2.9";
+    other.accession = "A2";
+    put(&p, other, 2, &stored);
+    put(&p, other, 3, &stored);
+    assert_string_equal(only_flag(&p, "1.2.3"), "series 1.2.3.4 of this study (1.2.3) is also in study 1.2.9 of patient"
+                                                " P2, accession number A2: one of the two has a wrong Series Instance"
+                                                " UID");
+    assert_string_equal(only_flag(&p, "1.2.9"), "series 1.2.3.4 of this study (1.2.9) is also in study 1.2.3 of patient"
+                                                " P1, accession number A1: one of the two has a wrong Series Instance"
+                                                " UID");
+    assert_int_equal(told(&p, before, "1.2.3"), 1);
+    assert_int_equal(told(&p, before, "1.2.9"), 1);
+    other.series = "1.2.9.1";
+    other.study = "1.2.10";
+    put(&p, other, 4, &stored);
+    assert_string_equal(only_flag(&p, "1.2.10"), "");
+    before = store_event_last(p.store);
+    other.series = NULL;
+    other.patient_id = other.accession = "";
+    put(&p, other, 5, &stored);
+    assert_int_equal(told(&p, before, "1.2.10"), 1);
+    assert_int_equal(told(&p, before, "1.2.3") + told(&p, before, "1.2.9"), 0);
+    place_close(&p);
+}
+
 // A wrong pick from a worklist may keep the ID and change the name.
 static void another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient(void **state)
 {
@@ -463,6 +521,7 @@ int test_patients(void)
         cmocka_unit_test(the_same_id_of_two_issuers_is_two_patients_and_without_one_it_is_neither),
         cmocka_unit_test(an_object_without_id_of_another_name_is_another_patient_s),
         cmocka_unit_test(what_is_made_here_is_no_witness),
+        cmocka_unit_test(one_series_uid_in_two_studies_is_told_of_both),
         cmocka_unit_test(what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list),
         cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
         cmocka_unit_test(a_database_of_the_program_before_is_taken_over),
