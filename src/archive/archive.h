@@ -226,7 +226,14 @@ struct archive_difference {
 
 // ---- conflicts
 
-enum archive_conflict_kind { ARCHIVE_OTHER_ATTRIBUTES, ARCHIVE_OTHER_PIXELS, ARCHIVE_NOT_COMPARED };
+// OTHER_MEANING: equal pixels, said to be elsewhere, of another size, scale, part of the body or contrast: what is read
+// from them changes, as with other pixels.
+enum archive_conflict_kind {
+    ARCHIVE_OTHER_ATTRIBUTES,
+    ARCHIVE_OTHER_PIXELS,
+    ARCHIVE_NOT_COMPARED,
+    ARCHIVE_OTHER_MEANING
+};
 enum archive_decision { ARCHIVE_OPEN, ARCHIVE_KEPT, ARCHIVE_TAKEN };
 
 // An object that came under a UID which was there already.

@@ -225,6 +225,52 @@ static bool same_decoded(const struct side *a, const struct side *b, struct imag
 // its parameters there), the colour space of its stream, and planes.
 static const dicom_tag packing[] = {0x00082111, 0x00280004, 0x00280006, 0};
 
+// What says where the pixels are, how large, what their values are, of what and when, with what contrast: what a reader
+// or a model makes of them (PS3.3 C.7.6.1, C.7.6.2, C.7.6.4, C.8.2.1, C.11.1).
+static const dicom_tag meaning[] = {
+    0x00080008, // Image Type: a localizer or not
+    0x00080060, // Modality
+    0x00180010, // Contrast/Bolus Agent
+    0x00180012, // its sequence
+    0x00180014, // its administration route sequence
+    0x00180015, // Body Part Examined
+    0x00180050, // Slice Thickness
+    0x00180081, // Echo Time
+    0x00180086, // Echo Numbers
+    0x00180088, // Spacing Between Slices
+    0x00181040, // Contrast/Bolus Route
+    0x00181041, // its volume
+    0x00181120, // Gantry/Detector Tilt
+    0x00181164, // Imager Pixel Spacing
+    0x00185100, // Patient Position
+    0x00189087, // Diffusion b-value
+    0x00200032, // Image Position (Patient)
+    0x00200037, // Image Orientation (Patient)
+    0x00200052, // Frame of Reference UID
+    0x00200060, // Laterality
+    0x00200062, // Image Laterality
+    0x00200100, // Temporal Position Identifier
+    0x00280030, // Pixel Spacing
+    0x00280034, // Pixel Aspect Ratio
+    0x00280120, // Pixel Padding Value
+    0x00280121, // its range
+    0x00281052, // Rescale Intercept
+    0x00281053, // Rescale Slope
+    0x00281054, // Rescale Type
+    0x00283000, // Modality LUT Sequence
+    0x52009229, // Shared Functional Groups
+    0x52009230, // Per-frame Functional Groups
+};
+
+static bool has_other_meaning(const struct dicom_unlike *unlike, size_t count)
+{
+    bool other = count > COMPARE_SEEN;
+    for (size_t i = 0; i < count && !other; i++)
+        for (size_t k = 0; k < sizeof meaning / sizeof *meaning; k++)
+            other = other || unlike[i].tag == meaning[k];
+    return other;
+}
+
 static bool keep(struct compare *out, const struct dicom_unlike *unlike, size_t count, struct arena *arena)
 {
     out->count = count < COMPARE_SHOWN ? count : COMPARE_SHOWN;
@@ -246,14 +292,17 @@ static bool compare_sides(const struct side *newer, const struct side *known, st
     struct error why;
     bool as_they_lie = same_as_they_lie(newer, known) && same_description(newer, known), same = as_they_lie;
     bool looked = as_they_lie || same_decoded(newer, known, decoder, &same, &why);
-    if (!dicom_compare(&a, &b, looked && same && !as_they_lie ? packing : NULL, scratch, unlike, COMPARE_SHOWN, count,
+    if (!dicom_compare(&a, &b, looked && same && !as_they_lie ? packing : NULL, scratch, unlike, COMPARE_SEEN, count,
                        err))
         return false;
     if (!looked) {
         *err = why;
         return false;
     }
-    *result = !same ? COMPARE_PIXELS : *count > 0 ? COMPARE_ATTRIBUTES : COMPARE_SAME;
+    *result = !same                               ? COMPARE_PIXELS
+              : has_other_meaning(unlike, *count) ? COMPARE_MEANING
+              : *count > 0                        ? COMPARE_ATTRIBUTES
+                                                  : COMPARE_SAME;
     return true;
 }
 
@@ -261,7 +310,7 @@ bool compare_objects(const struct compare_side *newer, const struct compare_side
                      struct arena *arena, struct compare *out, struct error *err)
 {
     struct arena scratch;
-    struct dicom_unlike unlike[COMPARE_SHOWN];
+    struct dicom_unlike unlike[COMPARE_SEEN];
     struct side a, b;
     struct error why;
     size_t count = 0;

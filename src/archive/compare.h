@@ -8,12 +8,13 @@
 
 enum {
     COMPARE_SHOWN = 16,              // differences that are kept of two objects
+    COMPARE_SEEN = 256,              // that are looked at; more may mean anything
     COMPARE_MEMORY = 32 << 20,       // both data sets without their pixels
     COMPARE_FRAME_BYTES = 128 << 20, // of a frame that is decoded to be compared
     COMPARE_SECONDS = 20,            // of two objects; a sender waits for its answer
 };
 
-enum compare_result { COMPARE_SAME, COMPARE_ATTRIBUTES, COMPARE_PIXELS, COMPARE_UNKNOWN };
+enum compare_result { COMPARE_SAME, COMPARE_ATTRIBUTES, COMPARE_MEANING, COMPARE_PIXELS, COMPARE_UNKNOWN };
 
 struct compare_side {
     struct reader reader; // of the data set as it was sent; not released here

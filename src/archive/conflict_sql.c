@@ -323,7 +323,7 @@ bool rows_add_conflict(struct database *db, const struct rows_object *object, in
                                     .against = object->against,
                                     .against_count = object->against_count};
     bool other_patient;
-    *taken = object->newest && object->kind == ARCHIVE_OTHER_ATTRIBUTES;
+    *taken = object->newest && (object->kind == ARCHIVE_OTHER_ATTRIBUTES || object->kind == ARCHIVE_OTHER_MEANING);
     return version_by_id(db, instance, object->arena, &now, err) &&
            version_served(db, object->sop_instance, object->arena, &before, err) &&
            is_other_patient(db, object->values, before.identity, &other_patient, err) &&

@@ -34,12 +34,14 @@
 #define ABOUT(condition, words) "CASE WHEN EXISTS(" OPEN_CONFLICT " AND " condition ") THEN ', " words "' ELSE '' END"
 #define BY_PIXELS ABOUT("kind=1", "other pixels")
 #define BY_UNKNOWN ABOUT("kind=2", "pixels that cannot be compared")
+#define BY_MEANING ABOUT("kind=3", "another place, scale, part of the body or contrast of the same pixels")
 #define BY_PATIENT_ID ABOUT("EXISTS(" DIFFERS PATIENT_ID ")", "another Patient ID")
 #define BY_PATIENT ABOUT("EXISTS(" DIFFERS PATIENT_DATA ")", "another name, birth date or sex of the patient")
 #define CAME_AGAIN                                                                                                     \
     "CASE conflicts WHEN 0 THEN '' ELSE CASE conflicts WHEN 1 THEN 'an object' ELSE CAST(conflicts AS TEXT) ||"        \
-    " ' objects' END || ' came again with ' || substr(" BY_PIXELS " || " BY_UNKNOWN " || " BY_PATIENT_ID               \
-    " || " BY_PATIENT ", 3) || CASE conflicts WHEN 1 THEN ': the first is shown until somebody decides'"               \
+    " ' objects' END || ' came again with ' || substr(" BY_PIXELS " || " BY_UNKNOWN " || " BY_MEANING                  \
+    " || " BY_PATIENT_ID " || " BY_PATIENT                                                                             \
+    ", 3) || CASE conflicts WHEN 1 THEN ': the first is shown until somebody decides'"                                 \
     " ELSE ': the first ones are shown until somebody decides' END END AS conflicts,"
 
 // A series of a study whose Series Instance UID is a series' of another study too: one pair, for with a sender that has

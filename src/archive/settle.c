@@ -53,6 +53,7 @@ static bool keep(struct arena *arena, const struct compare *compare, bool turned
 {
     static const enum archive_conflict_kind kinds[] = {[COMPARE_SAME] = ARCHIVE_OTHER_ATTRIBUTES,
                                                        [COMPARE_ATTRIBUTES] = ARCHIVE_OTHER_ATTRIBUTES,
+                                                       [COMPARE_MEANING] = ARCHIVE_OTHER_MEANING,
                                                        [COMPARE_PIXELS] = ARCHIVE_OTHER_PIXELS,
                                                        [COMPARE_UNKNOWN] = ARCHIVE_NOT_COMPARED};
     struct archive_difference *unlike = arena_calloc(arena, COMPARE_SHOWN, sizeof *unlike);
@@ -170,7 +171,8 @@ static void log_conflict(const struct rows_object *object)
 {
     static const char *const words[] = {[ARCHIVE_OTHER_ATTRIBUTES] = "other attributes",
                                         [ARCHIVE_OTHER_PIXELS] = "other pixels",
-                                        [ARCHIVE_NOT_COMPARED] = "what could not be compared"};
+                                        [ARCHIVE_NOT_COMPARED] = "what could not be compared",
+                                        [ARCHIVE_OTHER_MEANING] = "attributes that change what its pixels mean"};
     log_warning("archive", "object %s of study %s came again, %s, with %s: %s is served", object->sop_instance,
                 object->study, object->event.how, words[object->kind],
                 object->outcome == ARCHIVE_REPLACED ? "the newer one" : "the one that was there");

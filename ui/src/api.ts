@@ -91,7 +91,7 @@ export interface Conflict {
     series: string;
     instance: string;
     received: string;
-    kind: "attributes" | "pixels" | "not compared";
+    kind: "attributes" | "pixels" | "not compared" | "meaning";
     state: "open" | "kept" | "taken";
     how: string;
     from: string;

@@ -36,13 +36,13 @@ function groupsOf(conflicts: Conflict[]): [string, Conflict[]][] {
 function what(group: Conflict[]): string {
     const { kind, differences } = group[0]!;
     const patient = differences.some(({ tag }) => tag === "00100020" || tag === "00100021");
-    const words = { pixels: "other pixels", attributes: "other attributes", "not compared": "a content that could not be compared" }[kind];
+    const words = { pixels: "other pixels", attributes: "other attributes", "not compared": "a content that could not be compared", meaning: "another place, scale, part of the body or contrast of the same pixels" }[kind];
     return `${words}${patient ? " and another patient" : kind === "pixels" && differences.length > 0 ? " and other attributes" : ""}`;
 }
 
 // `more`: the server holds more than it gave, and so may the group.
 function count(group: Conflict[], more: string): string {
-    const word = group[0]!.kind === "pixels" ? "image" : "object";
+    const word = group[0]!.kind === "pixels" || group[0]!.kind === "meaning" ? "image" : "object";
     return `${group.length}${more && " or more"} ${word}${group.length === 1 ? "" : "s"}`;
 }
 

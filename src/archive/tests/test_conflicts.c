@@ -146,6 +146,32 @@ static void the_newest_is_served_where_the_source_s_policy_says_so(void **state)
     place_close(&p);
 }
 
+// Equal pixels that are said to be elsewhere are read otherwise, by people and by models.
+static void the_same_pixels_said_to_be_elsewhere_wait_for_a_person_or_the_source_s_policy(void **state)
+{
+    const struct object first = {.pixels = true, .frame_of_reference = "1.2.9.1"};
+    const struct object elsewhere = {.pixels = true, .frame_of_reference = "1.2.9.2", .implicit = true};
+    struct place p;
+    (void)state;
+    place_open(&p);
+    put(&p, &first);
+    assert_int_equal(put(&p, &elsewhere), ARCHIVE_KEPT_BESIDE);
+    struct archive_conflict *list = conflicts(&p, false, 1);
+    assert_int_equal(list[0].kind, ARCHIVE_OTHER_MEANING);
+    assert_int_equal(list[0].difference_count, 1);
+    assert_string_equal(shown(&p, "conflicts"), "an object came again with another place, scale, part of the body or "
+                                                "contrast of the same pixels: the first is shown until somebody "
+                                                "decides");
+    assert_ok(decide(&p, list[0].newer.id, ARCHIVE_TAKEN), p.err);
+    assert_string_equal(shown(&p, "conflicts"), "");
+    place_close(&p);
+    place_open(&p);
+    put(&p, &first);
+    assert_int_equal(put_from(&p, &elsewhere, &newest_origin), ARCHIVE_REPLACED);
+    assert_string_equal(shown(&p, "conflicts"), "");
+    place_close(&p);
+}
+
 static void other_pixels_wait_for_a_person_who_keeps_or_takes_them(void **state)
 {
     struct place p;
@@ -634,6 +660,7 @@ int test_conflicts(void)
         cmocka_unit_test(an_equal_data_set_in_another_transfer_syntax_is_the_same_object),
         cmocka_unit_test(other_attributes_are_kept_beside_and_the_first_is_served),
         cmocka_unit_test(the_newest_is_served_where_the_source_s_policy_says_so),
+        cmocka_unit_test(the_same_pixels_said_to_be_elsewhere_wait_for_a_person_or_the_source_s_policy),
         cmocka_unit_test(other_pixels_wait_for_a_person_who_keeps_or_takes_them),
         cmocka_unit_test(taking_a_newer_one_settles_the_older_ones),
         cmocka_unit_test(demographics_that_were_corrected_are_those_of_the_study_once_they_are_taken),

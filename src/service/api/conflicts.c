@@ -75,7 +75,8 @@ static json_t *conflict_to_json(const struct archive_conflict *conflict)
 {
     static const char *const kinds[] = {[ARCHIVE_OTHER_ATTRIBUTES] = "attributes",
                                         [ARCHIVE_OTHER_PIXELS] = "pixels",
-                                        [ARCHIVE_NOT_COMPARED] = "not compared"};
+                                        [ARCHIVE_NOT_COMPARED] = "not compared",
+                                        [ARCHIVE_OTHER_MEANING] = "meaning"};
     static const char *const states[] = {[ARCHIVE_OPEN] = "open", [ARCHIVE_KEPT] = "kept", [ARCHIVE_TAKEN] = "taken"};
     json_t *json = to_json(&conflict->newer);
     json_t *more = json_pack(
