@@ -117,6 +117,11 @@ bool dimse_command_read(const uint8_t *data, size_t size, struct dimse_message *
         return false;
     if (!present(&set, 0x0100) || !present(&set, 0x0800))
         return error_set(err, ERROR_PROTOCOL, "a command set lacks Command Field or Command Data Set Type");
+    // What is not there would read as 0000H, which is success.
+    if (is_response(set.message.command) && (!present(&set, 0x0120) || !present(&set, 0x0900)))
+        return error_set(err, ERROR_PROTOCOL,
+                         "response %04X lacks Message ID Being Responded To (0000,0120) or Status (0000,0900)",
+                         set.message.command);
     // C-CANCEL names the request that it cancels in the same element as a response does.
     bool answers = is_response(set.message.command) || set.message.command == DIMSE_C_CANCEL_RQ;
     set.message.message_id = answers ? set.answered_id : set.own_id;

@@ -15,7 +15,9 @@ struct dimse_command_set {
     uint32_t present;       // a bit for each row of the table in dimse_command.c
 };
 
-// false, with *err set, when the bytes are no command set or lack Command Field or Command Data Set Type.
+// false, with *err set, when the bytes are no command set or lack Command Field or Command Data Set Type, or when they
+// are a response that lacks Message ID Being Responded To or Status, which each response has (PS3.7 sections 9.3 and
+// 10.3).
 bool dimse_command_read(const uint8_t *data, size_t size, struct dimse_message *message, struct error *err);
 
 // A request has its message_id in (0000,0110), a response in (0000,0120) and its status. Texts that are "" are left

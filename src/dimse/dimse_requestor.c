@@ -125,6 +125,12 @@ const struct dimse_context *dimse_context_for(const struct dimse_association *a,
     return NULL;
 }
 
+// PS3.7 section 9.1.1.1.5: a response that names an instance names the request's.
+static bool is_of_instance(const struct dimse_message *response, const struct dimse_message *request)
+{
+    return response->sop_instance[0] == '\0' || strcmp(response->sop_instance, request->sop_instance) == 0;
+}
+
 // The response to `request`; anything else in its place is a violation.
 static bool await_response(struct dimse_association *a, const struct dimse_message *request,
                            struct dimse_message *response, struct error *err)
@@ -138,10 +144,15 @@ static bool await_response(struct dimse_association *a, const struct dimse_messa
     case DIMSE_BROKEN:
         return false;
     }
-    if (response->command == (request->command | 0x8000) && response->message_id == request->message_id)
+    bool answers = response->command == (request->command | 0x8000) && response->message_id == request->message_id;
+    if (answers && is_of_instance(response, request))
         return true;
-    dimse_violation(a, DIMSE_ABORT_NO_REASON, "the peer answered message %u (%04X) with %04X to message %u",
-                    request->message_id, request->command, response->command, response->message_id);
+    if (answers)
+        dimse_violation(a, DIMSE_ABORT_NO_REASON, "the peer answered for instance %s, and %s was sent",
+                        response->sop_instance, request->sop_instance);
+    else
+        dimse_violation(a, DIMSE_ABORT_NO_REASON, "the peer answered message %u (%04X) with %04X to message %u",
+                        request->message_id, request->command, response->command, response->message_id);
     return dimse_failed(a, err);
 }
 

@@ -292,6 +292,61 @@ static void a_response_to_another_message_is_refused(void **context)
     buffer_free(&command);
 }
 
+// What dimse_store says of one C-STORE-RSP that is `response` and, when not NULL, names `instance`.
+static bool store_answered(struct buffer *response, const char *instance, uint16_t *status, struct error *err)
+{
+    struct buffer script;
+    struct source_memory object = {.data = (const uint8_t *)"\0", .size = 2};
+    buffer_init(&script, 4096);
+    put_answer(&script, 1, DICOM_TS_IMPLICIT);
+    if (instance)
+        raw_element(response, 0x1000, instance, strlen(instance));
+    raw_value(&script, 1, 3, response->data, response->size);
+    struct server server = {.script = &script};
+    server_start(&server);
+    struct dimse_association *a = connect_to(&server, &quick_timers, err);
+    assert_non_null(a);
+    bool ok = dimse_store(a, &dimse_request(a)->contexts[0], DIMSE_VERIFICATION, "1.2.34", source_from_memory(&object),
+                          status, NULL, err);
+    dimse_close(a);
+    server_end(&server);
+    buffer_free(&script);
+    buffer_free(response);
+    return ok;
+}
+
+// PS3.7 section 9.3.1.2: of a C-STORE-RSP, Status and Message ID Being Responded To are always there. What is not there
+// was read as 0, which is success.
+static void a_response_that_lacks_its_status_is_no_success(void **context)
+{
+    static const struct {
+        bool answered_id;
+        size_t status_size;
+        const char *instance;
+        bool good;
+    } rows[] = {
+        {true, 2, NULL, true},  {true, 2, "1.2.34", true}, {true, 2, "", true},        {true, 0, NULL, false},
+        {true, 4, NULL, false}, {false, 2, NULL, false},   {true, 2, "1.2.35", false}, {true, 2, "1.2.3456", false},
+    };
+    (void)context;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer command;
+        struct error err;
+        uint16_t status = 0xFFFF;
+        buffer_init(&command, 4096);
+        raw_element(&command, 0x0100, "\x01\x80", 2);
+        if (rows[i].answered_id)
+            raw_element(&command, 0x0120, "\x01\x00", 2);
+        raw_element(&command, 0x0800, "\x01\x01", 2);
+        if (rows[i].status_size > 0)
+            raw_element(&command, 0x0900, "\0\0\0", rows[i].status_size);
+        assert_int_equal(store_answered(&command, rows[i].instance, &status, &err), rows[i].good);
+        assert_int_equal(status, rows[i].good ? 0 : 0xFFFF);
+        if (!rows[i].good)
+            assert_int_equal(err.code, ERROR_PROTOCOL);
+    }
+}
+
 static void a_comment_that_would_steer_a_terminal_comes_harmless(void **context)
 {
     (void)context;
@@ -383,6 +438,7 @@ int test_requestor(void)
         cmocka_unit_test(bad_answers_to_a_request_are_refused),
         cmocka_unit_test(an_answer_about_what_was_not_proposed_is_refused),
         cmocka_unit_test(a_response_to_another_message_is_refused),
+        cmocka_unit_test(a_response_that_lacks_its_status_is_no_success),
         cmocka_unit_test(a_comment_that_would_steer_a_terminal_comes_harmless),
         cmocka_unit_test(a_release_asked_for_by_both_sides_ends_well),
         cmocka_unit_test(a_release_that_is_not_answered_ends_at_artim),
