@@ -62,6 +62,11 @@ bool access_audit_healthy(struct access *access)
     return access_trail_healthy(access->trail);
 }
 
+bool access_audit_acknowledge(struct access *access, const char *by, struct error *err)
+{
+    return access_trail_acknowledge(access->trail, by, err);
+}
+
 bool access_audit_flush(struct access *access, struct error *err)
 {
     return access_trail_flush(access->trail, err);

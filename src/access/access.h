@@ -154,6 +154,11 @@ void access_changes(struct buffer *out, const json_t *before, const json_t *afte
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
 
+// A person knows of the break that the trail tells of: that is its next line, with his name (which is unverified until
+// there are logins), in a new file; checks and starts take the break as told from then on, and the alarm ends.
+// NOT_FOUND: the trail tells of no break that stands. What is damaged in files that are still there stays wrong.
+bool access_audit_acknowledge(struct access *access, const char *by, struct error *err);
+
 // Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
 // over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
 // cut by the next access_open.
@@ -168,6 +173,7 @@ struct access_audit_check {
     uint64_t files, lines;             // out: all that were read
     uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
+    bool break_stands;                 // out: the trail tells of a break, and nobody has said that he knows of it
     bool anchored;                     // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);

@@ -54,7 +54,7 @@ static bool begin_again(struct access_chain *chain, uint64_t last, const char *w
         chain->safe = safe;
         return false;
     }
-    snprintf(found, ERROR_MESSAGE_SIZE, "the audit chain is broken, a new one begins here: %.150s", why);
+    snprintf(found, ERROR_MESSAGE_SIZE, ACCESS_BROKEN_WORDS "%.150s", why);
     return true;
 }
 
@@ -153,6 +153,14 @@ bool access_chain_look(struct access_chain *chain, char *found, struct error *er
     if (what[0] == '\0')
         return true;
     if (!begin_again(chain, chain->segment, what, found, err))
+        return false;
+    chain->next = chain->safe;
+    return true;
+}
+
+bool access_chain_next_file(struct access_chain *chain, struct error *err)
+{
+    if (!chain->safe.first && !next_segment(chain, err))
         return false;
     chain->next = chain->safe;
     return true;

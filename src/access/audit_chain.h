@@ -50,6 +50,8 @@ struct access_chain {
 // receives what the trail must say about its own past, or "".
 bool access_chain_open(struct access_chain *chain, const char *folder, const struct store_audit_head *anchored,
                        char *found, struct error *err);
+// The next line begins a file. With no batch.
+bool access_chain_next_file(struct access_chain *chain, struct error *err);
 void access_chain_close(struct access_chain *chain); // drops an uncommitted batch
 
 // Whether the file is as it was left: under its name, as long as what was written. When not, a new chain in a new file

@@ -30,6 +30,10 @@ enum {
 #define ACCESS_CHAIN_VALUE "\" value=\""
 #define ACCESS_CHAIN_END "\"]"
 
+// What a trail says of itself begins a file, with these words: that its chain is broken, and that a person knows of it.
+#define ACCESS_BROKEN_WORDS "the audit chain is broken, a new one begins here: "
+#define ACCESS_KNOWN_WORDS "the break in the audit chain is known: "
+
 struct access_line {
     const struct access_record *record;
     int64_t time_ns;

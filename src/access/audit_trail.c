@@ -8,9 +8,11 @@
 
 #include "access/audit_chain.h"
 #include "access/audit_entry.h"
+#include "access/audit_walk.h"
 #include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 struct access_trail {
     pthread_t thread;
@@ -27,6 +29,8 @@ struct access_trail {
     uint64_t lost, lost_told;
     bool dirty; // something waits to be told
     bool stop;
+    bool stands;                       // a break that nobody has said to know
+    char known_by[ACCESS_ACTOR_MAX];   // who says so now; "": nobody
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
@@ -191,6 +195,17 @@ bool access_trail_flush(struct access_trail *trail, struct error *err)
     return ok;
 }
 
+bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
+{
+    pthread_mutex_lock(&trail->lock);
+    bool stands = trail->stands;
+    if (stands)
+        text_copy(trail->known_by, sizeof trail->known_by, by);
+    pthread_mutex_unlock(&trail->lock);
+    return stands ? access_trail_flush(trail, err)
+                  : error_set(err, ERROR_NOT_FOUND, "the audit trail tells of no break that nobody knows of");
+}
+
 // ---- what the thread does
 
 // Copies what the sum has not told into the queue; the sum itself stays.
@@ -256,10 +271,12 @@ static bool write_list(struct access_trail *trail, struct access_entry_list *lis
     return true;
 }
 
-static bool write_own(struct access_trail *trail, const char *detail, int64_t now_ns, struct error *err)
+static bool write_line(struct access_trail *trail, bool success, const char *actor, const char *detail, int64_t now_ns,
+                       struct error *err)
 {
     struct access_record record = {.event = (enum access_event)ACCESS_EVENT_TRAIL,
-                                   .actor = "hilum",
+                                   .success = success,
+                                   .actor = actor,
                                    .address = "",
                                    .patient = "",
                                    .study = "",
@@ -267,6 +284,11 @@ static bool write_own(struct access_trail *trail, const char *detail, int64_t no
     if (!access_chain_add(&trail->chain, &record, now_ns, 1))
         return error_set(err, ERROR_MEMORY, "no memory for the audit trail");
     return access_chain_commit(&trail->chain, err);
+}
+
+static bool write_own(struct access_trail *trail, const char *detail, int64_t now_ns, struct error *err)
+{
+    return write_line(trail, false, "hilum", detail, now_ns, err);
 }
 
 static bool tell_lost(struct access_trail *trail, uint64_t lost, int64_t now_ns, struct error *err)
@@ -298,10 +320,23 @@ static bool anchor(struct access_trail *trail, struct error *err)
     return true;
 }
 
+static void raise_break(const char *text)
+{
+    alarm_raise(ALARM_AUDIT, "trail", "%.180s; find out why, then: hilum audit acknowledge --by NAME", text);
+}
+
+static void set_stands(struct access_trail *trail, bool stands)
+{
+    pthread_mutex_lock(&trail->lock);
+    trail->stands = stands;
+    pthread_mutex_unlock(&trail->lock);
+}
+
 // What the trail must say about its own past is an alarm, and its next line.
 static bool confess(struct access_trail *trail, const char *found, int64_t now_ns, struct error *err)
 {
-    alarm_raise(ALARM_AUDIT, "trail", "%s", found);
+    set_stands(trail, true);
+    raise_break(found);
     return write_own(trail, found, now_ns, err);
 }
 
@@ -309,6 +344,18 @@ static bool look(struct access_trail *trail, int64_t now_ns, struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
     return access_chain_look(&trail->chain, found, err) && (!found[0] || confess(trail, found, now_ns, err));
+}
+
+// Whoever knows of the break is told in a file that begins with that. On failure it stands.
+static bool acknowledge(struct access_trail *trail, const char *by, int64_t now_ns, struct error *err)
+{
+    char detail[ACCESS_ACTOR_MAX + sizeof ACCESS_KNOWN_WORDS];
+    snprintf(detail, sizeof detail, ACCESS_KNOWN_WORDS "%s", by);
+    if (!access_chain_next_file(&trail->chain, err) || !write_line(trail, true, by, detail, now_ns, err))
+        return false;
+    set_stands(trail, false);
+    alarm_clear(ALARM_AUDIT, "trail");
+    return true;
 }
 
 // What could not be written goes before what came meanwhile.
@@ -334,12 +381,15 @@ static void turn(struct access_trail *trail)
     trail->queue = (struct access_entry_list){0};
     uint64_t lost = trail->lost;
     int64_t now_ns = now_of(trail);
+    char by[ACCESS_ACTOR_MAX];
+    text_copy(by, sizeof by, trail->known_by);
+    trail->known_by[0] = '\0';
     bool tells_lost = lost != trail->lost_told;
     pthread_mutex_unlock(&trail->lock);
     bool ok = look(trail, now_ns, &failure) && write_list(trail, &list, &freed, &failure);
     if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
         trail->lost_told = lost;
-    ok = ok && anchor(trail, &failure);
+    ok = ok && (!by[0] || acknowledge(trail, by, now_ns, &failure)) && anchor(trail, &failure);
     complain(ok, &failure);
     pthread_mutex_lock(&trail->lock);
     put_back(trail, &list);
@@ -416,6 +466,12 @@ static bool open_chain(struct access_trail *trail, const char *folder, uint64_t 
     trail->chain.segment_max = segment_max;
     if (trail->chain.broken)
         return confess(trail, found, trail->seen_ns, err) && anchor(trail, err);
+    char standing[ERROR_MESSAGE_SIZE];
+    if (!access_walk_break(folder, standing, err))
+        return false;
+    trail->stands = standing[0] != '\0';
+    if (trail->stands)
+        raise_break(standing);
     if (found[0])
         log_warning("access", "%s", found);
     return !found[0] || write_own(trail, found, trail->seen_ns, err);

@@ -167,12 +167,32 @@ static bool broken(struct access_walk *walk, const char *what, struct error *err
     return wrong(walk, err);
 }
 
+// Whether the line is the trail's own and begins with these words; no other's text can hold the element.
+static bool says(const char *line, size_t size, const char *words)
+{
+    char element[160];
+    int length = snprintf(element, sizeof element,
+                          "csd-code=\"110134\" codeSystemName=\"DCM\" originalText=\"Audit "
+                          "Recording Started\"/><EventOutcomeDescription>%s",
+                          words);
+    return length > 0 && memmem(line, size, element, (size_t)length) != NULL;
+}
+
 static void join(struct access_walk *walk, const struct chain_element *chain)
 {
     if (chain->has_previous)
         memcpy(walk->value, chain->previous, HASH_SIZE);
     walk->seq = chain->seq - 1;
     walk->joined = true;
+}
+
+// A chain that the trail says to begin anew: the break is told by that line (access_walk_break), once.
+static bool begins_anew(const struct access_walk *walk, const struct chain_element *chain, const char *line,
+                        size_t size)
+{
+    static const uint8_t nothing[HASH_SIZE];
+    return walk->line == 1 && chain->has_previous && memcmp(chain->previous, nothing, HASH_SIZE) == 0 &&
+           says(line, size, ACCESS_BROKEN_WORDS);
 }
 
 static bool check_joint(struct access_walk *walk, const struct chain_element *chain, struct error *err)
@@ -210,6 +230,7 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
     walk->lines++;
     if (!take_chain(line, size, &chain))
         return broken(walk, "holds no chain value", err);
+    walk->joined = walk->joined && !begins_anew(walk, &chain, line, size);
     if (!check_joint(walk, &chain, err))
         return false;
     value_of(walk->value, line, size, chain.value_at, hash, value);
@@ -356,6 +377,78 @@ bool access_walk_reached(const struct access_walk *walk, struct error *err)
                      (unsigned long long)anchored->line, (unsigned long long)anchored->segment);
 }
 
+// The first line of a file, in `line`; "" where there is none.
+static bool first_line(const char *folder, uint64_t segment, char line[ACCESS_LINE_MAX], size_t *size,
+                       struct error *err)
+{
+    char path[ACCESS_PATH_SIZE];
+    *size = 0;
+    if (!access_segment_path(path, folder, segment, err))
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? pread(fd, line, ACCESS_LINE_MAX, 0) : 0;
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    if (got < 0 || (fd < 0 && number != ENOENT))
+        return error_errno(err, number, "cannot read %s", path);
+    const char *end = memchr(line, '\n', (size_t)got);
+    *size = end ? (size_t)(end - line) : 0;
+    return true;
+}
+
+static void describe(char out[ERROR_MESSAGE_SIZE], uint64_t segment, const char *line, size_t size)
+{
+    const char *from = memmem(line, size, ACCESS_BROKEN_WORDS, strlen(ACCESS_BROKEN_WORDS));
+    const char *end = from ? memchr(from, '<', (size_t)(line + size - from)) : NULL;
+    snprintf(out, ERROR_MESSAGE_SIZE, "audit-%08llu.log: %.*s", (unsigned long long)segment,
+             end ? (int)(end - from) : 0, from ? from : "");
+}
+
+static bool find_break(const char *folder, const struct segments *segments, char standing[ERROR_MESSAGE_SIZE],
+                       struct error *err)
+{
+    char *line = malloc(ACCESS_LINE_MAX);
+    bool ok = line || error_set(err, ERROR_MEMORY, "no memory to look at the audit files");
+    standing[0] = '\0';
+    for (size_t i = 0; ok && i < segments->count; i++) {
+        size_t size;
+        ok = first_line(folder, segments->numbers[i], line, &size, err);
+        if (ok && says(line, size, ACCESS_KNOWN_WORDS))
+            standing[0] = '\0';
+        else if (ok && standing[0] == '\0' && says(line, size, ACCESS_BROKEN_WORDS))
+            describe(standing, segments->numbers[i], line, size);
+    }
+    free(line);
+    return ok;
+}
+
+bool access_walk_break(const char *folder, char standing[ERROR_MESSAGE_SIZE], struct error *err)
+{
+    struct segments segments;
+    bool ok = segments_list(folder, &segments, err) && find_break(folder, &segments, standing, err);
+    free(segments.numbers);
+    return ok;
+}
+
+static bool begins_with_break(const char *folder, uint64_t segment, bool *is_break, struct error *err)
+{
+    char standing[ERROR_MESSAGE_SIZE];
+    const struct segments one = {.numbers = &segment, .count = 1};
+    bool ok = find_break(folder, &one, standing, err);
+    *is_break = ok && standing[0] != '\0';
+    return ok;
+}
+
+// The files that are missing before this one. What is gone where the trail says that it was broken is told by that.
+static bool check_gap(struct access_walk *walk, const char *folder, uint64_t from, uint64_t number, struct error *err)
+{
+    bool is_break = false, ok = from >= number || begins_with_break(folder, number, &is_break, err);
+    for (uint64_t gap = from; ok && !is_break && gap < number; gap++)
+        ok = is_missing(walk, gap, err);
+    return ok;
+}
+
 // Files from the front may have been moved to an archive; their successor then says what it continues.
 static bool walk_files(struct access_walk *walk, const char *folder, const struct segments *segments, struct error *err)
 {
@@ -364,8 +457,7 @@ static bool walk_files(struct access_walk *walk, const char *folder, const struc
         uint64_t number = segments->numbers[i];
         if (i == 0)
             walk->joined = number == 1;
-        for (uint64_t gap = i > 0 ? segments->numbers[i - 1] + 1 : number; ok && gap < number; gap++)
-            ok = is_missing(walk, gap, err);
+        ok = check_gap(walk, folder, i > 0 ? segments->numbers[i - 1] + 1 : number, number, err);
         uint64_t wrongs = walk->wrongs;
         ok = ok && check_segment(walk, folder, number, err);
         walk->sound_files += walk->wrongs == wrongs;
@@ -396,6 +488,12 @@ bool access_audit_check(const char *folder, struct access_audit_check *check, st
     struct access_walk walk = {.wrong = check->wrong, .payload = check->payload};
     if (!store_anchored_audit_of(folder, &walk.anchored, err) || !access_walk_all(&walk, folder, err))
         return false;
+    char standing[ERROR_MESSAGE_SIZE];
+    if (!access_walk_break(folder, standing, err))
+        return false;
+    if (standing[0])
+        check->wrong(check->payload, standing);
+    check->break_stands = standing[0] != '\0';
     check->lines = walk.lines;
     check->files = walk.files;
     check->sound_lines = walk.sound_lines;

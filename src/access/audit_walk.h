@@ -41,6 +41,9 @@ bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t las
                       const struct store_audit_head *anchored, struct error *err);
 // Whether what was walked has met the anchored line; BAD_DATA when not.
 bool access_walk_reached(const struct access_walk *walk, struct error *err);
+// A break that the trail tells of and that nobody has said to know: "audit-00000002.log: WORDS", or "". What a trail
+// says of itself begins a file, so the first line of each is read.
+bool access_walk_break(const char *folder, char standing[ERROR_MESSAGE_SIZE], struct error *err);
 // Checks all, as the caller has set `anchored`, `wrong` and `payload`.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);
 

@@ -1,7 +1,10 @@
-// hilum audit check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only,
-// from the files, so it works beside a running server, without one, and on a copy of a data folder.
+// hilum audit acknowledge: a person knows of a break, told to the running server. hilum audit check: the audit trail's
+// hash chain, walked through whole and held against the anchor. It reads only, from the files, so it works beside a
+// running server, without one, and on a copy of a data folder.
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/access.h"
@@ -9,8 +12,10 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_audit = {"audit", "check [FOLDER]",
-                                      "check the hash chain of a data folder's audit trail (./hilum-data)", run, false};
+const struct cli_command cli_audit = {
+    "audit", "check [FOLDER] | acknowledge --by NAME [OPTIONS]",
+    "check the hash chain of a data folder's audit trail (./hilum-data), or say that a break in it is known", run,
+    false};
 
 // "audit-00000001.log" begins what is told of a line of that file.
 enum { FILE_NAME = 18 };
@@ -57,18 +62,41 @@ static int check(const char *folder)
         printf("begins with audit-%08" PRIu64 ".log: the files before it are not here\n", trail.first);
     if (!trail.anchored)
         printf("no anchor says how far the trail must reach: an end cut off cannot be seen\n");
+    if (trail.break_stands)
+        printf("find out why; once you know, end it on the running server: hilum audit acknowledge --by NAME\n");
     printf("%" PRIu64 " of %" PRIu64 " lines in %" PRIu64 " of %" PRIu64 " files are sound%s\n", trail.sound_lines,
            trail.lines, trail.sound_files, trail.files, telling.told > 0 ? "; the trail is NOT whole" : "");
     return telling.told > 0 ? CLI_FAILED : CLI_DONE;
 }
 
+static int acknowledge(const char *server, const char *by)
+{
+    struct buffer out;
+    struct error err;
+    json_t *json = json_pack("{s:s}", "by", by);
+    char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    buffer_init(&out, 1 << 20);
+    bool ok = body ? cli_call(server, "POST", "/api/audit/acknowledge", body, strlen(body), &out, &err)
+                   : error_set(&err, ERROR_BAD_VALUE, "--by is not UTF-8");
+    buffer_free(&out);
+    free(body);
+    json_decref(json);
+    return ok ? CLI_DONE : cli_fail(&err);
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct cli_option options[] = {{NULL, NULL, NULL, NULL, NULL}};
+    const char *server = CLI_SERVER, *by = NULL;
+    const struct cli_option options[] = {
+        {"by", "NAME", "with acknowledge: who knows of the break; it is told in the trail", &by, NULL},
+        {"server", "URL", "with acknowledge: the running server (" CLI_SERVER ")", &server, NULL},
+        {NULL, NULL, NULL, NULL, NULL}};
     int status;
     if (!cli_options(&argc, argv, &cli_audit, options, &status))
         return status;
-    if (argc < 2 || argc > 3 || strcmp(argv[1], "check") != 0)
-        return cli_usage("audit needs check, and a data folder or none");
+    if (argc == 2 && strcmp(argv[1], "acknowledge") == 0)
+        return by ? acknowledge(server, by) : cli_usage("audit acknowledge needs --by NAME");
+    if (by || argc < 2 || argc > 3 || strcmp(argv[1], "check") != 0)
+        return cli_usage("audit needs check, and a data folder or none, or acknowledge --by NAME");
     return check(argc == 3 ? argv[2] : "./hilum-data");
 }

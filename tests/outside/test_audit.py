@@ -32,7 +32,7 @@ EXPECTED = {
     ("GET", "/api/studies/{study}/flags"): QUERY, ("GET", "/api/flagged"): QUERY, ("GET", "/api/worklist"): QUERY, ("POST", "/api/worklist/{study}/read"): ACCESSED,
     ("GET", "/api/studies/{study}/findings"): QUERY, ("GET", "/api/studies/{study}/results"): QUERY, ("POST", "/api/findings/{id}/judge"): ACCESSED,
     ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("GET", "/api/events"): QUERY,
-    ("POST", "/api/models/rescan"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
+    ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
 }
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
 BODIES = {

@@ -159,6 +159,26 @@ class Start(Folder):
         with open(self.audit_files()[1], encoding="utf-8") as file:
             self.assertIn("was cut off", file.readline())
 
+    def test_a_trail_that_is_gone_is_told_at_each_start_until_somebody_says_that_he_knows(self):
+        self.fill(1)
+        check = lambda: subprocess.run([HILUM, "audit", "check", self.data], capture_output=True, text=True, timeout=60)
+        for path in self.audit_files():
+            os.unlink(path)
+        for _ in range(2):
+            server = self.start()
+            self.assertEqual(len(alarms(server)), 1)
+            self.assertIn("hilum audit acknowledge --by NAME", alarms(server)[0])
+            self.assertNotEqual(json.loads(server.get("/healthz"))["status"], "ok")
+            self.stop()
+            self.assertEqual(check().returncode, 1)
+            self.assertIn("audit-00000001.log is missing", check().stdout)
+        server = self.start()
+        server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
+        self.assertEqual(json.loads(server.get("/healthz"))["status"], "ok")
+        self.assertEqual(check().returncode, 0, check().stdout)
+        self.stop()
+        self.assertEqual(alarms(self.start()), [])
+
 
 class Running(Folder):
     def test_an_audit_file_that_is_removed_is_told_and_begun_again(self):

@@ -110,14 +110,58 @@ static void assert_told(const struct place *place, const char *words)
     free(text);
 }
 
-// What was told once is not told again.
-static void the_next_start_is_quiet(struct place *place)
+static void collect(void *payload, const char *text)
+{
+    buffer_printf(payload, "%s\n", text);
+}
+
+static char *check(const struct place *place, struct access_audit_check *check)
+{
+    struct error err;
+    struct buffer said;
+    buffer_init(&said, 1 << 20);
+    *check = (struct access_audit_check){.wrong = collect, .payload = &said};
+    assert_ok(access_audit_check(place->folder, check, &err), err);
+    buffer_byte(&said, '\0');
+    return (char *)said.data;
+}
+
+static void start_again(struct place *place)
 {
     close_trail(place);
     nothing_stands(NULL);
     open_trail(place);
     put(place, "later");
+}
+
+static bool break_stands(const struct place *place)
+{
+    struct access_audit_check done;
+    char *said = check(place, &done);
+    assert_int_equal(strstr(said, "the audit chain is broken") != NULL, done.break_stands);
+    free(said);
+    return done.break_stands;
+}
+
+// Each start tells it, and the check, until a person says that he knows; that is told in the trail, and no more.
+static void it_stands_until_somebody_knows(struct place *place)
+{
+    for (int i = 0; i < 2; i++) {
+        start_again(place);
+        assert_int_equal(alarm_count_now(), 1);
+        assert_non_null(strstr(alarms[0].text, "hilum audit acknowledge --by NAME"));
+        assert_true(break_stands(place));
+    }
+    assert_ok(access_audit_acknowledge(place->access, "Ann", &place->err), place->err);
     assert_int_equal(alarm_count_now(), 0);
+    assert_false(access_audit_acknowledge(place->access, "Ann", &place->err));
+    assert_int_equal(place->err.code, ERROR_NOT_FOUND);
+    char *text = load_segment(place, last_segment(place), NULL);
+    assert_non_null(strstr(text, "UserID=\"Ann\""));
+    free(text);
+    start_again(place);
+    assert_int_equal(alarm_count_now(), 0);
+    assert_false(break_stands(place));
     close_trail(place);
     folder_delete(place->folder);
 }
@@ -144,7 +188,7 @@ static void an_end_cut_off_is_told(void **state)
     open_trail(&place);
     assert_told(&place, "was cut off");
     assert_int_equal(last_segment(&place), 2);
-    the_next_start_is_quiet(&place);
+    it_stands_until_somebody_knows(&place);
 }
 
 // As sound a chain, of as many lines, by one who can compute it.
@@ -162,7 +206,7 @@ static void a_trail_written_anew_is_told(void **state)
     free(text);
     open_trail(&place);
     assert_told(&place, "written anew");
-    the_next_start_is_quiet(&place);
+    it_stands_until_somebody_knows(&place);
     folder_delete(other.folder);
 }
 
@@ -178,7 +222,7 @@ static void a_trail_that_is_gone_is_told(void **state)
     open_trail(&place);
     assert_told(&place, "audit-00000001.log is missing");
     assert_int_equal(last_segment(&place), 2); // the number does not come again
-    the_next_start_is_quiet(&place);
+    it_stands_until_somebody_knows(&place);
 }
 
 // A power cut may keep more than was synced, and half a line of it.
@@ -219,7 +263,7 @@ static void a_file_removed_while_it_is_written_is_told(void **state)
     char *text = load_segment(&place, 2, NULL);
     assert_non_null(strstr(text, "after"));
     free(text);
-    the_next_start_is_quiet(&place);
+    it_stands_until_somebody_knows(&place);
 }
 
 static void a_file_replaced_or_cut_while_it_is_written_is_told(void **state)
@@ -239,7 +283,7 @@ static void a_file_replaced_or_cut_while_it_is_written_is_told(void **state)
         assert_int_equal(cut ? truncate(path, 100) : rename(other, path), 0);
         put(&place, "after"); // before it writes, it looks
         assert_told(&place, words[cut]);
-        the_next_start_is_quiet(&place);
+        it_stands_until_somebody_knows(&place);
         nothing_stands(NULL);
     }
 }
@@ -262,22 +306,6 @@ static void a_disk_that_takes_no_line_is_told_while_that_lasts(void **state)
 }
 
 // ---- the check of all
-
-static void collect(void *payload, const char *text)
-{
-    buffer_printf(payload, "%s\n", text);
-}
-
-static char *check(const struct place *place, struct access_audit_check *check)
-{
-    struct error err;
-    struct buffer said;
-    buffer_init(&said, 1 << 20);
-    *check = (struct access_audit_check){.wrong = collect, .payload = &said};
-    assert_ok(access_audit_check(place->folder, check, &err), err);
-    buffer_byte(&said, '\0');
-    return (char *)said.data;
-}
 
 static void the_check_says_what_is_wrong_and_where_and_goes_on(void **state)
 {
@@ -355,7 +383,7 @@ static void what_others_write_behind_the_last_line_is_told(void **state)
     free(longer);
     put(&place, "after"); // before it writes, it looks
     assert_told(&place, "bytes, and");
-    the_next_start_is_quiet(&place);
+    it_stands_until_somebody_knows(&place);
 }
 
 // The file behind a missing one continues what nobody can see: it is not called changed.

@@ -147,3 +147,17 @@ void api_status(void *payload, struct http_request *request)
                                  (json_int_t)store_event_epoch(service->store), "modelsFolder",
                                  model_packages_folder(service->packages)));
 }
+
+// Who says so is the name typed: unverified until there are logins.
+void api_audit_acknowledge(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
+    json_t *body = service_read_json(request, &err);
+    const char *by = body ? service_member(body, "by", &err) : NULL;
+    if (by && access_audit_acknowledge(service->access, by, &err))
+        http_reply(request, 204, NULL, "", 0);
+    else
+        http_reply_error(request, &err);
+    json_decref(body);
+}
