@@ -137,10 +137,28 @@ static void read_padding(const struct dicom_dataset *dataset, struct image_slice
     out->padding_is_wide = out->padding_low < least || out->padding_high >= least + (INT64_C(1) << out->bits_stored);
 }
 
+static bool is_ct(const struct dicom_dataset *dataset)
+{
+    char modality[17];
+    return dicom_text_copy(dataset, DICOM_TAG(0x0008, 0x0060), modality, sizeof modality) &&
+           strcmp(modality, "CT") == 0;
+}
+
+// Both are Type 1 of a CT image (PS3.3 C.8.2.1): without them nobody knows what its pixels are.
+static bool has_rescale(const struct dicom_dataset *dataset, struct error *err)
+{
+    bool slope = dicom_value_count(dataset, DICOM_TAG(0x0028, 0x1053)) > 0;
+    bool intercept = dicom_value_count(dataset, DICOM_TAG(0x0028, 0x1052)) > 0;
+    return (slope && intercept) || error_set(err, ERROR_BAD_VALUE, "it has no %s: its pixels are no Hounsfield units",
+                                             slope       ? "Rescale Intercept (0028,1052)"
+                                             : intercept ? "Rescale Slope (0028,1053)"
+                                                         : "Rescale Slope and Intercept (0028,1053/1052)");
+}
+
 // What would be read wrongly, and not just not at all.
 static bool is_one_slice_of_linear_pixels(const struct dicom_dataset *dataset, struct error *err)
 {
-    char modality[17], type[17], color[17], shown[40];
+    char type[17], color[17], shown[40];
     int64_t frames;
     if (dicom_integer(dataset, DICOM_TAG(0x0028, 0x0008), 0, &frames) && frames != 1 && frames != 0) // 0 stands for 1
         return error_set(err, ERROR_UNSUPPORTED,
@@ -152,11 +170,12 @@ static bool is_one_slice_of_linear_pixels(const struct dicom_dataset *dataset, s
                          text_show(shown, sizeof shown, color, strlen(color)));
     if (dicom_find(dataset, DICOM_TAG(0x0028, 0x3000)))
         return error_set(err, ERROR_UNSUPPORTED, "the pixels go through a Modality LUT Sequence, not a slope");
-    if (dicom_text_copy(dataset, DICOM_TAG(0x0008, 0x0060), modality, sizeof modality) && strcmp(modality, "CT") == 0 &&
-        dicom_text_copy(dataset, DICOM_TAG(0x0028, 0x1054), type, sizeof type) && *type && strcmp(type, "HU") != 0)
+    if (!is_ct(dataset))
+        return true;
+    if (dicom_text_copy(dataset, DICOM_TAG(0x0028, 0x1054), type, sizeof type) && *type && strcmp(type, "HU") != 0)
         return error_set(err, ERROR_UNSUPPORTED, "Rescale Type is %s: the pixels are no Hounsfield units",
                          text_show(shown, sizeof shown, type, strlen(type)));
-    return true;
+    return has_rescale(dataset, err);
 }
 
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)

@@ -35,7 +35,7 @@ struct image_slice {
     double position_mm[3];
     double row_direction[3], column_direction[3];
     double pixel_spacing_mm[2]; // between rows, between columns
-    double slope, intercept;    // modality LUT to HU; 1, 0 when absent
+    double slope, intercept;    // modality LUT to HU; 1, 0 when absent, which of CT is refused
     bool is_signed;
     uint16_t bits_allocated, bits_stored, high_bit; // 8 or 16 allocated
     int64_t padding_low, padding_high; // Pixel Padding Value and Range Limit as stored values; low > high when absent
@@ -44,8 +44,9 @@ struct image_slice {
     size_t index;                            // the caller's: which object
 };
 
-// BAD_VALUE naming the attribute when something needed is missing or makes no sense; UNSUPPORTED for colour, palettes,
-// pixels of other than 8 or 16 bits, several frames, a Modality LUT, and CT whose Rescale Type is not HU.
+// BAD_VALUE naming the attribute when something needed is missing or makes no sense, of CT Rescale Slope and Intercept
+// too (both Type 1, PS3.3 C.8.2.1); UNSUPPORTED for colour, palettes, pixels of other than 8 or 16 bits, several
+// frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
 // What slices of one volume may differ by. Writers round positions to a tenth of a millimetre and directions to three

@@ -249,6 +249,20 @@ class Fitness(unittest.TestCase):
             ds.RescaleSlope = "40"
         self.assert_not_analysed(slices, "are past what 16 bits hold")
 
+    def test_ct_pixels_without_a_rescale_are_no_hounsfield_units(self):
+        """Both attributes are Type 1 of a CT image; without them a bleed would be told negative."""
+        for which, missing, words in (
+            (range(54), ("RescaleSlope", "RescaleIntercept", "RescaleType"), "no Rescale Slope and Intercept (0028,1053/1052)"),
+            (range(18, 28), ("RescaleSlope", "RescaleIntercept"), "no Rescale Slope and Intercept (0028,1053/1052)"),
+            ([30], ("RescaleSlope",), "no Rescale Slope (0028,1053)"),
+            ([30], ("RescaleIntercept",), "no Rescale Intercept (0028,1052)"),
+        ):
+            slices = self.copies()
+            for k in which:
+                for keyword in missing:
+                    delattr(slices[k], keyword)
+            self.assert_not_analysed(slices, f"{words}: its pixels are no Hounsfield units")
+
     def test_a_negative_needs_enough_of_the_head(self):
         made = subprocess.run([TOOL, "make", self.temporary.name], capture_output=True, text=True, check=True).stdout.split()
         head = [pydicom.dcmread(path) for path in sorted(glob.glob(os.path.join(made[0], "*.dcm")))[::STEP]]

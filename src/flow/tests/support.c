@@ -231,6 +231,8 @@ static void write_slice(const struct slice *slice, struct buffer *out)
     dicom_write_integer(&w, 0x00280101, 16);
     dicom_write_integer(&w, 0x00280102, 15);
     dicom_write_integer(&w, 0x00280103, 1);
+    dicom_write_double(&w, 0x00281052, 0);
+    dicom_write_double(&w, 0x00281053, 1);
     dicom_write_bytes(&w, 0x7FE00010, DICOM_VR_OW, pixels, 16 * frames * sizeof *pixels);
 }
 

@@ -273,7 +273,7 @@ static void a_tilted_gantry_is_refused(void **state)
 
 // ---- what a data set says
 
-enum { FIELDS_MAX = 16 };
+enum { FIELDS_MAX = 24 };
 
 struct fields {
     struct dicom_element elements[FIELDS_MAX];
@@ -324,6 +324,8 @@ static struct fields good_fields(void)
     PUT_TEXT(SPACING, "0.5\\.75");
     PUT_TEXT(POSITION, "-1.5\\2\\1e1");
     PUT_TEXT(ORIENTATION, "1\\0\\0\\0\\1\\0 ");
+    PUT_TEXT(SLOPE, "2");
+    PUT_TEXT(INTERCEPT, "-1024");
     return fields;
 }
 
@@ -346,8 +348,8 @@ static void a_slice_is_read_from_its_data_set(void **state)
     assert_near(slice.pixel_spacing_mm[0], .5, 0);
     assert_near(slice.pixel_spacing_mm[1], .75, 0);
     assert_near(slice.position_mm[2], 10, 0);
-    assert_near(slice.slope, 1, 0);
-    assert_near(slice.intercept, 0, 0);
+    assert_near(slice.slope, 2, 0);
+    assert_near(slice.intercept, -1024, 0);
     assert_true(slice.padding_low > slice.padding_high);
 }
 
@@ -383,7 +385,8 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
         {POSITION, DICOM_VR_DS, "1\\2\\1e9", 7, ERROR_BAD_VALUE, "Image Position (Patient) 3 is 1e+09"},
         {ORIENTATION, DICOM_VR_DS, "1\\0\\0\\1\\0\\0", 11, ERROR_BAD_VALUE, "not two unit vectors at a right angle"},
         {ORIENTATION, DICOM_VR_DS, "0\\0\\0\\0\\0\\0", 11, ERROR_BAD_VALUE, "not two unit vectors at a right angle"},
-        {SLOPE, DICOM_VR_DS, "1", 1, ERROR_BAD_VALUE, "Rescale Intercept has no value"},
+        {SLOPE, DICOM_VR_DS, "", 0, ERROR_BAD_VALUE, "no Rescale Slope (0028,1053): its pixels are no Hounsfield"},
+        {INTERCEPT, DICOM_VR_DS, "", 0, ERROR_BAD_VALUE, "no Rescale Intercept (0028,1052): its pixels are no"},
         {DICOM_TAG(0x0028, 0x0008), DICOM_VR_IS, "108", 3, ERROR_UNSUPPORTED, "the object holds 108 frames"},
         {DICOM_TAG(0x0028, 0x3000), DICOM_VR_SQ, "", 0, ERROR_UNSUPPORTED, "Modality LUT"},
         {RESCALE_TYPE, DICOM_VR_LO, "US", 2, ERROR_UNSUPPORTED, "Rescale Type is US"},
@@ -401,7 +404,19 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
     struct error err;
     put(&fields, RESCALE_TYPE, DICOM_VR_LO, "US", 2);
     put(&fields, MODALITY, DICOM_VR_CS, "MR", 2); // has no Hounsfield units to miss
+    PUT_TEXT(SLOPE, "");
+    PUT_TEXT(INTERCEPT, "");
+    expect_bad(&fields, ERROR_BAD_VALUE, "Rescale Slope has no value");
+    for (size_t i = 0; i < fields.dataset.count; i++)
+        if (fields.elements[i].tag == SLOPE || fields.elements[i].tag == INTERCEPT)
+            fields.elements[i].tag = 0;
     assert_true(read_fields(&fields, &slice, &err));
+    assert_near(slice.slope, 1, 0);
+    assert_near(slice.intercept, 0, 0);
+    put(&fields, MODALITY, DICOM_VR_CS, "CT", 2);
+    put(&fields, RESCALE_TYPE, DICOM_VR_LO, "HU", 2);
+    expect_bad(&fields, ERROR_BAD_VALUE,
+               "no Rescale Slope and Intercept (0028,1053/1052): its pixels are no Hounsfield");
     fields = good_fields();
     PUT_TEXT(SLOPE, "0");
     PUT_TEXT(INTERCEPT, "0");

@@ -41,6 +41,8 @@ enum {
     FRAMES = DICOM_TAG(0x0028, 0x0008),
     ROWS = DICOM_TAG(0x0028, 0x0010),
     SPACING = DICOM_TAG(0x0028, 0x0030),
+    INTERCEPT = DICOM_TAG(0x0028, 0x1052),
+    SLOPE = DICOM_TAG(0x0028, 0x1053),
 };
 
 static struct model_words *words;
@@ -126,9 +128,16 @@ static size_t add(struct series *series, double z)
         dicom_tag tag;
         const char *value;
     } values[] = {
-        {TYPE, "ORIGINAL\\PRIMARY\\AXIAL"}, {MODALITY, "CT"},   {BODY_PART, "HEAD"},
-        {SERIES_TEXT, "Head 5 mm"},         {FRAME, "1.2.3.4"}, {SPACING, "0.5\\0.5"},
-        {ORIENTATION, "1\\0\\0\\0\\1\\0"},  {THICKNESS, "5"},
+        {TYPE, "ORIGINAL\\PRIMARY\\AXIAL"},
+        {MODALITY, "CT"},
+        {BODY_PART, "HEAD"},
+        {SERIES_TEXT, "Head 5 mm"},
+        {FRAME, "1.2.3.4"},
+        {SPACING, "0.5\\0.5"},
+        {ORIENTATION, "1\\0\\0\\0\\1\\0"},
+        {THICKNESS, "5"},
+        {SLOPE, "1"},
+        {INTERCEPT, "-1024"},
     };
     size_t i = series->count++;
     assert_true(i < OBJECTS_MAX);
@@ -353,8 +362,8 @@ static void the_same_bytes_with_another_slope_are_no_double(void **state)
     struct series *series = stack(20);
     size_t copy = add(series, 15);
     series->pixels[copy] = series->pixels[3];
-    set(series, copy, DICOM_TAG(0x0028, 0x1053), "2");
-    set(series, copy, DICOM_TAG(0x0028, 0x1052), "0");
+    set(series, copy, SLOPE, "2");
+    set(series, copy, INTERCEPT, "0");
     struct model_fit fit = check(series, &head_needs);
     expect_text(volume_of(&fit)->unfit, "two different images at one place");
 }
@@ -633,6 +642,14 @@ static void what_is_no_stack_of_slices_is_unfit_with_the_reason(void **state)
     set(series, 9, DICOM_TAG(0x0028, 0x1054), "US");
     fit = check(series, &head_needs);
     expect_text(fit.unfit, "Instance 10 (1.2.10): Rescale Type is US");
+
+    series = stack(20); // stored values of HU + 1024: a bleed would be as dense as bone
+    unset(series, 12, SLOPE);
+    unset(series, 12, INTERCEPT);
+    fit = check(series, &head_needs);
+    expect_text(fit.unfit,
+                "Instance 13 (1.2.13): it has no Rescale Slope and Intercept (0028,1053/1052): its pixels are "
+                "no Hounsfield units");
 
     series = stack(20);
     set_all(series, TYPE, "ORIGINAL\\PRIMARY\\LOCALIZER");
