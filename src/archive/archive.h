@@ -270,9 +270,14 @@ bool archive_conflicts(struct archive *archive, const char *study, bool decided_
 bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
                     struct arena *arena, struct archive_conflict *out, struct error *err);
 
-// How many objects came for a series and are not served in it, since an object of another series or study has their
-// UID: whoever concludes from the series that there is nothing must know.
-bool archive_held_back(struct archive *archive, const char *study, const char *series, int64_t *count,
+// How many objects came for a series and are not served: whoever concludes from the series that there is nothing must
+// know.
+struct archive_held_back {
+    int64_t elsewhere; // an object of another series or study has their UID
+    int64_t
+        undecided; // images that came again with other pixels, or such as cannot be compared, and nobody has decided
+};
+bool archive_held_back(struct archive *archive, const char *study, const char *series, struct archive_held_back *out,
                        struct error *err);
 
 // ---- flags

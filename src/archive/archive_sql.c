@@ -257,21 +257,25 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
     return ok;
 }
 
-bool archive_held_back(struct archive *archive, const char *study, const char *series, int64_t *count,
+#define NOT_SERVED                                                                                                     \
+    "SELECT count(DISTINCT instance.uid) FROM study JOIN study_patient ON study_patient.study=study.id"                \
+    " JOIN series ON series.patient=study_patient.id JOIN instance ON instance.series=series.id"                       \
+    " WHERE study.uid=?1 AND series.uid=?2 AND instance.rank>0 AND "
+#define AT_HOME                                                                                                        \
+    "EXISTS(SELECT 1 FROM instance AS served JOIN series AS home ON home.id=served.series"                             \
+    " JOIN study_patient AS owner ON owner.id=home.patient WHERE served.uid=instance.uid"                              \
+    " AND served.rank=0 AND owner.study=study.id AND home.uid=series.uid)"
+#define IS_UNDECIDED                                                                                                   \
+    "EXISTS(SELECT 1 FROM conflict WHERE conflict.instance=instance.id AND decision=0 AND kind<>0 AND is_image=1)"
+
+bool archive_held_back(struct archive *archive, const char *study, const char *series, struct archive_held_back *out,
                        struct error *err)
 {
     bool found;
     struct database *db = store_read_begin(archive->store, err);
     bool ok =
-        db &&
-        sql_get_int(db, err, count, &found,
-                    "SELECT count(DISTINCT instance.uid) FROM study JOIN study_patient ON study_patient.study=study.id"
-                    " JOIN series ON series.patient=study_patient.id JOIN instance ON instance.series=series.id"
-                    " WHERE study.uid=?1 AND series.uid=?2 AND instance.rank>0"
-                    " AND NOT EXISTS(SELECT 1 FROM instance AS served JOIN series AS home ON home.id=served.series"
-                    " JOIN study_patient AS owner ON owner.id=home.patient WHERE served.uid=instance.uid"
-                    " AND served.rank=0 AND owner.study=study.id AND home.uid=series.uid)",
-                    "tt", study, series);
+        db && sql_get_int(db, err, &out->elsewhere, &found, NOT_SERVED "NOT " AT_HOME, "tt", study, series) &&
+        sql_get_int(db, err, &out->undecided, &found, NOT_SERVED IS_UNDECIDED " AND " AT_HOME, "tt", study, series);
     store_read_end(archive->store, db);
     return ok;
 }

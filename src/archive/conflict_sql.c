@@ -462,9 +462,10 @@ static bool find_conflict(struct database *db, int64_t id, struct arena *arena, 
            (count > 0 || error_set(err, ERROR_NOT_FOUND, "there is no conflict %lld", (long long)id));
 }
 
-static bool add_served_event(struct database *db, const struct version *now, const char *series,
-                             const struct archive_conflict *conflict, struct error *err)
+static bool add_event(struct database *db, const struct decision *decision, const struct version *now,
+                      const char *series, const struct archive_conflict *conflict, struct error *err)
 {
+    bool keep = decision->decision == ARCHIVE_KEPT;
     int64_t is_image = 0;
     bool found;
     if (!sql_get_int(db, err, &is_image, &found, "SELECT is_image FROM conflict WHERE instance=?1", "i", now->instance))
@@ -472,20 +473,23 @@ static bool add_served_event(struct database *db, const struct version *now, con
     const struct store_event_detail detail = {.series = series,
                                               .sop_class = now->sop_class,
                                               .from = conflict->from,
-                                              .how = "taken",
+                                              .how = keep ? "kept" : "taken",
                                               .association = "",
                                               .is_image = is_image};
-    return store_event_add(db, STORE_EVENT_OBJECT_SERVED, now->study_uid, now->uid, &detail, err);
+    return store_event_add(db, keep ? STORE_EVENT_OBJECT_KEPT_BESIDE : STORE_EVENT_OBJECT_SERVED, now->study_uid,
+                           now->uid, &detail, err);
 }
 
+// A series whose newer images somebody has decided on is looked at again.
 static bool write_keep(struct database *db, const struct decision *decision, const struct version *now,
-                       const struct version *served, struct error *err)
+                       const struct version *served, const struct archive_conflict *conflict, struct error *err)
 {
     return sql_run(db, err,
                    "UPDATE study SET conflicts=conflicts-(SELECT urgent FROM conflict WHERE instance=?1)"
                    " WHERE id=(SELECT study FROM conflict WHERE instance=?1)",
                    "i", now->instance) &&
            set_decision(db, decision, now->instance, ARCHIVE_KEPT, err) &&
+           add_event(db, decision, now, now->series_uid, conflict, err) &&
            store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, now->study_uid, "", NULL, err) &&
            (now->study == served->study ||
             store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, served->study_uid, "", NULL, err));
@@ -516,14 +520,14 @@ static bool write_decision(struct database *db, void *payload, struct error *err
         return error_set(err, ERROR_CONFLICT, "conflict %lld was decided by %s: the %s is served",
                          (long long)decision->id, conflict.decided_by, now.rank == 0 ? "newer one" : "other one");
     if (keep)
-        return write_keep(db, decision, &now, &before, err);
+        return write_keep(db, decision, &now, &before, &conflict, err);
     if (!is_stale(db, decision, &now, err) || decision->is_stale)
         return decision->is_stale;
     // A series that lost an object to another one is another one too.
-    return take(db, decision, &now, &before, err) && add_served_event(db, &now, now.series_uid, &conflict, err) &&
+    return take(db, decision, &now, &before, err) && add_event(db, decision, &now, now.series_uid, &conflict, err) &&
            (now.series == before.series ||
             (now.study == before.study && strcmp(now.series_uid, before.series_uid) == 0) ||
-            add_served_event(db, &before, before.series_uid, &conflict, err));
+            add_event(db, decision, &before, before.series_uid, &conflict, err));
 }
 
 static bool read_conflict(struct archive *archive, int64_t id, struct arena *arena, struct archive_conflict *out,

@@ -63,7 +63,7 @@ static bool on_stored(struct step *step, struct database *db, const struct store
     return flow_series_touch(db, &touch, err);
 }
 
-// What is held back is missing where it came for.
+// What is held back is missing where it came for, until somebody decides.
 static bool on_kept_beside(struct step *step, struct database *db, const struct store_event *event, struct error *err)
 {
     struct store_event_detail detail;

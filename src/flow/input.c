@@ -69,28 +69,38 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
         !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
                          err) ||
         !archive_held_back(options->archive, work->job->study, work->job->series, &work->held_back, err) ||
-        !flow_job_key(key, work->digest, work->after, *objects, *count, work->held_back, err))
+        !flow_job_key(key, work->digest, work->after, *objects, *count, &work->held_back, err))
         return false;
     return strcmp(key, work->inputs_key) == 0 ||
            error_set(err, ERROR_CONFLICT, "the series has changed since; a newer job takes it");
 }
 
+// "", or what is held back for each cause. NULL: no memory.
 static const char *held_back_words(struct flow_work *work)
 {
-    return arena_printf(&work->arena,
-                        work->held_back == 1 ? "%lld image is held back: its UID is another object's"
-                                             : "%lld images are held back: their UIDs are other objects'",
-                        (long long)work->held_back);
+    const int64_t elsewhere = work->held_back.elsewhere, undecided = work->held_back.undecided;
+    const char *first = elsewhere == 0 ? ""
+                        : elsewhere == 1
+                            ? "1 image is held back: its UID is another object's"
+                            : arena_printf(&work->arena, "%lld images are held back: their UIDs are other objects'",
+                                           (long long)elsewhere);
+    const char *second = undecided == 0 ? ""
+                         : undecided == 1
+                             ? "1 image came again with other pixels, which were not looked at; keep or take it"
+                             : arena_printf(&work->arena,
+                                            "%lld images came again with other pixels, which were not looked at; "
+                                            "keep or take them",
+                                            (long long)undecided);
+    return first && second ? arena_printf(&work->arena, "%s%s%s", first, *first && *second ? "; " : "", second) : NULL;
 }
 
 static bool note_held_back(struct flow_work *work, struct error *err)
 {
-    bool ok = true;
-    for (size_t i = 0; ok && work->held_back > 0 && i < work->fit.volume_count; i++) {
+    const char *words = held_back_words(work);
+    bool ok = words || error_set(err, ERROR_LIMIT, "no memory for a note");
+    for (size_t i = 0; ok && *words && i < work->fit.volume_count; i++) {
         struct model_volume *volume = &work->fit.volumes[i];
-        const char *words = held_back_words(work);
-        volume->notes =
-            words ? arena_printf(&work->arena, "%s%s%s", volume->notes, *volume->notes ? "; " : "", words) : NULL;
+        volume->notes = arena_printf(&work->arena, "%s%s%s", volume->notes, *volume->notes ? "; " : "", words);
         ok = volume->notes || error_set(err, ERROR_LIMIT, "no memory for a note");
     }
     return ok;
@@ -110,8 +120,9 @@ bool flow_input_read(struct flow_work *work, struct error *err)
 
 bool flow_input_lacks(struct flow_work *work, const char **lack, struct error *err)
 {
-    *lack = work->held_back > 0 ? held_back_words(work) : NULL;
-    return work->held_back == 0 || *lack || error_set(err, ERROR_LIMIT, "no memory for a reason");
+    const char *words = held_back_words(work);
+    *lack = words && *words ? words : NULL;
+    return words || error_set(err, ERROR_LIMIT, "no memory for a reason");
 }
 
 const struct dicom_dataset *flow_input_header(const struct flow_work *work)

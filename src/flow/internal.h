@@ -128,11 +128,11 @@ const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
                         struct error *err);
 // The key of a model's job on a series. `after`: the job that it comes after, of images that came back; else "".
-// `held_back`: how many images of the series are not served (archive_held_back). With "" twice it is what the series
+// `held_back`: how many images of the series are not served. With "" twice it is what the series
 // is, as finding_result.digest has it. A digest is of the whole object, its Study Instance UID too: two studies with
 // one Series Instance UID never share a job.
 bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
-                  size_t count, int64_t held_back, struct error *err);
+                  size_t count, const struct archive_held_back *held_back, struct error *err);
 
 // ---- present.c: what is said of a series against what it is now
 
@@ -192,7 +192,7 @@ struct flow_work {
     struct archive_object *objects;
     size_t count;
     const struct dicom_dataset **headers; // by object
-    int64_t held_back;                    // images of the series that are not served (archive_held_back)
+    struct archive_held_back held_back;   // images of the series that are not served
     char inputs_key[65]; // over `digest`, `after`, and the objects that the job is about, and held_back
     struct model_fit fit;
     struct flow_analysis *analyses;

@@ -15,7 +15,7 @@ struct subject {
     const char *modality, *body_part, *description, *sender; // description: series and study together
     const struct archive_object *objects;
     size_t count;
-    int64_t held_back;
+    struct archive_held_back held_back;
 };
 
 const char *flow_field(const struct archive_row *row, dicom_tag tag)
@@ -97,12 +97,15 @@ bool flow_inputs_digest(char out[65], const char *text, const struct archive_obj
 }
 
 bool flow_job_key(char out[65], const char *package_digest, const char *after, const struct archive_object *objects,
-                  size_t count, int64_t held_back, struct error *err)
+                  size_t count, const struct archive_held_back *held_back, struct error *err)
 {
-    char text[192], beside[32] = "";
-    if (held_back > 0)
-        snprintf(beside, sizeof beside, " beside %lld", (long long)held_back);
-    int size = snprintf(text, sizeof text, "%s%s%s%s", package_digest, *after ? " after " : "", after, beside);
+    char text[224], beside[32] = "", undecided[32] = "";
+    if (held_back->elsewhere > 0)
+        snprintf(beside, sizeof beside, " beside %lld", (long long)held_back->elsewhere);
+    if (held_back->undecided > 0)
+        snprintf(undecided, sizeof undecided, " undecided %lld", (long long)held_back->undecided);
+    int size =
+        snprintf(text, sizeof text, "%s%s%s%s%s", package_digest, *after ? " after " : "", after, beside, undecided);
     return size < (int)sizeof text ? flow_inputs_digest(out, text, objects, count, err)
                                    : error_set(err, ERROR_LIMIT, "a package's digest of %d letters", size);
 }
@@ -118,7 +121,7 @@ static bool find_overtaker(struct database *db, const struct subject *subject, c
     size_t count;
     bool says_something = false;
     *out = "";
-    if (!flow_job_key(content, "", "", subject->objects, subject->count, subject->held_back, err) ||
+    if (!flow_job_key(content, "", "", subject->objects, subject->count, &subject->held_back, err) ||
         !finding_result_list(db, subject->study, true, subject->arena, &results, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -147,7 +150,7 @@ static bool find_after(struct flow *flow, const struct subject *subject, const c
     struct queue_job *job = NULL;
     struct database *db = store_read_begin(flow->options.store, err);
     *after = "";
-    bool ok = db && flow_job_key(key, digest, "", subject->objects, subject->count, subject->held_back, err) &&
+    bool ok = db && flow_job_key(key, digest, "", subject->objects, subject->count, &subject->held_back, err) &&
               queue_job_get(db, key, subject->arena, &job, err);
     if (ok && job && (job->state == QUEUE_JOB_DONE || job->state == QUEUE_JOB_FAILED))
         ok = find_overtaker(db, subject, model, digest, after, err);
@@ -167,7 +170,7 @@ static bool make_job(struct flow *flow, const struct model_package *package, con
     const struct flow_rule *rule = match->rules[0];
     const char *digest = package ? model_package_digest(package) : rule->model, *after;
     if (!find_after(flow, subject, rule->model, digest, &after, err) ||
-        !flow_job_key(key, digest, after, subject->objects, subject->count, subject->held_back, err))
+        !flow_job_key(key, digest, after, subject->objects, subject->count, &subject->held_back, err))
         return false;
     json_t *input =
         json_pack("{s:s, s:s, s:s, s:s}", "package", rule->model, "digest", digest, "rule", rule->name, "after", after);

@@ -32,7 +32,7 @@ const char *flow_why_withdrawn(const struct finding_result *result, const struct
 {
     size_t own = count_own(result, objects, count);
     if (count == 0)
-        return "none of the images is here any more: they were taken into another study";
+        return "none of the images is here any more: they were taken into another series or study";
     if (own == 0)
         return "the images are not this patient's: they came again under another";
     return own < count ? "some of the images are another patient's" : NULL;
@@ -79,10 +79,10 @@ static bool compare(struct flow *flow, const char *study, const char *series, bo
     struct archive_object *objects;
     char content[65];
     size_t count;
-    int64_t held_back;
+    struct archive_held_back held_back;
     if (!flow_series_objects(flow, study, series, scratch, &objects, &count, err) ||
         !archive_held_back(flow->options.archive, study, series, &held_back, err) ||
-        !flow_job_key(content, "", "", objects, count, held_back, err))
+        !flow_job_key(content, "", "", objects, count, &held_back, err))
         return false;
     for (size_t i = 0; i < out->count; i++) {
         const struct finding_result *result = &results[i];

@@ -51,7 +51,7 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
     const char *model = model_package_name(work->package);
     finding_result_id(id, work->job->key, volume);
     if (!topic_of(work, volume, topic, err) ||
-        !flow_job_key(digest, "", "", work->objects, work->count, work->held_back, err))
+        !flow_job_key(digest, "", "", work->objects, work->count, &work->held_back, err))
         return false;
     *out = (struct finding_result){.id = arena_strdup(&work->arena, id),
                                    .topic = arena_strdup(&work->arena, topic),

@@ -140,10 +140,12 @@ static bool on_kept_beside(struct reading *reading, struct database *db, const s
                            struct error *err)
 {
     struct store_event_detail detail;
-    if (!store_event_detail(event, &reading->arena, &detail, err) ||
-        (detail.is_image && !reading_row_held_back(db, event->study, event->time_ns, err)))
+    if (!store_event_detail(event, &reading->arena, &detail, err))
         return false;
-    return reading_row_doubted(db, event->study, event->time_ns, err) && tell(db, event->study, err);
+    if (strcmp(detail.how, "kept") == 0) // a person has just looked
+        return tell(db, event->study, err);
+    return (!detail.is_image || reading_row_held_back(db, event->study, event->time_ns, err)) &&
+           reading_row_doubted(db, event->study, event->time_ns, err) && tell(db, event->study, err);
 }
 
 // The most urgent of what is present and not rejected gives urgency and reason.

@@ -33,7 +33,8 @@
 //   OBJECT_STORED       its UID     SOP Instance UID        archive: a new object           flow, reading
 //   OBJECT_KEPT_BESIDE  its UID     SOP Instance UID        archive: other bytes under a    flow, reading
 //                                                           known UID, not served (once
-//                                                           for each study it is in)
+//                                                           for each study it is in), or
+//                                                           somebody said so (how "kept")
 //   OBJECT_SERVED       its UID     SOP Instance UID        archive: another version of an  flow, reading
 //                                                           object is the one served now
 //                                                           (once for each series it is in)

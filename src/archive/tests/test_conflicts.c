@@ -397,9 +397,16 @@ static const char *held_back(struct place *p, const char *study)
 
 static int64_t count_held_back(struct place *p, const char *study, const char *series)
 {
-    int64_t count;
-    assert_ok(archive_held_back(p->archive, study, series, &count, &p->err), p->err);
-    return count;
+    struct archive_held_back counts;
+    assert_ok(archive_held_back(p->archive, study, series, &counts, &p->err), p->err);
+    return counts.elsewhere;
+}
+
+static int64_t count_undecided(struct place *p, const char *series)
+{
+    struct archive_held_back counts;
+    assert_ok(archive_held_back(p->archive, "1.2.3", series, &counts, &p->err), p->err);
+    return counts.undecided;
 }
 
 static const struct object of_first = {.pixels = true, .fill = 1};
@@ -444,9 +451,49 @@ static void what_is_served_in_its_own_series_is_not_held_back(void **state)
     put(&p, &of_first);
     put(&p, &(struct object){.pixels = true, .fill = 1, .patient_id = "P2", .patient_name = "Roe^Jane"});
     assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.4"), 0);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
     put(&p, &(struct object){.pixels = true, .fill = 1, .series = "1.2.3.5"});
     assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.5"), 1);
     assert_string_equal(held_back(&p, "1.2.3"), "");
+    place_close(&p);
+}
+
+// Nobody has looked at the newer pixels: what is said of the series is said without them.
+static void other_pixels_are_held_back_from_their_series_until_somebody_decides(void **state)
+{
+    struct place p;
+    struct archive_conflict *list;
+    (void)state;
+    place_open(&p);
+    for (int fill = 1; fill <= 3; fill++)
+        put(&p, &(struct object){.pixels = true, .fill = fill});
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 1); // one image
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.4"), 0);
+    list = conflicts(&p, false, 2);
+    const int64_t third = list[0].newer.id, second = list[1].newer.id;
+    assert_ok(decide(&p, second, ARCHIVE_KEPT), p.err);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 1);
+    assert_ok(decide(&p, third, ARCHIVE_KEPT), p.err);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
+    assert_ok(decide(&p, third, ARCHIVE_TAKEN), p.err);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
+    put(&p, &(struct object){.pixels = true, .fill = 4, .series = "1.2.3.5"});
+    assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.5"), 1); // which is not counted twice
+    assert_int_equal(count_undecided(&p, "1.2.3.5"), 0);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
+    place_close(&p);
+}
+
+// What is no image is looked at by no model.
+static void a_report_that_came_again_is_held_back_from_nothing(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    put(&p, &(struct object){.pixels = true, .class = "1.2.840.10008.5.1.4.1.1.66.4", .fill = 1});
+    put(&p, &(struct object){.pixels = true, .class = "1.2.840.10008.5.1.4.1.1.66.4", .fill = 2});
+    conflicts(&p, false, 1);
+    assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
     place_close(&p);
 }
 
@@ -671,6 +718,8 @@ int test_conflicts(void)
         cmocka_unit_test(the_study_s_flags_are_those_that_lists_show),
         cmocka_unit_test(what_is_held_back_is_told_on_the_study_it_came_for),
         cmocka_unit_test(what_is_served_in_its_own_series_is_not_held_back),
+        cmocka_unit_test(other_pixels_are_held_back_from_their_series_until_somebody_decides),
+        cmocka_unit_test(a_report_that_came_again_is_held_back_from_nothing),
         cmocka_unit_test(what_a_conflict_differs_in_is_said_against_what_is_served_now),
         cmocka_unit_test(what_nobody_looked_at_is_not_kept_by_anybody),
         cmocka_unit_test(a_policy_settles_no_other_pixels),

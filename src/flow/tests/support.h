@@ -105,5 +105,6 @@ int test_rules(void);
 int test_standard_rules(void);
 int test_worker(void);
 int test_results(void);
+int test_held_back(void);
 
 #endif

@@ -226,8 +226,8 @@ static void the_same_slices_again_make_no_second_job(void **state)
     ground_close(&g);
 }
 
-// Other bytes under a known UID are kept beside: the series' content, and so the job, is the one it was.
-static void bytes_kept_beside_make_no_second_job(void **state)
+// The pixels that are served are the ones that they were, and so are those that are not.
+static void other_attributes_kept_beside_make_no_second_job(void **state)
 {
     struct ground g;
     (void)state;
@@ -235,7 +235,8 @@ static void bytes_kept_beside_make_no_second_job(void **state)
     ground_put_series(&g, &(struct slice){0}, 2, AT(0));
     ground_end(&g, "SCANNER", AT(0));
     ground_step(&g, AT(2));
-    assert_int_equal(ground_put(&g, &(struct slice){.number = 1, .pixel = 7}, AT(100)), ARCHIVE_KEPT_BESIDE);
+    assert_int_equal(ground_put(&g, &(struct slice){.number = 1, .study_description = "x"}, AT(100)),
+                     ARCHIVE_KEPT_BESIDE);
     ground_end(&g, "SCANNER", AT(100));
     ground_step(&g, AT(200));
     ground_only_job(&g);
@@ -368,7 +369,7 @@ int test_complete(void)
         cmocka_unit_test(imported_series_needs_only_quiet),
         cmocka_unit_test(late_slice_makes_a_new_version_and_another_job),
         cmocka_unit_test(the_same_slices_again_make_no_second_job),
-        cmocka_unit_test(bytes_kept_beside_make_no_second_job),
+        cmocka_unit_test(other_attributes_kept_beside_make_no_second_job),
         cmocka_unit_test(what_jobs_store_makes_no_series_whole),
         cmocka_unit_test(a_restart_forgets_nothing_and_repeats_nothing),
         cmocka_unit_test(many_series_due_at_once_all_get_their_jobs),
