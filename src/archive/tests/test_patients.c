@@ -476,26 +476,32 @@ static bool fill_old(struct database *db, void *payload, struct error *err)
                    "");
 }
 
+// A folder that a program with these steps has left.
+static void open_before(struct place *p, const char *const *steps, store_write_fn *fill)
+{
+    place_open(p);
+    place_stop(p);
+    char path[PLACE_PATH + 32];
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm", "anchor"};
+        snprintf(path, sizeof path, "%s/%s", p->folder, names[i]);
+        remove(path);
+    }
+    p->store = store_open(&(struct store_options){.folder = p->folder}, &p->err);
+    assert_ok(p->store != NULL, p->err);
+    assert_ok(store_migrate(p->store, &(struct store_migration){"archive", steps}, &p->err), p->err);
+    assert_ok(store_write(p->store, STORE_DURABLE, fill, NULL, &p->err), p->err);
+    store_close(p->store);
+    place_start(p);
+}
+
 static void a_database_of_the_program_before_is_taken_over(void **state)
 {
     struct place p;
     struct archive_stored stored;
     const char *const before[] = {rows_migration.steps[0], rows_migration.steps[1], NULL};
     (void)state;
-    place_open(&p);
-    place_stop(&p);
-    char path[PLACE_PATH + 32];
-    for (size_t i = 0; i < 4; i++) {
-        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm", "anchor"};
-        snprintf(path, sizeof path, "%s/%s", p.folder, names[i]);
-        remove(path);
-    }
-    p.store = store_open(&(struct store_options){.folder = p.folder}, &p.err);
-    assert_ok(p.store != NULL, p.err);
-    assert_ok(store_migrate(p.store, &(struct store_migration){"archive", before}, &p.err), p.err);
-    assert_ok(store_write(p.store, STORE_DURABLE, fill_old, NULL, &p.err), p.err);
-    store_close(p.store);
-    place_start(&p);
+    open_before(&p, before, fill_old);
     assert_string_equal(shown(&p, "patient_name"), "Doe^John");
     assert_string_equal(field(find(&p, ARCHIVE_INSTANCE, 0x00100010, "doe*", 2), 0x00100021), "SITE_A");
     assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080090, "ref^doc", 1), 0x00201208), "2");
@@ -503,6 +509,52 @@ static void a_database_of_the_program_before_is_taken_over(void **state)
     put(&p, (struct object){.patient_name = "Roe^Jane", .patient_id = "P2"}, 4, &stored);
     assert_string_equal(shown(&p, "identity"), "objects of 2 patients: P1 (SITE_A) Doe John, P2 Roe Jane");
     find(&p, ARCHIVE_SERIES, 0x0020000E, "1.2.3.4", 2);
+    place_close(&p);
+}
+
+// Two patients under a study's one row; the second one's accession number contradicted it.
+static bool fill_two(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err,
+                   "INSERT INTO study(uid, date, time, accession, referring, study_id, description)"
+                   " VALUES('1.2.3', '20260115', '1200', 'A1', 'Ref^Doc', '', 'CT')",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO study_patient(study, rank, patient_id, issuer, patient_name, birth_date, sex,"
+                   " series_count, instance_count) VALUES(1, 0, 'P1', '', 'Doe^John', '', '', 1, 1),"
+                   " (1, 1, 'P2', '', 'Roe^Jane', '', '', 1, 1)",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO series(patient, uid, modality, number, description, body_part, laterality, date, time,"
+                   " station, manufacturer, model, protocol, step_date, step_time, instance_count) VALUES"
+                   " (1, '1.2.3.4', 'CT', '', '', '', '', '', '', '', '', '', '', '', '', 1),"
+                   " (2, '1.2.3.5', 'CT', '', '', '', '', '', '', '', '', '', '', '', '', 1)",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO instance(series, uid, class, number, rows, columns, bits, frames, syntax, container,"
+                   " offset, size, header_size, arrival, digest, received_ns, flags, rank) VALUES(1, '1.2.3.4.1',"
+                   " '1.2', '1', '', '', '', '', '1.2.840.10008.1.2.1', 999, 64, 1, 1, 1, x'00', 1, 0, 0),"
+                   " (2, '1.2.3.5.1', '1.2', '1', '', '', '', '', '1.2.840.10008.1.2.1', 999, 464, 1, 1, 2, x'00', 1,"
+                   " 0, 0)",
+                   "") &&
+           sql_run(db, err, "INSERT INTO difference(instance, tag, said, known) VALUES(2, 524368, 'A2', 'A1')", "");
+}
+
+static void two_patients_of_the_program_before_get_what_is_known_to_be_theirs(void **state)
+{
+    struct place p;
+    const char *before[64] = {NULL};
+    size_t count = 0;
+    (void)state;
+    for (; !strstr(rows_migration.steps[count], "ALTER TABLE study_patient ADD COLUMN accession"); count++)
+        before[count] = rows_migration.steps[count];
+    open_before(&p, before, fill_two);
+    assert_study(&p, "P1", "A1", "Ref^Doc", "20260115");
+    assert_study(&p, "P2", "A2", "Ref^Doc", "20260115");
+    assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00100020, "P2", 1), 0x00080030),
+                        ""); // whose it was is not known
+    assert_string_equal(shown(&p, "accession"), "A1");
     place_close(&p);
 }
 
@@ -525,6 +577,7 @@ int test_patients(void)
         cmocka_unit_test(what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list),
         cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
         cmocka_unit_test(a_database_of_the_program_before_is_taken_over),
+        cmocka_unit_test(two_patients_of_the_program_before_get_what_is_known_to_be_theirs),
     };
     return cmocka_run_group_tests_name("patients", tests, NULL, NULL);
 }
