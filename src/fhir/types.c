@@ -1,6 +1,7 @@
 // FHIR's data types, and small tables of its words.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -97,10 +98,12 @@ json_t *build_concept(struct build *build, const struct fhir_concept *concept)
     return NULL;
 }
 
+// As a text with so many decimals has it: 10.35, which a double holds as a little less, is 10.3 everywhere.
 static double rounded(double value, int decimals)
 {
-    double scale = pow(10, decimals);
-    return round(value * scale) / scale;
+    char text[48];
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    return strtod(text, NULL);
 }
 
 json_t *build_quantity(struct build *build, const struct fhir_quantity *quantity)

@@ -228,7 +228,9 @@ struct finding_object {
 };
 
 // A Key Object Selection Document (PS3.3 A.35.4; IHE RAD Imaging Object Change Management, RAD-66) that rejects the
-// objects, each alone in its series as ours are. Of the context no geometry and no slices are needed.
+// objects, each alone in its series as ours are. It says why: the result is withdrawn, with its reason; it was revised
+// after review (current, with a revision); else a newer result has taken its place. Of the context no geometry and no
+// slices are needed.
 bool finding_to_rejection(const struct finding_context *context, enum finding_rejection why,
                           const struct finding_object *objects, size_t count, struct buffer *out, struct error *err);
 
@@ -291,7 +293,8 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
 void finding_oru_control(char out[21], const struct finding_result *result);
 
 // FHIR R4, relative references: for each current result a DiagnosticReport (id: the result's; positive and negative:
-// preliminary or final, with what was looked at; a negative that waits: registered; not analysed and failed: cancelled,
+// preliminary, with what was looked at, and never final, which is verified by an authorized person: a name as typed
+// verifies nothing; a negative that waits: registered; not analysed and failed: cancelled,
 // with the reason; withdrawn, and a positive whose findings were all rejected: entered-in-error), an Observation for
 // each finding (id: the finding's), the study's ImagingStudy and Patient (id: the study's UID), and a Device for each
 // model. What was said of another patient than the study's present one has that one's identifier as its subject, or

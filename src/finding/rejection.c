@@ -14,11 +14,13 @@ static const struct finding_code titles[] = {
     [FINDING_FOR_SAFETY] = {"113037", "DCM", "Rejected for Patient Safety Reasons"},
 };
 
+// A current result that nobody has judged is the newer one itself.
 static const char *why_of(const struct finding_result *result)
 {
-    static const char *const whys[] = {
-        [FINDING_CURRENT] = "it was revised after review", [FINDING_REPLACED] = "a newer result has taken its place"};
-    return result->standing == FINDING_WITHDRAWN ? object_text(result->reason) : whys[result->standing];
+    if (result->standing == FINDING_WITHDRAWN)
+        return object_text(result->reason);
+    return result->standing == FINDING_CURRENT && result->revision > 0 ? "it was revised after review"
+                                                                       : "a newer result has taken its place";
 }
 
 static void write_description(struct object *object)

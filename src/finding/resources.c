@@ -175,13 +175,14 @@ static bool add_device(struct view *view, const struct finding_result *result)
 
 // ---- Observation
 
-static enum fhir_status status_of(const struct finding_result *result, enum finding_state state)
+// Final is what an authorized person has verified (R4), and who accepts is a name as typed: that verifies nothing.
+static enum fhir_status status_of(enum finding_state state)
 {
     static const enum fhir_status statuses[] = {[FINDING_UNVERIFIED] = FHIR_PRELIMINARY,
-                                                [FINDING_ACCEPTED] = FHIR_FINAL,
+                                                [FINDING_ACCEPTED] = FHIR_PRELIMINARY,
                                                 [FINDING_REJECTED] = FHIR_ENTERED_IN_ERROR,
                                                 [FINDING_SUPERSEDED] = FHIR_ENTERED_IN_ERROR}; // withdrawn
-    return statuses[state] == FHIR_FINAL && result->is_earlier ? FHIR_PRELIMINARY : statuses[state];
+    return statuses[state];
 }
 
 static enum fhir_asserter asserter_of(enum finding_state state)
@@ -210,7 +211,7 @@ static bool add_observation(struct view *view, const struct finding_result *resu
     const struct fhir_observation observation = {.id = f->id,
                                                  .asserter = asserter_of(f->state),
                                                  .identifier = {.system = FHIR_DICOM_UID, .value = urn},
-                                                 .status = status_of(result, f->state),
+                                                 .status = status_of(f->state),
                                                  .code = finding_name,
                                                  .subject = patient_of(view, result),
                                                  .effective = view->started,
@@ -274,20 +275,29 @@ static const char *conclusion_of(struct view *view, const struct finding_result 
     return lines && !*lines ? object_nothing(r, &view->arena) : lines;
 }
 
-// All judged: final. One not, or of earlier images: preliminary. All rejected: entered in error.
+static bool has_finding(const struct view *view, const struct finding_result *result, enum finding_state state)
+{
+    for (size_t i = 0; i < view->count; i++)
+        if (strcmp(view->findings[i].result, result->id) == 0 && view->findings[i].state == state)
+            return true;
+    return false;
+}
+
+// All rejected: entered in error.
 static enum fhir_status positive_status(const struct view *view, const struct finding_result *result)
 {
-    enum fhir_status status = FHIR_ENTERED_IN_ERROR;
-    for (size_t i = 0; i < view->count; i++) {
-        if (strcmp(view->findings[i].result, result->id) != 0)
-            continue;
-        if (view->findings[i].state == FINDING_UNVERIFIED ||
-            (view->findings[i].state == FINDING_ACCEPTED && result->is_earlier))
-            return FHIR_PRELIMINARY;
-        if (view->findings[i].state == FINDING_ACCEPTED)
-            status = FHIR_FINAL;
-    }
-    return status;
+    return has_finding(view, result, FINDING_UNVERIFIED) || has_finding(view, result, FINDING_ACCEPTED)
+               ? FHIR_PRELIMINARY
+               : FHIR_ENTERED_IN_ERROR;
+}
+
+// A person has judged all that stands.
+static enum fhir_asserter report_asserter(const struct view *view, const struct finding_result *result)
+{
+    return result->standing == FINDING_CURRENT && has_finding(view, result, FINDING_ACCEPTED) &&
+                   !has_finding(view, result, FINDING_UNVERIFIED)
+               ? FHIR_ASSERTER_CLINICIAN_FROM_AI
+               : FHIR_ASSERTER_AI;
 }
 
 static enum fhir_status report_status(const struct view *view, const struct finding_result *result)
@@ -333,8 +343,7 @@ static bool add_report(struct view *view, const struct finding_result *result)
         if (strcmp(view->findings[i].result, result->id) == 0)
             results[result_count++] = (struct fhir_reference){.type = "Observation", .id = view->findings[i].id};
     const struct fhir_report report = {.id = result->id,
-                                       .asserter =
-                                           status == FHIR_FINAL ? FHIR_ASSERTER_CLINICIAN_FROM_AI : FHIR_ASSERTER_AI,
+                                       .asserter = report_asserter(view, result),
                                        .status = status,
                                        .based_on = order_of(view, result),
                                        .subject = patient_of(view, result),

@@ -192,7 +192,7 @@ class Results(unittest.TestCase):
         message = self.messages(3)[2]
         self.assertEqual({status for key, (_, status) in observations(message).items() if key != ("113014", "")}, {"R"})
         self.assertEqual(set(observations(message)), set(said))
-        self.assertEqual(self.fhir(f"DiagnosticReport/{first['id']}")["status"], "final")
+        self.assertEqual(self.fhir(f"DiagnosticReport/{first['id']}")["status"], "preliminary")
         self.check_objects()
 
     def test_a_negative_says_what_was_looked_at(self):

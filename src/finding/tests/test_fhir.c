@@ -173,14 +173,15 @@ static void check_report(const struct finding_result *result, const struct findi
     json_decref(json);
 }
 
-static void a_report_is_as_final_as_its_findings(void **state)
+// An authorized person makes a report final; a name as typed is nobody's.
+static void a_report_is_not_final_before_somebody_can_sign_it(void **state)
 {
     (void)state;
     struct finding_result result = result_row(JOB);
     struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
                                  found("a-3", FINDING_UNVERIFIED), found("b-1", FINDING_ACCEPTED)};
     findings[3].result = "another";
-    check_report(&result, findings, 2, "final", "; accepted by Ann (name as typed)");
+    check_report(&result, findings, 2, "preliminary", "; accepted by Ann (name as typed)");
     check_report(&result, findings, 3, "preliminary", "; unverified");
     check_report(&result, findings + 1, 1, "entered-in-error", "A reviewer rejected all that was found by head-ct");
     json_t *json = get_of(&result, 1, findings, 4, "DiagnosticReport", JOB);
@@ -323,13 +324,31 @@ static void a_score_is_a_certainty_only_where_the_model_is_calibrated(void **sta
     json_decref(json);
 }
 
+// A volume is one number, whoever reads it and where: halves are where two roundings differ.
+static void a_volume_is_the_same_number_in_the_sentence_and_as_a_quantity(void **state)
+{
+    static const double volumes_ml[] = {10.35, 0.25, 0.35, 2.45, 12.05, 1.15, 99.95};
+    (void)state;
+    for (size_t i = 0; i < sizeof volumes_ml / sizeof *volumes_ml; i++) {
+        struct finding finding = found("a-1", FINDING_UNVERIFIED);
+        char said[32];
+        finding.volume_ml = volumes_ml[i];
+        json_t *json = get(&finding, 1, "Observation", "a-1");
+        snprintf(said, sizeof said, ", %.1f mL", json_number_value(at(json, "component.0.valueQuantity.value")));
+        if (!strstr(json_string_value(at(json, "note.0.text")), said))
+            fail_msg("%s: %s", said, json_string_value(at(json, "note.0.text")));
+        json_decref(json);
+    }
+}
+
 static void a_judged_observation_says_so(void **state)
 {
     (void)state;
     struct finding findings[] = {found("a-1", FINDING_ACCEPTED), found("a-2", FINDING_REJECTED),
                                  found("a-3", FINDING_SUPERSEDED)};
-    static const char *const want[][3] = {
-        {"a-1", "final", "CLINAST_AIRPT"}, {"a-2", "entered-in-error", "AIAST"}, {"a-3", "entered-in-error", "AIAST"}};
+    static const char *const want[][3] = {{"a-1", "preliminary", "CLINAST_AIRPT"},
+                                          {"a-2", "entered-in-error", "AIAST"},
+                                          {"a-3", "entered-in-error", "AIAST"}};
     for (size_t i = 0; i < 3; i++) {
         json_t *json = get(findings, 3, "Observation", want[i][0]);
         assert_at(json, "status", want[i][1]);
@@ -409,13 +428,14 @@ int test_fhir(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_finding_is_an_observation_with_components),
         cmocka_unit_test(every_reference_of_the_bundle_is_in_the_bundle),
-        cmocka_unit_test(a_report_is_as_final_as_its_findings),
+        cmocka_unit_test(a_report_is_not_final_before_somebody_can_sign_it),
         cmocka_unit_test(a_report_tells_negative_waiting_skipped_failed_and_withdrawn_apart),
         cmocka_unit_test(a_report_of_earlier_images_says_so_first_and_is_not_final),
         cmocka_unit_test(what_was_said_of_another_patient_is_not_the_present_one_s),
         cmocka_unit_test(what_was_superseded_or_never_looked_at_is_no_report),
         cmocka_unit_test(models_and_volumes_have_reports_of_their_own),
         cmocka_unit_test(a_score_is_a_certainty_only_where_the_model_is_calibrated),
+        cmocka_unit_test(a_volume_is_the_same_number_in_the_sentence_and_as_a_quantity),
         cmocka_unit_test(a_judged_observation_says_so),
         cmocka_unit_test(what_is_not_there_is_null),
         cmocka_unit_test(a_type_without_id_gives_all_of_it),

@@ -34,8 +34,21 @@ static void what_was_rejected_on_review_is_rejected_for_quality(void **state)
     (void)state;
     struct scene scene;
     scene_oblique(&scene);
+    scene.result.revision = 1;
     judge(&scene, FINDING_FOR_QUALITY, "113001", "it was revised after review");
+    scene_free(&scene);
+}
+
+// The note bears what is said now, which nobody has reviewed, or what is no more.
+static void what_a_newer_result_replaces_is_not_said_to_be_reviewed(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_oblique(&scene);
+    scene.result.revision = 0;
+    judge(&scene, FINDING_FOR_QUALITY, "113001", "a newer result has taken its place");
     scene.result.standing = FINDING_REPLACED;
+    scene.result.revision = 1; // of which there is no further one
     judge(&scene, FINDING_FOR_QUALITY, "113001", "a newer result has taken its place");
     scene_free(&scene);
 }
@@ -74,6 +87,7 @@ int test_rejection(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_rejected_on_review_is_rejected_for_quality),
+        cmocka_unit_test(what_a_newer_result_replaces_is_not_said_to_be_reviewed),
         cmocka_unit_test(what_is_of_the_wrong_patient_is_rejected_for_safety),
         cmocka_unit_test(a_note_that_names_nothing_whole_is_refused),
     };
