@@ -209,8 +209,9 @@ struct archive_object {
     unsigned flags;
 };
 
-// The served objects of a study, series or instance (NULL: all below), by series and instance number. NOT_FOUND when
-// there are none; LIMIT past `arena`.
+// The served objects of a study, of a series of it, or an instance (NULL: all below), by series and instance number.
+// A series is asked for with its study: another one may have its UID. NOT_FOUND when there are none; LIMIT past
+// `arena`.
 bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
                      struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
 

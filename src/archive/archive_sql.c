@@ -17,7 +17,7 @@
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
-enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS, OF_SERIES_ALONE };
+enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS };
 
 // One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
 static const struct {
@@ -31,7 +31,6 @@ static const struct {
                      3},
     [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?3", 3},
     [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY instance.rank", 3},
-    [OF_SERIES_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND series.uid=?2" OBJECT_ORDER, 2},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -115,9 +114,7 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
 bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
                      struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
-    enum way which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE)
-                     : series ? (study ? OF_SERIES : OF_SERIES_ALONE)
-                              : OF_STUDY;
+    enum way which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE) : series ? OF_SERIES : OF_STUDY;
     return ask(archive, which, study, series, instance, arena, out, count, err);
 }
 
