@@ -165,6 +165,26 @@ json_t *finding_to_json(const struct finding *finding)
     return to_object(texts, sizeof texts / sizeof *texts, values, sizeof values / sizeof *values);
 }
 
+static bool is_rejected(const struct finding_result *result, const struct finding *findings, size_t count)
+{
+    size_t own = 0, rejected = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(findings[i].result, result->id) == 0) {
+            own++;
+            rejected += findings[i].state == FINDING_REJECTED;
+        }
+    return own > 0 && rejected == own;
+}
+
+const char *finding_result_said(const struct finding_result *result, const struct finding *findings, size_t count)
+{
+    if (result->outcome == FINDING_POSITIVE && is_rejected(result, findings, count))
+        return "positive, rejected by a reader";
+    if (result->outcome == FINDING_NEGATIVE && result->standing == FINDING_CURRENT && !result->told)
+        return "nothing found so far; images may still come";
+    return finding_outcome_text(result->outcome);
+}
+
 const char *finding_result_reason(const struct finding_result *result)
 {
     bool is_earlier = result->is_earlier && result->standing == FINDING_CURRENT && object_is_answer(result->outcome);

@@ -160,6 +160,10 @@ bool finding_result_current(struct database *db, const char *study, const char *
 bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
                         struct error *err);
 json_t *finding_result_to_json(const struct finding_result *result); // the API's form. NULL: no memory
+// What it says in few words, as the list and the page say it: "positive, rejected by a reader" where each of its
+// findings was, "nothing found so far; images may still come" of a negative that waits, else the outcome. `findings`:
+// those of its study.
+const char *finding_result_said(const struct finding_result *result, const struct finding *findings, size_t count);
 // Why it is not an answer, or not one of what is there now, as lists say it; else "".
 const char *finding_result_reason(const struct finding_result *result);
 

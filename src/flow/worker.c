@@ -72,6 +72,10 @@ static bool explain_rule(struct flow_work *work, const char *name, struct error 
 static bool note_successor(struct flow_work *work, struct queue_job *successor, struct error *err)
 {
     work->successor = successor;
+    if (strcmp(work->digest, model_package_name(work->package)) == 0) // see make_job
+        return error_set(err, ERROR_CONFLICT,
+                         "model %s was not installed when the job was made; a job of %s (%.12s) takes the series",
+                         work->job->model, successor->model, model_package_digest(work->package));
     return error_set(err, ERROR_CONFLICT,
                      "model %s (%.12s) was replaced by %s (%.12s) while the job waited; a job of the new one takes the "
                      "series",

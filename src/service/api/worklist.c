@@ -14,37 +14,64 @@ enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
 
 // ---- the list
 
-// What the models say of each study, and what waits for a model: the absence of both says nothing while images come.
-static json_t *result_to_json(const struct finding_result *result)
+// What the models say of each study, what waits for a model, and what none could look at: the absence of all says
+// nothing while images come.
+static json_t *result_to_json(const struct finding_result *result, const struct finding *findings, size_t count)
 {
-    return json_pack("{s:s++, s:s, s:s, s:s, s:b}", "model", result->model, " ", result->model_version, "series",
-                     result->series, "outcome", finding_outcome_text(result->outcome), "reason",
-                     finding_result_reason(result), "told", result->told);
+    return json_pack("{s:s++, s:s, s:s, s:s, s:s, s:s, s:b}", "model", result->model, " ", result->model_version,
+                     "series", result->series, "patientId", result->patient_id, "outcome",
+                     finding_outcome_text(result->outcome), "said", finding_result_said(result, findings, count),
+                     "reason", finding_result_reason(result), "told", result->told);
 }
 
-static void add_waiting(json_t *models, const struct queue_job *jobs, size_t count)
+static bool is_alike(const struct queue_job *a, const struct queue_job *b)
 {
-    for (size_t i = 0; i < count; i++)
-        if (jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING)
-            json_array_append_new(models, json_pack("{s:s, s:s, s:s, s:s, s:b}", "model", jobs[i].model, "series",
-                                                    jobs[i].series, "outcome", "waiting", "reason", jobs[i].reason,
-                                                    "told", true));
+    size_t name = strcspn(a->model, " ");
+    return strcmp(a->series, b->series) == 0 && name == strcspn(b->model, " ") &&
+           strncmp(a->model, b->model, name) == 0;
+}
+
+// It ended without a result, so that only the job says why nobody looked: its model is not installed, say. What a newer
+// job of the model on the series does is said by that one. `jobs`: newest first.
+static bool is_unanswered(const struct queue_job *jobs, size_t at)
+{
+    if (jobs[at].state != QUEUE_JOB_SKIPPED || *jobs[at].result)
+        return false;
+    for (size_t i = 0; i < at; i++)
+        if (is_alike(&jobs[i], &jobs[at]))
+            return false;
+    return true;
+}
+
+// What has no result: it waits, or will never have one.
+static void add_jobs(json_t *models, const struct queue_job *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool waits = jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING;
+        const char *said = waits ? "waiting" : finding_outcome_text(FINDING_NOT_ANALYSED);
+        if (waits || is_unanswered(jobs, i))
+            json_array_append_new(models, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "model", jobs[i].model,
+                                                    "series", jobs[i].series, "patientId", "", "outcome", said, "said",
+                                                    said, "reason", jobs[i].reason, "told", true));
+    }
 }
 
 static bool add_models(struct database *db, const char *study, struct arena *arena, json_t *item, struct error *err)
 {
     struct finding_result *results;
+    struct finding *findings;
     struct queue_job *jobs;
-    size_t result_count, job_count;
+    size_t result_count, finding_count, job_count;
     bool arrives;
     if (!finding_result_list(db, study, false, arena, &results, &result_count, err) ||
+        !finding_list(db, study, false, arena, &findings, &finding_count, err) ||
         !queue_job_list(db, "model", study, JOBS_MAX, arena, &jobs, &job_count, err) ||
         !flow_study_arrives(db, study, &arrives, err))
         return false;
     json_t *models = json_array();
     for (size_t i = 0; i < result_count; i++)
-        json_array_append_new(models, result_to_json(&results[i]));
-    add_waiting(models, jobs, job_count);
+        json_array_append_new(models, result_to_json(&results[i], findings, finding_count));
+    add_jobs(models, jobs, job_count);
     json_object_set_new(item, "models", models);
     json_object_set_new(item, "arriving", json_boolean(arrives));
     return true;
@@ -133,12 +160,14 @@ void api_results(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct finding_result *results;
+    struct finding *findings;
     struct error err;
-    size_t count = 0;
-    const char *past = http_query(request, "past");
+    size_t count = 0, finding_count = 0;
+    const char *study = http_path_part(request, "study"), *past = http_query(request, "past");
+    struct arena *arena = http_arena(request);
     struct database *db = store_read_begin(service->store, &err);
-    bool ok = db && finding_result_list(db, http_path_part(request, "study"), past && strcmp(past, "true") == 0,
-                                        http_arena(request), &results, &count, &err);
+    bool ok = db && finding_result_list(db, study, past && strcmp(past, "true") == 0, arena, &results, &count, &err) &&
+              finding_list(db, study, false, arena, &findings, &finding_count, &err);
     if (db)
         store_read_end(service->store, db);
     if (!ok) {
@@ -146,8 +175,11 @@ void api_results(void *payload, struct http_request *request)
         return;
     }
     json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, finding_result_to_json(&results[i]));
+    for (size_t i = 0; i < count; i++) {
+        json_t *one = finding_result_to_json(&results[i]);
+        json_object_set_new(one, "said", json_string(finding_result_said(&results[i], findings, finding_count)));
+        json_array_append_new(list, one);
+    }
     service_reply_json(request, 200, list);
 }
 
@@ -205,14 +237,15 @@ static json_t *time_or_null(int64_t time_ns)
     return time_ns > 0 ? json_string(clock_rfc3339(text, time_ns)) : json_null();
 }
 
-static json_t *job_to_json(const struct queue_job *job)
+static json_t *job_to_json(const struct queue_job *job, bool unanswered)
 {
     json_t *result = *job->result ? json_loads(job->result, 0, NULL) : NULL;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "key", job->key, "study",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:o, s:o, s:o, s:o}", "key", job->key, "study",
                      job->study, "series", job->series, "model", job->model, "state", queue_job_state_text(job->state),
-                     "outcome", job->outcome, "reason", job->reason, "attempts", (json_int_t)job->attempts, "created",
-                     time_or_null(job->created_ns), "started", time_or_null(job->started_ns), "finished",
-                     time_or_null(job->finished_ns), "result", result ? result : json_null());
+                     "outcome", job->outcome, "reason", job->reason, "unanswered", unanswered, "attempts",
+                     (json_int_t)job->attempts, "created", time_or_null(job->created_ns), "started",
+                     time_or_null(job->started_ns), "finished", time_or_null(job->finished_ns), "result",
+                     result ? result : json_null());
 }
 
 void api_jobs(void *payload, struct http_request *request)
@@ -232,6 +265,6 @@ void api_jobs(void *payload, struct http_request *request)
     }
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, job_to_json(&jobs[i]));
+        json_array_append_new(list, job_to_json(&jobs[i], is_unanswered(jobs, i)));
     service_reply_json(request, 200, list);
 }
