@@ -283,8 +283,8 @@ struct finding_said {
 // Study^DCM), then for each finding that is not rejected, with its segment number as sub-ID (under an accession number
 // with the topic's first digits before it): CWE finding, site and laterality, NM volume in mL, NM certainty in % where
 // the model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found.
-// Not analysed or failed: OBR-25 X and the reason; but where a positive of the topic that was told still stands, only
-// the reason as NTE.
+// Not analysed or failed: OBR-25 X and the reason; but where a positive of the topic that was told still stands, it is
+// said again, with the reason as NTE.
 // BAD_VALUE for a status of no table, and for a control ID that is empty or longer than HL7_CONTROL_OWN_MAX.
 // `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
 // D, or W when the result is WITHDRAWN; and OBR-25 and OBX-11 of what stands are C if it was final.

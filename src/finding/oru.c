@@ -159,7 +159,10 @@ static void put_note(struct oru *oru)
                            ? arena_printf(&oru->arena, "Withdrawn: %s", object_text(result->reason))
                        : object_is_answer(result->outcome) ? object_looked_at(result, &oru->arena)
                                                            : object_text(result->reason);
-    if (result->is_earlier && result->standing == FINDING_CURRENT && text)
+    if (oru->older_stands)
+        text = arena_printf(&oru->arena, "This was said of an earlier look, and stands. The newer look: %s: %s",
+                            finding_outcome_text(result->outcome), object_text(result->reason));
+    else if (result->is_earlier && result->standing == FINDING_CURRENT && text)
         text = arena_printf(&oru->arena, "This is " OBJECT_EARLIER ". %s", text);
     hl7_segment(&oru->writer, "NTE");
     hl7_field(&oru->writer, 1, "1");
@@ -302,9 +305,10 @@ static bool put_observations(struct oru *oru, const struct finding *findings, si
     const char *gone = oru->result->standing == FINDING_WITHDRAWN ? "W" : "D";
     struct observations now = {0}, past = {0};
     put_observation(oru, &study, "O");
-    if (oru->older_stands)
-        return true;
-    if (!collect(oru, oru->result, findings, count, false, &now, err) ||
+    // Said again: a receiver that keeps the last message of a filler number would else have none of it.
+    const struct finding_said said =
+        oru->older_stands ? *before : (struct finding_said){oru->result, findings, count, false};
+    if (!collect(oru, said.result, said.findings, said.count, false, &now, err) ||
         (before && !collect(oru, before->result, before->findings, before->count, true, &past, err)))
         return false;
     for (size_t i = 0; i < now.count; i++)

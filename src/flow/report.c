@@ -401,7 +401,13 @@ static bool study_of(struct archive *archive, const struct finding_result *resul
     return true;
 }
 
-// What the target was told last of the topic; *found false: nothing.
+static bool is_answer(const struct finding_result *result)
+{
+    return result->outcome == FINDING_POSITIVE || result->outcome == FINDING_NEGATIVE;
+}
+
+// The last answer of the topic that the target was told, or what else it was told last; *found false: nothing. A look
+// without an answer says again what stands (finding_to_oru), so that what it was told is that answer.
 static bool said_before(struct database *db, const struct queue_delivery *delivery, struct arena *arena,
                         struct finding_said *out, bool *found, struct error *err)
 {
@@ -410,18 +416,20 @@ static bool said_before(struct database *db, const struct queue_delivery *delive
     *found = false;
     if (!queue_delivery_of_topic(db, delivery->topic, arena, &earlier, &count, err))
         return false;
-    for (size_t i = 0; i < count && !*found; i++) {
+    for (size_t i = 0; i < count && !(*found && is_answer(out->result)); i++) {
         struct finding_result *result;
         struct finding *findings;
         if (earlier[i].id >= delivery->id || strcmp(earlier[i].kind, "hl7") != 0 ||
             strcmp(earlier[i].target, delivery->target) != 0 || !queue_delivery_may_be_known(&earlier[i]))
             continue;
+        size_t finding_count;
         if (!finding_result_get(db, earlier[i].payload, arena, &result, err) ||
-            !finding_list_of(db, earlier[i].payload, arena, &findings, &out->count, err))
+            !finding_list_of(db, earlier[i].payload, arena, &findings, &finding_count, err))
             return false;
-        *found = result != NULL;
-        out->result = result;
-        out->findings = findings;
+        if (!result || (*found && !is_answer(result)))
+            continue;
+        *found = true;
+        *out = (struct finding_said){.result = result, .findings = findings, .count = finding_count};
     }
     return true;
 }

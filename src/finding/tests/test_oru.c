@@ -369,8 +369,10 @@ static void what_could_not_be_analysed_says_why_with_status_x(void **state)
     const struct finding_said before = {&older, findings, 2, false};
     message = say(&result, NULL, &before, "R", false);
     assert_field(message, "OBR", 0, 25, 1, "R");
-    assert_observations(message, "113014//O");
-    assert_field(message, "NTE", 0, 3, 1, "a gap of 10.0 mm");
+    assert_observations(message, "113014//O 121071/1/R 363698007/1/R 272741003/1/R 118565006/1/R 59776-5/1/R"
+                                 " 121071/2/R 118565006/2/R 59776-5/2/R");
+    assert_field(message, "NTE", 0, 3, 1,
+                 "This was said of an earlier look, and stands. The newer look: not analysed: a gap of 10.0 mm");
 }
 
 static void under_an_accession_number_results_are_told_apart_by_their_sub_ids(void **state)
