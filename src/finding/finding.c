@@ -42,6 +42,11 @@ const char *finding_outcome_text(enum finding_outcome outcome)
     return (unsigned)outcome < sizeof outcomes / sizeof *outcomes ? outcomes[outcome] : "";
 }
 
+bool finding_is_answer(enum finding_outcome outcome)
+{
+    return outcome == FINDING_POSITIVE || outcome == FINDING_NEGATIVE;
+}
+
 const char *finding_standing_text(enum finding_standing standing)
 {
     return (unsigned)standing < sizeof standings / sizeof *standings ? standings[standing] : "";
@@ -187,7 +192,7 @@ const char *finding_result_said(const struct finding_result *result, const struc
 
 const char *finding_result_reason(const struct finding_result *result)
 {
-    bool is_earlier = result->is_earlier && result->standing == FINDING_CURRENT && object_is_answer(result->outcome);
+    bool is_earlier = result->is_earlier && result->standing == FINDING_CURRENT && finding_is_answer(result->outcome);
     return is_earlier ? OBJECT_EARLIER : object_text(result->reason);
 }
 

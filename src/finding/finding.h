@@ -36,6 +36,7 @@ enum finding_outcome { FINDING_POSITIVE, FINDING_NEGATIVE, FINDING_NOT_ANALYSED,
 enum finding_standing { FINDING_CURRENT, FINDING_REPLACED, FINDING_WITHDRAWN };
 
 const char *finding_outcome_text(enum finding_outcome outcome);    // "positive", "negative", "not analysed", "failed"
+bool finding_is_answer(enum finding_outcome outcome);              // positive or negative
 const char *finding_standing_text(enum finding_standing standing); // "current", "superseded", "withdrawn"
 
 enum { FINDING_ID_SIZE = 65, FINDING_TOPIC_SIZE = 21 };

@@ -105,11 +105,6 @@ static inline bool object_stands(const struct finding *finding)
     return finding->state == FINDING_UNVERIFIED || finding->state == FINDING_ACCEPTED;
 }
 
-static inline bool object_is_answer(enum finding_outcome outcome)
-{
-    return outcome == FINDING_POSITIVE || outcome == FINDING_NEGATIVE;
-}
-
 static inline const char *object_text(const char *text)
 {
     return text ? text : "";

@@ -157,8 +157,8 @@ static void put_note(struct oru *oru)
     const struct finding_result *result = oru->result;
     const char *text = result->standing == FINDING_WITHDRAWN
                            ? arena_printf(&oru->arena, "Withdrawn: %s", object_text(result->reason))
-                       : object_is_answer(result->outcome) ? object_looked_at(result, &oru->arena)
-                                                           : object_text(result->reason);
+                       : finding_is_answer(result->outcome) ? object_looked_at(result, &oru->arena)
+                                                            : object_text(result->reason);
     if (oru->older_stands)
         text = arena_printf(&oru->arena, "This was said of an earlier look, and stands. The newer look: %s: %s",
                             finding_outcome_text(result->outcome), object_text(result->reason));
@@ -263,7 +263,7 @@ static bool add_finding(struct oru *oru, const struct finding_result *result, co
 // That nothing stands, or nothing can be said.
 static bool add_nothing(struct oru *oru, const struct finding_result *result, struct observations *to)
 {
-    const char *text = object_is_answer(result->outcome)
+    const char *text = finding_is_answer(result->outcome)
                            ? object_nothing(result, &oru->arena)
                            : arena_printf(&oru->arena, "%s %s: %s", result->model,
                                           finding_outcome_text(result->outcome), result->reason);
@@ -342,7 +342,7 @@ static bool check_control(const char *control, struct error *err)
 
 static const char *status_of(const struct oru *oru, const struct finding_said *before)
 {
-    if (!object_is_answer(oru->result->outcome) && !oru->older_stands)
+    if (!finding_is_answer(oru->result->outcome) && !oru->older_stands)
         return "X";
     return before && before->final ? "C" : oru->receiver->status;
 }
@@ -350,7 +350,7 @@ static const char *status_of(const struct oru *oru, const struct finding_said *b
 // A positive of the topic that a look without an answer did not take back.
 static bool older_stands(const struct finding_result *result, const struct finding_said *before)
 {
-    return before && !object_is_answer(result->outcome) && before->result->standing == FINDING_CURRENT &&
+    return before && !finding_is_answer(result->outcome) && before->result->standing == FINDING_CURRENT &&
            strcmp(before->result->id, result->id) != 0;
 }
 

@@ -230,10 +230,10 @@ static bool check_result(const struct finding_result *r, size_t count, struct er
     if ((r->outcome == FINDING_POSITIVE) != (count > 0) || r->standing != FINDING_CURRENT)
         return error_set(err, ERROR_USAGE, "a %s result that is %s does not come with %zu findings",
                          finding_outcome_text(r->outcome), finding_standing_text(r->standing), count);
-    if (object_is_answer(r->outcome) && (r->objects <= 0 || r->voxels <= 0))
+    if (finding_is_answer(r->outcome) && (r->objects <= 0 || r->voxels <= 0))
         return error_set(err, ERROR_BAD_VALUE, "a %s result of %lld objects and %lld voxels says nothing",
                          finding_outcome_text(r->outcome), (long long)r->objects, (long long)r->voxels);
-    if (!object_is_answer(r->outcome) && !row_is_given(r->reason))
+    if (!finding_is_answer(r->outcome) && !row_is_given(r->reason))
         return error_set(err, ERROR_USAGE, "a result that is %s says why", finding_outcome_text(r->outcome));
     return row_check_text("the reason", object_text(r->reason), REASON_MAX_BYTES, err) &&
            row_check_text("the notes", object_text(r->notes), REASON_MAX_BYTES, err);
@@ -263,7 +263,7 @@ static bool is_unanswered(const struct finding_result *results, size_t count, co
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(results[i].job, job) == 0 && strcmp(results[i].topic, topic) == 0 &&
-            !object_is_answer(results[i].outcome))
+            !finding_is_answer(results[i].outcome))
             return true;
     return false;
 }
@@ -275,7 +275,7 @@ static bool is_replaced(const struct finding_result *old, const struct finding_r
     if (strcmp(old->job, by->job) == 0)
         return false;
     return old->outcome != FINDING_POSITIVE ||
-           (object_is_answer(by->outcome) && !is_unanswered(current, count, by->job, old->topic));
+           (finding_is_answer(by->outcome) && !is_unanswered(current, count, by->job, old->topic));
 }
 
 static bool replace_others(struct database *db, const struct finding_result *by, struct error *err)
@@ -300,7 +300,7 @@ static bool make_place(struct database *db, const struct finding_result *result,
     struct arena arena;
     arena_init(&arena, 1 << 20);
     bool ok = finding_result_get(db, result->id, &arena, &known, err);
-    *out = ok && (!known || (!object_is_answer(known->outcome) &&
+    *out = ok && (!known || (!finding_is_answer(known->outcome) &&
                              (known->outcome != result->outcome || known->standing != FINDING_CURRENT ||
                               strcmp(known->reason, result->reason) != 0)));
     if (*out && known)

@@ -265,7 +265,7 @@ static bool check_result(const struct finding_result *result, struct error *err)
     if (result->standing != FINDING_CURRENT)
         return error_set(err, ERROR_BAD_VALUE, "a result that is %s is no report",
                          finding_standing_text(result->standing));
-    return object_is_answer(result->outcome) ||
+    return finding_is_answer(result->outcome) ||
            error_set(err, ERROR_BAD_VALUE, "a result that is %s is no report", finding_outcome_text(result->outcome));
 }
 

@@ -68,8 +68,7 @@ static bool is_withdrawn(const struct finding_result *result, bool ended, const 
                          size_t count)
 {
     size_t own = count_own(result, objects, count);
-    bool is_answer = result->outcome == FINDING_POSITIVE || result->outcome == FINDING_NEGATIVE;
-    return own == 0 || (ended && is_answer && own < count);
+    return own == 0 || (ended && finding_is_answer(result->outcome) && own < count);
 }
 
 static bool compare(struct flow *flow, const char *study, const char *series, bool ended,

@@ -401,11 +401,6 @@ static bool study_of(struct archive *archive, const struct finding_result *resul
     return true;
 }
 
-static bool is_answer(const struct finding_result *result)
-{
-    return result->outcome == FINDING_POSITIVE || result->outcome == FINDING_NEGATIVE;
-}
-
 // The last answer of the topic that the target was told, or what else it was told last; *found false: nothing. A look
 // without an answer says again what stands (finding_to_oru), so that what it was told is that answer.
 static bool said_before(struct database *db, const struct queue_delivery *delivery, struct arena *arena,
@@ -416,7 +411,7 @@ static bool said_before(struct database *db, const struct queue_delivery *delive
     *found = false;
     if (!queue_delivery_of_topic(db, delivery->topic, arena, &earlier, &count, err))
         return false;
-    for (size_t i = 0; i < count && !(*found && is_answer(out->result)); i++) {
+    for (size_t i = 0; i < count && !(*found && finding_is_answer(out->result->outcome)); i++) {
         struct finding_result *result;
         struct finding *findings;
         if (earlier[i].id >= delivery->id || strcmp(earlier[i].kind, "hl7") != 0 ||
@@ -426,7 +421,7 @@ static bool said_before(struct database *db, const struct queue_delivery *delive
         if (!finding_result_get(db, earlier[i].payload, arena, &result, err) ||
             !finding_list_of(db, earlier[i].payload, arena, &findings, &finding_count, err))
             return false;
-        if (!result || (*found && !is_answer(result)))
+        if (!result || (*found && !finding_is_answer(result->outcome)))
             continue;
         *found = true;
         *out = (struct finding_said){.result = result, .findings = findings, .count = finding_count};

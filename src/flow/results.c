@@ -436,11 +436,6 @@ struct ending {
     int64_t now_ns;
 };
 
-static bool is_answer(const struct finding_result *row)
-{
-    return row->outcome == FINDING_POSITIVE || row->outcome == FINDING_NEGATIVE;
-}
-
 static bool has_topic(const struct flow_work *work, const char *topic)
 {
     for (size_t i = 0; i < work->analysis_count; i++)
@@ -461,7 +456,7 @@ static bool is_answered(const struct flow_work *work, const char *topic)
     bool asked = has_topic(work, topic), answered = false;
     for (size_t i = 0; i < work->analysis_count; i++) {
         const struct finding_result *row = &work->analyses[i].row;
-        answered = answered || (is_answer(row) && (!asked || strcmp(row->topic, topic) == 0));
+        answered = answered || (finding_is_answer(row->outcome) && (!asked || strcmp(row->topic, topic) == 0));
     }
     return answered;
 }
@@ -578,7 +573,7 @@ static bool write_rows_of(struct ending *ending, bool answers, struct database *
     for (size_t i = 0; i < work->analysis_count; i++) {
         const struct flow_analysis *analysis = &work->analyses[i];
         bool added;
-        if (is_answer(&analysis->row) != answers)
+        if (finding_is_answer(analysis->row.outcome) != answers)
             continue;
         if (!finding_result_add(db, &analysis->row, analysis->findings,
                                 analysis->row.outcome == FINDING_POSITIVE ? analysis->made.count : 0, &added, err))
@@ -670,7 +665,7 @@ static void conclude(struct ending *ending)
     bool answered = false;
     for (size_t i = 0; i < work->analysis_count; i++) {
         const struct finding_result *row = &work->analyses[i].row;
-        answered = answered || is_answer(row);
+        answered = answered || finding_is_answer(row->outcome);
         if (ranks[row->outcome] > ranks[worst->outcome]) {
             worst = row;
             cause = work->analyses[i].cause;
