@@ -859,6 +859,36 @@ static void a_newer_look_that_fails_takes_no_positive_back(void **state)
     ground_close(&g);
 }
 
+// A record that keeps the last message of a filler number has the positive in it, however often it is looked at in
+// vain.
+static void a_look_without_an_answer_says_again_what_stands(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 46}, AT(0));
+    ground_work_for_real(&g);
+    deliver_all(&g);
+    for (int look = 0; look < 2; look++) {
+        ground_send_head(&g, &(struct head){.bleed = 22, .from = 49 + look, .to = 50 + look},
+                         AT(30 + 30 * look)); // a gap
+        ground_work_for_real(&g);
+        const struct finding_result *last = newest(&g);
+        assert_int_equal(last->outcome, FINDING_NOT_ANALYSED);
+        struct queue_delivery *list = ground_deliveries(&g, last->topic, &count);
+        while (count > 0 && strcmp(list[count - 1].kind, "hl7") != 0)
+            count--;
+        assert_true(count > 0);
+        const char *text = message_in(&g, &list[count - 1], "R");
+        assert_non_null(strstr(text, "This was said of an earlier look, and stands. The newer look: not analysed: "));
+        assert_non_null(strstr(text, "|121071^Finding^DCM|1|"));
+        assert_null(strstr(text, "|X|"));
+        deliver_all(&g);
+    }
+    ground_close(&g);
+}
+
 static void a_negative_of_too_little_is_none(void **state)
 {
     struct ground g;
@@ -1179,6 +1209,7 @@ int test_results(void)
         cmocka_unit_test(what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done),
         cmocka_unit_test(what_is_held_back_after_a_negative_was_told_takes_its_place),
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
+        cmocka_unit_test(a_look_without_an_answer_says_again_what_stands),
         cmocka_unit_test(a_negative_of_too_little_is_none),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
         cmocka_unit_test(what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not),
