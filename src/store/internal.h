@@ -197,6 +197,7 @@ enum rebuild_state { REBUILD_NONE, REBUILD_RUNS, REBUILD_WAITS };
 // What the database says at a start.
 struct state {
     uint64_t epoch, event;
+    uint64_t container;    // the highest that has a row
     uint64_t generation;   // of the anchor; 0: it knows of none
     int64_t rebuilt_ns;    // when its last rebuild was done, or confirmed
     uint64_t rebuild_lost; // how many objects it could not bring back
@@ -209,8 +210,8 @@ bool identity_needs_database(const struct store *store, const struct identity *i
 bool identity_check(const struct store *store, struct database *db, const struct identity *identity, struct error *err);
 // And the anchor, once the database does [A2]?
 bool identity_check_anchor(const struct store *store, const struct identity *identity, struct error *err);
-// How far had it come? Raises alarms [A5, A6, A7], and sets what the anchor may say.
-void identity_compare(struct store *store, const struct state *state);
+// How far had it come? Raises alarms [A5, A6, A7, A7a], and sets what the anchor may say.
+bool identity_compare(struct store *store, const struct state *state, struct error *err);
 // Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a
 // rebuild was going on stays. CONFLICT: it is sound.
 bool rebuild_prepare(struct store *store, const struct identity *identity, bool replace, struct error *err);
@@ -234,7 +235,7 @@ struct store {
     int lock_fd, folder_fd, lanes_fd, packs_fd;
     uint8_t id[STORE_ID_SIZE];
     bool was_clean; // the last stop
-    bool is_older;  // the database is older than the anchor [A5]
+    bool is_older;  // the database is older than the anchor [A5] or the containers [A7a]
     _Atomic(enum rebuild_state) rebuild;
     struct anchor anchor;
     struct {

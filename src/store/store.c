@@ -194,7 +194,7 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     struct sql *sql = sql_prepare(
         db,
         "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild,"
-        " rebuilt_ns, rebuild_lost FROM store_state",
+        " rebuilt_ns, rebuild_lost, coalesce((SELECT max(number) FROM container), 0) FROM store_state",
         err);
     if (!sql)
         return false;
@@ -206,6 +206,7 @@ static bool read_state(struct database *db, void *payload, struct error *err)
         memcpy(store->id, id, STORE_ID_SIZE);
         opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
                                         .event = (uint64_t)sql_int(sql, 2),
+                                        .container = (uint64_t)sql_int(sql, 8),
                                         .generation = (uint64_t)sql_int(sql, 4),
                                         .rebuilt_ns = sql_int(sql, 6),
                                         .rebuild_lost = (uint64_t)sql_int(sql, 7)};
@@ -313,8 +314,8 @@ static void tell_unconfirmed(const struct opening *opening)
 static bool settle(struct opening *opening, struct error *err)
 {
     struct store *store = opening->store;
-    if (!opening->rebuild)
-        identity_compare(store, &opening->state);
+    if (!opening->rebuild && !identity_compare(store, &opening->state, err))
+        return false;
     tell_unconfirmed(opening);
     if (!file_sync_folder(store->folder, err) || !anchor_if_room(store, err) || !mark_stop(store, false, err) ||
         !file_sync_folder(store->folder, err)) // [S10]

@@ -34,6 +34,12 @@ static void remove_file(const char *folder, const char *name)
     assert_int_equal(unlink(path), 0);
 }
 
+static void remove_database_logs(const char *folder)
+{
+    remove_file(folder, "hilum.db-wal");
+    remove_file(folder, "hilum.db-shm");
+}
+
 static void copy_over(const char *from, const char *to, const char *name)
 {
     char source[HELPER_PATH], target[HELPER_PATH];
@@ -292,6 +298,62 @@ static void an_older_database_is_told_and_its_epoch_comes_never_again(void **sta
     assert_int_equal(helper_alarms(), 0);
     helper_remove(&place);
     folder_delete(older);
+}
+
+// The anchor of the same day knows of nothing newer: the packs and lanes do.
+static void an_older_database_with_an_older_anchor_is_told_by_what_is_newer(void **state)
+{
+    (void)state;
+    for (int killed = 0; killed < 2; killed++) {
+        struct place place;
+        char older[HELPER_PATH], newer[HELPER_PATH];
+        make_closed(&place);
+        helper_copy(place.folder, older);
+        start(&place);
+        struct store_lane *lane = helper_lane(&place);
+        helper_store(&place, lane, "3-1000");
+        uint64_t epoch = store_event_epoch(place.store);
+        helper_copy(place.folder, newer); // with a lane, as a kill leaves it
+        assert_true(store_lane_close(lane, &place.err));
+        store_close(place.store);
+        assert_int_equal(helper_alarms(), 0);
+        if (killed) {
+            folder_delete(place.folder);
+            memcpy(place.folder, newer, sizeof newer);
+            remove_database_logs(place.folder);
+        } else
+            folder_delete(newer);
+        copy_over(older, place.folder, "hilum.db");
+        copy_over(older, place.folder, "anchor");
+        start(&place);
+        assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db"), "judged, decided and told since"));
+        assert_int_equal(helper_alarms(), 1);
+        assert_true(store_event_epoch(place.store) > epoch);
+        helper_check(place.store, "3-1000");
+        store_close(place.store);
+        helper_forget_alarms(NULL);
+        starts_without_alarm(&place);
+        folder_delete(older);
+    }
+}
+
+// What rows do not name after a kill is not older by that: the lane's own row came before it.
+static void a_kill_with_a_lane_that_has_no_rows_is_no_older_database(void **state)
+{
+    struct place place, killed;
+    (void)state;
+    make_closed(&place);
+    start(&place);
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "3-1000");
+    helper_copy(place.folder, killed.folder);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
+    helper_sql(killed.folder, "DELETE FROM object WHERE name = '3-1000'");
+    start(&killed);
+    assert_int_equal(helper_alarms(), 0);
+    helper_check(killed.store, "3-1000");
+    helper_remove(&killed);
 }
 
 // Number of the first page of a table or index.
@@ -653,6 +715,8 @@ int test_identity(void)
         alarm_test(the_anchor_of_another_folder_does_not_start_and_is_removed_by_hand),
         alarm_test(a_database_that_cannot_be_read_does_not_start),
         alarm_test(an_older_database_is_told_and_its_epoch_comes_never_again),
+        alarm_test(an_older_database_with_an_older_anchor_is_told_by_what_is_newer),
+        alarm_test(a_kill_with_a_lane_that_has_no_rows_is_no_older_database),
         alarm_test(overwritten_pages_are_found_in_the_background),
         alarm_test(a_removed_anchor_is_told_and_made_again),
         alarm_test(an_older_anchor_is_told),
