@@ -133,7 +133,7 @@ void buffer_json_string(struct buffer *buffer, const char *text, size_t size)
     buffer_byte(buffer, '"');
     while (p < end) {
         size_t length = text_utf8_length((const char *)p, (size_t)(end - p));
-        bool control = length == 1 || length == 2 ? text_is_control((const char *)p, length) : false;
+        bool control = (length == 1 || *p == 0xC2) && length > 0 && text_is_control((const char *)p, length);
         if (length > 0 && *p != '"' && *p != '\\' && !control) {
             p += length;
             continue;
@@ -142,7 +142,8 @@ void buffer_json_string(struct buffer *buffer, const char *text, size_t size)
         if (length == 0)
             buffer_text(buffer, "\xEF\xBF\xBD");
         else
-            json_escape(buffer, p[length - 1]); // of C2H 80H to 9FH the second byte is the character's number
+            json_escape(buffer,
+                        p[length - 1]); // of a character that C2H begins the second byte is the character's number
         p += length > 0 ? length : 1;
         plain = p;
     }

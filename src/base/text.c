@@ -131,15 +131,63 @@ bool text_is_utf8(const char *text, size_t size)
     return true;
 }
 
+// The number of a character as text_utf8_length measured it.
+static uint32_t character_number(const char *character, size_t size)
+{
+    static const uint8_t first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    const uint8_t *p = (const uint8_t *)character;
+    uint32_t number = p[0] & first_bits[size];
+    for (size_t i = 1; i < size; i++)
+        number = number << 6 | (p[i] & 0x3F);
+    return number;
+}
+
+struct character_range {
+    uint32_t first, last;
+};
+
+static bool is_among(uint32_t number, const struct character_range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (number >= ranges[i].first && number <= ranges[i].last)
+            return true;
+    return false;
+}
+
 bool text_is_control(const char *character, size_t size)
 {
-    const uint8_t *p = (const uint8_t *)character;
-    if (size == 1)
-        return *p < 0x20 || *p == 0x7F;
-    if (size == 2)
-        return p[0] == 0xC2 && p[1] < 0xA0;
-    return size == 3 && p[0] == 0xE2 &&
-           ((p[1] == 0x80 && p[2] >= 0xAA && p[2] <= 0xAE) || (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9));
+    static const struct character_range ranges[] = {
+        {0x0000, 0x001F}, {0x007F, 0x009F}, {0x00AD, 0x00AD},   {0x061C, 0x061C}, {0x180E, 0x180E},
+        {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},   {0x2060, 0x206F}, {0xFDD0, 0xFDEF},
+        {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},
+    };
+    uint32_t number = character_number(character, size);
+    return (number & 0xFFFE) == 0xFFFE || is_among(number, ranges, sizeof ranges / sizeof *ranges);
+}
+
+// Spaces, fillers, joiners and variation selectors: alone they show nothing.
+static bool is_blank(const char *character, size_t size)
+{
+    static const struct character_range ranges[] = {
+        {0x0020, 0x0020}, {0x00A0, 0x00A0}, {0x034F, 0x034F}, {0x115F, 0x1160},   {0x1680, 0x1680}, {0x17B4, 0x17B5},
+        {0x180B, 0x180F}, {0x2000, 0x200D}, {0x202F, 0x202F}, {0x205F, 0x205F},   {0x2800, 0x2800}, {0x3000, 0x3000},
+        {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFFA0, 0xFFA0}, {0xE0100, 0xE01EF},
+    };
+    return is_among(character_number(character, size), ranges, sizeof ranges / sizeof *ranges);
+}
+
+bool text_is_visible(const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t length = text_utf8_length(text, size);
+        if (length == 0)
+            return false;
+        if (!text_is_control(text, length) && !is_blank(text, length))
+            return true;
+        text += length;
+        size -= length;
+    }
+    return false;
 }
 
 const char *text_show(char *out, size_t capacity, const void *data, size_t size)

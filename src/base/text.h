@@ -24,9 +24,14 @@ void text_trim(const char **text, size_t *size);
 size_t text_utf8_length(const char *text, size_t size);
 bool text_is_utf8(const char *text, size_t size);
 
-// What moves a terminal's cursor, colours or direction of writing: the control characters U+0000 to U+001F and U+007F
-// to U+009F, and the embeddings, overrides and isolates of the bidirectional algorithm. `size` is text_utf8_length's.
+// What does not show as itself: the control characters U+0000 to U+001F and U+007F to U+009F, which move a terminal's
+// cursor or its colours; the marks, embeddings, overrides and isolates of the bidirectional algorithm; separators of
+// lines and paragraphs; what takes no place (soft hyphen, zero width space and no-break space, word joiner, invisible
+// operators, annotations, tags); and what is no character (U+FFFE of each plane and its like). The joiners U+200C and
+// U+200D are none: scripts need them. `size` is text_utf8_length's.
 bool text_is_control(const char *character, size_t size);
+// Does a character show that is neither space of some width nor one of those? What is no UTF-8 shows nothing.
+bool text_is_visible(const char *text, size_t size);
 
 // Makes bytes fit to show in a log, message or terminal: valid UTF-8 but control characters stays, all else becomes
 // \xNN; cut with "..." when it does not fit. Returns `out`.

@@ -26,6 +26,7 @@ enum {
     MODEL_FILE_MAX = 512 << 20,
     MODEL_FINDINGS_MAX = 64,
     MODEL_WORDS_MAX = 64,
+    MODEL_LICENCE_SIZE = 129,
     MODEL_WORD_SIZE = 129 // of a word, of a name in the graph, of a text of the rule
 };
 

@@ -18,19 +18,27 @@
 
 // ---- texts of the manifest
 
-// One line that shows as it is. A backslash parts values in DICOM.
+// Joiners have their use between characters of scripts that join, and beside ASCII none.
+static bool is_loose_joiner(const char *text, const char *at, size_t length)
+{
+    bool joiner = length == 3 && (memcmp(at, "\xE2\x80\x8C", 3) == 0 || memcmp(at, "\xE2\x80\x8D", 3) == 0);
+    return joiner && (at == text || (at[-1] & 0x80) == 0 || (at[3] & 0x80) == 0);
+}
+
+// One line that shows as it is, and shows something. A backslash parts values in DICOM.
 static bool check_line(const char *name, const char *text, struct error *err)
 {
-    char shown[200];
+    char shown[160];
     size_t size = strlen(text), length;
-    bool plain = strchr(text, '\\') == NULL;
+    bool plain = strchr(text, '\\') == NULL && text_is_visible(text, size);
     for (const char *at = text; plain && *at; at += length) {
         length = text_utf8_length(at, size - (size_t)(at - text));
-        plain = length > 0 && !text_is_control(at, length);
+        plain = length > 0 && !text_is_control(at, length) && !is_loose_joiner(text, at, length);
     }
     return plain || error_set(err, ERROR_BAD_DATA,
-                              "manifest: '%s' is '%s': use one line, without control characters and backslashes", name,
-                              text_show(shown, sizeof shown, text, size));
+                              "manifest: '%s' is '%s': use one line of text that shows, without control or invisible "
+                              "characters and backslashes",
+                              name, text_show(shown, sizeof shown, text, size));
 }
 
 static bool check_text(const char *name, const char *text, size_t most, struct error *err)
@@ -81,6 +89,13 @@ static bool take_code(const json_t *finding, const char *name, bool needed, stru
     text_copy(out->scheme, sizeof out->scheme, scheme);
     text_copy(out->meaning, sizeof out->meaning, meaning);
     return true;
+}
+
+// Not asked for, and one that is there is fit to show.
+static bool check_licence(const json_t *manifest, struct error *err)
+{
+    const char *licence;
+    return !json_object_get(manifest, "licence") || take_text(manifest, "licence", MODEL_LICENCE_SIZE, &licence, err);
 }
 
 // The texts of a list, which stay the manifest's.
@@ -270,8 +285,8 @@ static bool take_manifest(struct model_package *package, struct error *err)
     if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) || !check_name(package->name, err) ||
         !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) || !check_version(package->version, err) ||
         !take_text(m, "title", 65, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
-        !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
-        !take_code(finding, "concept", true, &package->concept, err) ||
+        !check_licence(m, err) || !take_needs(m, &package->needs, err) || !check_graph(m, err) ||
+        !operators_check(m, err) || !take_code(finding, "concept", true, &package->concept, err) ||
         !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err) ||
         !check_word("urgency", urgency, urgencies, err))
         return false;

@@ -55,6 +55,61 @@ static void decimals_are_finite_decimals(void **state)
     assert_true(text_to_double("-1.5e3", 6, &value) && value == -1500.0);
 }
 
+static void what_does_not_show_as_itself_is_told(void **state)
+{
+    static const char *const hidden[] = {
+        "\x1F",
+        "\x7F",
+        "\xC2\x85",
+        "\xC2\xAD",
+        "\xD8\x9C",
+        "\xE2\x80\x8B",
+        "\xE2\x80\x8E",
+        "\xE2\x80\x8F",
+        "\xE2\x80\xA8",
+        "\xE2\x80\xA9",
+        "\xE2\x80\xAE",
+        "\xE2\x81\xA0",
+        "\xE2\x81\xA4",
+        "\xE2\x81\xA6",
+        "\xEF\xBB\xBF",
+        "\xEF\xBF\xBE",
+        "\xEF\xBF\xBF",
+        "\xEF\xB7\x90",
+        "\xF3\xA0\x81\xA1",
+        "\xF3\xA0\x80\x80",
+        "\xF0\x9F\xBF\xBE",
+        "\xF4\x8F\xBF\xBF",
+    };
+    static const char *const blank[] = {" ", "\xC2\xA0", "\xE2\x80\x83", "\xE2\x80\x8D", "\xE3\x80\x80", "\xE3\x85\xA4",
+                                        ""};
+    static const char *const plain[] = {"a",
+                                        "~",
+                                        "\xC2\xA1",
+                                        "\xC3\xA4",
+                                        "\xD8\x9B",
+                                        "\xE2\x80\x99",
+                                        "\xE4\xB8\xAD",
+                                        "\xEF\xBF\xBD",
+                                        "\xF0\x9F\x98\x80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        assert_int_equal(text_utf8_length(hidden[i], strlen(hidden[i])), strlen(hidden[i]));
+        assert_true(text_is_control(hidden[i], strlen(hidden[i])));
+        assert_false(text_is_visible(hidden[i], strlen(hidden[i])));
+    }
+    for (size_t i = 0; i < sizeof blank / sizeof *blank; i++) {
+        assert_false(blank[i][0] && text_is_control(blank[i], strlen(blank[i])));
+        assert_false(text_is_visible(blank[i], strlen(blank[i])));
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        assert_false(text_is_control(plain[i], strlen(plain[i])));
+        assert_true(text_is_visible(plain[i], strlen(plain[i])));
+    }
+    assert_true(text_is_visible(" \xC2\xA0x", 4));
+    assert_false(text_is_visible("\xFFx", 2));
+}
+
 static void what_is_shown_is_harmless_and_cut(void **state)
 {
     char out[16];
@@ -164,6 +219,7 @@ int test_text(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(decimals_are_finite_decimals),
+        cmocka_unit_test(what_does_not_show_as_itself_is_told),
         cmocka_unit_test(what_is_shown_is_harmless_and_cut),
         cmocka_unit_test(addresses_are_host_and_port),
         cmocka_unit_test(a_host_and_port_are_shown_as_they_are_read),
