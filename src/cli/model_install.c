@@ -196,6 +196,8 @@ static bool may_follow(const struct model_package *package, const struct before 
     if (!before->version || strcmp(before->digest, digest) == 0)
         return true;
     int order = model_version_compare(version, before->version);
+    if (!model_version_is_semantic(before->version)) // of an earlier program: it has no place in the order
+        return true;
     return order > 0 || error_set(err, ERROR_CONFLICT,
                                   "%s %s (%.12s) is installed, and this is %s, %s (%.12s). %s, or give --replace",
                                   model_package_name(package), before->version, before->digest,
@@ -231,16 +233,31 @@ static bool install(const char *server, const struct model_package *package, boo
     return ok;
 }
 
-struct model_package *cli_model_open(const char *folder, struct error *err)
+// What is no Semantic Version cannot be said to be older or newer than another. The server takes such a package still,
+// for some may be installed.
+static bool check_version(const char *folder, const char *version, struct error *err)
+{
+    return model_version_is_semantic(version) ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "%s: manifest: version '%.64s' is none of Semantic Versioning 2.0.0; give three numbers, as 1.2.0",
+                     folder, version);
+}
+
+static bool check_rule(const char *folder, const struct model_package *package, struct error *err)
 {
     struct flow_rule rule;
-    struct model_package *package = model_package_open(folder, err);
-    if (!package || !*model_package_rule(package))
-        return package;
+    if (!*model_package_rule(package))
+        return true;
     json_t *json = json_loads(model_package_rule(package), 0, NULL);
     bool ok = flow_rule_from_json(json, &rule, err) || error_prefix(err, "%s: its rule", folder);
     json_decref(json);
-    if (ok)
+    return ok;
+}
+
+struct model_package *cli_model_open(const char *folder, struct error *err)
+{
+    struct model_package *package = model_package_open(folder, err);
+    if (!package || (check_version(folder, model_package_version(package), err) && check_rule(folder, package, err)))
         return package;
     model_package_close(package);
     return NULL;

@@ -4,7 +4,8 @@
 
 #include "model/model.h"
 
-// As model_package_open, and the rule that the package brings is one that a server takes.
+// As model_package_open; its version is one that has a place in the order of versions, and the rule that the package
+// brings is one that a server takes.
 struct model_package *cli_model_open(const char *folder, struct error *err);
 
 // Copies the package at `folder` to where the running server keeps its packages, lets it look for them again, and says

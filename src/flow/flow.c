@@ -64,7 +64,9 @@ static bool enter_rule(const struct flow_options *options, const char *package, 
         *said = json_sprintf("rule '%s' is not entered, for a rebuild waits for its confirmation", rule->name);
     else {
         ok = flow_rule_put(options->store, options->access, rule, "package", err);
-        *said = json_sprintf("rule '%s' was entered, %s", rule->name, rule->enabled ? "active" : "not active");
+        *said = json_sprintf(
+            "rule '%s' was entered, %s%s", rule->name, rule->enabled ? "active" : "not active",
+            rule->send_to_count + rule->hl7_to_count > 0 ? "" : "; it sends to nobody yet: give it send_to or hl7_to");
     }
     return ok && (seen || store_write(options->store, STORE_DURABLE, mark_seen, (void *)(uintptr_t)package, err));
 }

@@ -64,6 +64,8 @@ const char *model_package_version(const struct model_package *package); // "1.0.
 // Which version is later, by Semantic Versioning 2.0.0, section 11 (1.10.0 after 1.9.0, 1.0.0 after 1.0.0-rc1, what is
 // behind '+' not looked at): below 0, 0 or above 0 as strcmp.
 int model_version_compare(const char *a, const char *b);
+// Whether it is a version of Semantic Versioning 2.0.0 ("1.10.0", "1.0.0-rc.1+b7"): no other has a place in the order.
+bool model_version_is_semantic(const char *version);
 const char *model_package_title(const struct model_package *package);
 const char *model_package_label(const struct model_package *package);  // "research use only ..."
 const char *model_package_digest(const struct model_package *package); // hex

@@ -490,6 +490,36 @@ int model_version_compare(const char *a, const char *b)
     }
 }
 
+// Names between points, at least one; `numbers`: one of digits alone has no leading zero. Returns what is behind.
+static const char *skip_names(const char *text, bool numbers)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+    for (;;) {
+        size_t size = strspn(text, allowed), digits = strspn(text, DIGITS);
+        if (size == 0 || (numbers && digits == size && size > 1 && *text == '0'))
+            return NULL;
+        text += size;
+        if (*text != '.')
+            return text;
+        text++;
+    }
+}
+
+bool model_version_is_semantic(const char *version)
+{
+    for (int i = 0; i < 3; i++) {
+        size_t digits = strspn(version, DIGITS);
+        if (digits == 0 || (digits > 1 && *version == '0') || (i < 2 && version[digits] != '.'))
+            return false;
+        version += digits + (i < 2);
+    }
+    if (*version == '-')
+        version = skip_names(version + 1, true);
+    if (version && *version == '+')
+        version = skip_names(version + 1, false);
+    return version && *version == '\0';
+}
+
 const char *model_package_title(const struct model_package *package)
 {
     return package->title;

@@ -255,7 +255,7 @@ class Commands(unittest.TestCase):
             os.mkdir(installed)
             with open(os.path.join(real, "manifest.json"), encoding="utf-8") as f:
                 version = json.load(f)["version"]
-            newer, damaged = self.package(folder, version="99.0"), self.package(folder)
+            newer, damaged = self.package(folder, version="99.0.0"), self.package(folder)
             os.truncate(os.path.join(damaged, "card.md"), 10)
             with Hilum(config=f"models:\n  folder: {installed}\n") as server:
                 install = lambda package, *options: server.command("model", "install", package, "--server", server.url(""), *options, check=False)
@@ -264,21 +264,25 @@ class Commands(unittest.TestCase):
                 self.assertEqual((versions(), server.get_json("/api/rules")), ([], []))
                 said = install(real).stdout
                 (_, digest), = listed()
-                self.assertEqual(said, f"head-ct-hyperdense {version} ({digest[:12]}) is installed\nrule 'head-ct-hyperdense' was entered, active\n")
+                self.assertEqual(said, f"head-ct-hyperdense {version} ({digest[:12]}) is installed\nrule 'head-ct-hyperdense' was entered, active; it sends to nobody yet: give it send_to or hl7_to\n")
                 self.assertEqual(versions(), [version])
                 self.assertEqual([rule["model"] for rule in server.get_json("/api/rules")], ["head-ct-hyperdense"])
                 self.assertIn("is installed, as it was before", install(real).stdout)
                 said = install(newer).stdout
                 (_, newest), = listed()
-                self.assertIn(f"99.0 ({newest[:12]}) is installed in place of {version} ({digest[:12]})\nrule 'head-ct-hyperdense' is there already, and is kept as it is, active\n", said)
-                for package, words in ((real, "an older one"), (self.package(folder, version="99.0", title="Other"), "another package of the same version")):
+                self.assertIn(f"99.0.0 ({newest[:12]}) is installed in place of {version} ({digest[:12]})\nrule 'head-ct-hyperdense' is there already, and is kept as it is, active\n", said)
+                for package, words in ((real, "an older one"), (self.package(folder, version="99.0.0", title="Other"), "another package of the same version")):
                     refused = install(package)
                     self.assertEqual(refused.returncode, 1)
-                    self.assertIn(f"99.0 ({newest[:12]}) is installed, and this is {words}", refused.stderr)
+                    self.assertIn(f"99.0.0 ({newest[:12]}) is installed, and this is {words}", refused.stderr)
                     self.assertIn("--replace", refused.stderr)
-                    self.assertEqual(listed(), [("99.0", newest)])
-                self.assertIn(f"in place of 99.0 ({newest[:12]})", install(real, "--replace").stdout)
+                    self.assertEqual(listed(), [("99.0.0", newest)])
+                self.assertIn(f"in place of 99.0.0 ({newest[:12]})", install(real, "--replace").stdout)
                 self.assertEqual(listed(), [(version, digest)])
+                for unfit in ("banana", "99.1", "v100.0.0"):
+                    refused = install(self.package(folder, version=unfit))
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn(f"version '{unfit}' is none of Semantic Versioning", refused.stderr)
                 refused = install(damaged)
                 self.assertEqual(refused.returncode, 1)
                 self.assertIn("card.md", refused.stderr)
@@ -301,7 +305,7 @@ class Commands(unittest.TestCase):
                 self.assertIn("it brings no rule", install(self.package(folder, name="third", rule=None)).stdout)
                 self.assertEqual([rule["model"] for rule in server.get_json("/api/rules")], ["head-ct-hyperdense"])
                 self.assertEqual(server.request("/api/rules/head-ct-hyperdense", "DELETE")[0], 204)
-                self.assertIn("rule 'head-ct-hyperdense' is not there, and is not entered", install(self.package(folder, version="99.0")).stdout)
+                self.assertIn("rule 'head-ct-hyperdense' is not there, and is not entered", install(self.package(folder, version="99.0.0")).stdout)
                 unknown = self.package(folder, name="fourth", rule={"model": "fourth", "name": "fourth", "urgency": 7})
                 shutil.copytree(unknown, os.path.join(installed, "fourth"))
                 self.assertIn("urgency", server.put_json("/api/models/rescan", {}, "POST")["rules"]["fourth"])

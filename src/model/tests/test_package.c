@@ -231,6 +231,20 @@ static void a_later_version_is_told_from_an_earlier_one(void **state)
     assert_int_equal(model_version_compare("01.0", "1.00"), 0);
 }
 
+static void versions_are_those_of_semantic_versioning(void **state)
+{
+    static const char *const fit[] = {"0.0.0", "1.10.0", "1.0.0-rc.1", "1.0.0-0a.x-y+001.b7", "10.20.30+5"};
+    static const char *const unfit[] = {"",       "banana",  "1.11",      "v2.0.0",   "1.0.0.0",
+                                        "01.0.0", "1.00.0",  "1.0.0-",    "1.0.0-01", "1.0.0-a..b",
+                                        "1.0.0+", "1.0.0_1", "1.0.0+a+b", "1..0",     "1.0.0-a+"};
+    (void)state;
+    for (size_t i = 0; i < sizeof fit / sizeof *fit; i++)
+        assert_true(model_version_is_semantic(fit[i]));
+    for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++)
+        if (model_version_is_semantic(unfit[i]))
+            fail_msg("'%s' is taken", unfit[i]);
+}
+
 static void graphs_that_take_data_from_other_files_are_refused(void **state)
 {
     static const char *const graphs[] = {"external", "external-in-node"};
@@ -363,6 +377,7 @@ int test_package(void)
         cmocka_unit_test(texts_that_are_not_one_plain_line_are_refused),
         cmocka_unit_test(texts_that_are_too_long_are_refused_with_their_length),
         cmocka_unit_test(a_later_version_is_told_from_an_earlier_one),
+        cmocka_unit_test(versions_are_those_of_semantic_versioning),
         cmocka_unit_test(graphs_that_take_data_from_other_files_are_refused),
         cmocka_unit_test(what_is_no_onnx_is_refused),
         cmocka_unit_test(deeply_nested_graphs_are_refused),
