@@ -1,5 +1,6 @@
 // hilum config: the configuration file's schema, example and check; its rules, peers and HL7 targets compared with
 // those of the running server, which are changed to it.
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,11 @@ static int tell_faults(const struct config_faults *faults)
     return CLI_FAILED;
 }
 
+static void warn(void *payload, const char *text)
+{
+    fprintf(stderr, "hilum: %s: a warning: %s\n", (const char *)payload, text);
+}
+
 // Both kinds of what the file may hold: what `serve` reads, and what `config apply` does. All that is wrong is told,
 // but of what is no YAML the first only.
 static int check(const char *path)
@@ -45,6 +51,8 @@ static int check(const char *path)
     config.faults = &faults;
     bool ok = config_complete(&config, service_config, &err) && service_config_check(&config, &err) &&
               cli_config_check_rows(&config, &err);
+    if (ok)
+        service_config_missing(config.tree, warn, (void *)(uintptr_t)path);
     config_free(&config);
     if (!ok)
         return cli_fail(&err);

@@ -1,6 +1,8 @@
 // The server's part of the configuration file: its keys, and what their values may be beyond their types.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "dicom/charset.h"
@@ -161,6 +163,20 @@ static const struct {
               {"models.synonyms", check_synonyms},
               {"models.folder", check_folder},
               {"page.folder", check_folder}};
+
+void service_config_missing(const json_t *config, void (*tell)(void *payload, const char *text), void *payload)
+{
+    static const char *const folders[] = {"models.folder", "page.folder"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        struct stat status;
+        char text[STORE_FOLDER_MAX + 64];
+        const char *folder = config_text(config, folders[i]);
+        if (!*folder || (stat(folder, &status) == 0 && S_ISDIR(status.st_mode)))
+            continue;
+        snprintf(text, sizeof text, "%s: there is no folder %s", folders[i], folder);
+        tell(payload, text);
+    }
+}
 
 bool service_config_check(const struct config *config, struct error *err)
 {

@@ -20,6 +20,10 @@ extern const struct config_key *const service_config[];
 // key and line. Nothing is opened, but the host of dicom.listen is looked up.
 bool service_config_check(const struct config *config, struct error *err);
 
+// Calls `tell` for each folder that a fit configuration names and that is not there (now: it may come later):
+// "models.folder: there is no folder /srv/modles".
+void service_config_missing(const json_t *config, void (*tell)(void *payload, const char *text), void *payload);
+
 // Takes the completed configuration (borrowed until service_stop), and checks it. Opens the data folder, replays,
 // listens; ready when it returns. NULL: nothing is left running.
 struct service *service_start(const struct config *config, struct error *err);

@@ -7,6 +7,7 @@ import re
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 import unittest
 import urllib.request
@@ -46,6 +47,23 @@ class Api(unittest.TestCase):
             routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/(?:api/|healthz|metrics)[^"]*)"', f.read())}
         described = {(method, path) for path, methods in OPENAPI["paths"].items() for method in methods}
         self.assertEqual(routes, described)
+
+    def test_results_of_no_study_are_404_and_a_folder_that_is_not_there_is_a_warning(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        with Hilum(config="models: {folder: /nowhere/modles}\n") as server:
+            server.storescu(path)
+            (study,) = server.get_json("/dicom-web/studies")
+            self.assertEqual(server.get_json(f"/api/studies/{study['0020000D']['Value'][0]}/results"), [])
+            self.assertEqual(server.request("/api/studies/1.2.3/results")[0], 404)
+            health = server.get_json("/healthz")
+            self.assertEqual(health["status"], "warnings")
+            self.assertIn("models.folder: there is no folder /nowhere/modles", health["warnings"])
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+                f.write("models: {folder: /nowhere/modles}\npage: {folder: /nowhere/page}\n")
+                f.flush()
+                checked = server.command("config", "check", f.name)
+                self.assertIn("models.folder: there is no folder /nowhere/modles", checked.stderr)
+                self.assertIn("page.folder: there is no folder /nowhere/page", checked.stderr)
 
     def test_the_query_parameters_that_are_taken_are_those_described(self):
         with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:

@@ -93,6 +93,11 @@ static void warn_of_models(struct service *service, struct arena *arena, json_t 
                           queued));
 }
 
+static void warn_of_folder(void *payload, const char *text)
+{
+    warn(payload, json_string(text));
+}
+
 // What a rule asks for and does not get: its series are not analysed, or nobody hears of them.
 static void warn_of_rules(struct service *service, struct arena *arena, json_t *warnings)
 {
@@ -113,6 +118,7 @@ void api_health(void *payload, struct http_request *request)
     if (!reads)
         warn(warnings, json_sprintf("nothing can be read: %s", err.message));
     warn_of_models(service, http_arena(request), warnings);
+    service_config_missing(service->config, warn_of_folder, warnings);
     if (reads)
         warn_of_rules(service, http_arena(request), warnings);
     warn_of_alarms(warnings);
