@@ -317,5 +317,5 @@ int cli_config_apply(const char *server, const char *path, bool apply)
         printf("the server is as %s says\n", path);
     else
         printf("%zu %s\n", plan.changes, apply ? "changed" : "would change");
-    return CLI_DONE;
+    return plan.changes > 0 && !apply ? CLI_FAILED : CLI_DONE; // as diff does
 }

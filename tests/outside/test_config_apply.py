@@ -46,7 +46,9 @@ class ConfigApply(unittest.TestCase):
 
     def test_a_file_is_compared_applied_and_applied_again(self):
         self.config("apply", "peers: []\nhl7_targets: []\nrules: []\n")
-        shown = self.config("diff", WHOLE).stdout
+        differs = self.config("diff", WHOLE, check=False)
+        self.assertEqual(differs.returncode, 1)
+        shown = differs.stdout
         for line in ("+ peer pacs", "+ HL7 target ris", "+ rule heads", "3 would change"):
             self.assertIn(line, shown)
         self.assertEqual(self.names("peers") + self.names("rules") + self.names("hl7-targets"), [], "diff changes nothing")
