@@ -531,3 +531,83 @@ bool ground_rule_refused(struct ground *ground, const char *text)
     json_decref(json);
     return refused;
 }
+
+// ---- what is told
+
+struct finding_result *ground_newest(struct ground *g)
+{
+    struct finding_result *results;
+    size_t count = ground_results(g, "1.2.3", &results);
+    assert_true(count > 0);
+    return &results[count - 1];
+}
+
+void ground_deliver_all(struct ground *g)
+{
+    while (ground_deliver(g, "dicom", true) || ground_deliver(g, "hl7", true))
+        continue;
+}
+
+const char *ground_class_of(struct ground *g, const char *instance)
+{
+    struct archive_object *object;
+    size_t count;
+    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err), g->err);
+    return object->sop_class;
+}
+
+const char *ground_message_in(struct ground *g, const struct queue_delivery *delivery, const char *status)
+{
+    struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
+    struct buffer out;
+    text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
+    buffer_init(&out, 1 << 20);
+    assert_ok(flow_report_message(g->flow, delivery, &target, &g->arena, &out, &g->err), g->err);
+    const char *text = arena_strndup(&g->arena, (const char *)out.data, out.size);
+    assert_non_null(text);
+    buffer_free(&out);
+    const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", delivery->subject);
+    assert_non_null(strstr(text, control));
+    return text;
+}
+
+// That of the newest delivery to a record.
+const char *ground_message_of(struct ground *g, const char *topic, const char *status)
+{
+    size_t count, last;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
+        continue;
+    assert_true(last > 0);
+    return ground_message_in(g, &list[last - 1], status);
+}
+
+const char *ground_message_as(struct ground *g, const char *status)
+{
+    return ground_message_of(g, ground_newest(g)->topic, status);
+}
+
+struct judging {
+    const char *id;
+    enum finding_state state;
+};
+
+static bool write_judgement(struct database *db, void *payload, struct error *err)
+{
+    struct judging *judging = payload;
+    return finding_judge(db, judging->id, judging->state, "Ann", "", GROUND_START + 100 * CLOCK_SECOND, err);
+}
+
+void ground_judge(struct ground *g, enum finding_state verdict, int64_t at_ns)
+{
+    struct finding *findings;
+    size_t count;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && finding_list(db, "1.2.3", false, &g->arena, &findings, &count, &g->err), g->err);
+    store_read_end(g->store, db);
+    assert_int_equal(count, 1);
+    struct judging judging = {findings[0].id, verdict};
+    assert_ok(store_write(g->store, STORE_DURABLE, write_judgement, &judging, &g->err), g->err);
+    ground_step(g, at_ns);
+    ground_work_for_real(g);
+}

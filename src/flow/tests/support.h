@@ -100,11 +100,29 @@ struct queue_delivery *ground_deliveries(struct ground *ground, const char *topi
 // The oldest that waits is delivered, or fails; false: none waits.
 bool ground_deliver(struct ground *ground, const char *kind, bool taken);
 
+// ---- what is told
+
+#define TARGETS ",\"send_to\":[\"pacs\"],\"hl7_to\":[\"ris\"]"
+#define SR "1.2.840.10008.5.1.4.1.1.88.34"
+#define SEG "1.2.840.10008.5.1.4.1.1.66.4"
+#define KO "1.2.840.10008.5.1.4.1.1.88.59"
+
+struct finding_result *ground_newest(struct ground *ground); // of study 1.2.3
+void ground_deliver_all(struct ground *ground);
+const char *ground_class_of(struct ground *ground, const char *instance); // SOP Class UID
+// The message of a delivery to a record, as it would be sent now: its answer names the delivery's subject.
+const char *ground_message_in(struct ground *ground, const struct queue_delivery *delivery, const char *status);
+// Of the last delivery to a record of a topic, or of study 1.2.3's newest result.
+const char *ground_message_of(struct ground *ground, const char *topic, const char *status);
+const char *ground_message_as(struct ground *ground, const char *status);
+void ground_judge(struct ground *g, enum finding_state verdict, int64_t at_ns); // study 1.2.3's only finding
+
 int test_complete(void);
 int test_rules(void);
 int test_standard_rules(void);
 int test_worker(void);
 int test_results(void);
+int test_looks(void);
 int test_held_back(void);
 
 #endif

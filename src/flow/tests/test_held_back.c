@@ -4,19 +4,12 @@
 #include <string.h>
 
 #define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-#define TARGETS ",\"send_to\":[\"pacs\"],\"hl7_to\":[\"ris\"]"
 
 static struct finding_result *result_at(struct ground *g, size_t index)
 {
     struct finding_result *results;
     assert_true(ground_results(g, "1.2.3", &results) > index);
     return &results[index];
-}
-
-static void deliver_all(struct ground *g)
-{
-    while (ground_deliver(g, "dicom", true) || ground_deliver(g, "hl7", true))
-        continue;
 }
 
 // To the record, of which none is obsolete.
@@ -54,7 +47,7 @@ static void what_came_again_with_other_pixels_takes_a_negative_s_place_until_som
         ground_work_for_real(&g);
         ground_step(&g, AT(120));
         ground_work_for_real(&g);
-        deliver_all(&g);
+        ground_deliver_all(&g);
         assert_true(result_at(&g, 0)->told);
         ground_send_head(&g, &(struct head){.bleed = 22 - bleed}, AT(200));
         ground_work_for_real(&g);
@@ -64,7 +57,7 @@ static void what_came_again_with_other_pixels_takes_a_negative_s_place_until_som
         assert_true(result_at(&g, 1)->told);
         assert_non_null(strstr(bleed ? result_at(&g, 1)->notes : result_at(&g, 1)->reason, words));
         assert_int_equal(messages(&g), 2); // whoever was told hears of it
-        deliver_all(&g);
+        ground_deliver_all(&g);
 
         decide(&g, bleed ? ARCHIVE_TAKEN : ARCHIVE_KEPT, AT(300));
         ground_work_for_real(&g);

@@ -9,91 +9,32 @@
 #include "flow/internal.h"
 
 #define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-#define TARGETS ",\"send_to\":[\"pacs\"],\"hl7_to\":[\"ris\"]"
-
-static struct finding_result *newest(struct ground *g)
-{
-    struct finding_result *results;
-    size_t count = ground_results(g, "1.2.3", &results);
-    assert_true(count > 0);
-    return &results[count - 1];
-}
 
 // How many of a kind are, or were, to be sent, and are not obsolete.
 static size_t count_of(struct ground *g, const char *kind)
 {
     size_t count, same = 0;
-    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    struct queue_delivery *list = ground_deliveries(g, ground_newest(g)->topic, &count);
     for (size_t i = 0; i < count; i++)
         same += strcmp(list[i].kind, kind) == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE;
     return same;
 }
 
-static void deliver_all(struct ground *g)
-{
-    while (ground_deliver(g, "dicom", true) || ground_deliver(g, "hl7", true))
-        continue;
-}
-
-static const char *class_of(struct ground *g, const char *instance)
-{
-    struct archive_object *object;
-    size_t count;
-    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err), g->err);
-    return object->sop_class;
-}
-
-#define SR "1.2.840.10008.5.1.4.1.1.88.34"
-#define SEG "1.2.840.10008.5.1.4.1.1.66.4"
-#define KO "1.2.840.10008.5.1.4.1.1.88.59"
-
 // The class of the i-th delivery to the PACS that is not obsolete, oldest first.
 static const char *to_pacs(struct ground *g, size_t index)
 {
     size_t count;
-    struct queue_delivery *list = ground_deliveries(g, newest(g)->topic, &count);
+    struct queue_delivery *list = ground_deliveries(g, ground_newest(g)->topic, &count);
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i].kind, "dicom") == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE && index-- == 0)
-            return class_of(g, list[i].subject);
+            return ground_class_of(g, list[i].subject);
     fail_msg("the PACS has fewer deliveries");
     return "";
 }
 
-// The message of a delivery to a record, as it would be sent now: its answer names the delivery's subject.
-static const char *message_in(struct ground *g, const struct queue_delivery *delivery, const char *status)
-{
-    struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
-    struct buffer out;
-    text_copy(target.unsigned_status, sizeof target.unsigned_status, status);
-    buffer_init(&out, 1 << 20);
-    assert_ok(flow_report_message(g->flow, delivery, &target, &g->arena, &out, &g->err), g->err);
-    const char *text = arena_strndup(&g->arena, (const char *)out.data, out.size);
-    assert_non_null(text);
-    buffer_free(&out);
-    const char *control = arena_printf(&g->arena, "|ORU^R01^ORU_R01|%s|P|2.5.1|", delivery->subject);
-    assert_non_null(strstr(text, control));
-    return text;
-}
-
-// That of the newest delivery to a record.
-static const char *message_of(struct ground *g, const char *topic, const char *status)
-{
-    size_t count, last;
-    struct queue_delivery *list = ground_deliveries(g, topic, &count);
-    for (last = count; last > 0 && strcmp(list[last - 1].kind, "hl7") != 0; last--)
-        continue;
-    assert_true(last > 0);
-    return message_in(g, &list[last - 1], status);
-}
-
-static const char *message_as(struct ground *g, const char *status)
-{
-    return message_of(g, newest(g)->topic, status);
-}
-
 static const char *message(struct ground *g)
 {
-    return message_as(g, "R");
+    return ground_message_as(g, "R");
 }
 
 static void a_positive_is_told_at_once(void **state)
@@ -104,7 +45,7 @@ static void a_positive_is_told_at_once(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22}, began_ns - 60 * CLOCK_SECOND);
     ground_work_for_real(&g);
-    struct finding_result *result = newest(&g);
+    struct finding_result *result = ground_newest(&g);
     assert_true(result->made_ns > began_ns && result->made_ns < clock_now_ns()); // and not when its images came
     assert_string_equal(ground_only_job(&g)->outcome, "positive");
     assert_int_equal(result->outcome, FINDING_POSITIVE);
@@ -131,17 +72,17 @@ static void targets_with_the_longest_names_are_told_and_told_again(void **state)
     ground_open_real(&g, LONG_TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_POSITIVE);
     assert_int_equal(count_of(&g, "dicom"), 2);
     assert_int_equal(count_of(&g, "hl7"), 1);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30)); // all of it is taken back
     ground_work_for_real(&g);
-    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count);
+    struct queue_delivery *list = ground_deliveries(&g, ground_newest(&g)->topic, &count);
     assert_true(count > 3);
     for (size_t i = 0; i < count; i++)
         assert_string_equal(list[i].target, strcmp(list[i].kind, "hl7") == 0 ? NAME_OF_63 "R" : NAME_OF_63 "P");
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_close(&g);
 }
 
@@ -152,8 +93,8 @@ static void a_negative_is_told_when_its_study_is_quiet(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){0}, AT(0));
     ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
-    assert_false(newest(&g)->told);
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_NEGATIVE);
+    assert_false(ground_newest(&g)->told);
     ground_step(&g, AT(59));
     ground_put_head(&g, &(struct head){.series = "1.2.3.2", .to = 1}, AT(59)); // something more of the study
     ground_end(&g, "SCANNER", AT(59));
@@ -166,7 +107,7 @@ static void a_negative_is_told_when_its_study_is_quiet(void **state)
     struct finding_result *results;
     ground_results(&g, "1.2.3", &results);
     assert_true(results[0].told);
-    assert_string_equal(class_of(&g, results[0].sr_instance), SR);
+    assert_string_equal(ground_class_of(&g, results[0].sr_instance), SR);
     ground_close(&g);
 }
 
@@ -178,7 +119,7 @@ static void what_was_negative_in_part_and_positive_as_a_whole_is_never_called_ne
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 44, .to = 36}, AT(0));
     ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_NEGATIVE);
     ground_send_head(&g, &(struct head){.bleed = 44, .from = 36}, AT(30));
     ground_work_for_real(&g);
     ground_step(&g, AT(600));
@@ -203,7 +144,7 @@ static void an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_s
     assert_true(ground_deliver(&g, "hl7", false)); // AE
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
     ground_work_for_real(&g);
-    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count);
+    struct queue_delivery *list = ground_deliveries(&g, ground_newest(&g)->topic, &count);
     size_t waiting = 0;
     for (size_t i = 0; i < count; i++)
         waiting += strcmp(list[i].kind, "hl7") == 0 && list[i].state == QUEUE_DELIVERY_WAITING;
@@ -220,7 +161,7 @@ static void a_newer_result_takes_the_place_of_what_was_delivered(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
     ground_work_for_real(&g);
     assert_string_equal(to_pacs(&g, 2), KO); // of the old SEG and SR
@@ -230,31 +171,6 @@ static void a_newer_result_takes_the_place_of_what_was_delivered(void **state)
     ground_close(&g);
 }
 
-struct judging {
-    const char *id;
-    enum finding_state state;
-};
-
-static bool write_judgement(struct database *db, void *payload, struct error *err)
-{
-    struct judging *judging = payload;
-    return finding_judge(db, judging->id, judging->state, "Ann", "", AT(100), err);
-}
-
-static void judge(struct ground *g, enum finding_state verdict, int64_t at_ns)
-{
-    struct finding *findings;
-    size_t count;
-    struct database *db = store_read_begin(g->store, &g->err);
-    assert_ok(db && finding_list(db, "1.2.3", false, &g->arena, &findings, &count, &g->err), g->err);
-    store_read_end(g->store, db);
-    assert_int_equal(count, 1);
-    struct judging judging = {findings[0].id, verdict};
-    assert_ok(store_write(g->store, STORE_DURABLE, write_judgement, &judging, &g->err), g->err);
-    ground_step(g, at_ns);
-    ground_work_for_real(g);
-}
-
 static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_is_accepted(void **state)
 {
     struct ground g;
@@ -262,20 +178,20 @@ static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_i
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
-    judge(&g, FINDING_REJECTED, AT(100));
-    assert_string_equal(newest(&g)->seg_instance, "");
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_REJECTED, AT(100));
+    assert_string_equal(ground_newest(&g)->seg_instance, "");
     assert_string_equal(to_pacs(&g, 2), KO);
     assert_string_equal(to_pacs(&g, 3), SR);
     assert_int_equal(count_of(&g, "dicom"), 4);
     assert_int_equal(count_of(&g, "hl7"), 2);
     assert_non_null(strstr(message(&g), "|D|"));
-    deliver_all(&g);
-    judge(&g, FINDING_ACCEPTED, AT(200));
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_ACCEPTED, AT(200));
     assert_string_equal(to_pacs(&g, 4), KO); // of the SR that said nothing stands
     assert_string_equal(to_pacs(&g, 5), SEG);
     assert_string_equal(to_pacs(&g, 6), SR);
-    assert_string_equal(class_of(&g, newest(&g)->seg_instance), SEG);
+    assert_string_equal(ground_class_of(&g, ground_newest(&g)->seg_instance), SEG);
     assert_int_equal(count_of(&g, "hl7"), 3);
     assert_non_null(strstr(message(&g), "Intracranial hemorrhage"));
     ground_close(&g);
@@ -289,7 +205,7 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -377,7 +293,7 @@ static void images_that_come_again_under_another_patient_withdraw_what_was_said_
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -386,7 +302,8 @@ static void images_that_come_again_under_another_patient_withdraw_what_was_said_
     assert_string_equal(results[1].patient_id, "R1");
     assert_string_not_equal(results[0].topic, results[1].topic);
 
-    const char *gone = message_of(&g, results[0].topic, "F"), *now = message_of(&g, results[1].topic, "F");
+    const char *gone = ground_message_of(&g, results[0].topic, "F"),
+               *now = ground_message_of(&g, results[1].topic, "F");
     assert_non_null(strstr(gone, "PID|1||F1^^^^PI||Day^One"));
     assert_non_null(strstr(gone, "||W||"));
     assert_non_null(strstr(gone, "Withdrawn: the images are not this patient's"));
@@ -399,7 +316,7 @@ static void images_that_come_again_under_another_patient_withdraw_what_was_said_
         if (before[i].state == QUEUE_DELIVERY_WAITING)
             *(strcmp(before[i].kind, "hl7") == 0 ? &withdrawal : &note) = &before[i];
     assert_true(note && withdrawal);
-    assert_string_equal(class_of(&g, note->subject), KO);
+    assert_string_equal(ground_class_of(&g, note->subject), KO);
     assert_string_equal(said_in(&g, note->subject, 0x00100020), "F1");
     assert_string_equal(said_in(&g, note->subject, 0x00100010), "Day^One");
     struct queue_delivery *after = ground_deliveries(&g, results[1].topic, &count);
@@ -421,8 +338,8 @@ static void two_patients_without_an_id_are_not_analysed_as_one(void **state)
     ground_send_head(
         &g, &(struct head){.bleed = 22, .from = 30, .no_id = true, .name = "Unknown^B", .birth = "19990909"}, AT(0));
     ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_NOT_ANALYSED);
-    assert_string_equal(newest(&g)->reason, "objects of two patients, one without ID and one without ID");
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_NOT_ANALYSED);
+    assert_string_equal(ground_newest(&g)->reason, "objects of two patients, one without ID and one without ID");
     assert_int_equal(count_of(&g, "dicom"), 0);
     ground_close(&g);
 }
@@ -457,7 +374,7 @@ static void each_patient_of_a_study_is_told_with_his_own_accession_number_and_ph
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
     for (size_t i = 0; i < 2; i++) {
         bool first = strcmp(results[i].patient_id, "F1") == 0;
-        const char *told = message_of(&g, results[i].topic, "R");
+        const char *told = ground_message_of(&g, results[i].topic, "R");
         assert_string_equal(field_of(&g, told, "PID", 3), first ? "F1^^^^PI" : "F2^^^^PI");
         assert_string_equal(field_of(&g, told, "OBR", 7), first ? "20260101" : "20260202");
         assert_string_equal(field_of(&g, told, "OBR", 16), first ? "" : "^Doc^Berta^^^");
@@ -476,14 +393,14 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = "Unknown^A", .birth = "19600101"}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(
         &g, &(struct head){.bleed = 22, .series = "1.2.3.2", .no_id = true, .name = "Unknown^B", .birth = "19990909"},
         AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_non_null(strstr(message_of(&g, results[0].topic, "R"), "|Unknown^A^^^||19600101|"));
-    assert_non_null(strstr(message_of(&g, results[1].topic, "R"), "|Unknown^B^^^||19990909|"));
+    assert_non_null(strstr(ground_message_of(&g, results[0].topic, "R"), "|Unknown^A^^^||19600101|"));
+    assert_non_null(strstr(ground_message_of(&g, results[1].topic, "R"), "|Unknown^B^^^||19990909|"));
     ground_close(&g);
 }
 
@@ -496,7 +413,7 @@ static void a_name_that_cannot_be_read_is_sent_to_nobody(void **state)
     ground_send_head(&g, &(struct head){.bleed = 22, .name = "M\xFCller^J\xF6rg"}, AT(0));
     ground_work_for_real(&g);
     assert_non_null(strstr(message(&g), "PID|1||F1^^^^PI|||||U"));
-    const char *objects[] = {newest(&g)->sr_instance, newest(&g)->seg_instance};
+    const char *objects[] = {ground_newest(&g)->sr_instance, ground_newest(&g)->seg_instance};
     for (size_t i = 0; i < 2; i++) {
         assert_string_equal(said_in(&g, objects[i], 0x00100010), "");
         assert_string_equal(said_in(&g, objects[i], 0x00100020), "F1");
@@ -512,8 +429,8 @@ static void a_message_names_the_patient_by_id_and_issuer(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .issuer = "SITE_A", .name = "Anna^Of"}, AT(0));
     ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_POSITIVE);
-    assert_string_equal(newest(&g)->issuer, "SITE_A");
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_POSITIVE);
+    assert_string_equal(ground_newest(&g)->issuer, "SITE_A");
     ground_put_head(&g, &(struct head){.series = "1.2.3.2", .to = 1, .issuer = "SITE_B", .name = "Berta^Of"}, AT(30));
     assert_non_null(strstr(message(&g), "|F1^^^SITE_A^PI||Anna^Of^"));
     assert_null(strstr(message(&g), "SITE_B"));
@@ -528,8 +445,8 @@ static void a_note_that_never_went_out_is_made_again(void **state)
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g); // SEG and SR are there
-    judge(&g, FINDING_REJECTED, AT(100));
+    ground_deliver_all(&g); // SEG and SR are there
+    ground_judge(&g, FINDING_REJECTED, AT(100));
     assert_string_equal(to_pacs(&g, 2), KO); // which waits, as does the SR behind it
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(200));
     ground_work_for_real(&g);
@@ -551,17 +468,17 @@ static void each_kind_of_message_goes_under_the_control_id_of_its_delivery(void 
     ground_step(&g, AT(120));
     ground_work_for_real(&g);
     assert_non_null(strstr(message(&g), "|R\rNTE|"));
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.from = 49, .to = 50}, AT(130)); // a gap
     ground_work_for_real(&g);
     assert_non_null(strstr(message(&g), "|X\rNTE|"));
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.from = 48, .to = 49}, AT(160));
     ground_work_for_real(&g);
     ground_step(&g, AT(300));
     ground_work_for_real(&g);
-    assert_non_null(strstr(message_as(&g, "F"), "|C\rNTE|"));
-    deliver_all(&g);
+    assert_non_null(strstr(ground_message_as(&g, "F"), "|C\rNTE|"));
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.from = 50, .to = 51, .patient = "F2"}, AT(310));
     ground_work_for_real(&g);
     assert_non_null(strstr(message(&g), "||W||"));
@@ -652,7 +569,7 @@ static void what_takes_the_place_of_something_is_later_in_every_projection(void 
         const struct finding_result *now = &results[round + 1];
         assert_int_equal(now->outcome, round % 2 ? FINDING_NEGATIVE : FINDING_POSITIVE);
         assert_true(now->told);
-        const char *told = message_of(&g, now->topic, "R"), *before = content;
+        const char *told = ground_message_of(&g, now->topic, "R"), *before = content;
         assert_true(strcmp(field_of(&g, told, "OBR", 22), issued) > 0);
         issued = field_of(&g, told, "OBR", 22);
         const char *sent = field_of(&g, arena_printf(&g.arena, "\r%s", told), "MSH", 6); // MSH-7
@@ -660,7 +577,7 @@ static void what_takes_the_place_of_something_is_later_in_every_projection(void 
         created = sent;
         content = content_time(&g, now->sr_instance);
         assert_true(strcmp(content, before) > 0);
-        deliver_all(&g);
+        ground_deliver_all(&g);
     }
     for (int i = 0; i < 3; i++)
         assert_true(results[i].changed_ns >= results[i].made_ns &&
@@ -679,7 +596,7 @@ static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void 
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(
         &g,
         &(struct head){
@@ -690,11 +607,11 @@ static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void 
     assert_int_equal(ground_results(&g, "1.2.3", &results), 1);
     assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
     assert_non_null(strstr(results[0].reason, "taken into another series or study"));
-    const char *gone = message_of(&g, results[0].topic, "F");
+    const char *gone = ground_message_of(&g, results[0].topic, "F");
     assert_non_null(strstr(gone, "||F1^^^^PI||Day^One"));
     assert_non_null(strstr(gone, "||W||"));
     assert_string_equal(to_pacs(&g, 2), KO);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     take_the_others(&g, AT(400));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -776,13 +693,13 @@ static void what_was_said_of_another_patient_is_withdrawn_although_no_model_look
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_drop_packages(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
     assert_non_null(strstr(result_at(&g, 0)->reason, "they came again under another"));
-    const char *gone = message_of(&g, result_at(&g, 0)->topic, "F");
+    const char *gone = ground_message_of(&g, result_at(&g, 0)->topic, "F");
     assert_non_null(strstr(gone, "||F1^^^^PI||Day^One"));
     assert_non_null(strstr(gone, "||W||"));
     ground_close(&g);
@@ -796,7 +713,7 @@ static void what_was_said_beside_another_patient_s_images_is_withdrawn_although_
     ground_open_real(&g, TARGETS);
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
-    deliver_all(&g);
+    ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
     assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT); // a job will say so
     assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
@@ -805,7 +722,7 @@ static void what_was_said_beside_another_patient_s_images_is_withdrawn_although_
     ground_work_for_real(&g);
     assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
     assert_string_equal(result_at(&g, 0)->reason, "some of the images are another patient's");
-    assert_non_null(strstr(message_of(&g, result_at(&g, 0)->topic, "F"), "||W||"));
+    assert_non_null(strstr(ground_message_of(&g, result_at(&g, 0)->topic, "F"), "||W||"));
     ground_close(&g);
 }
 
@@ -822,7 +739,7 @@ static void what_is_held_back_after_a_negative_was_told_takes_its_place(void **s
         ground_work_for_real(&g);
         ground_step(&g, AT(120));
         ground_work_for_real(&g);
-        deliver_all(&g);
+        ground_deliver_all(&g);
         assert_int_equal(result_at(&g, 0)->outcome, bleed ? FINDING_POSITIVE : FINDING_NEGATIVE);
         assert_true(result_at(&g, 0)->told);
         // Two of its images have UIDs of the other study's.
@@ -839,286 +756,6 @@ static void what_is_held_back_after_a_negative_was_told_takes_its_place(void **s
         assert_true(count > 2);
         ground_close(&g);
     }
-}
-
-static void a_newer_look_that_fails_takes_no_positive_back(void **state)
-{
-    struct ground g;
-    struct finding_result *results;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(30)); // a gap
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
-    assert_int_equal(results[0].standing, FINDING_CURRENT);
-    assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
-    assert_int_equal(results[1].standing, FINDING_CURRENT);
-    ground_close(&g);
-}
-
-// A record that keeps the last message of a filler number has the positive in it, however often it is looked at in
-// vain.
-static void a_look_without_an_answer_says_again_what_stands(void **state)
-{
-    struct ground g;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 46}, AT(0));
-    ground_work_for_real(&g);
-    deliver_all(&g);
-    for (int look = 0; look < 2; look++) {
-        ground_send_head(&g, &(struct head){.bleed = 22, .from = 49 + look, .to = 50 + look},
-                         AT(30 + 30 * look)); // a gap
-        ground_work_for_real(&g);
-        const struct finding_result *last = newest(&g);
-        assert_int_equal(last->outcome, FINDING_NOT_ANALYSED);
-        struct queue_delivery *list = ground_deliveries(&g, last->topic, &count);
-        while (count > 0 && strcmp(list[count - 1].kind, "hl7") != 0)
-            count--;
-        assert_true(count > 0);
-        const char *text = message_in(&g, &list[count - 1], "R");
-        assert_non_null(strstr(text, "This was said of an earlier look, and stands. The newer look: not analysed: "));
-        assert_non_null(strstr(text, "|121071^Finding^DCM|1|"));
-        assert_null(strstr(text, "|X|"));
-        deliver_all(&g);
-    }
-    ground_close(&g);
-}
-
-static void a_negative_of_too_little_is_none(void **state)
-{
-    struct ground g;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.from = 10, .to = 28}, AT(0));
-    ground_work_for_real(&g);
-    assert_int_equal(newest(&g)->outcome, FINDING_NOT_ANALYSED);
-    assert_string_equal(ground_only_job(&g)->outcome, "not analysed");
-    assert_true(newest(&g)->told); // and it is not held back as a negative is
-    ground_close(&g);
-}
-
-static bool claim_job(struct database *db, void *payload, struct error *err)
-{
-    struct flow_work *work = payload;
-    return queue_job_claim(db, FLOW_JOB_MODEL, AT(10), 3600 * CLOCK_SECOND, &work->arena, &work->job, err);
-}
-
-static bool raise_version(struct database *db, void *payload, struct error *err)
-{
-    (void)payload;
-    return flow_series_complete(db, "1.2.3", "1.2.3.1", 2, err);
-}
-
-// A series that gets a new version just when the job of the old one ends: were it to end, older results would take the
-// place of newer ones.
-static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **state)
-{
-    static const struct flow_rule rule = {.name = "r", .model = "one"};
-    static const struct flow_rule *rules[] = {&rule};
-    struct ground g;
-    struct flow_work work = {.rules = rules, .rule_count = 1};
-    struct finding_result *results;
-    (void)state;
-    ground_open(&g, (const char *const[]){"one", NULL}, "{\"name\":\"r\",\"model\":\"one\"}");
-    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
-    ground_end(&g, "SCANNER", AT(0));
-    ground_step(&g, AT(3));
-    arena_init(&work.arena, 16 << 20);
-    work.flow = g.flow;
-    work.package = model_packages_find(g.packages, "one");
-    work.digest = model_package_digest(work.package);
-    work.after = "";
-    assert_ok(store_write(g.store, STORE_DURABLE, claim_job, &work, &g.err) && work.job, g.err);
-    memcpy(work.inputs_key, work.job->key, sizeof work.inputs_key - 1);
-    assert_ok(flow_input_look(&work, &work.objects, &work.count, &g.err), g.err);
-    assert_ok(flow_results_unreadable(&work, "it cannot be read", &g.err), g.err);
-    assert_ok(store_write(g.store, STORE_DURABLE, raise_version, NULL, &g.err), g.err);
-    work.version = 1; // the look that keep takes itself came before
-    assert_false(flow_results_end(&work, &g.err));
-    assert_int_equal(g.err.code, ERROR_BUSY);
-    assert_true(flow_is_passing(g.err.code)); // so the job is tried again
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 0);
-    flow_results_drop(&work);
-    model_package_close(work.package);
-    arena_free(&work.arena);
-    ground_close(&g);
-}
-
-static void what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not(void **state)
-{
-    (void)state;
-    assert_true(flow_is_passing(ERROR_FULL) && flow_is_passing(ERROR_BUSY) && flow_is_passing(ERROR_IO) &&
-                flow_is_passing(ERROR_MEMORY) && flow_is_passing(ERROR_CANCELLED));
-    assert_false(flow_is_passing(ERROR_BAD_DATA) || flow_is_passing(ERROR_BAD_VALUE) || flow_is_passing(ERROR_LIMIT) ||
-                 flow_is_passing(ERROR_CONFLICT) || flow_is_passing(ERROR_UNSUPPORTED));
-}
-
-// The newest delivery of a topic to a target that is not obsolete; NULL: none.
-static struct queue_delivery *newest_to(struct ground *g, const char *topic, const char *kind, const char *target)
-{
-    size_t count;
-    struct queue_delivery *list = ground_deliveries(g, topic, &count), *last = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i].kind, kind) == 0 && strcmp(list[i].target, target) == 0 &&
-            list[i].state != QUEUE_DELIVERY_OBSOLETE)
-            last = &list[i];
-    return last;
-}
-
-static size_t notes_to(struct ground *g, const char *topic, const char *target)
-{
-    size_t count, notes = 0;
-    struct queue_delivery *list = ground_deliveries(g, topic, &count);
-    for (size_t i = 0; i < count; i++)
-        notes += strcmp(list[i].target, target) == 0 && *list[i].payload == '[';
-    return notes;
-}
-
-// What others were told is not told to it: it gets no note on what it never had, and its first message corrects none.
-static void a_target_that_is_named_later_hears_of_nothing_before(void **state)
-{
-    struct ground g;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
-    ground_work_for_real(&g);
-    deliver_all(&g);
-    ground_rule(&g, "{\"name\":\"" GROUND_HEAD_MODEL "\",\"model\":\"" GROUND_HEAD_MODEL
-                    "\",\"send_to\":[\"pacs\",\"later\"],\"hl7_to\":[\"ris\",\"his\"]}");
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
-    ground_work_for_real(&g);
-    const char *topic = newest(&g)->topic;
-    assert_int_equal(notes_to(&g, topic, "pacs"), 1);
-    assert_int_equal(notes_to(&g, topic, "later"), 0);
-    assert_string_equal(class_of(&g, newest_to(&g, topic, "dicom", "later")->subject), SR);
-    assert_non_null(strstr(message_in(&g, newest_to(&g, topic, "hl7", "ris"), "F"), "|C\r"));
-    assert_null(strstr(message_in(&g, newest_to(&g, topic, "hl7", "his"), "F"), "|C\r"));
-    ground_close(&g);
-}
-
-static void a_look_without_an_answer_tells_nobody_that_a_positive_is_gone(void **state)
-{
-    struct ground g;
-    struct finding_result *results;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    deliver_all(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(30)); // a gap
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
-    assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
-    assert_string_equal(results[0].topic, results[1].topic);
-    ground_deliveries(&g, results[0].topic, &count);
-    assert_int_equal(count, 4); // SEG, SR and message as before; and another message, for the record knows the first
-    assert_int_equal(notes_to(&g, results[0].topic, "pacs"), 0);
-    assert_null(strstr(message_as(&g, "F"), "|D|"));
-    ground_close(&g);
-}
-
-static void a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent(void **state)
-{
-    struct ground g;
-    struct finding_result *results;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    for (int gap = 50; gap <= 51; gap++) {
-        ground_send_head(&g, &(struct head){.bleed = 22, .from = gap, .to = gap + 1}, AT(30 * (gap - 49)));
-        ground_work_for_real(&g);
-    }
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
-    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
-    struct queue_delivery *list = ground_deliveries(&g, results[0].topic, &count);
-    assert_int_equal(count, 3); // SEG, SR and message of the positive
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(list[i].state, QUEUE_DELIVERY_WAITING);
-    ground_close(&g);
-}
-
-// Of a volume that was told apart then; now the series as a whole is not fit.
-static void a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part(void **state)
-{
-    struct ground g;
-    struct finding_result *results;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_put_head(&g, &(struct head){.bleed = 22, .acquisition = 1}, AT(0));
-    ground_send_head(&g, &(struct head){.bleed = 22, .acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
-    deliver_all(&g);
-    ground_put(&g, &(struct slice){.number = 500, .frames = 2}, AT(30));
-    ground_end(&g, "SCANNER", AT(30));
-    ground_step(&g, AT(33));
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
-    assert_int_equal(results[2].outcome, FINDING_NOT_ANALYSED);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(results[i].standing, FINDING_CURRENT);
-        ground_deliveries(&g, results[i].topic, &count);
-        assert_int_equal(count, 3); // SEG, SR and message, as before
-    }
-    ground_close(&g);
-}
-
-// The other volume's answer is none to it.
-static void a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_negative(void **state)
-{
-    struct ground g;
-    struct finding_result *results;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_put_head(&g, &(struct head){.bleed = 22, .acquisition = 1, .to = 49}, AT(0));
-    ground_send_head(&g, &(struct head){.acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_int_equal(results[0].outcome, FINDING_POSITIVE);
-    assert_int_equal(results[1].outcome, FINDING_NEGATIVE);
-    deliver_all(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22, .acquisition = 1, .from = 50}, AT(30)); // a gap
-    ground_work_for_real(&g);
-    assert_int_equal(ground_results(&g, "1.2.3", &results), 4);
-    assert_int_equal(results[0].standing, FINDING_CURRENT);
-    assert_int_equal(results[1].standing, FINDING_REPLACED);
-    ground_deliveries(&g, results[0].topic, &count);
-    assert_int_equal(count, 4); // SEG, SR and message as before; and that this look had no answer
-    assert_int_equal(notes_to(&g, results[0].topic, "pacs"), 0);
-    ground_close(&g);
-}
-
-static void a_note_rejects_no_note(void **state)
-{
-    struct ground g;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
-    ground_work_for_real(&g);
-    deliver_all(&g);
-    judge(&g, FINDING_REJECTED, AT(100));
-    deliver_all(&g);
-    judge(&g, FINDING_ACCEPTED, AT(200));
-    size_t count;
-    struct queue_delivery *list = ground_deliveries(&g, newest(&g)->topic, &count), *notes[2] = {0};
-    for (size_t i = 0, n = 0; i < count; i++)
-        if (*list[i].payload == '[' && n < 2)
-            notes[n++] = &list[i];
-    assert_true(notes[0] && notes[1]);
-    assert_null(strstr(notes[1]->payload, notes[0]->subject));
-    ground_close(&g);
 }
 
 // Also where the first look had failed, as this one does: it is asked for once more, not taken for done.
@@ -1141,42 +778,6 @@ static void images_that_come_back_are_looked_at_again_though_their_look_had_fail
         assert_int_equal(ground_jobs(&g, &jobs), round + 1);
         assert_int_equal(jobs[round].state, QUEUE_JOB_FAILED);
     }
-    ground_close(&g);
-}
-
-static bool read_hold(struct ground *g, int64_t *not_before_ns)
-{
-    bool found = false;
-    struct database *db = store_read_begin(g->store, &g->err);
-    assert_ok(db && sql_get_int(db, &g->err, not_before_ns, &found, "SELECT not_before_ns FROM flow_hold", ""), g->err);
-    store_read_end(g->store, db);
-    return found;
-}
-
-static bool move_hold(struct database *db, void *payload, struct error *err)
-{
-    return sql_run(db, err, "UPDATE flow_hold SET not_before_ns=?1", "i", *(const int64_t *)payload);
-}
-
-// The sender says how many there are, and not all have come: they may be what is positive.
-static void a_negative_waits_for_images_that_were_announced(void **state)
-{
-    struct ground g;
-    int64_t begun_ns = clock_now_ns(), not_before_ns, until_ns = AT(600);
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.announced = GROUND_HEAD_SLICES + 8}, AT(0));
-    ground_work_for_real(&g); // by the clock on the wall
-    assert_int_equal(newest(&g)->outcome, FINDING_NEGATIVE);
-    assert_true(read_hold(&g, &not_before_ns));
-    assert_true(not_before_ns >= begun_ns + FLOW_ANNOUNCED_NS);
-    assert_ok(store_write(g.store, STORE_DURABLE, move_hold, &until_ns, &g.err), g.err); // to that of the test
-    ground_step(&g, AT(599));
-    ground_work_for_real(&g);
-    assert_false(newest(&g)->told);
-    ground_step(&g, AT(600));
-    ground_work_for_real(&g);
-    assert_true(newest(&g)->told);
     ground_close(&g);
 }
 
@@ -1208,18 +809,6 @@ int test_results(void)
         cmocka_unit_test(what_was_said_of_another_patient_is_withdrawn_although_no_model_looks_again),
         cmocka_unit_test(what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done),
         cmocka_unit_test(what_is_held_back_after_a_negative_was_told_takes_its_place),
-        cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
-        cmocka_unit_test(a_look_without_an_answer_says_again_what_stands),
-        cmocka_unit_test(a_negative_of_too_little_is_none),
-        cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
-        cmocka_unit_test(what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not),
-        cmocka_unit_test(a_target_that_is_named_later_hears_of_nothing_before),
-        cmocka_unit_test(a_look_without_an_answer_tells_nobody_that_a_positive_is_gone),
-        cmocka_unit_test(a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent),
-        cmocka_unit_test(a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part),
-        cmocka_unit_test(a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_negative),
-        cmocka_unit_test(a_note_rejects_no_note),
-        cmocka_unit_test(a_negative_waits_for_images_that_were_announced),
         cmocka_unit_test(images_that_come_back_are_looked_at_again_though_their_look_had_failed),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
