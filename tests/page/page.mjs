@@ -29,7 +29,7 @@ async function make() {
     const page = await context.newPage();
     page.setDefaultTimeout(TIMEOUT_MS);
     const tab = { page, errors: [] };
-    page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text()));
+    page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text() + " " + message.location().url));
     page.on("pageerror", (error) => tab.errors.push(String(error)));
     page.on("dialog", (dialog) => dialog.accept());
     return tab;

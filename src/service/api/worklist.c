@@ -155,18 +155,6 @@ void api_findings(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
-// Of a study without a result; NOT_FOUND: there is no such study, which is another answer than none.
-static bool has_study(struct service *service, struct http_request *request, struct error *err)
-{
-    const char *study = http_path_part(request, "study");
-    struct archive_query query = {.level = ARCHIVE_STUDY, .study = study, .limit = 1};
-    struct archive_row *rows;
-    size_t count = 0;
-    bool more;
-    return archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, err) &&
-           (count > 0 || error_set(err, ERROR_NOT_FOUND, "there is no study %.80s here", study));
-}
-
 // GET /api/studies/{study}/results?past=true
 void api_results(void *payload, struct http_request *request)
 {
@@ -182,7 +170,6 @@ void api_results(void *payload, struct http_request *request)
               finding_list(db, study, false, arena, &findings, &finding_count, &err);
     if (db)
         store_read_end(service->store, db);
-    ok = ok && (count > 0 || has_study(service, request, &err));
     if (!ok) {
         http_reply_error(request, &err);
         return;
