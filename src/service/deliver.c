@@ -64,8 +64,8 @@ static void audit(const struct turn *turn)
     struct service *service = turn->deliverer->service;
     char detail[4 * QUEUE_NAME_MAX];
     struct service_about about = service_about_result(service, delivery->result, turn->arena);
-    snprintf(detail, sizeof detail, "%s %s of result %s delivered to %s", delivery->kind, delivery->subject,
-             delivery->result, delivery->target);
+    snprintf(detail, sizeof detail, "%s %s%s%s delivered to %s", delivery->kind, delivery->subject,
+             *delivery->result ? " of result " : "", delivery->result, delivery->target);
     access_audit(service->access,
                  &(struct access_record){.event = ACCESS_EVENT_EXPORTED,
                                          .success = true,

@@ -176,9 +176,9 @@ class Doubts(PageTest):
         tab.until_text("main > .past", "taken by Dr Test")
 
     def test_what_the_server_says_of_a_result_is_shown_and_a_list_that_is_cut_says_so(self):
-        head, bleeding = Head(6), Head(6, bleed=BLEED_SLICE)
+        head, corrected = Head(6), Head(6, StudyDescription="CT head, corrected")
         self.scan(head)
-        self.scan(bleeding)
+        self.scan(corrected)
         tab = self.tab()
         reason = "it is of images that were replaced"
         self.answer_otherwise(tab, "/results", f"(results) => results.forEach((one) => (one.reason = {reason!r}))")
@@ -188,13 +188,13 @@ class Doubts(PageTest):
         tab.until_text("aside .results li.negative", reason)
         tab.until(f"document.querySelector('aside .nothing').innerText === 'Nothing found by head-ct-hyperdense: {reason}'")
         wrong = len(self.server.get_json(f"/api/conflicts?study={head.study}"))
-        tab.until_text(".band summary", f"{wrong} or more images")
+        tab.until_text(".band summary", f"{wrong} or more objects")
         tab.click(".band summary")
         self.assertIn(f"These are the first {wrong} of {wrong + 1000}.", tab.text(".band"))
         tab.press("Escape")
         self.assertIn(reason, self.row(tab, head.study, "row.querySelector('.negative')?.innerText"))
         tab.evaluate("location.hash = '/conflicts'")
-        tab.until_text("main.conflicts", f"{wrong} or more images")
+        tab.until_text("main.conflicts", f"{wrong} or more objects")
         shown = len(self.server.get_json("/api/conflicts"))
         self.assertIn(f"These are the first {shown} of {shown + 1000}.", tab.text("main.conflicts"))
         self.assertEqual(tab.errors(), [])
