@@ -275,8 +275,7 @@ bool archive_decide(struct archive *archive, int64_t id, enum archive_decision d
 // know.
 struct archive_held_back {
     int64_t elsewhere; // an object of another series or study has their UID
-    int64_t
-        undecided; // images that came again with other pixels, or such as cannot be compared, and nobody has decided
+    int64_t undecided; // images that came again otherwise than in attributes alone, and nobody has decided
 };
 bool archive_held_back(struct archive *archive, const char *study, const char *series, struct archive_held_back *out,
                        struct error *err);

@@ -226,30 +226,49 @@ static bool same_decoded(const struct side *a, const struct side *b, struct imag
 static const dicom_tag packing[] = {0x00082111, 0x00280004, 0x00280006, 0};
 
 // What says where the pixels are, how large, what their values are, of what and when, with what contrast: what a reader
-// or a model makes of them (PS3.3 C.7.6.1, C.7.6.2, C.7.6.4, C.8.2.1, C.11.1).
+// or a model makes of them (PS3.3 C.7.6.1, C.7.6.2, C.7.6.4, C.8.2.1, C.11.1), and by what volumes of a series are told
+// apart (model/fit.h). Descriptions are no part of it: they are corrected every day.
 static const dicom_tag meaning[] = {
     0x00080008, // Image Type: a localizer or not
+    0x0008002A, // Acquisition DateTime: phases are told apart by these
+    0x00080032, // Acquisition Time
     0x00080060, // Modality
     0x00180010, // Contrast/Bolus Agent
     0x00180012, // its sequence
     0x00180014, // its administration route sequence
     0x00180015, // Body Part Examined
+    0x00180024, // Sequence Name
     0x00180050, // Slice Thickness
+    0x00180060, // KVP
     0x00180081, // Echo Time
+    0x00180082, // Inversion Time
     0x00180086, // Echo Numbers
     0x00180088, // Spacing Between Slices
     0x00181040, // Contrast/Bolus Route
     0x00181041, // its volume
+    0x00181042, // Contrast/Bolus Start Time
+    0x00181043, // Contrast/Bolus Stop Time
+    0x00181044, // Contrast/Bolus Total Dose
+    0x00181046, // Contrast Flow Rate
+    0x00181048, // Contrast/Bolus Ingredient
+    0x00181049, // Contrast/Bolus Ingredient Concentration
+    0x00181060, // Trigger Time
     0x00181120, // Gantry/Detector Tilt
     0x00181164, // Imager Pixel Spacing
+    0x00181210, // Convolution Kernel
+    0x00181314, // Flip Angle
     0x00185100, // Patient Position
     0x00189087, // Diffusion b-value
+    0x00189089, // Diffusion Gradient Orientation
+    0x00200012, // Acquisition Number
     0x00200032, // Image Position (Patient)
     0x00200037, // Image Orientation (Patient)
     0x00200052, // Frame of Reference UID
     0x00200060, // Laterality
     0x00200062, // Image Laterality
     0x00200100, // Temporal Position Identifier
+    0x00209241, // Nominal Percentage of Cardiac Phase
+    0x00280004, // Photometric Interpretation, where no codec changed it
     0x00280030, // Pixel Spacing
     0x00280034, // Pixel Aspect Ratio
     0x00280120, // Pixel Padding Value
@@ -258,6 +277,8 @@ static const dicom_tag meaning[] = {
     0x00281053, // Rescale Slope
     0x00281054, // Rescale Type
     0x00283000, // Modality LUT Sequence
+    0x00541001, // Units
+    0x00541300, // Frame Reference Time
     0x52009229, // Shared Functional Groups
     0x52009230, // Per-frame Functional Groups
 };

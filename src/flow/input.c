@@ -84,13 +84,14 @@ static const char *held_back_words(struct flow_work *work)
                             ? "1 image is held back: its UID is another object's"
                             : arena_printf(&work->arena, "%lld images are held back: their UIDs are other objects'",
                                            (long long)elsewhere);
-    const char *second = undecided == 0 ? ""
-                         : undecided == 1
-                             ? "1 image came again with other pixels, which were not looked at; keep or take it"
-                             : arena_printf(&work->arena,
-                                            "%lld images came again with other pixels, which were not looked at; "
-                                            "keep or take them",
-                                            (long long)undecided);
+    const char *second = undecided == 0   ? ""
+                         : undecided == 1 ? "1 image came again with other pixels, or another place, scale or contrast "
+                                            "of them, which were not looked at; keep or take it"
+                                          : arena_printf(&work->arena,
+                                                         "%lld images came again with other pixels, or another place, "
+                                                         "scale or contrast of them, which were not looked at; "
+                                                         "keep or take them",
+                                                         (long long)undecided);
     return first && second ? arena_printf(&work->arena, "%s%s%s", first, *first && *second ? "; " : "", second) : NULL;
 }
 

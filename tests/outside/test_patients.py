@@ -304,7 +304,7 @@ class Heads(unittest.TestCase):
             self.assertEqual([item["flags"] for item in server.get_json("/api/worklist") if item["study"] == study], [[flag]])
             # Nobody has looked at the newer pixels: the negative holds no more.
             (said,) = wait_until(lambda: [one for one in server.get_json(f"/api/studies/{study}/results") if one["outcome"] == "not analysed"], 60, "the negative is taken back")
-            self.assertEqual(said["reason"], f"{bleeds} images came again with other pixels, which were not looked at; keep or take them")
+            self.assertEqual(said["reason"], f"{bleeds} images came again with other pixels, or another place, scale or contrast of them, which were not looked at; keep or take them")
             self.assertEqual([model["reason"] for item in server.get_json("/api/worklist") if item["study"] == study for model in item["models"]], [said["reason"]])
             for conflict in conflicts:
                 self.assertEqual(patients.decide(server, conflict, "take")[0], 200)

@@ -51,7 +51,8 @@ static void what_came_again_with_other_pixels_takes_a_negative_s_place_until_som
         assert_true(result_at(&g, 0)->told);
         ground_send_head(&g, &(struct head){.bleed = 22 - bleed}, AT(200));
         ground_work_for_real(&g);
-        const char *words = "images came again with other pixels, which were not looked at; keep or take them";
+        const char *words = "images came again with other pixels, or another place, scale or contrast of them, which "
+                            "were not looked at; keep or take them";
         assert_int_equal(result_at(&g, 0)->standing, FINDING_REPLACED);
         assert_int_equal(result_at(&g, 1)->outcome, bleed ? FINDING_POSITIVE : FINDING_NOT_ANALYSED);
         assert_true(result_at(&g, 1)->told);
