@@ -125,13 +125,20 @@ static void json_escape(struct buffer *buffer, uint8_t c)
     }
 }
 
+static const uint8_t *after_plain_ascii(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && *p >= 0x20 && *p < 0x7F && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
 void buffer_json_string(struct buffer *buffer, const char *text, size_t size)
 {
     const uint8_t *p = (const uint8_t *)text;
     const uint8_t *end = p + size;
     const uint8_t *plain = p; // what waits to be copied as it is
     buffer_byte(buffer, '"');
-    while (p < end) {
+    while ((p = after_plain_ascii(p, end)) < end) {
         size_t length = text_utf8_length((const char *)p, (size_t)(end - p));
         bool control = (length == 1 || *p == 0xC2) && length > 0 && text_is_control((const char *)p, length);
         if (length > 0 && *p != '"' && *p != '\\' && !control) {

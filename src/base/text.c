@@ -161,6 +161,8 @@ bool text_is_control(const char *character, size_t size)
         {0x200B, 0x200B}, {0x200E, 0x200F}, {0x2028, 0x202E},   {0x2060, 0x206F}, {0xFDD0, 0xFDEF},
         {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},
     };
+    if (size == 1 && (uint8_t)*character >= 0x20) // nearly all there is
+        return *character == 0x7F;
     uint32_t number = character_number(character, size);
     return (number & 0xFFFE) == 0xFFFE || is_among(number, ranges, sizeof ranges / sizeof *ranges);
 }

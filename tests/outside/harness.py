@@ -44,12 +44,12 @@ def wait_for_port(port, seconds=START_SECONDS, process=None):
 class Hilum:
     """`hilum serve` in a folder of its own. Use as a context manager."""
 
-    def __init__(self, data=None, config="", env=None, wrap=(), extra=()):
+    def __init__(self, data=None, config="", env=None, wrap=(), extra=(), program=HILUM):
         self.folder = tempfile.mkdtemp(prefix="hilum-test-") if data is None else None
         self.data = data or os.path.join(self.folder, "data")
         self.http, self.dicom = free_port(), free_port()
         self.env = dict(os.environ, **(env or {}))
-        self.wrap, self.extra, self.config = list(wrap), list(extra), config
+        self.wrap, self.extra, self.config, self.program = list(wrap), list(extra), config, program
         self.log_path = os.path.join(self.folder or os.path.dirname(self.data), f"log-{self.http}.txt")
         self.process = None
 
@@ -62,7 +62,7 @@ class Hilum:
                 f.write(self.config)
             arguments += ["--config", path]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.wrap + [HILUM, "serve"] + arguments + self.extra, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.wrap + [self.program, "serve"] + arguments + self.extra, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def start(self):
         self.launch()
