@@ -185,9 +185,16 @@ const char *finding_result_said(const struct finding_result *result, const struc
 {
     if (result->outcome == FINDING_POSITIVE && is_rejected(result, findings, count))
         return "positive, rejected by a reader";
+    if (result->outcome == FINDING_NEGATIVE && result->standing == FINDING_CURRENT && result->is_earlier)
+        return "only an earlier answer";
     if (result->outcome == FINDING_NEGATIVE && result->standing == FINDING_CURRENT && !result->told)
         return "nothing found so far; images may still come";
     return finding_outcome_text(result->outcome);
+}
+
+const char *finding_result_images(const struct finding_result *result)
+{
+    return result->is_earlier ? "earlier" : "present";
 }
 
 const char *finding_result_reason(const struct finding_result *result)
@@ -215,7 +222,7 @@ json_t *finding_result_to_json(const struct finding_result *result)
         {"outcome", finding_outcome_text(result->outcome)},
         {"standing", finding_standing_text(result->standing)},
         {"reason", finding_result_reason(result)},
-        {"images", result->is_earlier ? "earlier" : "present"},
+        {"images", finding_result_images(result)},
         {"notes", result->notes},
         {"digest", result->digest},
         {"seg", result->seg_instance},

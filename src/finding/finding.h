@@ -162,9 +162,10 @@ bool finding_result_get(struct database *db, const char *id, struct arena *arena
                         struct error *err);
 json_t *finding_result_to_json(const struct finding_result *result); // the API's form. NULL: no memory
 // What it says in few words, as the list and the page say it: "positive, rejected by a reader" where each of its
-// findings was, "nothing found so far; images may still come" of a negative that waits, else the outcome. `findings`:
-// those of its study.
+// findings was, "nothing found so far; images may still come" of a negative that waits, "only an earlier answer" of one
+// of earlier images, else the outcome. `findings`: those of its study.
 const char *finding_result_said(const struct finding_result *result, const struct finding *findings, size_t count);
+const char *finding_result_images(const struct finding_result *result); // "present", or "earlier": see is_earlier
 // Why it is not an answer, or not one of what is there now, as lists say it; else "".
 const char *finding_result_reason(const struct finding_result *result);
 

@@ -41,7 +41,7 @@ class Way(PageTest):
         tab.press("Enter")
         tab.until("document.querySelector('.finding') && document.querySelector('canvas')?.dataset.masked === 'true'")
         self.assertIn("not a medical device", tab.text(".banner"))
-        self.assertIn("research", tab.text(".finding .label"))
+        self.assertEqual(tab.text(".finding .sentence"), self.finding_of(head.study)["sentence"])
         card = tab.text(".finding")
         finding = self.finding_of(head.study)
         for part in (SIDE, f"{finding['volumeMl']:.1f} mL", "head-ct-hyperdense 1.1.0", "stat"):

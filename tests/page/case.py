@@ -116,6 +116,7 @@ class PageTest(unittest.TestCase):
 
     def check_in_sight(self, tab):
         """A study's images, their slider and its header are in the window, whatever stands between them."""
+        tab.until("document.querySelector('.stage')")
         for width, height in SCREENS:
             tab.resize(width, height)
             tab.until(f"innerWidth === {width} && innerHeight === {height}")

@@ -10,6 +10,7 @@ export interface Item {
     description: string;
     urgency: "routine" | "urgent" | "stat";
     reason: string;
+    arrived: string;
     waiting_s: number;
     capped: boolean;
     findings: number;
@@ -21,8 +22,12 @@ export interface Item {
 // What a model says of a volume, in short.
 export interface Said {
     model: string;
+    patientId: string;
+    issuer: string;
     outcome: Result["outcome"] | "waiting";
+    said: string;
     reason: string;
+    images: Result["images"];
     told: boolean;
 }
 
@@ -42,8 +47,7 @@ export interface Finding {
     label: string;
     concept: Code;
     site: Code;
-    side: string;
-    volumeMl: number;
+    sentence: string;
     centroidMm: [number, number, number];
     segment: number;
     seg: string;
@@ -66,7 +70,9 @@ export interface Result {
     modelVersion: string;
     outcome: "positive" | "negative" | "not analysed" | "failed";
     standing: "current" | "superseded" | "withdrawn";
+    said: string;
     reason: string;
+    images: "present" | "earlier"; // earlier: the series has other images now
     notes: string;
     objects: number;
     coverageMm: number;
@@ -82,6 +88,7 @@ export interface Job {
     state: "queued" | "running" | "done" | "failed" | "skipped";
     outcome: string;
     reason: string;
+    unanswered: boolean; // skipped without a result: only the reason says why nobody looked
 }
 
 // An object that came under a known SOP Instance UID with something else in it.
@@ -107,7 +114,8 @@ async function ask(path: string, init?: RequestInit): Promise<Response> {
     });
     if (answer.ok) return answer;
     const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-    throw new Error(problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`);
+    const why = problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`;
+    throw new Error(answer.status === 500 ? `${why} (an administrator has to see to this)` : why);
 }
 
 export async function get<T>(path: string): Promise<T> {
@@ -147,6 +155,11 @@ export async function search(path: string): Promise<Dataset[]> {
 // A path of these parts. UIDs come from outside and may be anything.
 export function path(...parts: (string | number)[]): string {
     return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
+}
+
+// What an administrator has to see to, a sentence each.
+export async function warnings(): Promise<string[]> {
+    return (await get<{ warnings: string[] }>("/healthz")).warnings;
 }
 
 // One frame's bytes out of the multipart answer of WADO-RS.

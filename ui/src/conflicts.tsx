@@ -89,7 +89,7 @@ function newestOfEach(group: Conflict[]): Conflict[] {
     return [...byInstance.values()];
 }
 
-const SAID = { keep: "kept as they are", take: "replaced by the newer ones" };
+const SAID = { keep: "kept as they are", take: "replaced by the newer ones", again: "taken after all" };
 
 // Whoever takes the newer one sets aside what was shown before: that is among the decided ones then, and can be taken back.
 const DECIDED = { open: "waits", kept: "set aside", taken: "taken" };
@@ -130,7 +130,8 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
     const decided = groupsOf(conflicts.all.rows.filter(({ state }) => state !== "open"));
 
     // One after the other, so that what is done when one fails is known.
-    const decide = async (group: Conflict[], word: "keep" | "take") => {
+    const decide = async (group: Conflict[], how: keyof typeof SAID) => {
+        const word = how === "keep" ? "keep" : "take";
         const all = word === "take" ? newestOfEach(group) : group;
         let done = 0;
         setError("");
@@ -141,9 +142,9 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
                 await post(`${path("api", "conflicts", id)}/${word}`, { by: name });
                 done++;
             }
-            setSaid(`${done} of ${all.length} ${SAID[word]}.`);
+            setSaid(`${done} of ${all.length} ${SAID[how]}.`);
         } catch (why) {
-            setError(`${done} of ${all.length} ${SAID[word]}; then: ${(why as Error).message}`);
+            setError(`${done} of ${all.length} ${SAID[how]}; then: ${(why as Error).message}`);
         }
         setBusy("");
         await onDone();
@@ -186,11 +187,11 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
             )}
             {decided.length > 0 && (
                 <details class="past">
-                    <summary>Came again, and was decided</summary>
+                    <summary>Came more than once, and was decided</summary>
                     {conflicts.all.more && <p>{conflicts.all.more}</p>}
                     <ul>
                         {decided.map(([key, group]) => (
-                            <Decided key={key} group={group} more={conflicts.all.more} disabled={disabled} onTake={() => void decide(group, "take")} />
+                            <Decided key={key} group={group} more={conflicts.all.more} disabled={disabled} onTake={() => void decide(group, "again")} />
                         ))}
                     </ul>
                 </details>

@@ -48,6 +48,19 @@ export function withPatient(row: Dataset, object: Dataset): Dataset {
     return { ...row, ...Object.fromEntries(own.map((tag) => [tag, object[tag]!])) };
 }
 
+const NOT_IMAGES = new Set(["SR", "SEG", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG", "HD"]);
+
+export function isImages(modality: string): boolean {
+    return !NOT_IMAGES.has(modality);
+}
+
+// "CT\\SEG\\SR" is a CT; what has no images says what it has.
+export function modalities(list: string): string {
+    const all = list.split("\\");
+    const images = all.filter(isImages);
+    return (images.length > 0 ? images : all).join(", ");
+}
+
 // "Doe, John (ID P1 of SITE, born 1950-05-05)"
 export function patientName(dataset: Dataset): string {
     const [id, issuer, born] = [text(dataset, "00100020"), text(dataset, "00100021"), date(text(dataset, "00100030"))];

@@ -1,13 +1,43 @@
 // The reading list, in the server's order.
-import { useEffect, useRef } from "preact/hooks";
-import type { Item } from "./api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Item, warnings } from "./api";
 import { CONFLICTS } from "./conflicts";
-import { personName } from "./dicom";
-import { Looked } from "./models";
+import { date } from "./dates";
+import { modalities, personName } from "./dicom";
+import { Looked, Why } from "./models";
 
 function wait(seconds: number): string {
     const minutes = Math.floor(seconds / 60);
-    return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    const hours = Math.floor(minutes / 60);
+    if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+    return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+}
+
+// What the administrator has to see to: whoever reads should know that something may be missing.
+function Warnings({ revision }: { revision: number }) {
+    const [lines, setLines] = useState<string[]>([]);
+    useEffect(() => {
+        let current = true;
+        warnings()
+            .catch((why: Error) => [`how the server is could not be asked: ${why.message}`])
+            .then((found) => current && setLines(found.map((line) => line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, date))));
+        return () => {
+            current = false;
+        };
+    }, [revision]);
+    if (lines.length === 0) return null;
+    return (
+        <section class="warnings" aria-label="For the administrator">
+            For the administrator ({lines.length}):
+            <ul tabIndex={0}>
+                {lines.map((line) => (
+                    <li key={line} class="clip" title={line}>
+                        {line}
+                    </li>
+                ))}
+            </ul>
+        </section>
+    );
 }
 
 // Arrow keys go from study to study; Enter opens, as on any link.
@@ -21,7 +51,7 @@ function onKey(event: KeyboardEvent): void {
 }
 
 // `from`: the study that was just looked at; its line takes the focus.
-export function List({ list, from }: { list: Item[] | null; from: string }) {
+export function List({ list, from, revision }: { list: Item[] | null; from: string; revision: number }) {
     const body = useRef<HTMLTableSectionElement>(null);
     useEffect(() => {
         addEventListener("keydown", onKey);
@@ -34,7 +64,8 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                 <h1>Reading list</h1>
                 <a href={CONFLICTS}>Conflicts</a>
             </header>
-            <table>
+            <Warnings revision={revision} />
+            <table class="list">
                 <thead>
                     <tr>
                         {["Urgency", "Patient", "ID", "Study", "Accession", "Waiting", "Why here", "Models"].map((name) => (
@@ -49,9 +80,9 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                         <tr key={item.study} class={item.capped ? "capped" : item.urgency} data-study={item.study}>
                             <td>
                                 {item.urgency}
-                                {item.capped && ", waited too long"}
+                                {item.capped && ", overdue"}
                             </td>
-                            <td class="wide">
+                            <td>
                                 <a class="clip" dir="auto" title={item.patientName} href={`#${encodeURIComponent(item.study)}`}>
                                     {personName(item.patientName)}
                                 </a>
@@ -61,10 +92,9 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                                     {item.patientId}
                                 </bdi>
                             </td>
-                            <td class="wide">
-                                <bdi class="modality">{item.modality.replaceAll("\\", ", ")}</bdi>
-                                <bdi class="clip" title={item.description}>
-                                    {item.description}
+                            <td>
+                                <bdi class="clip" title={`${item.modality.replaceAll("\\", ", ")} ${item.description}`}>
+                                    <span class="modality">{modalities(item.modality)}</span> {item.description}
                                 </bdi>
                             </td>
                             <td>
@@ -72,17 +102,11 @@ export function List({ list, from }: { list: Item[] | null; from: string }) {
                                     {item.accession}
                                 </bdi>
                             </td>
-                            <td class="wait">{wait(item.waiting_s)}</td>
+                            <td class="wait" title={`since ${date(item.arrived)}`}>
+                                {wait(item.waiting_s)}
+                            </td>
                             <td class="why">
-                                {item.flags.map((flag) => (
-                                    <bdi key={flag} class="clip badge" title={flag}>
-                                        {flag}
-                                    </bdi>
-                                ))}
-                                <bdi class="clip" title={item.reason}>
-                                    {item.reason}
-                                </bdi>
-                                {!item.reason && item.flags.length === 0 && <span class="unasked">not read yet</span>}
+                                <Why item={item} />
                             </td>
                             <td class="why">
                                 <Looked item={item} />

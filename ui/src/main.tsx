@@ -70,7 +70,7 @@ function App() {
             )}
             {address === CONFLICTS && <ConflictList revision={revision} />}
             {study && <Study key={study} study={study} item={list?.find((item) => item.study === study)} revision={revision} />}
-            {address !== CONFLICTS && !study && <List list={list} from={from.current} />}
+            {address !== CONFLICTS && !study && <List list={list} from={from.current} revision={revision} />}
         </>
     );
 }

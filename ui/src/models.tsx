@@ -4,27 +4,54 @@ import { type Dataset, text } from "./dicom";
 
 const NOT_ASKED = "no rule asked for it";
 const ARRIVING = "images are still coming";
-const SO_FAR = "nothing found so far; images may still come";
 
-// A negative that waits until its study is quiet is none yet.
-function isEarly({ outcome, told }: Result | Said): boolean {
-    return outcome === "negative" && !told;
+// A negative that waits until its study is quiet is none yet, and of earlier images it says nothing of those that are there.
+function kindOf({ outcome, told, images }: Result | Said): string {
+    return outcome === "negative" && (!told || images === "earlier") ? "waiting" : outcome.replace(" ", "-");
 }
 
-// On the list.
+// Where it is in doubt whose a study is, each answer names its patient.
+function whoseOn(item: Item): ((said: Said) => string) {
+    const isClear = item.flags.length === 0 && item.models.every(({ patientId }) => !patientId || patientId === item.patientId);
+    return ({ patientId, issuer }) => (isClear || !patientId ? "" : `ID ${patientId}${issuer && ` of ${issuer}`}: `);
+}
+
+// Why a study is where it is: what was found, and in whom.
+export function Why({ item }: { item: Item }) {
+    const whose = new Set(item.models.filter(({ said }) => said === "positive").map(whoseOn(item)));
+    const reason = item.reason && item.findings > 0 ? `${[...whose].join("")}${item.reason}` : item.reason;
+    return (
+        <>
+            {item.flags.map((flag) => (
+                <bdi key={flag} class="clip badge" title={flag}>
+                    {flag}
+                </bdi>
+            ))}
+            {reason && (
+                <bdi class="clip" title={reason}>
+                    {reason}
+                </bdi>
+            )}
+            {!reason && item.flags.length === 0 && <span class="unasked">not read yet</span>}
+        </>
+    );
+}
+
+// On the list. What is cut off there has its title.
 export function Looked({ item }: { item: Item }) {
     const several = new Set(item.models.map(({ model }) => model.split(" ")[0])).size > 1;
-    const lines = new Map<string, string>(); // what is said, and of which class it is
+    const whose = whoseOn(item);
+    const lines = new Map<string, { kind: string; title: string }>();
     for (const one of item.models) {
-        const { model, outcome, reason } = one;
-        const said = outcome === "positive" && item.findings === 0 ? "positive, rejected by a reader" : isEarly(one) ? SO_FAR : outcome;
-        lines.set(`${several ? `${model}: ` : ""}${said}${reason && `: ${reason}`}`, outcome.replace(" ", "-"));
+        const said = `${one.said}${one.reason && `: ${one.reason}`}`;
+        lines.set(`${whose(one)}${several ? `${one.model}: ` : ""}${said}`, { kind: kindOf(one), title: `${whose(one)}${one.model}: ${said}` });
     }
-    if (lines.size === 0) lines.set(item.arriving ? ARRIVING : NOT_ASKED, "unasked");
+    const none = item.arriving ? ARRIVING : NOT_ASKED;
+    if (lines.size === 0) lines.set(none, { kind: "unasked", title: none });
     return (
         <ul class="models">
-            {[...lines].map(([line, kind]) => (
-                <li key={line} class={`clip ${kind}`} title={line}>
+            {[...lines].map(([line, { kind, title }]) => (
+                <li key={line} class={`clip ${kind}`} title={title}>
                     {line}
                 </li>
             ))}
@@ -45,14 +72,18 @@ const NO_FINDING: Record<Result["outcome"], string> = {
     failed: "Not analysed",
 };
 
+function nothing(result: Result): string {
+    if (kindOf(result) !== "waiting") return NO_FINDING[result.outcome];
+    return result.images === "earlier" ? "The images that are there now have no answer yet" : "Nothing found so far";
+}
+
 // What stands in place of findings: who looked and found nothing, who could not look and why, or that nobody looked. An absence is never told as an answer.
-export function NothingFound({ results, jobs, arriving }: { results: Result[]; jobs: Job[]; arriving: boolean }) {
+export function NothingFound({ results, jobs, arriving, whereOf }: { results: Result[]; jobs: Job[]; arriving: boolean; whereOf: WhereOf }) {
     const lines = new Set<string>();
-    for (const result of results.filter(({ standing }) => standing === "current")) {
-        const said = isEarly(result) ? "Nothing found so far" : NO_FINDING[result.outcome];
-        lines.add(`${said} by ${result.model}${result.reason && `: ${result.reason}`}`);
-    }
-    for (const job of jobs.filter(isWaiting)) lines.add(`Not answered yet by ${job.model}`);
+    const add = (said: string, of: Result | Job, reason = "") => lines.add(`${said} by ${[of.model, whereOf(of)].filter(Boolean).join(", ")}${reason && `: ${reason}`}`);
+    for (const result of results.filter(({ standing }) => standing === "current")) add(nothing(result), result, result.reason);
+    for (const job of jobs.filter(isWaiting)) add("Not answered yet", job);
+    for (const job of jobs.filter(({ unanswered }) => unanswered)) add(NO_FINDING["not analysed"], job, job.reason);
     if (lines.size === 0) lines.add(arriving ? "No model has looked at this study yet: images are still coming." : "No model has looked at this study.");
     return (
         <ul class="nothing">
@@ -69,23 +100,19 @@ function isWaiting({ state }: Job): boolean {
     return state === "queued" || state === "running";
 }
 
-// Every finding of it was rejected by a reader.
-function isRejected(result: Result, findings: Finding[]): boolean {
-    const own = findings.filter((finding) => finding.result === result.id);
-    return result.outcome === "positive" && own.length > 0 && own.every((finding) => finding.state === "rejected");
-}
+// Of which series and of whom something is said, in words; "" where there is but one.
+export type WhereOf = (of: Result | Job | Finding) => string;
 
-function ResultLine({ result, where, rejected }: { result: Result; where: string; rejected: boolean }) {
+function ResultLine({ result, where }: { result: Result; where: string }) {
     const past = result.standing === "current" ? "" : `${result.standing}: `;
     return (
-        <li class={result.outcome.replace(" ", "-")}>
+        <li class={kindOf(result)}>
             {result.model} {result.modelVersion}
             {[result.volume, where].filter(Boolean).map((part) => (
                 <bdi key={part}>, {part}</bdi>
             ))}
             : {past}
-            <b>{isEarly(result) ? SO_FAR : result.outcome}</b>
-            {rejected && ", rejected by a reader"}
+            <b>{result.said}</b>
             {lookedAt(result) && `; ${lookedAt(result)}`}
             {result.reason && <em>{result.reason}</em>}
             {result.notes && <small>{result.notes}</small>}
@@ -96,33 +123,30 @@ function ResultLine({ result, where, rejected }: { result: Result; where: string
 interface Props {
     results: Result[]; // past ones too
     jobs: Job[];
-    findings: Finding[];
     images: Dataset[]; // series of images
     arriving: boolean;
     nameOf: (series: Dataset) => string;
+    whereOf: WhereOf;
 }
 
 // On the study's page. What does not stand any more is folded away.
-export function Models({ results, jobs, findings, images, arriving, nameOf }: Props) {
-    const where = (uid: string) => {
-        const series = images.find((one) => text(one, "0020000E") === uid);
-        return images.length > 1 && series ? `series ${nameOf(series)}` : "";
-    };
-    const waiting = jobs.filter(isWaiting);
+export function Models({ results, jobs, images, arriving, nameOf, whereOf }: Props) {
     const past = results.filter(({ standing }) => standing !== "current");
     const asked = new Set([...results, ...jobs].map(({ series }) => series));
     const unasked = images.filter((one) => !asked.has(text(one, "0020000E")));
-    const line = (result: Result) => <ResultLine key={result.id} result={result} where={where(result.series)} rejected={isRejected(result, findings)} />;
+    const line = (result: Result) => <ResultLine key={result.id} result={result} where={whereOf(result)} />;
     return (
         <>
             <ul class="results">
                 {results.filter(({ standing }) => standing === "current").map(line)}
-                {waiting.map((job) => (
-                    <li key={job.key} class="waiting">
-                        {job.model}
-                        {where(job.series) && <bdi>, {where(job.series)}</bdi>}: <b>{job.state === "running" ? "looking now" : "waiting"}</b> {job.reason && <em>{job.reason}</em>}
-                    </li>
-                ))}
+                {jobs
+                    .filter((job) => isWaiting(job) || job.unanswered)
+                    .map((job) => (
+                        <li key={job.key} class={job.unanswered ? "not-analysed" : "waiting"}>
+                            {job.model}
+                            {whereOf(job) && <bdi>, {whereOf(job)}</bdi>}: <b>{job.unanswered ? "not analysed" : job.state === "running" ? "looking now" : "waiting"}</b> {job.reason && <em>{job.reason}</em>}
+                        </li>
+                    ))}
             </ul>
             {arriving && <p class="unasked">Images are still coming.</p>}
             {!arriving && unasked.length > 0 && (

@@ -3,30 +3,51 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { type Finding, type Item, type Job, type Result, get, path, post, search } from "./api";
 import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conflicts";
 import { date } from "./dates";
-import { type Dataset, patientName, personName, text } from "./dicom";
+import { type Dataset, isImages, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
-import { Models, NothingFound } from "./models";
+import { Models, NothingFound, type WhereOf } from "./models";
 import { Viewer, isTyping } from "./viewer";
 import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
-const NOT_IMAGES = new Set(["SR", "SEG", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "REG", "AU", "ECG", "HD"]);
+const UID_TAIL = 8;
 const LOOK_AGAIN_MS = 2_000; // while a job runs: its start is no event
 
 function isHead(stack: Stack): boolean {
     return /HEAD|BRAIN|SKULL/i.test(stack.bodyPart);
 }
 
-function FindingCard({ finding, name, onShow, onDone }: { finding: Finding; name: string; onShow: () => void; onDone: () => Promise<void> }) {
+interface Card {
+    finding: Finding;
+    where: string; // its series and patient, where there are several
+    reason: string; // that it is of earlier images
+    isShown: boolean; // the images beside it are its patient's: only then it is judged here
+    name: string;
+    onShow: () => void;
+    onDone: () => Promise<void>;
+}
+
+function FindingCard({ finding, where, reason, isShown, name, onShow, onDone }: Card) {
     return (
         <li class={`finding ${finding.urgency} ${finding.state}`}>
             <button class="sentence" title="Show it in the images" onClick={onShow}>
-                {finding.concept.meaning}, {finding.side || "side unknown"}, {finding.volumeMl.toFixed(1)} mL
+                {finding.sentence}
             </button>
             <p>
                 {finding.urgency} · {finding.model} {finding.modelVersion}
             </p>
-            <p class="label">{finding.label}</p>
-            <Judge finding={finding} name={name} onDone={onDone} />
+            {where && (
+                <p class="whose">
+                    <bdi>{where}</bdi>
+                </p>
+            )}
+            {reason && <p class="not-analysed">{reason}</p>}
+            {isShown ? (
+                <Judge finding={finding} name={name} onDone={onDone} />
+            ) : (
+                <button class="elsewhere" onClick={onShow}>
+                    Show this patient's images to judge it
+                </button>
+            )}
         </li>
     );
 }
@@ -101,6 +122,20 @@ function onePerUid(rows: Dataset[]): Dataset[] {
     return [...byUid.values()];
 }
 
+// Two series may have the same name: then the end of the UID tells them apart.
+function seriesNames(images: Dataset[]): (series: Dataset) => string {
+    const alike = (name: string) => images.filter((one) => seriesName(one) === name).length > 1;
+    return (series) => seriesName(series) + (alike(seriesName(series)) ? ` UID ...${text(series, "0020000E").slice(-UID_TAIL)}` : "");
+}
+
+function isOf(patient: Dataset | undefined, result: Result | undefined): boolean {
+    return !!patient && !!result && text(patient, "00100020") === result.patientId && text(patient, "00100021") === result.issuer;
+}
+
+function isSame(a: Dataset, b: Dataset): boolean {
+    return ["00100020", "00100021"].every((tag) => text(a, tag) === text(b, tag));
+}
+
 // The stacks of a series, a patient each, with the series they are of, so that one is never shown with the other's.
 interface Shown {
     series: string;
@@ -166,7 +201,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     }, [waiting]);
 
     // The first finding is looked at when the study is opened, not again when another comes while somebody reads.
-    const images = series && onePerUid(series.filter((one) => !NOT_IMAGES.has(text(one, "00080060"))));
+    const images = series && onePerUid(series.filter((one) => isImages(text(one, "00080060"))));
     useEffect(() => {
         if (chosen || !images || !findings) return;
         const first = findings[0];
@@ -175,6 +210,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     }, [series, findings]);
 
     const stack = shown?.stacks.find((one) => one.who === who) ?? shown?.stacks[0];
+    const resultOf = (finding: Finding) => results.find(({ id }) => id === finding.result);
+    // Beside the images of its own patient.
+    const isShown = (finding: Finding) => patients.length < 2 || isOf(stack?.patient, resultOf(finding));
     const look = (at: Stack | undefined, slice = Math.floor((at?.slices.length ?? 0) / 2)) => {
         setWho(at?.who ?? "");
         setSlice(slice);
@@ -196,7 +234,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                 look(same ?? stacks[0], same?.slices.findIndex(isBefore));
                 setShown({ series: chosen, stacks });
             })
-            .catch((why: Error) => current && fail(why));
+            .catch((why: Error) => current && setError(`The images cannot be shown: ${why.message}`));
         return () => {
             current = false;
         };
@@ -204,10 +242,10 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
 
     useEffect(() => {
         if (!goal || !shown || shown.series !== goal.series) return;
-        const of = results.find(({ id }) => id === goal.result);
-        const own = shown.stacks.find(({ patient }) => text(patient, "00100020") === of?.patientId && text(patient, "00100021") === of.issuer) ?? stack;
+        const own = shown.stacks.find(({ patient }) => isOf(patient, resultOf(goal))) ?? stack;
         const at = own ? sliceAt(own, goal.centroidMm) : -1;
         if (at >= 0) look(own, at);
+        else if (own !== stack) look(own);
         setGoal(null);
     }, [goal, shown]);
 
@@ -217,7 +255,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     };
 
     // What was rejected is drawn no more.
-    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && finding.state !== "rejected");
+    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && isShown(finding) && finding.seg && finding.state !== "rejected");
     const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => finding.segment) }));
     useEffect(() => {
         let current = true;
@@ -252,6 +290,25 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
             .catch(fail);
     };
 
+    // Whose a series is, where not all patients of the study have objects in it.
+    const nameOf = seriesNames(images ?? []);
+    const ownersOf = (uid: string) => {
+        const rows = (series ?? []).filter((one) => text(one, "0020000E") === uid);
+        const owners = patients.filter((one) => rows.some((row) => isSame(one, row)));
+        return owners.length < patients.length ? owners.map(patientName).join("; ") : "";
+    };
+    // An answer is of one patient; what could not be answered is of all that the series has.
+    const whoseOf = (of: Result | Job | Finding) => {
+        if (!("patientId" in of) || (of.outcome !== "positive" && of.outcome !== "negative")) return ownersOf(of.series);
+        const own = patients.find((one) => isOf(one, of));
+        if (!own) return `another patient, ID ${of.patientId}${of.issuer && ` of ${of.issuer}`}`;
+        return patients.length > 1 ? patientName(own) : "";
+    };
+    const whereOf: WhereOf = (of) => {
+        const one = (images ?? []).find((one) => text(one, "0020000E") === of.series);
+        return [whoseOf(of) && `of ${whoseOf(of)}`, one && images!.length > 1 && `series ${nameOf(one)}`].filter(Boolean).join(", ");
+    };
+
     const wrong = error || lost;
     return (
         <main class="study">
@@ -271,7 +328,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                             <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
                                 {images.map((one) => (
                                     <option key={text(one, "0020000E")} value={text(one, "0020000E")}>
-                                        {seriesName(one)}
+                                        {[nameOf(one), ownersOf(text(one, "0020000E"))].filter(Boolean).join(", ")}
                                     </option>
                                 ))}
                             </select>
@@ -314,13 +371,22 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                     <h2>Findings</h2>
                     <ul>
                         {findings?.map((finding) => (
-                            <FindingCard key={finding.id} finding={finding} name={name.trim()} onShow={() => show(finding)} onDone={refresh} />
+                            <FindingCard
+                                key={finding.id}
+                                finding={finding}
+                                where={whereOf(resultOf(finding) ?? finding)}
+                                reason={resultOf(finding)?.reason ?? ""}
+                                isShown={isShown(finding)}
+                                name={name.trim()}
+                                onShow={() => show(finding)}
+                                onDone={refresh}
+                            />
                         ))}
                     </ul>
-                    {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} />}
+                    {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} whereOf={whereOf} />}
                     {!findings && <p>{lost ? "Not known: they could not be read." : "Loading ..."}</p>}
                     <h2>Models</h2>
-                    <Models results={results} jobs={jobs} findings={findings ?? []} images={images ?? []} arriving={item?.arriving ?? false} nameOf={seriesName} />
+                    <Models results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
                 </aside>
             </div>
         </main>

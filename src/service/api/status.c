@@ -112,6 +112,7 @@ void api_health(void *payload, struct http_request *request)
     struct service *service = payload;
     struct error err;
     json_t *warnings = json_array();
+    warn_of_alarms(warnings);
     json_t *stores = storing(service, warnings);
     const char *audit = auditing(service, warnings);
     bool reads = warn_of_targets(service, http_arena(request), warnings, &err);
@@ -121,7 +122,6 @@ void api_health(void *payload, struct http_request *request)
     service_config_missing(service->config, warn_of_folder, warnings);
     if (reads)
         warn_of_rules(service, http_arena(request), warnings);
-    warn_of_alarms(warnings);
     const char *status = !reads ? "failed" : json_array_size(warnings) > 0 ? "warnings" : "ok";
     service_reply_json(request, reads ? 200 : 503,
                        json_pack("{s:s, s:s, s:o, s:s, s:o}", "status", status, "reading", reads ? "ok" : err.message,

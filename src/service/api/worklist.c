@@ -18,10 +18,11 @@ enum { JOBS_MAX = 500, STUDY_ARENA = 64 << 20 };
 // nothing while images come.
 static json_t *result_to_json(const struct finding_result *result, const struct finding *findings, size_t count)
 {
-    return json_pack("{s:s++, s:s, s:s, s:s, s:s, s:s, s:b}", "model", result->model, " ", result->model_version,
-                     "series", result->series, "patientId", result->patient_id, "outcome",
-                     finding_outcome_text(result->outcome), "said", finding_result_said(result, findings, count),
-                     "reason", finding_result_reason(result), "told", result->told);
+    return json_pack("{s:s++, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "model", result->model, " ",
+                     result->model_version, "series", result->series, "patientId", result->patient_id, "issuer",
+                     result->issuer, "outcome", finding_outcome_text(result->outcome), "said",
+                     finding_result_said(result, findings, count), "reason", finding_result_reason(result), "images",
+                     finding_result_images(result), "told", result->told);
 }
 
 static bool is_alike(const struct queue_job *a, const struct queue_job *b)
@@ -50,9 +51,10 @@ static void add_jobs(json_t *models, const struct queue_job *jobs, size_t count)
         bool waits = jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING;
         const char *said = waits ? "waiting" : finding_outcome_text(FINDING_NOT_ANALYSED);
         if (waits || is_unanswered(jobs, i))
-            json_array_append_new(models, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "model", jobs[i].model,
-                                                    "series", jobs[i].series, "patientId", "", "outcome", said, "said",
-                                                    said, "reason", jobs[i].reason, "told", true));
+            json_array_append_new(models,
+                                  json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "model", jobs[i].model,
+                                            "series", jobs[i].series, "patientId", "", "issuer", "", "outcome", said,
+                                            "said", said, "reason", jobs[i].reason, "images", "present", "told", true));
     }
 }
 
