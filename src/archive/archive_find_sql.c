@@ -17,7 +17,7 @@ enum { SQL_MAX = 16 << 10, PATTERN_MAX = 512, LIST_MAX = 256 };
 // A WHERE clause being made, and its values by number.
 struct condition {
     struct buffer sql;
-    const char *values[ARCHIVE_MATCHES_MAX * 2 + LIST_MAX + 4];
+    const char *values[ARCHIVE_MATCHES_MAX * 2 + LIST_MAX + 8];
     int count;
     struct arena *arena;
 };
@@ -227,6 +227,15 @@ static const char *const order_of_level[] = {
     "CAST(instance.number AS INTEGER), instance.id",
 };
 
+static bool add_page(struct condition *where, size_t limit, size_t offset, struct error *err)
+{
+    const char *rows = arena_printf(where->arena, "%zu", limit + 1), *first = arena_printf(where->arena, "%zu", offset);
+    if (!rows || !first)
+        return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
+    buffer_printf(&where->sql, " LIMIT ?%d OFFSET ?%d", where->count + 1, where->count + 2);
+    return add_value(where, rows, err) && add_value(where, first, err);
+}
+
 static bool make_sql(struct condition *where, const struct archive_query *query, size_t limit, struct error *err)
 {
     buffer_text(&where->sql, "SELECT study_patient.id");
@@ -238,16 +247,20 @@ static bool make_sql(struct condition *where, const struct archive_query *query,
     if ((query->study && !compare(where, "study.uid", "=", query->study, err)) ||
         (query->series && query->level > ARCHIVE_STUDY && !compare(where, "series.uid", "=", query->series, err)))
         return false;
-    if (query->patient != 0)
-        buffer_printf(&where->sql, " AND study_patient.id=%" PRId64, query->patient);
-    else if (query->level == ARCHIVE_STUDY)
+    if (query->patient != 0) {
+        if (!compare(where, "study_patient.id", "=", arena_printf(where->arena, "%" PRId64, query->patient), err))
+            return false;
+    } else if (query->level == ARCHIVE_STUDY) {
         buffer_text(&where->sql, " AND study_patient.instance_count>0");
+    }
     if (query->shown)
         buffer_text(&where->sql, " AND study_patient.id IN (SELECT id FROM patient_shown WHERE study=study.id)");
     for (size_t i = 0; i < query->match_count; i++)
         if (!add_match(where, query->level, &query->matches[i], err))
             return false;
-    buffer_printf(&where->sql, "%s LIMIT %zu OFFSET %zu", order_of_level[query->level], limit + 1, query->offset);
+    buffer_text(&where->sql, order_of_level[query->level]);
+    if (!add_page(where, limit, query->offset, err))
+        return false;
     buffer_byte(&where->sql, '\0');
     return buffer_check(&where->sql, "the query", err);
 }
@@ -278,7 +291,7 @@ static bool run(struct database *db, const struct condition *where, enum archive
                 struct arena *arena, struct archive_row **out, size_t *count, bool *more, struct error *err)
 {
     bool row;
-    struct sql *sql = sql_prepare_once(db, (const char *)where->sql.data, err);
+    struct sql *sql = sql_prepare_made(db, (const char *)where->sql.data, err);
     if (!sql)
         return false;
     for (int i = 0; i < where->count; i++)

@@ -50,7 +50,7 @@ bool rows_set(struct database *db, const struct columns_column *column, int64_t 
     const char *dot = strchr(column->name, '.');
     bool done;
     snprintf(text, sizeof text, "UPDATE %.*s SET %s=?1 WHERE id=?2", (int)(dot - column->name), column->name, dot + 1);
-    struct sql *sql = sql_prepare_once(db, text, err);
+    struct sql *sql = sql_prepare_made(db, text, err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, value);

@@ -78,8 +78,9 @@ bool sql_run(struct database *db, struct error *err, const char *sql, const char
 bool sql_get_int(struct database *db, struct error *err, int64_t *out, bool *found, const char *sql, const char *format,
                  ...);
 
-// A statement made at run time (a query with a variable WHERE): prepared for this once, finalized by sql_done.
-struct sql *sql_prepare_once(struct database *db, const char *sql, struct error *err);
+// A statement made at run time (a query with a variable WHERE), kept by its text: values are bound, never written into
+// it, so that there are few texts.
+struct sql *sql_prepare_made(struct database *db, const char *sql, struct error *err);
 
 int64_t sql_changes(struct database *db); // rows changed by the last statement
 int64_t sql_last_rowid(struct database *db);

@@ -29,9 +29,9 @@ enum {
 struct sql {
     struct database *db;
     sqlite3_stmt *statement;
-    const char *key; // the caller's address; NULL in an unused slot
-    uint64_t used;   // tick of the last use
-    int bind_code;   // the first failed bind, told by sql_step
+    uint64_t key;  // of a constant its address, of a made text its hash; 0 in an unused slot
+    uint64_t used; // tick of the last use
+    int bind_code; // the first failed bind, told by sql_step
     bool running;
     bool once;
 };

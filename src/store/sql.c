@@ -193,7 +193,7 @@ void database_reset(struct database *db)
             struct sql *sql = &db->cache[set][way];
             if (!sql->running)
                 continue;
-            log_error("store", "statement not ended by sql_done: %.80s", sql->key);
+            log_error("store", "statement not ended by sql_done: %.80s", sqlite3_sql(sql->statement));
             sql_done(sql);
         }
     }
@@ -201,22 +201,22 @@ void database_reset(struct database *db)
 
 // ---- preparing
 
-static struct sql *cache_set(struct database *db, const char *sql)
+static struct sql *cache_set(struct database *db, uint64_t key)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)sql * UINT64_C(0x9E3779B97F4A7C15);
-    return db->cache[hash >> 59]; // the top five bits: SQL_CACHE_SETS
+    static_assert(SQL_CACHE_SETS == 32, "cache_set takes five bits");
+    return db->cache[key * UINT64_C(0x9E3779B97F4A7C15) >> 59];
 }
 
 // The slot that holds the statement, or else the one to use for it: empty or the longest unused. NULL when all are
 // running.
-static struct sql *cache_slot(struct sql *set, const char *sql)
+static struct sql *cache_slot(struct sql *set, uint64_t key)
 {
     struct sql *oldest = NULL;
     for (int way = 0; way < SQL_CACHE_WAYS; way++) {
         struct sql *slot = &set[way];
         if (slot->running)
             continue;
-        if (slot->key == sql)
+        if (slot->key == key)
             return slot;
         if (!oldest || slot->used < oldest->used)
             oldest = slot;
@@ -235,27 +235,8 @@ static bool prepare(struct database *db, const char *sql, unsigned flags, sqlite
     return database_fail(db, code, doing, err);
 }
 
-struct sql *sql_prepare(struct database *db, const char *sql, struct error *err)
-{
-    static_assert(SQL_CACHE_SETS == 32, "cache_set takes five bits");
-    struct sql *slot = cache_slot(cache_set(db, sql), sql);
-    if (!slot)
-        return sql_prepare_once(db, sql, err);
-    // The text is compared too: an address that was not a constant's must not run another statement.
-    if (slot->key != sql || strcmp(sqlite3_sql(slot->statement), sql) != 0) {
-        sqlite3_finalize(slot->statement);
-        *slot = (struct sql){.db = db};
-        if (!prepare(db, sql, SQLITE_PREPARE_PERSISTENT, &slot->statement, err))
-            return NULL;
-        slot->key = sql;
-    }
-    slot->used = ++db->tick;
-    slot->bind_code = SQLITE_OK;
-    slot->running = true;
-    return slot;
-}
-
-struct sql *sql_prepare_once(struct database *db, const char *text, struct error *err)
+// Its cache has no room: prepared for this once, and finalized by sql_done.
+static struct sql *prepare_once(struct database *db, const char *text, struct error *err)
 {
     struct sql *sql = calloc(1, sizeof *sql);
     if (!sql) {
@@ -267,6 +248,38 @@ struct sql *sql_prepare_once(struct database *db, const char *text, struct error
         return sql;
     free(sql);
     return NULL;
+}
+
+static struct sql *prepare_kept(struct database *db, uint64_t key, const char *text, struct error *err)
+{
+    struct sql *slot = cache_slot(cache_set(db, key), key);
+    if (!slot)
+        return prepare_once(db, text, err);
+    // The text is compared too: an address that was not a constant's, or an equal hash, must not run another statement.
+    if (slot->key != key || strcmp(sqlite3_sql(slot->statement), text) != 0) {
+        sqlite3_finalize(slot->statement);
+        *slot = (struct sql){.db = db};
+        if (!prepare(db, text, SQLITE_PREPARE_PERSISTENT, &slot->statement, err))
+            return NULL;
+        slot->key = key;
+    }
+    slot->used = ++db->tick;
+    slot->bind_code = SQLITE_OK;
+    slot->running = true;
+    return slot;
+}
+
+struct sql *sql_prepare(struct database *db, const char *sql, struct error *err)
+{
+    return prepare_kept(db, (uint64_t)(uintptr_t)sql, sql, err);
+}
+
+struct sql *sql_prepare_made(struct database *db, const char *text, struct error *err)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325); // FNV-1a
+    for (const char *p = text; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001B3);
+    return prepare_kept(db, hash | 1, text, err);
 }
 
 void sql_done(struct sql *sql)

@@ -164,7 +164,7 @@ const char *shown(struct place *p, const char *column)
     struct database *db = store_read_begin(p->store, &p->err);
     assert_non_null(db);
     snprintf(query, sizeof query, "SELECT %s FROM study_shown", column);
-    struct sql *sql = sql_prepare_once(db, query, &p->err);
+    struct sql *sql = sql_prepare_made(db, query, &p->err);
     assert_non_null(sql);
     assert_ok(sql_step(sql, &row, &p->err), p->err);
     assert_true(row);

@@ -120,6 +120,38 @@ static void the_statement_cache_is_bounded_and_never_runs_another_text(void **st
     helper_remove(&place);
 }
 
+static bool made_statements(struct database *db, void *payload, struct error *err)
+{
+    char text[32];
+    (void)payload;
+    bool row;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text, "SELECT ?1 + %d", i % 500);
+        struct sql *sql = sql_prepare_made(db, text, err);
+        if (!sql)
+            return false;
+        sql_bind_int(sql, 1, i);
+        assert_true(sql_step(sql, &row, err) && row && sql_int(sql, 0) == i + i % 500);
+        sql_done(sql);
+    }
+    // The text is what is kept, wherever it stands.
+    struct sql *sql = sql_prepare_made(db, "SELECT ?1 + 499", err);
+    sql_done(sql);
+    struct sql *again = sql_prepare_made(db, text, err);
+    assert_ptr_equal(sql, again);
+    sql_done(again);
+    return true;
+}
+
+static void made_statements_are_kept_by_their_text_within_the_cache(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    assert_true(store_write(place.store, STORE_REPLAYABLE, made_statements, NULL, &place.err));
+    helper_remove(&place);
+}
+
 static void a_reader_keeps_its_snapshot_and_cannot_write(void **state)
 {
     struct place place;
@@ -328,6 +360,7 @@ int test_database(void)
         cmocka_unit_test(a_second_row_with_the_same_key_is_a_duplicate),
         cmocka_unit_test(values_go_in_and_out),
         cmocka_unit_test(the_statement_cache_is_bounded_and_never_runs_another_text),
+        cmocka_unit_test(made_statements_are_kept_by_their_text_within_the_cache),
         cmocka_unit_test(a_reader_keeps_its_snapshot_and_cannot_write),
         cmocka_unit_test(a_database_of_a_newer_program_is_refused),
         cmocka_unit_test(a_folder_in_use_is_refused_with_the_process),
