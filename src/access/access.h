@@ -37,8 +37,9 @@ extern const struct store_migration access_migration;
 
 // After store_migrate of access_migration. `folder` is where the audit files live (made when missing). The chain is
 // checked from its last full file on, and must hold the line that the store's anchor names; a broken chain is an alarm
-// and a new file begun that says so; an unfinished last line is cut, which the next line tells. Each line's place is
-// anchored once it is synced. Nothing is owned by the caller but the result.
+// and a new file begun that says so, and so is a database older than the trail or found to be older by the store; an
+// unfinished last line is cut, which the next line tells. Each line's place is anchored once it is synced. Before the
+// replay of the store. Nothing is owned by the caller but the result.
 struct access *access_open(struct store *store, const char *folder, struct error *err);
 void access_close(struct access *access);
 
@@ -154,9 +155,10 @@ void access_changes(struct buffer *out, const json_t *before, const json_t *afte
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
 
-// A person knows of the break that the trail tells of: that is its next line, with his name (which is unverified until
-// there are logins), in a new file; checks and starts take the break as told from then on, and the alarm ends.
-// NOT_FOUND: the trail tells of no break that stands. What is damaged in files that are still there stays wrong.
+// A person knows of what the trail tells at each start, a break of its chain or that the database is an older copy:
+// that is its next line, with his name (which is unverified until there are logins), in a new file; checks and starts
+// take it as told from then on, and the alarm ends. NOT_FOUND: the trail tells of nothing that stands. What is damaged
+// in files that are still there stays wrong.
 bool access_audit_acknowledge(struct access *access, const char *by, struct error *err);
 
 // Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
@@ -174,6 +176,7 @@ struct access_audit_check {
     uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
     bool break_stands;                 // out: the trail tells of a break, and nobody has said that he knows of it
+    char older[ERROR_MESSAGE_SIZE];    // out: likewise of an older database, where and why; else ""
     bool anchored;                     // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);

@@ -64,6 +64,7 @@ static bool take_up(struct access_chain *chain, const struct access_walk *walk, 
 {
     chain->safe = (struct access_chain_place){.seq = walk->seq, .size = walk->size, .first = walk->size == 0};
     memcpy(chain->safe.value, walk->value, HASH_SIZE);
+    chain->unanchored = walk->behind;
     if (!open_segment(chain, last, err))
         return false;
     if (walk->torn == 0)
@@ -252,6 +253,7 @@ bool access_chain_commit(struct access_chain *chain, struct error *err)
         chain->next = chain->safe;
         return false;
     }
+    chain->unanchored += chain->next.seq - chain->safe.seq;
     chain->safe = chain->next;
     set_head(chain);
     if (chain->safe.size >= chain->segment_max) {

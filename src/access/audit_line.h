@@ -30,9 +30,14 @@ enum {
 #define ACCESS_CHAIN_VALUE "\" value=\""
 #define ACCESS_CHAIN_END "\"]"
 
-// What a trail says of itself begins a file, with these words: that its chain is broken, and that a person knows of it.
+// What a trail tells at each start, until a person says that he knows of it: a file begins with the words of either.
+enum access_tale { ACCESS_TALE_BREAK, ACCESS_TALE_OLDER, ACCESS_TALES };
+struct access_tale_words {
+    const char *found, *known;
+};
 #define ACCESS_BROKEN_WORDS "the audit chain is broken, a new one begins here: "
-#define ACCESS_KNOWN_WORDS "the break in the audit chain is known: "
+#define ACCESS_OLDER_WORDS "the database is an older copy: "
+extern const struct access_tale_words access_tales[ACCESS_TALES];
 
 struct access_line {
     const struct access_record *record;

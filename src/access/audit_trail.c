@@ -29,7 +29,7 @@ struct access_trail {
     uint64_t lost, lost_told;
     bool dirty; // something waits to be told
     bool stop;
-    bool stands;                       // a break that nobody has said to know
+    bool stands[ACCESS_TALES];         // what nobody has said to know
     char known_by[ACCESS_ACTOR_MAX];   // who says so now; "": nobody
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool healthy;
@@ -198,12 +198,13 @@ bool access_trail_flush(struct access_trail *trail, struct error *err)
 bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
 {
     pthread_mutex_lock(&trail->lock);
-    bool stands = trail->stands;
+    bool stands = trail->stands[ACCESS_TALE_BREAK] || trail->stands[ACCESS_TALE_OLDER];
     if (stands)
         text_copy(trail->known_by, sizeof trail->known_by, by);
     pthread_mutex_unlock(&trail->lock);
     return stands ? access_trail_flush(trail, err)
-                  : error_set(err, ERROR_NOT_FOUND, "the audit trail tells of no break that nobody knows of");
+                  : error_set(err, ERROR_NOT_FOUND,
+                              "the audit trail tells of no break, and of no older database, that nobody knows of");
 }
 
 // ---- what the thread does
@@ -308,54 +309,101 @@ static void complain(bool ok, const struct error *failure)
                     "the audit trail cannot be written, it is kept in memory while that lasts: %s", failure->message);
 }
 
-// The line is synced: its place may be put down elsewhere.
-static bool anchor(struct access_trail *trail, struct error *err)
+// The line is synced: its place may be put down elsewhere, and that `ahead` lines may follow it.
+static bool anchor(struct access_trail *trail, uint64_t ahead, struct error *err)
 {
-    const struct store_audit_head *head = &trail->chain.head;
-    if (!trail->store || head->segment == 0 || memcmp(head, &trail->anchored, sizeof *head) == 0)
+    struct store_audit_head head = trail->chain.head;
+    head.ahead = ahead;
+    if (!trail->store || head.segment == 0 || memcmp(&head, &trail->anchored, sizeof head) == 0)
         return true;
-    if (!store_anchor(trail->store, head, err))
+    if (!store_anchor(trail->store, &head, err))
         return false;
-    trail->anchored = *head;
+    trail->anchored = head;
+    trail->chain.unanchored = 0;
     return true;
 }
 
-static void raise_break(const char *text)
+// Before they are written: whatever a kill leaves of so many lines is allowed for [A7b].
+static bool make_way(struct access_trail *trail, uint64_t lines, struct error *err)
 {
-    alarm_raise(ALARM_AUDIT, "trail", "%.180s; find out why, then: hilum audit acknowledge --by NAME", text);
+    struct store_audit_head head = trail->anchored;
+    uint64_t ahead = trail->chain.unanchored + lines;
+    if (!trail->store || ahead <= head.ahead)
+        return true;
+    head.ahead = ahead > ACCESS_AHEAD ? ahead : ACCESS_AHEAD;
+    if (!store_anchor(trail->store, &head, err))
+        return false;
+    trail->anchored = head;
+    return true;
 }
 
-static void set_stands(struct access_trail *trail, bool stands)
+// `text` begins with the tale's words, or with the file and them.
+static void raise_tale(enum access_tale tale, const char *text)
+{
+    if (tale == ACCESS_TALE_OLDER)
+        store_alarm_older(strstr(text, ACCESS_OLDER_WORDS) + strlen(ACCESS_OLDER_WORDS));
+    else
+        alarm_raise(ALARM_AUDIT, "trail", "%.180s; find out why, then: hilum audit acknowledge --by NAME", text);
+}
+
+static void end_tale(enum access_tale tale)
+{
+    if (tale == ACCESS_TALE_OLDER)
+        store_alarm_older_ends();
+    else
+        alarm_clear(ALARM_AUDIT, "trail");
+}
+
+static void set_stands(struct access_trail *trail, enum access_tale tale, bool stands)
 {
     pthread_mutex_lock(&trail->lock);
-    trail->stands = stands;
+    trail->stands[tale] = stands;
     pthread_mutex_unlock(&trail->lock);
 }
 
-// What the trail must say about its own past is an alarm, and its next line.
-static bool confess(struct access_trail *trail, const char *found, int64_t now_ns, struct error *err)
+// What the trail must say about its own past, or the database's, is an alarm, and the first line of a file.
+static bool confess(struct access_trail *trail, enum access_tale tale, const char *found, int64_t now_ns,
+                    struct error *err)
 {
-    set_stands(trail, true);
-    raise_break(found);
-    return write_own(trail, found, now_ns, err);
+    set_stands(trail, tale, true);
+    raise_tale(tale, found);
+    return access_chain_next_file(&trail->chain, err) && write_own(trail, found, now_ns, err);
 }
 
 static bool look(struct access_trail *trail, int64_t now_ns, struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
-    return access_chain_look(&trail->chain, found, err) && (!found[0] || confess(trail, found, now_ns, err));
+    return access_chain_look(&trail->chain, found, err) &&
+           (!found[0] || confess(trail, ACCESS_TALE_BREAK, found, now_ns, err));
 }
 
-// Whoever knows of the break is told in a file that begins with that. On failure it stands.
-static bool acknowledge(struct access_trail *trail, const char *by, int64_t now_ns, struct error *err)
+static bool acknowledge_one(struct access_trail *trail, enum access_tale tale, const char *by, int64_t now_ns,
+                            struct error *err)
 {
-    char detail[ACCESS_ACTOR_MAX + sizeof ACCESS_KNOWN_WORDS];
-    snprintf(detail, sizeof detail, ACCESS_KNOWN_WORDS "%s", by);
+    char detail[ACCESS_ACTOR_MAX + 64];
+    snprintf(detail, sizeof detail, "%s%s", access_tales[tale].known, by);
     if (!access_chain_next_file(&trail->chain, err) || !write_line(trail, true, by, detail, now_ns, err))
         return false;
-    set_stands(trail, false);
-    alarm_clear(ALARM_AUDIT, "trail");
+    set_stands(trail, tale, false);
+    end_tale(tale);
     return true;
+}
+
+// Whoever knows of it is told in a file that begins with that. On failure it stands.
+static bool acknowledge(struct access_trail *trail, const char *by, int64_t now_ns, struct error *err)
+{
+    for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
+        if (trail->stands[tale] && !acknowledge_one(trail, tale, by, now_ns, err))
+            return false;
+    return true;
+}
+
+static uint64_t count_lines(const struct access_entry_list *list)
+{
+    uint64_t count = 0;
+    for (const struct access_entry *entry = list->head; entry; entry = entry->next)
+        count++;
+    return count;
 }
 
 // What could not be written goes before what came meanwhile.
@@ -384,12 +432,14 @@ static void turn(struct access_trail *trail)
     char by[ACCESS_ACTOR_MAX];
     text_copy(by, sizeof by, trail->known_by);
     trail->known_by[0] = '\0';
-    bool tells_lost = lost != trail->lost_told;
+    bool tells_lost = lost != trail->lost_told, stops = trail->stop;
     pthread_mutex_unlock(&trail->lock);
-    bool ok = look(trail, now_ns, &failure) && write_list(trail, &list, &freed, &failure);
+    bool ok = make_way(trail, count_lines(&list) + ACCESS_OWN_LINES, &failure) && look(trail, now_ns, &failure) &&
+              write_list(trail, &list, &freed, &failure);
     if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
         trail->lost_told = lost;
-    ok = ok && (!by[0] || acknowledge(trail, by, now_ns, &failure)) && anchor(trail, &failure);
+    ok =
+        ok && (!by[0] || acknowledge(trail, by, now_ns, &failure)) && anchor(trail, stops ? 0 : ACCESS_AHEAD, &failure);
     complain(ok, &failure);
     pthread_mutex_lock(&trail->lock);
     put_back(trail, &list);
@@ -455,26 +505,65 @@ static void free_trail(struct access_trail *trail)
     free(trail);
 }
 
+// [A7b] More lines behind the anchored one than an anchor ever allowed for: it is an older copy, and so is the
+// database, or the store would have told.
+static void compare_with_anchor(struct access_trail *trail)
+{
+    char why[ERROR_MESSAGE_SIZE];
+    uint64_t behind = trail->chain.unanchored;
+    if (!trail->store || trail->chain.broken || trail->anchored.segment == 0 || behind <= trail->anchored.ahead)
+        return;
+    snprintf(why, sizeof why, "the audit trail has %llu lines more than it and its anchor know of",
+             (unsigned long long)behind);
+    if (!store_older(trail->store)[0])
+        store_tell_older(trail->store, why);
+}
+
+static bool tell_older(struct access_trail *trail, struct error *err)
+{
+    char found[ERROR_MESSAGE_SIZE];
+    if (!trail->store || !store_older(trail->store)[0])
+        return true;
+    snprintf(found, sizeof found, ACCESS_OLDER_WORDS "%.150s", store_older(trail->store));
+    return confess(trail, ACCESS_TALE_OLDER, found, trail->seen_ns, err);
+}
+
+static bool tell_cut(struct access_trail *trail, const char *found, struct error *err)
+{
+    log_warning("access", "%s", found);
+    return make_way(trail, 1, err) && write_own(trail, found, trail->seen_ns, err);
+}
+
+// What was told at an earlier start, and nobody has said to know.
+static bool tell_again(struct access_trail *trail, const char *folder, struct error *err)
+{
+    struct access_standing standing;
+    if (!access_walk_standing(folder, &standing, err))
+        return false;
+    for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++) {
+        if (!standing.text[tale][0] || trail->stands[tale])
+            continue;
+        trail->stands[tale] = true;
+        raise_tale(tale, standing.text[tale]);
+    }
+    return true;
+}
+
 static bool open_chain(struct access_trail *trail, const char *folder, uint64_t segment_max, struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
-    struct store_audit_head anchored = {0};
     if (trail->store)
-        store_anchored_audit(trail->store, &anchored);
-    if (!access_chain_open(&trail->chain, folder, &anchored, found, err))
+        store_anchored_audit(trail->store, &trail->anchored);
+    if (!access_chain_open(&trail->chain, folder, &trail->anchored, found, err))
         return false;
     trail->chain.segment_max = segment_max;
+    compare_with_anchor(trail);
+    bool ok = true;
     if (trail->chain.broken)
-        return confess(trail, found, trail->seen_ns, err) && anchor(trail, err);
-    char standing[ERROR_MESSAGE_SIZE];
-    if (!access_walk_break(folder, standing, err))
-        return false;
-    trail->stands = standing[0] != '\0';
-    if (trail->stands)
-        raise_break(standing);
-    if (found[0])
-        log_warning("access", "%s", found);
-    return !found[0] || write_own(trail, found, trail->seen_ns, err);
+        ok = confess(trail, ACCESS_TALE_BREAK, found, trail->seen_ns, err);
+    else if (found[0])
+        ok = tell_cut(trail, found, err);
+    return ok && tell_older(trail, err) && anchor(trail, ACCESS_AHEAD, err) && tell_again(trail, folder, err);
 }
 
 struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max, struct error *err)

@@ -214,6 +214,7 @@ static bool check_joint(struct access_walk *walk, const struct chain_element *ch
 static bool check_anchored(struct access_walk *walk, const struct chain_element *chain, struct error *err)
 {
     const struct store_audit_head *anchored = &walk->anchored;
+    walk->behind += walk->reached;
     if (anchored->segment != walk->segment || anchored->line != chain->seq)
         return true;
     walk->reached = true;
@@ -397,46 +398,60 @@ static bool first_line(const char *folder, uint64_t segment, char line[ACCESS_LI
     return true;
 }
 
-static void describe(char out[ERROR_MESSAGE_SIZE], uint64_t segment, const char *line, size_t size)
+const struct access_tale_words access_tales[ACCESS_TALES] = {
+    [ACCESS_TALE_BREAK] = {ACCESS_BROKEN_WORDS, "the break in the audit chain is known: "},
+    [ACCESS_TALE_OLDER] = {ACCESS_OLDER_WORDS, "that the database is an older copy is known: "},
+};
+
+static void describe(char out[ERROR_MESSAGE_SIZE], uint64_t segment, const char *line, size_t size, const char *words)
 {
-    const char *from = memmem(line, size, ACCESS_BROKEN_WORDS, strlen(ACCESS_BROKEN_WORDS));
+    const char *from = memmem(line, size, words, strlen(words));
     const char *end = from ? memchr(from, '<', (size_t)(line + size - from)) : NULL;
     snprintf(out, ERROR_MESSAGE_SIZE, "audit-%08llu.log: %.*s", (unsigned long long)segment,
              end ? (int)(end - from) : 0, from ? from : "");
 }
 
-static bool find_break(const char *folder, const struct segments *segments, char standing[ERROR_MESSAGE_SIZE],
+static void take_tale(struct access_standing *out, uint64_t segment, const char *line, size_t size)
+{
+    for (int i = 0; i < ACCESS_TALES; i++) {
+        char *text = out->text[i];
+        if (says(line, size, access_tales[i].known))
+            text[0] = '\0';
+        else if (text[0] == '\0' && says(line, size, access_tales[i].found))
+            describe(text, segment, line, size, access_tales[i].found);
+    }
+}
+
+static bool find_tales(const char *folder, const struct segments *segments, struct access_standing *out,
                        struct error *err)
 {
     char *line = malloc(ACCESS_LINE_MAX);
     bool ok = line || error_set(err, ERROR_MEMORY, "no memory to look at the audit files");
-    standing[0] = '\0';
+    *out = (struct access_standing){0};
     for (size_t i = 0; ok && i < segments->count; i++) {
         size_t size;
         ok = first_line(folder, segments->numbers[i], line, &size, err);
-        if (ok && says(line, size, ACCESS_KNOWN_WORDS))
-            standing[0] = '\0';
-        else if (ok && standing[0] == '\0' && says(line, size, ACCESS_BROKEN_WORDS))
-            describe(standing, segments->numbers[i], line, size);
+        if (ok)
+            take_tale(out, segments->numbers[i], line, size);
     }
     free(line);
     return ok;
 }
 
-bool access_walk_break(const char *folder, char standing[ERROR_MESSAGE_SIZE], struct error *err)
+bool access_walk_standing(const char *folder, struct access_standing *out, struct error *err)
 {
     struct segments segments;
-    bool ok = segments_list(folder, &segments, err) && find_break(folder, &segments, standing, err);
+    bool ok = segments_list(folder, &segments, err) && find_tales(folder, &segments, out, err);
     free(segments.numbers);
     return ok;
 }
 
 static bool begins_with_break(const char *folder, uint64_t segment, bool *is_break, struct error *err)
 {
-    char standing[ERROR_MESSAGE_SIZE];
+    struct access_standing standing;
     const struct segments one = {.numbers = &segment, .count = 1};
-    bool ok = find_break(folder, &one, standing, err);
-    *is_break = ok && standing[0] != '\0';
+    bool ok = find_tales(folder, &one, &standing, err);
+    *is_break = ok && standing.text[ACCESS_TALE_BREAK][0] != '\0';
     return ok;
 }
 
@@ -488,12 +503,14 @@ bool access_audit_check(const char *folder, struct access_audit_check *check, st
     struct access_walk walk = {.wrong = check->wrong, .payload = check->payload};
     if (!store_anchored_audit_of(folder, &walk.anchored, err) || !access_walk_all(&walk, folder, err))
         return false;
-    char standing[ERROR_MESSAGE_SIZE];
-    if (!access_walk_break(folder, standing, err))
+    struct access_standing standing;
+    if (!access_walk_standing(folder, &standing, err))
         return false;
-    if (standing[0])
-        check->wrong(check->payload, standing);
-    check->break_stands = standing[0] != '\0';
+    const char *broken = standing.text[ACCESS_TALE_BREAK];
+    check->break_stands = broken[0] != '\0';
+    if (check->break_stands)
+        check->wrong(check->payload, broken);
+    text_copy(check->older, sizeof check->older, standing.text[ACCESS_TALE_OLDER]);
     check->lines = walk.lines;
     check->files = walk.files;
     check->sound_lines = walk.sound_lines;

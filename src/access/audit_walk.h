@@ -27,6 +27,7 @@ struct access_walk {
     bool joined;                      // a line was read, or this is the first file: what follows must continue it
     struct store_audit_head anchored; // a line that must be met; segment 0: none
     bool reached;                     // it was
+    uint64_t behind;                  // lines since then
     // With this what is wrong is told, and the walk goes on behind it. NULL: the first wrong ends it.
     void (*wrong)(void *payload, const char *text);
     void *payload;
@@ -41,9 +42,12 @@ bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t las
                       const struct store_audit_head *anchored, struct error *err);
 // Whether what was walked has met the anchored line; BAD_DATA when not.
 bool access_walk_reached(const struct access_walk *walk, struct error *err);
-// A break that the trail tells of and that nobody has said to know: "audit-00000002.log: WORDS", or "". What a trail
-// says of itself begins a file, so the first line of each is read.
-bool access_walk_break(const char *folder, char standing[ERROR_MESSAGE_SIZE], struct error *err);
+// What the trail tells and nobody has said to know: of each tale "audit-00000002.log: WORDS", or "". It begins a file,
+// so the first line of each is read.
+struct access_standing {
+    char text[ACCESS_TALES][ERROR_MESSAGE_SIZE];
+};
+bool access_walk_standing(const char *folder, struct access_standing *out, struct error *err);
 // Checks all, as the caller has set `anchored`, `wrong` and `payload`.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);
 

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "store/internal.h"
 
-enum { SIGNED = 128, AUDIT_VALUE = 88 };
+enum { SIGNED = 128, AUDIT_VALUE = 88, AUDIT_AHEAD = 120 };
 static const char magic[8] = {'H', 'I', 'L', 'U', 'M', 'A', 'N', '1'};
 
 // ---- a slot
@@ -41,6 +41,7 @@ void anchor_bytes(uint8_t out[ANCHOR_SIZE], const struct anchored *in)
     for (int i = 0; i < NUMBERS; i++)
         bytes_put_u64le(out + NUMBERS_AT + 8 * i, *numbers[i]);
     memcpy(out + AUDIT_VALUE, in->audit.value, HASH_SIZE);
+    bytes_put_u64le(out + AUDIT_AHEAD, in->audit.ahead + 1); // STORE_AHEAD_UNKNOWN is 0, as an earlier program wrote
     hash_of(out, SIGNED, out + SIGNED);
 }
 
@@ -58,6 +59,7 @@ bool anchor_parse(const uint8_t bytes[ANCHOR_SIZE], struct anchored *out)
     for (int i = 0; i < NUMBERS; i++)
         *numbers[i] = bytes_u64le(bytes + NUMBERS_AT + 8 * i);
     memcpy(read.audit.value, bytes + AUDIT_VALUE, HASH_SIZE);
+    read.audit.ahead = bytes_u64le(bytes + AUDIT_AHEAD) - 1;
     *out = read;
     return true;
 }

@@ -148,23 +148,51 @@ bool identity_check_anchor(const struct store *store, const struct identity *ide
 
 // ---- the counters
 
-static uint64_t smaller(uint64_t a, uint64_t b)
+// Not that of damage, which has another end.
+static const char older_subject[] = "hilum.db's age";
+
+void store_alarm_older(const char *why)
 {
-    return a < b ? a : b;
+    alarm_raise(ALARM_DATABASE, older_subject,
+                "it is an older copy: %.90s. What was judged, decided and told since is not in it: restore the newest "
+                "one, or go on without: hilum audit acknowledge --by NAME",
+                why);
 }
 
+void store_alarm_older_ends(void)
+{
+    alarm_clear(ALARM_DATABASE, older_subject);
+}
+
+void store_tell_older(struct store *store, const char *why)
+{
+    snprintf(store->older, sizeof store->older, "%s", why);
+    store_alarm_older(why);
+}
+
+const char *store_older(const struct store *store)
+{
+    return store->older;
+}
+
+// [A5] The anchor keeps what it has until somebody writes it who has told of this: a kill in between is told again.
 static void compare_database(struct store *store, const struct state *state)
 {
     const struct anchored *found = &store->anchor.found;
-    store->is_older = state->epoch < found->epoch || state->event < found->event;
-    if (store->is_older)
-        alarm_raise(ALARM_DATABASE, "hilum.db",
-                    "it is an older copy, or has lost its end: it ends at event %llu of epoch %llu, and event %llu of "
-                    "epoch %llu was there. What was decided since is not in it",
-                    (unsigned long long)state->event, (unsigned long long)state->epoch,
-                    (unsigned long long)found->event, (unsigned long long)found->epoch);
-    atomic_store(&store->durable.epoch, smaller(state->epoch, found->epoch));
-    atomic_store(&store->durable.event, smaller(state->event, found->event));
+    char why[ERROR_MESSAGE_SIZE];
+    if (state->epoch < found->epoch || state->event < found->event) {
+        snprintf(why, sizeof why, "it ends at event %llu, epoch %llu, and event %llu, epoch %llu was there",
+                 (unsigned long long)state->event, (unsigned long long)state->epoch, (unsigned long long)found->event,
+                 (unsigned long long)found->epoch);
+        store_tell_older(store, why);
+    }
+    atomic_store(&store->durable.epoch, found->epoch);
+    atomic_store(&store->durable.event, found->event);
+}
+
+void identity_forget_ahead(struct store *store)
+{
+    store->anchor.found.audit.ahead = store->anchor.last.audit.ahead = STORE_AHEAD_UNKNOWN;
 }
 
 static void compare_anchor(struct store *store, const struct state *state)
@@ -175,8 +203,10 @@ static void compare_anchor(struct store *store, const struct state *state)
     else if (!anchor->whole)
         alarm_raise(ALARM_DATABASE, "anchor",
                     "it was removed or damaged: what is missing here cannot be told this time");
-    else if (anchor->found.generation < state->generation)
+    else if (anchor->found.generation < state->generation) {
         alarm_raise(ALARM_DATABASE, "anchor", "it is an older copy: what is missing here cannot be told for certain");
+        identity_forget_ahead(store);
+    }
     if (anchor->last.generation < state->generation)
         anchor->last.generation = state->generation;
 }
@@ -212,17 +242,16 @@ static bool find_newer(const struct store *store, int folder_fd, const char *end
 static bool compare_containers(struct store *store, const struct state *state, struct error *err)
 {
     uint64_t newer = 0;
-    if (!store->was_clean || store->is_older)
+    char why[ERROR_MESSAGE_SIZE];
+    if (!store->was_clean || store->older[0])
         return true;
     if (!find_newer(store, store->packs_fd, ".pack", state->container, &newer, err) ||
         !find_newer(store, store->lanes_fd, ".lane", state->container, &newer, err))
         return false;
-    store->is_older = newer > 0;
-    if (store->is_older)
-        alarm_raise(ALARM_DATABASE, "hilum.db",
-                    "it is an older copy: it ends at container %llu, and %llu is here. What was judged, decided and "
-                    "told since is not in it: stop, and restore the newest copy, or go on without",
-                    (unsigned long long)state->container, (unsigned long long)newer);
+    snprintf(why, sizeof why, "it ends at container %llu, and %llu is here", (unsigned long long)state->container,
+             (unsigned long long)newer);
+    if (newer > 0)
+        store_tell_older(store, why);
     return true;
 }
 

@@ -210,6 +210,8 @@ bool identity_needs_database(const struct store *store, const struct identity *i
 bool identity_check(const struct store *store, struct database *db, const struct identity *identity, struct error *err);
 // And the anchor, once the database does [A2]?
 bool identity_check_anchor(const struct store *store, const struct identity *identity, struct error *err);
+// The anchor does not tell any more how far the audit trail may go on.
+void identity_forget_ahead(struct store *store);
 // How far had it come? Raises alarms [A5, A6, A7, A7a], and sets what the anchor may say.
 bool identity_compare(struct store *store, const struct state *state, struct error *err);
 // Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a
@@ -234,8 +236,8 @@ struct store {
     uint64_t low_water_bytes;
     int lock_fd, folder_fd, lanes_fd, packs_fd;
     uint8_t id[STORE_ID_SIZE];
-    bool was_clean; // the last stop
-    bool is_older;  // the database is older than the anchor [A5] or the containers [A7a]
+    bool was_clean;                 // the last stop
+    char older[ERROR_MESSAGE_SIZE]; // why the database is an older copy [A5, A7a, A7b]; "": it is none
     _Atomic(enum rebuild_state) rebuild;
     struct anchor anchor;
     struct {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alarm.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "store/pack.h"
@@ -309,7 +310,7 @@ static bool close_all(struct run *run, struct error *err)
     return true;
 }
 
-// Past every epoch that this folder had.
+// Past every epoch that this folder had: what came after an older copy, which no anchor tells, began before now.
 static bool raise_epoch(struct database *db, void *payload, struct error *err)
 {
     return sql_run(db, err, "UPDATE store_state SET epoch = ?", "i", *(const int64_t *)payload);
@@ -319,10 +320,12 @@ static bool raise_epoch(struct database *db, void *payload, struct error *err)
 static bool new_epoch(struct run *run, struct error *err)
 {
     struct store *store = run->store;
-    if (run->count == 0 && run->pack_count == 0 && store->was_clean && !store->is_older)
+    if (run->count == 0 && run->pack_count == 0 && store->was_clean && !store->older[0])
         return true;
     uint64_t last = atomic_load(&store->board.epoch), anchored = store->anchor.found.epoch;
-    int64_t next = (int64_t)((last > anchored ? last : anchored) + 1);
+    int64_t next = (int64_t)((last > anchored ? last : anchored) + 1), now = clock_now_ns() / CLOCK_SECOND;
+    if (store->older[0] && next < now)
+        next = now;
     if (!store_write(store, STORE_DURABLE, raise_epoch, &next, err))
         return false;
     atomic_store(&store->board.epoch, (uint64_t)next);

@@ -314,7 +314,9 @@ static void tell_unconfirmed(const struct opening *opening)
 static bool settle(struct opening *opening, struct error *err)
 {
     struct store *store = opening->store;
-    if (!opening->rebuild && !identity_compare(store, &opening->state, err))
+    if (opening->rebuild)
+        identity_forget_ahead(store);
+    else if (!identity_compare(store, &opening->state, err))
         return false;
     tell_unconfirmed(opening);
     if (!file_sync_folder(store->folder, err) || !anchor_if_room(store, err) || !mark_stop(store, false, err) ||

@@ -64,11 +64,14 @@ bool store_space(const struct store *store, struct store_space *out);
 
 // ---- identity (docs/store-format.md, "Identity" and "Rebuild")
 
-// A line of the audit trail that is on the disk.
+// A line of the audit trail that is on the disk, and how many may follow it. No line is written that an anchor on the
+// disk does not allow for: so a trail that goes on for more was written beside a newer anchor [A7b].
+#define STORE_AHEAD_UNKNOWN UINT64_MAX
 struct store_audit_head {
     uint64_t segment; // number of its file; 0: none
     uint64_t line;    // its number in the chain
     uint8_t value[HASH_SIZE];
+    uint64_t ahead; // lines; STORE_AHEAD_UNKNOWN: nobody knows how many
 };
 
 // What the anchor said of the audit trail when the store was opened; and what that of a folder says now, which another
@@ -78,6 +81,16 @@ bool store_anchored_audit_of(const char *folder, struct store_audit_head *out, s
 // Puts down how far the folder has come: the audit trail's head, which must be synced [S8] (NULL: the one before), and
 // what is on the disk for certain of the rest. On the disk itself when it returns [S9].
 bool store_anchor(struct store *store, const struct store_audit_head *head, struct error *err);
+
+// The database and its anchor are older copies of what this folder had, says somebody who knows of something newer
+// [A7b]: an alarm, and the replay that comes raises the epoch [R6]. `why`, at most 90 characters, goes on from "it is
+// an older copy: ".
+void store_tell_older(struct store *store, const char *why);
+// Why it is one, as store_open [A5, A7a] or store_tell_older has found; "": nothing says so.
+const char *store_older(const struct store *store);
+// The alarm of a database that was found older at an earlier start, and that nobody has said to know; and its end.
+void store_alarm_older(const char *why);
+void store_alarm_older_ends(void);
 
 // The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);

@@ -126,6 +126,8 @@ class Soak:
             return False
         if not fault:
             self.slowest = max(self.slowest, time.monotonic() - begun)
+        if " error   alarm " in self.server.log():
+            raise AssertionError(f"a kill raised an alarm: {[line for line in self.server.log().splitlines() if ' alarm ' in line][:1]}")
         return True
 
     def wait_for_spares(self):

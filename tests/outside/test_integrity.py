@@ -121,6 +121,37 @@ class Start(Folder):
         self.assertIn("older copy", alarms(server)[0])
         self.assertEqual(server.request(path_of(2) + "/metadata")[0], 200)
 
+    def check(self):
+        return subprocess.run([HILUM, "audit", "check", self.data], capture_output=True, text=True, timeout=60)
+
+    def test_an_older_database_with_its_anchor_is_told_by_the_trail_at_each_start_until_somebody_says_that_he_knows(self):
+        self.fill(1)
+        for name in ("hilum.db", "anchor"):
+            shutil.copy(self.path(name), self.path(name + ".older"))
+        server = self.start()
+        server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": 1})  # no object comes, so no pack is newer
+        self.stop()
+        self.assertEqual(self.check().returncode, 0)
+        for name in ("hilum.db", "anchor"):
+            os.replace(self.path(name + ".older"), self.path(name))
+        for _ in range(2):
+            server = self.start()
+            self.assertEqual(server.get_json("/api/hl7-targets"), [])
+            self.assertEqual(len(alarms(server)), 1)
+            self.assertIn("it is an older copy: the audit trail has", alarms(server)[0])
+            self.assertIn("hilum audit acknowledge --by NAME", " ".join(server.get_json("/healthz")["warnings"]))
+            self.stop()
+            done = self.check()
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("the database is an older copy: ", done.stdout)
+            self.assertNotIn("NOT whole", done.stdout)
+        server = self.start()
+        server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
+        self.assertEqual(server.get_json("/healthz")["status"], "ok")
+        self.stop()
+        self.assertEqual(self.check().returncode, 0, self.check().stdout)
+        self.assertEqual(alarms(self.start()), [])
+
     def test_overwritten_pages_of_the_database_are_found(self):
         self.fill(*range(1, 6))
         with sqlite3.connect(self.path("hilum.db")) as db:

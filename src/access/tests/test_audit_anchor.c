@@ -2,9 +2,12 @@
 // one.
 #include "place.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "access/audit_trail.h"
@@ -85,6 +88,7 @@ static int nothing_stands(void **state)
 {
     (void)state;
     alarm_clear(ALARM_AUDIT, NULL);
+    alarm_clear(ALARM_DATABASE, NULL);
     return 0;
 }
 
@@ -134,13 +138,15 @@ static void start_again(struct place *place)
     put(place, "later");
 }
 
-static bool break_stands(const struct place *place)
+// Does the check tell of a break, or of an older database?
+static bool something_stands(const struct place *place)
 {
     struct access_audit_check done;
     char *said = check(place, &done);
     assert_int_equal(strstr(said, "the audit chain is broken") != NULL, done.break_stands);
+    assert_int_equal(strstr(done.older, "log: the database is an older copy: ") != NULL, done.older[0] != '\0');
     free(said);
-    return done.break_stands;
+    return done.break_stands || done.older[0];
 }
 
 // Each start tells it, and the check, until a person says that he knows; that is told in the trail, and no more.
@@ -150,7 +156,7 @@ static void it_stands_until_somebody_knows(struct place *place)
         start_again(place);
         assert_int_equal(alarm_count_now(), 1);
         assert_non_null(strstr(alarms[0].text, "hilum audit acknowledge --by NAME"));
-        assert_true(break_stands(place));
+        assert_true(something_stands(place));
     }
     assert_ok(access_audit_acknowledge(place->access, "Ann", &place->err), place->err);
     assert_int_equal(alarm_count_now(), 0);
@@ -161,7 +167,7 @@ static void it_stands_until_somebody_knows(struct place *place)
     free(text);
     start_again(place);
     assert_int_equal(alarm_count_now(), 0);
-    assert_false(break_stands(place));
+    assert_false(something_stands(place));
     close_trail(place);
     folder_delete(place->folder);
 }
@@ -244,6 +250,183 @@ static void an_unfinished_line_behind_the_anchored_is_none_of_that(void **state)
     assert_int_equal(alarm_count_now(), 0);
     assert_int_equal(last_segment(&place), 1);
     close_trail(&place);
+    folder_delete(place.folder);
+}
+
+// ---- an older database, with an anchor as old
+
+// What a backup of the database takes, without the audit trail.
+struct backup {
+    struct {
+        char *bytes; // NULL: it was not there
+        size_t size;
+    } files[3];
+};
+
+static void backup_path(char path[PLACE_PATH + 16], const struct place *place, size_t index)
+{
+    static const char *const names[] = {"hilum.db", "hilum.db-wal", "anchor"};
+    snprintf(path, PLACE_PATH + 16, "%s/%s", place->folder, names[index]);
+}
+
+static void make_backup(struct backup *backup, const struct place *place)
+{
+    char path[PLACE_PATH + 16];
+    for (size_t i = 0; i < 3; i++) {
+        backup_path(path, place, i);
+        backup->files[i].bytes = access(path, F_OK) == 0 ? load_file(path, &backup->files[i].size) : NULL;
+    }
+}
+
+static void restore(const struct backup *backup, const struct place *place)
+{
+    char path[PLACE_PATH + 16];
+    for (size_t i = 0; i < 3; i++) {
+        backup_path(path, place, i);
+        unlink(path);
+        if (backup->files[i].bytes)
+            save_file(path, backup->files[i].bytes, backup->files[i].size);
+    }
+}
+
+static void free_backup(struct backup *backup)
+{
+    for (size_t i = 0; i < 3; i++)
+        free(backup->files[i].bytes);
+}
+
+static void assert_older_is_told(struct place *place, const char *words)
+{
+    assert_int_equal(alarm_count_now(), 1);
+    assert_int_equal(alarms[0].kind, ALARM_DATABASE);
+    assert_non_null(strstr(alarms[0].text, words));
+    assert_non_null(strstr(store_older(place->store), words));
+    char *text = load_segment(place, last_segment(place), NULL);
+    assert_non_null(strstr(text, "the database is an older copy: "));
+    free(text);
+}
+
+// The backup was made after a clean stop: one line more is enough.
+static void a_trail_that_goes_on_behind_a_clean_stop_tells_an_older_database(void **state)
+{
+    struct place place;
+    struct backup backup;
+    (void)state;
+    make_trail(&place, "X", 3);
+    close_trail(&place);
+    make_backup(&backup, &place);
+    open_trail(&place);
+    put(&place, "later");
+    close_trail(&place);
+    restore(&backup, &place);
+    open_trail(&place);
+    assert_older_is_told(&place, "the audit trail has 1 lines more");
+    it_stands_until_somebody_knows(&place);
+    free_backup(&backup);
+}
+
+// The backup was made of a server that ran, and so may look as a kill leaves it: as many lines as its anchor allows for
+// are no sign, one more is.
+static void a_trail_that_goes_on_further_than_any_kill_leaves_it_tells_an_older_database(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct place place;
+        struct backup backup;
+        make_trail(&place, "X", 3);
+        make_backup(&backup, &place);
+        for (int i = 0; i < ACCESS_AHEAD + more; i++)
+            put(&place, "later");
+        close_trail(&place);
+        restore(&backup, &place);
+        open_trail(&place);
+        if (more) {
+            assert_older_is_told(&place, "the audit trail has 17 lines more");
+            it_stands_until_somebody_knows(&place);
+        } else {
+            assert_int_equal(alarm_count_now(), 0);
+            close_trail(&place);
+            folder_delete(place.folder);
+        }
+        free_backup(&backup);
+        nothing_stands(NULL);
+    }
+}
+
+// A person who goes on without what is lost, and loses his chain too, says both at once.
+static void a_break_and_an_older_database_are_told_both_and_known_by_one_word(void **state)
+{
+    struct place place;
+    struct backup backup;
+    size_t size;
+    (void)state;
+    make_trail(&place, "X", 3);
+    close_trail(&place);
+    make_backup(&backup, &place);
+    open_trail(&place);
+    put(&place, "later");
+    close_trail(&place);
+    restore(&backup, &place);
+    open_trail(&place);
+    close_trail(&place);
+    char *text = load_segment(&place, 2, &size);
+    save_segment(&place, 3, text, size); // does not continue the second
+    free(text);
+    nothing_stands(NULL);
+    open_trail(&place);
+    assert_int_equal(alarm_count_now(), 2);
+    assert_ok(access_audit_acknowledge(place.access, "Ann", &place.err), place.err);
+    assert_int_equal(alarm_count_now(), 0);
+    start_again(&place);
+    assert_int_equal(alarm_count_now(), 0);
+    close_trail(&place);
+    folder_delete(place.folder);
+    free_backup(&backup);
+}
+
+// A process that has much to tell, in large turns and small ones, until it is killed.
+static void tell_until_killed(struct place *place)
+{
+    struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = "killed"};
+    record.address = record.patient = record.study = record.detail = "";
+    open_trail(place);
+    for (int i = 1;; i++) {
+        access_audit(place->access, &record, clock_now_ns());
+        if (i % 100 == 0 || i % 100 == 7)
+            access_audit_flush(place->access, &place->err);
+    }
+}
+
+static off_t trail_size(const struct place *place)
+{
+    char path[ACCESS_PATH_SIZE];
+    struct stat status;
+    segment_path(path, place, last_segment(place));
+    return stat(path, &status) == 0 ? status.st_size : 0;
+}
+
+static void a_kill_at_any_time_is_no_older_database(void **state)
+{
+    struct place place;
+    (void)state;
+    make_trail(&place, "X", 1);
+    close_trail(&place);
+    for (int round = 0; round < 12; round++) {
+        off_t size = trail_size(&place);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            tell_until_killed(&place);
+        for (int i = 0; i < 5000 && trail_size(&place) < size + 2000 * (1 + round % 4); i++)
+            clock_sleep_ns(CLOCK_MS);
+        clock_sleep_ns(round * CLOCK_MS / 3); // somewhere in a turn
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_true(trail_size(&place) > size);
+        open_trail(&place);
+        assert_int_equal(alarm_count_now(), 0);
+        close_trail(&place);
+    }
     folder_delete(place.folder);
 }
 
@@ -419,6 +602,10 @@ int test_audit_anchor(void)
         alarm_test(a_trail_written_anew_is_told),
         alarm_test(a_trail_that_is_gone_is_told),
         alarm_test(an_unfinished_line_behind_the_anchored_is_none_of_that),
+        alarm_test(a_trail_that_goes_on_behind_a_clean_stop_tells_an_older_database),
+        alarm_test(a_trail_that_goes_on_further_than_any_kill_leaves_it_tells_an_older_database),
+        alarm_test(a_break_and_an_older_database_are_told_both_and_known_by_one_word),
+        alarm_test(a_kill_at_any_time_is_no_older_database),
         alarm_test(a_file_removed_while_it_is_written_is_told),
         alarm_test(a_file_replaced_or_cut_while_it_is_written_is_told),
         alarm_test(a_disk_that_takes_no_line_is_told_while_that_lasts),

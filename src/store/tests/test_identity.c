@@ -115,7 +115,7 @@ static void a_slot_is_read_as_it_was_written_and_no_other_way(void **state)
     uint8_t bytes[ANCHOR_SIZE];
     (void)state;
     memset(in.id, 0xA5, sizeof in.id);
-    in.audit = (struct store_audit_head){.segment = 13, .line = 14, .value = {15}};
+    in.audit = (struct store_audit_head){.segment = 13, .line = 14, .value = {15}, .ahead = 16};
     anchor_bytes(bytes, &in);
     assert_true(anchor_parse(bytes, &out));
     assert_memory_equal(&in, &out, sizeof in);
@@ -142,6 +142,20 @@ static void an_anchored_line_is_there_at_the_next_start_and_for_others(void **st
     store_anchored_audit(place.store, &found);
     assert_memory_equal(&head, &found, sizeof head);
     helper_remove(&place);
+}
+
+// One of an earlier program says nothing there.
+static void how_far_the_trail_may_go_on_is_known_only_where_the_anchor_says_so(void **state)
+{
+    struct anchored in = {.generation = 1}, out;
+    uint8_t bytes[ANCHOR_SIZE];
+    static const uint8_t zeros[8];
+    (void)state;
+    in.audit.ahead = STORE_AHEAD_UNKNOWN;
+    anchor_bytes(bytes, &in);
+    assert_memory_equal(bytes + 120, zeros, sizeof zeros);
+    assert_true(anchor_parse(bytes, &out));
+    assert_true(out.audit.ahead == STORE_AHEAD_UNKNOWN);
 }
 
 // The other one holds what was put down before.
@@ -289,7 +303,9 @@ static void an_older_database_is_told_and_its_epoch_comes_never_again(void **sta
     assert_int_equal(helper_alarms(), 0);
     copy_over(older, place.folder, "hilum.db");
     start(&place);
-    assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db"), "older copy"));
+    const char *told = alarm_of(ALARM_DATABASE, "hilum.db's age");
+    assert_non_null(strstr(told, "older copy"));
+    assert_non_null(strstr(told, "hilum audit acknowledge --by NAME"));
     assert_true(store_event_epoch(place.store) > epoch);
     helper_check(place.store, "3-1000"); // of the pack that it does not know
     helper_forget_alarms(NULL);
@@ -326,7 +342,7 @@ static void an_older_database_with_an_older_anchor_is_told_by_what_is_newer(void
         copy_over(older, place.folder, "hilum.db");
         copy_over(older, place.folder, "anchor");
         start(&place);
-        assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db"), "judged, decided and told since"));
+        assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db's age"), "judged, decided and told since"));
         assert_int_equal(helper_alarms(), 1);
         assert_true(store_event_epoch(place.store) > epoch);
         helper_check(place.store, "3-1000");
@@ -335,6 +351,26 @@ static void an_older_database_with_an_older_anchor_is_told_by_what_is_newer(void
         starts_without_alarm(&place);
         folder_delete(older);
     }
+}
+
+// Somebody else may know of something newer: before the replay, so that no epoch comes twice, whatever came in between.
+static void an_older_database_that_somebody_else_knows_of_gets_an_epoch_of_now(void **state)
+{
+    struct place place;
+    (void)state;
+    make_closed(&place);
+    helper_sql(place.folder, "UPDATE store_state SET epoch = 7");
+    remove_file(place.folder, "anchor");
+    place.store = helper_open(place.folder, &place.err);
+    assert_ok(place.store != NULL, place.err);
+    store_tell_older(place.store, "the audit trail says so");
+    int64_t before = clock_now_ns() / CLOCK_SECOND;
+    helper_replay(place.store);
+    assert_true((int64_t)store_event_epoch(place.store) >= before);
+    assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db's age"), "the audit trail says so"));
+    store_alarm_older_ends();
+    assert_int_equal(helper_alarms(), 1); // that of the anchor
+    helper_remove(&place);
 }
 
 // What rows do not name after a kill is not older by that: the lane's own row came before it.
@@ -707,6 +743,7 @@ int test_identity(void)
 #define alarm_test(name) cmocka_unit_test_setup_teardown(name, helper_forget_alarms, helper_forget_alarms)
     static const struct CMUnitTest tests[] = {
         alarm_test(a_slot_is_read_as_it_was_written_and_no_other_way),
+        alarm_test(how_far_the_trail_may_go_on_is_known_only_where_the_anchor_says_so),
         alarm_test(an_anchored_line_is_there_at_the_next_start_and_for_others),
         alarm_test(a_torn_slot_costs_one_step_and_no_start),
         alarm_test(a_folder_without_its_database_does_not_start),
@@ -716,6 +753,7 @@ int test_identity(void)
         alarm_test(a_database_that_cannot_be_read_does_not_start),
         alarm_test(an_older_database_is_told_and_its_epoch_comes_never_again),
         alarm_test(an_older_database_with_an_older_anchor_is_told_by_what_is_newer),
+        alarm_test(an_older_database_that_somebody_else_knows_of_gets_an_epoch_of_now),
         alarm_test(a_kill_with_a_lane_that_has_no_rows_is_no_older_database),
         alarm_test(overwritten_pages_are_found_in_the_background),
         alarm_test(a_removed_anchor_is_told_and_made_again),
