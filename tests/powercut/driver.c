@@ -289,7 +289,7 @@ static bool has(struct store *store, const char *table, const char *name, struct
     bool row = false;
     snprintf(text, sizeof text, "SELECT %s FROM %s WHERE name = ?", place ? "container, offset" : "1", table);
     struct database *db = store_read_begin(store, &err);
-    struct sql *sql = db ? sql_prepare_once(db, text, &err) : NULL;
+    struct sql *sql = db ? sql_prepare_made(db, text, &err) : NULL;
     if (sql) {
         sql_bind_text(sql, 1, name);
         if (!sql_step(sql, &row, &err))
