@@ -113,7 +113,7 @@ class Doubts(PageTest):
         head = Head(30)
         self.scan(head)
         listing, tab = self.tab(), self.tab(head.study)
-        self.row(listing, head.study, "row.querySelector('.not-analysed')?.innerText === 'lung-model: not analysed: model lung-model is not installed'")
+        self.row(listing, head.study, "row.querySelector('.not-analysed')?.innerText === 'not analysed (lung-model): model lung-model is not installed'")
         tab.until_text("aside > .results li.not-analysed", "model lung-model is not installed")
         tab.until_text("aside .nothing", "Not analysed by lung-model: model lung-model is not installed")
         (warning,) = self.server.get_json("/healthz")["warnings"]
@@ -146,6 +146,8 @@ class Doubts(PageTest):
         self.row(listing, first.study, f"row.querySelector('.positive')?.innerText === 'positive: {why}'")
         tab = self.tab(first.study)
         tab.until_text(".finding .not-analysed", why)
+        tab.slice_shown()
+        self.assertNotIn("mask", tab.text(".tools"))  # which would be drawn over other images
         self.assertEqual(listing.errors() + tab.errors(), [])
 
     def enable_rule(self, enabled):
@@ -165,6 +167,7 @@ class Doubts(PageTest):
             tab.until(f"innerWidth === {width} && innerHeight === {height}")
             self.check_width(tab)
             if height >= 800:
+                self.check_whole(tab, "th")
                 self.assertGreaterEqual(tab.evaluate("[...document.querySelectorAll('tbody tr')].filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length"), 14)
             self.assertEqual(tab.evaluate("""[...document.querySelectorAll('.list td, .list td *')].filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1)
                 .filter((one) => getComputedStyle(one).display !== 'inline' && !one.title).map((one) => one.outerHTML)"""), [])
@@ -200,6 +203,9 @@ class Doubts(PageTest):
         tab.click(".band summary")
         self.check_in_sight(tab)
         self.assertTrue(tab.evaluate("[...document.querySelectorAll('.band button')].every((button) => button.disabled)"))
+        tab.until_text("aside > .results .not-analysed", "which were not looked at; keep or take them")
+        self.assertEqual(tab.text("aside > .results").count("keep or take them"), 1)
+        self.row(listing, head.study, "row.querySelector('.not-analysed') && !row.querySelector('.negative')")
         overview = self.tab("/conflicts")
         self.assertIn(f"{wrong} images with other pixels", self.row(overview, head.study, "row.innerText"))
         self.assertIn("waits", overview.text("tbody tr td:last-child"))
@@ -249,7 +255,7 @@ class Doubts(PageTest):
         self.scan(head, again, "PACS")
         tab.until_text(".band summary", "3 objects of this study came again with other attributes, from PACS at ")
         tab.click(".band summary")
-        self.assertIn(["PatientName", "Day^P4", "Corrected^P4"], tab.evaluate("[...document.querySelectorAll('.differences tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"))
+        self.assertIn(["Patient Name", "Day, P4", "Corrected, P4"], tab.evaluate("[...document.querySelectorAll('.differences tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"))
         tab.fill(".name input", "Dr Test")
         self.check_in_sight(tab)
         self.server.stop()

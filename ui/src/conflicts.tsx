@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Conflict, type Rows, getRows, path, post, search } from "./api";
 import { date } from "./dates";
-import { type Dataset, patientName, text } from "./dicom";
+import { type Dataset, patientName, personName, text } from "./dicom";
 
 export const CONFLICTS = "#/conflicts"; // the address of the list of all; a study's has no slash
 
@@ -68,13 +68,14 @@ function Differences({ conflict }: { conflict: Conflict }) {
             <tbody>
                 {conflict.differences.map(({ tag, attribute, known, object }) => (
                     <tr key={tag}>
-                        <td>{attribute}</td>
-                        <td>
-                            <bdi class="clip">{known}</bdi>
-                        </td>
-                        <td>
-                            <bdi class="clip">{object}</bdi>
-                        </td>
+                        <td>{attribute.replace(/([a-z])([A-Z])/g, "$1 $2")}</td>
+                        {[known, object].map((value) => (
+                            <td>
+                                <bdi class="clip" title={value}>
+                                    {tag === "00100010" ? personName(value) : value}
+                                </bdi>
+                            </td>
+                        ))}
                     </tr>
                 ))}
             </tbody>

@@ -10,9 +10,14 @@ function kindOf({ outcome, told, images }: Result | Said): string {
     return outcome === "negative" && (!told || images === "earlier") ? "waiting" : outcome.replace(" ", "-");
 }
 
+// What came again is told by the bands of conflicts, with more.
+export function doubtsOf(flags: string[]): string[] {
+    return flags.filter((flag) => !flag.includes("came again"));
+}
+
 // Where it is in doubt whose a study is, each answer names its patient.
-function whoseOn(item: Item): ((said: Said) => string) {
-    const isClear = item.flags.length === 0 && item.models.every(({ patientId }) => !patientId || patientId === item.patientId);
+function whoseOn(item: Item): (said: Said) => string {
+    const isClear = doubtsOf(item.flags).length === 0 && item.models.every(({ patientId }) => !patientId || patientId === item.patientId);
     return ({ patientId, issuer }) => (isClear || !patientId ? "" : `ID ${patientId}${issuer && ` of ${issuer}`}: `);
 }
 
@@ -43,8 +48,9 @@ export function Looked({ item }: { item: Item }) {
     const whose = whoseOn(item);
     const lines = new Map<string, { kind: string; title: string }>();
     for (const one of item.models) {
-        const said = `${one.said}${one.reason && `: ${one.reason}`}`;
-        lines.set(`${whose(one)}${several ? `${one.model}: ` : ""}${said}`, { kind: kindOf(one), title: `${whose(one)}${one.model}: ${said}` });
+        const [name] = one.model.split(" ");
+        const reason = one.reason && `: ${one.reason}`;
+        lines.set(`${whose(one)}${one.said}${several ? ` (${name})` : ""}${reason}`, { kind: kindOf(one), title: `${whose(one)}${one.model}: ${one.said}${reason}` });
     }
     const none = item.arriving ? ARRIVING : NOT_ASKED;
     if (lines.size === 0) lines.set(none, { kind: "unasked", title: none });
@@ -105,6 +111,8 @@ export type WhereOf = (of: Result | Job | Finding) => string;
 
 function ResultLine({ result, where }: { result: Result; where: string }) {
     const past = result.standing === "current" ? "" : `${result.standing}: `;
+    const isRepeated = result.reason && result.notes.endsWith(result.reason);
+    const notes = isRepeated ? result.notes.slice(0, -result.reason.length).replace(/; $/, "") : result.notes;
     return (
         <li class={kindOf(result)}>
             {result.model} {result.modelVersion}
@@ -115,7 +123,7 @@ function ResultLine({ result, where }: { result: Result; where: string }) {
             <b>{result.said}</b>
             {lookedAt(result) && `; ${lookedAt(result)}`}
             {result.reason && <em>{result.reason}</em>}
-            {result.notes && <small>{result.notes}</small>}
+            {notes && <small>{notes}</small>}
         </li>
     );
 }

@@ -5,7 +5,7 @@ import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conf
 import { date } from "./dates";
 import { type Dataset, isImages, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
-import { Models, NothingFound, type WhereOf } from "./models";
+import { Models, NothingFound, type WhereOf, doubtsOf } from "./models";
 import { Viewer, isTyping } from "./viewer";
 import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
@@ -45,16 +45,16 @@ function FindingCard({ finding, where, reason, isShown, name, onShow, onDone }: 
                 <Judge finding={finding} name={name} onDone={onDone} />
             ) : (
                 <button class="elsewhere" onClick={onShow}>
-                    Show this patient's images to judge it
+                    Show its own images to judge it
                 </button>
             )}
         </li>
     );
 }
 
-// Whose objects these are, where that is in doubt. What came again is told by the bands of conflicts, with more.
+// Whose objects these are, where that is in doubt.
 function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] }) {
-    const doubts = flags.filter((flag) => !flag.includes("came again"));
+    const doubts = doubtsOf(flags);
     if (patients.length > 1 && doubts.length === 0) doubts.push(`objects of ${patients.length} patients`);
     if (doubts.length === 0) return null;
     return (
@@ -120,12 +120,6 @@ function onePerUid(rows: Dataset[]): Dataset[] {
         byUid.set(text(row, "0020000E"), { ...(before ?? row), "00201209": { vr: "IS", Value: [objects] } });
     }
     return [...byUid.values()];
-}
-
-// Two series may have the same name: then the end of the UID tells them apart.
-function seriesNames(images: Dataset[]): (series: Dataset) => string {
-    const alike = (name: string) => images.filter((one) => seriesName(one) === name).length > 1;
-    return (series) => seriesName(series) + (alike(seriesName(series)) ? ` UID ...${text(series, "0020000E").slice(-UID_TAIL)}` : "");
 }
 
 function isOf(patient: Dataset | undefined, result: Result | undefined): boolean {
@@ -254,8 +248,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         setGoal(finding);
     };
 
-    // What was rejected is drawn no more.
-    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && isShown(finding) && finding.seg && finding.state !== "rejected");
+    // What was rejected is drawn no more, nor what was found in images that were replaced.
+    const isDrawn = (finding: Finding) => isShown(finding) && finding.state !== "rejected" && resultOf(finding)?.images !== "earlier";
+    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && isDrawn(finding));
     const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => finding.segment) }));
     useEffect(() => {
         let current = true;
@@ -291,11 +286,16 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     };
 
     // Whose a series is, where not all patients of the study have objects in it.
-    const nameOf = seriesNames(images ?? []);
     const ownersOf = (uid: string) => {
         const rows = (series ?? []).filter((one) => text(one, "0020000E") === uid);
         const owners = patients.filter((one) => rows.some((row) => isSame(one, row)));
         return owners.length < patients.length ? owners.map(patientName).join("; ") : "";
+    };
+    // Two series of a patient may have the same name: then the end of the UID tells them apart.
+    const nameOf = (series: Dataset) => {
+        const name = (one: Dataset) => [seriesName(one), ownersOf(text(one, "0020000E"))].join();
+        const isAlone = (images ?? []).filter((one) => name(one) === name(series)).length < 2;
+        return seriesName(series) + (isAlone ? "" : ` UID ...${text(series, "0020000E").slice(-UID_TAIL)}`);
     };
     // An answer is of one patient; what could not be answered is of all that the series has.
     const whoseOf = (of: Result | Job | Finding) => {
