@@ -342,6 +342,16 @@ bool queue_delivery_list(struct database *db, enum queue_delivery_state state, c
     return true;
 }
 
+bool queue_delivery_total(struct database *db, enum queue_delivery_state state, const char *study, int64_t *out,
+                          struct error *err)
+{
+    bool found;
+    return study ? sql_get_int(db, err, out, &found, "SELECT count(*) FROM delivery WHERE state = ?1 AND study = ?2",
+                               "it", (int64_t)state, study)
+                 : sql_get_int(db, err, out, &found, "SELECT count(*) FROM delivery WHERE state = ?1", "i",
+                               (int64_t)state);
+}
+
 static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)
 {
     struct queue_delivery_count *count = to;

@@ -374,6 +374,18 @@ bool queue_job_list(struct database *db, const char *kind, const char *study, si
     return true;
 }
 
+bool queue_job_total(struct database *db, const char *kind, const char *study, int64_t *out, struct error *err)
+{
+    bool found;
+    return study ? sql_get_int(db, err, out, &found, "SELECT count(*) FROM job WHERE kind = ?1 AND study = ?2", "tt",
+                               kind, study)
+                 : sql_get_int(db, err, out, &found,
+                               "SELECT (SELECT coalesce(sum(count), 0) FROM job_tally WHERE kind = ?1)"
+                               " + (SELECT count(*) FROM job WHERE kind = ?1 AND state = 0)"
+                               " + (SELECT count(*) FROM job WHERE kind = ?1 AND state = 1)",
+                               "t", kind);
+}
+
 static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)
 {
     struct queue_job_count *count = to;

@@ -129,6 +129,8 @@ bool queue_job_get(struct database *db, const char *key, struct arena *arena, st
 // Newest first; study NULL: of all.
 bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
                     struct queue_job **out, size_t *count, struct error *err);
+// How many that list has without a limit.
+bool queue_job_total(struct database *db, const char *kind, const char *study, int64_t *out, struct error *err);
 
 // For monitoring: how many there are of each kind of end, one row for each that there is. What has ended is counted as
 // it ends; to ask walks only what waits.
@@ -228,5 +230,8 @@ bool queue_delivery_counts(struct database *db, struct arena *arena, struct queu
 // Newest first; study NULL: of all.
 bool queue_delivery_list(struct database *db, enum queue_delivery_state state, const char *study, size_t limit,
                          struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err);
+// How many that list has without a limit.
+bool queue_delivery_total(struct database *db, enum queue_delivery_state state, const char *study, int64_t *out,
+                          struct error *err);
 
 #endif

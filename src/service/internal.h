@@ -133,6 +133,8 @@ extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archi
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
 // A member of a body that must be text of 1 to 128 characters; NULL with *err.
+// How many a list has in all, for the answer's X-Total-Count, so that nobody takes a part for the whole.
+void service_tell_total(struct http_request *request, uint64_t total);
 const char *service_member(const json_t *body, const char *name, struct error *err);
 // A parameter of the query that is a count: limit, offset.
 bool service_read_count(const char *name, const char *value, size_t *out, struct error *err);

@@ -3,6 +3,7 @@
 // parameters the route knows: NULL where they are DICOMweb's or FHIR's, or nothing is asked for.
 #include "service/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,13 @@ const char *service_member(const json_t *body, const char *name, struct error *e
         return NULL;
     }
     return text;
+}
+
+void service_tell_total(struct http_request *request, uint64_t total)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)total);
+    http_set_header(request, "X-Total-Count", text);
 }
 
 void service_reply_json(struct http_request *request, int status, json_t *json)

@@ -14,6 +14,7 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import ROOT, Hilum, pydicom_files, wait_until
+from test_outbox import put_in
 
 with open(os.path.join(ROOT, "docs", "openapi.json"), encoding="utf-8") as f:
     OPENAPI = json.load(f)
@@ -85,6 +86,24 @@ class Api(unittest.TestCase):
                 self.assertIn(status, (400, 404), request)
                 self.assertEqual(headers["Content-Type"], "application/problem+json", request)
                 fits(json.loads(body), OPENAPI["components"]["schemas"]["Problem"], str(request))
+
+    def test_a_list_that_ends_before_its_end_says_how_many_there_are(self):
+        total = lambda path: (lambda answer: (int(answer[1]["X-Total-Count"]), len(json.loads(answer[2]))))(self.server.request(path))
+        with Hilum() as self.server:
+            self.assertEqual((total("/api/jobs"), total("/api/deliveries")), ((0, 0), (0, 0)))
+            self.assertEqual(self.server.stop(), 0)
+            put_in(self.server, [("hl7", "gone", f"M{number}") for number in range(502)] + [("dicom", "gone", "1.2.3")])
+            with sqlite3.connect(os.path.join(self.server.data, "hilum.db")) as database:
+                database.executemany("INSERT INTO job (key, kind, study, series, model, input, state, priority, created_ns) VALUES (?, 'model', ?, '', 'm', '', 0, 0, 0)", [(f"k{number}", f"1.2.{number % 2}") for number in range(503)])
+                database.execute("UPDATE delivery SET study = '1.2.0' WHERE kind = 'dicom'")
+            database.close()
+            self.server.start()
+            self.assertEqual(total("/api/jobs"), (503, 500))
+            self.assertEqual(total("/api/jobs?study=1.2.1"), (251, 251))
+            self.assertEqual(total("/api/deliveries"), (503, 500))
+            self.assertEqual(total("/api/deliveries?state=waiting"), (503, 500))
+            self.assertEqual(total("/api/deliveries?state=waiting&study=1.2.0"), (1, 1))
+            self.assertEqual(total("/api/deliveries?state=dead"), (0, 0))
 
     def test_a_rule_takes_effect_at_once_and_is_refused_by_member(self):
         with Hilum() as server:

@@ -309,7 +309,17 @@ static void kinds_do_not_mix(void **state)
     place_close(&place);
 }
 
-static void jobs_are_listed_newest_first(void **state)
+// What the list has without a limit.
+static void assert_total(struct place *place, const char *study, int64_t due)
+{
+    int64_t total;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(queue_job_total(db, "model", study, &total, &place->err), place->err);
+    store_read_end(place->store, db);
+    assert_int_equal(total, due);
+}
+
+static void jobs_are_listed_newest_first_and_counted(void **state)
 {
     struct place place;
     struct queue_job *jobs;
@@ -332,6 +342,13 @@ static void jobs_are_listed_newest_first(void **state)
     assert_ok(queue_job_list(db, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 0);
     store_read_end(place.store, db);
+    assert_total(&place, NULL, 3);
+    assert_total(&place, "1.2", 2);
+    assert_total(&place, "none", 0);
+    jobs = claim(&place, T0);
+    assert_total(&place, NULL, 3);
+    assert_ok(finish(&place, jobs, QUEUE_JOB_DONE, "", T0), place.err);
+    assert_total(&place, NULL, 3); // whatever becomes of them
     place_close(&place);
 }
 
@@ -439,7 +456,7 @@ int test_jobs(void)
         cmocka_unit_test(jobs_are_counted_by_model_state_outcome_and_cause),
         cmocka_unit_test(kinds_do_not_mix),
         cmocka_unit_test(what_the_first_try_fixed_holds_for_all_tries),
-        cmocka_unit_test(jobs_are_listed_newest_first),
+        cmocka_unit_test(jobs_are_listed_newest_first_and_counted),
         cmocka_unit_test(what_is_too_long_is_refused_or_cut),
         cmocka_unit_test(eight_threads_add_and_do_each_job_once),
     };

@@ -341,11 +341,14 @@ static size_t count_of(struct place *place, const char *study)
 {
     struct queue_delivery *deliveries;
     size_t count;
+    int64_t total;
     struct database *db = store_read_begin(place->store, &place->err);
     assert_ok(
         queue_delivery_list(db, QUEUE_DELIVERY_WAITING, study, 10, &place->arena, &deliveries, &count, &place->err),
         place->err);
+    assert_ok(queue_delivery_total(db, QUEUE_DELIVERY_WAITING, study, &total, &place->err), place->err);
     store_read_end(place->store, db);
+    assert_int_equal(total, count);
     return count;
 }
 

@@ -55,14 +55,6 @@ static bool read_page(struct http_request *request, struct archive_page *out, st
            (!offset || service_read_count("offset", offset, &out->offset, err));
 }
 
-// How many there are in all, so that nobody takes a part for the whole.
-static void tell_total(struct http_request *request, const struct archive_page *page)
-{
-    char total[24];
-    snprintf(total, sizeof total, "%llu", (unsigned long long)page->total);
-    http_set_header(request, "X-Total-Count", total);
-}
-
 // ---- conflicts
 
 static json_t *time_or_null(int64_t time_ns)
@@ -112,7 +104,7 @@ void api_conflicts(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    tell_total(request, &page);
+    service_tell_total(request, page.total);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, conflict_to_json(&conflicts[i]));
@@ -237,7 +229,7 @@ void api_flagged(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    tell_total(request, &page);
+    service_tell_total(request, page.total);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *one = to_json(&flagged[i].object);

@@ -32,13 +32,17 @@ static json_t *to_json(const struct queue_delivery *delivery)
 }
 
 static bool list(struct service *service, struct http_request *request, enum queue_delivery_state state, json_t *out,
-                 struct error *err)
+                 int64_t *total, struct error *err)
 {
     struct queue_delivery *deliveries;
+    const char *study = http_query(request, "study");
     size_t count = 0;
+    int64_t of_state = 0;
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && queue_delivery_list(db, state, http_query(request, "study"), DELIVERIES_MAX, http_arena(request),
-                                        &deliveries, &count, err);
+    bool ok = db &&
+              queue_delivery_list(db, state, study, DELIVERIES_MAX, http_arena(request), &deliveries, &count, err) &&
+              queue_delivery_total(db, state, study, &of_state, err);
+    *total += of_state;
     if (db)
         store_read_end(service->store, db);
     for (size_t i = 0; ok && i < count; i++)
@@ -51,14 +55,16 @@ void api_deliveries(void *payload, struct http_request *request)
     const char *wanted = http_query(request, "state");
     enum queue_delivery_state only = QUEUE_DELIVERY_WAITING;
     struct error err;
+    int64_t total = 0;
     json_t *out = json_array();
     bool ok =
         !wanted || parse_state(wanted, &only) ||
         error_set(&err, ERROR_BAD_VALUE, "state is '%.20s'; give waiting, sending, done, dead or obsolete", wanted);
     for (int state = QUEUE_DELIVERY_WAITING; ok && state <= QUEUE_DELIVERY_OBSOLETE; state++)
         if (!wanted || state == (int)only)
-            ok = list(payload, request, (enum queue_delivery_state)state, out, &err);
+            ok = list(payload, request, (enum queue_delivery_state)state, out, &total, &err);
     if (ok) {
+        service_tell_total(request, (uint64_t)total);
         service_reply_json(request, 200, out);
         return;
     }

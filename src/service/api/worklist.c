@@ -257,8 +257,10 @@ void api_jobs(void *payload, struct http_request *request)
     struct error err;
     size_t count = 0;
     struct database *db = store_read_begin(service->store, &err);
-    bool ok = db && queue_job_list(db, "model", http_query(request, "study"), JOBS_MAX, http_arena(request), &jobs,
-                                   &count, &err);
+    const char *study = http_query(request, "study");
+    int64_t total = 0;
+    bool ok = db && queue_job_list(db, "model", study, JOBS_MAX, http_arena(request), &jobs, &count, &err) &&
+              queue_job_total(db, "model", study, &total, &err);
     if (db)
         store_read_end(service->store, db);
     if (!ok) {
@@ -268,5 +270,6 @@ void api_jobs(void *payload, struct http_request *request)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, job_to_json(&jobs[i], is_unanswered(jobs, i)));
+    service_tell_total(request, (uint64_t)total);
     service_reply_json(request, 200, list);
 }
