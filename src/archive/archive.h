@@ -106,10 +106,11 @@ enum archive_flag {
     ARCHIVE_FLAG_REJECTION = 64, // another system's note that rejects images (PS3.16 CID 7011, IHE RAD IOCM)
 };
 
-enum { ARCHIVE_FLAG_BITS = 7 };
+enum { ARCHIVE_FLAG_BITS = 8 };
 
 struct archive_stored {
     enum archive_outcome outcome;
+    bool is_set_aside; // of SAME: it is not served, for another object of its UID is, as was decided or is to be
     unsigned flags;
     uint64_t size;
     char study[DICOM_UID_SIZE];

@@ -332,6 +332,7 @@ static bool finish(struct archive_writer *writer, struct rows_object *object, co
 static void report(const struct rows_object *object, struct archive_stored *out)
 {
     out->outcome = object->outcome;
+    out->is_set_aside = object->outcome == ARCHIVE_SAME && object->is_set_aside;
     out->flags = object->flags;
     out->size = object->record.size;
     text_copy(out->study, sizeof out->study, object->study);

@@ -19,6 +19,7 @@ struct rows_difference {
 struct rows_version {
     int64_t id; // 0: none has
     struct store_place place;
+    bool is_served;
 };
 
 enum { ROWS_VERSIONS_COMPARED = 16 }; // of one object; more are kept and not compared
@@ -58,6 +59,7 @@ struct rows_object {
     bool is_lost; // the bytes of `same` cannot be read any more: this record takes their place
     // set by archive_settle and rows_put
     enum archive_outcome outcome;
+    bool is_set_aside; // of ARCHIVE_SAME: another object of the UID is served
     // set by rows_put
     bool is_mended; // the row of `same` names this record now
     bool is_stale;  // nothing was written: another object came under the UID since it was settled

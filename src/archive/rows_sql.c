@@ -72,7 +72,8 @@ static bool find_series(struct database *db, struct rows_object *object, int64_t
 bool rows_versions(struct database *db, const struct rows_object *object, size_t *count, struct rows_version *same,
                    struct error *err)
 {
-    struct sql *sql = sql_prepare(db, "SELECT digest, syntax, id, container, offset FROM instance WHERE uid=?1", err);
+    struct sql *sql =
+        sql_prepare(db, "SELECT digest, syntax, id, container, offset, rank FROM instance WHERE uid=?1", err);
     bool row;
     *count = 0;
     *same = (struct rows_version){0};
@@ -85,7 +86,8 @@ bool rows_versions(struct database *db, const struct rows_object *object, size_t
         const void *digest = sql_blob(sql, 0, &size);
         if (size == HASH_SIZE && memcmp(digest, object->record.digest, HASH_SIZE) == 0 &&
             strcmp(sql_text(sql, 1), object->transfer_syntax) == 0)
-            *same = (struct rows_version){sql_int(sql, 2), {(uint64_t)sql_int(sql, 3), (uint64_t)sql_int(sql, 4)}};
+            *same = (struct rows_version){
+                sql_int(sql, 2), {(uint64_t)sql_int(sql, 3), (uint64_t)sql_int(sql, 4)}, sql_int(sql, 5) == 0};
         ++*count;
     }
     sql_done(sql);
@@ -195,8 +197,10 @@ static bool look_again(struct database *db, struct rows_object *object, bool *go
     object->flags &= ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
     if (!rows_versions(db, object, &beside, &same, err))
         return false;
-    if (same.id)
+    if (same.id) {
         object->outcome = ARCHIVE_SAME;
+        object->is_set_aside = !same.is_served;
+    }
     object->is_stale = !same.id && beside != object->beside;
     *go_on = !same.id && !object->is_stale;
     return !is_lost_still(object, &same) || mend(db, object, err);

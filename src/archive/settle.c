@@ -102,6 +102,7 @@ static bool compare_all(struct archive *archive, struct rows_object *object, con
             return false;
         if (compare.result == COMPARE_SAME) {
             object->outcome = ARCHIVE_SAME;
+            object->is_set_aside = i > 0;
             return true;
         }
         against->instance = known[i].id;
@@ -157,6 +158,7 @@ bool archive_settle(struct archive *archive, struct rows_object *object, const s
     object->is_lost = false;
     if (!count_versions(archive, object, err))
         return false;
+    object->is_set_aside = object->same.id && !object->same.is_served;
     object->outcome = object->same.id ? ARCHIVE_SAME : object->beside > 0 ? ARCHIVE_KEPT_BESIDE : ARCHIVE_STORED;
     return object->same.id ? prove_same(archive, object, reader->size, err)
                            : object->beside == 0 || compare_all(archive, object, reader, err);

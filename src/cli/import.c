@@ -15,7 +15,8 @@ const struct cli_command cli_import = {"import", "FILE... [OPTIONS]",
 
 struct importing {
     const char *server;
-    size_t stored, same, beside, refused, passed_over, unreadable;
+    size_t stored, same, beside, refused, passed_over, unreadable, set_aside;
+    char set_aside_study[80]; // of the first
     struct progress bar;
 };
 
@@ -26,6 +27,9 @@ static void count(struct importing *importing, const char *answer)
     importing->stored += outcome && strcmp(outcome, "stored") == 0;
     importing->same += outcome && strcmp(outcome, "same") == 0;
     importing->beside += outcome && strcmp(outcome, "kept beside") == 0;
+    if (json_is_true(json_object_get(json, "setAside")) && importing->set_aside++ == 0)
+        snprintf(importing->set_aside_study, sizeof importing->set_aside_study, "%s",
+                 json_string_value(json_object_get(json, "study")));
     json_decref(json);
 }
 
@@ -97,6 +101,11 @@ static int run(int argc, char **argv)
     printf("%zu stored, %zu there already, %zu kept beside another with the same UID, %zu refused, %zu passed over\n",
            importing.stored, importing.same, importing.beside, importing.refused + importing.unreadable,
            importing.passed_over);
+    if (importing.set_aside > 0)
+        printf(
+            "%zu of those there already are kept and not served, the first of study %s: another one of their UID is, "
+            "as was decided or is to be (/api/conflicts?state=all)\n",
+            importing.set_aside, importing.set_aside_study);
     if (!ok)
         return cli_fail(&err);
     return importing.refused + importing.unreadable == 0 && done(&importing) > importing.passed_over ? CLI_DONE

@@ -25,6 +25,7 @@ struct service_titles {
 struct service_counters { // since start, for /metrics
     _Atomic uint64_t associations, associations_refused, associations_aborted;
     _Atomic uint64_t objects_stored, objects_same, objects_beside, objects_refused, objects_passed_over;
+    _Atomic uint64_t objects_set_aside; // of objects_same
     _Atomic uint64_t deliveries_warned;
     _Atomic uint64_t bytes_stored;
 };
@@ -132,13 +133,13 @@ extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archi
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
-// A member of a body that must be text of 1 to 128 characters; NULL with *err.
 // How many a list has in all, for the answer's X-Total-Count, so that nobody takes a part for the whole.
 void service_tell_total(struct http_request *request, uint64_t total);
+// A member of a body that must be text of 1 to 128 characters; NULL with *err.
 const char *service_member(const json_t *body, const char *name, struct error *err);
 // A parameter of the query that is a count: limit, offset.
 bool service_read_count(const char *name, const char *value, size_t *out, struct error *err);
-void service_count_stored(struct service *service, enum archive_outcome outcome); // for /metrics
+void service_count_stored(struct service *service, const struct archive_stored *stored); // for /metrics
 // For a PUT over an entry that is there: what it has and the request `given` does not name must be in the new one as it
 // is, since a default that slips in for it would be a change that nobody asked for. CONFLICT, with the member's name.
 bool service_names_all(const json_t *given, const json_t *before, const json_t *after, struct error *err);

@@ -230,12 +230,13 @@ const char *service_dicom_address(const struct service *service, char out[SERVIC
     return address_of(service, "dicom.listen", dimse_service_port(service->dimse), out);
 }
 
-void service_count_stored(struct service *service, enum archive_outcome outcome)
+void service_count_stored(struct service *service, const struct archive_stored *stored)
 {
     struct service_counters *counters = &service->counters;
     _Atomic uint64_t *const counted[] = {[ARCHIVE_STORED] = &counters->objects_stored,
                                          [ARCHIVE_SAME] = &counters->objects_same,
                                          [ARCHIVE_KEPT_BESIDE] = &counters->objects_beside,
                                          [ARCHIVE_REPLACED] = &counters->objects_beside};
-    atomic_fetch_add(counted[outcome], 1);
+    atomic_fetch_add(counted[stored->outcome], 1);
+    atomic_fetch_add(&counters->objects_set_aside, stored->is_set_aside);
 }

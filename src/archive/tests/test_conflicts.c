@@ -216,6 +216,39 @@ static void other_pixels_wait_for_a_person_who_keeps_or_takes_them(void **state)
     place_close(&p);
 }
 
+static bool is_set_aside(struct place *p, const struct object *object)
+{
+    struct archive_stored stored;
+    struct buffer data;
+    object_write(object, &data);
+    assert_ok(bytes_put(p, data.data, data.size, object->implicit ? DICOM_TS_IMPLICIT : DICOM_TS_EXPLICIT,
+                        &usual_origin, &stored),
+              p->err);
+    buffer_free(&data);
+    assert_int_equal(stored.outcome, ARCHIVE_SAME);
+    return stored.is_set_aside;
+}
+
+// By its bytes, and by what they mean.
+static void what_comes_again_and_is_not_what_is_served_says_so(void **state)
+{
+    struct place p;
+    const struct object first = {.pixels = true, .fill = 1}, second = {.pixels = true, .fill = 2};
+    const struct object first_otherwise = {.pixels = true, .fill = 1, .implicit = true};
+    (void)state;
+    place_open(&p);
+    put(&p, &first);
+    put(&p, &second);
+    assert_false(is_set_aside(&p, &first));
+    assert_false(is_set_aside(&p, &first_otherwise));
+    assert_true(is_set_aside(&p, &second));
+    assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
+    assert_true(is_set_aside(&p, &first));
+    assert_true(is_set_aside(&p, &first_otherwise));
+    assert_false(is_set_aside(&p, &second));
+    place_close(&p);
+}
+
 static void taking_a_newer_one_settles_the_older_ones(void **state)
 {
     struct place p;
@@ -709,6 +742,7 @@ int test_conflicts(void)
         cmocka_unit_test(the_newest_is_served_where_the_source_s_policy_says_so),
         cmocka_unit_test(the_same_pixels_said_to_be_elsewhere_wait_for_a_person_or_the_source_s_policy),
         cmocka_unit_test(other_pixels_wait_for_a_person_who_keeps_or_takes_them),
+        cmocka_unit_test(what_comes_again_and_is_not_what_is_served_says_so),
         cmocka_unit_test(taking_a_newer_one_settles_the_older_ones),
         cmocka_unit_test(demographics_that_were_corrected_are_those_of_the_study_once_they_are_taken),
         cmocka_unit_test(an_id_that_was_corrected_makes_the_study_another_patient_s_once_it_is_taken),

@@ -49,11 +49,11 @@ void api_import(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    service_count_stored(service, stored.outcome);
+    service_count_stored(service, &stored);
     service_about(request, &(struct service_about){
                                .patient = stored.patient_id, .study = stored.study, .detail = stored.sop_instance});
     service_reply_json(request, 200,
-                       json_pack("{s:s, s:s, s:s, s:s, s:i}", "outcome", outcomes[stored.outcome], "study",
+                       json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "outcome", outcomes[stored.outcome], "study",
                                  stored.study, "series", stored.series, "instance", stored.sop_instance, "flags",
-                                 (int)stored.flags));
+                                 (int)stored.flags, "setAside", stored.is_set_aside));
 }

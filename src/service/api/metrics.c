@@ -67,6 +67,8 @@ static void write_counters(struct buffer *out, struct service *service)
          c->associations_aborted},
         {"hilum_objects_stored_total", "Objects stored", c->objects_stored},
         {"hilum_objects_same_total", "Objects that were there already", c->objects_same},
+        {"hilum_objects_set_aside_total", "Of those, objects that are kept while another one of their UID is served",
+         c->objects_set_aside},
         {"hilum_objects_beside_total", "Objects that came again with other attributes or pixels", c->objects_beside},
         {"hilum_objects_refused_total", "Objects refused", c->objects_refused},
         {"hilum_files_passed_over_total", "Imported files that are no object: not DICOM, or a DICOMDIR",

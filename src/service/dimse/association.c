@@ -172,6 +172,12 @@ static void finish(struct dimse_session *session)
                  (unsigned long long)session->outcomes[ARCHIVE_KEPT_BESIDE] +
                      (unsigned long long)session->outcomes[ARCHIVE_REPLACED],
                  (unsigned long long)session->refused);
+    if (session->set_aside > 0)
+        log_warning("dimse",
+                    "%s at %s sent %llu objects again that are kept and not served, the first of study %s: another one "
+                    "of their UID is, as was decided or is to be; /api/conflicts?state=all&study=%s",
+                    session->request->calling, session->request->address, (unsigned long long)session->set_aside,
+                    session->set_aside_study, session->set_aside_study);
 }
 
 // Two associations of one title at once must not be taken for each other when one ends.

@@ -55,8 +55,10 @@ struct dimse_session {
     uint64_t outcomes[ARCHIVE_REPLACED + 1], refused; // by enum archive_outcome
     char name[48];                                    // of the association, among all there ever were
     char last_study[DICOM_UID_SIZE];
-    bool spoken;   // a message came
-    bool end_told; // the audit trail knows how it ended: with the object that broke off
+    uint64_t set_aside;                   // there already, and another object of the UID is served
+    char set_aside_study[DICOM_UID_SIZE]; // of the first
+    bool spoken;                          // a message came
+    bool end_told;                        // the audit trail knows how it ended: with the object that broke off
 };
 
 // Handles a C-STORE request (store.c). false: the association is over.

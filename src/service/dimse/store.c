@@ -40,7 +40,9 @@ static bool accept_object(struct dimse_session *session, const struct dimse_mess
     session->stored++;
     session->outcomes[stored->outcome]++;
     text_copy(session->last_study, sizeof session->last_study, stored->study);
-    service_count_stored(session->service, stored->outcome);
+    if (stored->is_set_aside && session->set_aside++ == 0)
+        text_copy(session->set_aside_study, sizeof session->set_aside_study, stored->study);
+    service_count_stored(session->service, stored);
     atomic_fetch_add(&counters->bytes_stored, stored->size);
     audit(session, ACCESS_EVENT_STORED, true, stored->patient_id, stored->study, stored->sop_class);
     fault_point("store.before_answer");
