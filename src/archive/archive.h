@@ -104,6 +104,7 @@ enum archive_flag {
         16,                  // Patient ID, issuer, name, birth date or sex are not those of its study's first patient
     ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
     ARCHIVE_FLAG_REJECTION = 64, // another system's note that rejects images (PS3.16 CID 7011, IHE RAD IOCM)
+    ARCHIVE_FLAG_SERIES = 128,   // its Series Instance UID is a series' of another study too
 };
 
 enum { ARCHIVE_FLAG_BITS = 8 };

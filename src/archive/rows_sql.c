@@ -31,6 +31,26 @@ static bool add_series(struct database *db, const struct rows_object *object, in
     return true;
 }
 
+// Those of the other study came before anybody knew.
+static bool flag_shared_series(struct database *db, const struct rows_object *object, struct error *err)
+{
+    return sql_run(db, err, "UPDATE instance SET flags=flags | ?2 WHERE series IN (SELECT id FROM series WHERE uid=?1)",
+                   "ti", object->series, (int64_t)ARCHIVE_FLAG_SERIES);
+}
+
+static bool find_shared_series(struct database *db, int64_t study, struct rows_object *object, struct error *err)
+{
+    int64_t one;
+    bool shared;
+    bool ok = sql_get_int(db, err, &one, &shared,
+                          "SELECT 1 FROM series JOIN study_patient ON study_patient.id=series.patient"
+                          " WHERE series.uid=?1 AND study_patient.study<>?2 LIMIT 1",
+                          "ti", object->series, study);
+    if (ok && shared)
+        object->flags |= ARCHIVE_FLAG_SERIES;
+    return ok;
+}
+
 // A list shows a study anew when it hears of it. Where more than one other study has the UID, they say so already.
 static bool tell_of_shared_series(struct database *db, const struct rows_object *object, struct error *err)
 {
@@ -52,7 +72,8 @@ static bool tell_of_shared_series(struct database *db, const struct rows_object 
             snprintf(first, sizeof first, "%s", sql_text(sql, 0));
     sql_done(sql);
     return ok && (others == 0 || store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, object->study, "", NULL, err)) &&
-           (others != 1 || store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, first, "", NULL, err));
+           (others != 1 || (flag_shared_series(db, object, err) &&
+                            store_event_add(db, STORE_EVENT_WORKLIST_CHANGED, first, "", NULL, err)));
 }
 
 static bool find_series(struct database *db, struct rows_object *object, int64_t patient, int64_t *id,
@@ -163,7 +184,7 @@ static bool put_rows(struct database *db, struct rows_object *object, int64_t *i
     struct rows_patient patient;
     int64_t study, series;
     if (!find_study(db, object, &study, err) || !rows_find_patient(db, study, object, &patient, err) ||
-        !find_series(db, object, patient.row, &series, err) ||
+        !find_series(db, object, patient.row, &series, err) || !find_shared_series(db, study, object, err) ||
         !add_instance(db, object, series, patient.identity, (int64_t)object->beside, instance, err) ||
         !add_differences(db, object, *instance, err) || !note_rejection(db, object, study, err))
         return false;
@@ -194,7 +215,8 @@ static bool look_again(struct database *db, struct rows_object *object, bool *go
     struct rows_version same;
     object->is_mended = false;
     object->difference_count = 0;
-    object->flags &= ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL);
+    object->flags &=
+        ~(unsigned)(ARCHIVE_FLAG_CONFLICT | ARCHIVE_FLAG_IDENTITY | ARCHIVE_FLAG_LEVEL | ARCHIVE_FLAG_SERIES);
     if (!rows_versions(db, object, &beside, &same, err))
         return false;
     if (same.id) {

@@ -274,6 +274,10 @@ static const char *const steps[] = {
     "CREATE INDEX study_patient_by_accession ON study_patient(accession);" STUDY_SHOWN(""),
     // Two studies with one Series Instance UID.
     "DROP VIEW study_shown;" STUDY_SHOWN(", " SHARED_SERIES " AS shared_series"),
+    // Their objects are flagged.
+    "UPDATE instance SET flags=flags | 128 WHERE series IN (SELECT series.id FROM series JOIN study_patient AS mine"
+    " ON mine.id=series.patient WHERE EXISTS(SELECT 1 FROM series AS twin JOIN study_patient AS theirs"
+    " ON theirs.id=twin.patient WHERE twin.uid=series.uid AND theirs.study<>mine.study));",
     NULL,
 };
 

@@ -116,6 +116,31 @@ class Metrics(unittest.TestCase):
         self.assertEqual(samples[("hilum_quarantined", frozenset())], len([n for n in os.listdir(os.path.join(self.server.data, "quarantine")) if n.endswith(".dcm")]))
         self.assertGreaterEqual(samples[("hilum_quarantined", frozenset())], 1)
 
+    def test_objects_of_a_series_uid_that_two_studies_share_are_flagged(self):
+        self.server.storescu(self.path)
+        self.assertEqual(self.value("hilum_objects_flagged", flag="series"), 0)
+        self.store_changed("other", SOPInstanceUID="1.2.3.1", StudyInstanceUID="1.2.3", PatientID="OTHER")
+        self.assertEqual(self.value("hilum_objects_flagged", flag="series"), 2)
+        flagged = self.server.get_json("/api/flagged?flag=series")
+        self.assertEqual(({one["study"] for one in flagged}, {tuple(one["flags"]) for one in flagged}), ({"1.2.3", pydicom.dcmread(self.path).StudyInstanceUID}, {("series",)}))
+
+    def test_what_is_sent_again_and_stays_set_aside_is_told_once_an_association_and_counted(self):
+        told = lambda: [line for line in self.server.log().splitlines() if "objects again that are kept and not served" in line]
+        self.server.storescu(self.path)
+        self.store_changed("newer", PixelData=bytes(len(pydicom.dcmread(self.path).PixelData)))
+        (conflict,) = self.server.get_json("/api/conflicts")
+        self.assertEqual((told(), self.value("hilum_objects_set_aside_total")), ([], 0))
+        self.server.put_json(f"/api/conflicts/{conflict['id']}/take", {"by": "Ann"}, "POST")
+        self.server.storescu(os.path.join(self.server.folder, "newer.dcm"))
+        self.assertEqual((told(), self.value("hilum_objects_set_aside_total")), ([], 0))
+        self.server.storescu(self.path)
+        wait_until(told, 5, "the line of the association")
+        self.assertEqual(len(told()), 1)
+        self.assertRegex(told()[0], rf" sent 1 objects again that are kept and not served, the first of study {conflict['study']}")
+        self.assertEqual(self.value("hilum_objects_set_aside_total"), 1)
+        self.assertIn("1 of those there already are kept and not served", self.server.command("import", self.path, "--server", self.server.url("")).stdout)
+        self.assertEqual(self.value("hilum_objects_set_aside_total"), 2)
+
     def test_deliveries_are_counted_by_target_and_the_health_says_which_one_is_silent_or_refuses(self):
         listener = Listener(manners=())
         self.addCleanup(listener.stop)

@@ -240,6 +240,17 @@ static size_t told(struct place *p, uint64_t after, const char *study)
     return told;
 }
 
+static void assert_series_flags(struct place *p, size_t due)
+{
+    struct archive_flagged *flagged;
+    struct archive_faults faults;
+    size_t count;
+    assert_ok(archive_flagged(p->archive, ARCHIVE_FLAG_SERIES, NULL, &p->arena, &flagged, &count, &p->err), p->err);
+    assert_ok(archive_count_faults(p->archive, &faults, &p->err), p->err);
+    assert_int_equal(count, due);
+    assert_int_equal(faults.flagged[ARCHIVE_FLAG_BITS - 1], due);
+}
+
 // A copy may keep it, and a sender may use one for two patients.
 static void one_series_uid_in_two_studies_is_told_of_both(void **state)
 {
@@ -263,6 +274,7 @@ static void one_series_uid_in_two_studies_is_told_of_both(void **state)
                                                 " UID");
     assert_int_equal(told(&p, before, "1.2.3"), 1);
     assert_int_equal(told(&p, before, "1.2.9"), 1);
+    assert_series_flags(&p, 3); // those that came before it was shared too
     other.series = "1.2.9.1";
     other.study = "1.2.10";
     put(&p, other, 4, &stored);
@@ -273,6 +285,7 @@ static void one_series_uid_in_two_studies_is_told_of_both(void **state)
     put(&p, other, 5, &stored);
     assert_int_equal(told(&p, before, "1.2.10"), 1);
     assert_int_equal(told(&p, before, "1.2.3") + told(&p, before, "1.2.9"), 0);
+    assert_series_flags(&p, 4); // not the one of a series of its own
     place_close(&p);
 }
 

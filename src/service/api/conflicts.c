@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-const char *const service_flag_words[ARCHIVE_FLAG_BITS] = {"uid",      "charset", "pixels",   "conflict",
-                                                           "identity", "level",   "rejection"};
+const char *const service_flag_words[ARCHIVE_FLAG_BITS] = {"uid",      "charset", "pixels",    "conflict",
+                                                           "identity", "level",   "rejection", "series"};
 
 static json_t *flags_to_json(unsigned flags)
 {
@@ -210,10 +210,10 @@ static bool read_flag(struct http_request *request, unsigned *out, struct error 
         if (strcmp(service_flag_words[i], word) == 0)
             *out = 1U << i;
     return !word || *out != 0 ||
-           error_set(
-               err, ERROR_BAD_VALUE,
-               "flag is '%.20s'; give uid, charset, pixels, conflict, identity, level or rejection, or leave it out",
-               word);
+           error_set(err, ERROR_BAD_VALUE,
+                     "flag is '%.20s'; give uid, charset, pixels, conflict, identity, level, rejection or series, or "
+                     "leave it out",
+                     word);
 }
 
 void api_flagged(void *payload, struct http_request *request)
