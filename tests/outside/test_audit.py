@@ -6,7 +6,9 @@ import http.client
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree
 
@@ -149,13 +151,28 @@ class Audit(unittest.TestCase):
         lines, status = self.told(lambda: self.ask("POST", "/api/import", b"no DICOM"), "DICOM")
         self.assertEqual((status >= 400, lines[0].event, lines[0].type, lines[0].success), (True, ALERT, "110132", False))
 
-    def test_a_change_is_told_from_what_to_what_and_packages_by_name_version_and_digest(self):
+    def test_a_change_is_told_from_what_to_what(self):
         for where, first, second, said in (("/api/rules/valued", {"model": "m"}, {"model": "m", "priority": 4}, "priority: 0 -> 4"),
                                            ("/api/hl7-targets/valued", {"host": "127.0.0.1", "port": 1}, {"host": "127.0.0.1", "port": 2}, "port: 1 -> 2")):
             kept = self.server.put_json(where, first)
             lines, _ = self.told(lambda where=where, kept=kept, second=second: self.ask("PUT", where, dict({k: v for k, v in kept.items() if k not in ("version", "warnings", "name")}, **second)), said)
             self.assertIn("version 2", lines[0].detail)
             self.assertIn("valued", lines[0].detail)
+
+    def test_packages_that_come_and_go_are_told_by_name_version_and_digest(self):
+        folder = tempfile.mkdtemp(prefix="hilum-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        with Hilum(config=f"models: {{folder: {folder}}}\n") as server:
+            lines = lambda: [line for line in trail(server) if line.detail.startswith("models looked for again")]
+            server.command("model", "install", os.path.join(ROOT, "models", "head-ct-hyperdense"), "--server", server.url(""))
+            (model,) = server.get_json("/api/models")
+            named = f"head-ct-hyperdense {model['version']}, digest {model['digest']}"
+            (line,) = wait_until(lines, 5, "the line of the installation")
+            self.assertEqual((line.event, line.type, line.success, line.detail), (ALERT, "110131", True, f"models looked for again; now there: {named}"))
+            shutil.rmtree(os.path.join(folder, "head-ct-hyperdense"))
+            server.put_json("/api/models/rescan", {}, "POST")
+            wait_until(lambda: len(lines()) == 2, 5, "the line of what is gone")
+            self.assertEqual(lines()[1].detail, f"models looked for again; gone: {named}")
 
     def test_a_refused_change_and_an_echo_are_told_too(self):
         lines, status = self.told(lambda: self.ask("PUT", "/api/peers/half", {"title": "HALF"}), "half")
