@@ -8,6 +8,7 @@
 //   SENDING  DEAD     queue_delivery_failed, the QUEUE_REFUSALS_MAX-th refusal
 //   DEAD     WAITING  queue_delivery_replay
 //   WAITING, DEAD     OBSOLETE  queue_delivery_obsolete
+//   OBSOLETE          WAITING   queue_delivery_again
 #include "queue/queue_internal.h"
 
 #include <stdio.h>
@@ -116,6 +117,17 @@ bool queue_delivery_obsolete(struct database *db, const char *topic, const char 
                    " SELECT kind, target, 4, count(*) FROM delivery WHERE" OLDER " GROUP BY kind, target" TALLIED,
                    "ttt", topic, batch, beside) &&
            sql_run(db, err, "UPDATE delivery SET state = 4 WHERE" OLDER, "ttt", topic, batch, beside);
+}
+
+#define OBSOLETE " topic = ?1 AND topic <> '' AND batch = ?2 AND state = 4"
+
+bool queue_delivery_again(struct database *db, const char *topic, const char *batch, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO delivery_tally (kind, target, state, count)"
+                   " SELECT kind, target, 4, -count(*) FROM delivery WHERE" OBSOLETE " GROUP BY kind, target" TALLIED,
+                   "tt", topic, batch) &&
+           sql_run(db, err, "UPDATE delivery SET state = 0 WHERE" OBSOLETE, "tt", topic, batch);
 }
 
 bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,

@@ -5,7 +5,7 @@
 // lease cannot commit. All state is rows; a crash replays from them. All functions that take a `struct database *` and
 // change rows run inside a write function, whose caller chooses the durability:
 //   STORE_DURABLE     queue_job_add, queue_job_again, queue_job_fix, queue_job_finish, queue_delivery_add, _obsolete,
-//                     _done, _failed, _replay;
+//                     _again, _done, _failed, _replay;
 //                     queue_consumer_advance when the same write function does one of these or writes findings
 //   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what
 //                     a power cut takes back is only done again
@@ -14,7 +14,7 @@
 //             lease that runs out puts it back to queued; past attempts_max it is failed
 // Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal,
 // or replays without end, to dead; dead -> waiting by a person; waiting or dead -> obsolete, when there is something
-// newer to say
+// newer to say; obsolete -> waiting when it holds after all
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
@@ -199,6 +199,8 @@ bool queue_delivery_add(struct database *db, const struct queue_delivery *delive
 // goes out; what follows in its sequence comes after it.
 bool queue_delivery_obsolete(struct database *db, const char *topic, const char *batch, const char *beside,
                              struct error *err);
+// It holds after all: whatever of the batch became OBSOLETE waits again.
+bool queue_delivery_again(struct database *db, const char *topic, const char *batch, struct error *err);
 // All that was ever to be told of a topic, newest first.
 bool queue_delivery_of_topic(struct database *db, const char *topic, struct arena *arena, struct queue_delivery **out,
                              size_t *count, struct error *err);

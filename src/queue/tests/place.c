@@ -215,6 +215,18 @@ bool delivery_obsolete(struct place *place, const char *topic, const char *batch
     return store_write(place->store, STORE_DURABLE, write_delivery_obsolete, &call, &place->err);
 }
 
+static bool write_delivery_again(struct database *db, void *payload, struct error *err)
+{
+    struct delivery_call *call = payload;
+    return queue_delivery_again(db, call->delivery->topic, call->text, err);
+}
+
+bool delivery_again(struct place *place, const char *topic, const char *batch)
+{
+    struct delivery_call call = {.delivery = &(struct queue_delivery){.topic = topic}, .text = batch};
+    return store_write(place->store, STORE_DURABLE, write_delivery_again, &call, &place->err);
+}
+
 bool delivery_add(struct store *store, const char *key, const char *target, int64_t now_ns, bool *added,
                   struct error *err)
 {

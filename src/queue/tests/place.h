@@ -47,6 +47,7 @@ bool delivery_failed(struct place *place, const struct queue_delivery *delivery,
                      int64_t now_ns);
 bool delivery_add_row(struct place *place, const struct queue_delivery *delivery, int64_t now_ns); // of kind "dicom"
 bool delivery_obsolete(struct place *place, const char *topic, const char *batch);
+bool delivery_again(struct place *place, const char *topic, const char *batch);
 bool delivery_replay(struct place *place, int64_t id, int64_t now_ns);
 
 #define LEASE (30 * CLOCK_SECOND)

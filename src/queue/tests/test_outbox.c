@@ -296,6 +296,22 @@ static void what_is_obsolete_is_never_sent_and_cannot_be_replayed(void **state)
     place_close(&place);
 }
 
+static void what_is_obsolete_waits_again_when_it_holds_after_all(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "first", "", "topic", "1");
+    add_to(&place, "second", "", "topic", "2");
+    assert_ok(delivery_obsolete(&place, "topic", ""), place.err);
+    assert_null(claim(&place, T0, &next_ns));
+    assert_ok(delivery_again(&place, "topic", "2"), place.err);
+    assert_claims(&place, T0, "second");
+    assert_null(claim(&place, T0, &next_ns));
+    place_close(&place);
+}
+
 static void what_a_target_may_know_is_what_it_took_or_did_not_answer(void **state)
 {
     struct place place;
@@ -406,6 +422,7 @@ int test_outbox(void)
         cmocka_unit_test(a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else),
         cmocka_unit_test(what_is_damaged_is_dead_at_once_and_holds_up_no_other),
         cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
+        cmocka_unit_test(what_is_obsolete_waits_again_when_it_holds_after_all),
         cmocka_unit_test(what_ended_without_its_answer_may_be_known),
         cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),
     };
