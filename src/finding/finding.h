@@ -133,8 +133,8 @@ bool finding_result_withdraw(struct database *db, const char *id, const char *re
 bool finding_result_mark_earlier(struct database *db, const char *id, bool is_earlier, int64_t now_ns,
                                  struct error *err);
 // What says the current result at this revision: its SR and SEG, "" none; and it is told now. An event RESULT_CHANGED.
-// CONFLICT when it is not current any more, or has another revision: what was made for it says nothing then. The same
-// again is no event.
+// CONFLICT when it is not current any more, has another revision, or is a negative of earlier images: what was made for
+// it says nothing then. The same again is no event.
 bool finding_result_tell(struct database *db, const char *id, int64_t revision, const char *sr, const char *seg,
                          int64_t now_ns, struct error *err);
 

@@ -369,6 +369,8 @@ static bool check_open(const struct finding_result *result, const char *id, int6
         return error_set(err, ERROR_NOT_FOUND, "there is no result %.64s", id);
     if (result->standing != FINDING_CURRENT)
         return error_set(err, ERROR_CONFLICT, "result %.64s is %s", id, finding_standing_text(result->standing));
+    if (result->is_earlier && result->outcome == FINDING_NEGATIVE)
+        return error_set(err, ERROR_CONFLICT, "result %.64s found nothing in images that the series has no more", id);
     return result->revision == revision ||
            error_set(err, ERROR_CONFLICT, "result %.64s has revision %lld, not %lld any more", id,
                      (long long)result->revision, (long long)revision);

@@ -1,7 +1,7 @@
 // Completeness, and what follows from events: the consumer of the log.
 //
-//   OBJECT_STORED, _SERVED, the series' due time moves on; what was said of a series that is served in another way is
-//   _KEPT_BESIDE            said of earlier images (present.c)
+//   OBJECT_STORED, _SERVED, the series' due time moves on; what was said of it before is of earlier images until it is
+//   _KEPT_BESIDE            whole (present.c)
 //   ASSOCIATION_ENDED       the due time is near
 //   (the due time comes)    the series has a new version: SERIES_COMPLETE
 //   SERIES_COMPLETE         the rules are asked: jobs; and what was said is held against what is there
@@ -60,7 +60,10 @@ static bool on_stored(struct step *step, struct database *db, const struct store
     if (touch.gap_ns > FLOW_QUIET_MAX_NS || touch.gap_ns < known.gap_ns)
         touch.gap_ns = known.gap_ns;
     touch.due_ns = event->time_ns + (touch.open ? quiet_of(touch.gap_ns) : FLOW_QUIET_NS);
-    return flow_series_touch(db, &touch, err);
+    // Of a series that comes for the first time nothing has been said.
+    bool doubts = known.version > 0 && (detail.is_image || event->kind == STORE_EVENT_OBJECT_SERVED);
+    return flow_series_touch(db, &touch, err) &&
+           (!doubts || flow_doubts_raise(db, event->study, detail.series, step->now_ns, err));
 }
 
 // What is held back is missing where it came for, until somebody decides.
@@ -71,20 +74,12 @@ static bool on_kept_beside(struct step *step, struct database *db, const struct 
            (!detail.is_image || on_stored(step, db, event, err));
 }
 
-static bool on_served(struct step *step, struct database *db, const struct store_event *event, struct error *err)
-{
-    struct store_event_detail detail;
-    return store_event_detail(event, &step->flow->arena, &detail, err) && on_stored(step, db, event, err) &&
-           flow_doubts_served(step->flow, db, event->study, detail.series, step->now_ns, err);
-}
-
 static bool on_event(struct step *step, struct database *db, const struct store_event *event, struct error *err)
 {
     switch (event->kind) {
     case STORE_EVENT_OBJECT_STORED:
-        return on_stored(step, db, event, err);
     case STORE_EVENT_OBJECT_SERVED:
-        return on_served(step, db, event, err);
+        return on_stored(step, db, event, err);
     case STORE_EVENT_OBJECT_KEPT_BESIDE:
         return on_kept_beside(step, db, event, err);
     case STORE_EVENT_ASSOCIATION_ENDED:
@@ -208,7 +203,8 @@ static bool take_events(struct flow *flow, int64_t now_ns, bool *worked, struct 
         return true;
     if (!match_all(&step, err))
         return false;
-    // Jobs are not in the lanes: they must be on the disk before anything is done for them.
+    // Jobs are not in the lanes: they must be on the disk before anything is done for them. That an image casts doubt
+    // is found again.
     enum store_durability durability = makes_jobs(&step) ? STORE_DURABLE : STORE_REPLAYABLE;
     if (!store_write(flow->options.store, durability, write_step, &step, err))
         return false;

@@ -149,9 +149,9 @@ struct flow_doubts {
 // answer; else the series is whole.
 bool flow_doubts_find(struct flow *flow, const char *study, const char *series, bool ended, struct arena *arena,
                       struct flow_doubts *out, struct error *err);
-// Inside a write function. An object of the series is served in place of another, or is not there any more.
-bool flow_doubts_served(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
-                        struct error *err);
+// Inside a write function. An image of the series came, is served in place of another, or is not there any more: what
+// was said of it is of earlier images until the series is whole. It writes once, however many images come.
+bool flow_doubts_raise(struct database *db, const char *study, const char *series, int64_t now_ns, struct error *err);
 bool flow_doubts_write(struct flow *flow, struct database *db, const struct flow_doubts *doubts, int64_t now_ns,
                        struct error *err);
 // Why what was said should never have been, of what the series is now; NULL: nothing speaks against it.
@@ -254,6 +254,8 @@ bool flow_telling_plan(struct flow *flow, const struct finding_result *result, c
 // the context no source is needed.
 bool flow_telling_reject(struct flow *flow, struct flow_telling *telling, const struct finding_context *context,
                          struct archive_writer *writer, struct arena *arena, struct error *err);
+// What belongs together of a result at its revision: a delivery's batch. NULL: no memory.
+const char *flow_batch(const struct finding_result *result, struct arena *arena);
 // Inside a write function: obsolete what waits of the topic, but of an older positive that stands, and add the
 // deliveries. BUSY when something became stale since the plan: make it again.
 bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,

@@ -1,6 +1,8 @@
 // What is said of a series against what the series is now.
 //
-//   an object is served (OBJECT_SERVED)          what is said is of earlier images, until the series is whole again
+//   an image comes, or is served in place of     what is said is of earlier images, until the series is whole again
+//   another (OBJECT_STORED, _KEPT_BESIDE,
+//   _SERVED)
 //   the series is whole (SERIES_COMPLETE)        of earlier images is what was said of others than are there now; what
 //                                                was said of a patient of whom none is there is withdrawn
 //   a job ended without an answer (JOB_DONE)     what was said of a patient beside whom there is another is withdrawn
@@ -111,28 +113,39 @@ bool flow_doubts_find(struct flow *flow, const char *study, const char *series, 
 
 // ---- writing it
 
-// Of earlier images nothing is told late that says nothing was found; a negative that waited when its images came back
-// waits again.
-static bool mark(struct database *db, const struct finding_result *result, bool is_earlier, int64_t now_ns,
-                 struct error *err)
+// Of earlier images nothing is told late that says nothing was found. When its images are back, what waited for a quiet
+// study waits again, and what waited to be sent.
+static bool mark_negative(struct database *db, const struct finding_result *result, bool is_earlier,
+                          struct arena *arena, struct error *err)
 {
-    if (result->is_earlier == is_earlier)
-        return true;
-    if (!finding_result_mark_earlier(db, result->id, is_earlier, now_ns, err) || result->outcome != FINDING_NEGATIVE)
-        return result->outcome != FINDING_NEGATIVE;
-    return is_earlier ? queue_delivery_obsolete(db, result->topic, "", "", err)
-                      : result->told || flow_hold_add(db, result->id, result->study, 0, err);
+    if (is_earlier)
+        return queue_delivery_obsolete(db, result->topic, "", "", err);
+    if (!result->told)
+        return flow_hold_add(db, result->id, result->study, 0, err);
+    const char *batch = flow_batch(result, arena);
+    return batch ? queue_delivery_again(db, result->topic, batch, err)
+                 : error_set(err, ERROR_LIMIT, "no memory for what is told of a result");
 }
 
-bool flow_doubts_served(struct flow *flow, struct database *db, const char *study, const char *series, int64_t now_ns,
-                        struct error *err)
+static bool mark(struct database *db, const struct finding_result *result, bool is_earlier, int64_t now_ns,
+                 struct arena *arena, struct error *err)
+{
+    return result->is_earlier == is_earlier ||
+           (finding_result_mark_earlier(db, result->id, is_earlier, now_ns, err) &&
+            (result->outcome != FINDING_NEGATIVE || mark_negative(db, result, is_earlier, arena, err)));
+}
+
+bool flow_doubts_raise(struct database *db, const char *study, const char *series, int64_t now_ns, struct error *err)
 {
     struct finding_result *results;
+    struct arena arena; // of its own: one step may take many images
     size_t count;
-    bool ok = finding_result_list(db, study, false, &flow->arena, &results, &count, err);
+    arena_init(&arena, FLOW_ARENA_MAX);
+    bool ok = finding_result_list(db, study, false, &arena, &results, &count, err);
     for (size_t i = 0; ok && i < count; i++)
         if (strcmp(results[i].series, series) == 0)
-            ok = mark(db, &results[i], true, now_ns, err);
+            ok = mark(db, &results[i], true, now_ns, &arena, err);
+    arena_free(&arena);
     return ok;
 }
 
@@ -146,7 +159,7 @@ bool flow_doubts_write(struct flow *flow, struct database *db, const struct flow
             return false;
         if (!result || result->standing != FINDING_CURRENT)
             continue;
-        if (!mark(db, result, doubt->is_earlier, now_ns, err) ||
+        if (!mark(db, result, doubt->is_earlier, now_ns, &flow->arena, err) ||
             (doubt->is_withdrawn && !flow_report_withdrawn(flow, db, result, now_ns, err)))
             return false;
     }

@@ -78,7 +78,7 @@ static bool find_stale(struct database *db, const struct flow_telling *telling, 
     return true;
 }
 
-static const char *batch_of(const struct finding_result *result, struct arena *arena)
+const char *flow_batch(const struct finding_result *result, struct arena *arena)
 {
     return arena_printf(arena, "%s %lld %s", result->id, (long long)result->revision,
                         finding_standing_text(result->standing));
@@ -90,7 +90,7 @@ bool flow_telling_plan(struct flow *flow, const struct finding_result *result, c
 {
     const char **instances;
     *out = (struct flow_telling){.result = result, .sr = sr, .seg = seg, .older = older, .rejection = ""};
-    out->batch = batch_of(result, arena);
+    out->batch = flow_batch(result, arena);
     struct database *db = store_read_begin(flow->options.store, err);
     bool ok = db && find_stale(db, out, arena, &instances, &out->stale_count, err);
     store_read_end(flow->options.store, db);
@@ -316,7 +316,7 @@ static bool is_as_planned(struct tell *tell, struct error *err)
 static bool make_obsolete(const struct tell *tell, struct error *err)
 {
     const struct flow_telling *telling = tell->telling;
-    const char *beside = telling->older ? batch_of(telling->older, tell->arena) : "";
+    const char *beside = telling->older ? flow_batch(telling->older, tell->arena) : "";
     return beside ? queue_delivery_obsolete(tell->db, telling->result->topic, telling->batch, beside, err)
                   : error_set(err, ERROR_LIMIT, "no memory for what is told of a result");
 }

@@ -542,10 +542,52 @@ struct finding_result *ground_newest(struct ground *g)
     return &results[count - 1];
 }
 
+struct finding_result *ground_result(struct ground *g, size_t index)
+{
+    struct finding_result *results;
+    assert_true(ground_results(g, "1.2.3", &results) > index);
+    return &results[index];
+}
+
 void ground_deliver_all(struct ground *g)
 {
     while (ground_deliver(g, "dicom", true) || ground_deliver(g, "hl7", true))
         continue;
+}
+
+void ground_open_told(struct ground *g, const struct head *head)
+{
+    ground_open_real(g, TARGETS);
+    ground_send_head(g, head, AT(0));
+    ground_work_for_real(g);
+    ground_step(g, AT(120));
+    ground_work_for_real(g);
+    ground_deliver_all(g);
+}
+
+size_t ground_count(struct ground *g, const char *kind)
+{
+    size_t count, same = 0;
+    struct queue_delivery *list = ground_deliveries(g, ground_newest(g)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        same += strcmp(list[i].kind, kind) == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE;
+    return same;
+}
+
+void ground_decide(struct ground *g, enum archive_decision decision, int64_t at_ns)
+{
+    struct archive_conflict *conflicts, now;
+    size_t count, decided = 0;
+    assert_ok(archive_conflicts(g->archive, "1.2.3", true, NULL, &g->arena, &conflicts, &count, &g->err), g->err);
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(conflicts[i].newer.digest, conflicts[i].served.digest, HASH_SIZE) != 0) {
+            assert_ok(
+                archive_decide(g->archive, conflicts[i].newer.id, decision, "Dr. Who", at_ns, &g->arena, &now, &g->err),
+                g->err);
+            decided++;
+        }
+    assert_true(decided > 0);
+    ground_step(g, at_ns + 120 * CLOCK_SECOND);
 }
 
 const char *ground_class_of(struct ground *g, const char *instance)

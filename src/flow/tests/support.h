@@ -27,6 +27,7 @@ struct ground {
 
 #define GROUND_NEGATIVE_QUIET_NS (INT64_C(60) * CLOCK_SECOND)
 #define GROUND_START (INT64_C(1800000000) * CLOCK_SECOND) // when the simulated day begins
+#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
 
 // A new folder, with packages of these names (NULL-ended); `rule` of the first one, as JSON, or NULL.
 void ground_open(struct ground *ground, const char *const *models, const char *rule);
@@ -107,8 +108,15 @@ bool ground_deliver(struct ground *ground, const char *kind, bool taken);
 #define SEG "1.2.840.10008.5.1.4.1.1.66.4"
 #define KO "1.2.840.10008.5.1.4.1.1.88.59"
 
-struct finding_result *ground_newest(struct ground *ground); // of study 1.2.3
+struct finding_result *ground_newest(struct ground *ground);               // of study 1.2.3
+struct finding_result *ground_result(struct ground *ground, size_t index); // of study 1.2.3, oldest first
 void ground_deliver_all(struct ground *ground);
+// As ground_open_real with TARGETS, which have been told of this head of time 0, be it after the quiet of a negative.
+void ground_open_told(struct ground *ground, const struct head *head);
+// How many of a kind are, or were, to be sent on the topic of study 1.2.3's newest result, and are not obsolete.
+size_t ground_count(struct ground *ground, const char *kind);
+// On all images of study 1.2.3 that stand beside others, which are served; and the quiet after it passes.
+void ground_decide(struct ground *ground, enum archive_decision decision, int64_t at_ns);
 const char *ground_class_of(struct ground *ground, const char *instance); // SOP Class UID
 // The message of a delivery to a record, as it would be sent now: its answer names the delivery's subject.
 const char *ground_message_in(struct ground *ground, const struct queue_delivery *delivery, const char *status);
@@ -124,5 +132,6 @@ int test_worker(void);
 int test_results(void);
 int test_looks(void);
 int test_held_back(void);
+int test_earlier(void);
 
 #endif

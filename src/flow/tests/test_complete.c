@@ -7,8 +7,6 @@
 
 static const char *const one_model[] = {"one", NULL};
 #define RULE "{\"name\":\"any-ct\",\"modality\":\"CT\",\"model\":\"one\"}"
-#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-
 static void ended_association_and_quiet_make_a_series_whole(void **state)
 {
     struct ground g;

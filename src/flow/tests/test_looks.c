@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "flow/internal.h"
 
-#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-
 static void a_newer_look_that_fails_takes_no_positive_back(void **state)
 {
     struct ground g;
@@ -35,10 +33,7 @@ static void a_look_without_an_answer_says_again_what_stands(void **state)
     struct ground g;
     size_t count;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 46}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 46});
     for (int look = 0; look < 2; look++) {
         ground_send_head(&g, &(struct head){.bleed = 22, .from = 49 + look, .to = 50 + look},
                          AT(30 + 30 * look)); // a gap
@@ -153,10 +148,7 @@ static void a_target_that_is_named_later_hears_of_nothing_before(void **state)
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 51});
     ground_rule(&g, "{\"name\":\"" GROUND_HEAD_MODEL "\",\"model\":\"" GROUND_HEAD_MODEL
                     "\",\"send_to\":[\"pacs\",\"later\"],\"hl7_to\":[\"ris\",\"his\"]}");
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
@@ -176,10 +168,7 @@ static void a_look_without_an_answer_tells_nobody_that_a_positive_is_gone(void *
     struct finding_result *results;
     size_t count;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 49});
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(30)); // a gap
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -273,10 +262,7 @@ static void a_note_rejects_no_note(void **state)
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22});
     ground_judge(&g, FINDING_REJECTED, AT(100));
     ground_deliver_all(&g);
     ground_judge(&g, FINDING_ACCEPTED, AT(200));

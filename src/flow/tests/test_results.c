@@ -8,18 +8,6 @@
 #include "base/text.h"
 #include "flow/internal.h"
 
-#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-
-// How many of a kind are, or were, to be sent, and are not obsolete.
-static size_t count_of(struct ground *g, const char *kind)
-{
-    size_t count, same = 0;
-    struct queue_delivery *list = ground_deliveries(g, ground_newest(g)->topic, &count);
-    for (size_t i = 0; i < count; i++)
-        same += strcmp(list[i].kind, kind) == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE;
-    return same;
-}
-
 // The class of the i-th delivery to the PACS that is not obsolete, oldest first.
 static const char *to_pacs(struct ground *g, size_t index)
 {
@@ -54,8 +42,8 @@ static void a_positive_is_told_at_once(void **state)
     assert_true(result->voxels > 1000);
     assert_string_equal(to_pacs(&g, 0), SEG);
     assert_string_equal(to_pacs(&g, 1), SR);
-    assert_int_equal(count_of(&g, "dicom"), 2);
-    assert_int_equal(count_of(&g, "hl7"), 1);
+    assert_int_equal(ground_count(&g, "dicom"), 2);
+    assert_int_equal(ground_count(&g, "hl7"), 1);
     assert_non_null(strstr(message(&g), "|left|") ? "" : strstr(message(&g), "Left"));
     ground_close(&g);
 }
@@ -73,8 +61,8 @@ static void targets_with_the_longest_names_are_told_and_told_again(void **state)
     ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
     ground_work_for_real(&g);
     assert_int_equal(ground_newest(&g)->outcome, FINDING_POSITIVE);
-    assert_int_equal(count_of(&g, "dicom"), 2);
-    assert_int_equal(count_of(&g, "hl7"), 1);
+    assert_int_equal(ground_count(&g, "dicom"), 2);
+    assert_int_equal(ground_count(&g, "hl7"), 1);
     ground_deliver_all(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30)); // all of it is taken back
     ground_work_for_real(&g);
@@ -101,7 +89,7 @@ static void a_negative_is_told_when_its_study_is_quiet(void **state)
     ground_step(&g, AT(62));
     ground_step(&g, AT(118));
     ground_work_for_real(&g);
-    assert_int_equal(count_of(&g, "dicom") + count_of(&g, "hl7"), 0);
+    assert_int_equal(ground_count(&g, "dicom") + ground_count(&g, "hl7"), 0);
     ground_step(&g, AT(120));
     ground_work_for_real(&g);
     struct finding_result *results;
@@ -128,8 +116,8 @@ static void what_was_negative_in_part_and_positive_as_a_whole_is_never_called_ne
     assert_int_equal(results[0].standing, FINDING_REPLACED);
     assert_false(results[0].told);
     assert_int_equal(results[1].outcome, FINDING_POSITIVE);
-    assert_int_equal(count_of(&g, "hl7"), 1);
-    assert_int_equal(count_of(&g, "dicom"), 2);
+    assert_int_equal(ground_count(&g, "hl7"), 1);
+    assert_int_equal(ground_count(&g, "dicom"), 2);
     ground_close(&g);
 }
 
@@ -150,7 +138,7 @@ static void an_obsolete_message_is_not_sent_and_the_newer_one_follows_with_the_s
         waiting += strcmp(list[i].kind, "hl7") == 0 && list[i].state == QUEUE_DELIVERY_WAITING;
     assert_int_equal(waiting, 1);
     assert_null(strstr(message(&g), "|D|")); // nothing of before is known there
-    assert_int_equal(count_of(&g, "dicom"), 2);
+    assert_int_equal(ground_count(&g, "dicom"), 2);
     ground_close(&g);
 }
 
@@ -158,16 +146,13 @@ static void a_newer_result_takes_the_place_of_what_was_delivered(void **state)
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 51}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 51});
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 51}, AT(30));
     ground_work_for_real(&g);
     assert_string_equal(to_pacs(&g, 2), KO); // of the old SEG and SR
     assert_string_equal(to_pacs(&g, 3), SEG);
     assert_string_equal(to_pacs(&g, 4), SR);
-    assert_int_equal(count_of(&g, "hl7"), 2);
+    assert_int_equal(ground_count(&g, "hl7"), 2);
     ground_close(&g);
 }
 
@@ -175,16 +160,13 @@ static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_i
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22});
     ground_judge(&g, FINDING_REJECTED, AT(100));
     assert_string_equal(ground_newest(&g)->seg_instance, "");
     assert_string_equal(to_pacs(&g, 2), KO);
     assert_string_equal(to_pacs(&g, 3), SR);
-    assert_int_equal(count_of(&g, "dicom"), 4);
-    assert_int_equal(count_of(&g, "hl7"), 2);
+    assert_int_equal(ground_count(&g, "dicom"), 4);
+    assert_int_equal(ground_count(&g, "hl7"), 2);
     assert_non_null(strstr(message(&g), "|D|"));
     ground_deliver_all(&g);
     ground_judge(&g, FINDING_ACCEPTED, AT(200));
@@ -192,7 +174,7 @@ static void a_rejected_finding_is_taken_back_everywhere_and_comes_back_when_it_i
     assert_string_equal(to_pacs(&g, 5), SEG);
     assert_string_equal(to_pacs(&g, 6), SR);
     assert_string_equal(ground_class_of(&g, ground_newest(&g)->seg_instance), SEG);
-    assert_int_equal(count_of(&g, "hl7"), 3);
+    assert_int_equal(ground_count(&g, "hl7"), 3);
     assert_non_null(strstr(message(&g), "Intracranial hemorrhage"));
     ground_close(&g);
 }
@@ -202,10 +184,7 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     struct ground g;
     struct finding_result *results;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 49});
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -213,7 +192,7 @@ static void a_second_patient_in_the_series_takes_everything_back(void **state)
     assert_int_equal(results[1].outcome, FINDING_NOT_ANALYSED);
     assert_non_null(strstr(results[1].reason, "two patients"));
     assert_string_equal(to_pacs(&g, 2), KO);
-    assert_int_equal(count_of(&g, "dicom"), 3);
+    assert_int_equal(ground_count(&g, "dicom"), 3);
     ground_close(&g);
 }
 
@@ -290,10 +269,7 @@ static void images_that_come_again_under_another_patient_withdraw_what_was_said_
     struct finding_result *results;
     size_t count;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .name = "Day^One"});
     ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
@@ -340,7 +316,7 @@ static void two_patients_without_an_id_are_not_analysed_as_one(void **state)
     ground_work_for_real(&g);
     assert_int_equal(ground_newest(&g)->outcome, FINDING_NOT_ANALYSED);
     assert_string_equal(ground_newest(&g)->reason, "objects of two patients, one without ID and one without ID");
-    assert_int_equal(count_of(&g, "dicom"), 0);
+    assert_int_equal(ground_count(&g, "dicom"), 0);
     ground_close(&g);
 }
 
@@ -390,10 +366,7 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
     struct ground g;
     struct finding_result *results;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = "Unknown^A", .birth = "19600101"}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .no_id = true, .name = "Unknown^A", .birth = "19600101"});
     ground_send_head(
         &g, &(struct head){.bleed = 22, .series = "1.2.3.2", .no_id = true, .name = "Unknown^B", .birth = "19990909"},
         AT(30));
@@ -453,7 +426,7 @@ static void a_note_that_never_went_out_is_made_again(void **state)
     assert_string_equal(to_pacs(&g, 2), KO);
     assert_string_equal(to_pacs(&g, 3), SEG);
     assert_string_equal(to_pacs(&g, 4), SR);
-    assert_int_equal(count_of(&g, "dicom"), 5);
+    assert_int_equal(ground_count(&g, "dicom"), 5);
     ground_close(&g);
 }
 
@@ -486,23 +459,6 @@ static void each_kind_of_message_goes_under_the_control_id_of_its_delivery(void 
     ground_close(&g);
 }
 
-// Whatever stands beside what is served takes its place.
-static void take_the_others(struct ground *g, int64_t at_ns)
-{
-    struct archive_conflict *conflicts, taken;
-    size_t count, of_series = 0;
-    assert_ok(archive_conflicts(g->archive, "1.2.3", true, NULL, &g->arena, &conflicts, &count, &g->err), g->err);
-    for (size_t i = 0; i < count; i++)
-        if (memcmp(conflicts[i].newer.digest, conflicts[i].served.digest, HASH_SIZE) != 0) {
-            assert_ok(archive_decide(g->archive, conflicts[i].newer.id, ARCHIVE_TAKEN, "Dr. Who", at_ns, &g->arena,
-                                     &taken, &g->err),
-                      g->err);
-            of_series++;
-        }
-    assert_true(of_series > 0);
-    ground_step(g, at_ns + 120 * CLOCK_SECOND);
-}
-
 // What was said of the corrected images holds no more once a person has gone back to the first ones, and a third time.
 static void images_that_come_back_are_looked_at_again(void **state)
 {
@@ -517,7 +473,7 @@ static void images_that_come_back_are_looked_at_again(void **state)
     ground_work_for_real(&g);                        // which is noted
     for (int round = 1; round <= 3; round++) {
         enum finding_outcome outcome = round % 2 ? FINDING_NEGATIVE : FINDING_POSITIVE;
-        take_the_others(&g, AT(200 * round));
+        ground_decide(&g, ARCHIVE_TAKEN, AT(200 * round));
         ground_work_for_real(&g);
         assert_int_equal(ground_results(&g, "1.2.3", &results), round + 2);
         assert_int_equal(results[round + 1].outcome, outcome);
@@ -561,7 +517,7 @@ static void what_takes_the_place_of_something_is_later_in_every_projection(void 
     ground_send_head(&g, &(struct head){0}, AT(30)); // beside, which the second positive notes
     for (int round = 0; round < 3; round++) {
         if (round > 0)
-            take_the_others(&g, AT(200 * round));
+            ground_decide(&g, ARCHIVE_TAKEN, AT(200 * round));
         ground_work_for_real(&g);
         ground_step(&g, AT(200 * round + 190)); // a negative is told
         ground_work_for_real(&g);
@@ -593,16 +549,13 @@ static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void 
     struct ground g;
     struct finding_result *results;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .name = "Day^One"});
     ground_send_head(
         &g,
         &(struct head){
             .study = "1.2.4", .series = "1.2.4.1", .instances = "1.2.3.1", .patient = "R1", .name = "Other^One"},
         AT(30));
-    take_the_others(&g, AT(200));
+    ground_decide(&g, ARCHIVE_TAKEN, AT(200));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 1);
     assert_int_equal(results[0].standing, FINDING_WITHDRAWN);
@@ -612,76 +565,11 @@ static void a_series_whose_images_are_all_taken_away_says_nothing_any_more(void 
     assert_non_null(strstr(gone, "||W||"));
     assert_string_equal(to_pacs(&g, 2), KO);
     ground_deliver_all(&g);
-    take_the_others(&g, AT(400));
+    ground_decide(&g, ARCHIVE_TAKEN, AT(400));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
     assert_int_equal(results[1].outcome, FINDING_POSITIVE);
     assert_int_equal(results[1].standing, FINDING_CURRENT);
-    ground_close(&g);
-}
-
-// The result that there is of them; the rest waits for a worker.
-static struct finding_result *result_at(struct ground *g, size_t index)
-{
-    struct finding_result *results;
-    assert_true(ground_results(g, "1.2.3", &results) > index);
-    return &results[index];
-}
-
-// Hours may pass until a worker has the newer images: until then nobody takes what was said for what is said of them.
-static void what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer(void **state)
-{
-    struct ground g;
-    size_t count;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){0}, AT(0));
-    ground_work_for_real(&g);
-    ground_step(&g, AT(120));
-    ground_work_for_real(&g);
-    assert_true(result_at(&g, 0)->told && !result_at(&g, 0)->is_earlier);
-    assert_string_equal(finding_result_reason(result_at(&g, 0)), "");
-    assert_true(ground_deliver(&g, "hl7", true)); // the PACS is away
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(130));
-    assert_true(result_at(&g, 0)->is_earlier); // nobody has looked at those that wait for a person
-
-    take_the_others(&g, AT(200));
-    ground_restart_flow(&g);
-    assert_true(result_at(&g, 0)->is_earlier);
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT);
-    assert_non_null(strstr(finding_result_reason(result_at(&g, 0)), "said of earlier images"));
-    struct queue_delivery *list = ground_deliveries(&g, result_at(&g, 0)->topic, &count);
-    for (size_t i = 0; i < count; i++)
-        assert_int_not_equal(list[i].state, QUEUE_DELIVERY_WAITING);
-
-    ground_work_for_real(&g);
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_REPLACED);
-    assert_int_equal(result_at(&g, 1)->outcome, FINDING_POSITIVE);
-    assert_false(result_at(&g, 1)->is_earlier);
-    assert_string_equal(finding_result_reason(result_at(&g, 1)), "");
-    ground_close(&g);
-}
-
-// A person who takes the first images after all finds what was said of them, and a negative that waited is told.
-static void what_was_said_holds_again_when_its_images_are_back_before_anybody_looked(void **state)
-{
-    struct ground g;
-    (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){0}, AT(0));
-    ground_work_for_real(&g);
-    ground_send_head(&g, &(struct head){.bleed = 22}, AT(10));
-    take_the_others(&g, AT(20)); // and the quiet after it passes
-    assert_true(result_at(&g, 0)->is_earlier);
-    ground_step(&g, AT(300));
-    take_the_others(&g, AT(400));
-    assert_false(result_at(&g, 0)->is_earlier);
-    assert_false(result_at(&g, 0)->told);
-    ground_step(&g, AT(600));
-    ground_work_for_real(&g);
-    assert_true(result_at(&g, 0)->told);
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT);
-    assert_int_equal(count_of(&g, "hl7"), 1);
     ground_close(&g);
 }
 
@@ -690,16 +578,13 @@ static void what_was_said_of_another_patient_is_withdrawn_although_no_model_look
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .name = "Day^One"}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .name = "Day^One"});
     ground_drop_packages(&g);
     ground_send_head(&g, &(struct head){.bleed = 22, .patient = "R1", .name = "Right^One", .newest = true}, AT(30));
     ground_work_for_real(&g);
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
-    assert_non_null(strstr(result_at(&g, 0)->reason, "they came again under another"));
-    const char *gone = ground_message_of(&g, result_at(&g, 0)->topic, "F");
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_WITHDRAWN);
+    assert_non_null(strstr(ground_result(&g, 0)->reason, "they came again under another"));
+    const char *gone = ground_message_of(&g, ground_result(&g, 0)->topic, "F");
     assert_non_null(strstr(gone, "||F1^^^^PI||Day^One"));
     assert_non_null(strstr(gone, "||W||"));
     ground_close(&g);
@@ -710,19 +595,16 @@ static void what_was_said_beside_another_patient_s_images_is_withdrawn_although_
 {
     struct ground g;
     (void)state;
-    ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .to = 49}, AT(0));
-    ground_work_for_real(&g);
-    ground_deliver_all(&g);
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 49});
     ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(30));
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_CURRENT); // a job will say so
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_CURRENT); // a job will say so
     assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
     ground_work_for_real(&g);
     ground_step(&g, AT(60));
     ground_work_for_real(&g);
-    assert_int_equal(result_at(&g, 0)->standing, FINDING_WITHDRAWN);
-    assert_string_equal(result_at(&g, 0)->reason, "some of the images are another patient's");
-    assert_non_null(strstr(ground_message_of(&g, result_at(&g, 0)->topic, "F"), "||W||"));
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_WITHDRAWN);
+    assert_string_equal(ground_result(&g, 0)->reason, "some of the images are another patient's");
+    assert_non_null(strstr(ground_message_of(&g, ground_result(&g, 0)->topic, "F"), "||W||"));
     ground_close(&g);
 }
 
@@ -740,19 +622,19 @@ static void what_is_held_back_after_a_negative_was_told_takes_its_place(void **s
         ground_step(&g, AT(120));
         ground_work_for_real(&g);
         ground_deliver_all(&g);
-        assert_int_equal(result_at(&g, 0)->outcome, bleed ? FINDING_POSITIVE : FINDING_NEGATIVE);
-        assert_true(result_at(&g, 0)->told);
+        assert_int_equal(ground_result(&g, 0)->outcome, bleed ? FINDING_POSITIVE : FINDING_NEGATIVE);
+        assert_true(ground_result(&g, 0)->told);
         // Two of its images have UIDs of the other study's.
         ground_send_head(&g, &(struct head){.instances = "1.2.4.1", .to = 2}, AT(200));
         ground_work_for_real(&g);
         assert_int_equal(ground_results(&g, "1.2.3", &(struct finding_result *){NULL}), 2);
-        assert_int_equal(result_at(&g, 0)->standing, FINDING_REPLACED);
-        assert_int_equal(result_at(&g, 1)->outcome, bleed ? FINDING_POSITIVE : FINDING_NOT_ANALYSED);
-        const char *said = bleed ? result_at(&g, 1)->notes : result_at(&g, 1)->reason;
+        assert_int_equal(ground_result(&g, 0)->standing, FINDING_REPLACED);
+        assert_int_equal(ground_result(&g, 1)->outcome, bleed ? FINDING_POSITIVE : FINDING_NOT_ANALYSED);
+        const char *said = bleed ? ground_result(&g, 1)->notes : ground_result(&g, 1)->reason;
         assert_non_null(strstr(said, "2 images are held back"));
         if (!bleed)
             assert_non_null(strstr(message(&g), "|X\rNTE|"));
-        ground_deliveries(&g, result_at(&g, 0)->topic, &count);
+        ground_deliveries(&g, ground_result(&g, 0)->topic, &count);
         assert_true(count > 2);
         ground_close(&g);
     }
@@ -773,7 +655,7 @@ static void images_that_come_back_are_looked_at_again_though_their_look_had_fail
     ground_put_series(&g, &(struct slice){.pixel = 7}, 3, AT(30)); // beside, until a person takes them
     ground_end(&g, "SCANNER", AT(30));
     for (int round = 1; round <= 2; round++) {
-        take_the_others(&g, AT(200 * round));
+        ground_decide(&g, ARCHIVE_TAKEN, AT(200 * round));
         ground_work(&g);
         assert_int_equal(ground_jobs(&g, &jobs), round + 1);
         assert_int_equal(jobs[round].state, QUEUE_JOB_FAILED);
@@ -804,8 +686,6 @@ int test_results(void)
         cmocka_unit_test(images_that_come_back_are_looked_at_again),
         cmocka_unit_test(what_takes_the_place_of_something_is_later_in_every_projection),
         cmocka_unit_test(a_series_whose_images_are_all_taken_away_says_nothing_any_more),
-        cmocka_unit_test(what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer),
-        cmocka_unit_test(what_was_said_holds_again_when_its_images_are_back_before_anybody_looked),
         cmocka_unit_test(what_was_said_of_another_patient_is_withdrawn_although_no_model_looks_again),
         cmocka_unit_test(what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done),
         cmocka_unit_test(what_is_held_back_after_a_negative_was_told_takes_its_place),

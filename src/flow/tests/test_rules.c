@@ -5,8 +5,6 @@
 #include <string.h>
 
 static const char *const two_models[] = {"one", "two", NULL};
-#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-
 // Slices of a new study come, the association ends, the quiet passes.
 static void send_series(struct ground *g, const struct slice *like, int count)
 {

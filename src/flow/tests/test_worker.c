@@ -10,8 +10,6 @@
 
 static const char *const one_model[] = {"one", NULL};
 #define RULE "{\"name\":\"any-ct\",\"modality\":\"CT\",\"model\":\"one\",\"send_to\":[\"pacs\"],\"priority\":7}"
-#define AT(seconds) (GROUND_START + (int64_t)((seconds)*1e9))
-
 static void send_series(struct ground *g, const struct slice *like)
 {
     ground_put_series(g, like, 3, AT(0));

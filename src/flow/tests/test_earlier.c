@@ -1,0 +1,138 @@
+// What was said of images that are not those that are there now: it says so at once, and until there is an answer on
+// these.
+#include "support.h"
+
+#include <string.h>
+
+#include "flow/internal.h"
+
+// Hours may pass until a worker has the newer images: until then nobody takes what was said for what is said of them.
+static void what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    assert_true(ground_result(&g, 0)->told && !ground_result(&g, 0)->is_earlier);
+    assert_string_equal(finding_result_reason(ground_result(&g, 0)), "");
+    assert_true(ground_deliver(&g, "hl7", true)); // the PACS is away
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(130));
+    assert_true(ground_result(&g, 0)->is_earlier); // nobody has looked at those that wait for a person
+
+    ground_decide(&g, ARCHIVE_TAKEN, AT(200));
+    ground_restart_flow(&g);
+    assert_true(ground_result(&g, 0)->is_earlier);
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_CURRENT);
+    assert_non_null(strstr(finding_result_reason(ground_result(&g, 0)), "said of earlier images"));
+    struct queue_delivery *list = ground_deliveries(&g, ground_result(&g, 0)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_not_equal(list[i].state, QUEUE_DELIVERY_WAITING);
+
+    ground_work_for_real(&g);
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_REPLACED);
+    assert_int_equal(ground_result(&g, 1)->outcome, FINDING_POSITIVE);
+    assert_false(ground_result(&g, 1)->is_earlier);
+    assert_string_equal(finding_result_reason(ground_result(&g, 1)), "");
+    ground_close(&g);
+}
+
+// A person who takes the first images after all finds what was said of them, and a negative that waited is told.
+static void what_was_said_holds_again_when_its_images_are_back_before_anybody_looked(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(10));
+    ground_decide(&g, ARCHIVE_TAKEN, AT(20)); // and the quiet after it passes
+    assert_true(ground_result(&g, 0)->is_earlier);
+    ground_step(&g, AT(300));
+    ground_decide(&g, ARCHIVE_TAKEN, AT(400));
+    assert_false(ground_result(&g, 0)->is_earlier);
+    assert_false(ground_result(&g, 0)->told);
+    ground_step(&g, AT(600));
+    ground_work_for_real(&g);
+    assert_true(ground_result(&g, 0)->told);
+    assert_int_equal(ground_result(&g, 0)->standing, FINDING_CURRENT);
+    assert_int_equal(ground_count(&g, "hl7"), 1);
+    ground_close(&g);
+}
+
+// The association stays open: the series is whole, looked at, and grows.
+static void put_more(struct ground *g, int from, int to, double at_s)
+{
+    ground_put_head(g, &(struct head){.from = from, .to = to}, AT(at_s));
+    ground_step(g, AT(at_s));
+}
+
+static void what_was_said_is_of_earlier_images_as_soon_as_one_more_comes(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){.to = 48});
+    assert_true(ground_result(&g, 0)->told && !ground_result(&g, 0)->is_earlier);
+    put_more(&g, 48, 49, 200);
+    assert_true(ground_result(&g, 0)->is_earlier);
+    int64_t changed_ns = ground_result(&g, 0)->changed_ns;
+    put_more(&g, 49, 51, 203);
+    assert_int_equal(ground_result(&g, 0)->changed_ns, changed_ns); // said once, however many come
+    ground_close(&g);
+}
+
+static void a_negative_that_waits_is_not_told_while_its_series_grows(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.to = 48}, AT(0));
+    ground_work_for_real(&g);
+    assert_false(ground_result(&g, 0)->told);
+    ground_step(&g, AT(60));
+    put_more(&g, 48, 49, 61); // its telling is under way
+    ground_work_for_real(&g);
+    assert_true(ground_result(&g, 0)->is_earlier);
+    assert_false(ground_result(&g, 0)->told);
+    assert_int_equal(ground_count(&g, "hl7") + ground_count(&g, "dicom"), 0);
+    ground_close(&g);
+}
+
+// The same pixels with another remark came again: the content is what it was, and so is what waits to be sent.
+static void what_was_said_is_of_the_present_images_again_when_nothing_new_has_come(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_count(&g, "hl7") + ground_count(&g, "dicom"), 2); // the targets are away
+    ground_put_head(&g, &(struct head){.referring = "Doc^Berta", .to = 1}, AT(200));
+    ground_step(&g, AT(200));
+    assert_true(ground_result(&g, 0)->is_earlier);
+    assert_int_equal(ground_count(&g, "hl7") + ground_count(&g, "dicom"), 0);
+    ground_end(&g, "SCANNER", AT(200));
+    ground_step(&g, AT(203));
+    ground_work_for_real(&g);
+    assert_false(ground_result(&g, 0)->is_earlier);
+    assert_true(ground_result(&g, 0)->told);
+    assert_int_equal(ground_count(&g, "hl7") + ground_count(&g, "dicom"), 2);
+    ground_close(&g);
+}
+
+int test_earlier(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_said_of_images_that_were_replaced_says_so_until_the_newer_ones_have_an_answer),
+        cmocka_unit_test(what_was_said_holds_again_when_its_images_are_back_before_anybody_looked),
+        cmocka_unit_test(what_was_said_is_of_earlier_images_as_soon_as_one_more_comes),
+        cmocka_unit_test(a_negative_that_waits_is_not_told_while_its_series_grows),
+        cmocka_unit_test(what_was_said_is_of_the_present_images_again_when_nothing_new_has_come),
+    };
+    return cmocka_run_group_tests_name("earlier", tests, NULL, NULL);
+}
