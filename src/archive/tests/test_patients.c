@@ -571,6 +571,42 @@ static void two_patients_of_the_program_before_get_what_is_known_to_be_theirs(vo
     place_close(&p);
 }
 
+// Two studies with one Series Instance UID, from before their objects were flagged, and one with its own.
+static bool fill_shared(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "INSERT INTO study(uid) VALUES('1.1'), ('1.2'), ('1.3')", "") &&
+           sql_run(db, err,
+                   "INSERT INTO study_patient(study, rank, patient_id, issuer, patient_name, birth_date, sex)"
+                   " VALUES(1, 0, 'P1', '', '', '', ''), (2, 0, 'P2', '', '', '', ''), (3, 0, 'P3', '', '', '', ''),"
+                   " (3, 1, 'P4', '', '', '', '')",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO series(patient, uid, modality, number, description, body_part, laterality, date, time,"
+                   " station, manufacturer, model, protocol, step_date, step_time) SELECT id, CASE WHEN study=3 THEN"
+                   " '2.2' ELSE '2.1' END, 'CT', '', '', '', '', '', '', '', '', '', '', '', '' FROM study_patient",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO instance(series, uid, class, number, rows, columns, bits, frames, syntax, container,"
+                   " offset, size, header_size, arrival, digest, received_ns, flags, rank) SELECT id, '3.' || id,"
+                   " '1.2', '1', '', '', '', '', '1.2.840.10008.1.2.1', 999, 64 + 400*id, 1, 1, id, x'00', 1, 0, 0 FROM"
+                   " series",
+                   "");
+}
+
+static void a_series_uid_that_two_studies_of_the_program_before_share_is_flagged(void **state)
+{
+    struct place p;
+    const char *before[64] = {NULL};
+    size_t count = 0;
+    (void)state;
+    for (; !strstr(rows_migration.steps[count], "flags=flags | 128"); count++)
+        before[count] = rows_migration.steps[count];
+    open_before(&p, before, fill_shared);
+    assert_series_flags(&p, 2); // not those of two patients of one study
+    place_close(&p);
+}
+
 int test_patients(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -591,6 +627,7 @@ int test_patients(void)
         cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
         cmocka_unit_test(a_database_of_the_program_before_is_taken_over),
         cmocka_unit_test(two_patients_of_the_program_before_get_what_is_known_to_be_theirs),
+        cmocka_unit_test(a_series_uid_that_two_studies_of_the_program_before_share_is_flagged),
     };
     return cmocka_run_group_tests_name("patients", tests, NULL, NULL);
 }
