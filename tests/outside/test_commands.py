@@ -293,6 +293,28 @@ class Commands(unittest.TestCase):
                 self.assertIn("other is not installed", answer["refused"][0])
                 self.assertEqual([model["version"] for model in answer["models"]], [version])
 
+    def test_an_older_copy_in_another_folder_takes_no_package_s_place_and_the_health_names_both(self):
+        with tempfile.TemporaryDirectory() as folder:
+            installed = os.path.join(folder, "installed")
+            os.mkdir(installed)
+            shutil.copytree(self.package(folder, version="1.10.0"), os.path.join(installed, "head"))
+            with Hilum(config=f"models:\n  folder: {installed}\n") as server:
+                for name, version in (("backup-head", "1.9.0"), ("zz-old-head", "0.9.0")):
+                    shutil.copytree(self.package(folder, version=version), os.path.join(installed, name))
+                due = [f"{installed}/{name} is not installed: it holds head-ct-hyperdense {version}, and head holds 1.10.0, which is run; move the one that is not wanted elsewhere"
+                       for name, version in (("backup-head", "1.9.0"), ("zz-old-head", "0.9.0"))]
+                self.assertEqual(server.put_json("/api/models/rescan", {}, "POST")["refused"], due)
+                for _ in range(2):
+                    self.assertEqual([model["version"] for model in server.get_json("/api/models")], ["1.10.0"])
+                    health = server.get_json("/healthz")
+                    self.assertEqual((health["status"], health["warnings"]), ("warnings", due))
+                    self.assertEqual(server.stop(), 0)
+                    server.start()
+                for name in ("backup-head", "zz-old-head"):
+                    shutil.rmtree(os.path.join(installed, name))
+                server.put_json("/api/models/rescan", {}, "POST")
+                self.assertEqual(server.get_json("/healthz")["warnings"], [])
+
     def test_an_installation_says_what_becomes_of_the_rule_that_a_package_brings(self):
         with tempfile.TemporaryDirectory() as folder:
             installed = os.path.join(folder, "installed")

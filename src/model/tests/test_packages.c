@@ -140,16 +140,86 @@ static void one_that_is_damaged_is_told_and_stays_as_it_was_read(void **state)
     tear_down(&shelf);
 }
 
-static void of_two_with_one_name_the_first_folder_is_installed(void **state)
+// With `a` of version 1.1.0 in folder "m".
+static void set_up_beside(struct shelf *shelf)
+{
+    char path[2 * SUPPORT_PATH];
+    set_up(shelf);
+    put(shelf, "m", "a", "1.1.0");
+    snprintf(path, sizeof path, "%s/a", shelf->folder);
+    folder_delete(path);
+    assert_int_equal(rescan(shelf, NULL), 0);
+}
+
+static void reopen(struct shelf *shelf)
+{
+    model_packages_close(shelf->packages);
+    shelf->packages = model_packages_open(shelf->folder, &shelf->err);
+    assert_ok(shelf->packages != NULL, shelf->err);
+}
+
+static size_t count_refused(struct shelf *shelf)
+{
+    json_t *refused = json_array();
+    model_packages_refused(shelf->packages, refused);
+    size_t count = json_array_size(refused);
+    json_decref(refused);
+    return count;
+}
+
+static void of_two_with_one_name_the_later_version_is_installed_whatever_its_folder_is_called(void **state)
+{
+    static const char *const beside[] = {"b", "z"};
+    static const char *const said[] = {"/b is not installed: it holds a 1.0.0, and m holds 1.1.0, which is run",
+                                       "/m is not installed: it holds a 1.1.0, and z holds 1.10.0, which is run"};
+    static const char *const versions[] = {"1.0.0", "1.10.0"}, *const run[] = {"1.1.0", "1.10.0"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct shelf shelf;
+        set_up_beside(&shelf);
+        put(&shelf, beside[i], "a", versions[i]);
+        assert_int_equal(rescan(&shelf, said[i]), 1);
+        assert_true(is_version(&shelf, "a", run[i]));
+        reopen(&shelf);
+        assert_true(is_version(&shelf, "a", run[i]));
+        assert_int_equal(count_refused(&shelf), 1);
+        tear_down(&shelf);
+    }
+}
+
+static void of_two_packages_of_one_version_the_installed_one_stays_and_a_start_runs_neither(void **state)
+{
+    struct shelf shelf;
+    (void)state;
+    set_up_beside(&shelf);
+    struct model_package *first = model_packages_find(shelf.packages, "a");
+    put(&shelf, "b", "a", "1.1.0+other");
+    put(&shelf, "z", "a", "1.1.0+third");
+    assert_int_equal(rescan(&shelf, "/b is not installed"), 2);
+    struct model_package *now = model_packages_find(shelf.packages, "a");
+    assert_ptr_equal(first, now);
+    model_package_close(first);
+    model_package_close(now);
+    reopen(&shelf);
+    assert_null(model_packages_find(shelf.packages, "a"));
+    assert_int_equal(count_refused(&shelf), 3);
+    assert_int_equal(rescan(&shelf, "neither is run"), 3);
+    put(&shelf, "n", "a", "1.2.0");
+    assert_int_equal(rescan(&shelf, NULL), 3);
+    assert_true(is_version(&shelf, "a", "1.2.0"));
+    tear_down(&shelf);
+}
+
+static void a_copy_in_another_folder_is_told_and_changes_nothing(void **state)
 {
     struct shelf shelf;
     struct model_package *all[MODEL_PACKAGES_MAX];
     (void)state;
-    set_up(&shelf);
-    put(&shelf, "b", "a", "2");
-    assert_int_equal(rescan(&shelf, "is named a too"), 1);
-    assert_true(is_version(&shelf, "a", "1"));
+    set_up_beside(&shelf);
+    put(&shelf, "b", "a", "1.1.0");
+    assert_int_equal(rescan(&shelf, "/m is not installed: it holds a 1.1.0, and b holds 1.1.0"), 1);
     assert_int_equal(model_packages_list(shelf.packages, all), 1);
+    assert_string_equal(model_package_version(all[0]), "1.1.0");
     model_package_close(all[0]);
     tear_down(&shelf);
 }
@@ -198,7 +268,9 @@ int test_packages(void)
         cmocka_unit_test(a_package_in_use_outlives_its_replacement_and_the_whole_table),
         cmocka_unit_test(what_is_unchanged_stays_the_same_package),
         cmocka_unit_test(one_that_is_damaged_is_told_and_stays_as_it_was_read),
-        cmocka_unit_test(of_two_with_one_name_the_first_folder_is_installed),
+        cmocka_unit_test(of_two_with_one_name_the_later_version_is_installed_whatever_its_folder_is_called),
+        cmocka_unit_test(of_two_packages_of_one_version_the_installed_one_stays_and_a_start_runs_neither),
+        cmocka_unit_test(a_copy_in_another_folder_is_told_and_changes_nothing),
         cmocka_unit_test(a_folder_that_is_not_there_holds_none),
         cmocka_unit_test(others_find_packages_while_the_folder_is_read),
     };

@@ -10,6 +10,8 @@
 // A target that has let something wait for so long is told of; one that is only slow is not.
 #define SILENT_NS (60 * CLOCK_SECOND)
 
+enum { PACKAGES_TOLD = 16 };
+
 static void warn(json_t *warnings, json_t *text)
 {
     json_array_append_new(warnings, text ? text : json_string("a warning cannot be told: no memory"));
@@ -106,6 +108,20 @@ static void warn_of_rules(struct service *service, struct arena *arena, json_t *
         warn(warnings, json_sprintf("the rules cannot be looked at: %s", err.message));
 }
 
+// Folders of packages that are there and not run, of which another version may be: a few, the log has all.
+static void warn_of_packages(struct service *service, json_t *warnings)
+{
+    json_t *refused = json_array();
+    model_packages_refused(service->packages, refused);
+    size_t count = json_array_size(refused);
+    for (size_t i = 0; i < count && i < PACKAGES_TOLD; i++)
+        warn(warnings, json_incref(json_array_get(refused, i)));
+    if (count > PACKAGES_TOLD)
+        warn(warnings,
+             json_sprintf("%zu more model packages are not installed; the log says why", count - PACKAGES_TOLD));
+    json_decref(refused);
+}
+
 // 503 only when nothing can be served: a server that takes no objects still shows those that it has.
 void api_health(void *payload, struct http_request *request)
 {
@@ -119,6 +135,7 @@ void api_health(void *payload, struct http_request *request)
     if (!reads)
         warn(warnings, json_sprintf("nothing can be read: %s", err.message));
     warn_of_models(service, http_arena(request), warnings);
+    warn_of_packages(service, warnings);
     service_config_missing(service->config, warn_of_folder, warnings);
     if (reads)
         warn_of_rules(service, http_arena(request), warnings);
