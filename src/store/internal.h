@@ -68,6 +68,9 @@ struct write_queue {
     bool led;          // a thread runs a group now
     int checkpoint_at; // pages of WAL
     struct database *db;
+    int64_t failing_since_ns; // when the first of the writes began that failed for the database's sake; 0: none
+    int64_t tried_ns;         // end of the last one, monotonic
+    struct error failure;     // its reason
 };
 
 void write_queue_init(struct write_queue *queue, struct database *db);

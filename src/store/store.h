@@ -56,6 +56,12 @@ const char *store_stopped(const struct store *store);
 // What a stop needs (rows, audit records, tombstones) does not: the reserve is for it. Any thread.
 bool store_can_take(struct store *store, uint64_t bytes, struct error *err);
 
+// Whether what comes can be stored, for those who tell of it: false when store_can_take refuses a byte, and while
+// writes to the database fail (BUSY: another process holds it, FULL, IO), with since when and why. Who stores just
+// tries. While they fail the database is tried again, once a second and without waiting for others, so it ends when the
+// fault does. Any thread.
+bool store_can_write(struct store *store, struct error *err);
+
 // What is free on the folder's file system, and the low-water mark. false: the file system does not say.
 struct store_space {
     uint64_t free_bytes, low_water_bytes;

@@ -3,6 +3,7 @@
 // one thread at a time has the committing connection.
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "store/internal.h"
@@ -13,6 +14,8 @@ enum {
     WAITING_PAGES = 4 * CHECKPOINT_PAGES,
     WAITING_MS = 100,
 };
+
+#define TRY_AGAIN_NS CLOCK_SECOND
 
 enum call_state { CALL_QUEUED, CALL_LEADS, CALL_DONE };
 
@@ -120,18 +123,37 @@ static bool transact(struct store *store, struct write_call *group, bool durable
     return true;
 }
 
-static void run_group(struct store *store, struct write_call *group)
+static bool run_group(struct store *store, struct write_call *group, struct error *err)
 {
-    struct error err;
     bool durable = false;
     for (struct write_call *call = group; call; call = call->next)
         durable = durable || call->durability == STORE_DURABLE;
-    if (transact(store, group, durable, &err))
-        return;
+    if (transact(store, group, durable, err))
+        return true;
     for (struct write_call *call = group; call; call = call->next) {
         call->ok = false;
-        *call->err = err;
+        *call->err = *err;
     }
+    return false;
+}
+
+// Has it failed for the database's sake, or was what somebody wanted to write refused? Called with the lock.
+static void note_outcome(struct write_queue *queue, bool ok, int64_t began_ns, const struct error *failure)
+{
+    queue->tried_ns = clock_monotonic_ns();
+    if (ok) {
+        if (queue->failing_since_ns)
+            log_info("store", "the database can be written again");
+        queue->failing_since_ns = 0;
+        return;
+    }
+    if (failure->code != ERROR_BUSY && failure->code != ERROR_FULL && failure->code != ERROR_IO)
+        return;
+    if (!queue->failing_since_ns) {
+        log_error("store", "the database cannot be written: %s", failure->message);
+        queue->failing_since_ns = began_ns;
+    }
+    queue->failure = *failure;
 }
 
 // PASSIVE never waits for readers. Where somebody reads at any time it would never reach the end, and the WAL grow for
@@ -151,7 +173,6 @@ static void checkpoint_when_due(struct write_queue *queue)
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         log_warning("store", "the database could not be checkpointed: %s", sqlite3_errmsg(db->handle));
     db->sync_failed = db->sync_failed || database_is_failed_sync(code);
-    db->busy_ms = SQL_BUSY_MS;
     queue->checkpoint_at = pages + CHECKPOINT_PAGES;
 }
 
@@ -181,15 +202,19 @@ static void lead(struct store *store)
 {
     struct write_queue *queue = &store->writes;
     struct write_call *group = take_group(queue);
+    struct error err;
     pthread_mutex_unlock(&queue->lock);
-    run_group(store, group);
+    int64_t began_ns = clock_now_ns();
+    bool ok = run_group(store, group, &err);
     pthread_mutex_lock(&queue->lock);
+    note_outcome(queue, ok, began_ns, &err);
     for (struct write_call *call = group, *next; call; call = next) {
         next = call->next; // a woken caller's memory goes when the lock does
         wake(call, CALL_DONE);
     }
     pthread_mutex_unlock(&queue->lock);
     checkpoint_when_due(queue);
+    queue->db->busy_ms = SQL_BUSY_MS;
     if (queue->db->sync_failed)
         store_stop(store, "the disk failed to sync the database: check it");
     pthread_mutex_lock(&queue->lock);
@@ -216,4 +241,44 @@ bool store_write(struct store *store, enum store_durability durability, store_wr
     pthread_mutex_unlock(&queue->lock);
     pthread_cond_destroy(&call.woken);
     return call.ok;
+}
+
+// ---- whether writes succeed
+
+// The row as it was, which takes room in the WAL and a sync as any other.
+static bool touch_state(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "UPDATE store_state SET clean=clean", "");
+}
+
+// Called with the lock, when nobody writes. Waits for no other process.
+static void try_again(struct store *store)
+{
+    struct write_queue *queue = &store->writes;
+    struct error err;
+    struct write_call call = {.write = touch_state, .durability = STORE_DURABLE, .err = &err, .state = CALL_LEADS};
+    pthread_cond_init(&call.woken, NULL);
+    *queue->last = &call;
+    queue->last = &call.next;
+    queue->led = true;
+    queue->db->busy_ms = 0;
+    lead(store);
+    pthread_cond_destroy(&call.woken);
+}
+
+bool store_can_write(struct store *store, struct error *err)
+{
+    struct write_queue *queue = &store->writes;
+    char since[CLOCK_RFC3339_SIZE];
+    if (!store_can_take(store, 1, err))
+        return false;
+    pthread_mutex_lock(&queue->lock);
+    if (queue->failing_since_ns && !queue->led && clock_monotonic_ns() - queue->tried_ns > TRY_AGAIN_NS)
+        try_again(store);
+    bool ok = queue->failing_since_ns == 0 ||
+              error_set(err, queue->failure.code, "nothing can be written since %s: %s",
+                        clock_rfc3339(since, queue->failing_since_ns), queue->failure.message);
+    pthread_mutex_unlock(&queue->lock);
+    return ok;
 }

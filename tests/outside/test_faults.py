@@ -367,9 +367,16 @@ class Faults(unittest.TestCase):
                 self.assertGreater(waited, 3)
                 self.assertLess(waited, 14)  # what is in the queue before it waits too
                 sender.check(self)
+                health = server.get_json("/healthz")
+                self.assertEqual((health["status"], health["reading"]), ("warnings", "ok"))
+                self.assertRegex(health["storing"], "^refused: nothing can be written since 20.*Z: another process holds the database")
+                self.assertEqual(health["warnings"], ["objects are " + health["storing"]])
+                self.assertIn("\nhilum_storing 0\n", server.request("/metrics")[2].decode())
             finally:
                 holder.execute("ROLLBACK")
                 holder.close()
+            wait_until(lambda: server.get_json("/healthz")["status"] == "ok", 5, "healthy again, although nobody sends")
+            self.assertIn("\nhilum_storing 1\n", server.request("/metrics")[2].decode())
             self.assertEqual(peer.echo(), 0)  # the association goes on, and so does its lane
             self.assertEqual(sender.send(peer, 930003), 0)
             sender.check(self)

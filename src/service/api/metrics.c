@@ -117,7 +117,7 @@ static bool write_disk(struct buffer *out, struct service *service, struct error
         single(out, "hilum_disk_low_water_bytes", "gauge", "Below this objects are refused", space.low_water_bytes);
     }
     single(out, "hilum_storing", "gauge", "1: objects are taken; 0: they are refused, /healthz says why",
-           store_can_take(service->store, 1, &why));
+           store_can_write(service->store, &why));
     single(out, "hilum_audit_written", "gauge", "1: the audit trail can be written",
            access_audit_healthy(service->access));
     single(out, "hilum_quarantined", "gauge", "Refused objects that are kept for an administrator", quarantined);

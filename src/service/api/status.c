@@ -62,7 +62,7 @@ static bool warn_of_targets(struct service *service, struct arena *arena, json_t
 static json_t *storing(struct service *service, json_t *warnings)
 {
     struct error err;
-    if (store_can_take(service->store, 1, &err))
+    if (store_can_write(service->store, &err))
         return json_string("ok");
     warn(warnings, json_sprintf("objects are refused: %s", err.message));
     return json_sprintf("refused: %s", err.message);

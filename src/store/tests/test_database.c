@@ -223,6 +223,35 @@ static void another_process_with_the_database_makes_busy_and_then_heals(void **s
     helper_remove(&place);
 }
 
+static void who_asks_is_told_since_when_writes_fail_until_they_succeed(void **state)
+{
+    struct place place;
+    int out, in;
+    char byte;
+    (void)state;
+    helper_make(&place);
+    pid_t pid = helper_child("hold", place.folder, NULL, &out, &in);
+    assert_int_equal(read(out, &byte, 1), 1);
+    assert_true(store_can_write(place.store, &place.err)); // nobody has tried
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row, "a", &place.err));
+    int64_t start = clock_monotonic_ns();
+    while (clock_monotonic_ns() < start + 3 * CLOCK_SECOND / 2) { // it tries again, and waits for nobody
+        assert_false(store_can_write(place.store, &place.err));
+        assert_int_equal(place.err.code, ERROR_BUSY);
+        assert_non_null(strstr(place.err.message, "nothing can be written since 2"));
+        assert_non_null(strstr(place.err.message, "another process holds the database"));
+    }
+    assert_true(clock_monotonic_ns() < start + 3 * CLOCK_SECOND);
+    close(in);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(out);
+    while (!store_can_write(place.store, &place.err)) // nobody else writes
+        assert_true(clock_monotonic_ns() < start + 10 * CLOCK_SECOND);
+    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row_and_fail, "a", &place.err));
+    assert_true(store_can_write(place.store, &place.err)); // that was the caller's own refusal
+    helper_remove(&place);
+}
+
 static void a_full_disk_makes_full_and_then_heals(void **state)
 {
     struct place place;
@@ -365,6 +394,7 @@ int test_database(void)
         cmocka_unit_test(a_database_of_a_newer_program_is_refused),
         cmocka_unit_test(a_folder_in_use_is_refused_with_the_process),
         cmocka_unit_test(another_process_with_the_database_makes_busy_and_then_heals),
+        cmocka_unit_test(who_asks_is_told_since_when_writes_fail_until_they_succeed),
         cmocka_unit_test(a_full_disk_makes_full_and_then_heals),
         cmocka_unit_test(after_a_failed_sync_of_the_database_nothing_is_called_durable),
         cmocka_unit_test(the_log_of_the_database_stays_small),
