@@ -108,11 +108,14 @@ class Doubts(PageTest):
         self.assertEqual(tab.errors() + listing.errors(), [])
 
     def test_a_model_that_is_not_installed_is_told_where_a_reader_looks(self):
+        listing = self.tab()
+        listing.until("document.querySelector('.list')")
+        self.assertEqual(listing.texts(".warnings"), [])
         self.server.put_json("/api/rules/lung", {"model": "lung-model", "modality": "CT", "body_part": "HEAD"})
         self.addCleanup(self.server.request, "/api/rules/lung", "DELETE")
         head = Head(30)
         self.scan(head)
-        listing, tab = self.tab(), self.tab(head.study)
+        tab = self.tab(head.study)
         self.row(listing, head.study, "row.querySelector('.not-analysed')?.innerText === 'not analysed (lung-model): model lung-model is not installed'")
         tab.until_text("aside > .results li.not-analysed", "model lung-model is not installed")
         tab.until_text("aside .nothing", "Not analysed by lung-model: model lung-model is not installed")
@@ -120,6 +123,19 @@ class Doubts(PageTest):
         self.assertIn("lung-model", warning)
         self.assertEqual(listing.texts(".warnings li"), [warning])
         self.assertIn("For the administrator (1):", listing.text(".warnings"))
+
+    def test_a_health_that_cannot_be_asked_is_told(self):
+        tab = self.tab()
+        tab.evaluate("((real) => (window.fetch = (path, init) => (path === '/healthz' ? Promise.reject() : real(path, init))))(window.fetch)")
+        self.store(new_image(generate_uid()))
+        tab.until_text(".warnings", "how the server is could not be asked: The server cannot be reached.")
+
+    def test_a_long_wait_is_said_in_hours_and_days(self):
+        tab = self.tab()
+        self.answer_otherwise(tab, "/api/worklist", "(items) => items.forEach((item, i) => Object.assign(item, { waiting_s: [59, 3600 * 5 + 120, 3600 * 49][i % 3], capped: true }))")
+        self.store(*(new_image(generate_uid()) for _ in range(3)))
+        tab.until("['0 min', '5 h 2 min', '2 d 1 h'].every((wanted) => [...document.querySelectorAll('td.wait')].some((cell) => cell.innerText === wanted))")
+        self.assertIn("routine, overdue", tab.texts("td:first-child"))
 
     def test_what_is_known_of_earlier_images_alone_is_no_negative_of_those_that_are_there(self):
         """The rule is off when others come, so that no model looks at them."""

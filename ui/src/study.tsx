@@ -239,7 +239,6 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         const own = shown.stacks.find(({ patient }) => isOf(patient, resultOf(goal))) ?? stack;
         const at = own ? sliceAt(own, goal.centroidMm) : -1;
         if (at >= 0) look(own, at);
-        else if (own !== stack) look(own);
         setGoal(null);
     }, [goal, shown]);
 
@@ -249,7 +248,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     };
 
     // What was rejected is drawn no more, nor what was found in images that were replaced.
-    const isDrawn = (finding: Finding) => isShown(finding) && finding.state !== "rejected" && resultOf(finding)?.images !== "earlier";
+    const isDrawn = (finding: Finding) => finding.state !== "rejected" && resultOf(finding)?.images !== "earlier";
     const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && isDrawn(finding));
     const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => finding.segment) }));
     useEffect(() => {
