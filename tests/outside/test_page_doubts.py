@@ -161,7 +161,7 @@ class Doubts(PageTest):
         first = heads["was positive"][0]
         self.row(listing, first.study, f"row.querySelector('.positive')?.innerText === 'positive: {why}'")
         tab = self.tab(first.study)
-        tab.until_text(".finding .not-analysed", why)
+        tab.until_text(".finding .not-analysed", f"{why}; its mask is not drawn")
         tab.slice_shown()
         self.assertNotIn("mask", tab.text(".tools"))  # which would be drawn over other images
         self.assertEqual(listing.errors() + tab.errors(), [])

@@ -40,7 +40,7 @@ function FindingCard({ finding, where, reason, isShown, name, onShow, onDone }: 
                     <bdi>{where}</bdi>
                 </p>
             )}
-            {reason && <p class="not-analysed">{reason}</p>}
+            {reason && <p class="not-analysed">{reason}; its mask is not drawn</p>}
             {isShown ? (
                 <Judge finding={finding} name={name} onDone={onDone} />
             ) : (
@@ -300,7 +300,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const whoseOf = (of: Result | Job | Finding) => {
         if (!("patientId" in of) || (of.outcome !== "positive" && of.outcome !== "negative")) return ownersOf(of.series);
         const own = patients.find((one) => isOf(one, of));
-        if (!own) return `another patient, ID ${of.patientId}${of.issuer && ` of ${of.issuer}`}`;
+        if (!own) return `patient ${of.patientId}${of.issuer && ` of ${of.issuer}`}`;
         return patients.length > 1 ? patientName(own) : "";
     };
     const whereOf: WhereOf = (of) => {
