@@ -295,8 +295,9 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err);
 // The control ID (MSH-10) of a message that is to be told of a result: the first 20 hex digits of a digest of its id,
-// revision, standing, outcome and reason. It is made once, when the delivery is.
-void finding_oru_control(char out[21], const struct finding_result *result);
+// revision, standing, outcome and reason, and of the delivery that it follows where only the series' images are others
+// since (0: another change). It is made once, when the delivery is.
+void finding_oru_control(char out[21], const struct finding_result *result, int64_t after);
 
 // FHIR R4, relative references: for each current result a DiagnosticReport (id: the result's; positive and negative:
 // preliminary, with what was looked at, and never final, which is verified by an authorized person: a name as typed

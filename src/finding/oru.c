@@ -62,13 +62,15 @@ struct oru {
 };
 
 // The reason too: a look that failed may fail in another way the next time.
-void finding_oru_control(char out[21], const struct finding_result *result)
+void finding_oru_control(char out[21], const struct finding_result *result, int64_t after)
 {
-    char revision[NUMBER_SIZE];
+    char revision[NUMBER_SIZE], follows[NUMBER_SIZE];
     snprintf(revision, sizeof revision, "%lld", (long long)result->revision);
+    snprintf(follows, sizeof follows, "%lld", (long long)after);
     object_hex(out, 21,
                (const char *const[]){"oru", result->id, revision, finding_standing_text(result->standing),
-                                     finding_outcome_text(result->outcome), object_text(result->reason), NULL});
+                                     finding_outcome_text(result->outcome), object_text(result->reason),
+                                     after ? follows : NULL, NULL});
 }
 
 // ---- forms

@@ -105,6 +105,9 @@ static bool write_step(struct database *db, void *payload, struct error *err)
         if (!queue_job_add(db, &step->matches[i].job, step->now_ns, &added, err))
             return false;
     }
+    for (size_t i = 0; i < step->count; i++)
+        if (!flow_doubts_tell(step->flow, db, &step->doubts[i], step->now_ns, err))
+            return false;
     return queue_consumer_advance(db, step->flow->consumer, step->events[step->count - 1].number, err);
 }
 

@@ -31,16 +31,22 @@ bool flow_series_get(struct database *db, const char *study, const char *series,
 {
     bool row = false;
     *out = (struct flow_series){.sender = ""};
-    struct sql *sql = sql_prepare(
-        db, "SELECT sender, last_ns, gap_ns, open, version FROM flow_series WHERE study=?1 AND series=?2", err);
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT sender, last_ns, gap_ns, open, due_ns IS NOT NULL, version FROM flow_series "
+                                  "WHERE study=?1 AND series=?2",
+                                  err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, study);
     sql_bind_text(sql, 2, series);
     bool ok = sql_step(sql, &row, err);
     if (ok && row)
-        *out = (struct flow_series){arena_strdup(arena, sql_text(sql, 0)), sql_int(sql, 1), sql_int(sql, 2),
-                                    sql_int(sql, 3) != 0, sql_int(sql, 4)};
+        *out = (struct flow_series){arena_strdup(arena, sql_text(sql, 0)),
+                                    sql_int(sql, 1),
+                                    sql_int(sql, 2),
+                                    sql_int(sql, 3) != 0,
+                                    sql_int(sql, 4) != 0,
+                                    sql_int(sql, 5)};
     sql_done(sql);
     return ok && (out->sender || error_set(err, ERROR_LIMIT, "no memory for a series"));
 }

@@ -114,8 +114,8 @@ bool flow_input_read(struct flow_work *work, struct error *err)
     struct model_object *objects = model_objects_of(work);
     if (!objects)
         return error_set(err, ERROR_LIMIT, "no memory for a series of %zu objects", work->count);
-    return model_fit_check(model_package_needs(work->package), work->flow->options.words, objects, work->count,
-                           read_pixels, work, &work->arena, &work->fit, err) &&
+    return model_fit_check(work->package ? model_package_needs(work->package) : NULL, work->flow->options.words,
+                           objects, work->count, read_pixels, work, &work->arena, &work->fit, err) &&
            note_held_back(work, err);
 }
 

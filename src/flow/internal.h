@@ -85,7 +85,8 @@ bool flow_complete_step(struct flow *flow, int64_t now_ns, bool *worked, struct 
 struct flow_series {    // all 0 and "" for one that never came
     const char *sender; // calling title of the last object's sender
     int64_t last_ns, gap_ns;
-    bool open; // the association that sent the last object goes on
+    bool open;    // the association that sent the last object goes on
+    bool arrives; // it is not whole yet
     int64_t version;
 };
 bool flow_series_get(struct database *db, const char *study, const char *series, struct arena *arena,
@@ -154,6 +155,10 @@ bool flow_doubts_find(struct flow *flow, const char *study, const char *series, 
 bool flow_doubts_raise(struct database *db, const char *study, const char *series, int64_t now_ns, struct error *err);
 bool flow_doubts_write(struct flow *flow, struct database *db, const struct flow_doubts *doubts, int64_t now_ns,
                        struct error *err);
+// The same, once the jobs that follow are there: records hear of answers whose images are others now, where no job will
+// say more, and of those whose images are the same again.
+bool flow_doubts_tell(struct flow *flow, struct database *db, const struct flow_doubts *doubts, int64_t now_ns,
+                      struct error *err);
 // Why what was said should never have been, of what the series is now; NULL: nothing speaks against it.
 const char *flow_why_withdrawn(const struct finding_result *result, const struct archive_object *objects, size_t count);
 // As archive_objects, but none is fine.
@@ -260,6 +265,10 @@ const char *flow_batch(const struct finding_result *result, struct arena *arena)
 // deliveries. BUSY when something became stale since the plan: make it again.
 bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling *telling, int64_t now_ns,
                struct arena *arena, struct error *err);
+// Inside a write function: a message of the current result to each record whose last one says otherwise of its images
+// (finding_result.is_earlier).
+bool flow_tell_images(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                      struct arena *arena, struct error *err);
 // Stores a data set that a job made.
 bool flow_store_object(struct flow *flow, struct archive_writer *writer, const struct buffer *data, int64_t time_ns,
                        struct error *err);
@@ -271,6 +280,9 @@ bool flow_target_hears_all(struct database *db, const char *target, bool *hears,
 // Inside a write function: report jobs for a held result, for a finding that was judged.
 bool flow_report_held(struct flow *flow, struct database *db, const char *result, int64_t now_ns, struct error *err);
 bool flow_report_judged(struct flow *flow, struct database *db, const char *finding, int64_t now_ns, struct error *err);
+// Inside a write function: the images of a positive are back; a job that makes the documents which it lacks.
+bool flow_report_back(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                      struct error *err);
 // Inside a write function: a job that withdraws a result, if its series is still what speaks against it.
 bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
                            struct error *err);

@@ -8,6 +8,7 @@
 //   a job ended without an answer (JOB_DONE)     what was said of a patient beside whom there is another is withdrawn
 //                                                too: a job with an answer has done so itself
 //
+// A record that has an answer of earlier images hears so where no job follows, whose answer would tell it.
 // All of it follows from rows, whoever is there to do a job. What is withdrawn is told by a report job (report.c).
 #include "flow/internal.h"
 
@@ -160,7 +161,49 @@ bool flow_doubts_write(struct flow *flow, struct database *db, const struct flow
         if (!result || result->standing != FINDING_CURRENT)
             continue;
         if (!mark(db, result, doubt->is_earlier, now_ns, &flow->arena, err) ||
+            (!doubt->is_earlier && !flow_report_back(flow, db, result, now_ns, err)) ||
             (doubt->is_withdrawn && !flow_report_withdrawn(flow, db, result, now_ns, err)))
+            return false;
+    }
+    return true;
+}
+
+// ---- telling it
+
+enum { JOBS_MAX = 500 }; // of one study
+
+// A job of the model on the series, or images that will make one: its answer is told.
+static bool is_awaited(struct flow *flow, struct database *db, const struct finding_result *result, bool *out,
+                       struct error *err)
+{
+    struct flow_series series;
+    struct queue_job *jobs;
+    size_t count, size = strlen(result->model);
+    if (!flow_series_get(db, result->study, result->series, &flow->arena, &series, err) ||
+        !queue_job_list(db, FLOW_JOB_MODEL, result->study, JOBS_MAX, &flow->arena, &jobs, &count, err))
+        return false;
+    *out = series.arrives;
+    for (size_t i = 0; i < count; i++)
+        *out =
+            *out || ((jobs[i].state == QUEUE_JOB_QUEUED || jobs[i].state == QUEUE_JOB_RUNNING) &&
+                     strcmp(jobs[i].series, result->series) == 0 && strncmp(jobs[i].model, result->model, size) == 0 &&
+                     (jobs[i].model[size] == '\0' || jobs[i].model[size] == ' ')); // name, or name and version
+    return true;
+}
+
+bool flow_doubts_tell(struct flow *flow, struct database *db, const struct flow_doubts *doubts, int64_t now_ns,
+                      struct error *err)
+{
+    for (size_t i = 0; i < doubts->count; i++) {
+        struct finding_result *result;
+        bool awaited = false;
+        if (!finding_result_get(db, doubts->list[i].result, &flow->arena, &result, err))
+            return false;
+        if (!result || result->standing != FINDING_CURRENT || !result->told || !finding_is_answer(result->outcome) ||
+            doubts->list[i].is_withdrawn)
+            continue;
+        if ((result->is_earlier && !is_awaited(flow, db, result, &awaited, err)) ||
+            (!awaited && !flow_tell_images(flow, db, result, now_ns, &flow->arena, err)))
             return false;
     }
     return true;

@@ -86,6 +86,14 @@ bool flow_report_judged(struct flow *flow, struct database *db, const char *id, 
     return add_telling(db, result, result->sr_instance, now_ns, &flow->arena, err);
 }
 
+bool flow_report_back(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                      struct error *err)
+{
+    return result->outcome != FINDING_POSITIVE || !result->told || *result->sr_instance ||
+           add_report(db, result, arena_printf(&flow->arena, "back %s %lld", result->id, (long long)result->revision),
+                      "", false, now_ns, err);
+}
+
 // Once for each version of the series: a job that comes too late for one leaves it to the next one's.
 bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
                            struct error *err)
@@ -157,6 +165,7 @@ struct report {
     size_t finding_count;
     const char *predecessor;
     bool gone;            // it is withdrawn: its images are, or are another patient's
+    bool bare;            // its images are not there as they were: no document is made of them
     const char *sr, *seg; // that say and show it from now on
     struct flow_telling telling;
     int64_t now_ns;
@@ -337,7 +346,24 @@ static bool read_absence(struct report *report, struct error *err)
     return result->reason || error_set(err, ERROR_CONFLICT, "the series has the patient's images again");
 }
 
-static bool make_withdrawal(struct report *report, struct archive_writer *writer, struct error *err)
+// A reader has judged a positive that stands although its images are others now, or are not fit any more: what the PACS
+// knows and is rejected is taken back all the same, and the record is told. A document that would cite images which are
+// not there is not made, also of what is accepted again: it has its documents when the images are back.
+static bool can_be_bare(struct report *report, const struct error *why)
+{
+    const struct finding_result *result = report->result;
+    if (result->outcome != FINDING_POSITIVE || result->revision == 0 || flow_is_passing(why->code))
+        return false;
+    report->bare = true;
+    report->sr = "";
+    report->seg = stands(report) ? result->seg_instance : "";
+    log_warning("flow", "result %.16s on series %s is told, revision %lld, without new documents: %s", result->id,
+                result->series, (long long)result->revision, why->message);
+    return true;
+}
+
+// Takes back, and makes nothing new.
+static bool make_bare(struct report *report, struct archive_writer *writer, struct error *err)
 {
     struct flow_work *work = report->work;
     struct finding_context context = {.result = report->result,
@@ -345,20 +371,30 @@ static bool make_withdrawal(struct report *report, struct archive_writer *writer
                                       .predecessor = "",
                                       .seg = "",
                                       .time_ns = report->result->changed_ns};
-    return flow_telling_plan(work->flow, report->result, "", "", NULL, &work->arena, &report->telling, err) &&
+    return flow_telling_plan(work->flow, report->result, report->sr, report->seg, NULL, &work->arena, &report->telling,
+                             err) &&
            flow_telling_reject(work->flow, &report->telling, &context, writer, &work->arena, err);
+}
+
+static bool read(struct report *report, const struct model_volume **volume, struct error *err)
+{
+    if (!read_input(report, err))
+        return false;
+    if (report->gone)
+        return read_absence(report, err);
+    return read_images(report, volume, err) || can_be_bare(report, err);
 }
 
 bool flow_report_run(struct flow_work *work, struct error *err)
 {
     struct report report = {.work = work, .now_ns = clock_now_ns()};
     const struct model_volume *volume = NULL;
-    if (!read_input(&report, err) || !(report.gone ? read_absence(&report, err) : read_images(&report, &volume, err)))
+    if (!read(&report, &volume, err))
         return false;
     struct archive_writer *writer = archive_writer_open(work->flow->options.archive, err);
     if (!writer)
         return false;
-    bool ok = (report.gone ? make_withdrawal(&report, writer, err) : make(&report, volume, writer, err)) &&
+    bool ok = (volume ? make(&report, volume, writer, err) : make_bare(&report, writer, err)) &&
               store_write(work->flow->options.store, STORE_DURABLE, write_report, &report, err);
     archive_writer_close(writer);
     if (ok)

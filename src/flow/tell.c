@@ -3,7 +3,8 @@
 //   PACS     the SEG and SR that say it now; and a rejection note for those of ours that it may know and that do not
 //            stand any more: of an earlier result of the topic, or of what a reviewer has rejected. A positive stands
 //            when a newer look has no answer, and so do its SEG and SR.
-//   record   one message of the result as it is when it is sent (flow_report_message)
+//   record   one message of the result as it is when it is sent (flow_report_message); and one more when its images are
+//            others now and no job follows, or are the same again
 //
 // Targets are those that the rules named when the result was made, and all that may know something of the topic. What
 // waits of the topic, but of what stands, is obsolete and is never sent. Messages of one study go to a target in order,
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include "base/text.h"
+
+#define EARLIER "earlier" // ends the batch of a message that says so
 
 enum { OBJECT_MAX = 512 << 20, SOURCE_VALUE_MAX = 64 << 10 };
 
@@ -265,6 +268,17 @@ static bool tell_pacs(struct tell *tell, const char *target, bool named, struct 
            (!*telling->sr || add(tell, target, "dicom", telling->sr, "", documents, err));
 }
 
+static bool add_message(struct tell *tell, const char *target, int64_t after, struct error *err)
+{
+    char control[21];
+    const struct finding_result *result = tell->telling->result;
+    finding_oru_control(control, result, after);
+    const char *subject = arena_strdup(tell->arena, control);
+    return subject ? add(tell, target, "hl7", subject, result->id, arena_printf(tell->arena, "study %s", result->study),
+                         err)
+                   : error_set(err, ERROR_LIMIT, "no memory for a delivery");
+}
+
 static bool wants_to_hear(struct tell *tell, const char *target, bool named, bool *wants, struct error *err)
 {
     const struct finding_result *result = tell->telling->result;
@@ -278,18 +292,8 @@ static bool wants_to_hear(struct tell *tell, const char *target, bool named, boo
 
 static bool tell_record(struct tell *tell, const char *target, bool named, struct error *err)
 {
-    char control[21];
     bool wants;
-    const struct finding_result *result = tell->telling->result;
-    if (!wants_to_hear(tell, target, named, &wants, err))
-        return false;
-    if (!wants)
-        return true;
-    finding_oru_control(control, result);
-    const char *subject = arena_strdup(tell->arena, control);
-    return subject ? add(tell, target, "hl7", subject, result->id, arena_printf(tell->arena, "study %s", result->study),
-                         err)
-                   : error_set(err, ERROR_LIMIT, "no memory for a delivery");
+    return wants_to_hear(tell, target, named, &wants, err) && (!wants || add_message(tell, target, 0, err));
 }
 
 // A reviewer may have judged meanwhile what the older one says.
@@ -330,4 +334,48 @@ bool flow_tell(struct flow *flow, struct database *db, const struct flow_telling
            queue_delivery_of_topic(db, result->topic, arena, &tell.earlier, &tell.earlier_count, err) &&
            make_obsolete(&tell, err) && for_each_target(&tell, "dicom", result->send_to, tell_pacs, err) &&
            for_each_target(&tell, "hl7", result->hl7_to, tell_record, err);
+}
+
+// ---- that the images are others now, or the same again
+
+// By its batch.
+static bool says_earlier(const struct queue_delivery *message)
+{
+    static const char word[] = " " EARLIER;
+    size_t size = strlen(message->batch), end = sizeof word - 1;
+    return size > end && strcmp(message->batch + size - end, word) == 0;
+}
+
+// Is it the newest message to its target of what is or will be sent?
+static bool is_last_message(const struct tell *tell, size_t index)
+{
+    const struct queue_delivery *message = &tell->earlier[index];
+    if (strcmp(message->kind, "hl7") != 0 || message->state == QUEUE_DELIVERY_OBSOLETE)
+        return false;
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(tell->earlier[i].kind, "hl7") == 0 && tell->earlier[i].state != QUEUE_DELIVERY_OBSOLETE &&
+            strcmp(tell->earlier[i].target, message->target) == 0)
+            return false;
+    return true;
+}
+
+// What waits says when it is sent how it is then; what a newer look has said holds.
+bool flow_tell_images(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
+                      struct arena *arena, struct error *err)
+{
+    struct flow_telling telling = {.result = result, .sr = "", .seg = "", .rejection = ""};
+    struct tell tell = {.flow = flow, .db = db, .telling = &telling, .now_ns = now_ns, .arena = arena};
+    telling.batch = arena_printf(arena, "%s %lld %s", result->id, (long long)result->revision,
+                                 result->is_earlier ? EARLIER : "present");
+    if (!telling.batch)
+        return error_set(err, ERROR_LIMIT, "no memory for what is told of a result");
+    if (!queue_delivery_of_topic(db, result->topic, arena, &tell.earlier, &tell.earlier_count, err))
+        return false;
+    for (size_t i = 0; i < tell.earlier_count; i++) {
+        const struct queue_delivery *last = &tell.earlier[i];
+        if (is_last_message(&tell, i) && queue_delivery_may_be_known(last) && strcmp(last->payload, result->id) == 0 &&
+            says_earlier(last) != result->is_earlier && !add_message(&tell, last->target, last->id, err))
+            return false;
+    }
+    return true;
 }

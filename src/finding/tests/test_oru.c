@@ -417,7 +417,7 @@ static void another_state_is_another_message(void **state)
     all[4].reason = "another";
     all[5].id = "another";
     for (size_t i = 0; i < 6; i++) {
-        finding_oru_control(controls[i], &all[i]);
+        finding_oru_control(controls[i], &all[i], 0);
         assert_int_equal(strlen(controls[i]), 20);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(controls[i], controls[k]);

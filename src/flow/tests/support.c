@@ -75,7 +75,16 @@ void ground_drop_packages(struct ground *ground)
     snprintf(folder, sizeof folder, "%s/models", ground->folder);
     folder_delete(folder);
     assert_int_equal(mkdir(folder, 0700), 0);
-    rescan(ground);
+    if (strcmp(model_packages_folder(ground->packages), folder) == 0) {
+        rescan(ground);
+        return;
+    }
+    flow_stop(ground->flow);
+    ground->flow = NULL;
+    model_packages_close(ground->packages);
+    ground->packages = model_packages_open(folder, &ground->err);
+    assert_ok(ground->packages != NULL, ground->err);
+    ground_restart_flow(ground);
 }
 
 // ---- the ground

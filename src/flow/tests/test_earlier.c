@@ -125,6 +125,98 @@ static void what_was_said_is_of_the_present_images_again_when_nothing_new_has_co
     ground_close(&g);
 }
 
+static const char *last_message(struct ground *g)
+{
+    return ground_message_as(g, "F");
+}
+
+// A record keeps what it was told last: where nobody looks any more, that is what it is about.
+static void a_record_hears_once_that_its_answer_is_of_earlier_images_where_no_job_follows(void **state)
+{
+    (void)state;
+    for (int bleed = 0; bleed <= 22; bleed += 22) {
+        struct ground g;
+        ground_open_told(&g, &(struct head){.bleed = bleed, .to = 48});
+        size_t documents = ground_count(&g, "dicom");
+        assert_int_equal(ground_count(&g, "hl7"), 1);
+        assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
+        for (int more = 48; more < 50; more++) {
+            ground_send_head(&g, &(struct head){.bleed = bleed, .from = more, .to = more + 1}, AT(200 + more));
+            assert_int_equal(ground_count(&g, "hl7"), 2);
+            assert_non_null(strstr(last_message(&g), "This is said of earlier images"));
+            assert_non_null(strstr(last_message(&g), "|C\rNTE|"));
+            assert_non_null(strstr(last_message(&g), bleed ? "|121071^Finding^DCM|1|" : "othing was found"));
+            ground_deliver_all(&g);
+        }
+        assert_int_equal(ground_count(&g, "dicom"), documents);
+        ground_close(&g);
+    }
+}
+
+static void a_record_hears_that_its_answer_is_of_the_present_images_again(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){0});
+    assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
+    ground_send_head(&g, &(struct head){.bleed = 22}, AT(200)); // beside, until a person decides
+    for (int round = 1; round <= 2; round++) {
+        if (round == 2)
+            ground_decide(&g, ARCHIVE_TAKEN, AT(800));
+        assert_int_equal(ground_count(&g, "hl7"), 2 * round);
+        assert_non_null(strstr(last_message(&g), "This is said of earlier images"));
+        ground_deliver_all(&g);
+        ground_decide(&g, round == 1 ? ARCHIVE_KEPT : ARCHIVE_TAKEN, AT(400 * round + 200)); // the first ones
+        assert_int_equal(ground_count(&g, "hl7"), 2 * round + 1);
+        assert_null(strstr(last_message(&g), "earlier images"));
+        ground_deliver_all(&g);
+    }
+    ground_close(&g);
+}
+
+// Its job waits, and says why it is not done when a worker has it.
+static void a_record_hears_of_earlier_images_when_the_job_of_the_newer_ones_ends_without_a_word(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){.to = 48});
+    ground_drop_packages(&g);
+    ground_send_head(&g, &(struct head){.from = 48}, AT(200));
+    assert_int_equal(ground_count(&g, "hl7"), 1);
+    ground_work_for_real(&g);
+    ground_step(&g, AT(210));
+    assert_int_equal(ground_count(&g, "hl7"), 2);
+    assert_non_null(strstr(last_message(&g), "This is said of earlier images"));
+    ground_close(&g);
+}
+
+// A reader judges it meanwhile: everybody hears, and no document cites images that are not there as they were.
+static void a_positive_of_earlier_images_is_taken_back_and_has_documents_again_when_they_are_back(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){.bleed = 22});
+    ground_drop_packages(&g);
+    ground_send_head(&g, &(struct head){0}, AT(200)); // beside
+    ground_decide(&g, ARCHIVE_TAKEN, AT(210));
+    ground_work_for_real(&g);
+    ground_judge(&g, FINDING_REJECTED, AT(350));
+    assert_int_equal(ground_count(&g, "dicom"), 3); // SEG, SR, and the note that rejects both
+    assert_string_equal(ground_result(&g, 0)->sr_instance, "");
+    assert_non_null(strstr(last_message(&g), "|D|"));
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_ACCEPTED, AT(400));
+    assert_int_equal(ground_count(&g, "dicom"), 3);
+    assert_non_null(strstr(last_message(&g), "|121071^Finding^DCM|1|"));
+    ground_deliver_all(&g);
+    ground_decide(&g, ARCHIVE_TAKEN, AT(500));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_count(&g, "dicom"), 5);
+    assert_string_equal(ground_class_of(&g, ground_result(&g, 0)->sr_instance), SR);
+    assert_string_equal(ground_class_of(&g, ground_result(&g, 0)->seg_instance), SEG);
+    ground_close(&g);
+}
+
 int test_earlier(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +225,10 @@ int test_earlier(void)
         cmocka_unit_test(what_was_said_is_of_earlier_images_as_soon_as_one_more_comes),
         cmocka_unit_test(a_negative_that_waits_is_not_told_while_its_series_grows),
         cmocka_unit_test(what_was_said_is_of_the_present_images_again_when_nothing_new_has_come),
+        cmocka_unit_test(a_record_hears_once_that_its_answer_is_of_earlier_images_where_no_job_follows),
+        cmocka_unit_test(a_record_hears_that_its_answer_is_of_the_present_images_again),
+        cmocka_unit_test(a_record_hears_of_earlier_images_when_the_job_of_the_newer_ones_ends_without_a_word),
+        cmocka_unit_test(a_positive_of_earlier_images_is_taken_back_and_has_documents_again_when_they_are_back),
     };
     return cmocka_run_group_tests_name("earlier", tests, NULL, NULL);
 }

@@ -222,12 +222,14 @@ static void a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_pa
     ground_end(&g, "SCANNER", AT(30));
     ground_step(&g, AT(33));
     ground_work_for_real(&g);
+    ground_step(&g, AT(40));
     assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
     assert_int_equal(results[2].outcome, FINDING_NOT_ANALYSED);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(results[i].standing, FINDING_CURRENT);
         ground_deliveries(&g, results[i].topic, &count);
-        assert_int_equal(count, 3); // SEG, SR and message, as before
+        assert_int_equal(count, 4); // SEG, SR and message, as before; and that it is of earlier images
+        assert_null(strstr(ground_message_of(&g, results[i].topic, "F"), "|D|"));
     }
     ground_close(&g);
 }
@@ -255,6 +257,35 @@ static void a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_ne
     ground_deliveries(&g, results[0].topic, &count);
     assert_int_equal(count, 4); // SEG, SR and message as before; and that this look had no answer
     assert_int_equal(notes_to(&g, results[0].topic, "pacs"), 0);
+    ground_close(&g);
+}
+
+// The images of the newer look are not fit, and a report would cite them.
+static void a_positive_that_stands_after_a_look_without_an_answer_is_taken_back_when_a_reader_rejects_it(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 49});
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 50}, AT(200)); // a gap
+    ground_work_for_real(&g);
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_REJECTED, AT(300));
+    const char *topic = ground_newest(&g)->topic;
+    assert_int_equal(notes_to(&g, topic, "pacs"), 1);
+    assert_int_equal(ground_count(&g, "dicom"), 3); // no new report
+    assert_string_equal(ground_result(&g, 0)->sr_instance, "");
+    assert_string_equal(ground_result(&g, 0)->seg_instance, "");
+    assert_non_null(strstr(ground_message_as(&g, "F"), "|D|"));
+    assert_non_null(strstr(ground_message_as(&g, "F"), "A reviewer rejected all that was found"));
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_ACCEPTED, AT(400));
+    assert_int_equal(ground_count(&g, "dicom"), 3);
+    assert_non_null(strstr(ground_message_as(&g, "F"), "|121071^Finding^DCM|1|"));
+    ground_deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .to = 50}, AT(500));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_POSITIVE);
+    assert_int_equal(ground_count(&g, "dicom"), 5); // its own SEG and SR
     ground_close(&g);
 }
 
@@ -325,6 +356,7 @@ int test_looks(void)
         cmocka_unit_test(a_look_without_an_answer_holds_back_no_positive_that_waits_to_be_sent),
         cmocka_unit_test(a_look_without_an_answer_of_the_whole_takes_back_no_positive_of_a_part),
         cmocka_unit_test(a_volume_that_gets_no_answer_keeps_its_positive_though_another_is_negative),
+        cmocka_unit_test(a_positive_that_stands_after_a_look_without_an_answer_is_taken_back_when_a_reader_rejects_it),
         cmocka_unit_test(a_note_rejects_no_note),
         cmocka_unit_test(a_negative_waits_for_images_that_were_announced),
     };
