@@ -69,5 +69,10 @@ bool access_audit_acknowledge(struct access *access, const char *by, struct erro
 
 bool access_audit_flush(struct access *access, struct error *err)
 {
-    return access_trail_flush(access->trail, err);
+    return access_trail_flush(access->trail, true, err);
+}
+
+bool access_audit_written(struct access *access, struct error *err)
+{
+    return access_trail_flush(access->trail, false, err);
 }

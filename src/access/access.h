@@ -146,19 +146,23 @@ struct access_record {
 // line each.
 //
 // A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
-// counted, and the count is told when the disk takes lines again. Callers answer reads and writes all the same (a
-// hospital's images come first) and /healthz tells. On a disk that is only slow a caller waits up to a second for room.
+// counted, and the count is told when the disk takes lines again. That they wait is put into the store's anchor, so
+// that the next start tells that lines may be missing if this process does not come to write them. Callers answer reads
+// and take images all the same (a hospital's images come first), change nothing else that is audited, and /healthz
+// tells. On a disk that is only slow a caller waits up to a second for room.
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
 // For the detail of CHANGED: "; port: 104 -> 105" for each member of `after` that is another one in `before` (NULL: was
 // not there), but for the version.
 void access_changes(struct buffer *out, const json_t *before, const json_t *after);
 bool access_audit_healthy(struct access *access);
 bool access_audit_flush(struct access *access, struct error *err); // all of it on disk now
+// The same, but for the counts of running minutes: before a change is answered.
+bool access_audit_written(struct access *access, struct error *err);
 
-// A person knows of what the trail tells at each start, a break of its chain or that the database is an older copy:
-// that is its next line, with his name (which is unverified until there are logins), in a new file; checks and starts
-// take it as told from then on, and the alarm ends. NOT_FOUND: the trail tells of nothing that stands. What is damaged
-// in files that are still there stays wrong.
+// A person knows of what the trail tells at each start, a break of its chain, that the database is an older copy or
+// that lines may be missing: that is its next line, with his name (which is unverified until there are logins), in a
+// new file; checks and starts take it as told from then on, and the alarm ends. NOT_FOUND: the trail tells of nothing
+// that stands. What is damaged in files that are still there stays wrong.
 bool access_audit_acknowledge(struct access *access, const char *by, struct error *err);
 
 // Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
@@ -177,6 +181,7 @@ struct access_audit_check {
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
     bool break_stands;                 // out: the trail tells of a break, and nobody has said that he knows of it
     char older[ERROR_MESSAGE_SIZE];    // out: likewise of an older database, where and why; else ""
+    char missing[ERROR_MESSAGE_SIZE];  // out: likewise that lines may be missing; or that records wait now
     bool anchored;                     // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);

@@ -30,13 +30,15 @@ enum {
 #define ACCESS_CHAIN_VALUE "\" value=\""
 #define ACCESS_CHAIN_END "\"]"
 
-// What a trail tells at each start, until a person says that he knows of it: a file begins with the words of either.
-enum access_tale { ACCESS_TALE_BREAK, ACCESS_TALE_OLDER, ACCESS_TALES };
+// What a trail tells at each start, until a person says that he knows of it: a file begins with the words of one.
+enum access_tale { ACCESS_TALE_BREAK, ACCESS_TALE_OLDER, ACCESS_TALE_MISSING, ACCESS_TALES };
 struct access_tale_words {
     const char *found, *known;
+    const char *alarm; // its subject; NULL: the store's own
 };
 #define ACCESS_BROKEN_WORDS "the audit chain is broken, a new one begins here: "
 #define ACCESS_OLDER_WORDS "the database is an older copy: "
+#define ACCESS_MISSING_WORDS "lines may be missing here: "
 extern const struct access_tale_words access_tales[ACCESS_TALES];
 
 struct access_line {

@@ -32,6 +32,7 @@ struct access_trail {
     bool stands[ACCESS_TALES];         // what nobody has said to know
     char known_by[ACCESS_ACTOR_MAX];   // who says so now; "": nobody
     uint64_t flush_wanted, flush_done; // numbers of turns
+    bool flush_sums;                   // the next one tells all sums
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
@@ -181,10 +182,11 @@ uint64_t access_trail_lost(struct access_trail *trail)
     return lost;
 }
 
-bool access_trail_flush(struct access_trail *trail, struct error *err)
+bool access_trail_flush(struct access_trail *trail, bool sums, struct error *err)
 {
     pthread_mutex_lock(&trail->lock);
     uint64_t mine = ++trail->flush_wanted;
+    trail->flush_sums = trail->flush_sums || sums;
     pthread_cond_signal(&trail->work);
     while (trail->flush_done < mine)
         pthread_cond_wait(&trail->turn, &trail->lock);
@@ -198,13 +200,16 @@ bool access_trail_flush(struct access_trail *trail, struct error *err)
 bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
 {
     pthread_mutex_lock(&trail->lock);
-    bool stands = trail->stands[ACCESS_TALE_BREAK] || trail->stands[ACCESS_TALE_OLDER];
+    bool stands = false;
+    for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
+        stands = stands || trail->stands[tale];
     if (stands)
         text_copy(trail->known_by, sizeof trail->known_by, by);
     pthread_mutex_unlock(&trail->lock);
-    return stands ? access_trail_flush(trail, err)
+    return stands ? access_trail_flush(trail, false, err)
                   : error_set(err, ERROR_NOT_FOUND,
-                              "the audit trail tells of no break, and of no older database, that nobody knows of");
+                              "the audit trail tells of no break, no older database and no missing lines that nobody "
+                              "knows of");
 }
 
 // ---- what the thread does
@@ -314,6 +319,7 @@ static bool anchor(struct access_trail *trail, uint64_t ahead, struct error *err
 {
     struct store_audit_head head = trail->chain.head;
     head.ahead = ahead;
+    head.unwritten = 0;
     if (!trail->store || head.segment == 0 || memcmp(&head, &trail->anchored, sizeof head) == 0)
         return true;
     if (!store_anchor(trail->store, &head, err))
@@ -337,13 +343,27 @@ static bool make_way(struct access_trail *trail, uint64_t lines, struct error *e
     return true;
 }
 
+// What waits is lost when this process ends before the disk takes it: the next start is to tell. The anchor is written
+// in place, so that a full disk takes it.
+static void tell_unwritten(struct access_trail *trail)
+{
+    struct store_audit_head head = trail->anchored;
+    struct error ignored; // the alarm has said that nothing can be written
+    if (!trail->store || head.segment == 0 || head.unwritten)
+        return;
+    head.unwritten = 1;
+    if (store_anchor(trail->store, &head, &ignored))
+        trail->anchored = head;
+}
+
 // `text` begins with the tale's words, or with the file and them.
 static void raise_tale(enum access_tale tale, const char *text)
 {
     if (tale == ACCESS_TALE_OLDER)
         store_alarm_older(strstr(text, ACCESS_OLDER_WORDS) + strlen(ACCESS_OLDER_WORDS));
     else
-        alarm_raise(ALARM_AUDIT, "trail", "%.180s; find out why, then: hilum audit acknowledge --by NAME", text);
+        alarm_raise(ALARM_AUDIT, access_tales[tale].alarm,
+                    "%.180s; find out why, then: hilum audit acknowledge --by NAME", text);
 }
 
 static void end_tale(enum access_tale tale)
@@ -351,7 +371,7 @@ static void end_tale(enum access_tale tale)
     if (tale == ACCESS_TALE_OLDER)
         store_alarm_older_ends();
     else
-        alarm_clear(ALARM_AUDIT, "trail");
+        alarm_clear(ALARM_AUDIT, access_tales[tale].alarm);
 }
 
 static void set_stands(struct access_trail *trail, enum access_tale tale, bool stands)
@@ -424,7 +444,8 @@ static void turn(struct access_trail *trail)
     struct error failure = {0};
     uint64_t wanted = trail->flush_wanted;
     trail->dirty = false;
-    collect_sums(trail, wanted != trail->flush_done || trail->stop);
+    collect_sums(trail, trail->flush_sums || trail->stop);
+    trail->flush_sums = false;
     struct access_entry_list list = trail->queue;
     trail->queue = (struct access_entry_list){0};
     uint64_t lost = trail->lost;
@@ -441,6 +462,8 @@ static void turn(struct access_trail *trail)
     ok =
         ok && (!by[0] || acknowledge(trail, by, now_ns, &failure)) && anchor(trail, stops ? 0 : ACCESS_AHEAD, &failure);
     complain(ok, &failure);
+    if (!ok && (list.head || tells_lost))
+        tell_unwritten(trail);
     pthread_mutex_lock(&trail->lock);
     put_back(trail, &list);
     trail->bytes -= freed;
@@ -528,6 +551,18 @@ static bool tell_older(struct access_trail *trail, struct error *err)
     return confess(trail, ACCESS_TALE_OLDER, found, trail->seen_ns, err);
 }
 
+// What an earlier process held when it ended.
+static bool tell_missing(struct access_trail *trail, struct error *err)
+{
+    char found[ERROR_MESSAGE_SIZE];
+    if (!trail->anchored.unwritten)
+        return true;
+    snprintf(found, sizeof found,
+             ACCESS_MISSING_WORDS "the server ended while the trail could not be written; line %llu was before that",
+             (unsigned long long)trail->anchored.line);
+    return confess(trail, ACCESS_TALE_MISSING, found, trail->seen_ns, err);
+}
+
 static bool tell_cut(struct access_trail *trail, const char *found, struct error *err)
 {
     log_warning("access", "%s", found);
@@ -563,7 +598,8 @@ static bool open_chain(struct access_trail *trail, const char *folder, uint64_t 
         ok = confess(trail, ACCESS_TALE_BREAK, found, trail->seen_ns, err);
     else if (found[0])
         ok = tell_cut(trail, found, err);
-    return ok && tell_older(trail, err) && anchor(trail, ACCESS_AHEAD, err) && tell_again(trail, folder, err);
+    return ok && tell_older(trail, err) && tell_missing(trail, err) && anchor(trail, ACCESS_AHEAD, err) &&
+           tell_again(trail, folder, err);
 }
 
 struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max, struct error *err)

@@ -399,8 +399,9 @@ static bool first_line(const char *folder, uint64_t segment, char line[ACCESS_LI
 }
 
 const struct access_tale_words access_tales[ACCESS_TALES] = {
-    [ACCESS_TALE_BREAK] = {ACCESS_BROKEN_WORDS, "the break in the audit chain is known: "},
-    [ACCESS_TALE_OLDER] = {ACCESS_OLDER_WORDS, "that the database is an older copy is known: "},
+    [ACCESS_TALE_BREAK] = {ACCESS_BROKEN_WORDS, "the break in the audit chain is known: ", "trail"},
+    [ACCESS_TALE_OLDER] = {ACCESS_OLDER_WORDS, "that the database is an older copy is known: ", NULL},
+    [ACCESS_TALE_MISSING] = {ACCESS_MISSING_WORDS, "that lines may be missing is known: ", "missing lines"},
 };
 
 static void describe(char out[ERROR_MESSAGE_SIZE], uint64_t segment, const char *line, size_t size, const char *words)
@@ -511,6 +512,10 @@ bool access_audit_check(const char *folder, struct access_audit_check *check, st
     if (check->break_stands)
         check->wrong(check->payload, broken);
     text_copy(check->older, sizeof check->older, standing.text[ACCESS_TALE_OLDER]);
+    text_copy(check->missing, sizeof check->missing, standing.text[ACCESS_TALE_MISSING]);
+    if (walk.anchored.unwritten && !check->missing[0])
+        text_copy(check->missing, sizeof check->missing,
+                  "records wait that could not be written: they are lost if the server ends before it can write them");
     check->lines = walk.lines;
     check->files = walk.files;
     check->sound_lines = walk.sound_lines;

@@ -1,6 +1,6 @@
-// hilum audit acknowledge: a person knows of a break, or of an older database, told to the running server. hilum audit
-// check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only, from the files,
-// so it works beside a running server, without one, and on a copy of a data folder.
+// hilum audit acknowledge: a person knows of a break, an older database or missing lines, told to the running server.
+// hilum audit check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only,
+// from the files, so it works beside a running server, without one, and on a copy of a data folder.
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@ static int run(int argc, char **argv);
 
 const struct cli_command cli_audit = {"audit", "check [FOLDER] | acknowledge --by NAME [OPTIONS]",
                                       "check the hash chain of a data folder's audit trail (./hilum-data), or say that "
-                                      "a break in it, or an older database, "
-                                      "is known",
+                                      "a break in it, an older database, or missing lines "
+                                      "are known",
                                       run, false};
 
 // "audit-00000001.log" begins what is told of a line of that file.
@@ -65,11 +65,13 @@ static int check(const char *folder)
         printf("no anchor says how far the trail must reach: an end cut off cannot be seen\n");
     if (trail.older[0])
         printf("%s\n", trail.older);
-    if (trail.break_stands || trail.older[0])
+    if (trail.missing[0])
+        printf("%s\n", trail.missing);
+    if (trail.break_stands || trail.older[0] || trail.missing[0])
         printf("find out why; once you know, end it on the running server: hilum audit acknowledge --by NAME\n");
     printf("%" PRIu64 " of %" PRIu64 " lines in %" PRIu64 " of %" PRIu64 " files are sound%s\n", trail.sound_lines,
            trail.lines, trail.sound_files, trail.files, telling.told > 0 ? "; the trail is NOT whole" : "");
-    return telling.told > 0 || trail.older[0] ? CLI_FAILED : CLI_DONE;
+    return telling.told > 0 || trail.older[0] || trail.missing[0] ? CLI_FAILED : CLI_DONE;
 }
 
 static int acknowledge(const char *server, const char *by)

@@ -15,6 +15,7 @@
 //   400       a query parameter that the route does not know: what is passed over would be answered for all
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
+//   as it says  what options.admit refuses
 //   507       a body to a file for which options.can_spool sees no room
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
 // HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
@@ -83,9 +84,13 @@ struct http_options {
     // is taken, and with each piece. false: the body is refused with the error's status. Any connection's thread; NULL:
     // yes.
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
-    // Called once for each request that reached its route's handler, when that has answered, with the status it gave,
-    // on the connection's thread: the reply may not have been sent yet. What is refused before is not told. NULL: none.
-    void (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status);
+    // Asked before a route's handler. false: the error is the answer, and the handler is not called. NULL: yes.
+    bool (*admit)(void *payload, const struct http_route *route, struct error *err);
+    // Called once for each request that reached its route, when that has answered, with the status it gave, on the
+    // connection's thread, before the reply is sent. false: the error is sent in its place. What is refused before is
+    // not told. NULL: none.
+    bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
+                     struct error *err);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };

@@ -59,8 +59,9 @@ struct http_request {
 
     struct http_added_header *added; // in order
     struct http_added_header **added_end;
-    bool replied; // a response is with libmicrohttpd
-    int status;   // of it
+    bool replied;                  // a response was made
+    int status;                    // of it
+    struct MHD_Response *response; // until it is sent
     const void *note;
     void *owned; // bytes of the reply, freed with the request
     void (*done)(void *payload);
@@ -86,7 +87,9 @@ struct http_server {
     const char *const *hosts;
     const char *spool;
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
-    void (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status);
+    bool (*admit)(void *payload, const struct http_route *route, struct error *err);
+    bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
+                     struct error *err);
     int idle_seconds;
     int request_seconds;
     uint16_t port;
@@ -136,7 +139,9 @@ bool http_refuse(struct http_request *request, int status, const char *format, .
 
 // reply.c
 void http_reply_refusal(struct http_request *request);
-// Sends `response` (taken; NULL: out of memory, the connection is closed) with the headers every reply has.
+// Keeps `response` (taken; NULL: out of memory, the connection is closed) with the headers every reply has.
 void http_queue(struct http_request *request, int status, const char *type, struct MHD_Response *response);
+void http_reply_instead(struct http_request *request, const struct error *err); // of the one that is kept
+void http_send(struct http_request *request);                                   // gives it to libmicrohttpd
 
 #endif

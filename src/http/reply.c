@@ -59,14 +59,29 @@ void http_queue(struct http_request *request, int status, const char *type, stru
     assert(!request->replied);
     request->replied = true;
     request->status = status;
-    if (!response) {
+    request->response = response;
+    if (response)
+        add_headers(request, response, type);
+}
+
+void http_send(struct http_request *request)
+{
+    if (!request->response)
         log_error("http", "a reply was dropped: out of memory");
-        return;
-    }
-    add_headers(request, response, type);
-    if (MHD_queue_response(request->mhd, (unsigned)status, response) != MHD_YES)
-        log_error("http", "a reply with status %d was not taken", status);
-    MHD_destroy_response(response);
+    else if (MHD_queue_response(request->mhd, (unsigned)request->status, request->response) != MHD_YES)
+        log_error("http", "a reply with status %d was not taken", request->status);
+    MHD_destroy_response(request->response); // NULL is fine
+    request->response = NULL;
+}
+
+void http_reply_instead(struct http_request *request, const struct error *err)
+{
+    MHD_destroy_response(request->response);
+    free(request->owned);
+    request->response = NULL;
+    request->owned = NULL;
+    request->replied = false;
+    http_reply_error(request, err);
 }
 
 // `bytes` live as long as the request.

@@ -143,6 +143,7 @@ static void take_headers(struct http_request *request, const char *method, const
     if ((!http_screen(request) || !open_body(request)) && answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
         http_reply_refusal(request);
+        http_send(request);
     }
 }
 
@@ -200,23 +201,32 @@ static bool take_body(struct http_request *request, const char *data, size_t siz
     return true;
 }
 
+static void answer_by_route(struct http_request *request)
+{
+    const struct http_server *server = request->connection->server;
+    const struct http_route *route = request->route;
+    struct error err;
+    if (server->admit && !server->admit(server->payload, route, &err))
+        http_reply_error(request, &err);
+    else
+        route->handle(server->payload, request);
+    if (!request->replied) {
+        error_set(&err, ERROR_INTERNAL, "no reply was made for %s", route->path);
+        http_reply_error(request, &err);
+    }
+    if (server->answered && !server->answered(server->payload, request, route, request->status, &err))
+        http_reply_instead(request, &err);
+}
+
 static void answer(struct http_request *request)
 {
     request->stage = HTTP_STAGE_REPLY;
     request->connection->deadline_ns = 0;
-    if (request->refused) {
+    if (request->refused)
         http_reply_refusal(request);
-        return;
-    }
-    struct http_server *server = request->connection->server;
-    request->route->handle(server->payload, request);
-    if (!request->replied) {
-        struct error err;
-        error_set(&err, ERROR_INTERNAL, "no reply was made for %s", request->route->path);
-        http_reply_error(request, &err);
-    }
-    if (server->answered)
-        server->answered(server->payload, request, request->route, request->status);
+    else
+        answer_by_route(request);
+    http_send(request);
 }
 
 static enum MHD_Result on_request(void *payload, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -296,6 +306,7 @@ static struct http_server *server_new(const struct http_options *options, int fd
     server->hosts = options->hosts;
     server->spool = options->spool;
     server->can_spool = options->can_spool;
+    server->admit = options->admit;
     server->answered = options->answered;
     server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
     server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;

@@ -12,17 +12,18 @@
 // `answered` and `refused` are the events of a status below 400 and from there on.
 static const struct {
     bool told, told_by_room; // told_by_room: the room that owns the row tells an answer, with what changed
+    bool changes;            // something that a person answers for
     enum access_event answered, refused;
 } kinds[] = {
     [SERVICE_AUDIT_NONE] = {.told = false},
-    [SERVICE_AUDIT_QUERY] = {true, false, ACCESS_EVENT_QUERY, ACCESS_EVENT_QUERY},
-    [SERVICE_AUDIT_RETRIEVED] = {true, false, ACCESS_EVENT_RETRIEVED, ACCESS_EVENT_RETRIEVED},
-    [SERVICE_AUDIT_IMPORTED] = {true, false, ACCESS_EVENT_IMPORTED, ACCESS_EVENT_REFUSED},
-    [SERVICE_AUDIT_JUDGED] = {true, false, ACCESS_EVENT_JUDGED, ACCESS_EVENT_JUDGED},
-    [SERVICE_AUDIT_EXPORTED] = {true, false, ACCESS_EVENT_EXPORTED, ACCESS_EVENT_EXPORTED},
-    [SERVICE_AUDIT_NODE] = {true, false, ACCESS_EVENT_NODE, ACCESS_EVENT_NODE},
-    [SERVICE_AUDIT_CHANGED] = {true, false, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
-    [SERVICE_AUDIT_ROW] = {true, true, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
+    [SERVICE_AUDIT_QUERY] = {true, false, false, ACCESS_EVENT_QUERY, ACCESS_EVENT_QUERY},
+    [SERVICE_AUDIT_RETRIEVED] = {true, false, false, ACCESS_EVENT_RETRIEVED, ACCESS_EVENT_RETRIEVED},
+    [SERVICE_AUDIT_IMPORTED] = {true, false, false, ACCESS_EVENT_IMPORTED, ACCESS_EVENT_REFUSED},
+    [SERVICE_AUDIT_JUDGED] = {true, false, true, ACCESS_EVENT_JUDGED, ACCESS_EVENT_JUDGED},
+    [SERVICE_AUDIT_EXPORTED] = {true, false, true, ACCESS_EVENT_EXPORTED, ACCESS_EVENT_EXPORTED},
+    [SERVICE_AUDIT_NODE] = {true, false, false, ACCESS_EVENT_NODE, ACCESS_EVENT_NODE},
+    [SERVICE_AUDIT_CHANGED] = {true, false, true, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
+    [SERVICE_AUDIT_ROW] = {true, true, true, ACCESS_EVENT_CHANGED, ACCESS_EVENT_CHANGED},
 };
 
 static const char *copy(struct http_request *request, const char *text)
@@ -97,14 +98,11 @@ static const char *first_of(const char *a, const char *b, const char *c)
     return a ? a : b ? b : c;
 }
 
-void service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status)
+static void tell(struct service *service, struct http_request *request, const struct http_route *route, int status)
 {
     static const struct service_about nothing;
-    struct service *service = payload;
     const struct service_about *about = http_note(request) ? http_note(request) : &nothing;
     bool success = status < 400;
-    if (!kinds[route->kind].told || (success && kinds[route->kind].told_by_room))
-        return;
     char what[1024];
     snprintf(what, sizeof what, "%s %s", http_method(request), http_path(request));
     struct access_record record = {.event = success ? kinds[route->kind].answered : kinds[route->kind].refused,
@@ -116,4 +114,25 @@ void service_audit_answer(void *payload, struct http_request *request, const str
                                                      first_of(http_query(request, "study"), NULL, "")),
                                    .detail = first_of(about->detail, NULL, what)};
     access_audit(service->access, &record, clock_now_ns());
+}
+
+bool service_audit_admit(void *payload, const struct http_route *route, struct error *err)
+{
+    struct service *service = payload;
+    return !kinds[route->kind].changes || access_audit_healthy(service->access) ||
+           error_set(err, ERROR_FULL,
+                     "nothing is changed while the audit trail cannot be written: see /healthz, then try again");
+}
+
+bool service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status,
+                          struct error *err)
+{
+    struct service *service = payload;
+    bool success = status < 400;
+    struct error why;
+    if (kinds[route->kind].told && !(success && kinds[route->kind].told_by_room))
+        tell(service, request, route, status);
+    return !kinds[route->kind].changes || !success || access_audit_written(service->access, &why) ||
+           error_set(err, ERROR_FULL, "it was done, and its line in the audit trail cannot be written yet: %s",
+                     why.message);
 }

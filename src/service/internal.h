@@ -99,8 +99,11 @@ struct service_about service_about_result(struct service *service, const char *r
 void service_about_judgement(struct service *service, struct http_request *request, const char *finding,
                              const char *state, const char *by);
 
-// http_options.answered
-void service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status);
+// http_options.admit and .answered. Nothing that is audited is changed while the audit trail cannot be written (FULL),
+// and a change is answered when its line is on the disk; the objects that come in wait for neither.
+bool service_audit_admit(void *payload, const struct http_route *route, struct error *err);
+bool service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status,
+                          struct error *err);
 
 // ---- the handlers
 

@@ -14,6 +14,7 @@
 #include "store/internal.h"
 
 enum { SIGNED = 128, AUDIT_VALUE = 88, AUDIT_AHEAD = 120 };
+#define AUDIT_UNWRITTEN (UINT64_C(1) << 63) // at AUDIT_AHEAD too
 static const char magic[8] = {'H', 'I', 'L', 'U', 'M', 'A', 'N', '1'};
 
 // ---- a slot
@@ -41,7 +42,8 @@ void anchor_bytes(uint8_t out[ANCHOR_SIZE], const struct anchored *in)
     for (int i = 0; i < NUMBERS; i++)
         bytes_put_u64le(out + NUMBERS_AT + 8 * i, *numbers[i]);
     memcpy(out + AUDIT_VALUE, in->audit.value, HASH_SIZE);
-    bytes_put_u64le(out + AUDIT_AHEAD, in->audit.ahead + 1); // STORE_AHEAD_UNKNOWN is 0, as an earlier program wrote
+    // STORE_AHEAD_UNKNOWN is 0, as an earlier program wrote.
+    bytes_put_u64le(out + AUDIT_AHEAD, (in->audit.ahead + 1) | (in->audit.unwritten ? AUDIT_UNWRITTEN : 0));
     hash_of(out, SIGNED, out + SIGNED);
 }
 
@@ -59,7 +61,9 @@ bool anchor_parse(const uint8_t bytes[ANCHOR_SIZE], struct anchored *out)
     for (int i = 0; i < NUMBERS; i++)
         *numbers[i] = bytes_u64le(bytes + NUMBERS_AT + 8 * i);
     memcpy(read.audit.value, bytes + AUDIT_VALUE, HASH_SIZE);
-    read.audit.ahead = bytes_u64le(bytes + AUDIT_AHEAD) - 1;
+    uint64_t ahead = bytes_u64le(bytes + AUDIT_AHEAD);
+    read.audit.ahead = (ahead & ~AUDIT_UNWRITTEN) - 1;
+    read.audit.unwritten = (ahead & AUDIT_UNWRITTEN) != 0;
     *out = read;
     return true;
 }

@@ -77,7 +77,8 @@ struct store_audit_head {
     uint64_t segment; // number of its file; 0: none
     uint64_t line;    // its number in the chain
     uint8_t value[HASH_SIZE];
-    uint64_t ahead; // lines; STORE_AHEAD_UNKNOWN: nobody knows how many
+    uint64_t ahead;     // lines; STORE_AHEAD_UNKNOWN: nobody knows how many
+    uint64_t unwritten; // 1: records wait behind it that could not be written as lines; 0: none
 };
 
 // What the anchor said of the audit trail when the store was opened; and what that of a folder says now, which another

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import pathlib
 import shutil
 import sqlite3
 import subprocess
@@ -322,6 +323,48 @@ class Faults(unittest.TestCase):
             subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=unlimited:unlimited"], check=True)
             self.assertEqual(set(sender.again()), {0})
             sender.check(self)
+
+    def test_nothing_is_changed_without_a_line_in_the_audit_trail_and_what_waits_at_a_kill_is_told(self):
+        """The trail is the longest file of this folder, so that a limit of its length leaves room for all else."""
+        peer = lambda port: json.dumps({"title": f"PACS{port}", "host": "127.0.0.1", "port": port, "rights": ["target"], "plain": "accepted"}).encode()
+        put = lambda port: server.request(f"/api/peers/p{port}", "PUT", peer(port), {"Content-Type": "application/json"})
+        lines = lambda: b"".join(pathlib.Path(path).read_bytes() for path in sorted(glob.glob(os.path.join(server.data, "audit-*.log"))))
+        standing = lambda: [text for text in server.get_json("/healthz")["warnings"] if "missing lines" in text]
+        with Watched(config=config(0)) as server:
+            while len(lines()) < 1 << 20:
+                for _ in range(100):
+                    self.assertEqual(server.request(f"/api/peers/{'x' * 900}", "PUT", peer(1), {"Content-Type": "application/json"})[0], 400)
+                self.assertEqual(put(1)[0], 200)
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.assertEqual(put(2)[0], 200)
+            self.assertIn(b"peer p2", lines(), "it was answered, so its line is there")
+            subprocess.run(["prlimit", f"--pid={server.process.pid}", f"--fsize={len(lines())}:unlimited"], check=True)
+            status, _, body = put(3)
+            self.assertEqual(status, 507)
+            self.assertIn("it was done, and its line in the audit trail cannot be written yet", json.loads(body)["detail"])
+            for port in (4, 5):
+                status, _, body = put(port)
+                self.assertEqual(status, 507)
+                self.assertIn("nothing is changed while the audit trail cannot be written", json.loads(body)["detail"])
+            self.assertEqual([p["name"] for p in server.get_json("/api/peers")], ["p1", "p2", "p3"])  # reading goes on
+            health = server.get_json("/healthz")
+            self.assertEqual((health["status"], health["audit"]), ("warnings", "the audit trail cannot be written"))
+            self.assertEqual(Sender(server, 960000, 1 << 10).until_full(1), False)  # images come in
+            server.kill()
+            self.assertEqual(server.command("audit", "check", server.data, check=False).returncode, 1)
+            server.start()
+            self.assertNotIn(b"peer p3", lines())
+            self.assertRegex(standing()[0], "lines may be missing here: the server ended while the trail could not be written")
+            self.assertEqual(put(6)[0], 200)
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.assertEqual(len(standing()), 1, "until somebody knows")
+            checked = server.command("audit", "check", server.data, check=False)
+            self.assertEqual(checked.returncode, 1, checked.stdout)
+            self.assertIn("lines may be missing here", checked.stdout)
+            server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
+            self.assertEqual((standing(), server.command("audit", "check", server.data).returncode), ([], 0))
 
     def test_below_the_low_water_mark_objects_are_refused_and_reading_goes_on(self):
         with Watched(config=config(0)) as server:

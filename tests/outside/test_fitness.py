@@ -51,6 +51,26 @@ def jitter(ds, k):
     ds.ImageOrientationPatient = ["%.6f" % value for value in np.array([1, 0, 0, 0, 1, 0]) + random.uniform(-0.001, 0.001, 6)]
 
 
+def circle(radius_mm, left_mm, padding):
+    """As a scanner reconstructs a small field: a circle so far left of the picture's middle, with padding around it that is told only where it is -2000; None: the square around the circle's inside, without any."""
+
+    def change(ds, _):
+        pixels, (high, wide) = ds.pixel_array.copy(), ds.PixelSpacing
+        y, x = np.mgrid[0 : ds.Rows, 0 : ds.Columns].astype(float)
+        y, x = (y - (ds.Rows - 1) / 2) * high, (x - (ds.Columns - 1) / 2) * wide - left_mm
+        reach = radius_mm * (1 if padding else 0.7)
+        if padding:
+            pixels[x**2 + y**2 > radius_mm**2] = padding - ds.RescaleIntercept
+        rows, columns = np.nonzero(np.abs(y[:, 0]) <= reach)[0], np.nonzero(np.abs(x[0]) <= reach)[0]
+        pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        ds.ImagePositionPatient = [ds.ImagePositionPatient[0] + columns[0] * wide, ds.ImagePositionPatient[1] + rows[0] * high, ds.ImagePositionPatient[2]]
+        ds.Rows, ds.Columns, ds.PixelData = *pixels.shape, pixels.tobytes()
+        if padding == -2000:
+            ds.add_new(0x00280120, "SS", int(padding - ds.RescaleIntercept))
+
+    return change
+
+
 class Fitness(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -80,14 +100,20 @@ class Fitness(unittest.TestCase):
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         return ds
 
-    def ask(self, series, *options):
+    def ask(self, series, *options, change_bytes=None):
         """Exit status and answer; the files in an order that says nothing."""
         Fitness.folders += 1
         folder = os.path.join(self.temporary.name, "case-%d" % self.folders)
         os.makedirs(folder)
         order = np.random.default_rng(self.folders).permutation(len(series))
         for name, k in enumerate(order):
-            series[k].save_as(os.path.join(folder, "%04d.dcm" % name), write_like_original=False)
+            path = os.path.join(folder, "%04d.dcm" % name)
+            series[k].save_as(path, write_like_original=False)
+            if change_bytes:
+                with open(path, "rb") as file:
+                    data = change_bytes(file.read())
+                with open(path, "wb") as file:
+                    file.write(data)
         done = subprocess.run([HILUM, "model", "run", "--json", *options, PACKAGE, folder], capture_output=True, text=True)
         self.assertIn(done.returncode, (0, 1), done.stderr)
         self.assertTrue(done.stdout, done.stderr)
@@ -263,9 +289,61 @@ class Fitness(unittest.TestCase):
                     delattr(slices[k], keyword)
             self.assert_not_analysed(slices, f"{words}: its pixels are no Hounsfield units")
 
-    def test_a_negative_needs_enough_of_the_head(self):
+    def plain_head(self):
         made = subprocess.run([TOOL, "make", self.temporary.name], capture_output=True, text=True, check=True).stdout.split()
-        head = [pydicom.dcmread(path) for path in sorted(glob.glob(os.path.join(made[0], "*.dcm")))[::STEP]]
+        return [pydicom.dcmread(path) for path in sorted(glob.glob(os.path.join(made[0], "*.dcm")))[::STEP]]
+
+    def test_a_head_that_the_field_of_view_cuts_has_no_side_and_no_negative(self):
+        plain = self.plain_head()
+        for radius_mm, padding in ((80, -2000), (70, -2000), (60, -2000), (50, None), (70, -1024), (70, -3024)):
+            for series in (self.slices, plain):
+                for left_mm in (30, -30) if series is plain else (30,):
+                    cut = self.copies(circle(radius_mm, left_mm, padding), series)
+                    if series is plain:
+                        self.assert_not_analysed(cut, "the head is cut by the field of view")
+                        continue
+                    status, answer = self.ask(cut)
+                    (volume,) = answer["volumes"]
+                    self.assertEqual((status, [finding["side"] for finding in volume["findings"]]), (0, [""]), (radius_mm, padding, volume))
+                    self.assertIn("the head is cut by the field of view: no side is told", volume["notes"])
+        self.assert_found(self.copies(circle(118, 0, -2000)))  # around the whole head
+
+    def test_slices_without_image_data_are_a_gap_and_slices_again_are_noted(self):
+        def fill(value, tell):
+            def change(ds, k):
+                if 20 <= k < 26:
+                    ds.PixelData = np.full((ds.Rows, ds.Columns), value, "<i2").tobytes()
+                if tell:
+                    ds.add_new(0x00280120, "SS", value)
+
+            return change
+
+        def again(ds, k):
+            if 20 <= k < 26:
+                ds.PixelData = plain[20].PixelData
+
+        plain = self.plain_head()
+        for change in (fill(-2000, True), fill(-2000, False), fill(-1024, False), fill(0, False)):
+            self.assert_not_analysed(self.copies(change, plain), "hold no image data")
+        status, answer = self.ask(self.copies(again, plain))
+        self.assertEqual((status, answer["volumes"][0]["coverageMm"]), (0, 145.5))
+        self.assertIn("5 images hold the same pixels as the one before", answer["volumes"][0]["notes"])
+        status, answer = self.ask(self.copies(fill(-2000, True)))  # a positive in the rest is told
+        self.assertEqual((status, {finding["side"] for finding in answer["volumes"][0]["findings"]}), (0, {"left"}))
+
+    def test_examinations_of_a_small_field_are_not_for_the_head_model(self):
+        for study, series in (("CT Felsenbein", "Felsenbein rechts 0.6 Hr70"), ("CT paranasal sinuses", "sinus 1.0"), ("CT head", "L IAC DFOV 9 cm"), ("CT dental", "mandible 0.6")):
+            slices = self.copies(with_contrast(StudyDescription=study, SeriesDescription=series))
+            self.assert_not_analysed(slices, "the model is for another part of the body")
+
+    def test_decimal_commas_are_read_with_a_note(self):
+        series = self.copies()
+        status, answer = self.ask(series, change_bytes=lambda data: data.replace(b"0.957", b"0,957"))
+        self.assertEqual((status, [finding["side"] for finding in answer["volumes"][0]["findings"]]), (0, ["left"]), answer)
+        self.assertIn("decimal commas of its numbers were read as points", answer["volumes"][0]["notes"])
+
+    def test_a_negative_needs_enough_of_the_head(self):
+        head = self.plain_head()
         status, answer = self.ask(head)
         self.assertEqual((status, answer["volumes"][0]["notAnalysed"], answer["volumes"][0]["findings"]), (0, "", []))
         self.assertGreater(answer["volumes"][0]["lookedAtVoxels"], 100000)

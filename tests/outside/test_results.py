@@ -11,6 +11,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import hl7
+import numpy as np
 import pydicom
 from harness import ROOT, Hilum, free_port, wait_for_port, wait_until
 from heads import BLEED_SLICE, GAP_MM, SLICES, Head, copy
@@ -211,6 +212,45 @@ class Results(unittest.TestCase):
         self.assertIn(f"Nothing was found by {result['model']} {result['modelVersion']}", report["conclusion"])
         self.assertTrue(any(text in item.get("TextValue", "") for item in objects[result["sr"]].ContentSequence))
         self.check_objects()
+
+    def send_head(self, head):
+        self.server.command("send", f"127.0.0.1:{self.server.dicom}", *head.save(self.temporary.name + "/head"), "--aec", "HILUM")
+        return head.study
+
+    def test_a_bleed_in_a_head_that_the_field_of_view_cuts_is_told_without_a_side_everywhere(self):
+        self.before, note = set(), "the head is cut by the field of view: no side is told"
+        head = Head(1, bleed=BLEED_SLICE)  # to the left of the middle
+        for d in head.slices:  # whose right half was not imaged
+            pixels = np.frombuffer(d.PixelData, "<i2").reshape(64, 64)[:, 30:]
+            d.PixelData, d.Columns = pixels.tobytes(), pixels.shape[1]
+            d.ImagePositionPatient = [d.ImagePositionPatient[0] + 30 * 2.5, *d.ImagePositionPatient[1:]]
+        study = self.send_head(head)
+        result = self.told(study, 0)
+        (finding,) = self.server.get_json(f"/api/studies/{study}/findings")
+        self.assertEqual((result["outcome"], finding["side"]), ("positive", ""))
+        self.assertIn(note, result["notes"])
+        objects = self.objects(result["sr"], result["seg"])
+        (message,) = self.messages(1)
+        (observation,) = [e["resource"] for e in self.fhir(f"Observation?study={study}")["entry"]] or [None]
+        for told in (str(objects[result["sr"]]), str(objects[result["seg"]]), str(message), json.dumps(observation)):
+            for side in ("272741003", "7771000", "24028007", "261129000", "Left", "Right", "Midline"):
+                self.assertNotIn(side, told)
+        for told in (str(objects[result["sr"]]), str(message), self.fhir(f"DiagnosticReport/{result['id']}")["conclusion"]):
+            self.assertIn(note, told)
+        self.check_objects()
+
+    def test_slices_that_hold_no_image_data_make_no_negative(self):
+        head = Head(2)
+        for d in head.slices[17:28]:
+            d.PixelData = np.full((64, 64), -2000, "<i2").tobytes()
+            d.add_new(0x00280120, "SS", -2000)
+        result = self.result(self.send_head(head))
+        self.assertEqual((result["outcome"], result["objects"]), ("not analysed", SLICES - 11))
+        self.assertIn("Instances 18, 19, 20 and 8 more hold no image data", result["reason"])
+        self.assertIn("11 images hold no image data", result["notes"])
+        report = self.fhir(f"DiagnosticReport/{result['id']}")
+        self.assertEqual(report["status"], "cancelled")
+        self.assertEqual(self.messages(0), [])
 
     def test_what_no_model_looked_at_is_no_report_and_what_could_not_be_analysed_is_cancelled(self):
         made = subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", self.temporary.name], capture_output=True, text=True, check=True).stdout.split()[0]

@@ -36,7 +36,7 @@ static struct access_trail *open_trail(const char *folder)
 static void flush(struct access_trail *trail)
 {
     struct error err;
-    assert_ok(access_trail_flush(trail, &err), err);
+    assert_ok(access_trail_flush(trail, true, &err), err);
 }
 
 static uint64_t verified(const char *folder)
@@ -306,7 +306,7 @@ static void a_full_disk_is_told_and_nothing_is_lost_when_it_heals(void **state)
     flush(trail);
     limit_files(6000);
     put_distinct(trail, 3, 40);
-    bool flushed = access_trail_flush(trail, &err);
+    bool flushed = access_trail_flush(trail, true, &err);
     bool healthy = access_trail_healthy(trail);
     put_distinct(trail, 43, 40);
     limit_files(RLIM_INFINITY);
@@ -333,7 +333,7 @@ static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
     struct access_trail *trail = open_trail(folder);
     limit_files(100);
     put_distinct(trail, 0, 1);
-    bool flushed = access_trail_flush(trail, &err);
+    bool flushed = access_trail_flush(trail, true, &err);
     int64_t start_ns = clock_monotonic_ns();
     put_distinct(trail, 1, 30000);
     int64_t took_ns = clock_monotonic_ns() - start_ns;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,7 +139,7 @@ static void start_again(struct place *place)
     put(place, "later");
 }
 
-// Does the check tell of a break, or of an older database?
+// Does the check tell of a break, an older database or missing lines?
 static bool something_stands(const struct place *place)
 {
     struct access_audit_check done;
@@ -146,7 +147,7 @@ static bool something_stands(const struct place *place)
     assert_int_equal(strstr(said, "the audit chain is broken") != NULL, done.break_stands);
     assert_int_equal(strstr(done.older, "log: the database is an older copy: ") != NULL, done.older[0] != '\0');
     free(said);
-    return done.break_stands || done.older[0];
+    return done.break_stands || done.older[0] || done.missing[0];
 }
 
 // Each start tells it, and the check, until a person says that he knows; that is told in the trail, and no more.
@@ -430,6 +431,60 @@ static void a_kill_at_any_time_is_no_older_database(void **state)
     folder_delete(place.folder);
 }
 
+// ---- records that wait for a disk
+
+enum end { HEALS, STOPS, KILLED };
+
+// A process that cannot write what is put.
+static void wait_and_end(struct place *place, enum end end)
+{
+    struct access_record record = {.event = ACCESS_EVENT_JUDGED, .success = true, .actor = "waits"};
+    struct rlimit limit;
+    record.address = record.patient = record.study = record.detail = "";
+    open_trail(place);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = (rlim_t)trail_size(place) + 100;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    access_audit(place->access, &record, clock_now_ns());
+    if (access_audit_written(place->access, &place->err) || place->err.code != ERROR_FULL)
+        _exit(1);
+    limit.rlim_cur = RLIM_INFINITY;
+    if (end == HEALS && (setrlimit(RLIMIT_FSIZE, &limit) != 0 || !access_audit_written(place->access, &place->err)))
+        _exit(2);
+    if (end != KILLED)
+        close_trail(place);
+    _exit(0);
+}
+
+static void records_that_were_never_written_are_told_by_the_next_start(void **state)
+{
+    (void)state;
+    for (enum end end = HEALS; end <= KILLED; end++) {
+        struct place place;
+        int status;
+        make_trail(&place, "X", 30); // longer than the anchor
+        close_trail(&place);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            wait_and_end(&place, end);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(something_stands(&place), end != HEALS); // the anchor tells
+        open_trail(&place);
+        assert_int_equal(alarm_count_now(), end != HEALS);
+        if (end != HEALS) {
+            assert_string_equal(alarms[0].subject, "missing lines");
+            assert_non_null(strstr(alarms[0].text, "lines may be missing here: the server ended"));
+            it_stands_until_somebody_knows(&place);
+        } else {
+            close_trail(&place);
+            folder_delete(place.folder);
+        }
+    }
+}
+
 // ---- while it runs
 
 static void a_file_removed_while_it_is_written_is_told(void **state)
@@ -504,7 +559,7 @@ static void the_check_says_what_is_wrong_and_where_and_goes_on(void **state)
     record.address = record.patient = record.study = record.detail = "";
     while (last_segment(&place) < 5) {
         access_trail_put(trail, &record, CLOCK_SECOND);
-        assert_true(access_trail_flush(trail, &place.err));
+        assert_true(access_trail_flush(trail, true, &place.err));
     }
     access_trail_close(trail);
     char *said = check(&place, &done);
@@ -582,7 +637,7 @@ static void a_missing_file_makes_its_successor_no_suspect(void **state)
     record.address = record.patient = record.study = record.detail = "";
     while (last_segment(&place) < 4) {
         access_trail_put(trail, &record, CLOCK_SECOND);
-        assert_true(access_trail_flush(trail, &place.err));
+        assert_true(access_trail_flush(trail, true, &place.err));
     }
     access_trail_close(trail);
     segment_path(path, &place, 2);
@@ -606,6 +661,7 @@ int test_audit_anchor(void)
         alarm_test(a_trail_that_goes_on_further_than_any_kill_leaves_it_tells_an_older_database),
         alarm_test(a_break_and_an_older_database_are_told_both_and_known_by_one_word),
         alarm_test(a_kill_at_any_time_is_no_older_database),
+        alarm_test(records_that_were_never_written_are_told_by_the_next_start),
         alarm_test(a_file_removed_while_it_is_written_is_told),
         alarm_test(a_file_replaced_or_cut_while_it_is_written_is_told),
         alarm_test(a_disk_that_takes_no_line_is_told_while_that_lasts),

@@ -38,7 +38,7 @@ static void write_lines(const char *folder, int count)
     struct access_trail *trail = open_small(folder);
     for (int i = 0; i < count; i++) {
         put(trail, "X");
-        assert_ok(access_trail_flush(trail, &err), err); // so that files end where they are full
+        assert_ok(access_trail_flush(trail, true, &err), err); // so that files end where they are full
     }
     access_trail_close(trail);
 }
@@ -277,7 +277,7 @@ static void write_until_killed(const char *folder, int out)
         for (int i = 0; i < 200; i++)
             put(trail, "X");
         done += 200;
-        if (!access_trail_flush(trail, &err) || write(out, &done, sizeof done) != sizeof done)
+        if (!access_trail_flush(trail, true, &err) || write(out, &done, sizeof done) != sizeof done)
             _exit(2);
     }
 }
@@ -349,9 +349,9 @@ static void a_line_is_synced_before_it_is_called_written(void **state)
     assert_ok(trail != NULL, err);
     syncs_fail = true;
     put(trail, "X");
-    assert_false(access_trail_flush(trail, &err));
+    assert_false(access_trail_flush(trail, true, &err));
     syncs_fail = false;
-    assert_ok(access_trail_flush(trail, &err), err);
+    assert_ok(access_trail_flush(trail, true, &err), err);
     access_trail_close(trail);
     assert_sound(folder, 1);
     folder_delete(folder);

@@ -234,7 +234,14 @@ static bool can_spool(void *payload, uint64_t bytes, struct error *err)
     return true;
 }
 
-static void answered(void *payload, struct http_request *request, const struct http_route *route, int status)
+static bool admit(void *payload, const struct http_route *route, struct error *err)
+{
+    struct fixture *fixture = payload;
+    return !fixture->shut || error_set(err, ERROR_FULL, "kind %d is shut", route->kind);
+}
+
+static bool answered(void *payload, struct http_request *request, const struct http_route *route, int status,
+                     struct error *err)
 {
     struct fixture *fixture = payload;
     const int *note = http_note(request);
@@ -242,6 +249,7 @@ static void answered(void *payload, struct http_request *request, const struct h
     fixture->answered_status = status;
     fixture->answered_note = note ? *note : 0;
     fixture->answered++;
+    return !fixture->unsaid || error_set(err, ERROR_FULL, "an answer of %d is not given", status);
 }
 
 static int start(void **state, int seconds)
@@ -259,6 +267,7 @@ static int start(void **state, int seconds)
         .hosts = hosts,
         .spool = "/tmp",
         .can_spool = can_spool,
+        .admit = admit,
         .answered = answered,
         .idle_seconds = seconds,
         .request_seconds = seconds,

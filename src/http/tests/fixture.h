@@ -18,6 +18,8 @@ struct fixture {
     int file;              // FILE_SIZE bytes, byte i is (i * 7 + i / 1000)
     atomic_int handled;
     atomic_int done_calls;
+    atomic_bool shut;          // options.admit refuses all
+    atomic_bool unsaid;        // options.answered takes the answers back
     atomic_int answered;       // calls of options.answered
     _Atomic int answered_kind; // of the last: the route's kind,
     _Atomic int answered_status;

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -130,6 +131,31 @@ static void each_answer_of_a_handler_is_told_once_with_its_status_and_note(void 
     assert_int_equal(fixture->answered, 3); // what reached no handler is none
 }
 
+static void what_is_not_admitted_reaches_no_handler_and_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->shut = true;
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\nContent-Length: 1\r\n" HOST END "x"), 507);
+    assert_non_null(strstr(fixture_body(fixture), "kind 7 is shut"));
+    assert_int_equal(fixture->handled, 0);
+    assert_int_equal(fixture->answered_status, 507);
+    assert_int_equal(fixture->answered_note, 0);
+}
+
+static void an_answer_that_is_taken_back_is_never_seen(void **state)
+{
+    static const char *const paths[] = {"/error", "/silent", "/parts", "/long"};
+    struct fixture *fixture = *state;
+    fixture->unsaid = true;
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\nContent-Length: 1\r\n" HOST END "x"), 507);
+    assert_non_null(strstr(fixture_body(fixture), "an answer of 200 is not given"));
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST END, paths[i]);
+        assert_int_equal(fixture_ask(fixture, request), 507);
+    }
+}
+
 static void running_request_is_answered_while_the_server_stops(void **state)
 {
     struct fixture *fixture = *state;
@@ -176,6 +202,8 @@ int test_replies(void)
         TEST(errors_are_problem_json),
         TEST(handler_without_a_reply_is_an_error),
         TEST(each_answer_of_a_handler_is_told_once_with_its_status_and_note),
+        TEST(what_is_not_admitted_reaches_no_handler_and_is_told),
+        TEST(an_answer_that_is_taken_back_is_never_seen),
         TEST(running_request_is_answered_while_the_server_stops),
         TEST(unusable_addresses_are_refused),
     };

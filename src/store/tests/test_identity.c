@@ -115,7 +115,7 @@ static void a_slot_is_read_as_it_was_written_and_no_other_way(void **state)
     uint8_t bytes[ANCHOR_SIZE];
     (void)state;
     memset(in.id, 0xA5, sizeof in.id);
-    in.audit = (struct store_audit_head){.segment = 13, .line = 14, .value = {15}, .ahead = 16};
+    in.audit = (struct store_audit_head){.segment = 13, .line = 14, .value = {15}, .ahead = 16, .unwritten = 1};
     anchor_bytes(bytes, &in);
     assert_true(anchor_parse(bytes, &out));
     assert_memory_equal(&in, &out, sizeof in);
