@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "support/zone.h"
 
 static void whole_numbers_are_read_whole_or_not_at_all(void **state)
 {
@@ -193,6 +194,88 @@ static void times_are_written_as_the_standards_say(void **state)
     assert_string_equal(clock_rfc3339(out, -1), "1969-12-31T23:59:59.999Z");
 }
 
+static void a_zone_is_that_of_its_instant(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t seconds;
+        int zone;
+    } rows[] = {
+        {"UTC", 1795525416, 0},
+        {"Europe/Berlin", 1774745999, 60},  // 2026-03-29 00:59:59 UTC
+        {"Europe/Berlin", 1774746000, 120}, // a second later
+        {"Europe/Berlin", 1792889999, 120}, // 2026-10-25 00:59:59 UTC
+        {"Europe/Berlin", 1792890000, 60},
+        {"America/Los_Angeles", 1795525416, -480},
+        {"America/St_Johns", 1795525416, -210},
+        {"Asia/Kathmandu", -1, 330}, // as it was then
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        set_zone(rows[i].name);
+        assert_int_equal(clock_zone(rows[i].seconds * CLOCK_SECOND), rows[i].zone);
+    }
+    set_zone("UTC");
+}
+
+static void a_zone_is_that_of_what_the_clocks_showed(void **state)
+{
+    static const struct {
+        const char *name, *date, *time;
+        int zone;
+    } rows[] = {
+        {"Europe/Berlin", "20260701", "", 120},
+        {"Europe/Berlin", "20261128", "185927.5", 60},
+        {"Europe/Berlin", "20260329", "0159", 60},
+        {"Europe/Berlin", "20260329", "023000", 60}, // was left out
+        {"Europe/Berlin", "20260329", "030000", 120},
+        {"Europe/Berlin", "20261025", "015959", 120},
+        {"Europe/Berlin", "20261025", "023000", 120}, // came twice
+        {"Europe/Berlin", "20261025", "030000", 60},
+        {"America/Los_Angeles", "20260308", "013000", -480},
+        {"America/Los_Angeles", "20260308", "033000", -420},
+        {"America/Los_Angeles", "20261101", "013000", -420},
+        {"America/Los_Angeles", "20261101", "020000", -480},
+        {"Pacific/Kiritimati", "99991231", "235959", 840},
+        {"UTC", "00010101", "00", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        set_zone(rows[i].name);
+        if (clock_zone_of_local(rows[i].date, rows[i].time) != rows[i].zone)
+            fail_msg("%s %s %s is %d", rows[i].name, rows[i].date, rows[i].time,
+                     clock_zone_of_local(rows[i].date, rows[i].time));
+    }
+    set_zone("UTC");
+}
+
+static void a_zone_has_a_sign_hours_and_minutes(void **state)
+{
+    char out[CLOCK_ZONE_SIZE];
+    (void)state;
+    assert_string_equal(clock_zone_text(out, 0), "+0000");
+    assert_string_equal(clock_zone_text(out, -210), "-0330");
+    assert_string_equal(clock_zone_text(out, 840), "+1400");
+    assert_int_equal(clock_zone_ns(-210), -210 * 60 * CLOCK_SECOND);
+}
+
+// Against the C library's calendar, which moves on what is none.
+static void days_are_those_of_the_calendar(void **state)
+{
+    (void)state;
+    for (int year = 1580; year <= 2410; year++)
+        for (int month = 0; month <= 13; month++)
+            for (int day = 0; day <= 32; day++) {
+                struct tm parts = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = 12};
+                timegm(&parts);
+                bool is_same = parts.tm_year == year - 1900 && parts.tm_mon == month - 1 && parts.tm_mday == day;
+                if (clock_is_day(year, month, day) != is_same)
+                    fail_msg("%d-%d-%d", year, month, day);
+            }
+    assert_false(clock_is_day(0, 1, 1));
+    assert_false(clock_is_day(10000, 1, 1));
+}
+
 static void an_error_names_the_value_and_fits(void **state)
 {
     struct error err;
@@ -226,6 +309,10 @@ int test_text(void)
         cmocka_unit_test(the_distance_of_two_words_is_what_must_be_changed),
         cmocka_unit_test(hexadecimal_goes_both_ways),
         cmocka_unit_test(times_are_written_as_the_standards_say),
+        cmocka_unit_test(a_zone_is_that_of_its_instant),
+        cmocka_unit_test(a_zone_is_that_of_what_the_clocks_showed),
+        cmocka_unit_test(a_zone_has_a_sign_hours_and_minutes),
+        cmocka_unit_test(days_are_those_of_the_calendar),
         cmocka_unit_test(an_error_names_the_value_and_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
