@@ -55,6 +55,7 @@ int main(int argc, char **argv)
     failed += run_json_tests();
     failed += run_charset_tests();
     failed += run_compare_tests();
+    failed += run_date_tests();
     failed += run_oracle_tests();
     return failed > 0;
 }

@@ -21,6 +21,7 @@ int run_writer_tests(void);
 int run_json_tests(void);
 int run_charset_tests(void);
 int run_compare_tests(void);
+int run_date_tests(void);
 int run_oracle_tests(void);
 
 // A source that gives memory in pieces of `piece` bytes.
