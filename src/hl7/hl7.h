@@ -67,8 +67,12 @@ void hl7_repeat(struct hl7_writer *writer, const char *const *components);
 void hl7_raw(struct hl7_writer *writer, unsigned field, const char *text, size_t size); // as it is: base64
 void hl7_end(struct hl7_writer *writer);                                                // ends the last segment
 
+// "" for a text that is an order and no value: two quotation marks alone tell a receiver to delete what it has (2.5.1,
+// 2.5.3 and 2.7). No component is ever written so.
+const char *hl7_value(const char *text);
+
 enum { HL7_TIME_SIZE = 24 };
-// "20261124130336.123+0000". `out` has HL7_TIME_SIZE characters. Returns `out`.
+// "20261124140336.123+0100": in this server's zone. `out` has HL7_TIME_SIZE characters. Returns `out`.
 const char *hl7_time(char *out, int64_t time_ns);
 
 // MSH of 2.5.1 with UNICODE UTF-8; `type` as "ORU^R01^ORU_R01"; `control` is MSH-10 (at most HL7_CONTROL_OWN_MAX

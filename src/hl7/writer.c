@@ -63,12 +63,20 @@ static void put_text(struct buffer *out, const char *text)
     }
 }
 
+const char *hl7_value(const char *text)
+{
+    size_t size = text ? strlen(text) : 0;
+    const char *inside = text;
+    text_trim(&inside, &size);
+    return size == 2 && memcmp(inside, "\"\"", 2) == 0 ? "" : text;
+}
+
 static void put_components(struct buffer *out, const char *const *components)
 {
     for (size_t i = 0; components[i]; i++) {
         if (i > 0)
             buffer_byte(out, (uint8_t)OURS.component);
-        put_text(out, components[i]);
+        put_text(out, hl7_value(components[i]));
     }
 }
 
@@ -104,7 +112,7 @@ void hl7_raw(struct hl7_writer *writer, unsigned field, const char *text, size_t
 void hl7_field(struct hl7_writer *writer, unsigned field, const char *text)
 {
     begin_field(writer, field);
-    put_text(writer->out, text ? text : "");
+    put_text(writer->out, text ? hl7_value(text) : "");
 }
 
 void hl7_components(struct hl7_writer *writer, unsigned field, const char *const *components)
@@ -122,10 +130,12 @@ void hl7_repeat(struct hl7_writer *writer, const char *const *components)
 
 const char *hl7_time(char *out, int64_t time_ns)
 {
-    char date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE];
-    clock_dicom_date(date, time_ns);
-    clock_dicom_time(time, time_ns);
-    snprintf(out, HL7_TIME_SIZE, "%s%.10s+0000", date, time); // three digits of the six behind the point
+    char date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], offset[CLOCK_ZONE_SIZE];
+    int zone = clock_zone(time_ns);
+    clock_dicom_date(date, time_ns + clock_zone_ns(zone));
+    clock_dicom_time(time, time_ns + clock_zone_ns(zone));
+    clock_zone_text(offset, zone);
+    snprintf(out, HL7_TIME_SIZE, "%s%.10s%s", date, time, offset); // three digits of the six behind the point
     return out;
 }
 

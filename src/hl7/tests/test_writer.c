@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hl7/hl7.h"
+#include "support/zone.h"
 
 enum { NOON_2026_11_24 = 1795521600 }; // seconds
 
@@ -88,7 +89,10 @@ static void any_text_comes_back_as_it_was(void **state)
         {"M\xC3\xBCller \xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\xA7\xA0",
          "M\xC3\xBCller \xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\xA7\xA0"},
         {"bad \xFF\xC3 end\xE6\x97", "bad \xEF\xBF\xBD\xEF\xBF\xBD end\xEF\xBF\xBD\xEF\xBF\xBD"},
-        {"\"\"", "\"\""},
+        {"\"\"", ""}, // an order to delete, which no text is
+        {" \"\" ", ""},
+        {"\"\"\"", "\"\"\""},
+        {"say \"\"", "say \"\""},
     };
     write_header();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -107,6 +111,22 @@ static void any_text_comes_back_as_it_was(void **state)
     assert_null(memchr(out.data, 0x0B, out.size));
     assert_null(memchr(out.data, 0x1C, out.size));
     assert_null(memchr(out.data, '\n', out.size));
+}
+
+static void a_time_is_in_the_zone_of_this_server(void **state)
+{
+    static const struct {
+        const char *zone, *want;
+    } rows[] = {{"Europe/Berlin", "20261124130000.000+0100"},
+                {"America/Los_Angeles", "20261124040000.000-0800"},
+                {"Pacific/Kiritimati", "20261125020000.000+1400"},
+                {"UTC", "20261124120000.000+0000"}};
+    char time[HL7_TIME_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        set_zone(rows[i].zone);
+        assert_string_equal(hl7_time(time, NOON_2026_11_24 * CLOCK_SECOND), rows[i].want);
+    }
 }
 
 #define ASKED "MSH|^~\\&|RIS^1.2^ISO|HOSP|HILUM|RAD|20261124||ADT^A08|Q\\T\\7|T|2.3\rPID|1\r"
@@ -204,6 +224,7 @@ int test_writer(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(segments_have_their_fields_at_their_numbers, begin, end),
         cmocka_unit_test_setup_teardown(any_text_comes_back_as_it_was, begin, end),
+        cmocka_unit_test(a_time_is_in_the_zone_of_this_server),
         cmocka_unit_test_setup_teardown(an_acknowledgement_turns_the_header_round, begin, end),
         cmocka_unit_test_setup_teardown(a_refusal_says_why_in_msa_and_err, begin, end),
         cmocka_unit_test_setup_teardown(each_refusal_has_its_own_condition_in_err, begin, end),
