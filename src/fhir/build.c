@@ -162,6 +162,18 @@ static bool has_shape(const char *text, const char *shape)
     return !*shape && !*text;
 }
 
+static bool is_day(const char *text)
+{
+    int64_t year = 0, month = 1, day = 1;
+    size_t size = strlen(text);
+    text_to_i64(text, 4, &year);
+    if (size >= 7)
+        text_to_i64(text + 5, 2, &month);
+    if (size >= 10)
+        text_to_i64(text + 8, 2, &day);
+    return clock_is_day(year, month, day);
+}
+
 // A time of day has a zone in FHIR, or it is left out.
 static bool is_date(const char *text)
 {
@@ -175,7 +187,7 @@ static bool is_date(const char *text)
                                          "0000-00-00T00:00:00.000000Z"};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (has_shape(text, shapes[i]))
-            return true;
+            return is_day(text);
     return false;
 }
 

@@ -84,7 +84,7 @@ bool fhir_is_id(const char *text);
 
 enum { FHIR_DATE_SIZE = 11 };
 // "20261124", as DICOM and HL7 v2 write it, as "2026-11-24"; also "2026" and "202611". false, and "" in `out`, when it
-// is no date.
+// is no day (month, year) of the calendar.
 bool fhir_date(char out[FHIR_DATE_SIZE], const char *digits);
 
 // "M", "F", "O" (DICOM, HL7 v2) as "male", "female", "other"; anything else is "unknown".

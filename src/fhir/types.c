@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "fhir/build.h"
 
@@ -32,10 +33,11 @@ bool fhir_is_id(const char *text)
     return size > 0 && size <= ID_MAX && text[size] == '\0';
 }
 
-static bool in_range(const char *digits, size_t at, int least, int most)
+static int64_t number(const char *digits, size_t size)
 {
-    int value = (digits[at] - '0') * 10 + digits[at + 1] - '0';
-    return value >= least && value <= most;
+    int64_t value = 0;
+    text_to_i64(digits, size, &value);
+    return value;
 }
 
 bool fhir_date(char out[FHIR_DATE_SIZE], const char *digits)
@@ -44,7 +46,7 @@ bool fhir_date(char out[FHIR_DATE_SIZE], const char *digits)
     out[0] = '\0';
     if ((size != 4 && size != 6 && size != 8) || digits[size] != '\0')
         return false;
-    if ((size >= 6 && !in_range(digits, 4, 1, 12)) || (size == 8 && !in_range(digits, 6, 1, 31)))
+    if (!clock_is_day(number(digits, 4), size >= 6 ? number(digits + 4, 2) : 1, size == 8 ? number(digits + 6, 2) : 1))
         return false;
     for (size_t i = 0; i < size; i++) {
         if (i == 4 || i == 6)

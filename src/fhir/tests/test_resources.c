@@ -212,6 +212,10 @@ static void dates_and_ids_and_words_are_checked(void **state)
                                            {"202611", "2026-11"},
                                            {"2026", "2026"},
                                            {"20261324", ""},
+                                           {"20000229", "2000-02-29"},
+                                           {"19000229", ""},
+                                           {"20260230", ""},
+                                           {"0000", ""},
                                            {"20261100", ""},
                                            {"2026-11-24", ""},
                                            {"", ""},
@@ -257,6 +261,7 @@ static void what_fhir_does_not_allow_is_refused_by_name(void **state)
     struct fhir_instance instance = {.uid = "1.2.3.4"};
     check_refused(fhir_patient(&(struct fhir_patient){.id = "a/b"}, &err), &err, "a/b");
     check_refused(fhir_patient(&(struct fhir_patient){.birth_date = "19610228"}, &err), &err, "birthDate");
+    check_refused(fhir_patient(&(struct fhir_patient){.birth_date = "1900-02-29"}, &err), &err, "1900-02-29");
     check_refused(
         fhir_patient(&(struct fhir_patient){.names = &(struct fhir_name){.family = "M\xFCller"}, .name_count = 1},
                      &err),
@@ -264,6 +269,9 @@ static void what_fhir_does_not_allow_is_refused_by_name(void **state)
     check_refused(fhir_observation(&(struct fhir_observation){.id = "x"}, &err), &err, "code");
     o.effective = "2026-11-24T12:00:00"; // no zone
     check_refused(fhir_observation(&o, &err), &err, "effectiveDateTime");
+    check_refused(fhir_observation(&o, &err), &err, "effectiveDateTime");
+    o.effective = "2026-02-30T12:00:00+01:00";
+    check_refused(fhir_observation(&o, &err), &err, "2026-02-30");
     o.effective = NULL;
     o.quantity = (struct fhir_quantity){.value = NAN, .ucum = "mL"};
     check_refused(fhir_observation(&o, &err), &err, "mL");
