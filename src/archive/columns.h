@@ -35,6 +35,7 @@ enum columns_table { COLUMNS_STUDY, COLUMNS_PART, COLUMNS_PATIENT, COLUMNS_SERIE
     X(time, 0x00080030, TIME, FREE)                                                                                    \
     X(accession, 0x00080050, TEXT, OWNED)                                                                              \
     X(referring, 0x00080090, NAME, OWNED)                                                                              \
+    X(zone, 0x00080201, TEXT, FREE)                                                                                    \
     X(description, 0x00081030, TEXT, OWNED)                                                                            \
     X(study_id, 0x00200010, TEXT, OWNED)
 // Of a patient of the study, whose size, weight and age are not kept: they change.

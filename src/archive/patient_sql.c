@@ -205,7 +205,7 @@ static bool add_patient(struct database *db, int64_t study, int64_t rank, const 
                  "INSERT INTO study_patient(study, rank" COLUMNS_OF_PART(COLUMNS_LISTED)
                      COLUMNS_OF_PATIENT(COLUMNS_LISTED) ") VALUES(?, ?" COLUMNS_OF_PART(COLUMNS_MARKED)
                          COLUMNS_OF_PATIENT(COLUMNS_MARKED) ")",
-                 "iittttttttttt", study, rank, part[0], part[1], part[2], part[3], part[4], part[5], v[FIRST],
+                 "iitttttttttttt", study, rank, part[0], part[1], part[2], part[3], part[4], part[5], part[6], v[FIRST],
                  v[FIRST + 1], v[FIRST + 2], v[FIRST + 3], v[FIRST + 4]))
         return false;
     *row = sql_last_rowid(db);

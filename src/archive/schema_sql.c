@@ -278,6 +278,8 @@ static const char *const steps[] = {
     "UPDATE instance SET flags=flags | 128 WHERE series IN (SELECT series.id FROM series JOIN study_patient AS mine"
     " ON mine.id=series.patient WHERE EXISTS(SELECT 1 FROM series AS twin JOIN study_patient AS theirs"
     " ON theirs.id=twin.patient WHERE twin.uid=series.uid AND theirs.study<>mine.study));",
+    // Of studies that were there before it is not known, until the index is built again.
+    "ALTER TABLE study_patient ADD COLUMN zone TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 
