@@ -190,7 +190,9 @@ char *finding_sentence(const struct finding *finding, struct arena *arena);
 // ---- projections
 
 // What the objects made of a result share. The same context gives the same bytes: UIDs come from the result's id and
-// revision, dates from the inputs.
+// revision, dates from the inputs. They are in the zone that the source names, else in this server's at the time of the
+// study, and name it (0008,0201): it holds for the dates that are taken over too (PS3.3 C.12.1.1.8). What is no date,
+// no time of day or no sex is written empty.
 struct finding_context {
     const struct dicom_dataset *source; // header of one source image: patient, study, frame of reference are taken
                                         // over, with its character set turned to UTF-8
@@ -258,11 +260,16 @@ struct finding_study_series {
 struct finding_study {
     const char *study, *patient_id, *issuer, *patient_name, *birth_date, *sex, *accession, *description, *study_date,
         *study_time, *referring;
-    int64_t patient;                           // as finding_result.patient; 0: not known
-    const char *modality;                      // of the analysed series
+    const char *zone;     // Timezone Offset From UTC (0008,0201), in which date and time are; not known: this server's
+    int64_t patient;      // as finding_result.patient; 0: not known
+    const char *modality; // of the analysed series
     const struct finding_study_series *series; // all of the study
     size_t series_count;
 };
+
+// What of the study is none and so is in no projection: "birth date \"19600000\", sex \"female\""; "" when all is well.
+// NULL: no memory.
+char *finding_left_out(const struct finding_study *study, struct arena *arena);
 
 // To whom a message goes, and as what.
 struct finding_receiver {
@@ -287,6 +294,8 @@ struct finding_said {
 // the model is calibrated, TX the sentence. A negative: one TX that says what was looked at and that nothing was found.
 // Not analysed or failed: OBR-25 X and the reason; but where a positive of the topic that was told still stands, it is
 // said again, with the reason as NTE.
+// Times have their offset from UTC: that of the study its own zone, the others that of this server. What is no date, no
+// time of day or no sex is left out (finding_left_out), and so is a text that is HL7's order to delete (hl7_value).
 // BAD_VALUE for a status of no table, and for a control ID that is empty or longer than HL7_CONTROL_OWN_MAX.
 // `before` NULL: nothing was told. Else each observation that was told and does not stand any more follows with OBX-11
 // D, or W when the result is WITHDRAWN; and OBR-25 and OBX-11 of what stands are C if it was final.

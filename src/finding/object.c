@@ -6,13 +6,16 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "finding/moment.h"
 
 enum {
     SCRATCH_MAX = 1 << 20,
     LO_MAX = 64,
     SH_MAX = 16,
     UTF8_MAX = 4,
+    TEXT_SIZE = 64,   // of a date, time or zone as it came
     SERIAL_SIZE = 17, // of the model's digest: enough to tell packages apart
 };
 
@@ -247,16 +250,40 @@ struct finding_study object_readable_study(const struct finding_study *study)
     return out;
 }
 
-void object_copy(struct object *object, dicom_tag tag)
+// `text`, or in `room` another form of it, or "" where it is not what the tag is for.
+static const char *proper(dicom_tag tag, const char *text, char room[DICOM_TIME_SIZE])
+{
+    switch (tag) {
+    case 0x00080020:
+    case 0x00100030:
+        dicom_date(room, text);
+        return room;
+    case 0x00080030:
+        dicom_time(room, text);
+        return room;
+    case 0x00100040:
+        return moment_sex(text);
+    default:
+        return text;
+    }
+}
+
+static const char *source_text(struct object *object, dicom_tag tag, char room[DICOM_TIME_SIZE])
 {
     arena_reset(&object->scratch);
-    dicom_write_text(&object->writer, tag, object_readable(dicom_text(object->context->source, tag, &object->scratch)));
+    return proper(tag, object_readable(dicom_text(object->context->source, tag, &object->scratch)), room);
+}
+
+void object_copy(struct object *object, dicom_tag tag)
+{
+    char room[DICOM_TIME_SIZE];
+    dicom_write_text(&object->writer, tag, source_text(object, tag, room));
 }
 
 void object_copy_some(struct object *object, dicom_tag tag)
 {
-    arena_reset(&object->scratch);
-    const char *text = object_readable(dicom_text(object->context->source, tag, &object->scratch));
+    char room[DICOM_TIME_SIZE];
+    const char *text = source_text(object, tag, room);
     if (text && *text)
         dicom_write_text(&object->writer, tag, text);
 }
@@ -315,24 +342,35 @@ bool object_end(struct object *object, const char *what, struct error *err)
     return buffer_check(object->writer.out, what, err);
 }
 
-// "+0100", which holds for all dates of a data set, so for the ones written here too.
-static bool source_zone(const struct dicom_dataset *source, char out[8], int64_t *offset_ns)
+void object_tell_left_out(const struct finding_context *context)
 {
-    int64_t number;
-    if (!dicom_text_copy(source, 0x00080201, out, 8) || strlen(out) != 5 || (*out != '+' && *out != '-') ||
-        !text_to_i64(out + 1, 4, &number) || number < 0 || number % 100 > 59 || number > 1400)
-        return false;
-    *offset_ns = (number / 100 * 60 + number % 100) * 60 * CLOCK_SECOND * (*out == '-' ? -1 : 1);
-    return true;
+    static const dicom_tag tags[] = {0x0020000D, 0x00100020, 0x00100030, 0x00100040,
+                                     0x00080020, 0x00080030, 0x00080201};
+    const char *texts[sizeof tags / sizeof *tags];
+    struct arena arena;
+    arena_init(&arena, SCRATCH_MAX);
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        texts[i] = dicom_text(context->source, tags[i], &arena);
+    const struct finding_study study = {
+        .birth_date = texts[2], .sex = texts[3], .study_date = texts[4], .study_time = texts[5], .zone = texts[6]};
+    const char *left_out = finding_left_out(&study, &arena);
+    if (left_out && *left_out)
+        log_warning("finding", "study %s of patient %s: what is none is left out of the report: %s",
+                    object_text(texts[0]), object_text(texts[1]), left_out);
+    arena_free(&arena);
 }
 
-void object_time_of(const struct finding_context *context, struct object_time *out)
+void object_time_of(const struct dicom_dataset *source, int64_t time_ns, struct object_time *out)
 {
-    int64_t offset_ns = 0;
-    if (!source_zone(context->source, out->zone, &offset_ns))
-        *out->zone = '\0';
-    clock_dicom_date(out->date, context->time_ns + offset_ns);
-    clock_dicom_time(out->time, context->time_ns + offset_ns);
+    char date[TEXT_SIZE], time[TEXT_SIZE], zone[TEXT_SIZE];
+    struct moment moment;
+    dicom_text_copy(source, 0x00080020, date, sizeof date);
+    dicom_text_copy(source, 0x00080030, time, sizeof time);
+    dicom_text_copy(source, 0x00080201, zone, sizeof zone);
+    moment_of(date, time, zone, time_ns, &moment);
+    clock_dicom_date(out->date, time_ns + clock_zone_ns(moment.zone));
+    clock_dicom_time(out->time, time_ns + clock_zone_ns(moment.zone));
+    clock_zone_text(out->zone, moment.zone);
 }
 
 void object_write_head(struct object *object, const struct object_kind *kind)
@@ -341,7 +379,7 @@ void object_write_head(struct object *object, const struct object_kind *kind)
     const struct finding_context *context = object->context;
     char uid[DICOM_UID_SIZE], series[256];
     struct object_time at;
-    object_time_of(context, &at);
+    object_time_of(context->source, context->time_ns, &at);
     object_instance_uid(uid, context->result->id, kind->purpose, context->result->revision);
     dicom_write_text(writer, 0x00080005, "ISO_IR 192");
     if (kind->image_type)
@@ -358,8 +396,7 @@ void object_write_head(struct object *object, const struct object_kind *kind)
     dicom_write_text(writer, 0x00080060, kind->modality);
     dicom_write_text(writer, 0x00080070, OBJECT_MANUFACTURER);
     object_copy(object, 0x00080090);
-    if (*at.zone)
-        dicom_write_text(writer, 0x00080201, at.zone);
+    dicom_write_text(writer, 0x00080201, at.zone);
     object_copy_some(object, 0x00081030);
     snprintf(series, sizeof series, "%s: %.200s", kind->title, object_text(context->result->label_text));
     object_write_cut(object, 0x0008103E, series, LO_MAX);

@@ -31,19 +31,23 @@ bool object_end(struct object *object, const char *what, struct error *err); // 
 void object_drop(struct object *object);
 bool object_check_slices(const struct finding_context *context, struct error *err); // of its geometry: BAD_VALUE
 
-// Content date and time, which are the series' too: (0008,0021) ... (0008,0033), and (0008,0201) when the source has
-// it.
+// Content date and time, which are the series' too: (0008,0021) ... (0008,0033), and the zone (0008,0201) that they
+// share with the dates taken over from the source.
 struct object_time {
-    char date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], zone[8];
+    char date[CLOCK_DICOM_DATE_SIZE], time[CLOCK_DICOM_TIME_SIZE], zone[CLOCK_ZONE_SIZE];
 };
-void object_time_of(const struct finding_context *context, struct object_time *out);
+void object_time_of(const struct dicom_dataset *source, int64_t time_ns, struct object_time *out);
+
+// Says in the log what of the source is none and so is left out.
+void object_tell_left_out(const struct finding_context *context);
 
 // (0008,0005) to (0008,1090).
 void object_write_head(struct object *object, const struct object_kind *kind);
 // (0010,0010) to (0020,0013): patient, device, study, series.
 void object_write_middle(struct object *object, const struct object_kind *kind);
 
-// A copy of the source's text; empty when it has none that can be read.
+// A copy of the source's text; empty when it has none that can be read, or that is no date, time or sex where one
+// belongs.
 void object_copy(struct object *object, dicom_tag tag);
 // The same, but not written when it has none.
 void object_copy_some(struct object *object, dicom_tag tag);

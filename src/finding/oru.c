@@ -6,12 +6,12 @@
 
 #include "base/text.h"
 #include "finding/finding.h"
+#include "finding/moment.h"
 #include "finding/object.h"
 #include "hl7/hl7.h"
 
 enum {
     NUMBER_SIZE = 32,
-    TIME_SIZE = 32,
     SCRATCH_MAX = 4 << 20,
 };
 
@@ -54,9 +54,9 @@ struct oru {
     const struct finding_study *study;
     const struct finding_result *result;
     const struct finding_receiver *receiver;
-    const char *status;       // OBR-25, and OBX-11 of what stands
-    bool older_stands;        // a look without an answer takes nothing back: what was told before holds
-    char observed[TIME_SIZE]; // time of the study, local as the scanner wrote it
+    const char *status;              // OBR-25, and OBX-11 of what stands
+    bool older_stands;               // a look without an answer takes nothing back: what was told before holds
+    char observed[MOMENT_TEXT_SIZE]; // time of the study
     struct arena arena;
     unsigned set; // OBX-1
 };
@@ -75,21 +75,23 @@ void finding_oru_control(char out[21], const struct finding_result *result, int6
 
 // ---- forms
 
-// "20120914" and "151208.123456" to "20120914151208.1234"; parts that are no digits are left out.
-static void join_time(char out[TIME_SIZE], const char *date, const char *time)
+static void put_observed_of(struct oru *oru)
 {
-    static const char digits[] = "0123456789";
-    size_t fraction = 0, whole = strspn(time, digits);
-    *out = '\0';
-    if (strlen(date) != 8 || strspn(date, digits) != 8)
-        return;
-    if (whole != 4 && whole != 6)
-        whole = 0;
-    if (whole == 6 && time[6] == '.')
-        fraction = strspn(time + 7, digits);
-    fraction = fraction > 4 ? 4 : fraction;
-    snprintf(out, TIME_SIZE, "%s%.*s%s%.*s", date, (int)whole, time, fraction ? "." : "", (int)fraction,
-             fraction ? time + 7 : "");
+    const struct finding_study *study = oru->study;
+    struct moment moment;
+    moment_of(study->study_date, study->study_time, study->zone, 0, &moment);
+    moment_hl7(oru->observed, &moment);
+}
+
+// What a receiver can take for a value.
+static struct finding_study values_of(const struct finding_study *study)
+{
+    struct finding_study out = object_readable_study(study);
+    const char **texts[] = {&out.patient_id, &out.issuer,      &out.patient_name,
+                            &out.accession,  &out.description, &out.referring};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = hl7_value(*texts[i]);
+    return out;
 }
 
 // XPN, or with an id (also an empty one) XCN: a repetition for each way in which the name is written. Which it is
@@ -125,12 +127,14 @@ static void put_patient(struct oru *oru)
 {
     struct hl7_writer *writer = &oru->writer;
     const struct finding_study *study = oru->study;
-    const char *issuer = object_text(study->issuer), *sex = object_text(study->sex);
+    const char *issuer = object_text(study->issuer), *sex = moment_sex(study->sex);
+    char born[DICOM_DATE_SIZE];
+    dicom_date(born, study->birth_date);
     hl7_segment(writer, "PID");
     hl7_field(writer, 1, "1");
     hl7_components(writer, 3, (const char *const[]){object_text(study->patient_id), "", "", issuer, "PI", NULL});
     put_person(writer, 5, NULL, study->patient_name);
-    hl7_field(writer, 7, study->birth_date);
+    hl7_field(writer, 7, born);
     hl7_field(writer, 8, *sex ? sex : "U");
 }
 
@@ -360,9 +364,9 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err)
 {
-    const struct finding_study readable = object_readable_study(study);
+    const struct finding_study values = values_of(study);
     struct oru oru = {.writer = {.out = out},
-                      .study = &readable,
+                      .study = &values,
                       .result = result,
                       .receiver = receiver,
                       .older_stands = older_stands(result, before)};
@@ -371,7 +375,7 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
     if (!check_status(receiver->status, err) || !check_control(receiver->control, err))
         return false;
     oru.status = status_of(&oru, before);
-    join_time(oru.observed, object_text(study->study_date), object_text(study->study_time));
+    put_observed_of(&oru);
     arena_init(&oru.arena, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
                                                        "ORU^R01^ORU_R01", receiver->control, "P", sent_ns});

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "fhir/fhir.h"
+#include "finding/moment.h"
 #include "finding/object.h"
 
 enum { URN_SIZE = 80, NAME_DISPLAY_SIZE = 400, CONCLUSION_MAX = 1 << 20, SCRATCH_MAX = 4 << 20 };
@@ -21,7 +22,7 @@ struct view {
     size_t result_count;
     const struct finding *findings;
     size_t count;
-    char started[FHIR_DATE_SIZE];
+    char started[MOMENT_TEXT_SIZE];
     struct arena arena;
     json_t *list;
     struct error *err;
@@ -90,14 +91,15 @@ static bool add_patient(struct view *view)
     struct object_name groups[OBJECT_NAME_GROUPS];
     struct fhir_name names[OBJECT_NAME_GROUPS];
     size_t count = 0;
-    char born[FHIR_DATE_SIZE];
+    char born[FHIR_DATE_SIZE], date[DICOM_DATE_SIZE];
     for (unsigned i = 0; i < OBJECT_NAME_GROUPS; i++) {
         const char *const *p = groups[i].parts;
         if (object_name(study->patient_name, i, &groups[i]))
             names[count++] = (struct fhir_name){p[OBJECT_FAMILY], p[OBJECT_GIVEN],  p[OBJECT_MIDDLE],
                                                 p[OBJECT_PREFIX], p[OBJECT_SUFFIX], representations[i]};
     }
-    fhir_date(born, study->birth_date);
+    dicom_date(date, study->birth_date);
+    fhir_date(born, date);
     return add(view, fhir_patient(&(struct fhir_patient){.id = study->study,
                                                          .identifiers = &identifier,
                                                          .identifier_count = 1,
@@ -390,7 +392,9 @@ bool finding_fhir_resources(const struct finding_study *study, const struct find
                         .count = count,
                         .list = json_array(),
                         .err = err};
-    fhir_date(view.started, study->study_date);
+    struct moment moment;
+    moment_of(study->study_date, study->study_time, study->zone, 0, &moment);
+    moment_fhir(view.started, &moment);
     arena_init(&view.arena, SCRATCH_MAX);
     bool ok = (view.list || error_set(err, ERROR_MEMORY, "no memory for FHIR resources")) && add_results(&view) &&
               add_images(&view) && add_patient(&view);

@@ -389,7 +389,7 @@ bool finding_to_seg(const struct finding_context *context, const struct finding 
 
 // ---- again
 
-enum { AGAIN_ARENA = 64 << 20, AGAIN_VALUE_MAX = 4096 };
+enum { AGAIN_ARENA = 64 << 20, AGAIN_VALUE_MAX = 4096, ZONE = 0x00080201 };
 
 // One of ours on the context's study, of an earlier revision of its result.
 static bool check_ours(const struct finding_context *context, const struct dicom_dataset *seg, struct error *err)
@@ -406,19 +406,18 @@ static bool check_ours(const struct finding_context *context, const struct dicom
 }
 
 // What names the instance, its series and its time; the rest of the stream is copied byte by byte.
-static bool write_renewed(struct dicom_writer *writer, const struct finding_context *context, dicom_tag tag)
+static bool write_renewed(struct dicom_writer *writer, const struct finding_context *context,
+                          const struct object_time *at, dicom_tag tag)
 {
     const struct finding_result *result = context->result;
     char uid[DICOM_UID_SIZE], series[DICOM_UID_SIZE];
-    struct object_time at;
-    object_time_of(context, &at);
     finding_seg_uid(uid, result->id, result->revision);
     object_series_uid(series, result->id, kind.purpose, result->revision);
     const struct {
         dicom_tag tag;
         const char *text;
-    } rows[] = {{0x00080018, uid},     {0x00080021, at.date}, {0x00080023, at.date},
-                {0x00080031, at.time}, {0x00080033, at.time}, {0x0020000E, series}};
+    } rows[] = {{0x00080018, uid},      {0x00080021, at->date}, {0x00080023, at->date},
+                {0x00080031, at->time}, {0x00080033, at->time}, {0x0020000E, series}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].tag == tag)
             dicom_write_text(writer, tag, rows[i].text);
@@ -431,11 +430,16 @@ static void write_again(const struct finding_context *context, const struct dico
                         const struct buffer *seg, struct buffer *out)
 {
     struct dicom_writer writer;
+    struct object_time at; // in the zone that the dates in it are in
+    object_time_of(parsed, context->time_ns, &at);
     dicom_writer_init(&writer, out, false);
     for (size_t i = 0; i < parsed->count; i++) {
+        const dicom_tag tag = parsed->elements[i].tag;
         uint64_t from = parsed->elements[i].tag_offset,
                  to = i + 1 < parsed->count ? parsed->elements[i + 1].tag_offset : seg->size;
-        if (!write_renewed(&writer, context, parsed->elements[i].tag))
+        if (i > 0 && parsed->elements[i - 1].tag < ZONE && tag > ZONE) // a program before wrote none
+            dicom_write_text(&writer, ZONE, at.zone);
+        if (!write_renewed(&writer, context, &at, tag))
             buffer_append(out, seg->data + from, (size_t)(to - from));
     }
 }

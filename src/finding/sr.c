@@ -276,6 +276,7 @@ static bool begin(struct sr *sr, const struct finding_context *context, struct b
     if (!check_result(context->result, err) || !object_check_slices(context, err) ||
         !object_begin(&sr->object, context, sr->findings, sr->count, out, err))
         return false;
+    object_tell_left_out(context);
     if (find_references(sr, err))
         return true;
     object_drop(&sr->object);

@@ -433,6 +433,7 @@ static bool study_of(struct archive *archive, const struct finding_result *resul
                                   .study_date = flow_field(row, 0x00080020),
                                   .study_time = flow_field(row, 0x00080030),
                                   .referring = flow_field(row, 0x00080090),
+                                  .zone = flow_field(row, 0x00080201),
                                   .modality = result->modality};
     return true;
 }
@@ -500,6 +501,10 @@ bool flow_report_message(struct flow *flow, const struct queue_delivery *deliver
     if (strstr(study.patient_name, "\xEF\xBF\xBD"))
         log_warning("flow", "a message to %s names patient %s by ID only: the name cannot be read in its character set",
                     target->name, study.patient_id);
+    const char *left_out = finding_left_out(&study, arena);
+    if (left_out && *left_out)
+        log_warning("flow", "a message to %s on study %s of patient %s leaves out what is none: %s", target->name,
+                    study.study, study.patient_id, left_out);
     message.before.final = strcmp(target->unsigned_status, "F") == 0;
     return finding_to_oru(&study, message.result, message.findings, message.count,
                           message.has_before ? &message.before : NULL, &receiver, delivery->created_ns, out, err);

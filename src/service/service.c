@@ -167,6 +167,7 @@ struct service *service_start(const struct config *config, struct error *err)
     }
     service->config = config->tree;
     pthread_mutex_init(&service->import_mutex, NULL);
+    char zone[CLOCK_ZONE_SIZE];
     service->started_ns = clock_now_ns();
     set_log_level(config_text(service->config, "log"));
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
@@ -176,6 +177,10 @@ struct service *service_start(const struct config *config, struct error *err)
     ok = ok && start_flow(service, err) && (service->dimse = dimse_service_start(service, err)) != NULL &&
          start_http(service, err);
     if (ok) {
+        log_info("service",
+                 "zone: %s now (TZ, else /etc/localtime); times of scanners that name none are read in it, results are "
+                 "written in it",
+                 clock_zone_text(zone, clock_zone(service->started_ns)));
         log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", dimse_service_port(service->dimse),
                  http_server_port(service->http), config_text(service->config, "data"));
         return service;

@@ -4,6 +4,8 @@
 
 int main(void)
 {
+    set_zone("UTC");
     log_set_level(LOG_LEVEL_ERROR);
-    return test_text() + test_rows() + test_seg() + test_sr() + test_rejection() + test_oru() + test_fhir();
+    return test_text() + test_rows() + test_seg() + test_sr() + test_rejection() + test_oru() + test_fhir() +
+           test_times();
 }

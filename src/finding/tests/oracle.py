@@ -7,12 +7,15 @@
     oracle.py sr FILE SOURCE_DIR [SEG_FILE]    the tree of TID 1500; with the SEG it refers to, or without findings
     oracle.py standing FILE SEGMENT...         only these segments' findings; what it takes the place of is printed
     oracle.py rejection FILE TITLE UID...      a key object note that rejects these instances
+    oracle.py values FILE NAME...              prints them as NAME=VALUE; the content's time is when it was made
     oracle.py oru FILE                         prints SEGMENT-FIELD.COMPONENT lines
 """
 
 import glob
 import os
 import sys
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pydicom
@@ -74,15 +77,41 @@ def read_sources(folder):
     return {str(ds.SOPInstanceUID): ds for ds in sources}
 
 
+MADE = datetime(2012, 9, 14, 15, 12, 8, 123456, tzinfo=timezone.utc)
+
+
+def told_zone(text):
+    return timezone(timedelta(hours=int(text[:3]), minutes=int(text[0] + text[3:]))) if text else None
+
+
+# Of this machine (TZ), when its clocks showed the study's time.
+def local_zone(ds):
+    at = datetime.strptime(ds.StudyDate + (ds.StudyTime or "000000")[:6], "%Y%m%d%H%M%S")
+    return timezone(at.replace(tzinfo=ZoneInfo(os.environ["TZ"])).utcoffset())
+
+
+def instant(ds, name):
+    text = ds[name + "Date"].value + ds[name + "Time"].value
+    return datetime.strptime(text, "%Y%m%d%H%M%S.%f" if "." in text else "%Y%m%d%H%M%S").replace(tzinfo=told_zone(ds.TimezoneOffsetFromUTC))
+
+
+# What is taken over, and when it was made, as UTC.
+def values(path, *names):
+    ds = pydicom.dcmread(path)
+    check(instant(ds, "Content") == instant(ds, "Series") == MADE, "the content's time is its instant in the zone")
+    print(" ".join("%s=%s" % (name, ds[name].value) for name in names))
+
+
 def check_taken_over(ds, source):
     for name in ("StudyInstanceUID StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientName PatientID"
-                 " IssuerOfPatientID PatientBirthDate PatientSex StudyDescription StudyID TimezoneOffsetFromUTC").split():
+                 " IssuerOfPatientID PatientBirthDate PatientSex StudyDescription StudyID").split():
         check(str(ds.get(name, "")) == str(source.get(name, "")), "%s: %s is %s" % (name, ds.get(name), source.get(name)))
     check(ds.SpecificCharacterSet == "ISO_IR 192", "UTF-8")
     check(LABEL in ds.SeriesDescription, "the label is in the series description")
     check(ds.SeriesInstanceUID != source.SeriesInstanceUID, "a series of its own")
-    hour = "17" if source.get("TimezoneOffsetFromUTC") else "15"
-    check(ds.ContentDate == "20120914" and ds.ContentTime == hour + "1208.123456", "the content's time " + ds.ContentTime)
+    zone = told_zone(source.get("TimezoneOffsetFromUTC")) or local_zone(source)
+    check(told_zone(ds.TimezoneOffsetFromUTC) == zone, "the zone " + ds.TimezoneOffsetFromUTC)
+    check(instant(ds, "Content") == instant(ds, "Series") == MADE, "the content's time is its instant in the zone")
 
 
 def seg(path, folder, labels_path):
@@ -267,4 +296,4 @@ def oru(path):
 
 
 if __name__ == "__main__":
-    {"oblique": oblique, "seg": seg, "again": again, "sr": sr, "standing": standing, "rejection": rejection, "oru": oru}[sys.argv[1]](*sys.argv[2:])
+    {"oblique": oblique, "seg": seg, "again": again, "sr": sr, "standing": standing, "rejection": rejection, "values": values, "oru": oru}[sys.argv[1]](*sys.argv[2:])

@@ -187,6 +187,19 @@ void scene_oblique(struct scene *scene)
     draw(scene, 1, (const double[3]){3, 28, 20}, 6);
 }
 
+void scene_say(struct scene *scene, dicom_tag tag, const char *text)
+{
+    for (size_t i = 0; i < scene->context.source->count; i++) {
+        struct dicom_element *element = &scene->context.source->elements[i];
+        if (element->tag != tag)
+            continue;
+        element->value = (const uint8_t *)arena_strdup(&scene->arena, text);
+        element->length = (uint32_t)strlen(text);
+        return;
+    }
+    fail_msg("the source has no element %08X", (unsigned)tag);
+}
+
 void scene_free(struct scene *scene)
 {
     free(scene->labels);

@@ -6,6 +6,7 @@
 #include "support/check.h"
 #include "support/folder.h"
 #include "support/program.h"
+#include "support/zone.h"
 
 #include "finding/finding.h"
 #include "store/store.h"
@@ -33,6 +34,8 @@ void scene_head(struct scene *scene);
 // 5 slices of 37 x 29, so that frames end inside bytes, tilted by 20 degrees about two axes; Latin-1 names.
 void scene_oblique(struct scene *scene);
 void scene_free(struct scene *scene);
+// As if the source image had this text in an element that it has.
+void scene_say(struct scene *scene, dicom_tag tag, const char *text);
 
 // A Part 10 file of the data set in the folder of temporary files; the path is from a ring of static buffers.
 const char *scene_write(const struct buffer *dataset, const char *sop_class, const char *name);
@@ -66,5 +69,6 @@ int test_sr(void);
 int test_rejection(void);
 int test_oru(void);
 int test_fhir(void);
+int test_times(void);
 
 #endif

@@ -81,7 +81,7 @@ static void a_finding_is_an_observation_with_components(void **state)
     assert_at(json, "valueCodeableConcept.coding.0.system", FHIR_SNOMED);
     assert_at(json, "valueCodeableConcept.coding.0.code", "1386000");
     assert_at(json, "bodySite.coding.0.code", "12738006");
-    assert_at(json, "effectiveDateTime", "2012-09-14");
+    assert_at(json, "effectiveDateTime", "2012-09-14T15:12:08+00:00");
     assert_at(json, "derivedFrom.0.reference", "ImagingStudy/1.2.840.99.1");
     assert_at(json, "component.0.valueQuantity.code", "mL");
     assert_at(json, "component.2.valueCodeableConcept.coding.0.code", "7771000");

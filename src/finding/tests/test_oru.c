@@ -86,7 +86,7 @@ static void python_reads_the_message(void **state)
         "PID-8 M\n",
         "OBR-3 0123456789abcdef0123\n",
         "OBR-4 18748-4^Diagnostic imaging study^LN^^CT head \\E\\ without contrast\n",
-        "OBR-7 20120914151208.1234\n",
+        "OBR-7 20120914151208.1234+0000\n",
         "OBR-16 ^House^Gregory^^^\n",
         "OBR-18 ACC\\R\\7\n",
         "OBR-24 CT\n",
@@ -142,7 +142,7 @@ static void each_finding_has_its_sub_id_values_and_flags(void **state)
         assert_field(message, "OBX", i, 8, 1, i > 0 ? "A" : "");
         assert_field(message, "OBX", i, 9, 1, rows[i].probability);
         assert_field(message, "OBX", i, 11, 1, i > 0 ? "R" : "O");
-        assert_field(message, "OBX", i, 14, 1, "20120914151208.1234");
+        assert_field(message, "OBX", i, 14, 1, "20120914151208.1234+0000");
     }
     assert_field(message, "OBR", 0, 24, 1, "RAD");
     buffer_free(&out);
@@ -428,13 +428,13 @@ static void times_that_are_none_are_left_out(void **state)
 {
     (void)state;
     static const char *const rows[][3] = {
-        {"20120914", "15:12:08", "20120914"},
-        {"20120914", "1512", "201209141512"},
+        {"20120914", "15.12.08", "20120914"},
+        {"20120914", "1512", "201209141512+0000"},
         {"20120914", "", "20120914"},
-        {"2012.09.14", "151208", ""},
+        {"2012-09-14", "151208", ""},
         {"", "151208", ""},
         {"20120914x", "151208", ""},
-        {"20120914", "151208.", "20120914151208"},
+        {"20120914", "151208.", "20120914151208+0000"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buffer out;

@@ -130,6 +130,37 @@ static void a_segmentation_is_shown_again_under_other_uids_with_the_same_pixels(
     scene_free(&scene);
 }
 
+// A program before wrote no zone: its dates were local, and are said to be.
+static void a_segmentation_without_a_zone_gets_one_when_it_is_shown_again(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct buffer seg, again, said;
+    struct error err;
+    scene_oblique(&scene);
+    scene_say(&scene, 0x00080201, "");
+    set_zone("Europe/Berlin");
+    make(&scene, &seg);
+    static const uint8_t zone[] = {0x08, 0, 0x01, 0x02, 'S', 'H', 6, 0};
+    uint8_t *at = memmem(seg.data, seg.size, zone, sizeof zone);
+    assert_non_null(at);
+    memmove(at, at + 14, seg.size - 14 - (size_t)(at - seg.data));
+    seg.size -= 14;
+    scene.result.revision = 1;
+    buffer_init(&again, 16 << 20);
+    assert_ok(finding_seg_again(&scene.context, &seg, &again, &err), err);
+    const char *path = scene_write(&again, SEG_CLASS, "again.dcm");
+    run_well((const char *const[]){"/usr/bin/python3", "src/finding/tests/oracle.py", "values", path, "StudyTime",
+                                   "TimezoneOffsetFromUTC", NULL},
+             &said);
+    assert_string_equal((const char *)said.data, "StudyTime=151208 TimezoneOffsetFromUTC=+0200\n");
+    set_zone("UTC");
+    buffer_free(&said);
+    buffer_free(&seg);
+    buffer_free(&again);
+    scene_free(&scene);
+}
+
 static void only_a_segmentation_of_the_result_is_shown_again(void **state)
 {
     (void)state;
@@ -240,6 +271,7 @@ int test_seg(void)
         cmocka_unit_test(another_job_or_revision_has_other_uids),
         cmocka_unit_test(series_of_results_revisions_and_kinds_have_numbers_of_their_own),
         cmocka_unit_test(a_segmentation_is_shown_again_under_other_uids_with_the_same_pixels),
+        cmocka_unit_test(a_segmentation_without_a_zone_gets_one_when_it_is_shown_again),
         cmocka_unit_test(only_a_segmentation_of_the_result_is_shown_again),
         cmocka_unit_test(a_segment_without_voxels_is_refused),
         cmocka_unit_test(labels_past_the_findings_are_not_looked_at),

@@ -47,7 +47,8 @@ static bool find_study(struct service *service, struct http_request *request, co
                                   .description = field(row, 0x00081030),
                                   .study_date = field(row, 0x00080020),
                                   .study_time = field(row, 0x00080030),
-                                  .referring = field(row, 0x00080090)};
+                                  .referring = field(row, 0x00080090),
+                                  .zone = field(row, 0x00080201)};
     return true;
 }
 
