@@ -26,6 +26,7 @@ enum { TIMEOUT_SECONDS = 600 };
 // What became of a volume.
 struct answer {
     const char *not_analysed; // why; NULL: `result` holds
+    const char *notes;        // of the volume, and of the run
     struct model_result result;
 };
 
@@ -69,13 +70,14 @@ static json_t *volume_json(const struct model_volume *volume, const struct answe
     json_t *findings = json_array();
     for (size_t i = 0; i < answer->result.count; i++)
         json_array_append_new(findings, finding_json(&answer->result.findings[i]));
-    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:I, s:o}", "label", volume->label, "slices",
-                     (json_int_t)volume->count, "coverageMm", volume->coverage_mm, "contrast",
+    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:I, s:f, s:o}", "label", volume->label,
+                     "slices", (json_int_t)volume->count, "coverageMm", volume->coverage_mm, "contrast",
                      contrast_word(volume->contrast), "contrastWitness", volume->contrast_witness, "notes",
-                     volume->notes, "statedImages", (json_int_t)volume->stated_images, "missingImages",
+                     answer->notes, "statedImages", (json_int_t)volume->stated_images, "missingImages",
                      (json_int_t)volume->missing_images, "findings", findings, "notAnalysed",
                      answer->not_analysed ? answer->not_analysed : "", "lookedAtVoxels",
-                     (json_int_t)answer->result.looked_at, "timesMs", times_json(&answer->result.times));
+                     (json_int_t)answer->result.looked_at, "cutMm2", answer->result.cut_mm2, "timesMs",
+                     times_json(&answer->result.times));
 }
 
 static json_t *left_out_json(const struct session *session)
@@ -114,13 +116,13 @@ static void print_volume(const struct session *session, size_t index)
     if (answer->not_analysed)
         printf("not analysed: %s\n", answer->not_analysed);
     else if (answer->result.count == 0)
-        printf("nothing found in %zu slices, %.0f mm\n", volume->count, volume->coverage_mm);
+        printf("nothing found in %zu slices, %.0f mm\n", volume->count - volume->empty, volume->coverage_mm);
     for (size_t i = 0; i < answer->result.count; i++)
-        printf("%s, %s, %.1f mL, score %.2f, %s\n", concept, answer->result.findings[i].side,
-               answer->result.findings[i].volume_ml, answer->result.findings[i].score,
+        printf("%s%s%s, %.1f mL, score %.2f, %s\n", concept, *answer->result.findings[i].side ? ", " : "",
+               answer->result.findings[i].side, answer->result.findings[i].volume_ml, answer->result.findings[i].score,
                answer->result.findings[i].urgency);
-    if (*volume->notes)
-        printf("%s\n", volume->notes);
+    if (*answer->notes)
+        printf("%s\n", answer->notes);
 }
 
 static void print_left_out(const struct session *session)
@@ -178,18 +180,19 @@ static bool judge(struct session *session, const struct model_volume *volume, st
     if (*answer->result.not_analysed)
         answer->not_analysed = answer->result.not_analysed;
     else if (answer->result.count == 0)
-        return model_negative_lacks(model_package_needs(session->package), volume, answer->result.looked_at,
+        return model_negative_lacks(model_package_needs(session->package), volume, &answer->result,
                                     &session->series.arena, &answer->not_analysed, err);
-    return true;
+    return model_result_notes(volume, &answer->result, &session->series.arena, &answer->notes, err);
 }
 
-static bool look_at(struct session *session, const struct model_volume *volume, struct answer *answer,
-                    struct error *err)
+static bool look_at(struct session *session, struct model_volume *volume, struct answer *answer, struct error *err)
 {
+    answer->notes = volume->notes;
     answer->not_analysed = volume->unfit;
     if (volume->unfit)
         return true;
-    int fd = model_volume_open(volume, series_files_pixels, &session->series, err);
+    int fd = model_volume_open(volume, series_files_pixels, &session->series, &session->series.arena, err);
+    answer->notes = volume->notes;
     if (fd < 0)
         return err->code == ERROR_CONFLICT &&
                (answer->not_analysed = arena_strdup(&session->series.arena, err->message));

@@ -37,9 +37,9 @@ static bool read_pixels(void *payload, size_t index, uint8_t *out, size_t size, 
            error_prefix(err, "slice %s in transfer syntax %s", object->sop_instance, object->transfer_syntax);
 }
 
-int flow_input_volume(struct flow_work *work, const struct model_volume *volume, struct error *err)
+int flow_input_volume(struct flow_work *work, struct model_volume *volume, struct error *err)
 {
-    return model_volume_open(volume, read_pixels, work, err);
+    return model_volume_open(volume, read_pixels, work, &work->arena, err);
 }
 
 // ---- the whole

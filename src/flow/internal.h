@@ -217,8 +217,8 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
 bool flow_input_read(struct flow_work *work, struct error *err);
 // What keeps a series from a negative although all that is served of it was looked at, into *lack; NULL: nothing.
 bool flow_input_lacks(struct flow_work *work, const char **lack, struct error *err);
-// A volume as HU in a sealed memfd, slice by slice; -1 with *err.
-int flow_input_volume(struct flow_work *work, const struct model_volume *volume, struct error *err);
+// A volume as HU in a sealed memfd, slice by slice, as model_volume_open; -1 with *err.
+int flow_input_volume(struct flow_work *work, struct model_volume *volume, struct error *err);
 // Of the first object that could be read; NULL: none.
 const struct dicom_dataset *flow_input_header(const struct flow_work *work);
 // For the objects made of a volume. The lists are NULL without memory.

@@ -193,7 +193,12 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
 {
     struct finding_result *row = &analysis->row;
     const char *lack = NULL;
+    const struct model_volume *volume = analysis->volume;
     row->voxels = (int64_t)analysis->made.looked_at;
+    row->objects = (int64_t)(volume->count - volume->empty);
+    row->coverage_mm = llround(volume->coverage_mm);
+    if (!model_result_notes(volume, &analysis->made, &work->arena, &row->notes, err))
+        return false;
     if (*analysis->made.not_analysed) {
         const char *reason = arena_strdup(&work->arena, analysis->made.not_analysed);
         not_analysed(analysis, FINDING_NOT_ANALYSED, "output", reason);
@@ -203,8 +208,8 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
         row->outcome = FINDING_POSITIVE;
         return make_findings(work, analysis, err);
     }
-    if (!model_negative_lacks(model_package_needs(work->package), analysis->volume, analysis->made.looked_at,
-                              &work->arena, &lack, err) ||
+    if (!model_negative_lacks(model_package_needs(work->package), analysis->volume, &analysis->made, &work->arena,
+                              &lack, err) ||
         (!lack && !flow_input_lacks(work, &lack, err)))
         return false;
     row->outcome = FINDING_NEGATIVE;
@@ -216,22 +221,23 @@ static bool judge_outcome(struct flow_work *work, struct flow_analysis *analysis
     return true;
 }
 
-static bool run_model(struct flow_work *work, struct flow_analysis *analysis, struct error *err)
+static bool run_model(struct flow_work *work, struct model_volume *volume, struct flow_analysis *analysis,
+                      struct error *err)
 {
-    int volume = flow_input_volume(work, analysis->volume, err);
-    if (volume < 0)
+    int pixels = flow_input_volume(work, volume, err);
+    if (pixels < 0)
         return false;
     work->read_ns = clock_monotonic_ns();
-    bool ok =
-        model_run(work->flow->options.runner, work->package, &analysis->volume->geometry, volume, &analysis->made, err);
-    close(volume);
+    bool ok = model_run(work->flow->options.runner, work->package, &volume->geometry, pixels, &analysis->made, err);
+    close(pixels);
     return ok;
 }
 
 // What would fail the same way next time is a result now.
-static bool compute(struct flow_work *work, struct flow_analysis *analysis, struct error *err)
+static bool compute(struct flow_work *work, struct model_volume *volume, struct flow_analysis *analysis,
+                    struct error *err)
 {
-    if (run_model(work, analysis, err))
+    if (run_model(work, volume, analysis, err))
         return judge_outcome(work, analysis, err);
     if (flow_is_passing(err->code))
         return false;
@@ -241,8 +247,7 @@ static bool compute(struct flow_work *work, struct flow_analysis *analysis, stru
     return reason || error_set(err, ERROR_LIMIT, "no memory for a reason");
 }
 
-static bool analyse(struct flow_work *work, const struct model_volume *volume, struct flow_analysis *out,
-                    struct error *err)
+static bool analyse(struct flow_work *work, struct model_volume *volume, struct flow_analysis *out, struct error *err)
 {
     const char *unfit = volume ? volume->unfit : work->fit.unfit;
     const struct flow_rule **rules = arena_calloc(&work->arena, work->rule_count, sizeof *rules);
@@ -263,7 +268,7 @@ static bool analyse(struct flow_work *work, const struct model_volume *volume, s
                   : name_targets(work, work->rules, work->rule_count, &out->row, err)))
         return false;
     if (volume && !unfit && !(lack && met == 0))
-        return compute(work, out, err);
+        return compute(work, volume, out, err);
     out->row.objects = out->row.coverage_mm = 0;
     const char *cause = work->fit.several_patients ? "patients" : unfit || !lack ? "images" : "rule";
     not_analysed(out, FINDING_NOT_ANALYSED, cause, unfit ? unfit : lack ? lack : "the series makes no volume");

@@ -24,18 +24,32 @@ struct mask_brain_options {
 };
 
 // What the skull holds, from HU. Found on blocks of about 3 mm: soft tissue from which most rays end in bone; of it the
-// largest piece that is core_mm deep, grown back; then at full size what is away from bone. Rays that leave the volume
-// while in tissue do not count, so that heads cut off at an end, in any orientation, and skulls with a hole
-// (craniotomy) are found too. CONFLICT when no skull is found. *median_hu: of the mask's voxels from -20 to 100 HU
-// (without air, fat and calcium), in whole HU.
+// largest piece that is core_mm deep, grown back; then at full size what is away from bone and is image data. Rays that
+// leave the volume, or reach what is no image data (IMAGE_NO_DATA_HU), while in tissue do not count, so that heads cut
+// off at an end, in any orientation, and skulls with a hole (craniotomy) are found too. CONFLICT when no skull is
+// found. *median_hu: of the mask's voxels from -20 to 100 HU (without air, fat and calcium), in whole HU.
 bool mask_brain(const int16_t *hu, const struct image_geometry *geometry, const struct mask_brain_options *options,
                 uint8_t *out, float *median_hu, struct error *err);
+
+// What a mask may touch of where the images end, and still be of a whole head. By how much of its surface a head is cut
+// decides whether its mirror plane is its middle, and whether what was not found may have been beyond.
+struct mask_tolerances {
+    double cut_mm2;  // more is a cut: a cap 2 mm deep of a head of 14 cm; the spinal canal in a sagittal slice is less
+    double sideways; // the ends of the stack count where its normal has this much of the patient's left
+};
+extern const struct mask_tolerances mask_tolerances;
+
+// How many square millimetres of the mask's surface lie where the images end sideways: at the picture's edge, or at
+// what is no image data in `hu`. The stack's first and last slices cut a head too, but at top or base; they count only
+// where they cut it at its sides.
+double mask_cut_mm2(const uint8_t *mask, const int16_t *hu, const struct image_geometry *geometry);
 
 // The smallest box around the mask, widened by margin_mm within the volume. false when the mask is empty.
 bool mask_box(const uint8_t *mask, const struct image_geometry *geometry, double margin_mm, struct image_box *out);
 
 // The plane between the halves of a mask that has a left and a right, such as the brain: the one, turned by up to 38
-// degrees about the patient's axes, in which the mask mirrors itself best. CONFLICT when the mask is too small or
+// degrees about the patient's axes, in which the mask mirrors itself best; of a mask that is cut (mask_cut_mm2) it is
+// not the patient's middle. CONFLICT when the mask is too small or
 // empty.
 struct mask_midplane {
     double normal[3]; // unit, to the patient's left

@@ -15,6 +15,7 @@ struct blocks {
     struct image_geometry geometry;
     size_t factor[3];
     uint8_t *bone, *solid, *soft; // solid: not air
+    uint8_t *absent;              // any voxel of it is no image data
     uint8_t *mask, *other;
     uint8_t *hits, *open_ends; // of 26 rays: that end in bone, that leave the volume while in tissue
     uint8_t *rays;
@@ -26,6 +27,7 @@ static void free_blocks(struct blocks *blocks)
     free(blocks->bone);
     free(blocks->solid);
     free(blocks->soft);
+    free(blocks->absent);
     free(blocks->mask);
     free(blocks->other);
     free(blocks->hits);
@@ -53,21 +55,28 @@ static bool plan_blocks(const struct image_geometry *geometry, struct blocks *ou
     out->bone = calloc(n, 1);
     out->solid = calloc(n, 1);
     out->soft = calloc(n, 1);
+    out->absent = calloc(n, 1);
     out->mask = calloc(n, 1);
     out->other = calloc(n, 1);
     out->hits = calloc(n, 1);
     out->open_ends = calloc(n, 1);
     out->rays = calloc(n, 1);
     out->labels = calloc(n, sizeof *out->labels);
-    if (out->bone && out->solid && out->soft && out->mask && out->other && out->hits && out->open_ends && out->rays &&
-        out->labels)
+    if (out->bone && out->solid && out->soft && out->absent && out->mask && out->other && out->hits && out->open_ends &&
+        out->rays && out->labels)
         return true;
     return error_set(err, ERROR_MEMORY, "no memory for %zu blocks", n);
 }
 
-// Adds a slice's voxels to the sums and maxima of its blocks.
+// What a layer's blocks hold.
+struct layer {
+    int64_t *sums;
+    int16_t *peaks, *least;
+};
+
+// Adds a slice's voxels to the sums and extremes of its blocks.
 static void sum_slice(const int16_t *hu, const struct image_geometry *geometry, const size_t factor[3],
-                      size_t block_columns, int64_t *sums, int16_t *peaks)
+                      size_t block_columns, const struct layer *layer)
 {
     for (size_t j = 0; j < geometry->rows; j++) {
         const int16_t *line = hu + j * geometry->columns;
@@ -75,13 +84,15 @@ static void sum_slice(const int16_t *hu, const struct image_geometry *geometry, 
         for (size_t i = 0; i < geometry->columns; block++) {
             size_t end = i + factor[2] < geometry->columns ? i + factor[2] : geometry->columns;
             int32_t sum = 0;
-            int16_t peak = peaks[block];
+            int16_t peak = layer->peaks[block], least = layer->least[block];
             for (; i < end; i++) {
                 sum += line[i];
                 peak = line[i] > peak ? line[i] : peak;
+                least = line[i] < least ? line[i] : least;
             }
-            sums[block] += sum;
-            peaks[block] = peak;
+            layer->sums[block] += sum;
+            layer->peaks[block] = peak;
+            layer->least[block] = least;
         }
     }
 }
@@ -92,42 +103,53 @@ static size_t block_length(size_t block, size_t factor, size_t size)
 }
 
 // One layer of blocks from its sums.
-static void judge_layer(struct blocks *blocks, const struct image_geometry *geometry, size_t layer, double bone_hu,
-                        const int64_t *sums, const int16_t *peaks)
+static void judge_layer(struct blocks *blocks, const struct image_geometry *geometry, size_t number, double bone_hu,
+                        const struct layer *layer)
 {
     size_t rows = blocks->geometry.rows, columns = blocks->geometry.columns;
-    size_t deep = block_length(layer, blocks->factor[0], geometry->slices);
+    size_t deep = block_length(number, blocks->factor[0], geometry->slices);
     for (size_t j = 0; j < rows; j++)
         for (size_t i = 0; i < columns; i++) {
-            size_t at = j * columns + i, place = layer * rows * columns + at;
+            size_t at = j * columns + i, place = number * rows * columns + at;
             size_t voxels = deep * block_length(j, blocks->factor[1], geometry->rows) *
                             block_length(i, blocks->factor[2], geometry->columns);
-            double mean = (double)sums[at] / (double)voxels;
-            blocks->bone[place] = peaks[at] > bone_hu;
-            blocks->solid[place] = mean > AIR_HU;
-            blocks->soft[place] = mean > TISSUE_LOW_HU && mean < TISSUE_HIGH_HU && !blocks->bone[place];
+            double mean = (double)layer->sums[at] / (double)voxels;
+            bool absent = layer->least[at] == IMAGE_NO_DATA_HU;
+            blocks->absent[place] = absent;
+            blocks->bone[place] = layer->peaks[at] > bone_hu;
+            blocks->solid[place] = mean > AIR_HU && !absent;
+            blocks->soft[place] = mean > TISSUE_LOW_HU && mean < TISSUE_HIGH_HU && !blocks->bone[place] && !absent;
         }
+}
+
+static void fill_layer(struct blocks *blocks, const int16_t *hu, const struct image_geometry *geometry, size_t number,
+                       const struct layer *layer)
+{
+    size_t first = number * blocks->factor[0], layer_blocks = blocks->geometry.rows * blocks->geometry.columns;
+    for (size_t at = 0; at < layer_blocks; at++) {
+        layer->sums[at] = 0;
+        layer->peaks[at] = INT16_MIN;
+        layer->least[at] = INT16_MAX;
+    }
+    for (size_t k = first; k < first + block_length(number, blocks->factor[0], geometry->slices); k++)
+        sum_slice(hu + k * geometry->rows * geometry->columns, geometry, blocks->factor, blocks->geometry.columns,
+                  layer);
 }
 
 static bool fill_blocks(struct blocks *blocks, const int16_t *hu, const struct image_geometry *geometry, double bone_hu,
                         struct error *err)
 {
     size_t layer_blocks = blocks->geometry.rows * blocks->geometry.columns;
-    int64_t *sums = malloc(layer_blocks * sizeof *sums);
-    int16_t *peaks = malloc(layer_blocks * sizeof *peaks);
-    bool ok = sums && peaks;
-    for (size_t layer = 0; ok && layer < blocks->geometry.slices; layer++) {
-        memset(sums, 0, layer_blocks * sizeof *sums);
-        for (size_t at = 0; at < layer_blocks; at++)
-            peaks[at] = INT16_MIN;
-        size_t first = layer * blocks->factor[0];
-        for (size_t k = first; k < first + block_length(layer, blocks->factor[0], geometry->slices); k++)
-            sum_slice(hu + k * geometry->rows * geometry->columns, geometry, blocks->factor, blocks->geometry.columns,
-                      sums, peaks);
-        judge_layer(blocks, geometry, layer, bone_hu, sums, peaks);
+    struct layer layer = {malloc(layer_blocks * sizeof *layer.sums), malloc(layer_blocks * sizeof *layer.peaks),
+                          malloc(layer_blocks * sizeof *layer.least)};
+    bool ok = layer.sums && layer.peaks && layer.least;
+    for (size_t number = 0; ok && number < blocks->geometry.slices; number++) {
+        fill_layer(blocks, hu, geometry, number, &layer);
+        judge_layer(blocks, geometry, number, bone_hu, &layer);
     }
-    free(sums);
-    free(peaks);
+    free(layer.sums);
+    free(layer.peaks);
+    free(layer.least);
     return ok || error_set(err, ERROR_MEMORY, "no memory for a layer of %zu blocks", layer_blocks);
 }
 
@@ -136,16 +158,18 @@ static bool fill_blocks(struct blocks *blocks, const int16_t *hu, const struct i
 enum ray { RAY_MISS, RAY_BONE, RAY_OPEN };
 
 // The ray from a block in a direction: ends in the next block if that is bone, else goes on as the next block's own ray
-// did.
+// did. What is no image data is as far out as what lies beyond the volume.
 static uint8_t ray_from(const struct blocks *blocks, const size_t size[3], const int step[3], const size_t place[3],
                         size_t at)
 {
     ptrdiff_t next = 0;
+    bool leaves = false;
     for (int axis = 0; axis < 3; axis++) {
-        if ((step[axis] < 0 && place[axis] == 0) || (step[axis] > 0 && place[axis] + 1 == size[axis]))
-            return blocks->solid[at] ? RAY_OPEN : RAY_MISS;
+        leaves |= (step[axis] < 0 && place[axis] == 0) || (step[axis] > 0 && place[axis] + 1 == size[axis]);
         next = next * (ptrdiff_t)size[axis] + (ptrdiff_t)place[axis] + step[axis];
     }
+    if (leaves || (blocks->absent[next] && !blocks->bone[next]))
+        return blocks->solid[at] ? RAY_OPEN : RAY_MISS;
     return blocks->bone[next] ? RAY_BONE : blocks->rays[next];
 }
 
@@ -266,7 +290,7 @@ static void draw_piece(const struct blocks *blocks, const struct image_geometry 
         }
 }
 
-// Takes from `out` what is within margin_mm of bone. Only the box around it is looked at.
+// Takes from `out` what is within margin_mm of bone, and what is no image data. Only the box around it is looked at.
 static bool leave_bone(const int16_t *hu, const struct image_geometry *geometry,
                        const struct mask_brain_options *options, uint8_t *out, struct error *err)
 {
@@ -289,9 +313,9 @@ static bool leave_bone(const int16_t *hu, const struct image_geometry *geometry,
     n = 0;
     for (size_t k = box.low[0]; k < box.high[0]; k++)
         for (size_t j = box.low[1]; j < box.high[1]; j++) {
-            uint8_t *line = out + (k * geometry->rows + j) * geometry->columns;
+            size_t line = (k * geometry->rows + j) * geometry->columns;
             for (size_t i = box.low[2]; i < box.high[2]; i++)
-                line[i] &= !bone[n++];
+                out[line + i] &= !bone[n++] && hu[line + i] != IMAGE_NO_DATA_HU;
         }
     free(bone);
     return ok;

@@ -6,7 +6,10 @@
 
 #include "base/text.h"
 
-enum { PADDING_HU = -1024 };
+// What air may measure, with its noise; and by how much less than the picture's half the circle of a scanner may be.
+enum { AIR_LOW_HU = -1100, AIR_HIGH_HU = -900, CIRCLE_SLACK_PIXELS = 2 };
+
+enum { NUMBER_TEXT_MAX = 64 << 10 }; // of all values of an element that is no number
 
 static const double SPACING_MAX_MM = 1000, POSITION_MAX_MM = 1e6;
 
@@ -35,13 +38,50 @@ static void cross(const double a[3], const double b[3], double out[3])
 
 // ---- what a slice says
 
+// "2,5" for 2.5: with one comma and no point it reads in one way only.
+static bool read_comma(const char *text, double *out)
+{
+    char pointed[32];
+    size_t size = strlen(text);
+    const char *comma = strchr(text, ',');
+    if (!comma || size >= sizeof pointed || strchr(comma + 1, ',') || strchr(text, '.'))
+        return false;
+    memcpy(pointed, text, size + 1);
+    pointed[comma - text] = '.';
+    return text_to_double(pointed, size, out);
+}
+
+// Why a value is none, by what stands there.
+static bool tell_no_number(const char *name, size_t index, size_t count, const char *text, struct error *err)
+{
+    char shown[40];
+    if (text && *text)
+        return error_set(err, ERROR_BAD_VALUE, "%s %zu is '%s', which is no number", name, index + 1,
+                         text_show(shown, sizeof shown, text, strlen(text)));
+    return error_set(err, ERROR_BAD_VALUE, "%s has no value %zu of %zu", name, index + 1, count);
+}
+
+static bool read_number(const struct dicom_dataset *dataset, dicom_tag tag, const char *name, size_t index,
+                        size_t count, struct image_slice *slice, double *out, struct error *err)
+{
+    struct arena arena;
+    if (dicom_number(dataset, tag, index, out))
+        return true;
+    arena_init(&arena, NUMBER_TEXT_MAX);
+    const char *text = dicom_text_at(dataset, tag, index, &arena);
+    bool ok = text && read_comma(text, out);
+    slice->has_comma = slice->has_comma || ok;
+    ok = ok || tell_no_number(name, index, count, text, err);
+    arena_free(&arena);
+    return ok;
+}
+
 static bool read_numbers(const struct dicom_dataset *dataset, dicom_tag tag, const char *name, size_t count,
-                         double most, double *out, struct error *err)
+                         double most, struct image_slice *slice, double *out, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!dicom_number(dataset, tag, i, &out[i]))
-            return error_set(err, ERROR_BAD_VALUE, "%s has no value %zu of %zu: no place in space without it", name,
-                             i + 1, count);
+        if (!read_number(dataset, tag, name, i, count, slice, &out[i], err))
+            return false;
         if (!isfinite(out[i]) || fabs(out[i]) > most)
             return error_set(err, ERROR_BAD_VALUE, "%s %zu is %g", name, i + 1, out[i]);
     }
@@ -73,11 +113,12 @@ static bool make_unit(double v[3])
 static bool read_place(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
 {
     double direction[6];
-    if (!read_numbers(dataset, DICOM_TAG(0x0020, 0x0032), "Image Position (Patient)", 3, POSITION_MAX_MM,
+    if (!read_numbers(dataset, DICOM_TAG(0x0020, 0x0032), "Image Position (Patient)", 3, POSITION_MAX_MM, out,
                       out->position_mm, err) ||
-        !read_numbers(dataset, DICOM_TAG(0x0020, 0x0037), "Image Orientation (Patient)", 6, 1.01, direction, err) ||
-        !read_numbers(dataset, DICOM_TAG(0x0028, 0x0030), "Pixel Spacing", 2, SPACING_MAX_MM, out->pixel_spacing_mm,
-                      err))
+        !read_numbers(dataset, DICOM_TAG(0x0020, 0x0037), "Image Orientation (Patient)", 6, 1.01, out, direction,
+                      err) ||
+        !read_numbers(dataset, DICOM_TAG(0x0028, 0x0030), "Pixel Spacing", 2, SPACING_MAX_MM, out,
+                      out->pixel_spacing_mm, err))
         return false;
     memcpy(out->row_direction, direction, sizeof out->row_direction);
     memcpy(out->column_direction, direction + 3, sizeof out->column_direction);
@@ -180,7 +221,7 @@ static bool is_one_slice_of_linear_pixels(const struct dicom_dataset *dataset, s
 
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err)
 {
-    struct image_slice slice = {.index = out->index, .slope = 1};
+    struct image_slice slice = {.index = out->index, .slope = 1, .is_ct = is_ct(dataset)};
     int64_t rows, columns;
     if (!is_one_slice_of_linear_pixels(dataset, err) ||
         !read_whole(dataset, DICOM_TAG(0x0028, 0x0010), "Rows", 1, 65535, &rows, err) ||
@@ -190,8 +231,9 @@ bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *o
     slice.rows = (uint32_t)rows;
     slice.columns = (uint32_t)columns;
     if (dicom_find(dataset, DICOM_TAG(0x0028, 0x1053)) || dicom_find(dataset, DICOM_TAG(0x0028, 0x1052))) {
-        if (!read_numbers(dataset, DICOM_TAG(0x0028, 0x1053), "Rescale Slope", 1, 1e6, &slice.slope, err) ||
-            !read_numbers(dataset, DICOM_TAG(0x0028, 0x1052), "Rescale Intercept", 1, 1e6, &slice.intercept, err))
+        if (!read_numbers(dataset, DICOM_TAG(0x0028, 0x1053), "Rescale Slope", 1, 1e6, &slice, &slice.slope, err) ||
+            !read_numbers(dataset, DICOM_TAG(0x0028, 0x1052), "Rescale Intercept", 1, 1e6, &slice, &slice.intercept,
+                          err))
             return false;
         if (slice.slope == 0)
             return error_set(err, ERROR_BAD_VALUE, "Rescale Slope is 0");
@@ -386,20 +428,63 @@ static int16_t stored_to_hu(const struct image_slice *slice, uint32_t cell, size
     const int64_t value = number_of(slice, cell >> (slice->high_bit + 1 - slice->bits_stored), slice->bits_stored);
     const int64_t marked = slice->padding_is_wide ? number_of(slice, cell, slice->bits_allocated) : value;
     if (marked >= slice->padding_low && marked <= slice->padding_high)
-        return (int16_t)fmax(INT16_MIN, rint(fmin(PADDING_HU, slice->intercept))); // no tissue: any low value will do
+        return IMAGE_NO_DATA_HU;
     return round_to_hu((double)value * slice->slope + slice->intercept, past);
+}
+
+// How many pixels of a row, from either end, lie beyond the circle that fits into the picture.
+static size_t beyond_circle(const struct image_slice *slice, size_t row)
+{
+    const double *mm = slice->pixel_spacing_mm, high = slice->rows * mm[0], wide = slice->columns * mm[1];
+    double radius = fmax(high, wide) / 2 - CIRCLE_SLACK_PIXELS * mm[1], y = ((double)row + .5) * mm[0] - high / 2;
+    double chord = fabs(y) < radius ? sqrt(radius * radius - y * y) : 0, beyond = floor((wide / 2 - chord) / mm[1]);
+    return beyond > 0 ? (size_t)beyond : 0;
+}
+
+// Padding that is not told. One end of a row, inwards by `step`, if it has the value of a corner at its side.
+static void mark_end(int16_t *end, ptrdiff_t step, size_t most, size_t beyond, const int16_t corners[2])
+{
+    int16_t value = *end;
+    if (value == IMAGE_NO_DATA_HU || (value != corners[0] && value != corners[1]))
+        return;
+    most = value >= AIR_LOW_HU && value <= AIR_HIGH_HU ? beyond : most;
+    for (size_t i = 0; i < most && *end == value; i++, end += step)
+        *end = IMAGE_NO_DATA_HU;
+}
+
+// The value of a corner that goes on both ways from it, as no noise does; else IMAGE_NO_DATA_HU.
+static int16_t corner_of(const int16_t *corner, ptrdiff_t across, ptrdiff_t down)
+{
+    return corner[across] == *corner && corner[down] == *corner ? *corner : IMAGE_NO_DATA_HU;
+}
+
+static void mark_padding(const struct image_slice *slice, int16_t *hu)
+{
+    if (slice->rows < 2 || slice->columns < 2)
+        return;
+    size_t columns = slice->columns;
+    ptrdiff_t down = (ptrdiff_t)columns;
+    int16_t *last = hu + (slice->rows - 1) * columns;
+    const int16_t left[2] = {corner_of(hu, 1, down), corner_of(last, 1, -down)},
+                  right[2] = {corner_of(hu + columns - 1, -1, down), corner_of(last + columns - 1, -1, -down)};
+    for (size_t row = 0; row < slice->rows; row++) {
+        size_t beyond = beyond_circle(slice, row);
+        mark_end(hu + row * columns, 1, columns, beyond, left);
+        mark_end(hu + row * columns + columns - 1, -1, columns, beyond, right);
+    }
 }
 
 size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out)
 {
     size_t count = (size_t)slice->rows * slice->columns, past = 0;
-    if (slice->bits_allocated == 8) {
+    if (slice->bits_allocated == 8)
         for (size_t i = 0; i < count; i++)
             out[i] = stored_to_hu(slice, pixels[i], &past);
-        return past;
-    }
-    for (size_t i = 0; i < count; i++)
-        out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8), &past);
+    else
+        for (size_t i = 0; i < count; i++)
+            out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8), &past);
+    if (slice->is_ct)
+        mark_padding(slice, out);
     return past;
 }
 
@@ -472,11 +557,17 @@ void image_bin(const int16_t *hu, const struct image_geometry *geometry, const s
         for (size_t j = 0; j < rows; j++)
             for (size_t i = 0; i < columns; i++) {
                 int64_t sum = 0;
+                int16_t least = INT16_MAX;
                 for (size_t c = k * factor[0]; c < (k + 1) * factor[0]; c++)
                     for (size_t b = j * factor[1]; b < (j + 1) * factor[1]; b++)
-                        for (size_t a = i * factor[2]; a < (i + 1) * factor[2]; a++)
-                            sum += hu[(c * geometry->rows + b) * geometry->columns + a];
-                out[(k * rows + j) * columns + i] = (int16_t)lrint((double)sum * share); // a mean of int16_t is one
+                        for (size_t a = i * factor[2]; a < (i + 1) * factor[2]; a++) {
+                            int16_t value = hu[(c * geometry->rows + b) * geometry->columns + a];
+                            sum += value;
+                            least = value < least ? value : least;
+                        }
+                out[(k * rows + j) * columns + i] = least == IMAGE_NO_DATA_HU
+                                                        ? IMAGE_NO_DATA_HU
+                                                        : (int16_t)lrint((double)sum * share); // of int16_t one
             }
 }
 

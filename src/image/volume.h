@@ -18,7 +18,11 @@
 #include "base/error.h"
 #include "dicom/dataset.h"
 
-enum { IMAGE_SLICES_MAX = 4096 };
+enum {
+    IMAGE_SLICES_MAX = 4096,
+    // Stands in a volume where there is no image data (padding, PS3.3 C.7.5.1.1.2): a value that no tissue has.
+    IMAGE_NO_DATA_HU = INT16_MIN
+};
 
 struct image_geometry {
     size_t slices, rows, columns;
@@ -40,12 +44,15 @@ struct image_slice {
     uint16_t bits_allocated, bits_stored, high_bit; // 8 or 16 allocated
     int64_t padding_low, padding_high; // Pixel Padding Value and Range Limit as stored values; low > high when absent
     bool padding_is_wide;              // they have more bits than are stored: what is compared is the whole pixel cell
+    bool is_ct;
+    bool has_comma;                          // a number was written with a decimal comma and read with a point
     char frame_of_reference[DICOM_UID_SIZE]; // "" when absent
     size_t index;                            // the caller's: which object
 };
 
 // BAD_VALUE naming the attribute when something needed is missing or makes no sense, of CT Rescale Slope and Intercept
-// too (both Type 1, PS3.3 C.8.2.1); UNSUPPORTED for colour, palettes, pixels of other than 8 or 16 bits, several
+// too (both Type 1, PS3.3 C.8.2.1), and the value where it is no number; a single comma in a number is read as the
+// decimal point that it stands for. UNSUPPORTED for colour, palettes, pixels of other than 8 or 16 bits, several
 // frames, a Modality LUT, and CT whose Rescale Type is not HU.
 bool image_slice_read(const struct dicom_dataset *dataset, struct image_slice *out, struct error *err);
 
@@ -78,8 +85,9 @@ bool image_slices_spaced_alike(const struct image_slice *a, const struct image_s
 bool image_geometry_of(struct image_slice *slices, size_t count, struct image_geometry *out, struct error *err);
 
 // One slice's native little-endian pixels (rows * columns * bits_allocated / 8 bytes) to HU in `out` [rows][columns],
-// rounded and held within int16_t. Padding becomes -1024 (or the intercept, when lower). How many pixels were past
-// int16_t and so are not what the slice says.
+// rounded and held within int16_t. Padding becomes IMAGE_NO_DATA_HU, of CT also what is not told: from the ends of a
+// row on the value of a corner of the picture, if that is not as dense as air, or beyond the circle that a scanner
+// reconstructs, where even air is none. How many pixels were past int16_t and so are not what the slice says.
 size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out);
 
 // Voxel (slice, row, column; fractions allowed) to patient space, and back.
@@ -100,7 +108,8 @@ struct image_part {
 // geometry after it. Voxels that make no whole block at the end are left out.
 void image_bin_plan(const struct image_geometry *geometry, const double coarsest_mm[3], struct image_part *part,
                     struct image_geometry *out);
-// Block means of `hu` into `out`, of the planned geometry, rounded. `out` may be `hu`.
+// Block means of `hu` into `out`, of the planned geometry, rounded; IMAGE_NO_DATA_HU where any voxel of the block is.
+// `out` may be `hu`.
 void image_bin(const int16_t *hu, const struct image_geometry *geometry, const size_t factor[3], int16_t *out);
 
 // A box of voxels, low inclusive, high exclusive: [slice, row, column].

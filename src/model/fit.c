@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "image/mask.h"
 
 enum {
     MODALITY = DICOM_TAG(0x0008, 0x0060),
@@ -145,17 +146,41 @@ bool model_volume_lacks(const struct model_needs *needs, const struct model_volu
     return *out || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
 }
 
-bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume, uint64_t looked_at,
-                          struct arena *arena, const char **lack, struct error *err)
+// What keeps a volume of which so much was looked at from a negative; "" nothing. NULL: no memory.
+static const char *lack_of_look(const struct model_needs *needs, const struct model_volume *volume,
+                                const struct model_result *result, struct arena *arena)
 {
-    *lack = NULL;
-    if (looked_at == 0)
-        *lack = "nothing was found, and nothing was looked at";
-    else if (volume->coverage_mm + COVERAGE_SLACK_MM < needs->coverage_min_mm &&
-             !(*lack = arena_printf(arena, "nothing was found in %.0f mm of the patient; a negative needs %.0f mm",
-                                    volume->coverage_mm, needs->coverage_min_mm)))
-        return error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
-    return true;
+    double ml = (double)result->looked_at * image_voxel_ml(&volume->geometry);
+    if (result->looked_at == 0)
+        return "nothing was found, and nothing was looked at";
+    if (*volume->gap)
+        return arena_printf(arena, "%s hold no image data: what lies there was not looked at", volume->gap);
+    if (result->cut_mm2 > mask_tolerances.cut_mm2)
+        return arena_printf(arena, "the head is cut by the field of view, by %.0f cm2 of its surface",
+                            result->cut_mm2 / 100);
+    if (ml < needs->looked_min_ml)
+        return arena_printf(arena, "only %.0f mL of the %.0f mL that a negative needs were looked at", ml,
+                            needs->looked_min_ml);
+    if (volume->coverage_mm + COVERAGE_SLACK_MM < needs->coverage_min_mm)
+        return arena_printf(arena, "nothing was found in %.0f mm of the patient; a negative needs %.0f mm",
+                            volume->coverage_mm, needs->coverage_min_mm);
+    return "";
+}
+
+bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume,
+                          const struct model_result *result, struct arena *arena, const char **lack, struct error *err)
+{
+    const char *words = lack_of_look(needs, volume, result, arena);
+    *lack = words && *words ? words : NULL;
+    return words || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
+}
+
+bool model_result_notes(const struct model_volume *volume, const struct model_result *result, struct arena *arena,
+                        const char **notes, struct error *err)
+{
+    *notes = volume->notes;
+    return result->count == 0 || result->cut_mm2 <= mask_tolerances.cut_mm2 ||
+           fit_note(arena, notes, "the head is cut by the field of view: no side is told", err);
 }
 
 // Another part, named, excludes whatever the description says.
@@ -179,6 +204,26 @@ static bool holds_part(struct fit *fit, const char *part, const char *descriptio
     return holds && !is_other_part(fit, part);
 }
 
+static bool says_wanted(struct fit *fit, const char *description)
+{
+    const struct model_needs *needs = fit->needs;
+    bool says = false;
+    for (size_t i = 0; i < needs->body_part_count && !says; i++)
+        says = model_words_is_part(fit->words, "", description, needs->body_parts[i]);
+    for (size_t i = 0; i < needs->word_count && !says; i++)
+        says = model_words_says(fit->words, description, needs->words[i]);
+    return says;
+}
+
+// The part that the model is not for and that the description names, without one that it is for; NULL none.
+static const char *contradiction_in(struct fit *fit, const char *description)
+{
+    for (size_t i = 0; i < fit->needs->other_part_count; i++)
+        if (model_words_is_part(fit->words, "", description, fit->needs->other_parts[i]))
+            return says_wanted(fit, description) ? NULL : fit->needs->other_parts[i];
+    return NULL;
+}
+
 static bool check_part(struct fit *fit, struct model_volume *volume, size_t index, struct error *err)
 {
     const struct dicom_dataset *header = fit->objects[index].header;
@@ -187,10 +232,18 @@ static bool check_part(struct fit *fit, struct model_volume *volume, size_t inde
     const char *description = arena_printf(fit->arena, "%s|%s", series, study);
     if (!description)
         return error_set(err, ERROR_LIMIT, "no memory for a description");
-    return holds_part(fit, part, description) ||
+    if (!holds_part(fit, part, description))
+        return fit_say(fit, &volume->unfit, err,
+                       "%s: body part '%.40s', series '%.60s', study '%.60s'; the model is for another part of the "
+                       "body",
+                       fit_name(fit, index), part, series, study);
+    // The series says more closely what it shows than the study does.
+    const char *other = contradiction_in(fit, series);
+    other = other || says_wanted(fit, series) ? other : contradiction_in(fit, study);
+    return !other ||
            fit_say(fit, &volume->unfit, err,
-                   "%s: body part '%.40s', series '%.60s', study '%.60s'; the model is for another part of the body",
-                   fit_name(fit, index), part, series, study);
+                   "%s: series '%.60s', study '%.60s' are of %.40s; the model is for another part of the body",
+                   fit_name(fit, index), series, study, other);
 }
 
 static bool says_the_same(struct fit *fit, size_t a, size_t b)
@@ -250,57 +303,104 @@ static void count_stated(struct fit *fit, struct model_volume *volume, dicom_tag
 
 // ---- notes
 
-static const char *left_out_of(struct fit *fit, enum fit_left kind)
+void fit_names_begin(struct fit_names *names, struct arena *arena)
 {
-    enum { NAMED_MAX = 3 };
-    const char *names = "";
-    size_t count = 0;
-    for (size_t i = 0; i < fit->out->left_out_count && names; i++)
-        if (fit->out->left_out[i].what == kinds[kind].one && count++ < NAMED_MAX)
-            names = arena_printf(fit->arena, "%s%s%s", names, *names ? ", " : "",
-                                 fit_number(fit, fit->out->left_out[i].index));
-    if (count == 0 || !names)
-        return count == 0 ? "" : NULL;
-    return count > NAMED_MAX
-               ? arena_printf(fit->arena, "%zu %s (Instances %s and %zu more)", count, kinds[kind].many, names,
-                              count - NAMED_MAX)
-               : arena_printf(fit->arena, "%zu %s (%s %s)", count, count > 1 ? kinds[kind].many : kinds[kind].one,
-                              count > 1 ? "Instances" : "Instance", names);
+    *names = (struct fit_names){.arena = arena, .text = ""};
 }
 
-static bool note(struct fit *fit, struct model_volume *volume, const char *between, const char *text, struct error *err)
+void fit_names_add(struct fit_names *names, const char *number)
 {
-    if (!text || (*text && !(volume->notes = arena_printf(fit->arena, "%s%s%s", volume->notes,
-                                                          *volume->notes ? between : "", text))))
+    enum { NAMED_MAX = 3 };
+    if (names->count++ < NAMED_MAX && names->text)
+        names->text = arena_printf(names->arena, "%s%s%s", names->text, *names->text ? ", " : "", number);
+    names->more = names->count > NAMED_MAX ? names->count - NAMED_MAX : 0;
+}
+
+const char *fit_names_end(const struct fit_names *names)
+{
+    if (names->count == 0 || !names->text)
+        return names->text;
+    return names->more > 0
+               ? arena_printf(names->arena, "Instances %s and %zu more", names->text, names->more)
+               : arena_printf(names->arena, "%s %s", names->count > 1 ? "Instances" : "Instance", names->text);
+}
+
+static const char *left_out_of(struct fit *fit, enum fit_left kind)
+{
+    struct fit_names names;
+    fit_names_begin(&names, fit->arena);
+    for (size_t i = 0; i < fit->out->left_out_count; i++)
+        if (fit->out->left_out[i].what == kinds[kind].one)
+            fit_names_add(&names, fit_number(fit, fit->out->left_out[i].index));
+    const char *text = fit_names_end(&names);
+    return names.count == 0 || !text ? text
+                                     : arena_printf(fit->arena, "%zu %s (%s)", names.count,
+                                                    names.count > 1 ? kinds[kind].many : kinds[kind].one, text);
+}
+
+static bool add_note(struct arena *arena, const char **notes, const char *between, const char *text, struct error *err)
+{
+    if (!text || (*text && !(*notes = arena_printf(arena, "%s%s%s", *notes, **notes ? between : "", text))))
         return error_set(err, ERROR_LIMIT, "no memory for the notes of a series");
     return true;
 }
 
-static bool note_all(struct fit *fit, struct model_volume *volume, struct error *err)
+bool fit_note(struct arena *arena, const char **notes, const char *text, struct error *err)
 {
-    bool asked = !fit->needs || fit->needs->contrast_refused;
+    return add_note(arena, notes, "; ", text, err);
+}
+
+static bool has_comma(const struct model_volume *volume)
+{
+    bool has = false;
+    for (size_t k = 0; k < volume->count; k++)
+        has = has || volume->slices[k].has_comma;
+    return has;
+}
+
+static bool note_left_out(struct fit *fit, struct model_volume *volume, struct error *err)
+{
     const char *between = "; left out: ";
-    volume->notes = "";
-    if (asked && volume->contrast == MODEL_CONTRAST_NOT_STATED && !note(fit, volume, "", "contrast is not stated", err))
-        return false;
     if (!*volume->notes && fit->out->left_out_count > 0)
         volume->notes = "left out", between = ": ";
     for (enum fit_left kind = 0; kind < FIT_LEFT_KINDS; kind++) {
         const char *text = left_out_of(fit, kind);
-        if (!note(fit, volume, between, text, err))
+        if (!add_note(fit->arena, &volume->notes, between, text, err))
             return false;
         between = *text ? ", " : between;
     }
     return true;
 }
 
+static bool note_all(struct fit *fit, struct model_volume *volume, struct error *err)
+{
+    bool asked = !fit->needs || fit->needs->contrast_refused;
+    volume->notes = "";
+    if (asked && volume->contrast == MODEL_CONTRAST_NOT_STATED &&
+        !fit_note(fit->arena, &volume->notes, "contrast is not stated", err))
+        return false;
+    if (has_comma(volume) &&
+        !fit_note(fit->arena, &volume->notes, "decimal commas of its numbers were read as points", err))
+        return false;
+    return note_left_out(fit, volume, err);
+}
+
 // ---- the check
+
+static bool number_slices(struct fit *fit, struct model_volume *volume, struct error *err)
+{
+    volume->gap = "";
+    volume->numbers = arena_calloc(fit->arena, volume->count, sizeof *volume->numbers);
+    for (size_t k = 0; volume->numbers && k < volume->count; k++)
+        volume->numbers[k] = fit_number(fit, volume->slices[k].index);
+    return volume->numbers || error_set(err, ERROR_LIMIT, "no memory for the numbers of %zu slices", volume->count);
+}
 
 static bool finish_volume(struct fit *fit, struct model_volume *volume, struct error *err)
 {
     count_stated(fit, volume, IMAGES_IN_ACQUISITION, ACQUISITION_NUMBER);
     count_stated(fit, volume, SERIES_INSTANCES, 0);
-    if (!fit_contrast(fit, volume, err) || !note_all(fit, volume, err) ||
+    if (!number_slices(fit, volume, err) || !fit_contrast(fit, volume, err) || !note_all(fit, volume, err) ||
         (!volume->unfit && !check_frame_of_reference(fit, volume, err)))
         return false;
     return volume->unfit || !fit->needs || check_volume(fit, volume, err);

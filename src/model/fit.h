@@ -50,11 +50,14 @@ struct model_volume {
     size_t count;
     struct image_geometry geometry; // all 0 where the slices make none
     enum model_contrast contrast;
+    const char **numbers;         // of each slice, for a person: its Instance Number, or its UID
     const char *contrast_witness; // "Contrast/Bolus Route (0018,1040) 'IV'"; "" when not stated
     // The largest count that a sender gives for what the volume is a part of: Images in Acquisition (0020,1002), Number
     // of Series Related Instances (0020,1209); 0: none. And how many of those are not there.
     int64_t stated_images, missing_images;
-    double coverage_mm; // along the normal, from the first slice's face to the last's
+    double coverage_mm; // along the normal, from the first slice's face to the last's; see model_volume_open
+    size_t empty;       // slices that hold no image data; 0 before model_volume_open
+    const char *gap;    // which of them lie between others: "Instances 18, 19, 20 and 8 more"; "" none
     const char *unfit;  // NULL: fit; else why not, a sentence for a person with the values
     // What a result carries: "contrast is not stated; left out: 1 localizer (Instance 1), 2 doubles"; "" nothing.
     const char *notes;
@@ -88,15 +91,23 @@ bool model_fit_check(const struct model_needs *needs, const struct model_words *
 bool model_volume_lacks(const struct model_needs *needs, const struct model_volume *volume, struct arena *arena,
                         const char **lack, struct error *err);
 
-// What a run that found nothing in the volume, of which it looked at so many voxels, lacks to be a negative, as above:
-// absence of an answer is no answer.
-bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume, uint64_t looked_at,
-                          struct arena *arena, const char **lack, struct error *err);
+// What a run that found nothing in the volume (opened, see below) lacks to be a negative, as above: absence of an
+// answer is no answer.
+bool model_negative_lacks(const struct model_needs *needs, const struct model_volume *volume,
+                          const struct model_result *result, struct arena *arena, const char **lack, struct error *err);
 
-// A fit volume's pixels as HU, slice by slice, in a sealed memfd for model_run; the caller closes it. -1 with *err:
-// CONFLICT when pixels are past what 16 bits hold (then it is not analysed), LIMIT past MODEL_VOLUME_BYTES_MAX, and
-// what `read` says.
+// The notes of what was found in the volume: the volume's, and what the run adds ("the head is cut by the field of
+// view: no side is told"), in the arena. false: no memory.
+bool model_result_notes(const struct model_volume *volume, const struct model_result *result, struct arena *arena,
+                        const char **notes, struct error *err);
+
+// A fit volume's pixels as HU, slice by slice, in a sealed memfd for model_run; the caller closes it. What only the
+// pixels tell becomes known of the volume: how many slices are empty (padding or one value all over) and where they
+// leave a gap, the coverage of the longest run of slices that hold image data, in which neighbours with the same pixels
+// count once, and a note of those. Texts are in the arena. -1 with *err: CONFLICT when pixels are past what 16 bits
+// hold (then it is not analysed), LIMIT past MODEL_VOLUME_BYTES_MAX, and what `read` says.
 #define MODEL_VOLUME_BYTES_MAX (UINT64_C(2) << 30)
-int model_volume_open(const struct model_volume *volume, model_read_pixels_fn *read, void *payload, struct error *err);
+int model_volume_open(struct model_volume *volume, model_read_pixels_fn *read, void *payload, struct arena *arena,
+                      struct error *err);
 
 #endif

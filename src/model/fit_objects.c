@@ -118,14 +118,19 @@ static int by_instance(const void *left, const void *right)
     return order ? order : (a->slice.index > b->slice.index) - (a->slice.index < b->slice.index);
 }
 
+static const char *frames_text(struct fit *fit, int64_t frames)
+{
+    const char *text = frames > 1 ? arena_printf(fit->arena, "holds %lld frames", (long long)frames) : NULL;
+    return text ? text : "is an enhanced object";
+}
+
 static bool read_image(struct fit *fit, struct fit_image *image, struct error *err)
 {
     struct error why;
     int64_t frames;
     if (is_multi_frame(image->object->header, &frames))
-        return fit_say(fit, &fit->out->unfit, err,
-                       "%s holds %lld frames: multi-frame objects are not read by models yet",
-                       fit_name(fit, image->slice.index), (long long)frames);
+        return fit_say(fit, &fit->out->unfit, err, "%s %s: multi-frame objects are not read by models yet",
+                       fit_name(fit, image->slice.index), frames_text(fit, frames));
     if (image_slice_read(image->object->header, &image->slice, &why))
         return true;
     return fit_say(fit, &fit->out->unfit, err, "%s: %s", fit_name(fit, image->slice.index), why.message);

@@ -45,6 +45,17 @@ bool fit_say(struct fit *fit, const char **out, struct error *err, const char *f
 bool fit_leave_out(struct fit *fit, size_t index, enum fit_left kind, const char *why, struct error *err);
 // The first value of a text element; "" when there is none.
 const char *fit_text(struct fit *fit, const struct dicom_dataset *header, dicom_tag tag);
+// Slices by their numbers, for a person: "Instance 18", "Instances 18, 19, 20 and 8 more".
+struct fit_names {
+    struct arena *arena;
+    const char *text;   // NULL: no memory
+    size_t count, more; // more: than are named
+};
+void fit_names_begin(struct fit_names *names, struct arena *arena);
+void fit_names_add(struct fit_names *names, const char *number);
+const char *fit_names_end(const struct fit_names *names); // "" of none; NULL: no memory
+// Adds to the notes, behind "; ". `text` NULL: no memory.
+bool fit_note(struct arena *arena, const char **notes, const char *text, struct error *err);
 // Do both have the element with the same bytes, or neither?
 bool fit_same_bytes(const struct dicom_dataset *a, const struct dicom_dataset *b, dicom_tag tag);
 // "Instance 12 (1.2.3)", for a person.

@@ -37,11 +37,13 @@ struct pass {
     uint8_t *mask;      // owned: of the operators behind the graph
     uint8_t *allowed;   // owned: where a region may be
     uint64_t looked_at; // voxels of the whole that `allowed` admits
+    double cut_mm2;     // of the brain's surface, where the images end sideways
     uint16_t *labels;   // owned
     struct mask_component components[MODEL_FINDINGS_MAX];
     double scores[MODEL_FINDINGS_MAX];
     double left_mm[MODEL_FINDINGS_MAX]; // of the centroid from the midplane; negative: right
     double midline_mm;
+    bool has_sides; // else none can be told
     size_t count;
     char not_analysed[160];
 };

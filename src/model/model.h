@@ -42,9 +42,12 @@ struct model_needs {
     // The part of the body, said in either way: one of the body parts, or a word in the description, as in a rule
     // (flow.h).
     const char *body_parts[MODEL_WORDS_MAX], *words[MODEL_WORDS_MAX];
-    size_t body_part_count, word_count;
+    // Parts that are none of those: a description that names one of them, and none that is asked for, excludes.
+    const char *other_parts[MODEL_WORDS_MAX];
+    size_t body_part_count, word_count, other_part_count;
     double spacing_max_mm;  // between slices
-    double coverage_min_mm; // a negative needs this much of the patient, along the normal
+    double coverage_min_mm; // a negative needs this much of the patient, along the normal, without a gap
+    double looked_min_ml;   // a negative needs this much to have been looked at
     uint32_t slices_min;
     uint32_t slices_max;
     bool contrast_refused;
@@ -85,7 +88,7 @@ struct model_finding {
     double centroid_mm[3];        // patient space, LPS
     double low_mm[3], high_mm[3]; // box around it
     float mean_hu;
-    char side[8];    // "left", "right", "midline"
+    char side[8];    // "left", "right", "midline"; "" where none can be told
     char urgency[8]; // "routine", "urgent", "stat"
 };
 
@@ -103,6 +106,7 @@ struct model_result {
     size_t count;
     char not_analysed[160]; // why it gave no answer ("no skull found"); "" otherwise
     uint64_t looked_at;     // voxels that the last mask admits; above 0 unless not analysed
+    double cut_mm2;         // of the mask's surface, where the images end sideways (mask_cut_mm2)
     struct model_times times;
     int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when
                    // nothing was found

@@ -47,8 +47,12 @@ static bool run_mask_brain(struct pass *pass, const json_t *parameters, struct e
     struct mask_brain_options options = {number(parameters, "bone_hu"), number(parameters, "margin_mm"),
                                          number(parameters, "enclosure"), number(parameters, "core_mm")};
     pass->brain = malloc(image_voxels(&pass->geometry));
-    return pass->brain ? mask_brain(pass->hu, &pass->geometry, &options, pass->brain, &pass->median_hu, err)
-                       : no_memory(err);
+    if (!pass->brain)
+        return no_memory(err);
+    if (!mask_brain(pass->hu, &pass->geometry, &options, pass->brain, &pass->median_hu, err))
+        return false;
+    pass->cut_mm2 = mask_cut_mm2(pass->brain, pass->hu, &pass->geometry); // before a crop makes other edges
+    return true;
 }
 
 static bool run_crop(struct pass *pass, const json_t *parameters, struct error *err)
@@ -147,11 +151,13 @@ static bool run_components(struct pass *pass, const json_t *parameters, struct e
     return ok;
 }
 
+// Of a head that is cut the plane is not the middle: what it calls right may be left.
 static bool run_side(struct pass *pass, const json_t *parameters, struct error *err)
 {
     struct mask_midplane plane;
     pass->midline_mm = number(parameters, "midline_mm");
-    if (pass->count == 0)
+    pass->has_sides = pass->count > 0 && pass->cut_mm2 <= mask_tolerances.cut_mm2;
+    if (!pass->has_sides)
         return true;
     if (!mask_midplane_of(pass->brain, &pass->geometry, &plane, err))
         return false;

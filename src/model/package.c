@@ -126,8 +126,10 @@ static const struct {
     {"modality", NEED_TEXT, 0},
     {"body_part", NEED_WORDS, 0},
     {"description", NEED_WORDS, 0},
+    {"other_body_part", NEED_WORDS, 0},
     {"spacing_max_mm", NEED_NUMBER, 1000},
     {"coverage_min_mm", NEED_NUMBER, 3000},
+    {"looked_min_ml", NEED_NUMBER, 1e5},
     {"slices_min", NEED_COUNT, IMAGE_SLICES_MAX},
     {"slices_max", NEED_COUNT, IMAGE_SLICES_MAX},
     {"contrast", NEED_BOOLEAN, 0},
@@ -171,10 +173,12 @@ static bool take_needs(const json_t *manifest, struct model_needs *out, struct e
     }
     out->spacing_max_mm = json_number_value(json_object_get(needs, "spacing_max_mm"));
     out->coverage_min_mm = json_number_value(json_object_get(needs, "coverage_min_mm"));
+    out->looked_min_ml = json_number_value(json_object_get(needs, "looked_min_ml"));
     out->slices_min = (uint32_t)json_integer_value(json_object_get(needs, "slices_min"));
     out->slices_max = (uint32_t)json_integer_value(json_object_get(needs, "slices_max"));
     out->contrast_refused = json_is_false(json_object_get(needs, "contrast"));
     return take_words(needs, "body_part", out->body_parts, &out->body_part_count, err) &&
+           take_words(needs, "other_body_part", out->other_parts, &out->other_part_count, err) &&
            take_words(needs, "description", out->words, &out->word_count, err);
 }
 

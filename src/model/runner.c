@@ -20,6 +20,7 @@
 #define LOOK_NS (INT64_C(250) * CLOCK_MS)           // how often a wait looks for the end of the program
 #define TIME_MAX_NS (INT64_C(86400) * CLOCK_SECOND) // that a stage can say it took
 #define PLACE_MAX_MM 1e6
+#define CUT_MAX_MM2 1e9
 #define VOLUME_MAX_ML 1e6
 enum { CHILDREN_MAX = 8 };
 
@@ -312,7 +313,7 @@ static bool is_box(const struct model_finding *f)
 
 static bool is_sane_finding(const struct model_finding *f, size_t index)
 {
-    static const char *const sides[] = {"left", "right", "midline", NULL};
+    static const char *const sides[] = {"left", "right", "midline", "", NULL};
     static const char *const urgencies[] = {"routine", "urgent", "stat", NULL};
     const double mean_hu = (double)f->mean_hu;
     return f->label == index + 1 && is_number(&f->volume_ml, 1, VOLUME_MAX_ML) && f->volume_ml > 0 && f->score >= 0 &&
@@ -331,9 +332,10 @@ static bool is_sane(const struct model_result *result, uint64_t voxels)
 {
     const struct model_times *t = &result->times;
     if (result->looked_at > voxels || (result->looked_at == 0 && !*result->not_analysed) ||
-        (result->count > 0 && *result->not_analysed) || result->count > MODEL_FINDINGS_MAX ||
-        !memchr(result->not_analysed, '\0', sizeof result->not_analysed) || !is_sane_time(t->input_ns) ||
-        !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) || !is_sane_time(t->after_ns))
+        !(result->cut_mm2 >= 0 && result->cut_mm2 <= CUT_MAX_MM2) || (result->count > 0 && *result->not_analysed) ||
+        result->count > MODEL_FINDINGS_MAX || !memchr(result->not_analysed, '\0', sizeof result->not_analysed) ||
+        !is_sane_time(t->input_ns) || !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) ||
+        !is_sane_time(t->after_ns))
         return false;
     for (size_t i = 0; i < result->count; i++)
         if (!is_sane_finding(&result->findings[i], i))

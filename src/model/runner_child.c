@@ -49,6 +49,8 @@ static bool read_volume(struct pass *pass, int fd, struct error *err)
 
 static const char *side_of(const struct pass *pass, size_t i)
 {
+    if (!pass->has_sides)
+        return "";
     if (pass->left_mm[i] > pass->midline_mm)
         return "left";
     return pass->left_mm[i] < -pass->midline_mm ? "right" : "midline";
@@ -59,6 +61,7 @@ static void report(const struct pass *pass, struct model_result *result)
     const char *urgency = json_string_value(json_object_get(json_object_get(pass->manifest, "finding"), "urgency"));
     result->count = pass->count;
     result->looked_at = pass->looked_at;
+    result->cut_mm2 = pass->cut_mm2;
     for (size_t i = 0; i < pass->count; i++) {
         const struct mask_component *component = &pass->components[i];
         struct model_finding *finding = &result->findings[i];

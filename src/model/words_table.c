@@ -37,18 +37,25 @@ const struct words_part words_parts[] = {
      "face, facial, facial bones, maxillofacial, gesicht, gesichtsschädel, viscerocranium, mittelgesicht, "
      "massif facial, cara, volto, viso, лицо, 颌面, 顔面"},
     {"SINUS", "",
-     "sinus, sinuses, paranasal sinuses, psinus, nnh, nasennebenhöhlen, senos paranasales, seni paranasali, 鼻窦, "
-     "副鼻腔"},
+     "sinus, sinuses, paranasal sinuses, psinus, nnh, nasennebenhöhlen, senos paranasales, seni paranasali, "
+     "seios da face, seios paranasais, neusbijholten, sinussen, zatoki, zatok, пазухи носа, околоносовые пазухи, "
+     "околоносовых пазух, придаточные пазухи, придаточных пазух, ппн, bihålor, bihulene, 鼻窦, 副鼻腔, 부비동"},
     {"NOSE", "", "nose, nasal bone, nasenbein, nez, naso, nariz, 鼻骨"},
-    {"ORBIT", "", "orbit, orbits, orbita, orbitae, orbite, órbita, órbitas, 眼眶, 眼窩"},
+    {"ORBIT", "",
+     "orbit, orbits, orbita, orbitas, orbitae, orbite, orbites, órbita, órbitas, oczodoły, oczodołów, орбита, орбиты, "
+     "глазницы, глазниц, 眼眶, 眼窩, 안와"},
     {"EYE", "", "eye, eyes, auge, augen, œil, yeux, occhio, ojo, olho, eyelid, cornea, sclera"},
     {"EAR", "",
-     "ear, ears, temporal bone, temporal bones, petrous bone, mastoid, mastoids, felsenbein, felsenbeine, rocher, "
-     "rochers, rocca petrosa, 耳"},
+     "ear, ears, inner ear, middle ear, temporal bone, temporal bones, petrous bone, petrous bones, petrous, mastoid, "
+     "mastoids, cochlea, felsenbein, felsenbeine, innenohr, mittelohr, mastoide, oreille, oreilles, rocher, rochers, "
+     "orecchio, orecchie, rocca petrosa, rocche petrose, oído, oídos, peñasco, peñascos, ouvido, ouvidos, rotsbeen, "
+     "rotsbeenderen, ucho, kość skroniowa, kości skroniowe, kości skroniowych, височная кость, височные кости, "
+     "височных костей, öra, tinningben, 耳, 颞骨, 側頭骨"},
     {"IAC", "", "iac, iacs, internal auditory canal, internal auditory canals, kleinhirnbrückenwinkel"},
     {"JAW", "",
      "jaw, mandible, maxilla, maxillary, tmj, kiefer, oberkiefer, unterkiefer, kiefergelenk, mandibule, "
-     "mandíbula, mandibola, dental, teeth, zähne, 顎"},
+     "mandíbula, mandibola, mascella, maxilar, dental, dentaire, dentale, teeth, zähne, zahn, gebiss, kaak, gebit, "
+     "żuchwa, zęby, челюсть, челюсти, зубы, зубов, käke, 顎, 齿, 歯, 치아"},
     {"MOUTH", "", "mouth, oral cavity, tongue, zunge, mundhöhle"},
     {"PAROTID", "", "parotid, parotis, submandibular"},
     {"NECK", "",

@@ -505,6 +505,66 @@ static void a_dense_mass_inside_the_brain_stays_in_the_mask(void **state)
     free(mask);
 }
 
+// A head of 150 mm across, and of which only x below `limit` (in mm from its middle) was imaged: the picture ends
+// there, or the rest is padding. How much of the brain is cut, and of what is beyond the cut how much is taken for
+// brain.
+static double cut_head(double limit, bool padded, size_t *beyond)
+{
+    struct image_geometry g = axial(70, 80, padded ? 80 : (size_t)((limit + 120) / 3), 3, 3);
+    const double middle[3] = {120, 120, 105};
+    size_t voxels = image_voxels(&g);
+    int16_t *hu = malloc(voxels * sizeof *hu);
+    uint8_t *mask = malloc(voxels);
+    float median;
+    struct error err;
+    for (size_t at = 0; at < voxels; at++) {
+        double r = mm_between(&g, at, middle), x = (double)(at % g.columns) * 3 - middle[0];
+        hu[at] = padded && x > limit ? IMAGE_NO_DATA_HU : r > 86 ? -1000 : r > 75 ? 1000 : (int16_t)(30 + at % 7);
+    }
+    if (!mask_brain(hu, &g, &brain_options, mask, &median, &err))
+        fail_msg("%s", err.message);
+    *beyond = 0;
+    for (size_t at = 0; at < voxels; at++)
+        *beyond += mask[at] && hu[at] == IMAGE_NO_DATA_HU;
+    double mm2 = mask_cut_mm2(mask, hu, &g);
+    free(hu);
+    free(mask);
+    return mm2;
+}
+
+static void a_head_that_the_field_of_view_cuts_is_known_by_how_much(void **state)
+{
+    (void)state;
+    size_t beyond;
+    assert_near(cut_head(119, false, &beyond), 0, 0);
+    assert_near(cut_head(119, true, &beyond), 0, 0);
+    for (int padded = 0; padded < 2; padded++)
+        for (double limit = -10; limit <= 60; limit += 10) {
+            double mm2 = cut_head(limit, padded, &beyond), disc_mm2 = M_PI * (74 * 74 - limit * limit);
+            assert_true(mm2 > .85 * disc_mm2 && mm2 < 1.3 * disc_mm2);
+            assert_true(mm2 > mask_tolerances.cut_mm2);
+            assert_int_equal(beyond, 0);
+        }
+}
+
+static void the_ends_of_a_stack_cut_a_head_where_they_lie_at_its_sides(void **state)
+{
+    (void)state;
+    struct image_geometry g = axial(4, 40, 40, 3, 3);
+    size_t voxels = image_voxels(&g);
+    int16_t *hu = calloc(voxels, sizeof *hu);
+    uint8_t *mask = calloc(voxels, 1);
+    for (size_t at = 0; at < voxels; at++)
+        mask[at] = at / 40 % 40 > 5 && at / 40 % 40 < 34 && at % 40 > 5 && at % 40 < 34;
+    assert_near(mask_cut_mm2(mask, hu, &g), 0, 0);
+    g.normal[0] = 1;
+    assert_near(mask_cut_mm2(mask, hu, &g), 2 * 28 * 28 * 9, 1e-6);
+    g.normal[0] = -.4; // turned by less than 30 degrees
+    assert_near(mask_cut_mm2(mask, hu, &g), 0, 0);
+    free(hu);
+    free(mask);
+}
+
 static void the_smallest_volumes_do_no_harm(void **state)
 {
     (void)state;
@@ -540,6 +600,8 @@ int test_mask(void)
         cmocka_unit_test(the_brain_is_found_in_any_orientation_and_in_heads_cut_off),
         cmocka_unit_test(what_has_no_skull_has_no_brain),
         cmocka_unit_test(a_dense_mass_inside_the_brain_stays_in_the_mask),
+        cmocka_unit_test(a_head_that_the_field_of_view_cuts_is_known_by_how_much),
+        cmocka_unit_test(the_ends_of_a_stack_cut_a_head_where_they_lie_at_its_sides),
         cmocka_unit_test(the_smallest_volumes_do_no_harm),
     };
     return cmocka_run_group_tests_name("mask", tests, NULL, NULL);

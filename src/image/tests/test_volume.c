@@ -40,7 +40,14 @@ static void compare_with_pydicom(const char *folder)
     }
     size_t bytes = image_voxels(g) * sizeof *head.hu;
     int16_t *hu = read_raw(hu_path, bytes);
-    assert_memory_equal(head.hu, hu, bytes);
+    double middle[2] = {((double)g->rows - 1) / 2, ((double)g->columns - 1) / 2};
+    for (size_t at = 0; at < image_voxels(g); at++) {
+        double row = (double)(at / g->columns % g->rows), column = (double)(at % g->columns);
+        if (head.hu[at] == IMAGE_NO_DATA_HU) // a corner, where air is taken for padding
+            assert_true(hu[at] < -900 && hypot(row - middle[0], column - middle[1]) > middle[0] - 3);
+        else
+            assert_int_equal(head.hu[at], hu[at]);
+    }
     free(hu);
     head_free(&head);
 }
@@ -423,6 +430,29 @@ static void a_slice_that_makes_no_sense_is_refused_by_its_attribute(void **state
     expect_bad(&fields, ERROR_BAD_VALUE, "Rescale Slope is 0");
 }
 
+static void decimal_commas_are_read_as_points_and_what_is_no_number_is_named(void **state)
+{
+    (void)state;
+    struct fields fields = good_fields();
+    struct image_slice slice = {0};
+    struct error err;
+    assert_true(read_fields(&fields, &slice, &err));
+    assert_false(slice.has_comma);
+    PUT_TEXT(SPACING, "0,5\\0,75");
+    PUT_TEXT(INTERCEPT, "-1024,5");
+    assert_true(read_fields(&fields, &slice, &err));
+    assert_true(slice.has_comma);
+    assert_near(slice.pixel_spacing_mm[1], .75, 0);
+    assert_near(slice.intercept, -1024.5, 0);
+    PUT_TEXT(SPACING, "0.5\\1.000,5");
+    expect_bad(&fields, ERROR_BAD_VALUE, "Pixel Spacing 2 is '1.000,5', which is no number");
+    PUT_TEXT(SPACING, "0.5\\1,000,5");
+    expect_bad(&fields, ERROR_BAD_VALUE, "Pixel Spacing 2 is '1,000,5', which is no number");
+    fields = good_fields();
+    PUT_TEXT(SLOPE, "na");
+    expect_bad(&fields, ERROR_BAD_VALUE, "Rescale Slope 1 is 'na', which is no number");
+}
+
 // ---- HU
 
 // `past`: how many of them are not what the slice says.
@@ -465,9 +495,7 @@ static void stored_bits_signs_slopes_and_padding_become_hu(void **state)
     expect_hu(&slice, "\x00\x7F\x80\xFF", (const int16_t[]){0, 127, -128, -1});
     slice.padding_low = -128;
     slice.padding_high = -2;
-    expect_hu(&slice, "\x00\xFE\x80\xFF", (const int16_t[]){0, -1024, -1024, -1});
-    slice.intercept = -2000;
-    expect_hu(&slice, "\x00\xFE\x80\xFF", (const int16_t[]){-2000, -2000, -2000, -2001});
+    expect_hu(&slice, "\x00\xFE\x80\xFF", (const int16_t[]){0, IMAGE_NO_DATA_HU, IMAGE_NO_DATA_HU, -1});
 }
 
 static void padding_written_as_unsigned_is_meant_signed(void **state)
@@ -504,7 +532,65 @@ static void padding_wider_than_the_bits_stored_is_not_taken_for_a_value(void **s
     slice.columns = 4;
     slice.slope = 1;
     slice.intercept = 0;
-    expect_hu(&slice, "\x30\xF8\x30\x08\x31\xF8\x00\x00", (const int16_t[]){-1024, 2096, 2097, 0});
+    expect_hu(&slice, "\x30\xF8\x30\x08\x31\xF8\x00\x00", (const int16_t[]){IMAGE_NO_DATA_HU, 2096, 2097, 0});
+}
+
+// ---- padding that is not told
+
+enum { WIDE = 32 };
+
+// A picture of 8-bit pixels that are tissue of some grain, with `value` where `is_out` says, and how many of those are
+// known for no image data; none of the tissue may be.
+static size_t padding_found(bool is_ct, uint8_t value, double intercept, bool (*is_out)(size_t row, size_t column))
+{
+    uint8_t pixels[WIDE * WIDE];
+    int16_t hu[WIDE * WIDE];
+    size_t found = 0;
+    struct image_slice slice = oblique_slice(0);
+    slice.rows = slice.columns = WIDE;
+    slice.pixel_spacing_mm[0] = slice.pixel_spacing_mm[1] = 1;
+    slice.bits_allocated = slice.bits_stored = 8;
+    slice.high_bit = 7;
+    slice.intercept = intercept;
+    slice.is_ct = is_ct;
+    for (size_t at = 0; at < WIDE * WIDE; at++)
+        pixels[at] = is_out(at / WIDE, at % WIDE) ? value : (uint8_t)(100 + (at * 7 + at / WIDE) % 5);
+    assert_int_equal(image_slice_to_hu(&slice, pixels, hu), 0);
+    for (size_t at = 0; at < WIDE * WIDE; at++) {
+        assert_true(hu[at] != IMAGE_NO_DATA_HU || is_out(at / WIDE, at % WIDE));
+        found += hu[at] == IMAGE_NO_DATA_HU;
+    }
+    return found;
+}
+
+static bool beyond_the_circle(size_t row, size_t column)
+{
+    return hypot((double)row - 15.5, (double)column - 15.5) > 16;
+}
+
+static bool in_the_right_half(size_t row, size_t column)
+{
+    (void)row;
+    return column >= WIDE / 2;
+}
+
+static bool in_a_hole(size_t row, size_t column)
+{
+    return row > 10 && row < 20 && column > 10 && column < 20;
+}
+
+static void a_scanner_s_circle_and_what_cannot_be_air_are_padding_without_being_told(void **state)
+{
+    (void)state;
+    size_t beyond = 0;
+    for (size_t at = 0; at < WIDE * WIDE; at++)
+        beyond += beyond_the_circle(at / WIDE, at % WIDE);
+    assert_int_equal(padding_found(true, 0, -1024, beyond_the_circle), beyond);
+    assert_int_equal(padding_found(true, 0, -2000, beyond_the_circle), beyond);
+    assert_int_equal(padding_found(true, 0, 0, in_the_right_half), WIDE * WIDE / 2);
+    assert_true(padding_found(true, 0, -1024, in_the_right_half) < WIDE * WIDE / 4); // air beside a head is none
+    assert_int_equal(padding_found(true, 0, 0, in_a_hole), 0);
+    assert_int_equal(padding_found(false, 0, 0, in_the_right_half), 0); // what is no CT has no such values
 }
 
 static void a_slice_of_no_frames_is_one(void **state)
@@ -566,6 +652,16 @@ static void blocks_are_averaged_and_stay_in_place(void **state)
         assert_near(a[axis], b[axis], 1e-12);
 }
 
+static void a_block_with_a_voxel_that_is_no_image_data_is_none(void **state)
+{
+    (void)state;
+    const struct image_geometry whole = small_geometry(1, 2, 4);
+    int16_t hu[] = {10, 20, 30, IMAGE_NO_DATA_HU, 30, 40, 40, 50};
+    image_bin(hu, &whole, (const size_t[3]){1, 2, 2}, hu);
+    assert_int_equal(hu[0], 25);
+    assert_int_equal(hu[1], IMAGE_NO_DATA_HU);
+}
+
 static void labels_of_a_part_come_back_to_their_places(void **state)
 {
     (void)state;
@@ -612,6 +708,9 @@ int test_volume(void)
         cmocka_unit_test(stored_bits_signs_slopes_and_padding_become_hu),
         cmocka_unit_test(padding_written_as_unsigned_is_meant_signed),
         cmocka_unit_test(padding_wider_than_the_bits_stored_is_not_taken_for_a_value),
+        cmocka_unit_test(a_scanner_s_circle_and_what_cannot_be_air_are_padding_without_being_told),
+        cmocka_unit_test(decimal_commas_are_read_as_points_and_what_is_no_number_is_named),
+        cmocka_unit_test(a_block_with_a_voxel_that_is_no_image_data_is_none),
         cmocka_unit_test(a_slice_of_no_frames_is_one),
         cmocka_unit_test(blocks_are_averaged_and_stay_in_place),
         cmocka_unit_test(labels_of_a_part_come_back_to_their_places),

@@ -97,6 +97,11 @@ static void more_than_there_is(struct model_answer *answer)
     answer->result.looked_at = UINT64_MAX;
 }
 
+static void cut_by_no_number(struct model_answer *answer)
+{
+    answer->result.cut_mm2 = NAN;
+}
+
 static void found_and_not_analysed(struct model_answer *answer)
 {
     text_copy(answer->result.not_analysed, sizeof answer->result.not_analysed, "no skull");
@@ -128,6 +133,7 @@ static const struct lie {
     {"side without an end", side_without_an_end},
     {"urgency that is none", urgency_that_is_none},
     {"nothing looked at", nothing_looked_at},
+    {"cut by no number", cut_by_no_number},
     {"negative of nothing", negative_of_nothing},
     {"more than there is", more_than_there_is},
     {"found and not analysed", found_and_not_analysed},

@@ -12,7 +12,7 @@
 #include "model/fit.h"
 #include "support/scratch.h"
 
-enum { OBJECTS_MAX = 600, ELEMENTS_MAX = 40 };
+enum { OBJECTS_MAX = 600, ELEMENTS_MAX = 40, CONSTANT = 1 << 20 };
 
 enum {
     TYPE = DICOM_TAG(0x0008, 0x0008),
@@ -53,7 +53,7 @@ struct series {
     struct model_object objects[OBJECTS_MAX];
     struct dicom_dataset sets[OBJECTS_MAX];
     struct dicom_element elements[OBJECTS_MAX][ELEMENTS_MAX];
-    int pixels[OBJECTS_MAX]; // equal numbers are equal pixels
+    int pixels[OBJECTS_MAX]; // equal numbers are equal pixels, from CONSTANT on of one value all over
     size_t count;
     size_t read; // how often pixels were asked for
 };
@@ -183,8 +183,10 @@ static bool read_pixels(void *payload, size_t index, uint8_t *out, size_t size, 
     if (series->pixels[index] < 0)
         return error_set(err, ERROR_IO, "pixels cannot be read");
     series->read++;
-    memset(out, 0, size);
-    memcpy(out, &series->pixels[index], sizeof series->pixels[index]);
+    const bool constant = series->pixels[index] >= CONSTANT;
+    memset(out, constant ? series->pixels[index] - CONSTANT : 0, size);
+    if (!constant)
+        memcpy(out, &series->pixels[index], sizeof series->pixels[index]);
     return true;
 }
 
@@ -812,6 +814,45 @@ static void an_arena_too_small_fails_the_check(void **state)
     }
 }
 
+static void a_description_of_a_part_that_the_model_is_not_for_contradicts(void **state)
+{
+    static const struct {
+        const char *study, *series;
+        bool fits;
+    } cases[] = {
+        {"CT Felsenbein", "Felsenbein rechts 0.6 Hr70", false},
+        {"CT temporal bones", "RT petrous 0.6 mm bone", false},
+        {"CT NNH", "NNH 1.0 axial", false},
+        {"CT paranasal sinuses", "1.0", false},
+        {"CT inner ear left", "L IAC DFOV 9 cm", false},
+        {"CT dental", "mandible 0.6", false},
+        {"CT facial bones", "facial 1.0 bone", false},
+        {"TC orbite", "orbite 1.0", false},
+        {"TDM rochers", "rocher droit", false},
+        {"CT head", "orbits 1.0", false}, // the series is of the orbits alone
+        {"CT head and orbits", "axial 5.0", true},
+        {"CT orbits", "head 5.0", true},
+        {"CT head", "face up 5.0", true},
+        {"CCT nativ", "5.0 Hr38", true},
+        {"", "", true},
+    };
+    (void)state;
+    struct error err = {0};
+    struct model_package *package = model_package_open(REAL_PACKAGE, &err);
+    assert_ok(package != NULL, err);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct series *series = stack(20);
+        set_all(series, STUDY_TEXT, cases[c].study);
+        set_all(series, SERIES_TEXT, cases[c].series);
+        struct model_fit fit = check(series, model_package_needs(package));
+        if (cases[c].fits)
+            expect_one(&fit, 20);
+        else
+            expect_text(fit.volumes[0].unfit, "the model is for another part of the body");
+    }
+    model_package_close(package);
+}
+
 // ---- a fit volume
 
 static void a_volume_s_pixels_become_hu_slice_by_slice(void **state)
@@ -824,12 +865,13 @@ static void a_volume_s_pixels_become_hu_slice_by_slice(void **state)
     set_all(series, DICOM_TAG(0x0028, 0x1053), "1");
     set_all(series, DICOM_TAG(0x0028, 0x1052), "-1024");
     struct model_fit fit = check(series, &head_needs);
-    int fd = model_volume_open(expect_one(&fit, 20), read_pixels, series, &err);
+    int fd = model_volume_open(expect_one(&fit, 20), read_pixels, series, &scratch, &err);
     assert_ok(fd >= 0, err);
     int16_t hu[20 * 16];
     assert_ok(file_pread(fd, hu, sizeof hu, 0, &err), err);
     for (int i = 0; i < 20 * 16; i++)
-        assert_int_equal(hu[i], (i % 16 == 0 ? i / 16 : 0) - 1024);
+        if (hu[i] != IMAGE_NO_DATA_HU) // a corner of air
+            assert_int_equal(hu[i], (i % 16 == 0 ? i / 16 : 0) - 1024);
     assert_true(write(fd, "x", 1) < 0); // sealed
     close(fd);
 }
@@ -844,7 +886,7 @@ static void values_past_16_bits_make_no_volume(void **state)
     set_all(series, DICOM_TAG(0x0028, 0x1053), "10");
     set_all(series, DICOM_TAG(0x0028, 0x1052), "0");
     struct model_fit fit = check(series, &head_needs);
-    assert_int_equal(model_volume_open(expect_one(&fit, 20), read_pixels, series, &err), -1);
+    assert_int_equal(model_volume_open(expect_one(&fit, 20), read_pixels, series, &scratch, &err), -1);
     assert_int_equal(err.code, ERROR_CONFLICT);
     expect_text(err.message, "3 of 320 values are past what 16 bits hold");
 }
@@ -852,28 +894,123 @@ static void values_past_16_bits_make_no_volume(void **state)
 static void a_negative_needs_coverage_and_a_look(void **state)
 {
     static const struct {
-        double asked_mm;
-        uint64_t looked_at;
-        const char *lack;
-    } cases[] = {{0, 1, NULL},
-                 {100, 1, NULL},
-                 {100.4, 1, NULL},
-                 {120, 1, "in 100 mm of the patient; a negative needs 120"},
-                 {0, 0, "nothing was looked at"}};
+        double asked_mm, asked_ml;
+        struct model_result result;
+        const char *lack; // NULL: nothing
+    } cases[] = {{0, 0, {.looked_at = 1}, NULL},
+                 {100, 0, {.looked_at = 1}, NULL},
+                 {100.4, 0, {.looked_at = 1}, NULL},
+                 {120, 0, {.looked_at = 1}, "in 100 mm of the patient; a negative needs 120"},
+                 {0, 0, {.looked_at = 0}, "nothing was looked at"},
+                 {0, 250, {.looked_at = 200000}, NULL}, // voxels of 1.25 mm3
+                 {0, 250, {.looked_at = 199000}, "only 249 mL of the 250 mL that a negative needs were looked at"},
+                 {0, 0, {.looked_at = 1, .cut_mm2 = 1000}, NULL},
+                 {0, 0, {.looked_at = 1, .cut_mm2 = 2100}, "cut by the field of view, by 21 cm2 of its surface"}};
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct model_needs needs = head_needs;
         struct error err = {0};
         const char *lack;
         needs.coverage_min_mm = cases[c].asked_mm;
+        needs.looked_min_ml = cases[c].asked_ml;
         struct series *series = stack(20);
         struct model_fit fit = check(series, &needs);
-        assert_ok(model_negative_lacks(&needs, expect_one(&fit, 20), cases[c].looked_at, &scratch, &lack, &err), err);
+        assert_ok(model_negative_lacks(&needs, expect_one(&fit, 20), &cases[c].result, &scratch, &lack, &err), err);
         if (cases[c].lack)
             expect_text(lack, cases[c].lack);
         else
             assert_null(lack);
     }
+}
+
+static void what_is_found_in_a_head_that_is_cut_says_why_it_has_no_side(void **state)
+{
+    (void)state;
+    struct model_fit fit = check(stack(20), &head_needs);
+    struct model_result result = {.count = 1, .looked_at = 1, .cut_mm2 = 1000};
+    struct error err = {0};
+    const char *notes;
+    assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
+    assert_string_equal(notes, "contrast is not stated");
+    result.cut_mm2 = 1001;
+    assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
+    assert_string_equal(notes, "contrast is not stated; the head is cut by the field of view: no side is told");
+    result.count = 0;
+    assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
+    assert_string_equal(notes, "contrast is not stated");
+}
+
+// ---- what its slices hold
+
+// Opens the only volume, of slices every 5 mm.
+static struct model_volume *open_one(struct series *series, struct model_fit *fit)
+{
+    struct error err = {0};
+    *fit = check(series, &head_needs);
+    struct model_volume *volume = expect_one(fit, 20);
+    int fd = model_volume_open(volume, read_pixels, series, &scratch, &err);
+    assert_ok(fd >= 0, err);
+    close(fd);
+    return volume;
+}
+
+static const char *lack_of(const struct model_volume *volume)
+{
+    const struct model_result result = {.looked_at = 1};
+    struct error err = {0};
+    const char *lack;
+    assert_ok(model_negative_lacks(&head_needs, volume, &result, &scratch, &lack, &err), err);
+    return lack;
+}
+
+static void slices_that_hold_no_image_data_are_a_gap_and_no_coverage(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct model_fit fit;
+        struct series *series = stack(20);
+        series->pixels[0] = 100; // 0 would be one value all over
+        for (size_t i = 8; i < 13; i++)
+            series->pixels[i] = CONSTANT + kind;
+        if (kind == 2)
+            set_all(series, DICOM_TAG(0x0028, 0x0120), "514"); // the value that they are full of
+        struct model_volume *volume = open_one(series, &fit);
+        assert_int_equal(volume->empty, 5);
+        assert_true(volume->coverage_mm == 40); // 8 before, 7 behind
+        expect_text(volume->notes, "5 images hold no image data (Instances 9, 10, 11 and 2 more)");
+        expect_text(lack_of(volume), "Instances 9, 10, 11 and 2 more hold no image data");
+    }
+}
+
+static void empty_slices_at_the_ends_are_no_gap(void **state)
+{
+    (void)state;
+    struct model_fit fit;
+    struct series *series = stack(20);
+    series->pixels[0] = series->pixels[19] = series->pixels[18] = CONSTANT;
+    struct model_volume *volume = open_one(series, &fit);
+    assert_int_equal(volume->empty, 3);
+    assert_true(volume->coverage_mm == 85);
+    assert_null(lack_of(volume));
+    series = stack(20);
+    for (size_t i = 0; i < 20; i++)
+        series->pixels[i] = CONSTANT;
+    assert_true(open_one(series, &fit)->coverage_mm == 0);
+}
+
+static void a_slice_s_pixels_again_count_once_and_are_noted(void **state)
+{
+    (void)state;
+    struct model_fit fit;
+    struct series *series = stack(20);
+    series->pixels[0] = 100;
+    series->pixels[5] = series->pixels[6] = series->pixels[4];
+    series->pixels[15] = series->pixels[3]; // no neighbours
+    struct model_volume *volume = open_one(series, &fit);
+    assert_int_equal(volume->empty, 0);
+    assert_true(volume->coverage_mm == 90);
+    expect_text(volume->notes, "2 images hold the same pixels as the one before (Instances 6, 7)");
+    assert_null(lack_of(volume));
 }
 
 // ---- whatever the order
@@ -1184,6 +1321,11 @@ int test_fit(void)
         cmocka_unit_test(a_volume_s_pixels_become_hu_slice_by_slice),
         cmocka_unit_test(values_past_16_bits_make_no_volume),
         cmocka_unit_test(a_negative_needs_coverage_and_a_look),
+        cmocka_unit_test(what_is_found_in_a_head_that_is_cut_says_why_it_has_no_side),
+        cmocka_unit_test(slices_that_hold_no_image_data_are_a_gap_and_no_coverage),
+        cmocka_unit_test(empty_slices_at_the_ends_are_no_gap),
+        cmocka_unit_test(a_slice_s_pixels_again_count_once_and_are_noted),
+        cmocka_unit_test(a_description_of_a_part_that_the_model_is_not_for_contradicts),
         cmocka_unit_test(the_order_of_the_objects_makes_no_difference),
         cmocka_unit_test(contrast_is_answered_from_each_witness),
         cmocka_unit_test(the_agent_s_code_is_a_witness),

@@ -113,6 +113,25 @@ static void measures_and_sides_that_are_no_numbers_are_found_after_their_operato
     end_cube(pass, manifest);
 }
 
+static void a_brain_that_is_cut_has_no_sides(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        json_t *manifest;
+        struct error err = {0};
+        struct pass *pass = cube(&manifest, "{\"op\":\"side\",\"midline_mm\":5}");
+        for (int axis = 0; axis < 3; axis++)
+            pass->geometry.spacing_mm[axis] = 10; // large enough to have halves
+        pass->count = 1;
+        pass->components[0].centroid_mm[0] = 90; // of 110
+        pass->cut_mm2 = mask_tolerances.cut_mm2 + cut;
+        assert_ok(operators_run(pass, "after", &err), err);
+        assert_int_equal(pass->has_sides, !cut);
+        assert_true(cut ? pass->left_mm[0] == 0 : pass->left_mm[0] > 30);
+        end_cube(pass, manifest);
+    }
+}
+
 // What is found in it is put where it is in the whole.
 static void a_crop_knows_where_it_lies(void **state)
 {
@@ -135,6 +154,7 @@ int test_operators(void)
         cmocka_unit_test(what_the_mask_admits_is_counted_in_voxels_of_the_whole),
         cmocka_unit_test(a_mask_that_admits_nothing_is_not_analysed),
         cmocka_unit_test(measures_and_sides_that_are_no_numbers_are_found_after_their_operator),
+        cmocka_unit_test(a_brain_that_is_cut_has_no_sides),
         cmocka_unit_test(a_crop_knows_where_it_lies),
     };
     return cmocka_run_group_tests_name("operators", tests, NULL, NULL);

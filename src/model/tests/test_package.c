@@ -50,6 +50,7 @@ static void the_real_package_opens(void **state)
     assert_string_equal(model_package_needs(package)->modality, "CT");
     assert_true(model_package_needs(package)->contrast_refused);
     assert_true(model_package_needs(package)->coverage_min_mm == 80);
+    assert_true(model_package_needs(package)->looked_min_ml == 250);
     assert_string_equal(model_package_concept(package)->scheme, "SCT");
     assert_non_null(strstr(model_package_rule(package), "no_contrast"));
     model_package_close(package);
@@ -312,6 +313,9 @@ static const struct {
     {"needs/coverage_min_mm", "-1", "coverage_min_mm"},
     {"needs/coverage_min_mm", "1e9", "coverage_min_mm"},
     {"needs/coverage_min_mm", "true", "coverage_min_mm"},
+    {"needs/looked_min_ml", "-1", "looked_min_ml"},
+    {"needs/looked_min_ml", "\"250\"", "looked_min_ml"},
+    {"needs/other_body_part", "\"EAR\"", "other_body_part"},
     {"needs/contrast", "\"no\"", "contrast"},
     {"needs/body_part", "\"HEAD\"", "body_part"},
     {"needs/body_part", "[\"\"]", "body_part"},
