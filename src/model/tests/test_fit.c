@@ -632,7 +632,7 @@ static void what_is_no_stack_of_slices_is_unfit_with_the_reason(void **state)
     unset(series, 0, ORIENTATION);
     set(series, 0, DICOM_TAG(0x5200, 0x9230), "");
     fit = check(series, &head_needs);
-    expect_text(fit.unfit, "multi-frame");
+    expect_text(fit.unfit, "Instance 1 (1.2.1) is an enhanced object: multi-frame objects are not read by models yet");
 
     series = stack(20);
     for (size_t i = 0; i < 20; i++)
