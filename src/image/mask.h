@@ -34,7 +34,8 @@ bool mask_brain(const int16_t *hu, const struct image_geometry *geometry, const 
 // What a mask may touch of where the images end, and still be of a whole head. By how much of its surface a head is cut
 // decides whether its mirror plane is its middle, and whether what was not found may have been beyond.
 struct mask_tolerances {
-    double cut_mm2;  // more is a cut: a cap 2 mm deep of a head of 14 cm; the spinal canal in a sagittal slice is less
+    double cut_mm2;  // more is a cut. It is a cap 4.5 mm deep of a head of 14 cm, which moves the middle by less than
+                     // that. Spinal canal and eyes, where padding begins at the skin, are 10 to 14 cm2
     double sideways; // the ends of the stack count where its normal has this much of the patient's left
 };
 extern const struct mask_tolerances mask_tolerances;

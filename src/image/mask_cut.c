@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-const struct mask_tolerances mask_tolerances = {.cut_mm2 = 1000, .sideways = .5};
+const struct mask_tolerances mask_tolerances = {.cut_mm2 = 2000, .sideways = .5};
 
 // Of the voxel's two sides along an axis, those at which the images end.
 static unsigned ends_at(const int16_t *hu, size_t at, size_t place, size_t size, size_t stride)

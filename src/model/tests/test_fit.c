@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "image/mask.h"
 #include "model/fit.h"
 #include "support/scratch.h"
 
@@ -904,7 +905,7 @@ static void a_negative_needs_coverage_and_a_look(void **state)
                  {0, 0, {.looked_at = 0}, "nothing was looked at"},
                  {0, 250, {.looked_at = 200000}, NULL}, // voxels of 1.25 mm3
                  {0, 250, {.looked_at = 199000}, "only 249 mL of the 250 mL that a negative needs were looked at"},
-                 {0, 0, {.looked_at = 1, .cut_mm2 = 1000}, NULL},
+                 {0, 0, {.looked_at = 1, .cut_mm2 = 2000}, NULL},
                  {0, 0, {.looked_at = 1, .cut_mm2 = 2100}, "cut by the field of view, by 21 cm2 of its surface"}};
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -927,12 +928,12 @@ static void what_is_found_in_a_head_that_is_cut_says_why_it_has_no_side(void **s
 {
     (void)state;
     struct model_fit fit = check(stack(20), &head_needs);
-    struct model_result result = {.count = 1, .looked_at = 1, .cut_mm2 = 1000};
+    struct model_result result = {.count = 1, .looked_at = 1, .cut_mm2 = mask_tolerances.cut_mm2};
     struct error err = {0};
     const char *notes;
     assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
     assert_string_equal(notes, "contrast is not stated");
-    result.cut_mm2 = 1001;
+    result.cut_mm2 += 1;
     assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
     assert_string_equal(notes, "contrast is not stated; the head is cut by the field of view: no side is told");
     result.count = 0;
