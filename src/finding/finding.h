@@ -138,8 +138,8 @@ bool finding_result_mark_earlier(struct database *db, const char *id, bool is_ea
 bool finding_result_tell(struct database *db, const char *id, int64_t revision, const char *sr, const char *seg,
                          int64_t now_ns, struct error *err);
 
-// Of a study, oldest first; `past_too`: also those that are not current.
-bool finding_result_list(struct database *db, const char *study, bool past_too, struct arena *arena,
+// Of a study, or of one of its series (NULL: of all), oldest first; `past_too`: also those that are not current.
+bool finding_result_list(struct database *db, const char *study, const char *series, bool past_too, struct arena *arena,
                          struct finding_result **out, size_t *count, struct error *err);
 // How many there are of each model, outcome and standing, at most FINDING_COUNTS_MAX rows; for monitoring.
 struct finding_result_count {

@@ -393,15 +393,20 @@ bool finding_result_tell(struct database *db, const char *id, int64_t revision, 
 
 // ---- lists
 
-bool finding_result_list(struct database *db, const char *study, bool past_too, struct arena *arena,
+bool finding_result_list(struct database *db, const char *study, const char *series, bool past_too, struct arena *arena,
                          struct finding_result **out, size_t *count, struct error *err)
 {
-    struct sql *sql =
-        sql_prepare(db, "SELECT " COLUMNS " FROM result WHERE study = ? AND (? OR standing = 0) ORDER BY number", err);
+    static const char of_study[] =
+        "SELECT " COLUMNS " FROM result WHERE study = ?1 AND (?2 OR standing = 0) ORDER BY number";
+    static const char of_series[] =
+        "SELECT " COLUMNS " FROM result WHERE series = ?3 AND study = ?1 AND (?2 OR standing = 0) ORDER BY number";
+    struct sql *sql = sql_prepare(db, series ? of_series : of_study, err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, study);
     sql_bind_int(sql, 2, past_too);
+    if (series)
+        sql_bind_text(sql, 3, series);
     return read_rows(sql, arena, out, count, err);
 }
 

@@ -190,10 +190,10 @@ static void *run(void *payload)
         struct error err;
         bool worked = false;
         flow_leases_renew(flow);
-        if (!flow_step(flow, clock_now_ns(), &worked, &err)) {
-            log_warning("flow", "the log cannot be followed: %s", err.message);
+        bool ok = flow_step(flow, clock_now_ns(), &worked, &err);
+        queue_consumer_stepped(flow->consumer, ok ? NULL : &err, clock_monotonic_ns());
+        if (!ok)
             clock_sleep_ns(CLOCK_SECOND);
-        }
         if (!worked)
             store_event_wait(flow->options.store, queue_consumer_cursor(flow->consumer), TICK_NS);
     }

@@ -122,11 +122,11 @@ static bool find_overtaker(struct database *db, const struct subject *subject, c
     bool says_something = false;
     *out = "";
     if (!flow_job_key(content, "", "", subject->objects, subject->count, &subject->held_back, err) ||
-        !finding_result_list(db, subject->study, true, subject->arena, &results, &count, err))
+        !finding_result_list(db, subject->study, subject->series, true, subject->arena, &results, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct finding_result *result = &results[i];
-        if (strcmp(result->series, subject->series) != 0 || strcmp(result->model, model) != 0)
+        if (strcmp(result->model, model) != 0)
             continue;
         newest = result->job;
         if (result->standing != FINDING_CURRENT)

@@ -55,14 +55,9 @@ bool flow_series_objects(struct flow *flow, const char *study, const char *serie
 static bool read_results(struct flow *flow, const char *study, const char *series, struct arena *arena,
                          struct finding_result **out, size_t *count, struct error *err)
 {
-    size_t kept = 0;
     struct database *db = store_read_begin(flow->options.store, err);
-    bool ok = db && finding_result_list(db, study, false, arena, out, count, err);
+    bool ok = db && finding_result_list(db, study, series, false, arena, out, count, err);
     store_read_end(flow->options.store, db);
-    for (size_t i = 0; ok && i < *count; i++)
-        if (strcmp((*out)[i].series, series) == 0)
-            (*out)[kept++] = (*out)[i];
-    *count = kept;
     return ok;
 }
 
@@ -142,10 +137,9 @@ bool flow_doubts_raise(struct database *db, const char *study, const char *serie
     struct arena arena; // of its own: one step may take many images
     size_t count;
     arena_init(&arena, FLOW_ARENA_MAX);
-    bool ok = finding_result_list(db, study, false, &arena, &results, &count, err);
+    bool ok = finding_result_list(db, study, series, false, &arena, &results, &count, err);
     for (size_t i = 0; ok && i < count; i++)
-        if (strcmp(results[i].series, series) == 0)
-            ok = mark(db, &results[i], true, now_ns, &arena, err);
+        ok = mark(db, &results[i], true, now_ns, &arena, err);
     arena_free(&arena);
     return ok;
 }

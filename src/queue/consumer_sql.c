@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 
 struct queue_consumer {
@@ -12,6 +14,8 @@ struct queue_consumer {
     char name[QUEUE_CONSUMER_MAX + 1];
     int64_t token;
     uint64_t cursor;
+    size_t at_once, taken;    // events at most in a step; those in the last one
+    int64_t failing_since_ns; // on the monotonic clock; 0: the last step did not fail
 };
 
 struct claim {
@@ -53,6 +57,7 @@ struct queue_consumer *queue_consumer_open(struct store *store, const char *name
     }
     struct claim claim = {.consumer = consumer, .begin = from_now ? store_event_last(store) : 0};
     consumer->store = store;
+    consumer->at_once = QUEUE_EVENTS_MAX;
     bool ok = text_copy(consumer->name, sizeof consumer->name, name) && name[0];
     if (!ok)
         error_set(err, ERROR_USAGE, "consumer \"%.64s\" needs a name of 1 to %d bytes", name, QUEUE_CONSUMER_MAX);
@@ -90,11 +95,13 @@ bool queue_consumer_next(struct queue_consumer *consumer, int64_t timeout_ns, si
     const int64_t most = QUEUE_WAIT_MAX_S * CLOCK_SECOND;
     *count = 0;
     *out = NULL;
-    if (limit > QUEUE_EVENTS_MAX)
-        limit = QUEUE_EVENTS_MAX;
+    if (limit > consumer->at_once)
+        limit = consumer->at_once;
     if (!store_event_wait(consumer->store, consumer->cursor, timeout_ns < most ? timeout_ns : most))
         return true;
-    return read_events(consumer, limit, arena, out, count, err);
+    bool ok = read_events(consumer, limit, arena, out, count, err);
+    consumer->taken = ok ? *count : limit;
+    return ok;
 }
 
 bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer, uint64_t number, struct error *err)
@@ -111,4 +118,32 @@ bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer
 void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number)
 {
     consumer->cursor = number;
+    consumer->at_once = consumer->at_once < QUEUE_EVENTS_MAX / 2 ? 2 * consumer->at_once : QUEUE_EVENTS_MAX;
+}
+
+static void step_failed(struct queue_consumer *consumer, const struct error *why, int64_t now_ns)
+{
+    if (consumer->failing_since_ns == 0)
+        consumer->failing_since_ns = now_ns;
+    if ((why->code == ERROR_LIMIT || why->code == ERROR_MEMORY) && consumer->taken > 1)
+        consumer->at_once = consumer->taken / 2;
+    log_warning(consumer->name, "the log cannot be followed behind event %llu, %zu at once: %s",
+                (unsigned long long)consumer->cursor, consumer->taken, why->message);
+    if (now_ns - consumer->failing_since_ns >= QUEUE_STALLED_S * CLOCK_SECOND)
+        alarm_raise(ALARM_STALLED, consumer->name,
+                    "for %lld s no event behind number %llu could be taken (%s): new studies are stored, and no more. "
+                    "Mend what the log names, or restart",
+                    (long long)((now_ns - consumer->failing_since_ns) / CLOCK_SECOND),
+                    (unsigned long long)consumer->cursor, why->message);
+}
+
+void queue_consumer_stepped(struct queue_consumer *consumer, const struct error *why, int64_t monotonic_ns)
+{
+    if (why) {
+        step_failed(consumer, why, monotonic_ns);
+        return;
+    }
+    if (consumer->failing_since_ns != 0)
+        alarm_clear(ALARM_STALLED, consumer->name);
+    consumer->failing_since_ns = 0;
 }

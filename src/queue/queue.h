@@ -32,6 +32,7 @@ extern const struct store_migration queue_migration;
 enum {
     QUEUE_CONSUMER_MAX = 64,  // bytes of a consumer's name
     QUEUE_EVENTS_MAX = 10000, // events in one queue_consumer_next
+    QUEUE_STALLED_S = 60,     // a consumer that fails for so long is an alarm
     QUEUE_WAIT_MAX_S = 3600,  // longest wait in it
     QUEUE_KEY_MAX = 256,
     QUEUE_NAME_MAX = 256,     // kind, study, series, model, target, subject, outcome: longer ones are refused (LIMIT)
@@ -70,6 +71,10 @@ bool queue_consumer_next(struct queue_consumer *consumer, int64_t timeout_ns, si
 bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer, uint64_t number, struct error *err);
 // After the commit of that write function.
 void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number);
+// How each step ended: `why` NULL, or what it failed of, which is logged. What did not fit into its memory (LIMIT,
+// MEMORY) is tried with half as many events, down to one. Steps that fail for QUEUE_STALLED_S raise an alarm, and one
+// that does not clears it.
+void queue_consumer_stepped(struct queue_consumer *consumer, const struct error *why, int64_t monotonic_ns);
 uint64_t queue_consumer_cursor(const struct queue_consumer *consumer);
 
 // ---- jobs

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "queue/queue.h"
 #include "reading/rows.h"
 
@@ -221,10 +220,10 @@ static void *run(void *payload)
     while (!reading->stopping) {
         struct error err;
         bool worked = false;
-        if (!reading_step(reading, clock_now_ns(), &worked, &err)) {
-            log_warning("reading", "the log cannot be followed: %s", err.message);
+        bool ok = reading_step(reading, clock_now_ns(), &worked, &err);
+        queue_consumer_stepped(reading->consumer, ok ? NULL : &err, clock_monotonic_ns());
+        if (!ok)
             clock_sleep_ns(CLOCK_SECOND);
-        }
         if (!worked)
             store_event_wait(reading->store, queue_consumer_cursor(reading->consumer), CLOCK_SECOND);
     }

@@ -198,7 +198,7 @@ static size_t results(bool past_too, struct finding_result **out)
     size_t count;
     struct database *db = store_read_begin(place.store, &place.err);
     assert_ok(db, place.err);
-    assert_ok(finding_result_list(db, "1.2", past_too, &place.arena, out, &count, &place.err), place.err);
+    assert_ok(finding_result_list(db, "1.2", NULL, past_too, &place.arena, out, &count, &place.err), place.err);
     store_read_end(place.store, db);
     return count;
 }

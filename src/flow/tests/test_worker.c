@@ -277,6 +277,38 @@ static void series_with_a_damaged_slice_is_not_analysed_and_not_tried_again(void
     ground_close(&g);
 }
 
+static void what_is_told_of_a_result_needs_no_package(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    ground_work_for_real(&g);
+    assert_int_equal(ground_newest(&g)->outcome, FINDING_NEGATIVE);
+    ground_lose_packages(&g);
+    ground_step(&g, AT(600));
+    ground_work_for_real(&g);
+    assert_true(ground_newest(&g)->told);
+    assert_string_equal(ground_class_of(&g, ground_newest(&g)->sr_instance), SR);
+    ground_close(&g);
+}
+
+static void a_finding_is_taken_back_although_its_package_is_gone(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 44}, AT(0));
+    ground_work_for_real(&g);
+    ground_deliver_all(&g);
+    ground_lose_packages(&g);
+    ground_judge(&g, FINDING_REJECTED, AT(30));
+    ground_work_for_real(&g);
+    ground_deliver_all(&g);
+    assert_non_null(strstr(ground_message_as(&g, "F"), "|||D"));
+    ground_close(&g);
+}
+
 int test_worker(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -290,6 +322,8 @@ int test_worker(void)
         cmocka_unit_test(what_a_rule_asks_of_the_images_and_is_not_so_is_the_reason_of_a_skipped_job),
         cmocka_unit_test(what_one_rule_asks_keeps_no_other_from_the_job),
         cmocka_unit_test(series_without_frame_of_reference_is_skipped_before_the_model_runs),
+        cmocka_unit_test(what_is_told_of_a_result_needs_no_package),
+        cmocka_unit_test(a_finding_is_taken_back_although_its_package_is_gone),
         cmocka_unit_test(series_with_a_damaged_slice_is_not_analysed_and_not_tried_again),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/alarm.h"
+
 static bool write_event(struct database *db, void *payload, struct error *err)
 {
     return store_event_add(db, STORE_EVENT_OBJECT_STORED, "1.2", payload, NULL, err);
@@ -189,6 +191,41 @@ static void nothing(struct place *place)
     (void)place;
 }
 
+static void what_does_not_fit_is_tried_with_fewer_events_and_what_stands_still_is_an_alarm(void **state)
+{
+    const struct error full = {.code = ERROR_LIMIT, .message = "the rows do not fit"};
+    const struct error busy = {.code = ERROR_BUSY, .message = "another process holds the database"};
+    struct place place;
+    uint64_t first = 0;
+    (void)state;
+    place_open(&place);
+    struct queue_consumer *consumer = open_consumer(&place, "flow", false);
+    add_events(&place, 25);
+    for (size_t due = 10; due > 0; due = due == 1 ? 0 : due / 2) {
+        assert_int_equal(next(&place, consumer, 10, &first), due);
+        queue_consumer_stepped(consumer, &busy, 0);
+        assert_int_equal(next(&place, consumer, 10, &first), due);
+        queue_consumer_stepped(consumer, &full, 0);
+    }
+    assert_int_equal(next(&place, consumer, 10, &first), 1);
+    uint64_t before = alarm_count(ALARM_STALLED);
+    queue_consumer_stepped(consumer, &full, CLOCK_SECOND);
+    queue_consumer_stepped(consumer, &full, 60 * CLOCK_SECOND);
+    assert_int_equal(alarm_count(ALARM_STALLED), before);
+    queue_consumer_stepped(consumer, &full, 61 * CLOCK_SECOND);
+    assert_int_equal(alarm_count(ALARM_STALLED), before + 1);
+    assert_ok(advance(&place, consumer, 1), place.err);
+    queue_consumer_stepped(consumer, NULL, 62 * CLOCK_SECOND);
+    struct alarm alarms[ALARMS_MAX];
+    uint64_t unlisted;
+    assert_int_equal(alarm_list(alarms, &unlisted), 0);
+    assert_int_equal(next(&place, consumer, 10, &first), 2);
+    queue_consumer_stepped(consumer, &busy, 200 * CLOCK_SECOND); // a minute of failures begins anew
+    assert_int_equal(alarm_count(ALARM_STALLED), before + 1);
+    queue_consumer_close(consumer);
+    place_close(&place);
+}
+
 static void a_wait_ends_with_an_event_the_time_or_a_wake(void **state)
 {
     struct place place;
@@ -213,6 +250,7 @@ int test_consumer(void)
         cmocka_unit_test(a_restart_goes_on_from_the_cursor),
         cmocka_unit_test(a_second_claim_ends_the_first),
         cmocka_unit_test(a_name_of_its_own_is_needed),
+        cmocka_unit_test(what_does_not_fit_is_tried_with_fewer_events_and_what_stands_still_is_an_alarm),
         cmocka_unit_test(a_wait_ends_with_an_event_the_time_or_a_wake),
     };
     return cmocka_run_group_tests_name("queue: consumer", tests, NULL, NULL);

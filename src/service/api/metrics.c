@@ -146,6 +146,21 @@ static bool write_faults(struct buffer *out, struct service *service, struct err
 
 // ---- jobs, results, deliveries
 
+static bool write_behind(struct buffer *out, struct service *service, struct database *db, struct error *err)
+{
+    static const char *const consumers[] = {"flow", "reading"};
+    family(out, "hilum_events_behind", "gauge",
+           "Events that are still to be followed: by jobs and results, by the list");
+    for (size_t i = 0; i < sizeof consumers / sizeof *consumers; i++) {
+        uint64_t cursor, last = store_event_last(service->store);
+        if (!store_cursor_get(db, consumers[i], &cursor, err))
+            return false;
+        sample(out, "hilum_events_behind", (struct pair[]){{"by", consumers[i]}, {NULL, NULL}},
+               (int64_t)(last > cursor ? last - cursor : 0));
+    }
+    return true;
+}
+
 static bool write_jobs(struct buffer *out, struct database *db, struct arena *arena, struct error *err)
 {
     struct queue_job_count *jobs;
@@ -208,8 +223,8 @@ static bool write_deliveries(struct buffer *out, struct database *db, struct are
 static bool write_rows(struct buffer *out, struct service *service, struct arena *arena, struct error *err)
 {
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && write_jobs(out, db, arena, err) && write_results(out, db, arena, err) &&
-              write_deliveries(out, db, arena, err);
+    bool ok = db && write_behind(out, service, db, err) && write_jobs(out, db, arena, err) &&
+              write_results(out, db, arena, err) && write_deliveries(out, db, arena, err);
     store_read_end(service->store, db);
     return ok;
 }

@@ -65,7 +65,7 @@ static bool add_models(struct database *db, const char *study, struct arena *are
     struct queue_job *jobs;
     size_t result_count, finding_count, job_count;
     bool arrives;
-    if (!finding_result_list(db, study, false, arena, &results, &result_count, err) ||
+    if (!finding_result_list(db, study, NULL, false, arena, &results, &result_count, err) ||
         !finding_list(db, study, false, arena, &findings, &finding_count, err) ||
         !queue_job_list(db, "model", study, JOBS_MAX, arena, &jobs, &job_count, err) ||
         !flow_study_arrives(db, study, &arrives, err))
@@ -168,7 +168,8 @@ void api_results(void *payload, struct http_request *request)
     const char *study = http_path_part(request, "study"), *past = http_query(request, "past");
     struct arena *arena = http_arena(request);
     struct database *db = store_read_begin(service->store, &err);
-    bool ok = db && finding_result_list(db, study, past && strcmp(past, "true") == 0, arena, &results, &count, &err) &&
+    bool ok = db &&
+              finding_result_list(db, study, NULL, past && strcmp(past, "true") == 0, arena, &results, &count, &err) &&
               finding_list(db, study, false, arena, &findings, &finding_count, &err);
     if (db)
         store_read_end(service->store, db);

@@ -63,7 +63,8 @@ static bool find_said(struct service *service, struct http_request *request, con
                       struct error *err)
 {
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && finding_result_list(db, study, true, http_arena(request), &out->results, &out->result_count, err) &&
+    bool ok = db &&
+              finding_result_list(db, study, NULL, true, http_arena(request), &out->results, &out->result_count, err) &&
               finding_list(db, study, true, http_arena(request), &out->findings, &out->count, err);
     if (db)
         store_read_end(service->store, db);
