@@ -12,9 +12,9 @@
 // served objects name, objects that were made here only where there are no others; or of the first one where nothing is
 // served); and identity, conflicts, held_back, rejected, unreadable and shared_series: "", or a sentence for people
 // about whose objects these are, about objects that came again and wait for a decision, about those that are not served
-// since an object of another study has their UID, about notes that reject images, about a patient's name or ID that
-// cannot be read, and about a series whose Series Instance UID is one of another study's too. archive_study_flags gives
-// the same.
+// since an object of another study has their UID (or, of one study, of another series, none of which is served), about
+// notes that reject images, about a patient's name or ID that cannot be read, and about a series whose Series Instance
+// UID is one of another study's too. archive_study_flags gives the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept

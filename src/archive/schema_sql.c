@@ -56,12 +56,24 @@
     " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
     " JOIN study AS other ON other.id=theirs.study WHERE mine.study=study.id LIMIT 1), '')"
 
-// The view study_shown since what came again is told with what differs; `more` columns came later.
-#define STUDY_SHOWN(more)                                                                                              \
+// A series of which nothing is served, nor under its UID for another patient of the study, since all that came of it
+// has the UIDs of other objects, and nobody has decided so.
+#define SERIES_HELD_BACK                                                                                               \
+    "CREATE VIEW series_held_back AS SELECT owner.study AS study, 'series ' || series.uid || ' of this study is held"  \
+    " back as a whole: its images have the UIDs of other objects' AS said FROM series JOIN study_patient AS owner"     \
+    " ON owner.id=series.patient WHERE series.instance_count=0 AND EXISTS(SELECT 1 FROM instance JOIN conflict"        \
+    " ON conflict.instance=instance.id WHERE instance.series=series.id AND instance.rank>0 AND conflict.decision=0"    \
+    " AND conflict.is_image=1) AND NOT EXISTS(SELECT 1 FROM series AS twin JOIN study_patient AS theirs"               \
+    " ON theirs.id=twin.patient WHERE twin.uid=series.uid AND twin.instance_count>0 AND theirs.study=owner.study);"
+#define BY_SERIES "coalesce((SELECT min(said) FROM series_held_back WHERE series_held_back.study=study.id), '')"
+
+// The view study_shown since what came again is told with what differs. Came later: `more` columns, and what is said of
+// images held back where none is for another study's sake.
+#define STUDY_SHOWN_SAYING(in_study, more)                                                                             \
     "CREATE VIEW study_shown AS"                                                                                       \
     " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities,"            \
-    " description, identity, " CAME_AGAIN " CASE " HELD_BACK                                                           \
-    " WHEN 0 THEN '' WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"                    \
+    " description, identity, " CAME_AGAIN " CASE " HELD_BACK " WHEN 0 THEN " in_study                                  \
+    " WHEN 1 THEN '1 image of this study is held back: its UID is that of an object"                                   \
     " of another study' ELSE CAST(" HELD_BACK                                                                          \
     " AS TEXT) || ' images of this study are held back: their UIDs are those"                                          \
     " of objects of another study' END AS held_back,"                                                                  \
@@ -72,6 +84,7 @@
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=coalesce((SELECT min(rank)"        \
     " FROM patient_shown WHERE patient_shown.study=study.id), (SELECT min(rank) FROM study_patient AS first"           \
     " WHERE first.study=study.id));"
+#define STUDY_SHOWN(more) STUDY_SHOWN_SAYING("''", more)
 
 // What the objects of a patient say of their study: of the first one's what the study's row has, of another one's what
 // was noted to contradict it.
@@ -280,6 +293,9 @@ static const char *const steps[] = {
     " ON theirs.id=twin.patient WHERE twin.uid=series.uid AND theirs.study<>mine.study));",
     // Of studies that were there before it is not known, until the index is built again.
     "ALTER TABLE study_patient ADD COLUMN zone TEXT NOT NULL DEFAULT '';",
+    // A series that is held back as a whole.
+    SERIES_HELD_BACK,
+    "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED_SERIES " AS shared_series"),
     NULL,
 };
 

@@ -487,6 +487,27 @@ static void what_is_served_in_its_own_series_is_not_held_back(void **state)
     assert_int_equal(count_undecided(&p, "1.2.3.4"), 0);
     put(&p, &(struct object){.pixels = true, .fill = 1, .series = "1.2.3.5"});
     assert_int_equal(count_held_back(&p, "1.2.3", "1.2.3.5"), 1);
+    place_close(&p);
+}
+
+// No list of series and no model has it: whoever reads the study must know.
+static void a_series_that_is_held_back_as_a_whole_is_told_by_its_uid(void **state)
+{
+    struct place p;
+    const struct object again = {.pixels = true, .fill = 1, .series = "1.2.3.5"};
+    struct object own = again;
+    (void)state;
+    place_open(&p);
+    put(&p, &of_first);
+    assert_string_equal(held_back(&p, "1.2.3"), "");
+    put(&p, &(struct object){.pixels = true, .fill = 1, .patient_id = "P2", .patient_name = "Roe^Jane"});
+    assert_string_equal(held_back(&p, "1.2.3"), ""); // its series is served
+    put(&p, &again);
+    assert_string_equal(
+        held_back(&p, "1.2.3"),
+        "series 1.2.3.5 of this study is held back as a whole: its images have the UIDs of other objects");
+    own.instance = "1.2.3.5.1"; // which is no other object's: from now on its jobs say what is missing
+    put(&p, &own);
     assert_string_equal(held_back(&p, "1.2.3"), "");
     place_close(&p);
 }
@@ -752,6 +773,7 @@ int test_conflicts(void)
         cmocka_unit_test(the_study_s_flags_are_those_that_lists_show),
         cmocka_unit_test(what_is_held_back_is_told_on_the_study_it_came_for),
         cmocka_unit_test(what_is_served_in_its_own_series_is_not_held_back),
+        cmocka_unit_test(a_series_that_is_held_back_as_a_whole_is_told_by_its_uid),
         cmocka_unit_test(other_pixels_are_held_back_from_their_series_until_somebody_decides),
         cmocka_unit_test(a_report_that_came_again_is_held_back_from_nothing),
         cmocka_unit_test(what_a_conflict_differs_in_is_said_against_what_is_served_now),
