@@ -37,7 +37,7 @@ class Study:
         self.says = says or (POSITIVE if bleed is not None else NEGATIVE)  # to the record and to the PACS
         self.urgency = "stat" if self.says == POSITIVE else "routine"
         self.on_list, self.flagged, self.reason, self.patients = True, False, None, 1
-        self.afterwards = None  # what a person does once the model has looked
+        self.afterwards = []  # what is done once the model has looked, step by step
 
     @property
     def uid(self):
@@ -188,13 +188,13 @@ def short(bleed):
 
 def rejected(bleed):
     study = Study("rejected", heads.BLEED_SLICE, says=NOTHING)
-    study.afterwards = lambda day: day.judge(study, "rejected")
+    study.afterwards = [lambda day: day.judge(study, "rejected")]
     return study
 
 
 def rejected_and_accepted(bleed):
     study = Study("rejected, then accepted", heads.BLEED_SLICE)
-    study.afterwards = lambda day: (day.judge(study, "rejected"), day.settle(), day.judge(study, "accepted"))
+    study.afterwards = [lambda day: day.judge(study, "rejected"), lambda day: day.judge(study, "accepted")]
     return study
 
 
@@ -208,7 +208,7 @@ def read(bleed):
         day.send([heads.key_object(study.head)])
         day.echo(study)
 
-    study.afterwards = afterwards
+    study.afterwards = [afterwards]
     return study
 
 
@@ -222,13 +222,34 @@ def demographics(bleed):
             slice_.OtherPatientIDs = "OLD"
         day.send(corrected)
 
-    study.afterwards = afterwards
+    study.afterwards = [afterwards]
+    return study
+
+
+def other_pixels(study, bleed):
+    """Of the same head, under the same UIDs."""
+    return heads.Head(study.number, bleed=heads.BLEED_SLICE if bleed is None else None).slices
+
+
+def pixels_corrected(bleed):
+    """All comes again with other pixels, and a person takes the newer ones: what the model says of them is what is said."""
+    study = Study("pixels corrected", bleed, says=NEGATIVE if bleed is not None else POSITIVE)
+    study.afterwards = [lambda day: day.send(other_pixels(study, bleed)), lambda day: day.decide(study, "take")]
+    return study
+
+
+def pixels_undecided(bleed):
+    """The same, and nobody has decided: what nobody looked at takes a negative back, and no positive."""
+    study = Study("other pixels, undecided", bleed, says=NOTHING if bleed is None else POSITIVE)
+    study.flagged, study.reason = True, None if bleed is not None else "came again"
+    study.afterwards = [lambda day: day.send(other_pixels(study, bleed))]
     return study
 
 
 # How often; with a bleed in every other one.
-WAYS = ((plain, 20), (late, 6), (in_pieces, 4), (sent_twice, 4), (doubled, 5), (two_patients, 5), (tilted, 4), (rounded, 4), (localizer, 5), (no_numbers, 4), (other_part, 6), (by_words, 5), (other_name, 4), (contrast, 4),
-        (no_contrast, 5), (two_phases, 4), (gap, 2), (short, 2), (rejected, 2), (rejected_and_accepted, 2), (read, 2), (demographics, 1))
+WAYS = ((plain, 14), (late, 6), (in_pieces, 4), (sent_twice, 4), (doubled, 5), (two_patients, 5), (tilted, 4), (rounded, 4), (localizer, 5), (no_numbers, 4), (other_part, 6), (by_words, 5), (other_name, 4), (contrast, 4),
+        (no_contrast, 5), (two_phases, 4), (gap, 2), (short, 2), (rejected, 2), (rejected_and_accepted, 2), (read, 2), (demographics, 1),
+        (pixels_corrected, 4), (pixels_undecided, 2))
 
 
 def make_day():
@@ -317,6 +338,10 @@ class Day:
         for finding in self.server.get_json(f"/api/studies/{study.uid}/findings"):
             self.server.put_json(f"/api/findings/{finding['id']}/judge", {"state": state, "by": "Reader"}, "POST")
 
+    def decide(self, study, word):
+        for conflict in self.server.get_json(f"/api/conflicts?study={study.uid}"):
+            self.server.put_json(f"/api/conflicts/{conflict['id']}/{word}", {"by": "Reader"}, "POST")
+
     def echo(self, study):
         """The PACS sends what it has of the study back."""
         folder = tempfile.mkdtemp(dir=self.folder)
@@ -375,10 +400,11 @@ class TheDay(unittest.TestCase):
                     day.send(study.parts[i])
                 time.sleep(PIECES_S)
             day.settle(90)
-            for study in studies:
-                if study.afterwards:
-                    study.afterwards(day)
-            day.settle(90)
+            for step in range(max(len(study.afterwards) for study in studies)):
+                for study in studies:
+                    for action in study.afterwards[step : step + 1]:
+                        action(day)
+                day.settle(90)
             self.compare(day, studies)
 
     def compare(self, day, studies):
