@@ -136,6 +136,12 @@ extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archi
 
 // Replies with a jansson value, which it takes (decref).
 void service_reply_json(struct http_request *request, int status, json_t *json);
+// What is to be said of a target ("hl7": an HL7 target, "dicom": a peer) that was entered, with where it is, or removed
+// (`where` NULL): the rules that name it still, and what waits for its name. Logged too. The caller's. api/targets.c
+json_t *service_target_warnings(struct service *service, const char *kind, const char *name, const char *where,
+                                struct arena *arena);
+// Of the path's {name}, which was removed: 204, or 200 with the warnings.
+void service_reply_removed(struct service *service, struct http_request *request, const char *kind);
 // How many a list has in all, for the answer's X-Total-Count, so that nobody takes a part for the whole.
 void service_tell_total(struct http_request *request, uint64_t total);
 // A member of a body that must be text of 1 to 128 characters; NULL with *err.

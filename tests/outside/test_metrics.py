@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """/metrics and /healthz as a monitoring system takes them: the text is read by the grammar of Prometheus' format, and what it counts is what was done to the server."""
 
+import json
 import os
 import pathlib
 import re
@@ -161,6 +162,12 @@ class Metrics(unittest.TestCase):
         self.assertRegex(told, "hl7 target strict: 2 given up")
         self.assertNotIn("ris", told)
         self.assertEqual(len(health["warnings"]), 3)
+        self.assertRegex(told, "hl7 target gone: 1 deliveries wait, .*for a target that is not entered; enter it")
+        entered = self.server.put_json("/api/hl7-targets/gone", {"host": "127.0.0.1", "port": listener.port, "application": "RIS2"})
+        self.assertEqual(entered["warnings"], [f"1 deliveries wait for this name, and go to RIS2 at 127.0.0.1:{listener.port} now"])
+        self.assertIn(f"hl7 target gone is entered: {entered['warnings'][0]}", self.server.log())
+        wait_until(lambda: count("hl7", "gone", "done") == 1, 10, "it was delivered there")
+        self.assertNotIn("warnings", self.server.put_json("/api/hl7-targets/gone", entered), "what was answered may be sent back")
         self.server.put_json("/api/hl7-targets/strict", {"host": "127.0.0.1", "port": listener.port})
         for one in self.server.get_json("/api/deliveries?state=dead"):
             self.assertEqual(self.server.request(f"/api/deliveries/{one['id']}/replay", "POST", b"{}")[0], 204)
@@ -177,6 +184,27 @@ class Metrics(unittest.TestCase):
         self.assertRegex(told[2], "rule 'chest': HL7 target 'ris' is not entered")
         self.server.put_json("/api/rules/chest", {"modality": "CT", "model": "chest-ct", "send_to": ["pacs"], "hl7_to": ["ris"], "enabled": False})
         self.assertEqual(warnings(), [], "nobody asks for it")
+
+    def test_who_removes_a_target_is_told_what_names_it_and_what_waits_for_it(self):
+        warnings = lambda: self.server.get_json("/healthz")["warnings"]
+        listener = Listener(manners=())
+        listener.stop()  # nobody answers
+        remove = lambda path: (lambda answer: (answer[0], json.loads(answer[2]) if answer[2] else None))(self.server.request(path, "DELETE"))
+        self.server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
+        self.server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": listener.port, "rights": ["target"], "plain": "accepted"})
+        rule = {"modality": "CT", "model": "head-ct-hyperdense", "send_to": ["pacs"], "hl7_to": ["ris"]}
+        self.server.put_json("/api/rules/head", rule)
+        self.restart_with([("hl7", "ris", "M1"), ("dicom", "pacs", "1.2.3")])
+        for kind, name in (("hl7", "ris"), ("dicom", "pacs")):
+            wait_until(lambda: self.value("hilum_deliveries", kind=kind, target=name, state="waiting") == 1, 10, "it waits, once the sender has looked for its target")
+        for path, kind, name in (("/api/hl7-targets/ris", "hl7", "ris"), ("/api/peers/pacs", "dicom", "pacs")):
+            self.assertEqual(remove(path), (200, {"warnings": ["rule 'head' names it still: take it out of the rule", "1 deliveries wait for it, and go to the next target that is entered under this name"]}))
+            self.assertTrue(any(text.startswith(f"{kind} target {name}: 1 deliveries wait, ") and "not entered" in text for text in warnings()), warnings())
+        told = "\n".join(warnings())
+        self.assertIn("rule 'head': peer 'pacs' is not entered", told)
+        self.assertIn("rule 'head': HL7 target 'ris' is not entered", told)
+        self.server.put_json("/api/hl7-targets/free", {"host": "127.0.0.1", "port": listener.port})
+        self.assertEqual(remove("/api/hl7-targets/free"), (204, None))
 
     def test_a_target_whose_name_has_quotes_is_one_label(self):
         self.restart_with([("hl7", 'r"i\\s\nx', "M1")])

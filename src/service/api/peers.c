@@ -77,7 +77,7 @@ void api_peer_delete(void *payload, struct http_request *request)
     struct service *service = payload;
     struct error err;
     if (access_peer_remove(service->access, http_path_part(request, "name"), "http", &err))
-        http_reply(request, 204, NULL, "", 0);
+        service_reply_removed(service, request, "dicom");
     else
         http_reply_error(request, &err);
 }

@@ -1,8 +1,10 @@
 // Rules and HL7 targets: what decides what happens to a series.
 #include "service/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "flow/flow.h"
 
 // The body with the path's name in it.
@@ -19,14 +21,6 @@ static void reply_entry(struct http_request *request, json_t *entry, const struc
 {
     if (entry)
         service_reply_json(request, 200, entry);
-    else
-        http_reply_error(request, err);
-}
-
-static void reply_done(struct http_request *request, bool ok, const struct error *err)
-{
-    if (ok)
-        http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, err);
 }
@@ -97,8 +91,10 @@ void api_rule_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    bool ok = flow_rule_remove(service->store, service->access, http_path_part(request, "name"), "http", &err);
-    reply_done(request, ok, &err);
+    if (flow_rule_remove(service->store, service->access, http_path_part(request, "name"), "http", &err))
+        http_reply(request, 204, NULL, "", 0);
+    else
+        http_reply_error(request, &err);
 }
 
 // ---- HL7 targets
@@ -136,23 +132,41 @@ static bool is_whole_target(struct service *service, struct http_request *reques
     return ok;
 }
 
+static json_t *target_with_warnings(struct service *service, struct http_request *request,
+                                    const struct flow_hl7_target *target)
+{
+    char where[FLOW_NAME_SIZE + SERVICE_HOST_SIZE + 64], place[SERVICE_HOST_SIZE + 16];
+    json_t *json = flow_hl7_target_to_json(target);
+    snprintf(where, sizeof where, "%s at %s", *target->application ? target->application : "a receiver without a name",
+             text_show_host_port(place, sizeof place, target->host, target->port));
+    json_t *warnings = service_target_warnings(service, "hl7", target->name, where, http_arena(request));
+    if (json_array_size(warnings) > 0)
+        json_object_set(json, "warnings", warnings);
+    json_decref(warnings);
+    return json;
+}
+
 void api_hl7_target_put(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct flow_hl7_target target;
     struct error err;
     json_t *body = read_named(request, &err);
+    if (body)
+        json_object_del(body, "warnings"); // of an earlier answer that is sent back
     bool ok = body && flow_hl7_target_from_json(body, &target, &err) &&
               is_whole_target(service, request, body, &target, &err) &&
               flow_hl7_target_put(service->store, service->access, &target, "http", &err);
     json_decref(body);
-    reply_entry(request, ok ? flow_hl7_target_to_json(&target) : NULL, &err);
+    reply_entry(request, ok ? target_with_warnings(service, request, &target) : NULL, &err);
 }
 
 void api_hl7_target_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    bool ok = flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"), "http", &err);
-    reply_done(request, ok, &err);
+    if (flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"), "http", &err))
+        service_reply_removed(service, request, "hl7");
+    else
+        http_reply_error(request, &err);
 }

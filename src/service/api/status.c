@@ -2,6 +2,7 @@
 #include "service/internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/alarm.h"
 #include "base/clock.h"
@@ -32,13 +33,35 @@ static void warn_of_alarms(json_t *warnings)
         warn(warnings, json_sprintf("%" PRIu64 " more alarms are only in the log", unlisted));
 }
 
-static void warn_of_target(json_t *warnings, const struct queue_delivery_count *count, int64_t now_ns)
+// Is a target of that name entered? Where nobody can say it counts as such: what waits is told after a while.
+static bool is_entered(struct service *service, const struct queue_delivery_count *count, struct arena *arena)
+{
+    struct flow_hl7_target *targets;
+    struct access_peer peer;
+    struct error err;
+    size_t listed = 0;
+    if (strcmp(count->kind, "hl7") != 0)
+        return access_peer_get(service->access, count->target, &peer, &err) || err.code != ERROR_NOT_FOUND;
+    if (!flow_hl7_target_list(service->store, arena, &targets, &listed, &err))
+        return true;
+    for (size_t i = 0; i < listed; i++)
+        if (strcmp(targets[i].name, count->target) == 0)
+            return true;
+    return false;
+}
+
+static void warn_of_target(struct service *service, struct arena *arena, json_t *warnings,
+                           const struct queue_delivery_count *count, int64_t now_ns)
 {
     char oldest[CLOCK_RFC3339_SIZE];
     if (count->state == QUEUE_DELIVERY_DEAD && count->count > 0)
         warn(warnings, json_sprintf("%s target %s: %" PRId64 " given up after refusals; mend the target, then replay "
                                     "what /api/deliveries?state=dead lists",
                                     count->kind, count->target, count->count));
+    else if (count->state == QUEUE_DELIVERY_WAITING && count->count > 0 && !is_entered(service, count, arena))
+        warn(warnings, json_sprintf("%s target %s: %" PRId64 " deliveries wait, the oldest since %s, for a target that "
+                                    "is not entered; enter it, or they wait for ever",
+                                    count->kind, count->target, count->count, clock_rfc3339(oldest, count->oldest_ns)));
     else if (count->state == QUEUE_DELIVERY_WAITING && count->count > 0 && now_ns - count->oldest_ns > SILENT_NS)
         warn(warnings, json_sprintf("%s target %s: %" PRId64
                                     " deliveries wait, the oldest since %s; /api/deliveries?state=waiting says why",
@@ -54,7 +77,7 @@ static bool warn_of_targets(struct service *service, struct arena *arena, json_t
     bool ok = db && queue_delivery_counts(db, arena, &counts, &count, err);
     store_read_end(service->store, db);
     for (size_t i = 0; ok && i < count; i++)
-        warn_of_target(warnings, &counts[i], clock_now_ns());
+        warn_of_target(service, arena, warnings, &counts[i], clock_now_ns());
     return ok;
 }
 
