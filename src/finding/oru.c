@@ -173,7 +173,7 @@ static void put_note(struct oru *oru)
     hl7_segment(&oru->writer, "NTE");
     hl7_field(&oru->writer, 1, "1");
     hl7_field(&oru->writer, 2, "L");
-    hl7_field(&oru->writer, 3, text);
+    hl7_formatted(&oru->writer, 3, text);
 }
 
 static void put_code(struct hl7_writer *writer, unsigned field, const struct code *code)
@@ -192,7 +192,10 @@ static void put_observation(struct oru *oru, const struct observation *o, const 
     hl7_field(writer, 2, o->type);
     put_code(writer, 3, o->item);
     hl7_field(writer, 4, o->sub_id);
-    hl7_components(writer, 5, o->value);
+    if (strcmp(o->type, "TX") == 0)
+        hl7_formatted(writer, 5, o->value[0]);
+    else
+        hl7_components(writer, 5, o->value);
     put_code(writer, 6, o->unit);
     hl7_field(writer, 8, o->flag);
     hl7_field(writer, 9, o->probability);

@@ -49,8 +49,9 @@ size_t hl7_repetitions(const struct hl7_message *message, const char *segment, s
 
 // ---- making messages, delimiters |^~\&, segments ended by CR
 
-// Text is escaped: delimiters, line ends (\.br\), other control characters (\X..\); bytes that are no UTF-8 become
-// U+FFFD. A writer begins as {.out = buffer}.
+// Text is escaped: delimiters, and what text_is_control of base/text.h knows but for tabs (\X..\, of its bytes in
+// UTF-8); bytes that are no UTF-8 become U+FFFD. A line end is a space, in hl7_formatted \.br\. A writer begins as
+// {.out = buffer}.
 struct hl7_writer {
     struct buffer *out; // the caller's
     bool open;          // a segment is being written
@@ -60,6 +61,7 @@ struct hl7_writer {
 void hl7_segment(struct hl7_writer *writer, const char *name); // ends the one before
 // Field numbers must rise (asserted); skipped ones are left empty; NULL is empty.
 void hl7_field(struct hl7_writer *writer, unsigned field, const char *text);
+void hl7_formatted(struct hl7_writer *writer, unsigned field, const char *text); // of type FT or TX; 2.5.1, 2.7.6
 // NULL-ended; "" for an empty one.
 void hl7_components(struct hl7_writer *writer, unsigned field, const char *const *components);
 // A further repetition of the field just written.

@@ -8,7 +8,8 @@
 
 static const struct hl7_delimiters OURS = {'|', '^', '~', '\\', '&', '#'};
 
-static const char *escape_of(char c)
+// `formatted`: a field of type FT or TX, which alone may hold formatting (2.7.6): a line end elsewhere is a space.
+static const char *escape_of(char c, bool formatted)
 {
     switch (c) {
     case '|':
@@ -23,31 +24,34 @@ static const char *escape_of(char c)
         return "\\E\\";
     case '\n':
     case '\r':
-        return "\\.br\\";
+        return formatted ? "\\.br\\" : " ";
     default:
         return NULL;
     }
 }
 
-static bool is_control(char c)
+static void put_hexadecimal(struct buffer *out, const char *text, size_t length)
 {
-    return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7F;
+    buffer_text(out, "\\X");
+    for (size_t i = 0; i < length; i++)
+        buffer_printf(out, "%02X", (unsigned)(unsigned char)text[i]);
+    buffer_text(out, "\\");
 }
 
-static void put_character(struct buffer *out, const char *text, size_t length)
+static void put_character(struct buffer *out, const char *text, size_t length, bool formatted)
 {
-    const char *escape = escape_of(*text);
+    const char *escape = escape_of(*text, formatted);
     if (length == 0)
         buffer_text(out, "\xEF\xBF\xBD"); // U+FFFD
     else if (escape)
         buffer_text(out, escape);
-    else if (is_control(*text))
-        buffer_printf(out, "\\X%02X\\", (unsigned)(unsigned char)*text);
+    else if (*text != '\t' && text_is_control(text, length))
+        put_hexadecimal(out, text, length);
     else
         buffer_append(out, text, length);
 }
 
-static void put_text(struct buffer *out, const char *text)
+static void put_text(struct buffer *out, const char *text, bool formatted)
 {
     size_t left = strlen(text);
     while (left > 0) {
@@ -56,7 +60,7 @@ static void put_text(struct buffer *out, const char *text)
             text++;
             left--;
         }
-        put_character(out, text, length);
+        put_character(out, text, length, formatted);
         length += length == 0;
         text += length;
         left -= length;
@@ -76,7 +80,7 @@ static void put_components(struct buffer *out, const char *const *components)
     for (size_t i = 0; components[i]; i++) {
         if (i > 0)
             buffer_byte(out, (uint8_t)OURS.component);
-        put_text(out, hl7_value(components[i]));
+        put_text(out, hl7_value(components[i]), false);
     }
 }
 
@@ -112,7 +116,13 @@ void hl7_raw(struct hl7_writer *writer, unsigned field, const char *text, size_t
 void hl7_field(struct hl7_writer *writer, unsigned field, const char *text)
 {
     begin_field(writer, field);
-    put_text(writer->out, text ? hl7_value(text) : "");
+    put_text(writer->out, text ? hl7_value(text) : "", false);
+}
+
+void hl7_formatted(struct hl7_writer *writer, unsigned field, const char *text)
+{
+    begin_field(writer, field);
+    put_text(writer->out, text ? hl7_value(text) : "", true);
 }
 
 void hl7_components(struct hl7_writer *writer, unsigned field, const char *const *components)

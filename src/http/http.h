@@ -12,7 +12,7 @@
 //             us); numbers are not names, so any address will do
 //   403       POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)
 //   404, 405  an unknown path, an unknown method (with Allow)
-//   400       a query parameter that the route does not know: what is passed over would be answered for all
+//   400       a query parameter that the route does not know, or twice: what is passed over would be answered for all
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
 //   as it says  what options.admit refuses
@@ -113,7 +113,9 @@ size_t http_query_count(const struct http_request *request);
 void http_query_at(const struct http_request *request, size_t index, const char **name,
                    const char **value);                                       // decoded, in order
 const char *http_query(const struct http_request *request, const char *name); // the first; NULL when absent
-const char *http_address(const struct http_request *request);                 // numeric, of the peer
+// Has the parameter at `index` the name of one before it? The routes that name their parameters refuse that.
+bool http_query_repeats(const struct http_request *request, size_t index);
+const char *http_address(const struct http_request *request); // numeric, of the peer
 // Of a route with to_file: the descriptor of the body's file, the request's, and its size.
 int http_body_file(const struct http_request *request, uint64_t *size);
 const void *http_body(const struct http_request *request, size_t *size); // "" when there is none

@@ -102,6 +102,14 @@ void http_query_at(const struct http_request *request, size_t index, const char 
     *value = request->query[index].value;
 }
 
+bool http_query_repeats(const struct http_request *request, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(request->query[i].name, request->query[index].name) == 0)
+            return true;
+    return false;
+}
+
 const char *http_query(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->query_count; i++)

@@ -214,7 +214,8 @@ static bool is_known(const char *names, const char *name)
     return false;
 }
 
-// A parameter that is passed over (a name mistyped) would get an answer to another question than was asked.
+// A parameter that is passed over (a name mistyped, a second value) would get an answer to another question than was
+// asked.
 static bool check_query(struct http_request *request)
 {
     char shown[80];
@@ -225,6 +226,9 @@ static bool check_query(struct http_request *request)
             return http_refuse(request, MHD_HTTP_BAD_REQUEST, "'%s' is no query parameter here; %s%s",
                                text_show(shown, sizeof shown, name, strlen(name)),
                                *known ? "known are: " : "there are none", known);
+        if (http_query_repeats(request, i))
+            return http_refuse(request, MHD_HTTP_BAD_REQUEST, "query parameter '%s' is given twice; give it once",
+                               name);
     }
     return true;
 }

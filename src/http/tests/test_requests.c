@@ -161,7 +161,7 @@ static int ask_for(struct fixture *fixture, const char *target)
     return fixture_ask(fixture, request);
 }
 
-static void a_query_parameter_that_the_route_does_not_know_is_refused_by_name(void **state)
+static void a_query_parameter_that_the_route_does_not_know_or_knows_once_is_refused_by_name(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(ask_for(fixture, "/asked?study=1&state=open"), 200);
@@ -170,6 +170,9 @@ static void a_query_parameter_that_the_route_does_not_know_is_refused_by_name(vo
     assert_int_equal(ask_for(fixture, "/asked?stud=1"), 400);
     assert_int_equal(ask_for(fixture, "/asked?study%20state=1"), 400);
     assert_int_equal(ask_for(fixture, "/asked?=1"), 400);
+    assert_int_equal(ask_for(fixture, "/asked?study=1&state=open&study=2"), 400);
+    assert_non_null(strstr(fixture->answer, "query parameter 'study' is given twice"));
+    assert_int_equal(ask_for(fixture, "/body?a=1&a=2"), 200); // its handler looks at all
     assert_int_equal(ask_for(fixture, "/unasked"), 200);
     assert_int_equal(ask_for(fixture, "/unasked?study=1"), 400);
     assert_non_null(strstr(fixture->answer, "there are none"));
@@ -337,7 +340,7 @@ int test_requests(void)
         TEST(ambiguous_framing_is_refused_and_closed),
         TEST(unknown_method_and_path),
         TEST(host_must_be_ours),
-        TEST(a_query_parameter_that_the_route_does_not_know_is_refused_by_name),
+        TEST(a_query_parameter_that_the_route_does_not_know_or_knows_once_is_refused_by_name),
         TEST(pages_elsewhere_change_nothing),
         TEST(encoded_bodies_are_refused),
         TEST(chunked_body_arrives_whole),

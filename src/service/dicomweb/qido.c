@@ -76,6 +76,8 @@ static bool read_search(struct http_request *request, struct search *search, str
     for (size_t i = 0; i < http_query_count(request); i++) {
         const char *name, *value;
         http_query_at(request, i, &name, &value);
+        if (strcmp(name, "includefield") != 0 && http_query_repeats(request, i))
+            return error_set(err, ERROR_BAD_VALUE, "'%.60s' is given twice; give it once", name);
         if (!read_parameter(search, name, value, err))
             return false;
     }

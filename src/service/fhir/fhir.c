@@ -152,6 +152,9 @@ static bool study_of_id(struct service *service, struct http_request *request, c
 static bool which_study(struct service *service, struct http_request *request, const char *id, const char **out,
                         struct error *err)
 {
+    for (size_t i = 0; i < http_query_count(request); i++)
+        if (http_query_repeats(request, i))
+            return error_set(err, ERROR_BAD_VALUE, "query parameter %zu is given twice; give it once", i + 1);
     *out = http_query(request, "study");
     if (*out)
         return true;
