@@ -44,6 +44,7 @@ struct database {
     int wal_pages;       // the writer's: pages in the WAL after the last commit
     bool full_sync;      // the writer's: PRAGMA synchronous is FULL
     bool sync_failed;    // the disk would not sync the WAL or the database
+    bool failed;         // in this transaction: the file could not be had, read or written
     bool running_once;
     atomic_bool stopping;  // the writer's: store_event_wake was called
     int64_t busy_ms;       // the writer's: how long it waits for another process, or for readers

@@ -80,15 +80,17 @@ bool database_fail(struct database *db, int code, const char *doing, struct erro
     int number = db->handle && sqlite3_system_errno(db->handle) ? sqlite3_system_errno(db->handle) : errno;
     db->sync_failed = db->sync_failed || database_is_failed_sync(code);
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
+    enum error_code kind = code_of(code, number);
+    db->failed = db->failed || kind == ERROR_FULL || kind == ERROR_BUSY || kind == ERROR_IO;
     if ((code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB)
         return is_damaged(text, doing, err);
-    switch (code_of(code, number)) {
+    switch (kind) {
     case ERROR_FULL:
         return error_set(err, ERROR_FULL, "no space left for the database (%s): free space on its disk", doing);
     case ERROR_BUSY:
         return error_set(err, ERROR_BUSY, "another process holds the database (%s)", doing);
     default:
-        return error_set(err, code_of(code, number), "database (%s): %s", doing, text);
+        return error_set(err, kind, "database (%s): %s", doing, text);
     }
 }
 

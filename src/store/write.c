@@ -106,6 +106,7 @@ static bool transact(struct store *store, struct write_call *group, bool durable
     struct database *db = store->writes.db;
     uint64_t last = atomic_load(&store->board.last);
     db->event_next = last + 1;
+    db->failed = false;
     // The kernel has forgotten what it could not write, so a sync that works now would not make it durable.
     if (durable && db->sync_failed)
         return error_set(err, ERROR_IO, "the disk failed to sync the database: check it, and restart");
@@ -147,7 +148,7 @@ static void note_outcome(struct write_queue *queue, bool ok, int64_t began_ns, c
         queue->failing_since_ns = 0;
         return;
     }
-    if (failure->code != ERROR_BUSY && failure->code != ERROR_FULL && failure->code != ERROR_IO)
+    if (!queue->db->failed)
         return;
     if (!queue->failing_since_ns) {
         log_error("store", "the database cannot be written: %s", failure->message);

@@ -23,6 +23,11 @@ static bool add_row_and_fail(struct database *db, void *payload, struct error *e
     return add_row(db, payload, err) && error_set(err, ERROR_MISMATCH, "on request");
 }
 
+static bool refuse_for_now(struct database *db, void *payload, struct error *err)
+{
+    return add_row(db, payload, err) && error_set(err, ERROR_BUSY, "not now");
+}
+
 static void a_failed_write_leaves_nothing(void **state)
 {
     struct place place;
@@ -247,7 +252,8 @@ static void who_asks_is_told_since_when_writes_fail_until_they_succeed(void **st
     close(out);
     while (!store_can_write(place.store, &place.err)) // nobody else writes
         assert_true(clock_monotonic_ns() < start + 10 * CLOCK_SECOND);
-    assert_false(store_write(place.store, STORE_REPLAYABLE, add_row_and_fail, "a", &place.err));
+    assert_false(store_write(place.store, STORE_REPLAYABLE, refuse_for_now, "a", &place.err));
+    assert_int_equal(place.err.code, ERROR_BUSY);
     assert_true(store_can_write(place.store, &place.err)); // that was the caller's own refusal
     helper_remove(&place);
 }
