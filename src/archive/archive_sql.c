@@ -75,13 +75,17 @@ static bool collect(struct sql *sql, struct arena *arena, struct archive_object 
             capacity = capacity ? capacity * 2 : 64;
             struct archive_object *larger = arena_calloc(arena, capacity, sizeof *larger);
             if (!larger)
-                return error_set(err, ERROR_LIMIT, "more than %zu objects at once; ask for a series or fewer", *count);
+                return error_set(
+                    err, ERROR_LIMIT,
+                    "%zu objects fill the memory of one request, and there are more; ask for fewer at once", *count);
             if (*count > 0)
                 memcpy(larger, *out, *count * sizeof *larger);
             *out = larger;
         }
         if (!read_object(sql, arena, *out + *count))
-            return error_set(err, ERROR_LIMIT, "more than %zu objects at once; ask for a series or fewer", *count);
+            return error_set(err, ERROR_LIMIT,
+                             "%zu objects fill the memory of one request, and there are more; ask for fewer at once",
+                             *count);
         ++*count;
     }
     return false;

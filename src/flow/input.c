@@ -8,16 +8,25 @@ enum { HEADER_VALUE_MAX = 64 << 10 };
 
 // ---- objects and headers
 
+// The headers of `read` objects are what there is memory for. false.
+static bool refuse_headers(struct flow_work *work, size_t read, struct error *err)
+{
+    work->headers = NULL;
+    arena_reset(&work->header_arena);
+    return error_prefix(err, "the series has %zu objects, and %zu can be looked at", work->count, read);
+}
+
 static bool read_headers(struct flow_work *work, struct error *err)
 {
-    work->headers = arena_calloc(&work->arena, work->count, sizeof *work->headers);
-    if (!work->headers)
-        return error_set(err, ERROR_LIMIT, "a series of %zu objects does not fit into memory", work->count);
+    struct arena *arena = &work->header_arena;
+    work->headers = arena_calloc(arena, work->count, sizeof *work->headers);
+    if (!work->headers && !error_set(err, ERROR_LIMIT, "no memory for a list of them"))
+        return refuse_headers(work, 0, err);
     for (size_t i = 0; i < work->count; i++) {
         if (!archive_prove(work->flow->options.archive, &work->objects[i], err) ||
-            !archive_dataset(work->flow->options.archive, &work->objects[i], HEADER_VALUE_MAX, &work->arena,
-                             &work->headers[i], err))
-            return false;
+            !archive_dataset(work->flow->options.archive, &work->objects[i], HEADER_VALUE_MAX, arena, &work->headers[i],
+                             err))
+            return err->code == ERROR_LIMIT && refuse_headers(work, i, err);
         if (work->objects[i].received_ns > work->newest_ns)
             work->newest_ns = work->objects[i].received_ns;
     }

@@ -15,7 +15,7 @@
 #define FLOW_JOB_MODEL "model"
 #define FLOW_JOB_REPORT "report"
 
-enum { FLOW_WORKERS_MAX = 8, FLOW_ARENA_MAX = 256 << 20 };
+enum { FLOW_WORKERS_MAX = 8, FLOW_ARENA_MAX = 256 << 20, FLOW_HEADERS_MAX = 256 << 20 };
 
 #define FLOW_LEASE_NS (INT64_C(120) * 1000000000) // of a job; renewed four times in it
 
@@ -194,9 +194,10 @@ struct flow_work {
     const char *after;           // of images that came back: the job that overtook them; else ""
     struct queue_job *successor; // of a job whose package was replaced
     struct arena arena;
+    struct arena header_arena; // theirs alone: headers that do not fit leave the rest of a job its memory
     struct archive_object *objects;
     size_t count;
-    const struct dicom_dataset **headers; // by object
+    const struct dicom_dataset **headers; // by object; NULL: not read, or too many
     struct archive_held_back held_back;   // images of the series that are not served
     char inputs_key[65]; // over `digest`, `after`, and the objects that the job is about, and held_back
     struct model_fit fit;

@@ -177,11 +177,13 @@ static void run_job(struct flow *flow, struct queue_job *job)
     work->job = job;
     work->claimed_ns = clock_monotonic_ns();
     arena_init(&work->arena, FLOW_ARENA_MAX);
+    arena_init(&work->header_arena, FLOW_HEADERS_MAX);
     if (strcmp(job->kind, FLOW_JOB_REPORT) == 0)
         run_report_job(work);
     else
         run_model_job(work);
     model_package_close(work->package);
+    arena_free(&work->header_arena);
     arena_free(&work->arena);
     free(work);
 }

@@ -78,6 +78,28 @@ static bool raise_version(struct database *db, void *payload, struct error *err)
     return flow_series_complete(db, "1.2.3", "1.2.3.1", 2, err);
 }
 
+// A flow_work as the worker makes it, of the one job there is.
+static void begin_work(struct ground *g, struct flow_work *work, size_t header_memory)
+{
+    arena_init(&work->arena, 16 << 20);
+    arena_init(&work->header_arena, header_memory);
+    work->flow = g->flow;
+    work->package = model_packages_find(g->packages, "one");
+    work->digest = model_package_digest(work->package);
+    work->after = "";
+    assert_ok(store_write(g->store, STORE_DURABLE, claim_job, work, &g->err) && work->job, g->err);
+    memcpy(work->inputs_key, work->job->key, sizeof work->inputs_key - 1);
+    assert_ok(flow_input_look(work, &work->objects, &work->count, &g->err), g->err);
+}
+
+static void end_work(struct flow_work *work)
+{
+    flow_results_drop(work);
+    model_package_close(work->package);
+    arena_free(&work->header_arena);
+    arena_free(&work->arena);
+}
+
 // A series that gets a new version just when the job of the old one ends: were it to end, older results would take the
 // place of newer ones.
 static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **state)
@@ -92,14 +114,7 @@ static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **s
     ground_put_series(&g, &(struct slice){0}, 3, AT(0));
     ground_end(&g, "SCANNER", AT(0));
     ground_step(&g, AT(3));
-    arena_init(&work.arena, 16 << 20);
-    work.flow = g.flow;
-    work.package = model_packages_find(g.packages, "one");
-    work.digest = model_package_digest(work.package);
-    work.after = "";
-    assert_ok(store_write(g.store, STORE_DURABLE, claim_job, &work, &g.err) && work.job, g.err);
-    memcpy(work.inputs_key, work.job->key, sizeof work.inputs_key - 1);
-    assert_ok(flow_input_look(&work, &work.objects, &work.count, &g.err), g.err);
+    begin_work(&g, &work, FLOW_HEADERS_MAX);
     assert_ok(flow_results_unreadable(&work, "it cannot be read", &g.err), g.err);
     assert_ok(store_write(g.store, STORE_DURABLE, raise_version, NULL, &g.err), g.err);
     work.version = 1; // the look that keep takes itself came before
@@ -107,9 +122,40 @@ static void a_job_does_not_end_on_a_version_that_is_not_the_present_one(void **s
     assert_int_equal(g.err.code, ERROR_BUSY);
     assert_true(flow_is_passing(g.err.code)); // so the job is tried again
     assert_int_equal(ground_results(&g, "1.2.3", &results), 0);
-    flow_results_drop(&work);
-    model_package_close(work.package);
-    arena_free(&work.arena);
+    end_work(&work);
+    ground_close(&g);
+}
+
+static void headers_past_the_memory_of_a_look_are_no_answer_that_says_how_many_there_are(void **state)
+{
+    static const struct flow_rule rule = {.name = "r", .model = "one"};
+    static const struct flow_rule *rules[] = {&rule};
+    static const char due[] = "the series has 8 objects, and ";
+    struct ground g;
+    struct flow_work work = {.rules = rules, .rule_count = 1};
+    struct finding_result *results;
+    (void)state;
+    ground_open(&g, (const char *const[]){"one", NULL}, "{\"name\":\"r\",\"model\":\"one\"}");
+    ground_put_series(&g, &(struct slice){0}, 8, AT(0));
+    ground_end(&g, "SCANNER", AT(0));
+    ground_step(&g, AT(3));
+    begin_work(&g, &work, FLOW_HEADERS_MAX);
+    assert_ok(flow_input_read(&work, &g.err), g.err);
+    size_t half = work.header_arena.used / 2;
+    arena_free(&work.header_arena);
+    arena_init(&work.header_arena, half);
+    assert_false(flow_input_read(&work, &g.err));
+    assert_int_equal(g.err.code, ERROR_LIMIT);
+    assert_memory_equal(g.err.message, due, strlen(due));
+    long fit = strtol(g.err.message + strlen(due), NULL, 10);
+    assert_in_range(fit, 1, 7);
+    assert_non_null(strstr(g.err.message, "bytes of memory"));
+    assert_null(flow_input_header(&work));
+    assert_ok(flow_results_unreadable(&work, g.err.message, &g.err) && flow_results_keep(&work, &g.err), g.err);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 1);
+    assert_int_equal(results[0].outcome, FINDING_NOT_ANALYSED);
+    assert_memory_equal(results[0].reason, due, strlen(due));
+    end_work(&work);
     ground_close(&g);
 }
 
@@ -349,6 +395,7 @@ int test_looks(void)
         cmocka_unit_test(a_newer_look_that_fails_takes_no_positive_back),
         cmocka_unit_test(a_look_without_an_answer_says_again_what_stands),
         cmocka_unit_test(a_negative_of_too_little_is_none),
+        cmocka_unit_test(headers_past_the_memory_of_a_look_are_no_answer_that_says_how_many_there_are),
         cmocka_unit_test(a_job_does_not_end_on_a_version_that_is_not_the_present_one),
         cmocka_unit_test(what_may_pass_is_tried_again_and_what_fails_the_same_way_is_not),
         cmocka_unit_test(a_target_that_is_named_later_hears_of_nothing_before),
