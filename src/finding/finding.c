@@ -163,6 +163,7 @@ json_t *finding_to_json(const struct finding *finding)
         {"boxMm",
          json_pack("{s:o, s:o}", "low", point_to_json(finding->low_mm), "high", point_to_json(finding->high_mm))},
         {"segment", json_integer(finding->segment)},
+        {"version", json_integer(finding->version)},
         {"judged", time_to_json(finding->judged_ns)},
         {"made", time_to_json(finding->made_ns)},
         {"sentence", sentence_to_json(finding)},

@@ -90,6 +90,7 @@ struct finding {
     const char *seg_instance, *sr_instance;       // SOP Instance UIDs as the job made them
     enum finding_urgency urgency;
     enum finding_state state;
+    int64_t version;       // how often it was judged
     const char *judged_by; // the name typed; marked unverified until logins exist
     int64_t judged_ns;
     const char *comment;
@@ -115,6 +116,9 @@ bool finding_topic(struct database *db, const struct finding_subject *subject, c
                    struct error *err);
 
 // ---- rows; inside a write function (STORE_DURABLE) but the lists
+//
+// An event RESULT_CHANGED says how: "made"; "ended", it is superseded or withdrawn; "changed", all else: what it found
+// is the same.
 
 // Adds a result with its findings, once: a known id changes nothing (*added false), but what had no answer may be
 // followed by one when its job is asked again. BAD_VALUE: an answer without objects and voxels that were looked at.
@@ -169,10 +173,19 @@ const char *finding_result_images(const struct finding_result *result); // "pres
 // Why it is not an answer, or not one of what is there now, as lists say it; else "".
 const char *finding_result_reason(const struct finding_result *result);
 
-// ACCEPTED or REJECTED, with the name of who says so. An event FINDING_JUDGED; from or to REJECTED its result's
-// revision rises, so that everybody who was told hears of it. NOT_FOUND; CONFLICT when it is superseded.
-bool finding_judge(struct database *db, const char *id, enum finding_state state, const char *by, const char *comment,
-                   int64_t now_ns, struct error *err);
+// What somebody says of a finding.
+struct finding_judgement {
+    const char *id;           // the finding's
+    enum finding_state state; // ACCEPTED or REJECTED
+    const char *by, *comment; // `by` shows something (text_is_visible); `comment` NULL is ""
+    int64_t version;          // of the finding that was judged; FINDING_ANY_VERSION: whatever it is now
+    int64_t now_ns;
+};
+enum { FINDING_ANY_VERSION = -1 };
+
+// An event FINDING_JUDGED; from or to REJECTED its result's revision rises, so that everybody who was told hears of it.
+// NOT_FOUND; CONFLICT when it is superseded, and, with who and what, when somebody has judged it since that version.
+bool finding_judge(struct database *db, const struct finding_judgement *judgement, struct error *err);
 bool finding_list(struct database *db, const char *study, bool superseded_too, struct arena *arena,
                   struct finding **out, size_t *count, struct error *err);
 // All findings of a result, whatever their state, by segment.

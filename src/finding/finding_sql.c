@@ -55,6 +55,7 @@ static const char *const steps[] = {
     result_tally,
     "ALTER TABLE result ADD COLUMN patient INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE result ADD COLUMN is_earlier INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE finding ADD COLUMN version INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 
@@ -65,7 +66,7 @@ const struct store_migration finding_migration = {.room = "finding", .steps = st
     " concept_meaning, site_value, site_scheme, site_meaning, side, volume_ml, score, centroid_x_mm, centroid_y_mm,"   \
     " centroid_z_mm, low_x_mm, low_y_mm, low_z_mm, high_x_mm, high_y_mm, high_z_mm, segment, seg_instance,"            \
     " sr_instance, urgency, made_ns"
-#define JUDGED ", state, judged_by, judged_ns, comment"
+#define JUDGED ", state, version, judged_by, judged_ns, comment"
 
 // ---- add
 
@@ -116,23 +117,23 @@ bool finding_row_supersede(struct database *db, const char *result, struct error
 
 // ---- judge
 
-static bool check_judgement(enum finding_state state, const char *by, const char *comment, struct error *err)
+static bool check_judgement(const struct finding_judgement *j, struct error *err)
 {
-    const char *name = object_text(by);
-    size_t size = strlen(name);
-    text_trim(&name, &size);
-    if (state != FINDING_ACCEPTED && state != FINDING_REJECTED)
-        return error_set(err, ERROR_USAGE, "a finding is accepted or rejected, not \"%s\"", finding_state_text(state));
-    if (size == 0)
-        return error_set(err, ERROR_BAD_VALUE, "who accepts or rejects a finding gives a name");
-    return row_check_text("the name", by, NAME_MAX_BYTES, err) &&
-           row_check_text("the comment", comment, COMMENT_MAX_BYTES, err);
+    const char *name = object_text(j->by);
+    if (j->state != FINDING_ACCEPTED && j->state != FINDING_REJECTED)
+        return error_set(err, ERROR_USAGE, "a finding is accepted or rejected, not \"%s\"",
+                         finding_state_text(j->state));
+    return row_check_text("the name", name, NAME_MAX_BYTES, err) &&
+           row_check_text("the comment", object_text(j->comment), COMMENT_MAX_BYTES, err) &&
+           (text_is_visible(name, strlen(name)) ||
+            error_set(err, ERROR_BAD_VALUE, "who accepts or rejects a finding gives a name"));
 }
 
 // What a judgement needs to know of its finding.
 struct judged {
-    char study[NAME_MAX_BYTES], result[FINDING_ID_SIZE];
+    char study[NAME_MAX_BYTES], result[FINDING_ID_SIZE], by[NAME_MAX_BYTES + 1];
     enum finding_state state;
+    int64_t version;
 };
 
 // NOT_FOUND; CONFLICT when it is superseded.
@@ -140,7 +141,7 @@ static bool find_open(struct database *db, const char *id, struct judged *out, s
 {
     bool row = false;
     char shown[64];
-    struct sql *sql = sql_prepare(db, "SELECT study, result, state FROM finding WHERE id = ?", err);
+    struct sql *sql = sql_prepare(db, "SELECT study, result, state, version, judged_by FROM finding WHERE id = ?", err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, id);
@@ -149,6 +150,8 @@ static bool find_open(struct database *db, const char *id, struct judged *out, s
         text_copy(out->study, sizeof out->study, object_text(sql_text(sql, 0)));
         text_copy(out->result, sizeof out->result, object_text(sql_text(sql, 1)));
         out->state = (enum finding_state)sql_int(sql, 2);
+        out->version = sql_int(sql, 3);
+        text_copy(out->by, sizeof out->by, object_text(sql_text(sql, 4)));
     }
     sql_done(sql);
     if (!ok)
@@ -158,6 +161,19 @@ static bool find_open(struct database *db, const char *id, struct judged *out, s
                          text_show(shown, sizeof shown, id, strlen(id)));
     return out->state != FINDING_SUPERSEDED ||
            error_set(err, ERROR_CONFLICT, "finding %.64s is superseded by a newer result", id);
+}
+
+// Two people may look at once: who speaks last has seen what the other said.
+static bool check_version(const struct judged *was, const struct finding_judgement *j, struct error *err)
+{
+    char shown[64];
+    if (j->version == FINDING_ANY_VERSION || j->version == was->version)
+        return true;
+    if (j->version > was->version)
+        return error_set(err, ERROR_CONFLICT, "the finding has version %lld, not %lld; look again",
+                         (long long)was->version, (long long)j->version);
+    return error_set(err, ERROR_CONFLICT, "the finding was %s by %s since it was looked at; look again",
+                     finding_state_text(was->state), text_show(shown, sizeof shown, was->by, strlen(was->by)));
 }
 
 // A result says something else when one of its findings is taken back, or is not any more.
@@ -172,18 +188,18 @@ static bool raise_revision(struct database *db, const struct judged *was, enum f
                    "it", now_ns, was->result);
 }
 
-bool finding_judge(struct database *db, const char *id, enum finding_state state, const char *by, const char *comment,
-                   int64_t now_ns, struct error *err)
+bool finding_judge(struct database *db, const struct finding_judgement *j, struct error *err)
 {
     struct judged was = {0};
-    comment = object_text(comment);
-    if (!check_judgement(state, by, comment, err) || !find_open(db, id, &was, err) ||
-        !sql_run(db, err, "UPDATE finding SET state = ?, judged_by = ?, judged_ns = ?, comment = ? WHERE id = ?",
-                 "ititt", (int64_t)state, by, now_ns, comment, id) ||
-        !raise_revision(db, &was, state, now_ns, err))
+    if (!check_judgement(j, err) || !find_open(db, j->id, &was, err) || !check_version(&was, j, err) ||
+        !sql_run(db, err,
+                 "UPDATE finding SET state = ?, judged_by = ?, judged_ns = ?, comment = ?, version = version + 1"
+                 " WHERE id = ?",
+                 "ititt", (int64_t)j->state, j->by, j->now_ns, object_text(j->comment), j->id) ||
+        !raise_revision(db, &was, j->state, j->now_ns, err))
         return false;
-    const struct store_event_detail detail = {.state = finding_state_text(state), .by = by};
-    return store_event_add(db, STORE_EVENT_FINDING_JUDGED, was.study, id, &detail, err);
+    const struct store_event_detail detail = {.state = finding_state_text(j->state), .by = j->by};
+    return store_event_add(db, STORE_EVENT_FINDING_JUDGED, was.study, j->id, &detail, err);
 }
 
 // ---- read
@@ -218,6 +234,7 @@ static bool read_row(struct sql *sql, struct arena *arena, void *row)
     f->urgency = (enum finding_urgency)sql_int(sql, c++);
     f->made_ns = sql_int(sql, c++);
     f->state = (enum finding_state)sql_int(sql, c++);
+    f->version = sql_int(sql, c++);
     f->judged_by = row_text(sql, &c, arena, &ok);
     f->judged_ns = sql_int(sql, c++);
     f->comment = row_text(sql, &c, arena, &ok);

@@ -210,12 +210,13 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct finding_resul
     return ok;
 }
 
-static bool tell(struct database *db, const struct finding_result *result, struct error *err)
+static bool tell(struct database *db, const struct finding_result *result, const char *how, struct error *err)
 {
     const struct store_event_detail detail = {.series = result->series,
                                               .model = result->model,
                                               .outcome = finding_outcome_text(result->outcome),
-                                              .standing = finding_standing_text(result->standing)};
+                                              .standing = finding_standing_text(result->standing),
+                                              .how = how};
     return store_event_add(db, STORE_EVENT_RESULT_CHANGED, result->study, result->id, &detail, err);
 }
 
@@ -255,7 +256,7 @@ static bool end(struct database *db, struct finding_result *result, enum finding
     return tally(db, result, 1, err) &&
            sql_run(db, err, "UPDATE result SET standing = ?, reason = ?, changed_ns = ? WHERE id = ?", "itit",
                    (int64_t)standing, reason, later(result, now_ns), result->id) &&
-           finding_row_supersede(db, result->id, err) && tell(db, result, err);
+           finding_row_supersede(db, result->id, err) && tell(db, result, "ended", err);
 }
 
 // Has the job looked at the topic and found no answer?
@@ -321,7 +322,7 @@ bool finding_result_add(struct database *db, const struct finding_result *result
     for (size_t i = 0; i < count; i++)
         if (!finding_row_add(db, &findings[i], result, err))
             return false;
-    return tell(db, result, err);
+    return tell(db, result, "made", err);
 }
 
 // ---- what becomes of a current one
@@ -358,7 +359,7 @@ bool finding_result_mark_earlier(struct database *db, const char *id, bool is_ea
     if (ok && result && result->standing == FINDING_CURRENT && result->is_earlier != is_earlier)
         ok = sql_run(db, err, "UPDATE result SET is_earlier = ?, changed_ns = ? WHERE id = ?", "iit",
                      (int64_t)is_earlier, later(result, now_ns), id) &&
-             tell(db, result, err);
+             tell(db, result, "changed", err);
     arena_free(&arena);
     return ok;
 }
@@ -386,7 +387,7 @@ bool finding_result_tell(struct database *db, const char *id, int64_t revision, 
         ok = sql_run(db, err,
                      "UPDATE result SET told = 1, sr_instance = ?, seg_instance = ?, changed_ns = ? WHERE id = ?",
                      "ttit", sr, seg, later(result, now_ns), id) &&
-             tell(db, result, err);
+             tell(db, result, "changed", err);
     arena_free(&arena);
     return ok;
 }

@@ -1,4 +1,19 @@
 // The reading list: its order, its consumer of events, and what is marked read. reading_sql.c has the rows.
+//
+// What has to be seen: it brings a study that was read back, and raises the version of one that is on the list.
+//
+//   EVENT                 OF WHAT                                                       BY
+//   object.stored         an image that no job of ours has made                         on_stored
+//   object.served         an image that a person has taken for another                  on_served
+//   object.kept_beside    what waits for a decision, or is held back                    on_kept_beside
+//   result.changed made   a positive with findings that nobody has judged               is_news
+//   result.changed ended  a positive: what was found stands no more                     is_taken_back
+//   result.changed ended  a negative of the images that are there, when no answer is    is_taken_back
+//                         in its place: that nothing was found stands no more
+//
+// Nothing else does: a negative, a failed look and one that was not analysed find nothing and are told beside the
+// study; "changed" (told, a new SR of it, "of earlier images") is what was seen already, whichever result it is of; a
+// judgement is a person's, who has just looked.
 #include "reading/reading.h"
 
 #include <pthread.h>
@@ -19,12 +34,15 @@ static int class_of(const struct reading_item *item)
     return item->capped ? (int)FINDING_STAT : (int)item->urgency;
 }
 
-// Equal waits are told apart by the UID, so that the order is always the same.
+// By the log's number; those of a program before this one have none and came first. Equal ones are told apart by the
+// UID, so that the order is always the same.
 static int compare(const void *left, const void *right)
 {
     const struct reading_item *a = left, *b = right;
     if (class_of(a) != class_of(b))
         return class_of(b) - class_of(a);
+    if (a->arrived_event != b->arrived_event)
+        return a->arrived_event < b->arrived_event ? -1 : 1;
     if (a->arrived_ns != b->arrived_ns)
         return a->arrived_ns < b->arrived_ns ? -1 : 1;
     return strcmp(a->study, b->study);
@@ -52,15 +70,15 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 
 // ---- the list
 
-bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
-                  size_t *count, struct error *err)
+bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
+                  struct reading_item **out, size_t *count, struct error *err)
 {
     *count = 0;
     *out = arena_calloc(arena, READING_LIST_MAX, sizeof **out);
     struct database *db = *out ? store_read_begin(store, err) : NULL;
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for the reading list");
-    bool ok = db && reading_rows(db, arena, *out, count, err);
+    bool ok = db && reading_rows(db, study, arena, *out, count, err);
     if (db)
         store_read_end(store, db);
     return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
@@ -80,12 +98,13 @@ static json_t *flags_to_json(const struct reading_item *item)
 json_t *reading_item_to_json(const struct reading_item *item)
 {
     char arrived[CLOCK_RFC3339_SIZE];
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:I, s:o}", "study", item->study, "patientId",
-        item->patient_id, "patientName", item->patient_name, "accession", item->accession, "modality", item->modality,
-        "description", item->description, "urgency", finding_urgency_text(item->urgency), "reason", item->reason,
-        "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND),
-        "capped", item->capped, "findings", (json_int_t)item->findings, "flags", flags_to_json(item));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:I, s:o}", "study", item->study,
+                     "patientId", item->patient_id, "patientName", item->patient_name, "accession", item->accession,
+                     "modality", item->modality, "description", item->description, "urgency",
+                     finding_urgency_text(item->urgency), "reason", item->reason, "version", (json_int_t)item->version,
+                     "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s",
+                     (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
+                     (json_int_t)item->findings, "flags", flags_to_json(item));
 }
 
 // ---- the consumer
@@ -120,8 +139,7 @@ static bool on_stored(struct reading *reading, struct database *db, const struct
         return false;
     if (!detail.is_image || strcmp(detail.how, "job") == 0)
         return true;
-    return reading_row_arrived(db, event->study, event->time_ns, &changed, err) &&
-           (!changed || tell(db, event->study, err));
+    return reading_row_arrived(db, event, &changed, err) && (!changed || tell(db, event->study, err));
 }
 
 // What a person has taken is as good as new; what a source's policy has served has the pixels that were there.
@@ -139,40 +157,101 @@ static bool on_kept_beside(struct reading *reading, struct database *db, const s
                            struct error *err)
 {
     struct store_event_detail detail;
+    bool doubted;
     if (!store_event_detail(event, &reading->arena, &detail, err))
         return false;
     if (strcmp(detail.how, "kept") == 0) // a person has just looked
         return tell(db, event->study, err);
-    return (!detail.is_image || reading_row_held_back(db, event->study, event->time_ns, err)) &&
-           reading_row_doubted(db, event->study, event->time_ns, err) && tell(db, event->study, err);
+    return (!detail.is_image || reading_row_held_back(db, event, err)) &&
+           reading_row_is_doubted(db, event->study, &doubted, err) &&
+           (!doubted || reading_row_back(db, event, READING_DOUBT, err)) && tell(db, event->study, err);
+}
+
+// Whether an answer is in the ended one's place.
+static bool is_answered(struct reading *reading, struct database *db, const struct finding_result *ended, bool *out,
+                        struct error *err)
+{
+    struct finding_result *now;
+    size_t count;
+    *out = false;
+    if (!finding_result_current(db, ended->study, ended->series, ended->model, &reading->arena, &now, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        *out = *out || finding_is_answer(now[i].outcome);
+    return true;
+}
+
+// What a reader may have relied on stands no more.
+static bool is_taken_back(struct reading *reading, struct database *db, const struct store_event *event, bool *news,
+                          const char **reason, struct error *err)
+{
+    struct finding_result *ended;
+    bool answered;
+    if (!finding_result_get(db, event->subject, &reading->arena, &ended, err))
+        return false;
+    if (!ended || !finding_is_answer(ended->outcome))
+        return true;
+    if (!is_answered(reading, db, ended, &answered, err))
+        return false;
+    *news = ended->outcome == FINDING_POSITIVE || (!ended->is_earlier && !answered);
+    if (*news)
+        *reason = arena_printf(&reading->arena, "%s %s: %s stands no more%s%s", ended->model, ended->model_version,
+                               ended->outcome == FINDING_POSITIVE ? "what was found" : "that nothing was found",
+                               *ended->reason ? ": " : "", ended->reason);
+    return true;
+}
+
+// What has to be seen of a change of a result; *reason "" unless something was taken back. What a program before this
+// one has written does not say how.
+static bool is_news(struct reading *reading, struct database *db, const struct store_event *event,
+                    const struct finding *findings, size_t count, bool *news, const char **reason, struct error *err)
+{
+    struct store_event_detail detail;
+    *reason = "";
+    if (!store_event_detail(event, &reading->arena, &detail, err))
+        return false;
+    *news = false;
+    for (size_t i = 0; i < count; i++)
+        *news = *news || (findings[i].state == FINDING_UNVERIFIED &&
+                          (!*detail.how || strcmp(findings[i].result, event->subject) == 0));
+    *news = *news && strcmp(detail.how, "changed") != 0;
+    return strcmp(detail.how, "ended") != 0 || is_taken_back(reading, db, event, news, reason, err);
 }
 
 // The most urgent of what is present and not rejected gives urgency and reason.
-static bool on_finding(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
+static const struct finding *worst_of(const struct finding *findings, size_t count, int64_t *present)
 {
-    const char *study = event->study;
-    struct finding *findings;
     const struct finding *worst = NULL;
-    size_t count = 0, present = 0;
-    bool unseen = false;
-    if (!finding_list(db, study, false, &reading->arena, &findings, &count, err))
-        return false;
+    *present = 0;
     for (size_t i = 0; i < count; i++) {
         if (findings[i].state == FINDING_REJECTED)
             continue;
-        present++;
-        unseen = unseen || findings[i].state != FINDING_ACCEPTED;
+        ++*present;
         if (!worst || findings[i].urgency > worst->urgency ||
             (findings[i].urgency == worst->urgency && findings[i].volume_ml > worst->volume_ml))
             worst = &findings[i];
     }
-    const char *reason = worst ? finding_sentence(worst, &reading->arena) : "";
+    return worst;
+}
+
+static bool on_finding(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
+{
+    struct finding *findings;
+    size_t count;
+    int64_t present;
+    bool news = false;
+    const char *reason = "";
+    if (!finding_list(db, event->study, false, &reading->arena, &findings, &count, err) ||
+        (event->kind == STORE_EVENT_RESULT_CHANGED &&
+         !is_news(reading, db, event, findings, count, &news, &reason, err)))
+        return false;
+    const struct finding *worst = worst_of(findings, count, &present);
+    if (worst)
+        reason = finding_sentence(worst, &reading->arena);
     if (!reason)
         return error_set(err, ERROR_LIMIT, "no memory for a reason");
-    // What a model found after the study was read has been seen by nobody.
-    bool news = unseen && event->kind == STORE_EVENT_RESULT_CHANGED;
-    return reading_row_found(db, study, worst ? worst->urgency : FINDING_ROUTINE, reason, (int64_t)present, err) &&
-           (!news || reading_row_back(db, study, event->time_ns, err)) && tell(db, study, err);
+    return reading_row_found(db, event->study, worst ? worst->urgency : FINDING_ROUTINE, reason, present, err) &&
+           (!news || reading_row_back(db, event, READING_RESULT, err)) && tell(db, event->study, err);
 }
 
 static bool write_change(struct database *db, void *payload, struct error *err)
@@ -195,14 +274,35 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     return queue_consumer_advance(db, change->reading->consumer, change->events[change->count - 1].number, err);
 }
 
+// A study that came while the clock was ahead would wait for nothing until the clock has come there.
+static bool write_clock(struct database *db, void *payload, struct error *err)
+{
+    return reading_rows_by(db, *(int64_t *)payload, err);
+}
+
+static bool mind_clock(struct reading *reading, int64_t now_ns, struct error *err)
+{
+    int64_t count = 0;
+    struct database *db = store_read_begin(reading->store, err);
+    bool ok = db && reading_rows_after(db, now_ns + CLOCK_SECOND, &count, err);
+    store_read_end(reading->store, db);
+    if (!ok || count == 0)
+        return ok;
+    log_warning("reading",
+                "studies on the reading list that came while the clock was ahead of what it says now: %lld; they wait "
+                "from now on, in the order in which they came",
+                (long long)count);
+    return store_write(reading->store, STORE_REPLAYABLE, write_clock, &now_ns, err);
+}
+
 bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err)
 {
     struct change change = {.reading = reading};
     struct store_event *events;
-    (void)now_ns; // arrivals are the events' own times
     *worked = false;
     arena_reset(&reading->arena);
-    if (!queue_consumer_next(reading->consumer, 0, EVENTS_AT_ONCE, &reading->arena, &events, &change.count, err))
+    if (!mind_clock(reading, now_ns, err) ||
+        !queue_consumer_next(reading->consumer, 0, EVENTS_AT_ONCE, &reading->arena, &events, &change.count, err))
         return false;
     if (change.count == 0)
         return true;
@@ -265,24 +365,50 @@ void reading_stop(struct reading *reading)
 
 // ---- read
 
+enum { CAME_SIZE = 192 };
+
 struct mark {
     const char *study, *by;
-    int64_t now_ns;
+    int64_t version, now_ns;
 };
+
+// CONFLICT, with what came since the version that was seen.
+static bool check_seen(const struct mark *mark, const int64_t events[READING_NEWS_COUNT], const char *reason,
+                       struct error *err)
+{
+    int64_t version = 0;
+    for (int i = 0; i < READING_NEWS_COUNT; i++)
+        version = events[i] > version ? events[i] : version;
+    if (mark->version == version)
+        return true;
+    if (mark->version > version)
+        return error_set(err, ERROR_CONFLICT, "version %lld of the study is none that the list has given; look again",
+                         (long long)mark->version);
+    const bool images = events[READING_IMAGE] > mark->version, result = events[READING_RESULT] > mark->version,
+               doubt = events[READING_DOUBT] > mark->version;
+    return error_set(err, ERROR_CONFLICT, "something came since the study was looked at: %s%s%s%.120s%s%s; look again",
+                     images ? "images" : "", images && (result || doubt) ? "; " : "",
+                     result ? "a model's answer: " : "", result ? reason : "", result && doubt ? "; " : "",
+                     doubt ? "objects that wait for a decision" : "");
+}
 
 static bool write_mark(struct database *db, void *payload, struct error *err)
 {
     const struct mark *mark = payload;
+    int64_t events[READING_NEWS_COUNT];
+    char reason[CAME_SIZE];
     bool found;
-    if (!reading_row_read(db, mark->study, mark->by, mark->now_ns, &found, err))
+    if (!reading_row_news(db, mark->study, events, reason, sizeof reason, &found, err))
         return false;
     if (!found)
         return error_set(err, ERROR_NOT_FOUND, "study %.64s is not on the list", mark->study);
-    return tell(db, mark->study, err);
+    return check_seen(mark, events, reason, err) && reading_row_read(db, mark->study, mark->by, mark->now_ns, err) &&
+           tell(db, mark->study, err);
 }
 
-bool reading_mark_read(struct store *store, const char *study, const char *by, int64_t now_ns, struct error *err)
+bool reading_mark_read(struct store *store, const char *study, int64_t version, const char *by, int64_t now_ns,
+                       struct error *err)
 {
-    struct mark mark = {study, by, now_ns};
+    struct mark mark = {study, by, version, now_ns};
     return store_write(store, STORE_DURABLE, write_mark, &mark, err);
 }

@@ -1,9 +1,11 @@
 // The reading room: the order in which studies are read, and what was said of their findings. It knows no pixels.
 //
-// A study comes on the list with its first image and leaves it when it is marked read; images or findings that come
-// after that bring it back. Order: urgency, then the longest wait; but nobody is passed over for longer than the cap: a
-// study that has waited cap_ns goes to the front class, among those by wait (docs/design.md; a cap near the mean wait
-// undoes triage: see the what-if in docs).
+// A study comes on the list with its first image and leaves it when it is marked read; what comes after that and has
+// to be seen brings it back (the table in reading.c). Each such thing raises the study's version, and only the version
+// that stands can be marked read: what its reader has not seen takes nothing off the list. Order: urgency, then who
+// came first by the log's number, for clocks are set; but nobody is passed over for longer than the cap: a study that
+// has waited cap_ns goes to the front class, among those by arrival (docs/design.md; a cap near the mean wait undoes
+// triage: see the what-if in docs).
 #ifndef READING_READING_H
 #define READING_READING_H
 
@@ -30,8 +32,10 @@ struct reading_item {
     const char *unreadable;    // a sentence when its patient's name or ID cannot be read; else ""
     const char *shared_series; // a sentence when another study has a series of the same UID; else ""
     const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
+    int64_t arrived_event; // number in the log of what put it on the list; 0: of a program before this one
     int64_t arrived_ns;
-    int64_t waiting_ns;
+    int64_t version;    // number in the log of the last thing that has to be seen; 0 as above
+    int64_t waiting_ns; // never negative: who came in what is now the future waits from now on
     bool capped;
     size_t findings; // present ones that are not rejected
 };
@@ -41,21 +45,26 @@ struct reading_item {
 bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
                    struct error *err);
 
-// The list from the rows, in order.
-bool reading_list(struct store *store, int64_t now_ns, int64_t cap_ns, struct arena *arena, struct reading_item **out,
-                  size_t *count, struct error *err);
+// The list from the rows, in order; of one study where `study` is not NULL: its item, or none when it is not on it.
+bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
+                  struct reading_item **out, size_t *count, struct error *err);
 json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, patientName, accession, modality,
-                                                               // description, urgency, reason, waiting_s, findings,
-                                                               // flags: sentences to be seen before it is read
+                                                               // description, urgency, reason, version, waiting_s,
+                                                               // findings, flags: sentences to be seen before it is
+                                                               // read
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
-// and reason; each change adds WORKLIST_CHANGED.
+// and reason; each change adds WORKLIST_CHANGED. Studies that came while the clock was ahead wait from now on.
 struct reading;
 struct reading *reading_start(struct store *store, bool thread,
                               struct error *err); // without a thread the caller takes the steps
 void reading_stop(struct reading *reading);       // NULL is fine
 bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err); // one step, for tests
 
-bool reading_mark_read(struct store *store, const char *study, const char *by, int64_t now_ns, struct error *err);
+// Takes a study off the list for who has seen that version of it: whatever of the log the consumer comes to afterwards
+// brings it back, whatever the clock says. NOT_FOUND when it is not on the list, CONFLICT with what came since when
+// another version stands.
+bool reading_mark_read(struct store *store, const char *study, int64_t version, const char *by, int64_t now_ns,
+                       struct error *err);
 
 #endif

@@ -1,11 +1,17 @@
 // The table of the reading list: one row per study that has ever had an image here.
 #include "reading/rows.h"
 
+#include "base/text.h"
+
 static const char *const steps[] = {
     "CREATE TABLE reading_item(study TEXT PRIMARY KEY, arrived_ns INTEGER NOT NULL, urgency INTEGER NOT NULL, reason "
     "TEXT NOT NULL,"
     " findings INTEGER NOT NULL, read_ns INTEGER, read_by TEXT NOT NULL DEFAULT '') STRICT;"
     "CREATE INDEX reading_item_open ON reading_item(arrived_ns) WHERE read_ns IS NULL;",
+    "ALTER TABLE reading_item ADD COLUMN arrived_event INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE reading_item ADD COLUMN image_event INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE reading_item ADD COLUMN result_event INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE reading_item ADD COLUMN doubt_event INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 const struct store_migration reading_migration = {"reading", steps};
@@ -21,24 +27,29 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
     out->urgency = (enum finding_urgency)sql_int(sql, 13);
     out->arrived_ns = sql_int(sql, 14);
     out->findings = (size_t)sql_int(sql, 15);
+    out->arrived_event = sql_int(sql, 16);
+    for (int i = 0; i < READING_NEWS_COUNT; i++)
+        out->version = sql_int(sql, 17 + i) > out->version ? sql_int(sql, 17 + i) : out->version;
     return true;
 }
 
-bool reading_rows(struct database *db, struct arena *arena, struct reading_item *items, size_t *count,
-                  struct error *err)
+#define ITEMS                                                                                                          \
+    "SELECT reading_item.study, patient_id, patient_name, accession, modalities, description, identity, conflicts,"    \
+    " held_back, rejected, unreadable, shared_series, reason, urgency, arrived_ns, findings, arrived_event,"           \
+    " image_event, result_event, doubt_event"                                                                          \
+    " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
+
+bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
+                  size_t *count, struct error *err)
 {
     bool row, ok;
-    struct sql *sql = sql_prepare(db,
-                                  "SELECT reading_item.study, patient_id, patient_name, accession, modalities, "
-                                  "description, identity, conflicts, held_back, rejected, unreadable, shared_series, "
-                                  "reason, urgency, arrived_ns, findings"
-                                  " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
-                                  " WHERE read_ns IS NULL"
-                                  " ORDER BY urgency DESC, arrived_ns LIMIT ?1",
-                                  err);
+    struct sql *sql = study ? sql_prepare(db, ITEMS " AND reading_item.study=?2 LIMIT ?1", err)
+                            : sql_prepare(db, ITEMS " ORDER BY urgency DESC, arrived_event, arrived_ns LIMIT ?1", err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, READING_LIST_MAX);
+    if (study)
+        sql_bind_text(sql, 2, study);
     while ((ok = sql_step(sql, &row, err)) && row) {
         ok = read_item(sql, arena, &items[(*count)++]) || error_set(err, ERROR_LIMIT, "no memory for the reading list");
         if (!ok)
@@ -48,53 +59,98 @@ bool reading_rows(struct database *db, struct arena *arena, struct reading_item 
     return ok;
 }
 
-bool reading_row_arrived(struct database *db, const char *study, int64_t time_ns, bool *changed, struct error *err)
+static bool note(struct database *db, const struct store_event *event, enum reading_news news, struct error *err)
+{
+    static const char *const statements[READING_NEWS_COUNT] = {
+        [READING_IMAGE] = "UPDATE reading_item SET image_event=?2 WHERE study=?1",
+        [READING_RESULT] = "UPDATE reading_item SET result_event=?2 WHERE study=?1",
+        [READING_DOUBT] = "UPDATE reading_item SET doubt_event=?2 WHERE study=?1",
+    };
+    return sql_run(db, err, statements[news], "ti", event->study, (int64_t)event->number);
+}
+
+bool reading_row_arrived(struct database *db, const struct store_event *event, bool *changed, struct error *err)
 {
     bool ok = sql_run(db, err,
-                      "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) VALUES(?1,?2,0,'',0) ON "
-                      "CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='', arrived_ns=excluded.arrived_ns"
-                      " WHERE reading_item.read_ns<excluded.arrived_ns",
-                      "ti", study, time_ns);
+                      "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings)"
+                      " VALUES(?1,?2,?3,0,'',0) ON CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='',"
+                      " arrived_ns=excluded.arrived_ns, arrived_event=excluded.arrived_event"
+                      " WHERE reading_item.read_ns IS NOT NULL",
+                      "tii", event->study, event->time_ns, (int64_t)event->number);
     *changed = ok && sql_changes(db) > 0;
-    return ok;
+    return ok && note(db, event, READING_IMAGE, err);
 }
 
 bool reading_row_found(struct database *db, const char *study, enum finding_urgency urgency, const char *reason,
                        int64_t findings, struct error *err)
 {
-    return sql_run(db, err, "UPDATE reading_item SET urgency=?2, reason=?3, findings=?4 WHERE study=?1", "titi", study,
-                   (int64_t)urgency, reason, findings);
+    return sql_run(db, err,
+                   "UPDATE reading_item SET urgency=?2, findings=?4,"
+                   " reason=CASE WHEN ?3='' AND findings=0 THEN reason ELSE ?3 END WHERE study=?1",
+                   "titi", study, (int64_t)urgency, reason, findings);
 }
 
-bool reading_row_back(struct database *db, const char *study, int64_t time_ns, struct error *err)
+bool reading_row_back(struct database *db, const struct store_event *event, enum reading_news news, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2 WHERE study=?1 AND read_ns<?2",
-                   "ti", study, time_ns);
+                   "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2, arrived_event=?3"
+                   " WHERE study=?1 AND read_ns IS NOT NULL",
+                   "tii", event->study, event->time_ns, (int64_t)event->number) &&
+           note(db, event, news, err);
 }
 
-bool reading_row_doubted(struct database *db, const char *study, int64_t time_ns, struct error *err)
+bool reading_row_is_doubted(struct database *db, const char *study, bool *out, struct error *err)
+{
+    int64_t one;
+    return sql_get_int(db, err, &one, out,
+                       "SELECT 1 FROM study_shown WHERE study=?1 AND (conflicts<>'' OR held_back<>'')", "t", study);
+}
+
+bool reading_row_held_back(struct database *db, const struct store_event *event, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE reading_item SET read_ns=NULL, read_by='', arrived_ns=?2 WHERE study=?1 AND read_ns<?2"
-                   " AND EXISTS(SELECT 1 FROM study_shown WHERE study_shown.study=?1"
-                   " AND (conflicts<>'' OR held_back<>''))",
-                   "ti", study, time_ns);
+                   "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings)"
+                   " SELECT ?1, ?2, ?3, 0, '', 0 FROM study_shown WHERE study_shown.study=?1 AND held_back<>''"
+                   " ON CONFLICT(study) DO NOTHING",
+                   "tii", event->study, event->time_ns, (int64_t)event->number);
 }
 
-bool reading_row_held_back(struct database *db, const char *study, int64_t time_ns, struct error *err)
+bool reading_row_news(struct database *db, const char *study, int64_t events[READING_NEWS_COUNT], char *reason,
+                      size_t capacity, bool *found, struct error *err)
 {
-    return sql_run(db, err,
-                   "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) SELECT ?1, ?2, 0, '', 0"
-                   " FROM study_shown WHERE study_shown.study=?1 AND held_back<>'' ON CONFLICT(study) DO NOTHING",
-                   "ti", study, time_ns);
-}
-
-bool reading_row_read(struct database *db, const char *study, const char *by, int64_t now_ns, bool *found,
-                      struct error *err)
-{
-    bool ok = sql_run(db, err, "UPDATE reading_item SET read_ns=?2, read_by=?3 WHERE study=?1 AND read_ns IS NULL",
-                      "tit", study, now_ns, by);
-    *found = ok && sql_changes(db) > 0;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT image_event, result_event, doubt_event, reason FROM reading_item"
+                                  " WHERE study=?1 AND read_ns IS NULL",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, study);
+    bool ok = sql_step(sql, found, err);
+    for (int i = 0; ok && *found && i < READING_NEWS_COUNT; i++)
+        events[i] = sql_int(sql, i);
+    if (ok && *found)
+        text_copy(reason, capacity, sql_text(sql, READING_NEWS_COUNT));
+    sql_done(sql);
     return ok;
+}
+
+bool reading_row_read(struct database *db, const char *study, const char *by, int64_t now_ns, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE reading_item SET read_ns=?2, read_by=?3, reason=CASE WHEN findings=0 THEN '' ELSE reason END"
+                   " WHERE study=?1",
+                   "tit", study, now_ns, by);
+}
+
+bool reading_rows_after(struct database *db, int64_t time_ns, int64_t *count, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, count, &found,
+                       "SELECT COUNT(*) FROM reading_item WHERE read_ns IS NULL AND arrived_ns>?1", "i", time_ns);
+}
+
+bool reading_rows_by(struct database *db, int64_t time_ns, struct error *err)
+{
+    return sql_run(db, err, "UPDATE reading_item SET arrived_ns=?1 WHERE read_ns IS NULL AND arrived_ns>?1", "i",
+                   time_ns);
 }

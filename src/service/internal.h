@@ -129,8 +129,9 @@ http_handler page_index, page_asset;              // page/page.c
 // configuration; "" not known.
 const char *service_charset(const struct service *service, const char *of_peer);
 
-// The body as a JSON object; NULL with *err for anything else. The caller's.
-json_t *service_read_json(struct http_request *request, struct error *err);
+// The body as a JSON object with no other members than `names`, with spaces between; NULL: the caller looks. NULL with
+// *err for anything else. The caller's.
+json_t *service_read_json(struct http_request *request, const char *names, struct error *err);
 
 extern const char *const service_flag_words[ARCHIVE_FLAG_BITS]; // of enum archive_flag, by bit; api/conflicts.c
 
@@ -144,8 +145,10 @@ json_t *service_target_warnings(struct service *service, const char *kind, const
 void service_reply_removed(struct service *service, struct http_request *request, const char *kind);
 // How many a list has in all, for the answer's X-Total-Count, so that nobody takes a part for the whole.
 void service_tell_total(struct http_request *request, uint64_t total);
-// A member of a body that must be text of 1 to 128 characters; NULL with *err.
+// A member of a body that must be text of 1 to 128 bytes that shows something (text_is_visible); NULL with *err.
 const char *service_member(const json_t *body, const char *name, struct error *err);
+// A member that must be a whole number from 0: the version of what was looked at.
+bool service_version(const json_t *body, int64_t *out, struct error *err);
 // A parameter of the query that is a count: limit, offset.
 bool service_read_count(const char *name, const char *value, size_t *out, struct error *err);
 void service_count_stored(struct service *service, const struct archive_stored *stored); // for /metrics

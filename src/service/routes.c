@@ -44,7 +44,7 @@ const struct http_route service_routes[] = {
     {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
     {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false, SERVICE_AUDIT_QUERY, ""},
     {"GET", "/api/flagged", api_flagged, 0, false, SERVICE_AUDIT_QUERY, "limit offset flag"},
-    {"GET", "/api/worklist", api_worklist, 0, false, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/api/worklist", api_worklist, 0, false, SERVICE_AUDIT_QUERY, "study"},
     {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
     {"GET", "/api/studies/{study}/findings", api_findings, 0, false, SERVICE_AUDIT_QUERY, "superseded"},
     {"GET", "/api/studies/{study}/results", api_results, 0, false, SERVICE_AUDIT_QUERY, "past"},
@@ -70,16 +70,44 @@ const struct http_route service_routes[] = {
     {NULL, NULL, NULL, 0, false, 0, NULL},
 };
 
-json_t *service_read_json(struct http_request *request, struct error *err)
+// Whether the name is one of `names`, with spaces between.
+static bool is_named(const char *names, const char *name)
+{
+    size_t size = strlen(name), next;
+    for (; *names; names += next + (names[next] == ' ')) {
+        next = strcspn(names, " ");
+        if (next == size && memcmp(names, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+// What is passed over would be answered as if it had been done.
+static bool check_names(const json_t *body, const char *names, struct error *err)
+{
+    const char *member;
+    json_t *value;
+    char shown[64];
+    json_object_foreach((json_t *)(uintptr_t)body, member, value)
+    {
+        if (!is_named(names, member))
+            return error_set(err, ERROR_BAD_VALUE, "the body has '%s', which nobody reads; its members are: %s",
+                             text_show(shown, sizeof shown, member, strlen(member)), names);
+    }
+    return true;
+}
+
+json_t *service_read_json(struct http_request *request, const char *names, struct error *err)
 {
     size_t size;
     json_error_t where;
     const char *body = http_body(request, &size);
     json_t *json = json_loadb(size > 0 ? body : "", size, JSON_REJECT_DUPLICATES, &where);
-    if (json_is_object(json))
+    if (json_is_object(json) && (!names || check_names(json, names, err)))
         return json;
-    error_set(err, ERROR_BAD_VALUE, "the body is no JSON object: %s at line %d",
-              json ? "another kind of value" : where.text, json ? 1 : where.line);
+    if (!json_is_object(json))
+        error_set(err, ERROR_BAD_VALUE, "the body is no JSON object: %s at line %d",
+                  json ? "another kind of value" : where.text, json ? 1 : where.line);
     json_decref(json);
     return NULL;
 }
@@ -96,11 +124,19 @@ bool service_read_count(const char *name, const char *value, size_t *out, struct
 const char *service_member(const json_t *body, const char *name, struct error *err)
 {
     const char *text = json_string_value(json_object_get(body, name));
-    if (!text || !*text || strlen(text) > 128) {
-        error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 characters", name);
-        return NULL;
-    }
-    return text;
+    if (text && strlen(text) <= 128 && text_is_visible(text, strlen(text)))
+        return text;
+    error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 bytes that shows something", name);
+    return NULL;
+}
+
+bool service_version(const json_t *body, int64_t *out, struct error *err)
+{
+    const json_t *version = json_object_get(body, "version");
+    *out = json_integer_value(version);
+    return (json_is_integer(version) && *out >= 0) ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "the body needs 'version', the number that was given with what was looked at");
 }
 
 void service_tell_total(struct http_request *request, uint64_t total)

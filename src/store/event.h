@@ -13,7 +13,7 @@
     X(series, "series", TEXT)           /* Series Instance UID */                                                      \
     X(sop_class, "class", TEXT)         /* SOP Class UID */                                                            \
     X(from, "from", TEXT)               /* calling AE title of the sender, "" when there is none */                    \
-    X(how, "how", TEXT)                 /* "c-store", "import", "job" (made here), "taken" */                          \
+    X(how, "how", TEXT)                 /* "c-store", "import", "job" (made here), "taken"; of a result see there */   \
     X(association, "association", TEXT) /* names it among all there ever were; else as `from` */                       \
     X(is_image, "image", NUMBER)        /* 1: pixels that a person reads, which no SEG, SR, PR or KO is */             \
     X(version, "version", NUMBER)       /* of the series, from 1 */                                                    \
@@ -63,7 +63,7 @@
     X(SERIES_COMPLETE, "series.complete", "version")                                                                   \
     X(JOB_QUEUED, "job.queued", "kind model")                                                                          \
     X(JOB_DONE, "job.done", "state outcome model")                                                                     \
-    X(RESULT_CHANGED, "result.changed", "series model outcome standing")                                               \
+    X(RESULT_CHANGED, "result.changed", "series model outcome standing how")                                           \
     X(FINDING_JUDGED, "finding.judged", "state by")                                                                    \
     X(DELIVERY_DONE, "delivery.done", "delivery kind target")                                                          \
     X(CONFIG_CHANGED, "config.changed", "what")                                                                        \

@@ -132,6 +132,11 @@ class Hilum:
             raise AssertionError(f"{method} {path} answered {status}: {body[:300]!r}")
         return json.loads(body) if body else None
 
+    def mark_read(self, study, by="Reader"):
+        """As who has seen all that is there now."""
+        (item,) = self.get_json(f"/api/worklist?study={study}")
+        self.put_json(f"/api/worklist/{study}/read", {"by": by, "version": item["version"]}, "POST")
+
     # ---- commands
 
     def command(self, *arguments, check=True):

@@ -39,7 +39,7 @@ EXPECTED = {
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
 BODIES = {
     ("PUT", "/api/peers/{name}"): PEER, ("PUT", "/api/rules/{name}"): {"model": "m"}, ("PUT", "/api/hl7-targets/{name}"): {"host": "127.0.0.1", "port": 1},
-    ("POST", "/api/worklist/{study}/read"): {"by": "Dr Read"}, ("POST", "/api/findings/{id}/judge"): {"state": "accepted", "by": "Dr Read"},
+    ("POST", "/api/worklist/{study}/read"): {"by": "Dr Read", "version": 0}, ("POST", "/api/findings/{id}/judge"): {"state": "accepted", "by": "Dr Read"},
     ("POST", "/api/conflicts/{id}/keep"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/take"): {"by": "Dr Read"},
 }
 
@@ -144,7 +144,8 @@ class Audit(unittest.TestCase):
 
     def test_who_judges_is_the_actor_and_an_import_names_its_patient(self):
         study = self.object.StudyInstanceUID
-        lines, status = self.told(lambda: self.ask("POST", f"/api/worklist/{study}/read", {"by": "Dr Who"}), "marked read")
+        (item,) = self.server.get_json(f"/api/worklist?study={study}")
+        lines, status = self.told(lambda: self.ask("POST", f"/api/worklist/{study}/read", {"by": "Dr Who", "version": item["version"]}), "marked read")
         self.assertEqual((status, lines[0].actor, lines[0].detail, lines[0].objects["110180"]), (204, "Dr Who", "marked read", study))
         lines, status = self.told(lambda: self.ask("POST", "/api/import", pydicom_bytes(self.path)), self.object.SOPInstanceUID)
         self.assertEqual((status, lines[0].event, lines[0].objects), (200, IMPORT, {"2": self.object.PatientID, "110180": study}))

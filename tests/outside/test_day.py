@@ -204,7 +204,7 @@ def read(bleed):
     study.on_list = False
 
     def afterwards(day):
-        day.server.put_json(f"/api/worklist/{study.uid}/read", {"by": "Reader"}, "POST")
+        day.server.mark_read(study.uid)
         day.send([heads.key_object(study.head)])
         day.echo(study)
 

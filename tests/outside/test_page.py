@@ -11,7 +11,7 @@ import pydicom
 from pydicom.uid import generate_uid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ROOT, pydicom_files
+from harness import ROOT, pydicom_files, wait_until
 from heads import BLEED_SLICE, SLICES, Head
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
@@ -22,6 +22,10 @@ BRAIN = (40, 80)
 
 
 class Way(PageTest):
+    @classmethod
+    def prepare(cls):
+        return "flow:\n  negative_quiet_s: 1\n"
+
     def test_the_list_comes_live_and_a_study_opens_with_its_mask_and_is_judged(self):
         head = Head(1, bleed=BLEED_SLICE)
         tab = self.tab()
@@ -101,6 +105,39 @@ class Way(PageTest):
             seen.until_text("main", "Nothing waits to be read", 5)
         for seen in (tab, other, watcher):
             self.assertEqual(seen.errors(), [])
+
+    def test_what_came_while_the_page_asked_is_shown_before_a_study_is_marked_as_read(self):
+        head, late = Head(2), Head(2, series=2, bleed=BLEED_SLICE)
+        self.scan(head)
+        tab = self.tab(head.study)
+        tab.until_text("aside", "Nothing found by head-ct-hyperdense", 60)
+        tab.fill(".name input", "Dr Test")
+        self.assertIn("off the reading list", tab.ask("header button"))
+        self.scan(late)  # the page stands still while its question stands
+        self.finding_of(head.study)
+        wait_until(lambda: [item["urgency"] for item in self.server.get_json(f"/api/worklist?study={head.study}")] == ["stat"], 60, "on the list as stat")
+        tab.accept()
+        tab.until_text(".study [role=alert]", "something came since the study was looked at")
+        self.assertIn("Suspected", tab.text(".study [role=alert]"))
+        tab.until_text(".finding", "stat")
+        (item,) = self.server.get_json(f"/api/worklist?study={head.study}")
+        self.assertEqual((item["urgency"], item["findings"]), ("stat", 1))
+        self.assertIn("409", " ".join(tab.errors()))
+
+        # Two people at once: who comes second is told what the first has said.
+        finding = self.finding_of(head.study)
+        stale = self.tab(head.study)
+        stale.until("document.querySelector('.judge')")
+        self.answer_otherwise(stale, f"{head.study}/findings", "(findings) => { findings[0].state = 'unverified'; findings[0].version = 0; }")
+        self.server.put_json(f"/api/findings/{finding['id']}/judge", {"state": "rejected", "by": "Dr First"}, "POST")
+        stale.click(".judge button:has-text('Accept')")
+        stale.until_text(".finding [role=alert]", "rejected by Dr First")
+        self.assertEqual(self.finding_of(head.study)["state"], "rejected")
+
+        # Seen now.
+        tab.click("header button")
+        tab.until_text("main", "Reading list")
+        self.assertEqual(self.server.get_json(f"/api/worklist?study={head.study}"), [])
 
 
 class Kinds(PageTest):

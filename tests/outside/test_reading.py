@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The reading list: a study that was read leaves it, and comes back with images or findings that nobody has seen."""
 
+import json
 import os
 import sqlite3
 import sys
@@ -11,15 +12,18 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
 from harness import Hilum, pydicom_files, wait_until
+from heads import BLEED_SLICE, Head
 
 TEXTS = ("job", "series", "model", "model_version", "model_digest", "label_text", "concept_value", "concept_scheme", "site_value", "site_scheme", "seg_instance", "sr_instance")
 NUMBERS = [f"{what}_{axis}_mm" for what in ("centroid", "low", "high") for axis in "xyz"] + ["volume_ml", "score", "segment"]
+
+INVISIBLE = ("", "  ", "\u00a0", "\u200b", "\u202e", " \u2060\t")
 
 
 class Reading(unittest.TestCase):
     def read(self, server, study):
         wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is on the list")
-        server.put_json(f"/api/worklist/{study}/read", {"by": "Reader"}, "POST")
+        server.mark_read(study)
         self.assertEqual(server.get_json("/api/worklist"), [])
 
     def make_finding(self, server, study, state):
@@ -62,6 +66,53 @@ class Reading(unittest.TestCase):
             item, = wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is back")
             self.assertEqual((item["study"], item["urgency"], item["findings"]), (study, "stat", 2))
             self.assertLess(item["waiting_s"], 60)
+
+    def refused(self, server, path, body):
+        status, _, answer = server.request(path, "POST", json.dumps(body).encode())
+        return status, json.loads(answer)["detail"]
+
+    def test_what_its_reader_has_not_seen_takes_no_study_off_the_list(self):
+        with Hilum(config="flow:\n  negative_quiet_s: 1\n") as server, tempfile.TemporaryDirectory() as folder:
+            head, late = Head(1), Head(1, series=2, bleed=BLEED_SLICE)
+            read = f"/api/worklist/{head.study}/read"
+            server.storescu(*head.save(os.path.join(folder, "head")))
+            seen = wait_until(lambda: [item for item in server.get_json("/api/worklist") if [one["said"] for one in item["models"]] == ["negative"] and not item["arriving"]], 60, "a negative")[0]
+            self.assertEqual(server.get_json("/api/worklist?study=1.2.3"), [])
+            server.storescu(*late.save(os.path.join(folder, "late")))
+            wait_until(lambda: server.get_json(f"/api/worklist?study={head.study}")[0]["urgency"] == "stat", 60, "a bleed in the second series")
+            status, why = self.refused(server, read, {"by": "Reader", "version": seen["version"]})
+            self.assertEqual(status, 409, why)
+            for part in ("something came since", "images", "a model's answer: Suspected", "look again"):
+                self.assertIn(part, why)
+            (item,) = server.get_json("/api/worklist")
+            self.assertEqual((item["study"], item["urgency"]), (head.study, "stat"))
+            for body, part in (({"by": "Reader"}, "'version'"), ({"by": "Reader", "version": "1"}, "'version'"), ({"by": "Reader", "version": -1}, "'version'"), ({"version": item["version"]}, "'by'"),
+                               ({"by": "Reader", "version": item["version"], "seen": True}, "'seen'"), *(({"by": name, "version": item["version"]}, "'by'") for name in INVISIBLE)):
+                status, why = self.refused(server, read, body)
+                self.assertEqual(status, 400, body)
+                self.assertIn(part, why, body)
+            self.assertEqual(len(server.get_json("/api/worklist")), 1)
+            server.mark_read(head.study)
+            self.assertEqual(server.get_json("/api/worklist"), [])
+
+    def test_a_judgement_says_what_it_was_made_on(self):
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            server.storescu(*Head(1, bleed=BLEED_SLICE).save(folder))
+            study = wait_until(lambda: [item["study"] for item in server.get_json("/api/worklist") if item["findings"]], 60, "a finding")[0]
+            (finding,) = server.get_json(f"/api/studies/{study}/findings")
+            judge = f"/api/findings/{finding['id']}/judge"
+            server.put_json(judge, {"state": "rejected", "by": "Ann", "version": finding["version"]}, "POST")
+            status, why = self.refused(server, judge, {"state": "accepted", "by": "Bob", "version": finding["version"]})
+            self.assertEqual((status, "rejected by Ann" in why), (409, True), why)
+            for body, part in (({"state": "accepted", "by": "Bob", "version": "new"}, "'version'"), ({"state": "accepted", "by": "Bob", "verdict": "rejected"}, "'verdict'"),
+                               *(({"state": "accepted", "by": name}, "'by'") for name in INVISIBLE)):
+                status, why = self.refused(server, judge, body)
+                self.assertEqual(status, 400, body)
+                self.assertIn(part, why, body)
+            (finding,) = server.get_json(f"/api/studies/{study}/findings")
+            self.assertEqual((finding["state"], finding["judgedBy"], finding["version"]), ("rejected", "Ann", 1))
+            server.put_json(judge, {"state": "accepted", "by": "Bob", "version": 1}, "POST")
+            server.put_json(judge, {"state": "rejected", "by": "Cid"}, "POST")  # without one the last word stands
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Tab:
     def __init__(self, browser, name):
         self.browser, self.name = browser, name
 
-    def __getattr__(self, what):  # goto, evaluate, click, fill, select, press, wheel, drag, resize, screenshot, errors, close
+    def __getattr__(self, what):  # goto, evaluate, click, ask, accept, fill, select, press, wheel, drag, resize, screenshot, errors, close
         return lambda *values: self.browser.ask(self.name, what, *values)
 
     def until(self, script, seconds=30, what=None):

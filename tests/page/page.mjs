@@ -31,7 +31,7 @@ async function make() {
     const tab = { page, errors: [] };
     page.on("console", (message) => message.type() === "error" && tab.errors.push(message.text() + " " + message.location().url));
     page.on("pageerror", (error) => tab.errors.push(String(error)));
-    page.on("dialog", (dialog) => dialog.accept());
+    page.on("dialog", (dialog) => (tab.onAsked ? tab.onAsked(dialog) : dialog.accept()));
     return tab;
 }
 
@@ -52,6 +52,18 @@ const commands = {
     goto: ({ page }, url) => page.goto(url).then(() => null),
     evaluate: ({ page }, script) => page.evaluate(script),
     click: async ({ page }, selector) => (await front(page, selector)).click(),
+    // A click that makes the page ask: its words. The question stands until it is accepted.
+    ask: async (tab, selector) => {
+        const asked = new Promise((resolve) => (tab.onAsked = resolve));
+        tab.clicked = (await front(tab.page, selector)).click();
+        tab.question = await asked;
+        tab.onAsked = undefined;
+        return tab.question.message();
+    },
+    accept: async (tab) => {
+        await tab.question.accept();
+        await tab.clicked;
+    },
     fill: ({ page }, selector, text) => page.locator(selector).first().fill(text),
     select: ({ page }, selector, value) => page.locator(selector).first().selectOption(value),
     press: ({ page }, key) => page.keyboard.press(key),

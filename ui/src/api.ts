@@ -10,6 +10,7 @@ export interface Item {
     description: string;
     urgency: "routine" | "urgent" | "stat";
     reason: string;
+    version: number; // grows with all that has to be seen before it is read
     arrived: string;
     waiting_s: number;
     capped: boolean;
@@ -53,6 +54,7 @@ export interface Finding {
     seg: string;
     urgency: string;
     state: "unverified" | "accepted" | "rejected" | "superseded";
+    version: number; // how often it was judged
     judgedBy: string;
     judged: string | null;
     comment: string;

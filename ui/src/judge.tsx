@@ -35,16 +35,32 @@ export function Judge({ finding, name, onDone }: { finding: Finding; name: strin
     const [error, setError] = useState("");
     const say = (state: string) => {
         setError("");
-        post(`${path("api", "findings", finding.id)}/judge`, { state, by: name, comment })
+        post(`${path("api", "findings", finding.id)}/judge`, { state, by: name, comment, version: finding.version })
             .then(onDone)
             .then(() => setChanging(false))
-            .catch((why: Error) => setError(why.message));
+            .catch((why: Error) => {
+                setError(why.message);
+                return onDone(); // somebody else may have judged it
+            })
+            .catch(() => {}); // the study says that it could not be read
     };
     const change = () => {
+        setError("");
         setComment(finding.comment);
         setChanging(true);
     };
-    if (finding.state !== "unverified" && !changing) return <Judged finding={finding} onChange={change} />;
+    const wrong = error && (
+        <p class="error" role="alert">
+            {error}
+        </p>
+    );
+    if (finding.state !== "unverified" && !changing)
+        return (
+            <>
+                {wrong}
+                <Judged finding={finding} onChange={change} />
+            </>
+        );
     return (
         <div class="judge">
             <textarea aria-label="Comment" placeholder="Comment" rows={1} maxLength={1000} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
@@ -56,11 +72,7 @@ export function Judge({ finding, name, onDone }: { finding: Finding; name: strin
             </button>
             {changing && <button onClick={() => setChanging(false)}>Cancel</button>}
             {!name && <small>Type your name above first.</small>}
-            {error && (
-                <p class="error" role="alert">
-                    {error}
-                </p>
-            )}
+            {wrong}
         </div>
     );
 }

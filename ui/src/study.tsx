@@ -72,7 +72,8 @@ function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] })
     );
 }
 
-function Header({ patient, onRead }: { patient: Dataset | undefined; onRead: (() => void) | null }) {
+// `why`: it cannot be marked as read; "": it can.
+function Header({ patient, why, onRead }: { patient: Dataset | undefined; why: string; onRead: () => void }) {
     const facts: [string, string][] = [
         ["ID", text(patient, "00100020")],
         ["born", date(text(patient, "00100030"))],
@@ -95,7 +96,7 @@ function Header({ patient, onRead }: { patient: Dataset | undefined; onRead: (()
                         </span>
                     ),
             )}
-            <button disabled={!onRead} title={onRead ? "" : "Type your name first"} onClick={() => onRead?.()}>
+            <button disabled={!!why} title={why} onClick={onRead}>
                 Mark as read
             </button>
         </header>
@@ -156,14 +157,17 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const [patients, setPatients] = useState<Dataset[]>([]);
     const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
+    const [version, setVersion] = useState<number | null>(null); // of the list's item that is seen; null: it is not on the list
+    const [unread, setUnread] = useState(""); // why it could not be marked as read
     const [error, setError] = useState("");
     const [lost, setLost] = useState("");
     const [maskError, setMaskError] = useState("");
     const [name, setName] = useName();
-    const fail = (why: Error) => setError(why.message);
 
     const refresh = async () => {
         const at = path("api", "studies", study);
+        // Before the rest: what comes while that is read has not been seen.
+        const [own] = await get<Item[]>(`/api/worklist?study=${encodeURIComponent(study)}`);
         const [all, said, runs, twice, doubts, rows, whose] = await Promise.all([
             get<Finding[]>(`${at}/findings`),
             get<Result[]>(`${at}/results?past=true`),
@@ -173,6 +177,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
             search(`${path("dicom-web", "studies", study)}/series`),
             search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
         ]);
+        setVersion(own?.version ?? null);
         setFindings(all);
         setResults(said);
         setJobs(runs);
@@ -277,11 +282,16 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         return () => removeEventListener("keydown", onKey);
     }, [findings]);
 
+    // While the question stands the page stands still: what came meanwhile is shown before it is asked again.
     const markRead = () => {
+        setUnread("");
         if (!confirm("Take this study off the reading list? Its images stay.")) return;
-        post(`${path("api", "worklist", study)}/read`, { by: name })
+        post(`${path("api", "worklist", study)}/read`, { by: name, version })
             .then(() => (location.hash = ""))
-            .catch(fail);
+            .catch((why: Error) => {
+                setUnread(`Not marked as read: ${why.message}`);
+                return again();
+            });
     };
 
     // Whose a series is, where not all patients of the study have objects in it.
@@ -308,10 +318,10 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         return [whoseOf(of) && `of ${whoseOf(of)}`, one && images!.length > 1 && `series ${nameOf(one)}`].filter(Boolean).join(", ");
     };
 
-    const wrong = error || lost;
+    const wrong = unread || error || lost;
     return (
         <main class="study">
-            <Header patient={stack?.patient ?? series?.[0]} onRead={name.trim() ? markRead : null} />
+            <Header patient={stack?.patient ?? series?.[0]} why={!name.trim() ? "Type your name first" : version === null ? "It is not on the reading list" : ""} onRead={markRead} />
             {wrong && (
                 <p class="error" role="alert">
                     {wrong}

@@ -80,7 +80,7 @@ struct call {
     bool added;
     const char *id, *by, *reason, *sr, *seg;
     enum finding_state state;
-    int64_t revision;
+    int64_t revision, version;
 };
 
 #define LATER (INT64_C(1347635528123000000) + 99) // than rows were made
@@ -94,7 +94,8 @@ static bool write_add(struct database *db, void *payload, struct error *err)
 static bool write_judge(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
-    return finding_judge(db, call->id, call->state, call->by, "seen", LATER, err);
+    const struct finding_judgement judgement = {call->id, call->state, call->by, "seen", call->version, LATER};
+    return finding_judge(db, &judgement, err);
 }
 
 static bool write_withdraw(struct database *db, void *payload, struct error *err)
@@ -145,7 +146,7 @@ static bool add_without(const char *job, enum finding_outcome outcome)
 
 static bool judge(const char *id, enum finding_state state, const char *by)
 {
-    return do_write(write_judge, &(struct call){.id = id, .state = state, .by = by});
+    return do_write(write_judge, &(struct call){.id = id, .state = state, .by = by, .version = FINDING_ANY_VERSION});
 }
 
 static bool withdraw(const char *id, const char *reason)
@@ -249,7 +250,8 @@ static void findings_are_added_once(void **state)
     assert_string_equal(told->study, "1.2");
     assert_string_equal(told->subject, "a");
     assert_string_equal(told->detail,
-                        "{\"series\":\"1.2.3\",\"model\":\"m\",\"outcome\":\"positive\",\"standing\":\"current\"}");
+                        "{\"series\":\"1.2.3\",\"model\":\"m\",\"outcome\":\"positive\",\"standing\":\"current\","
+                        "\"how\":\"made\"}");
 }
 
 static void a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only(void **state)
@@ -655,9 +657,34 @@ static void a_judgement_that_makes_no_sense_is_refused(void **state)
     judge_refused("b-1", FINDING_SUPERSEDED, "Ann", ERROR_USAGE);
     judge_refused("b-1", FINDING_ACCEPTED, "  ", ERROR_BAD_VALUE);
     judge_refused("b-1", FINDING_ACCEPTED, NULL, ERROR_BAD_VALUE);
+    judge_refused("b-1", FINDING_ACCEPTED, "\xC2\xA0", ERROR_BAD_VALUE);     // no-break space
+    judge_refused("b-1", FINDING_ACCEPTED, "\xE2\x80\x8B", ERROR_BAD_VALUE); // zero width space
+    judge_refused("b-1", FINDING_ACCEPTED, "\xE2\x80\xAE", ERROR_BAD_VALUE); // right-to-left override
     judge_refused("b-1", FINDING_ACCEPTED, "\xFF", ERROR_BAD_VALUE);
     judge_refused("b-1", FINDING_ACCEPTED, longer, ERROR_LIMIT);
     assert_int_equal(get("b-1")->state, FINDING_UNVERIFIED);
+}
+
+static bool judge_seen(const char *by, enum finding_state state, int64_t version)
+{
+    return do_write(write_judge, &(struct call){.id = "a-1", .state = state, .by = by, .version = version});
+}
+
+static void who_judges_what_somebody_has_judged_since_is_told_who_and_what(void **state)
+{
+    (void)state;
+    struct finding in = row("a-1", "a", "1.2.3");
+    assert_ok(add(&in, 1), place.err);
+    assert_int_equal(get("a-1")->version, 0);
+    assert_ok(judge_seen("Ann", FINDING_REJECTED, 0), place.err);
+    assert_false(judge_seen("Bob", FINDING_ACCEPTED, 0));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_non_null(strstr(place.err.message, "was rejected by Ann since it was looked at"));
+    assert_int_equal(get("a-1")->state, FINDING_REJECTED);
+    assert_ok(judge_seen("Bob", FINDING_ACCEPTED, 1), place.err);
+    assert_int_equal(get("a-1")->version, 2);
+    assert_false(judge_seen("Cid", FINDING_ACCEPTED, 3)); // of a database that is there no more
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
 }
 
 static void findings_of_two_jobs_in_one_call_are_refused_whole(void **state)
@@ -748,6 +775,7 @@ int test_rows(void)
                                         end),
         cmocka_unit_test_setup_teardown(a_judgement_keeps_name_time_and_comment_and_is_told, begin, end),
         cmocka_unit_test_setup_teardown(a_judgement_that_makes_no_sense_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(who_judges_what_somebody_has_judged_since_is_told_who_and_what, begin, end),
         cmocka_unit_test_setup_teardown(findings_of_two_jobs_in_one_call_are_refused_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_finding_that_is_not_there_is_null, begin, end),
         cmocka_unit_test_setup_teardown(a_list_past_the_arena_is_refused, begin, end),

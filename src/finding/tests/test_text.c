@@ -71,7 +71,7 @@ static void the_api_gives_all_that_the_row_holds(void **state)
     (void)state;
     struct finding finding = example();
     json_t *json = finding_to_json(&finding);
-    assert_int_equal(json_object_size(json), 25);
+    assert_int_equal(json_object_size(json), 26);
     assert_string_equal(text_of(json, "id"), "ab-1");
     assert_string_equal(text_of(json, "modelVersion"), "1.0.0");
     assert_string_equal(text_of(json_object_get(json, "concept"), "value"), "1386000");

@@ -659,7 +659,12 @@ struct judging {
 static bool write_judgement(struct database *db, void *payload, struct error *err)
 {
     struct judging *judging = payload;
-    return finding_judge(db, judging->id, judging->state, "Ann", "", GROUND_START + 100 * CLOCK_SECOND, err);
+    const struct finding_judgement judgement = {.id = judging->id,
+                                                .state = judging->state,
+                                                .by = "Ann",
+                                                .version = FINDING_ANY_VERSION,
+                                                .now_ns = GROUND_START + 100 * CLOCK_SECOND};
+    return finding_judge(db, &judgement, err);
 }
 
 void ground_judge(struct ground *g, enum finding_state verdict, int64_t at_ns)

@@ -85,22 +85,50 @@ static void put(struct hall *hall, const char *sop_class, const char *how)
 static size_t list(struct hall *hall, struct reading_item **out)
 {
     size_t count;
-    assert_ok(reading_list(hall->store, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count, &hall->err),
+    assert_ok(reading_list(hall->store, NULL, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count, &hall->err),
               hall->err);
     return count;
+}
+
+static bool mark(struct hall *hall, int64_t version)
+{
+    return reading_mark_read(hall->store, "1.2.3", version, "Ann", clock_now_ns(), &hall->err);
+}
+
+static int64_t version(struct hall *hall)
+{
+    struct reading_item *items;
+    assert_int_equal(list(hall, &items), 1);
+    return items[0].version;
 }
 
 static void mark_read(struct hall *hall)
 {
     struct reading_item *items;
-    assert_ok(reading_mark_read(hall->store, "1.2.3", "Ann", clock_now_ns(), &hall->err), hall->err);
+    assert_ok(mark(hall, version(hall)), hall->err);
     assert_int_equal(list(hall, &items), 0);
+}
+
+static void assert_listed(struct hall *hall, size_t wanted)
+{
+    struct reading_item *items;
+    assert_int_equal(list(hall, &items), wanted);
+}
+
+static void assert_refused(struct hall *hall, int64_t version, const char *why)
+{
+    assert_false(mark(hall, version));
+    assert_int_equal(hall->err.code, ERROR_CONFLICT);
+    if (!strstr(hall->err.message, why))
+        fail_msg("%s", hall->err.message);
+    assert_listed(hall, 1);
 }
 
 // A result with one stat finding, or none.
 struct saying {
     const char *id;
     enum finding_outcome outcome;
+    const char *series;
 };
 
 static bool write_saying(struct database *db, void *payload, struct error *err)
@@ -111,7 +139,7 @@ static bool write_saying(struct database *db, void *payload, struct error *err)
                                     .topic = "topic",
                                     .job = saying->id,
                                     .study = "1.2.3",
-                                    .series = "1.2.3.1",
+                                    .series = saying->series,
                                     .volume = "",
                                     .patient_id = "P1",
                                     .issuer = "",
@@ -136,7 +164,7 @@ static bool write_saying(struct database *db, void *payload, struct error *err)
                               .result = saying->id,
                               .job = saying->id,
                               .study = "1.2.3",
-                              .series = "1.2.3.1",
+                              .series = saying->series,
                               .model = "bleeds",
                               .concept = {"1", "SCT", "Bleed"},
                               .side = "left",
@@ -146,16 +174,40 @@ static bool write_saying(struct database *db, void *payload, struct error *err)
     return finding_result_add(db, &result, &finding, positive, &added, err);
 }
 
+static void say_of(struct hall *hall, const char *series, const char *id, enum finding_outcome outcome)
+{
+    struct saying saying = {id, outcome, series};
+    assert_ok(store_write(hall->store, STORE_DURABLE, write_saying, &saying, &hall->err), hall->err);
+    step(hall);
+}
+
 static void say(struct hall *hall, const char *id, enum finding_outcome outcome)
 {
-    struct saying saying = {id, outcome};
-    assert_ok(store_write(hall->store, STORE_DURABLE, write_saying, &saying, &hall->err), hall->err);
+    say_of(hall, "1.2.3.1", id, outcome);
+}
+
+// Its SR was made: the same is said.
+static bool write_telling(struct database *db, void *payload, struct error *err)
+{
+    return finding_result_tell(db, payload, 0, "1.2.9", "", clock_now_ns(), err);
+}
+
+static bool write_withdrawal(struct database *db, void *payload, struct error *err)
+{
+    return finding_result_withdraw(db, payload, "of two patients", clock_now_ns(), err);
+}
+
+static void change(struct hall *hall, store_write_fn *write, char *id)
+{
+    assert_ok(store_write(hall->store, STORE_DURABLE, write, id, &hall->err), hall->err);
     step(hall);
 }
 
 static bool write_verdict(struct database *db, void *payload, struct error *err)
 {
-    return finding_judge(db, "a", *(enum finding_state *)payload, "Ann", "", clock_now_ns(), err);
+    const struct finding_judgement judgement = {
+        "a", *(enum finding_state *)payload, "Ann", "", FINDING_ANY_VERSION, clock_now_ns()};
+    return finding_judge(db, &judgement, err);
 }
 
 static void judge(struct hall *hall, enum finding_state state)
@@ -240,6 +292,125 @@ static void a_result_that_takes_the_place_of_a_positive_takes_its_urgency_too(vo
     hall_close(&hall);
 }
 
+static void what_came_since_it_was_looked_at_is_named_and_the_study_stays(void **state)
+{
+    struct hall hall;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    int64_t first = version(&hall);
+    say(&hall, "n", FINDING_NEGATIVE); // nothing that has to be seen
+    assert_int_equal(version(&hall), first);
+    say_of(&hall, "1.2.3.2", "a", FINDING_POSITIVE);
+    int64_t second = version(&hall);
+    assert_true(second > first);
+    assert_refused(&hall, first, "a model's answer: Suspected bleed, left, 12.0 mL");
+    put(&hall, CT, "c-store");
+    assert_refused(&hall, second, "looked at: images; look again");
+    assert_refused(&hall, first, "images; a model's answer: ");
+    assert_refused(&hall, version(&hall) + 1, "none that the list has given");
+    mark_read(&hall);
+    assert_false(mark(&hall, first));
+    assert_int_equal(hall.err.code, ERROR_NOT_FOUND);
+    hall_close(&hall);
+}
+
+static bool write_reading_ahead(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, "UPDATE reading_item SET read_ns=read_ns+?1, arrived_ns=arrived_ns+?1", "i",
+                   *(int64_t *)payload);
+}
+
+// As if it had come, and been read, while the clock was ahead.
+static void set_clock_back(struct hall *hall, int64_t by_ns)
+{
+    assert_ok(store_write(hall->store, STORE_DURABLE, write_reading_ahead, &by_ns, &hall->err), hall->err);
+}
+
+static void what_comes_after_the_clock_was_set_back_brings_a_read_study_back(void **state)
+{
+    struct hall hall;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    mark_read(&hall);
+    set_clock_back(&hall, 3600 * CLOCK_SECOND);
+    say(&hall, "a", FINDING_POSITIVE);
+    assert_listed(&hall, 1);
+    mark_read(&hall);
+    set_clock_back(&hall, 3600 * CLOCK_SECOND);
+    put(&hall, CT, "c-store");
+    assert_listed(&hall, 1);
+    hall_close(&hall);
+}
+
+static void a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_seen(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    size_t count;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    set_clock_back(&hall, 24 * 3600 * CLOCK_SECOND);
+    list(&hall, &items);
+    assert_int_equal(items[0].waiting_ns, 0);
+    step(&hall);
+    assert_ok(reading_list(hall.store, "1.2.3", clock_now_ns() + READING_CAP_NS, READING_CAP_NS, &hall.arena, &items,
+                           &count, &hall.err),
+              hall.err);
+    assert_int_equal(count, 1);
+    assert_true(items[0].waiting_ns >= READING_CAP_NS && items[0].capped);
+    hall_close(&hall);
+}
+
+static void what_was_seen_is_no_news_when_something_else_is_said_of_the_study(void **state)
+{
+    struct hall hall;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    say(&hall, "a", FINDING_POSITIVE);
+    mark_read(&hall); // and judged by nobody
+    say_of(&hall, "1.2.3.2", "n", FINDING_NEGATIVE);
+    say_of(&hall, "1.2.3.3", "x", FINDING_FAILED);
+    say(&hall, "y", FINDING_FAILED);
+    change(&hall, write_telling, "n");
+    change(&hall, write_telling, "a");
+    judge(&hall, FINDING_ACCEPTED);
+    assert_listed(&hall, 0);
+    say_of(&hall, "1.2.3.2", "b", FINDING_POSITIVE);
+    assert_listed(&hall, 1);
+    hall_close(&hall);
+}
+
+static void what_stands_no_more_brings_a_read_study_back_and_says_so(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    say(&hall, "a", FINDING_POSITIVE);
+    mark_read(&hall);
+    say(&hall, "n", FINDING_NEGATIVE); // in its place
+    assert_int_equal(list(&hall, &items), 1);
+    assert_string_equal(items[0].reason, "bleeds 1: what was found stands no more");
+    mark_read(&hall);
+    say(&hall, "m", FINDING_NEGATIVE); // says the same
+    assert_listed(&hall, 0);
+    say(&hall, "x", FINDING_FAILED);
+    assert_int_equal(list(&hall, &items), 1);
+    assert_string_equal(items[0].reason, "bleeds 1: that nothing was found stands no more");
+    mark_read(&hall);
+    say(&hall, "o", FINDING_NEGATIVE);
+    assert_listed(&hall, 0);
+    change(&hall, write_withdrawal, "o");
+    assert_int_equal(list(&hall, &items), 1);
+    assert_string_equal(items[0].reason, "bleeds 1: that nothing was found stands no more: of two patients");
+    hall_close(&hall);
+}
+
 int test_list(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -247,6 +418,11 @@ int test_list(void)
         cmocka_unit_test(a_positive_brings_a_read_study_back_and_a_negative_does_not),
         cmocka_unit_test(a_rejected_finding_gives_no_urgency_until_it_is_accepted_again),
         cmocka_unit_test(a_result_that_takes_the_place_of_a_positive_takes_its_urgency_too),
+        cmocka_unit_test(what_came_since_it_was_looked_at_is_named_and_the_study_stays),
+        cmocka_unit_test(what_comes_after_the_clock_was_set_back_brings_a_read_study_back),
+        cmocka_unit_test(a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_seen),
+        cmocka_unit_test(what_was_seen_is_no_news_when_something_else_is_said_of_the_study),
+        cmocka_unit_test(what_stands_no_more_brings_a_read_study_back_and_says_so),
     };
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);
 }

@@ -31,6 +31,19 @@ static void the_flagged_study_is_first_and_equals_wait_in_turn(void **state)
     assert_int_equal(items[0].waiting_ns, 9 * MINUTE);
 }
 
+static void who_came_first_is_told_by_the_log_s_number_and_not_by_the_clock(void **state)
+{
+    struct error err;
+    struct reading_item items[] = {item("second", FINDING_ROUTINE, 5 * MINUTE),
+                                   item("first", FINDING_ROUTINE, 10 * MINUTE)};
+    items[0].arrived_event = 8;
+    items[1].arrived_event = 7;
+    (void)state;
+    assert_ok(reading_order(items, 2, 7 * MINUTE, READING_CAP_NS, &scratch, &err), err);
+    assert_string_equal(items[0].study, "first");
+    assert_int_equal(items[0].waiting_ns, 0); // it came in what is now the future
+}
+
 static void past_the_cap_a_routine_study_is_passed_over_no_more(void **state)
 {
     struct error err;
@@ -88,6 +101,7 @@ int test_order(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_flagged_study_is_first_and_equals_wait_in_turn),
+        cmocka_unit_test(who_came_first_is_told_by_the_log_s_number_and_not_by_the_clock),
         cmocka_unit_test(past_the_cap_a_routine_study_is_passed_over_no_more),
         cmocka_unit_test(on_a_simulated_clock_no_one_waits_long_past_the_cap),
     };

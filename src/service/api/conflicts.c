@@ -161,7 +161,7 @@ static void decide(struct service *service, struct http_request *request, enum a
     struct error err;
     int64_t id = 0;
     const char *by = NULL;
-    json_t *body = service_read_json(request, &err);
+    json_t *body = service_read_json(request, "by", &err);
     if (body && read_decision(request, body, &id, &by, &err) &&
         archive_decide(service->archive, id, decision, by, clock_now_ns(), http_arena(request), &now, &err)) {
         tell(service, request, by, word, &now);

@@ -34,7 +34,7 @@ void api_peers(void *payload, struct http_request *request)
 // The body without a name, or with that of the path.
 static json_t *read_peer(struct http_request *request, struct access_peer *peer, struct error *err)
 {
-    json_t *json = service_read_json(request, err);
+    json_t *json = service_read_json(request, NULL, err);
     if (!json)
         return NULL;
     json_object_set_new(json, "name", json_string(http_path_part(request, "name")));

@@ -10,7 +10,7 @@
 // The body with the path's name in it.
 static json_t *read_named(struct http_request *request, struct error *err)
 {
-    json_t *body = service_read_json(request, err);
+    json_t *body = service_read_json(request, NULL, err);
     if (body)
         json_object_set_new(body, "name", json_string(http_path_part(request, "name")));
     return body;

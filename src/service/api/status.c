@@ -199,7 +199,7 @@ void api_audit_acknowledge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    json_t *body = service_read_json(request, &err);
+    json_t *body = service_read_json(request, "by", &err);
     const char *by = body ? service_member(body, "by", &err) : NULL;
     if (by && access_audit_acknowledge(service->access, by, &err))
         http_reply(request, 204, NULL, "", 0);

@@ -101,6 +101,7 @@ static json_t *items_to_json(struct store *store, const struct reading_item *ite
     return NULL;
 }
 
+// GET /api/worklist?study=UID
 void api_worklist(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -109,7 +110,8 @@ void api_worklist(void *payload, struct http_request *request)
     size_t count = 0;
     int64_t cap_ns = config_integer(service->config, "reading.cap_minutes") * 60 * CLOCK_SECOND;
     json_t *list = NULL;
-    if (!reading_list(service->store, clock_now_ns(), cap_ns, http_arena(request), &items, &count, &err) ||
+    if (!reading_list(service->store, http_query(request, "study"), clock_now_ns(), cap_ns, http_arena(request), &items,
+                      &count, &err) ||
         !(list = items_to_json(service->store, items, count, &err))) {
         http_reply_error(request, &err);
         return;
@@ -121,10 +123,12 @@ void api_worklist_read(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
+    int64_t version;
     const char *study = http_path_part(request, "study");
-    json_t *body = service_read_json(request, &err);
+    json_t *body = service_read_json(request, "by version", &err);
     const char *by = body ? service_member(body, "by", &err) : NULL;
-    if (by && reading_mark_read(service->store, study, by, clock_now_ns(), &err)) {
+    if (by && service_version(body, &version, &err) &&
+        reading_mark_read(service->store, study, version, by, clock_now_ns(), &err)) {
         http_reply(request, 204, NULL, "", 0);
     } else {
         http_reply_error(request, &err);
@@ -186,28 +190,20 @@ void api_results(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
-struct judgement {
-    const char *id, *by, *comment;
-    enum finding_state state;
-    int64_t now_ns;
-};
-
 static bool write_judgement(struct database *db, void *payload, struct error *err)
 {
-    const struct judgement *judgement = payload;
-    return finding_judge(db, judgement->id, judgement->state, judgement->by, judgement->comment, judgement->now_ns,
-                         err);
+    return finding_judge(db, payload, err);
 }
 
-static bool read_judgement(const json_t *body, struct judgement *out, struct error *err)
+static bool read_judgement(const json_t *body, struct finding_judgement *out, struct error *err)
 {
     const char *state = service_member(body, "state", err);
     out->by = state ? service_member(body, "by", err) : NULL;
     const json_t *comment = json_object_get(body, "comment");
-    out->comment = comment ? json_string_value(comment) : "";
-    if (!out->by)
+    out->comment = json_string_value(comment);
+    if (!out->by || (json_object_get(body, "version") && !service_version(body, &out->version, err)))
         return false;
-    if (!out->comment)
+    if (comment && !out->comment)
         return error_set(err, ERROR_BAD_VALUE, "'comment' must be text");
     out->state = strcmp(state, "accepted") == 0 ? FINDING_ACCEPTED : FINDING_REJECTED;
     return out->state == FINDING_ACCEPTED || strcmp(state, "rejected") == 0 ||
@@ -219,8 +215,9 @@ void api_finding_judge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    struct judgement judgement = {.id = http_path_part(request, "id"), .now_ns = clock_now_ns()};
-    json_t *body = service_read_json(request, &err);
+    struct finding_judgement judgement = {
+        .id = http_path_part(request, "id"), .version = FINDING_ANY_VERSION, .now_ns = clock_now_ns()};
+    json_t *body = service_read_json(request, "state by comment version", &err);
     if (body && read_judgement(body, &judgement, &err) &&
         store_write(service->store, STORE_DURABLE, write_judgement, &judgement, &err)) {
         http_reply(request, 204, NULL, "", 0);
