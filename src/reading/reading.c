@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "queue/queue.h"
 #include "reading/rows.h"
 

@@ -40,6 +40,7 @@ int test_runner(void);
 int test_answers(void);
 int test_words(void);
 int test_fit(void);
+int test_fit_volume(void);
 int test_operators(void);
 
 // Is this process the child of test_answers? Then it has answered.
