@@ -114,12 +114,15 @@ static void send(struct turn *turn)
                   turn->reason.message, (long long)delivery->id);
 }
 
-// false: nothing is due, or nothing can be claimed now.
+// false: nothing is due, or nothing can be claimed now, or may be sent [A5].
 static bool claim(struct deliverer *deliverer, struct arena *arena, struct turn *turn)
 {
     struct error err;
     arena_reset(arena);
     *turn = (struct turn){.deliverer = deliverer, .arena = arena, .now_ns = clock_now_ns()};
+    turn->next_ns = turn->now_ns + IDLE_NS;
+    if (store_alarm_older_stands())
+        return false;
     if (store_write(deliverer->service->store, STORE_REPLAYABLE, write_claim, turn, &err))
         return turn->delivery != NULL;
     log_warning("deliver", "no %s delivery can be claimed: %s", deliverer->kind, err.message);

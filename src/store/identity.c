@@ -1,6 +1,7 @@
 // What must agree at a start: the folder, its database and its anchor (docs/store-format.md, A1 to A7 and A10).
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,18 +151,27 @@ bool identity_check_anchor(const struct store *store, const struct identity *ide
 
 // Not that of damage, which has another end.
 static const char older_subject[] = "hilum.db's age";
+static atomic_bool older_stands; // of the process, as alarms are
 
 void store_alarm_older(const char *why)
 {
-    alarm_raise(ALARM_DATABASE, older_subject,
-                "it is an older copy: %.90s. What was judged, decided and told since is not in it: restore the newest "
-                "one, or go on without: hilum audit acknowledge --by NAME",
-                why);
+    older_stands = true;
+    alarm_raise(
+        ALARM_DATABASE, older_subject,
+        "it is an older copy: %.90s. What was judged and told since is not in it, so nothing is sent: restore the "
+        "newest, or go on: hilum audit acknowledge --by NAME",
+        why);
 }
 
 void store_alarm_older_ends(void)
 {
+    older_stands = false;
     alarm_clear(ALARM_DATABASE, older_subject);
+}
+
+bool store_alarm_older_stands(void)
+{
+    return older_stands;
 }
 
 void store_tell_older(struct store *store, const char *why)

@@ -96,8 +96,10 @@ void store_tell_older(struct store *store, const char *why);
 // Why it is one, as store_open [A5, A7a] or store_tell_older has found; "": nothing says so.
 const char *store_older(const struct store *store);
 // The alarm of a database that was found older at an earlier start, and that nobody has said to know; and its end.
+// While it stands nothing is told to anybody: what waits in an older copy may have been told, and taken back, since.
 void store_alarm_older(const char *why);
 void store_alarm_older_ends(void);
+bool store_alarm_older_stands(void);
 
 // The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);

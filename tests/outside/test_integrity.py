@@ -13,12 +13,15 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
+import types
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import corpus
 from corpus import ROOT, Peer
 from harness import HILUM, Hilum, Orthanc, free_port, wait_until
+from hl7_listener import Listener
 from test_outbox import put_in
 
 
@@ -120,6 +123,27 @@ class Start(Folder):
         self.assertEqual(len(alarms(server)), 1)
         self.assertIn("older copy", alarms(server)[0])
         self.assertEqual(server.request(path_of(2) + "/metadata")[0], 200)
+
+    def test_what_waits_in_an_older_database_is_told_to_nobody_until_somebody_says_that_he_knows(self):
+        listener = Listener(manners=())
+        self.addCleanup(listener.stop)
+        self.fill(1)
+        put_in(types.SimpleNamespace(data=self.data), [("hl7", "ris", "M1")])
+        shutil.copy(self.path("hilum.db"), self.path("older"))
+        server = self.start()
+        server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
+        wait_until(lambda: len(listener.tries) == 1, 10, "it is told")
+        store(server, 2)
+        self.stop()
+        os.replace(self.path("older"), self.path("hilum.db"))
+        server = self.start()
+        server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
+        self.assertIn("so nothing is sent", " ".join(server.get_json("/healthz")["warnings"]))
+        time.sleep(3)  # three of the looks that would send it
+        self.assertEqual(len(listener.tries), 1)
+        self.assertEqual([one["state"] for one in server.get_json("/api/deliveries?state=waiting")], ["waiting"])
+        server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
+        wait_until(lambda: len(listener.tries) == 2, 10, "it is told after all")
 
     def check(self):
         return subprocess.run([HILUM, "audit", "check", self.data], capture_output=True, text=True, timeout=60)

@@ -196,7 +196,7 @@ class Metrics(unittest.TestCase):
         self.server.put_json("/api/rules/head", rule)
         self.restart_with([("hl7", "ris", "M1"), ("dicom", "pacs", "1.2.3")])
         for kind, name in (("hl7", "ris"), ("dicom", "pacs")):
-            wait_until(lambda: self.value("hilum_deliveries", kind=kind, target=name, state="waiting") == 1, 10, "it waits, once the sender has looked for its target")
+            wait_until(lambda: self.value("hilum_deliveries", kind=kind, target=name, state="waiting") == 1, 30, "it waits, once the sender has looked for its target")
         for path, kind, name in (("/api/hl7-targets/ris", "hl7", "ris"), ("/api/peers/pacs", "dicom", "pacs")):
             self.assertEqual(remove(path), (200, {"warnings": ["rule 'head' names it still: take it out of the rule", "1 deliveries wait for it, and go to the next target that is entered under this name"]}))
             self.assertTrue(any(text.startswith(f"{kind} target {name}: 1 deliveries wait, ") and "not entered" in text for text in warnings()), warnings())

@@ -56,11 +56,11 @@ static void write_again(const struct hl7_message *message, struct arena *arena)
     hl7_write_header(&writer, &(struct hl7_header){.type = "ACK", .control = "1"});
     hl7_segment(&writer, "OBX");
     const char *text = hl7_get(message, "OBX", 0, 5, 1, 1, 1, arena);
-    hl7_field(&writer, 5, text);
+    hl7_formatted(&writer, 5, text);
     hl7_end(&writer);
     require(hl7_parse((const char *)out.data, out.size, arena, &again, &err), "our own message is refused");
     const char *back = hl7_get(again, "OBX", 0, 5, 1, 1, 1, arena);
-    if (text && back && !strchr(text, '\r'))
+    if (text && back && !strchr(text, '\r') && strcmp(text, "\"\"") != 0) // that one is never written
         require(strcmp(text, back) == 0, "a text did not come back");
     buffer_free(&out);
 }
