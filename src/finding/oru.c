@@ -132,7 +132,8 @@ static void put_patient(struct oru *oru)
     dicom_date(born, study->birth_date);
     hl7_segment(writer, "PID");
     hl7_field(writer, 1, "1");
-    hl7_components(writer, 3, (const char *const[]){object_text(study->patient_id), "", "", issuer, "PI", NULL});
+    if (*object_text(study->patient_id)) // CX.1 is required (2.A.14)
+        hl7_components(writer, 3, (const char *const[]){object_text(study->patient_id), "", "", issuer, "PI", NULL});
     put_person(writer, 5, NULL, study->patient_name);
     hl7_field(writer, 7, born);
     hl7_field(writer, 8, *sex ? sex : "U");

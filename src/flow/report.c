@@ -485,6 +485,16 @@ static bool read_message(struct store *store, const struct queue_delivery *deliv
     return ok && (out->result || error_set(err, ERROR_NOT_FOUND, "result %.64s is gone", delivery->payload));
 }
 
+// A record would answer AA and file it nowhere.
+static bool names_somebody(const struct finding_study *study, struct error *err)
+{
+    return *study->patient_id || *study->accession || *study->patient_name ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "study %s names nobody: no Patient ID, no name, no accession number. Correct its images, or send "
+                     "them anew under a new study, then replay this",
+                     study->study);
+}
+
 bool flow_report_message(struct flow *flow, const struct queue_delivery *delivery, const struct flow_hl7_target *target,
                          struct arena *arena, struct buffer *out, struct error *err)
 {
@@ -496,7 +506,7 @@ bool flow_report_message(struct flow *flow, const struct queue_delivery *deliver
                                               .filler_is_accession = strcmp(target->filler, "accession") == 0,
                                               .control = delivery->subject};
     if (!read_message(flow->options.store, delivery, arena, &message, err) ||
-        !study_of(flow->options.archive, message.result, arena, &study, err))
+        !study_of(flow->options.archive, message.result, arena, &study, err) || !names_somebody(&study, err))
         return false;
     if (strstr(study.patient_name, "\xEF\xBF\xBD"))
         log_warning("flow", "a message to %s names patient %s by ID only: the name cannot be read in its character set",

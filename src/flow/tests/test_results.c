@@ -372,8 +372,32 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
         AT(30));
     ground_work_for_real(&g);
     assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
-    assert_non_null(strstr(ground_message_of(&g, results[0].topic, "R"), "|Unknown^A^^^||19600101|"));
+    assert_non_null(strstr(ground_message_of(&g, results[0].topic, "R"), "PID|1||||Unknown^A^^^||19600101|"));
     assert_non_null(strstr(ground_message_of(&g, results[1].topic, "R"), "|Unknown^B^^^||19990909|"));
+    ground_close(&g);
+}
+
+static void a_study_that_names_nobody_is_told_to_no_record(void **state)
+{
+    const struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
+    struct ground g;
+    struct buffer out;
+    size_t count, refused = 0;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = "", .issuer = "SITE_A"}, AT(0));
+    ground_work_for_real(&g);
+    struct queue_delivery *list = ground_deliveries(&g, ground_newest(&g)->topic, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].kind, "hl7") == 0) {
+            buffer_init(&out, 1 << 20);
+            assert_false(flow_report_message(g.flow, &list[i], &target, &g.arena, &out, &g.err));
+            assert_int_equal(g.err.code, ERROR_BAD_VALUE);
+            assert_non_null(strstr(g.err.message, "study 1.2.3 names nobody"));
+            buffer_free(&out);
+            refused++;
+        }
+    assert_int_equal(refused, 1);
     ground_close(&g);
 }
 
@@ -679,6 +703,7 @@ int test_results(void)
         cmocka_unit_test(two_patients_without_an_id_are_not_analysed_as_one),
         cmocka_unit_test(each_patient_of_a_study_is_told_with_his_own_accession_number_and_physician),
         cmocka_unit_test(a_patient_without_an_id_is_told_by_the_name_of_the_images),
+        cmocka_unit_test(a_study_that_names_nobody_is_told_to_no_record),
         cmocka_unit_test(a_name_that_cannot_be_read_is_sent_to_nobody),
         cmocka_unit_test(a_message_names_the_patient_by_id_and_issuer),
         cmocka_unit_test(a_note_that_never_went_out_is_made_again),

@@ -70,8 +70,10 @@ bool deliver_hl7(struct service *service, const struct queue_delivery *delivery,
     if (!find_target(service, delivery->target, &target, err))
         return false;
     buffer_init(&message, MESSAGE_MAX);
-    bool ok =
-        make_message(service, delivery, &target, &message, err) && send(delivery, &target, &message, &answer, how, err);
+    bool ok = make_message(service, delivery, &target, &message, err);
+    if (!ok && err->code == ERROR_BAD_VALUE) // the next try would say it too
+        *how = QUEUE_REFUSED;
+    ok = ok && send(delivery, &target, &message, &answer, how, err);
     buffer_free(&message);
     if (!ok || strcmp(answer.code, "AA") == 0 || strcmp(answer.code, "CA") == 0)
         return ok;
