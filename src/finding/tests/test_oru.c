@@ -406,9 +406,9 @@ static void a_score_that_is_no_probability_is_not_told(void **state)
 static void another_state_is_another_message(void **state)
 {
     (void)state;
-    struct finding_result all[6];
-    char controls[6][21];
-    for (size_t i = 0; i < 6; i++)
+    struct finding_result all[7];
+    char controls[7][21];
+    for (size_t i = 0; i < 7; i++)
         all[i] = result_row(JOB);
     all[1].revision = 1;
     all[2].standing = FINDING_WITHDRAWN;
@@ -416,8 +416,8 @@ static void another_state_is_another_message(void **state)
     all[4].outcome = FINDING_NOT_ANALYSED;
     all[4].reason = "another";
     all[5].id = "another";
-    for (size_t i = 0; i < 6; i++) {
-        finding_oru_control(controls[i], &all[i], 0);
+    for (size_t i = 0; i < 7; i++) {
+        finding_oru_control(controls[i], &all[i], i == 6 ? 1 : 0); // the last: its images are others since
         assert_int_equal(strlen(controls[i]), 20);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(controls[i], controls[k]);

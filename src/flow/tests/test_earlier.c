@@ -217,6 +217,55 @@ static void a_positive_of_earlier_images_is_taken_back_and_has_documents_again_w
     ground_close(&g);
 }
 
+// An image casts doubt on what was said of its own series.
+static void an_image_of_another_series_makes_nothing_one_of_earlier_images(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){0});
+    ground_send_head(&g, &(struct head){.series = "1.2.3.2", .to = 48}, AT(200));
+    ground_work_for_real(&g);
+    ground_put_head(&g, &(struct head){.series = "1.2.3.2", .from = 48, .to = 49}, AT(300));
+    ground_step(&g, AT(300));
+    assert_true(ground_result(&g, 1)->is_earlier);
+    assert_false(ground_result(&g, 0)->is_earlier);
+    ground_close(&g);
+}
+
+// The job of another series will say nothing of this one.
+static void a_record_hears_of_earlier_images_although_a_job_of_another_series_waits(void **state)
+{
+    struct ground g;
+    (void)state;
+    ground_open_told(&g, &(struct head){.to = 48});
+    ground_send_head(&g, &(struct head){.series = "1.2.3.2"}, AT(200)); // its job waits
+    assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
+    ground_send_head(&g, &(struct head){.from = 48}, AT(250));
+    assert_int_equal(ground_count(&g, "hl7"), 2);
+    assert_non_null(strstr(last_message(&g), "This is said of earlier images"));
+    ground_close(&g);
+}
+
+static void each_record_hears_that_its_answer_is_of_earlier_images(void **state)
+{
+    struct ground g;
+    size_t count;
+    (void)state;
+    ground_open_real(&g, ",\"hl7_to\":[\"his\",\"ris\"]");
+    ground_send_head(&g, &(struct head){.bleed = 22, .to = 48}, AT(0));
+    ground_work_for_real(&g);
+    ground_deliver_all(&g);
+    assert_int_equal(ground_count(&g, "hl7"), 2);
+    assert_ok(flow_rule_remove(g.store, g.access, GROUND_HEAD_MODEL, "test", &g.err), g.err);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 48}, AT(200));
+    struct queue_delivery *list = ground_deliveries(&g, ground_newest(&g)->topic, &count);
+    assert_int_equal(count, 4);
+    for (size_t i = 2; i < 4; i++)
+        assert_non_null(strstr(ground_message_in(&g, &list[i], "F"), "This is said of earlier images"));
+    assert_string_not_equal(list[2].target, list[3].target);
+    ground_close(&g);
+}
+
 int test_earlier(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +278,9 @@ int test_earlier(void)
         cmocka_unit_test(a_record_hears_that_its_answer_is_of_the_present_images_again),
         cmocka_unit_test(a_record_hears_of_earlier_images_when_the_job_of_the_newer_ones_ends_without_a_word),
         cmocka_unit_test(a_positive_of_earlier_images_is_taken_back_and_has_documents_again_when_they_are_back),
+        cmocka_unit_test(an_image_of_another_series_makes_nothing_one_of_earlier_images),
+        cmocka_unit_test(a_record_hears_of_earlier_images_although_a_job_of_another_series_waits),
+        cmocka_unit_test(each_record_hears_that_its_answer_is_of_earlier_images),
     };
     return cmocka_run_group_tests_name("earlier", tests, NULL, NULL);
 }

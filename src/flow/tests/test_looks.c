@@ -49,6 +49,8 @@ static void a_look_without_an_answer_says_again_what_stands(void **state)
         assert_non_null(strstr(text, "|121071^Finding^DCM|1|"));
         assert_null(strstr(text, "|X|"));
         ground_deliver_all(&g);
+        ground_step(&g, AT(45 + 30 * look));
+        assert_int_equal(ground_count(&g, "hl7"), 2 + look); // that has said it
     }
     ground_close(&g);
 }
