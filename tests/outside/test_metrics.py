@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import signal
 import sqlite3
 import sys
@@ -187,11 +188,13 @@ class Metrics(unittest.TestCase):
 
     def test_who_removes_a_target_is_told_what_names_it_and_what_waits_for_it(self):
         warnings = lambda: self.server.get_json("/healthz")["warnings"]
-        listener = Listener(manners=())
-        listener.stop()  # nobody answers
+        nobody = socket.socket()  # bound, so that no other program listens there
+        self.addCleanup(nobody.close)
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
         remove = lambda path: (lambda answer: (answer[0], json.loads(answer[2]) if answer[2] else None))(self.server.request(path, "DELETE"))
-        self.server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
-        self.server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": listener.port, "rights": ["target"], "plain": "accepted"})
+        self.server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": port})
+        self.server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": port, "rights": ["target"], "plain": "accepted"})
         rule = {"modality": "CT", "model": "head-ct-hyperdense", "send_to": ["pacs"], "hl7_to": ["ris"]}
         self.server.put_json("/api/rules/head", rule)
         self.restart_with([("hl7", "ris", "M1"), ("dicom", "pacs", "1.2.3")])
@@ -203,7 +206,7 @@ class Metrics(unittest.TestCase):
         told = "\n".join(warnings())
         self.assertIn("rule 'head': peer 'pacs' is not entered", told)
         self.assertIn("rule 'head': HL7 target 'ris' is not entered", told)
-        self.server.put_json("/api/hl7-targets/free", {"host": "127.0.0.1", "port": listener.port})
+        self.server.put_json("/api/hl7-targets/free", {"host": "127.0.0.1", "port": port})
         self.assertEqual(remove("/api/hl7-targets/free"), (204, None))
 
     def test_a_target_whose_name_has_quotes_is_one_label(self):

@@ -136,8 +136,7 @@ class Way(PageTest):
 
         # Seen now.
         tab.click("header button")
-        tab.until_text("main", "Reading list")
-        self.assertEqual(self.server.get_json(f"/api/worklist?study={head.study}"), [])
+        wait_until(lambda: self.server.get_json(f"/api/worklist?study={head.study}") == [], 10, "it is off the list")
 
 
 class Kinds(PageTest):

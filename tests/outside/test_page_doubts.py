@@ -333,7 +333,7 @@ class Doubts(PageTest):
         self.assertNotIn("", listing.texts("td.why"))
         self.assertEqual(self.row(listing, heads["negative"].study, "row.querySelector('.modality').parentNode.innerText"), "CT CT head")
         tab = self.tab(heads["negative"].study)
-        tab.until_text("aside .results li.negative", f"negative; looked at {SLICES} images, {SLICES * 3} mm")
+        tab.until_text("aside .results li.negative", f"negative; looked at {SLICES} images, {SLICES * 3 - 3} mm")  # one slice has the pixels of the one before
         self.assertIn("contrast is not stated", tab.text("aside .results"))
         tab.until("document.querySelector('aside .nothing').innerText === 'Nothing found by head-ct-hyperdense'")
         self.assertNotIn("no rule", tab.text("aside").lower())
@@ -345,6 +345,11 @@ class Doubts(PageTest):
         tab = self.tab(unasked)
         tab.until_text("aside", "No rule asked for it.")
         self.assertEqual(tab.text("aside .nothing"), "No model has looked at this study.")
+        # Somebody has looked, elsewhere or before a rebuild, and said so in a document that is not read here.
+        self.store(new_image(unasked, PatientName="Not^Asked", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.34"))
+        self.row(listing, unasked, "row.innerText.includes('a report (SR) or segmentation (SEG) is stored')")
+        tab = self.tab(unasked)
+        tab.until_text("aside .nothing", "For this study no answer is known here, but a report (SR) or segmentation (SEG) is stored with it")
 
         # A finding that a reader rejects is no positive any more; the result says so in both places.
         tab = self.tab(heads["positive"].study)

@@ -4,10 +4,16 @@ import { type Dataset, text } from "./dicom";
 
 const NOT_ASKED = "no rule asked for it";
 const ARRIVING = "images are still coming";
+// After a rebuild, or of another system: somebody has looked, and what was found is in the document alone.
+const REPORTED = "no answer is known here, but a report (SR) or segmentation (SEG) is stored";
 
 // A negative that waits until its study is quiet is none yet, and of earlier images it says nothing of those that are there.
 function kindOf({ outcome, told, images }: Result | Said): string {
     return outcome === "negative" && (!told || images === "earlier") ? "waiting" : outcome.replace(" ", "-");
+}
+
+export function isReported(modalities: string[]): boolean {
+    return modalities.some((one) => one === "SR" || one === "SEG");
 }
 
 // What came again is told by the bands of conflicts, with more.
@@ -52,7 +58,7 @@ export function Looked({ item }: { item: Item }) {
         const reason = one.reason && `: ${one.reason}`;
         lines.set(`${whose(one)}${one.said}${several ? ` (${name})` : ""}${reason}`, { kind: kindOf(one), title: `${whose(one)}${one.model}: ${one.said}${reason}` });
     }
-    const none = item.arriving ? ARRIVING : NOT_ASKED;
+    const none = item.arriving ? ARRIVING : isReported(item.modality.split("\\")) ? REPORTED : NOT_ASKED;
     if (lines.size === 0) lines.set(none, { kind: "unasked", title: none });
     return (
         <ul class="models">
@@ -84,13 +90,20 @@ function nothing(result: Result): string {
 }
 
 // What stands in place of findings: who looked and found nothing, who could not look and why, or that nobody looked. An absence is never told as an answer.
-export function NothingFound({ results, jobs, arriving, whereOf }: { results: Result[]; jobs: Job[]; arriving: boolean; whereOf: WhereOf }) {
+export function NothingFound({ results, jobs, arriving, reported, whereOf }: { results: Result[]; jobs: Job[]; arriving: boolean; reported: boolean; whereOf: WhereOf }) {
     const lines = new Set<string>();
     const add = (said: string, of: Result | Job, reason = "") => lines.add(`${said} by ${[of.model, whereOf(of)].filter(Boolean).join(", ")}${reason && `: ${reason}`}`);
     for (const result of results.filter(({ standing }) => standing === "current")) add(nothing(result), result, result.reason);
     for (const job of jobs.filter(isWaiting)) add("Not answered yet", job);
     for (const job of jobs.filter(({ unanswered }) => unanswered)) add(NO_FINDING["not analysed"], job, job.reason);
-    if (lines.size === 0) lines.add(arriving ? "No model has looked at this study yet: images are still coming." : "No model has looked at this study.");
+    if (lines.size === 0)
+        lines.add(
+            arriving
+                ? "No model has looked at this study yet: images are still coming."
+                : reported
+                  ? `For this study ${REPORTED} with it: open it in a viewer that shows such.`
+                  : "No model has looked at this study.",
+        );
     return (
         <ul class="nothing">
             {[...lines].map((line) => (
@@ -111,8 +124,12 @@ export type WhereOf = (of: Result | Job | Finding) => string;
 
 function ResultLine({ result, where }: { result: Result; where: string }) {
     const past = result.standing === "current" ? "" : `${result.standing}: `;
-    const isRepeated = result.reason && result.notes.endsWith(result.reason);
-    const notes = isRepeated ? result.notes.slice(0, -result.reason.length).replace(/; $/, "") : result.notes;
+    // What is the reason is no note beside it.
+    const parts = result.reason ? result.notes.split(result.reason) : [result.notes];
+    const notes = parts
+        .map((part) => part.replace(/^; |; $/g, ""))
+        .filter(Boolean)
+        .join("; ");
     return (
         <li class={kindOf(result)}>
             {result.model} {result.modelVersion}

@@ -5,7 +5,7 @@ import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conf
 import { date } from "./dates";
 import { type Dataset, isImages, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
-import { Models, NothingFound, type WhereOf, doubtsOf } from "./models";
+import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import { Viewer, isTyping } from "./viewer";
 import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
@@ -392,7 +392,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                             />
                         ))}
                     </ul>
-                    {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} whereOf={whereOf} />}
+                    {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} reported={isReported((series ?? []).map((one) => text(one, "00080060")))} whereOf={whereOf} />}
                     {!findings && <p>{lost ? "Not known: they could not be read." : "Loading ..."}</p>}
                     <h2>Models</h2>
                     <Models results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
