@@ -149,15 +149,20 @@ static void print_text(const struct session *session)
 
 // ---- running
 
+static struct model_runner *open_runner(const char *library, struct error *err)
+{
+    const struct model_runner_options options = {.onnxruntime = library,
+                                                 .memory_max = (size_t)2 << 30,
+                                                 .timeout_ns = TIMEOUT_SECONDS * CLOCK_SECOND,
+                                                 .threads = 2};
+    return model_runner_open(&options, err);
+}
+
 static bool set_up(struct session *session, const char *folder, char *const *paths, struct error *err)
 {
-    struct model_runner_options options = {.onnxruntime = session->library,
-                                           .memory_max = (size_t)2 << 30,
-                                           .timeout_ns = TIMEOUT_SECONDS * CLOCK_SECOND,
-                                           .threads = 2};
     session->package = model_package_open(folder, err);
     if (!session->package || !(session->words = model_words_open(session->synonyms, err)) ||
-        !series_files_open(&session->series, paths, err) || !(session->runner = model_runner_open(&options, err)) ||
+        !series_files_open(&session->series, paths, err) || !(session->runner = open_runner(session->library, err)) ||
         !(session->decoder = image_decoder_open(false, err)))
         return false;
     session->series.decoder = session->decoder;
@@ -245,16 +250,28 @@ static int run_package(struct session *session, const char *folder, char *const 
     return status;
 }
 
-static int check_package(const char *folder)
+// Its files, and its graph in the child that would run it.
+static int check_package(const char *folder, const char *library, bool quiet)
 {
     struct error err;
     struct model_package *package = cli_model_open(folder, &err);
     if (!package)
         return cli_fail(&err);
-    printf("%s %s is whole, digest %s\n", model_package_name(package), model_package_version(package),
-           model_package_digest(package));
+    struct model_runner *runner = open_runner(library, &err);
+    bool ok = runner && model_warm(runner, package, &err);
+    if (ok && !quiet)
+        printf("%s %s is whole and its graph loads, digest %s\n", model_package_name(package),
+               model_package_version(package), model_package_digest(package));
+    model_runner_close(runner);
     model_package_close(package);
-    return CLI_DONE;
+    return ok ? CLI_DONE : cli_fail(&err);
+}
+
+// A package that cannot run is not put into a server. Where there is no ONNX Runtime nothing runs, and nothing is said.
+static int install_package(const char *server, const char *folder, const char *library, bool replace)
+{
+    int status = access(library, R_OK) == 0 ? check_package(folder, library, true) : CLI_DONE;
+    return status == CLI_DONE ? cli_model_install(server, folder, replace) : status;
 }
 
 static int run(int argc, char **argv)
@@ -276,14 +293,14 @@ static int run(int argc, char **argv)
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_model, options, &status))
         return status;
-    if (argc == 3 && strcmp(argv[1], "check") == 0)
-        return check_package(argv[2]);
-    if (argc == 3 && strcmp(argv[1], "install") == 0)
-        return cli_model_install(server, argv[2], replace);
-    if (argc < 4 || strcmp(argv[1], "run") != 0)
-        return cli_usage("model needs run PACKAGE FILE..., check PACKAGE or install PACKAGE");
     if (!service_beside(path, sizeof path, session.library, "onnxruntime/lib/libonnxruntime.so.1"))
         return cli_usage("--onnxruntime is too long");
     session.library = path;
+    if (argc == 3 && strcmp(argv[1], "check") == 0)
+        return check_package(argv[2], path, false);
+    if (argc == 3 && strcmp(argv[1], "install") == 0)
+        return install_package(server, argv[2], path, replace);
+    if (argc < 4 || strcmp(argv[1], "run") != 0)
+        return cli_usage("model needs run PACKAGE FILE..., check PACKAGE or install PACKAGE");
     return run_package(&session, argv[2], argv + 3);
 }

@@ -2,6 +2,7 @@
 #include "model/internal.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,89 @@ bool graph_load_library(const char *path, struct error *err)
     return fine(ort->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "hilum", &environment), err);
 }
 
-struct graph *graph_open(const void *model, size_t size, unsigned threads, struct error *err)
+// ---- the names that graph and manifest share
+
+enum { GRAPH_NAMES_MAX = 16 };
+
+struct names {
+    char *names[GRAPH_NAMES_MAX]; // the library's
+    size_t count;
+    char all[160]; // "'hu', 'mask'", for a person
+};
+
+static bool read_names(OrtSession *session, bool outputs, OrtAllocator *allocator, struct names *out, struct error *err)
+{
+    size_t count = 0, used = 0;
+    *out = (struct names){.all = "none"};
+    if (!fine(outputs ? ort->SessionGetOutputCount(session, &count) : ort->SessionGetInputCount(session, &count), err))
+        return false;
+    if (count > GRAPH_NAMES_MAX)
+        return error_set(err, ERROR_BAD_DATA, "the graph has %zu %s, and may have %d", count,
+                         outputs ? "outputs" : "inputs", GRAPH_NAMES_MAX);
+    for (; out->count < count; out->count++) {
+        char **name = &out->names[out->count];
+        if (!fine(outputs ? ort->SessionGetOutputName(session, out->count, allocator, name)
+                          : ort->SessionGetInputName(session, out->count, allocator, name),
+                  err))
+            return false;
+        if (used < sizeof out->all)
+            used += (size_t)snprintf(out->all + used, sizeof out->all - used, "%s'%.40s'", used > 0 ? ", " : "", *name);
+    }
+    return true;
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool compare_inputs(const struct names *names, const json_t *inputs, struct error *err)
+{
+    const char *name;
+    json_t *word;
+    json_object_foreach((json_t *)(uintptr_t)inputs, name, word)
+    {
+        if (!has_name(names, name))
+            return error_set(err, ERROR_BAD_DATA, "graph.inputs names '%.40s', and the graph's inputs are %s", name,
+                             names->all);
+    }
+    for (size_t i = 0; i < names->count; i++)
+        if (!json_object_get(inputs, names->names[i]))
+            return error_set(err, ERROR_BAD_DATA, "graph.inputs does not name '%.40s', an input of the graph",
+                             names->names[i]);
+    return true;
+}
+
+static bool compare_outputs(const struct names *names, const json_t *outputs, struct error *err)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)outputs, i, name)
+    {
+        if (!has_name(names, json_string_value(name)))
+            return error_set(err, ERROR_BAD_DATA, "graph.outputs names '%.40s', and the graph's outputs are %s",
+                             json_string_value(name), names->all);
+    }
+    return true;
+}
+
+static bool check_names(OrtSession *session, const json_t *manifest, bool outputs, struct error *err)
+{
+    const json_t *named = json_object_get(json_object_get(manifest, "graph"), outputs ? "outputs" : "inputs");
+    OrtAllocator *allocator = NULL;
+    struct names names = {.count = 0};
+    bool ok = fine(ort->GetAllocatorWithDefaultOptions(&allocator), err) &&
+              read_names(session, outputs, allocator, &names, err) &&
+              (outputs ? compare_outputs(&names, named, err) : compare_inputs(&names, named, err));
+    for (size_t i = 0; i < names.count; i++)
+        fine(ort->AllocatorFree(allocator, names.names[i]), &(struct error){0});
+    return ok;
+}
+
+struct graph *graph_open(const void *model, size_t size, unsigned threads, const json_t *manifest, struct error *err)
 {
     OrtSessionOptions *options = NULL;
     struct graph *graph = calloc(1, sizeof *graph);
@@ -76,6 +159,7 @@ struct graph *graph_open(const void *model, size_t size, unsigned threads, struc
     ok = ok && fine(ort->CreateSessionOptions(&options), err) &&
          fine(ort->SetIntraOpNumThreads(options, (int)threads), err) &&
          fine(ort->CreateSessionFromArray(environment, model, size, options, &graph->session), err) &&
+         check_names(graph->session, manifest, false, err) && check_names(graph->session, manifest, true, err) &&
          fine(ort->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &graph->memory), err);
     if (options)
         ort->ReleaseSessionOptions(options);

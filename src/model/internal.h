@@ -77,8 +77,9 @@ void pass_free(struct pass *pass);
 // ---- graph.c: ONNX Runtime, in the child
 
 struct graph;
-bool graph_load_library(const char *path, struct error *err);                                  // before the lock-down
-struct graph *graph_open(const void *model, size_t size, unsigned threads, struct error *err); // inside it
+bool graph_load_library(const char *path, struct error *err); // before the lock-down
+// Inside it. BAD_DATA too when its inputs and outputs are not those that the manifest names.
+struct graph *graph_open(const void *model, size_t size, unsigned threads, const json_t *manifest, struct error *err);
 // Runs the package's graph over the pass: inputs by the manifest's "inputs", outputs by its "outputs".
 bool graph_run(struct graph *graph, struct pass *pass, struct error *err);
 void graph_release_outputs(struct graph *graph);

@@ -133,6 +133,17 @@ void model_runner_interrupt(struct model_runner *runner);
 // Children that ended otherwise than to make room or with the program, since it was opened.
 uint64_t model_runner_deaths(const struct model_runner *runner);
 
+// What a model's runs have failed of since its last one that did not, whatever its version: `count` of them, the last
+// for `reason`.
+enum { MODEL_FAILING_MAX = 64 };
+struct model_failing {
+    char name[MODEL_NAME_SIZE], version[MODEL_NAME_SIZE];
+    uint64_t count;
+    char reason[ERROR_MESSAGE_SIZE];
+};
+// Copies those of up to MODEL_FAILING_MAX models, and returns how many. Any thread.
+size_t model_runner_failing(struct model_runner *runner, struct model_failing out[MODEL_FAILING_MAX]);
+
 // Starts the package's child and loads its graph, so that the next run is warm.
 bool model_warm(struct model_runner *runner, const struct model_package *package, struct error *err);
 

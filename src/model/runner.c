@@ -38,6 +38,9 @@ struct model_runner {
         lock; // of `package` of the children; taken before a turn is tried, never waited for with a turn held
     _Atomic bool interrupted;
     struct child children[CHILDREN_MAX];
+    pthread_mutex_t failing_lock; // of the two below
+    struct model_failing failing[MODEL_FAILING_MAX];
+    size_t failing_count;
 };
 
 struct model_runner *model_runner_open(const struct model_runner_options *options, struct error *err)
@@ -53,6 +56,7 @@ struct model_runner *model_runner_open(const struct model_runner_options *option
     runner->options = *options;
     runner->library = library;
     pthread_mutex_init(&runner->lock, NULL);
+    pthread_mutex_init(&runner->failing_lock, NULL);
     for (size_t i = 0; i < CHILDREN_MAX; i++)
         pthread_mutex_init(&runner->children[i].turn, NULL);
     return runner;
@@ -68,6 +72,7 @@ void model_runner_close(struct model_runner *runner)
         model_package_close(runner->children[i].package);
         pthread_mutex_destroy(&runner->children[i].turn);
     }
+    pthread_mutex_destroy(&runner->failing_lock);
     pthread_mutex_destroy(&runner->lock);
     free(runner->library);
     free(runner);
@@ -381,6 +386,53 @@ static bool is_input(int volume_fd, size_t size, struct error *err)
            error_set(err, ERROR_USAGE, "the volume has not the %zu bytes that its geometry says", size);
 }
 
+// ---- what fails
+
+// The model's row; failing_count: none.
+static size_t find_failing(const struct model_runner *runner, const struct model_package *package)
+{
+    size_t i = 0;
+    while (i < runner->failing_count && strcmp(runner->failing[i].name, package->name) != 0)
+        i++;
+    return i;
+}
+
+static void note_failure(struct model_runner *runner, const struct model_package *package, const struct error *why)
+{
+    pthread_mutex_lock(&runner->failing_lock);
+    size_t i = find_failing(runner, package);
+    if (i == MODEL_FAILING_MAX)
+        i--; // the newest takes the last place
+    struct model_failing *row = &runner->failing[i];
+    if (i == runner->failing_count || strcmp(row->name, package->name) != 0) {
+        *row = (struct model_failing){.count = 0};
+        text_copy(row->name, sizeof row->name, package->name);
+        runner->failing_count = i + 1;
+    }
+    row->count++;
+    text_copy(row->version, sizeof row->version, package->version);
+    text_copy(row->reason, sizeof row->reason, why->message);
+    pthread_mutex_unlock(&runner->failing_lock);
+}
+
+static void note_success(struct model_runner *runner, const struct model_package *package)
+{
+    pthread_mutex_lock(&runner->failing_lock);
+    size_t i = find_failing(runner, package);
+    if (i < runner->failing_count)
+        runner->failing[i] = runner->failing[--runner->failing_count];
+    pthread_mutex_unlock(&runner->failing_lock);
+}
+
+size_t model_runner_failing(struct model_runner *runner, struct model_failing out[MODEL_FAILING_MAX])
+{
+    pthread_mutex_lock(&runner->failing_lock);
+    size_t count = runner->failing_count;
+    memcpy(out, runner->failing, count * sizeof *out);
+    pthread_mutex_unlock(&runner->failing_lock);
+    return count;
+}
+
 bool model_run(struct model_runner *runner, const struct model_package *package, const struct image_geometry *geometry,
                int volume_fd, struct model_result *out, struct error *err)
 {
@@ -396,5 +448,9 @@ bool model_run(struct model_runner *runner, const struct model_package *package,
         out->labels_fd = labels_fd;
     else if (labels_fd >= 0)
         close(labels_fd);
+    if (ok)
+        note_success(runner, package);
+    else if (err->code != ERROR_CANCELLED)
+        note_failure(runner, package, err);
     return ok;
 }

@@ -31,10 +31,11 @@ static bool load(struct child *child, const struct model_request *request, const
     if (manifest == MAP_FAILED || graph == MAP_FAILED)
         return error_set(err, ERROR_MEMORY, "no room for the package");
     child->manifest = json_loadb(manifest, (size_t)request->manifest_size, 0, NULL);
-    child->graph = graph_open(graph, (size_t)request->graph_size, child->threads, err);
+    if (child->manifest)
+        child->graph = graph_open(graph, (size_t)request->graph_size, child->threads, child->manifest, err);
     munmap(manifest, (size_t)request->manifest_size);
     munmap(graph, (size_t)request->graph_size);
-    return child->graph && (child->manifest || error_set(err, ERROR_BAD_DATA, "the manifest is no JSON"));
+    return child->manifest ? child->graph != NULL : error_set(err, ERROR_BAD_DATA, "the manifest is no JSON");
 }
 
 // ---- a run

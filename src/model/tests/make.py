@@ -38,9 +38,10 @@ def graph(name, out):
 
     f32 = TensorProto.FLOAT
     volume = ["n", "c", "d", "h", "w"]
-    inputs = [helper.make_tensor_value_info("hu", f32, volume), helper.make_tensor_value_info("mask", f32, volume), helper.make_tensor_value_info("spacing_mm", f32, [3])]
-    outputs = [helper.make_tensor_value_info(n, f32, None) for n in ("score", "excess")]
-    same = helper.make_node("Identity", ["hu"], ["excess"])
+    hu = "hv" if name == "other-input" else "hu"
+    inputs = [helper.make_tensor_value_info(hu, f32, volume), helper.make_tensor_value_info("mask", f32, volume), helper.make_tensor_value_info("spacing_mm", f32, [3])]
+    outputs = [helper.make_tensor_value_info(n, f32, None) for n in (("score", "more") if name == "other-output" else ("score", "excess"))]
+    same = helper.make_node("Identity", [hu], ["excess"])
     initializers = []
 
     def loop(scan):
@@ -82,6 +83,8 @@ def graph(name, out):
         "infinite": lambda: where_dense(12.0, float("-inf")),
         "nan-in-excess": lambda: [helper.make_node("Sub", ["hu", "hu"], ["score"]), helper.make_node("Sqrt", ["hu"], ["excess"])],
         "nan-outside": lambda: [helper.make_node("Div", ["mask", "mask"], ["one"]), helper.make_node("Sub", ["one", constant(1.0)], ["score"]), same],
+        "other-input": lambda: [helper.make_node("Identity", [hu], ["score"]), same],
+        "other-output": lambda: [helper.make_node("Identity", ["hu"], ["score"]), helper.make_node("Identity", ["hu"], ["more"])],
         "nothing": lambda: [helper.make_node("Sub", ["hu", "hu"], ["score"]), same],
         "endless": lambda: loop(False),
         "hungry": lambda: loop(True),

@@ -114,6 +114,41 @@ static void graphs_that_onnx_runtime_refuses_fail_with_its_words(void **state)
     model_runner_close(runner);
 }
 
+static void a_graph_of_other_names_than_the_manifest_s_does_not_load(void **state)
+{
+    struct model_runner *runner = open_runner(2 * GIB, 60 * CLOCK_SECOND);
+    struct model_package *input = package_with_graph("other-input"), *output = package_with_graph("other-output");
+    struct error err;
+    (void)state;
+    assert_false(model_warm(runner, input, &err));
+    assert_non_null(strstr(err.message, "names 'hu', and the graph's inputs are 'hv', 'mask', 'spacing_mm'"));
+    assert_false(model_warm(runner, output, &err));
+    assert_non_null(strstr(err.message, "names 'excess', and the graph's outputs are 'score', 'more'"));
+    model_package_close(input);
+    model_package_close(output);
+    model_runner_close(runner);
+}
+
+static void what_a_model_fails_of_is_told_until_a_run_does_not(void **state)
+{
+    struct model_runner *runner = open_runner(2 * GIB, 60 * CLOCK_SECOND);
+    struct model_package *small = package_with_graph("small-output"), *real = open_real();
+    struct model_failing failing[MODEL_FAILING_MAX];
+    (void)state;
+    assert_int_equal(model_runner_failing(runner, failing), 0);
+    for (uint64_t i = 1; i <= 2; i++) {
+        assert_fails(runner, small, ERROR_BAD_DATA, "'score'");
+        assert_int_equal(model_runner_failing(runner, failing), 1);
+        assert_int_equal(failing[0].count, i);
+        assert_non_null(strstr(failing[0].reason, "'score'"));
+    }
+    assert_finds_the_bleed(runner, real); // of the same name
+    assert_int_equal(model_runner_failing(runner, failing), 0);
+    model_package_close(small);
+    model_package_close(real);
+    model_runner_close(runner);
+}
+
 static void a_run_past_its_time_is_ended_and_the_next_one_works(void **state)
 {
     struct model_runner *runner = open_runner(2 * GIB, RUN_SECONDS * CLOCK_SECOND);
@@ -371,6 +406,8 @@ int test_runner(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_real_package_finds_the_bleed_cold_and_warm),
         cmocka_unit_test(graphs_that_onnx_runtime_refuses_fail_with_its_words),
+        cmocka_unit_test(a_graph_of_other_names_than_the_manifest_s_does_not_load),
+        cmocka_unit_test(what_a_model_fails_of_is_told_until_a_run_does_not),
         cmocka_unit_test(a_run_past_its_time_is_ended_and_the_next_one_works),
         cmocka_unit_test(a_child_that_eats_memory_is_ended_and_the_next_one_works),
         cmocka_unit_test(a_child_with_too_little_memory_for_the_volume_says_so),

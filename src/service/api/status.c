@@ -118,6 +118,18 @@ static void warn_of_models(struct service *service, struct arena *arena, json_t 
                           queued));
 }
 
+// A package that has failed since it last ran: each of its studies says so, and all of them together.
+static void warn_of_failing(struct service *service, json_t *warnings)
+{
+    struct model_failing failing[MODEL_FAILING_MAX];
+    size_t count = service->runner ? model_runner_failing(service->runner, failing) : 0;
+    for (size_t i = 0; i < count; i++)
+        warn(warnings, json_sprintf("model %s %s: its last %" PRIu64
+                                    " runs failed, the last of them: %s. /api/jobs has them; `hilum model check` looks "
+                                    "at a package",
+                                    failing[i].name, failing[i].version, failing[i].count, failing[i].reason));
+}
+
 static void warn_of_folder(void *payload, const char *text)
 {
     warn(payload, json_string(text));
@@ -158,6 +170,7 @@ void api_health(void *payload, struct http_request *request)
     if (!reads)
         warn(warnings, json_sprintf("nothing can be read: %s", err.message));
     warn_of_models(service, http_arena(request), warnings);
+    warn_of_failing(service, warnings);
     warn_of_packages(service, warnings);
     service_config_missing(service->config, warn_of_folder, warnings);
     if (reads)
