@@ -62,11 +62,27 @@ static int check(const char *path)
     return CLI_DONE;
 }
 
+// Of the server whose own file it is, where it says where that one listens: another's rows are not to be changed to it.
+// What is wrong with the file is told by who reads it next.
+static const char *server_of(const char *path, char *out, size_t size)
+{
+    struct config config;
+    struct error err;
+    bool ok = config_read(path, &config, &err);
+    const char *listen = ok ? json_string_value(json_object_get(json_object_get(config.tree, "http"), "listen")) : NULL;
+    bool says = listen && strchr(listen, ':') && snprintf(out, size, "http://%s", listen) < (int)size;
+    if (ok)
+        config_free(&config);
+    return says ? out : CLI_SERVER;
+}
+
 static int run(int argc, char **argv)
 {
-    const char *server = CLI_SERVER;
+    char address[300];
+    const char *server = "";
     const struct cli_option options[] = {
-        {"server", "URL", "of diff and apply: the running server (" CLI_SERVER ")", &server, NULL},
+        {"server", "URL", "of diff and apply: the running server (the file's http.listen, or " CLI_SERVER ")", &server,
+         NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
     int status = CLI_FAILED;
@@ -78,6 +94,8 @@ static int run(int argc, char **argv)
         return print(config_print_schema);
     if (argc == 3 && strcmp(argv[1], "check") == 0)
         return check(argv[2]);
+    if (argc == 3 && !*server)
+        server = server_of(argv[2], address, sizeof address);
     if (argc == 3 && strcmp(argv[1], "diff") == 0)
         return cli_config_apply(server, argv[2], false);
     if (argc == 3 && strcmp(argv[1], "apply") == 0)

@@ -38,10 +38,15 @@ struct scan {
     json_t *refused;
 };
 
+static void say(struct scan *scan, const char *folder, const char *what, const char *why)
+{
+    log_error("model", "package %s/%s %s: %s", scan->root, folder, what, why);
+    json_array_append_new(scan->refused, json_sprintf("%s/%s %s: %s", scan->root, folder, what, why));
+}
+
 static void refuse(struct scan *scan, const char *folder, const char *why)
 {
-    log_error("model", "package %s/%s is not installed: %s", scan->root, folder, why);
-    json_array_append_new(scan->refused, json_sprintf("%s/%s is not installed: %s", scan->root, folder, why));
+    say(scan, folder, "is not installed", why);
 }
 
 static size_t place_of(const struct table *table, const char *name)
@@ -172,10 +177,13 @@ static void look_at(struct scan *scan, const char *path, const char *folder)
 {
     struct error err;
     struct model_package *package = model_package_open(path, &err);
-    if (!package)
-        refuse(scan, folder, err.message);
     struct model_package *known =
         package ? find_name(scan->before, model_package_name(package)) : find_folder(scan->before, path);
+    if (!package && known)
+        say(scan, folder, "is changed, and runs until the next start as it was installed: put it right, then rescan",
+            err.message);
+    else if (!package)
+        refuse(scan, folder, err.message);
     if (known && (!package || is_same(known, package))) {
         model_package_close(package);
         package = model_package_share(known);

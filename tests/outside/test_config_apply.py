@@ -143,6 +143,9 @@ class ConfigApply(unittest.TestCase):
             server.command("config", "apply", path, "--server", server.url(""))
             self.assertEqual([entry["name"] for kind in ("peers", "hl7-targets", "rules") for entry in server.get_json(f"/api/{kind}")], ["pacs", "ris", "heads"])
             self.assertIn("the server is as", server.command("config", "diff", path, "--server", server.url("")).stdout)
+            with open(path, "w", encoding="utf-8") as f:  # the server's own file says where it listens
+                f.write(f"http:\n  listen: 127.0.0.1:{server.http}\n" + both)
+            self.assertIn("the server is as", server.command("config", "diff", path).stdout)
             server.put_json("/api/hl7-targets/by-hand", {"host": "127.0.0.1", "port": 2576})
             self.assertEqual(server.stop(), 0)
             server.start()
