@@ -78,8 +78,8 @@ bool sql_run(struct database *db, struct error *err, const char *sql, const char
 bool sql_get_int(struct database *db, struct error *err, int64_t *out, bool *found, const char *sql, const char *format,
                  ...);
 
-// A statement made at run time (a query with a variable WHERE), kept by its text: values are bound, never written into
-// it, so that there are few texts.
+// A statement made at run time (a query with a variable WHERE). The last few of a connection are kept by their text,
+// the long ones not: a peer chooses them. Values are bound, never written into it, so that there are few texts.
 struct sql *sql_prepare_made(struct database *db, const char *sql, struct error *err);
 
 int64_t sql_changes(struct database *db); // rows changed by the last statement

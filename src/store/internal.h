@@ -20,6 +20,8 @@ enum {
 enum {
     SQL_CACHE_SETS = 32, // with 4 ways: at most 128 statements are kept per connection
     SQL_CACHE_WAYS = 4,
+    SQL_MADE_WAYS = 8, // and of those made at run time, whose texts a peer chooses, at most 8 that are short
+    SQL_MADE_TEXT_MAX = 4 << 10,
     SQL_BUSY_MS = 5000,          // how long another process may hold the database
     SQL_BUSY_AT_STOP_MS = 200,   // the same once the server stops: there may be many writes to go
     SQL_WRITER_CACHE_KIB = 2048, // 16 readers and the writer stay within 18 MiB of page cache
@@ -39,6 +41,7 @@ struct sql {
 struct database {
     sqlite3 *handle;
     struct sql cache[SQL_CACHE_SETS][SQL_CACHE_WAYS];
+    struct sql made[SQL_MADE_WAYS];
     uint64_t tick;
     uint64_t event_next; // the writer's: number of the next event, inside a transaction
     int wal_pages;       // the writer's: pages in the WAL after the last commit

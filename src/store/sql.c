@@ -183,22 +183,28 @@ void database_close(struct database *db)
     for (int set = 0; set < SQL_CACHE_SETS; set++)
         for (int way = 0; way < SQL_CACHE_WAYS; way++)
             sqlite3_finalize(db->cache[set][way].statement);
+    for (int way = 0; way < SQL_MADE_WAYS; way++)
+        sqlite3_finalize(db->made[way].statement);
     if (sqlite3_close(db->handle) != SQLITE_OK)
         log_error("store", "a statement was left open on a database connection");
     free(db);
 }
 
+static void reset(struct sql *sql)
+{
+    if (!sql->running)
+        return;
+    log_error("store", "statement not ended by sql_done: %.80s", sqlite3_sql(sql->statement));
+    sql_done(sql);
+}
+
 void database_reset(struct database *db)
 {
-    for (int set = 0; set < SQL_CACHE_SETS; set++) {
-        for (int way = 0; way < SQL_CACHE_WAYS; way++) {
-            struct sql *sql = &db->cache[set][way];
-            if (!sql->running)
-                continue;
-            log_error("store", "statement not ended by sql_done: %.80s", sqlite3_sql(sql->statement));
-            sql_done(sql);
-        }
-    }
+    for (int set = 0; set < SQL_CACHE_SETS; set++)
+        for (int way = 0; way < SQL_CACHE_WAYS; way++)
+            reset(&db->cache[set][way]);
+    for (int way = 0; way < SQL_MADE_WAYS; way++)
+        reset(&db->made[way]);
 }
 
 // ---- preparing
@@ -211,10 +217,10 @@ static struct sql *cache_set(struct database *db, uint64_t key)
 
 // The slot that holds the statement, or else the one to use for it: empty or the longest unused. NULL when all are
 // running.
-static struct sql *cache_slot(struct sql *set, uint64_t key)
+static struct sql *cache_slot(struct sql *set, int ways, uint64_t key)
 {
     struct sql *oldest = NULL;
-    for (int way = 0; way < SQL_CACHE_WAYS; way++) {
+    for (int way = 0; way < ways; way++) {
         struct sql *slot = &set[way];
         if (slot->running)
             continue;
@@ -252,9 +258,9 @@ static struct sql *prepare_once(struct database *db, const char *text, struct er
     return NULL;
 }
 
-static struct sql *prepare_kept(struct database *db, uint64_t key, const char *text, struct error *err)
+static struct sql *prepare_kept(struct database *db, struct sql *slot, uint64_t key, const char *text,
+                                struct error *err)
 {
-    struct sql *slot = cache_slot(cache_set(db, key), key);
     if (!slot)
         return prepare_once(db, text, err);
     // The text is compared too: an address that was not a constant's, or an equal hash, must not run another statement.
@@ -273,7 +279,8 @@ static struct sql *prepare_kept(struct database *db, uint64_t key, const char *t
 
 struct sql *sql_prepare(struct database *db, const char *sql, struct error *err)
 {
-    return prepare_kept(db, (uint64_t)(uintptr_t)sql, sql, err);
+    uint64_t key = (uint64_t)(uintptr_t)sql;
+    return prepare_kept(db, cache_slot(cache_set(db, key), SQL_CACHE_WAYS, key), key, sql, err);
 }
 
 struct sql *sql_prepare_made(struct database *db, const char *text, struct error *err)
@@ -281,7 +288,9 @@ struct sql *sql_prepare_made(struct database *db, const char *text, struct error
     uint64_t hash = UINT64_C(0xCBF29CE484222325); // FNV-1a
     for (const char *p = text; *p; p++)
         hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001B3);
-    return prepare_kept(db, hash | 1, text, err);
+    hash |= 1; // 0 is an unused slot
+    bool kept = strlen(text) <= SQL_MADE_TEXT_MAX;
+    return prepare_kept(db, kept ? cache_slot(db->made, SQL_MADE_WAYS, hash) : NULL, hash, text, err);
 }
 
 void sql_done(struct sql *sql)

@@ -416,7 +416,7 @@ static void quarantine_stops_at_its_size_limits(void **state)
 }
 
 // [S2] Without the sync of the folder a power cut takes the lane's name away, and with it what was answered.
-static void a_new_lane_s_name_is_synced_before_its_first_finding_is_answered(void **state)
+static void a_new_lane_s_name_is_synced_before_its_first_object_is_answered(void **state)
 {
     struct place place;
     (void)state;
@@ -441,7 +441,7 @@ int test_lanes(void)
         cmocka_unit_test(below_the_low_water_mark_nothing_is_taken),
         cmocka_unit_test(an_object_that_reaches_the_low_water_mark_is_refused_there),
         cmocka_unit_test(after_a_failed_sync_storing_stops_and_the_record_is_void),
-        cmocka_unit_test(a_new_lane_s_name_is_synced_before_its_first_finding_is_answered),
+        cmocka_unit_test(a_new_lane_s_name_is_synced_before_its_first_object_is_answered),
         cmocka_unit_test(a_failed_tombstone_stops_storing_until_a_restart),
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
         cmocka_unit_test(few_descriptors_are_kept_open),
