@@ -79,6 +79,19 @@ static bool add_models(struct database *db, const char *study, struct arena *are
     return true;
 }
 
+// One study's answers that do not fit keep nobody else from the list, nor the study.
+static bool tell_too_many(json_t *item, const struct error *why)
+{
+    static const char said[] = "not known here: too many answers, open the study";
+    json_object_set_new(item, "models",
+                        json_pack("[{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b}]", "model", "all models", "series",
+                                  "", "patientId", "", "issuer", "", "outcome",
+                                  finding_outcome_text(FINDING_NOT_ANALYSED), "said", said, "reason", why->message,
+                                  "images", "present", "told", true));
+    json_object_set_new(item, "arriving", json_false());
+    return true;
+}
+
 static json_t *items_to_json(struct store *store, const struct reading_item *items, size_t count, struct error *err)
 {
     struct arena scratch;
@@ -90,7 +103,8 @@ static json_t *items_to_json(struct store *store, const struct reading_item *ite
         json_t *item = reading_item_to_json(&items[i]);
         json_array_append_new(list, item);
         arena_reset(&scratch);
-        ok = add_models(db, items[i].study, &scratch, item, err);
+        ok = add_models(db, items[i].study, &scratch, item, err) ||
+             ((err->code == ERROR_LIMIT || err->code == ERROR_MEMORY) && tell_too_many(item, err));
     }
     arena_free(&scratch);
     if (db)
