@@ -347,9 +347,9 @@ class Doubts(PageTest):
         self.assertEqual(tab.text("aside .nothing"), "No model has looked at this study.")
         # Somebody has looked, elsewhere or before a rebuild, and said so in a document that is not read here.
         self.store(new_image(unasked, PatientName="Not^Asked", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.34"))
-        self.row(listing, unasked, "row.innerText.includes('a report (SR) or segmentation (SEG) is stored')")
+        self.row(listing, unasked, "row.innerText.includes('no rule asked for it; a report (SR) or segmentation (SEG) is stored')")
         tab = self.tab(unasked)
-        tab.until_text("aside .nothing", "For this study no answer is known here, but a report (SR) or segmentation (SEG) is stored with it")
+        tab.until_text("aside .nothing", "No answer is known for this study; a report (SR) or segmentation (SEG) is stored, which is not read here.")
 
         # A finding that a reader rejects is no positive any more; the result says so in both places.
         tab = self.tab(heads["positive"].study)

@@ -4,8 +4,8 @@ import { type Dataset, text } from "./dicom";
 
 const NOT_ASKED = "no rule asked for it";
 const ARRIVING = "images are still coming";
-// After a rebuild, or of another system: somebody has looked, and what was found is in the document alone.
-const REPORTED = "no answer is known here, but a report (SR) or segmentation (SEG) is stored";
+// After a rebuild, or of another system: somebody may have looked, and what was found is in the document alone.
+const REPORTED = "a report (SR) or segmentation (SEG) is stored, which is not read here";
 
 // A negative that waits until its study is quiet is none yet, and of earlier images it says nothing of those that are there.
 function kindOf({ outcome, told, images }: Result | Said): string {
@@ -58,7 +58,7 @@ export function Looked({ item }: { item: Item }) {
         const reason = one.reason && `: ${one.reason}`;
         lines.set(`${whose(one)}${one.said}${several ? ` (${name})` : ""}${reason}`, { kind: kindOf(one), title: `${whose(one)}${one.model}: ${one.said}${reason}` });
     }
-    const none = item.arriving ? ARRIVING : isReported(item.modality.split("\\")) ? REPORTED : NOT_ASKED;
+    const none = item.arriving ? ARRIVING : isReported(item.modality.split("\\")) ? `${NOT_ASKED}; ${REPORTED}` : NOT_ASKED;
     if (lines.size === 0) lines.set(none, { kind: "unasked", title: none });
     return (
         <ul class="models">
@@ -96,14 +96,7 @@ export function NothingFound({ results, jobs, arriving, reported, whereOf }: { r
     for (const result of results.filter(({ standing }) => standing === "current")) add(nothing(result), result, result.reason);
     for (const job of jobs.filter(isWaiting)) add("Not answered yet", job);
     for (const job of jobs.filter(({ unanswered }) => unanswered)) add(NO_FINDING["not analysed"], job, job.reason);
-    if (lines.size === 0)
-        lines.add(
-            arriving
-                ? "No model has looked at this study yet: images are still coming."
-                : reported
-                  ? `For this study ${REPORTED} with it: open it in a viewer that shows such.`
-                  : "No model has looked at this study.",
-        );
+    if (lines.size === 0) lines.add(arriving ? "No model has looked at this study yet: images are still coming." : reported ? `No answer is known for this study; ${REPORTED}.` : "No model has looked at this study.");
     return (
         <ul class="nothing">
             {[...lines].map((line) => (
