@@ -316,6 +316,9 @@ struct finding_said {
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err);
+// Whether a message of the study names anybody: a patient by an ID or by a name that can be read, or an order by its
+// accession number.
+bool finding_names_somebody(const struct finding_study *study);
 // The control ID (MSH-10) of a message that is to be told of a result: the first 20 hex digits of a digest of its id,
 // revision, standing, outcome and reason, and of the delivery that it follows where only the series' images are others
 // since (0: another change). It is made once, when the delivery is.

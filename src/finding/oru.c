@@ -364,6 +364,12 @@ static bool older_stands(const struct finding_result *result, const struct findi
            strcmp(before->result->id, result->id) != 0;
 }
 
+bool finding_names_somebody(const struct finding_study *study)
+{
+    const struct finding_study values = values_of(study);
+    return *object_text(values.patient_id) || *object_text(values.patient_name) || *object_text(values.accession);
+}
+
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,
                     const struct finding *findings, size_t count, const struct finding_said *before,
                     const struct finding_receiver *receiver, int64_t created_ns, struct buffer *out, struct error *err)

@@ -488,7 +488,7 @@ static bool read_message(struct store *store, const struct queue_delivery *deliv
 // A record would answer AA and file it nowhere.
 static bool names_somebody(const struct finding_study *study, struct error *err)
 {
-    return *study->patient_id || *study->accession || *study->patient_name ||
+    return finding_names_somebody(study) ||
            error_set(err, ERROR_BAD_VALUE,
                      "study %s names nobody: no Patient ID, no name, no accession number. Correct its images, or send "
                      "them anew under a new study, then replay this",

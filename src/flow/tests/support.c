@@ -182,19 +182,6 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     ground_restart_flow(ground);
 }
 
-void ground_lose_packages(struct ground *ground)
-{
-    char folder[256];
-    snprintf(folder, sizeof folder, "%s/none", ground->folder);
-    assert_int_equal(mkdir(folder, 0700), 0);
-    flow_stop(ground->flow);
-    ground->flow = NULL;
-    model_packages_close(ground->packages);
-    ground->packages = model_packages_open(folder, &ground->err);
-    assert_ok(ground->packages != NULL, ground->err);
-    ground_restart_flow(ground);
-}
-
 void ground_close(struct ground *ground)
 {
     flow_stop(ground->flow);

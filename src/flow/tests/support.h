@@ -40,7 +40,6 @@ struct package {
 // At once, in place of one of that name; its rule is entered at the next restart.
 void ground_add_package(struct ground *ground, const struct package *like);
 void ground_drop_packages(struct ground *ground); // all
-void ground_lose_packages(struct ground *ground); // the same, by a start without their folder
 void ground_restart_flow(struct ground *ground);
 // Lets a worker have all jobs until none waits; models cannot run, so what would run fails.
 void ground_work(struct ground *ground);

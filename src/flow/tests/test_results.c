@@ -377,15 +377,14 @@ static void a_patient_without_an_id_is_told_by_the_name_of_the_images(void **sta
     ground_close(&g);
 }
 
-static void a_study_that_names_nobody_is_told_to_no_record(void **state)
+static void expect_to_name_nobody(const char *name)
 {
     const struct flow_hl7_target target = {.name = "ris", .application = "RIS", .filler = "topic"};
     struct ground g;
     struct buffer out;
     size_t count, refused = 0;
-    (void)state;
     ground_open_real(&g, TARGETS);
-    ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = "", .issuer = "SITE_A"}, AT(0));
+    ground_send_head(&g, &(struct head){.bleed = 22, .no_id = true, .name = name, .issuer = "SITE_A"}, AT(0));
     ground_work_for_real(&g);
     struct queue_delivery *list = ground_deliveries(&g, ground_newest(&g)->topic, &count);
     for (size_t i = 0; i < count; i++)
@@ -399,6 +398,14 @@ static void a_study_that_names_nobody_is_told_to_no_record(void **state)
         }
     assert_int_equal(refused, 1);
     ground_close(&g);
+}
+
+static void a_study_that_names_nobody_is_told_to_no_record(void **state)
+{
+    (void)state;
+    expect_to_name_nobody("");
+    expect_to_name_nobody("M\xFCller^J\xF6rg"); // cannot be read
+    expect_to_name_nobody("\"\"");              // HL7's order to delete
 }
 
 // Latin-1 bytes and no character set: no PACS or record would find the patient of a name with replacement characters.

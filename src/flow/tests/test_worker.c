@@ -285,7 +285,7 @@ static void what_is_told_of_a_result_needs_no_package(void **state)
     ground_send_head(&g, &(struct head){0}, AT(0));
     ground_work_for_real(&g);
     assert_int_equal(ground_newest(&g)->outcome, FINDING_NEGATIVE);
-    ground_lose_packages(&g);
+    ground_drop_packages(&g);
     ground_step(&g, AT(600));
     ground_work_for_real(&g);
     assert_true(ground_newest(&g)->told);
@@ -301,7 +301,7 @@ static void a_finding_is_taken_back_although_its_package_is_gone(void **state)
     ground_send_head(&g, &(struct head){.bleed = 44}, AT(0));
     ground_work_for_real(&g);
     ground_deliver_all(&g);
-    ground_lose_packages(&g);
+    ground_drop_packages(&g);
     ground_judge(&g, FINDING_REJECTED, AT(30));
     ground_work_for_real(&g);
     ground_deliver_all(&g);
