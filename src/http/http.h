@@ -3,9 +3,10 @@
 //
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one
 // http_reply... call. Refused before any handler, in this order:
-//   400       a header whose name has a space or separator or whose value has a control character; two Host headers;
-//             two Content-Length headers, one that is no number or stands beside a Transfer-Encoding; a
-//             Transfer-Encoding other than "chunked" (the connection is closed)
+//   400       a NUL in the request line or a header, a header over several lines; a header whose name has a space or
+//             separator or whose value has a control character; two Host headers; two Content-Length headers, one that
+//             is no number or stands beside a Transfer-Encoding; a Transfer-Encoding other than "chunked" (the
+//             connection is closed)
 //   400       a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or
 //             broken UTF-8 after decoding, or too many query parameters
 //   403       a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to

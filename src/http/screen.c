@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +39,17 @@ struct header_walk {
     unsigned encodings;
     unsigned hosts;
     bool malformed;
+    bool hidden;
+    const char *end; // of what was read so far
 };
+
+// libmicrohttpd hands on texts that end at a NUL, and hangs a line that goes on in the next on to its header's name.
+// They lie in its buffer as they came, with NULs in place of line ends (one of a bare line feed, else two), so that
+// what comes next shows where bytes were left out.
+static bool is_next(const char *end, const char *next, ptrdiff_t line_ends)
+{
+    return next - end >= line_ends && next - end <= 2 * line_ends;
+}
 
 static bool is_token(const char *name, size_t size)
 {
@@ -62,16 +73,31 @@ static enum MHD_Result look_at_header(void *payload, enum MHD_ValueKind kind, co
     (void)kind;
     struct header_walk *walk = payload;
     walk->malformed |= !is_token(name, name_size) || !is_field_value(value, value_size);
+    walk->hidden |= !is_next(walk->end, name, 1);
+    walk->end = value + value_size;
     walk->lengths += text_same_fold(name, "Content-Length");
     walk->encodings += text_same_fold(name, "Transfer-Encoding");
     walk->hosts += text_same_fold(name, "Host");
     return MHD_YES;
 }
 
+// Whether the request line has parts between which nothing is left out.
+static bool is_whole_line(const struct http_request *request)
+{
+    const char *target = request->method + strlen(request->method) + 1;
+    return !request->target || request->version == target + strlen(request->target) + 1;
+}
+
 static bool check_headers(struct http_request *request)
 {
-    struct header_walk walk = {0};
-    MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &walk);
+    struct header_walk walk = {.end = request->version + strlen(request->version)};
+    int count = MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, look_at_header, &walk);
+    const union MHD_ConnectionInfo *head =
+        MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (walk.hidden || !is_whole_line(request) ||
+        (count > 0 && !is_next(walk.end, request->method + head->header_size, 2)))
+        return refuse_and_close(request, "a NUL, more than one space in the request line, or a header that goes on in "
+                                         "the next line; send each header as one line of text");
     if (walk.malformed)
         return refuse_and_close(request, "a header with a space or control character where none may be");
     if (walk.hosts > 1)

@@ -74,13 +74,54 @@ static void double_encoding_is_decoded_once(void **state)
     assert_non_null(strstr(fixture->answer, "name=%2e%2e "));
 }
 
-// libmicrohttpd hands the target on as text.
-static void bare_nul_ends_the_target(void **state)
+// Who reads up to the NUL, or joins the two lines, reads another request than a proxy that does not.
+static void what_a_reader_of_texts_would_leave_out_is_refused(void **state)
 {
-    static const char request[] = "GET /echo/a/x/b\0/../c HTTP/1.1\r\n" HOST END;
+#define CASE(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof(text) - 1                                                                                         \
+    }
+    static const struct {
+        const char *head;
+        size_t size;
+    } cases[] = {
+        CASE("GET /echo/a/x/b\0/../c HTTP/1.1\r\n" HOST),
+        CASE("GET /echo/a/x/b\0 HTTP/1.1\r\n" HOST),
+        CASE("GET  /echo/a/x/b HTTP/1.1\r\n" HOST),
+        CASE("GET /echo/a/x/b HTTP/1.1\0\r\n" HOST),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0c\r\nX-B: c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0\r\nX-B: c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: \0c\r\nX-B: c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\nHost: localhost\0.example\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\nHost: localhost\nX-A: b\0c\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\r\n c\r\nX-B: c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "Content-Leng: 0\r\n th\r\n"),
+    };
+#undef CASE
     struct fixture *fixture = *state;
-    assert_int_equal(fixture_ask_bytes(fixture, request, sizeof request - 1), 200);
-    assert_non_null(strstr(fixture->answer, "name=a rest=b\n"));
+    char request[512];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memcpy(request, cases[i].head, cases[i].size);
+        memcpy(request + cases[i].size, "\r\n", 2);
+        if (fixture_ask_bytes(fixture, request, cases[i].size + 2) != 400)
+            fail_msg("case %zu was answered with %d", i, fixture_status(fixture));
+    }
+    assert_int_equal(fixture->handled, 0);
+}
+
+static void headers_are_read_whatever_their_line_ends_and_spaces(void **state)
+{
+    static const char *const heads[] = {
+        "GET /echo/a/x/b HTTP/1.1\nHost: localhost\nConnection: close\n\n",
+        "GET /echo/a/x/b HTTP/1.1\nHost: localhost\r\nX-A:\r\nX-B:\t b \nConnection:close\r\n\n",
+        "GET /echo/a/x/b?k=1&l HTTP/1.1\r\nCookie: a=b; c=\"d\"\r\nHost:localhost\r\nX-A: b \r\n" END,
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        if (fixture_ask(fixture, heads[i]) != 200)
+            fail_msg("case %zu was answered with %d: %s", i, fixture_status(fixture), fixture->answer);
 }
 
 static void ambiguous_framing_is_refused_and_closed(void **state)
@@ -336,7 +377,8 @@ int test_requests(void)
         TEST(rest_of_path_may_be_empty_but_a_variable_not),
         TEST(path_tricks_are_refused),
         TEST(double_encoding_is_decoded_once),
-        TEST(bare_nul_ends_the_target),
+        TEST(what_a_reader_of_texts_would_leave_out_is_refused),
+        TEST(headers_are_read_whatever_their_line_ends_and_spaces),
         TEST(ambiguous_framing_is_refused_and_closed),
         TEST(unknown_method_and_path),
         TEST(host_must_be_ours),
