@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "store/database.h"
 #include "store/store.h"
 
@@ -159,10 +160,12 @@ bool access_audit_flush(struct access *access, struct error *err); // all of it 
 // The same, but for the counts of running minutes: before a change is answered.
 bool access_audit_written(struct access *access, struct error *err);
 
-// A person knows of what the trail tells at each start, a break of its chain, that the database is an older copy or
-// that lines may be missing: that is its next line, with his name (which is unverified until there are logins), in a
-// new file; checks and starts take it as told from then on, and the alarm ends. NOT_FOUND: the trail tells of nothing
-// that stands. What is damaged in files that are still there stays wrong.
+// A person knows of what the trail tells at each start (a break of its chain, that the database is an older copy, or
+// that lines may be missing) and of what access_audit_check finds damaged in its files, which is walked through here:
+// each is a line in a new file, with his name (which is unverified until there are logins) and what it was; checks and
+// starts take it as told from then on, and the alarm ends. What is damaged stays damaged, and is known as long as
+// nothing else in the same file is. At most ACCESS_DAMAGES_MAX files at once. NOT_FOUND: there is nothing that nobody
+// knows of.
 bool access_audit_acknowledge(struct access *access, const char *by, struct error *err);
 
 // Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
@@ -170,19 +173,31 @@ bool access_audit_acknowledge(struct access *access, const char *by, struct erro
 // cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
-// The same, past everything that is wrong: `wrong` is called with a sentence for each ("audit-00000002.log line 7:
-// ...") in the order of the files. The line that the folder's anchor names must be there. An unfinished last line is
-// not wrong: somebody may be writing it. Reads only, also while a server runs. false: the files cannot be read.
+// What is wrong with one file of the trail.
+enum { ACCESS_PLACES_SHOWN = 8, ACCESS_DAMAGES_MAX = 1000 };
+struct access_damage {
+    uint64_t segment; // the file's number
+    uint64_t places;  // how many are wrong
+    char said[ACCESS_PLACES_SHOWN]
+             [ERROR_MESSAGE_SIZE]; // of the first a sentence each: "audit-00000002.log line 7: ..."
+    uint8_t digest[HASH_SIZE];     // of all these sentences and the lines that they are about
+    uint64_t known_in; // the number of the file that begins with a person's word that he knows of just this; 0: none
+};
+
+// The same, past everything that is wrong: `wrong` is called for each file that has something, in their order. The line
+// that the folder's anchor names must be there. An unfinished last line is not wrong: somebody may be writing it. Reads
+// only, also while a server runs. false: the files cannot be read.
 struct access_audit_check {
-    void (*wrong)(void *payload, const char *text);
+    void (*wrong)(void *payload, const struct access_damage *damage);
     void *payload;
     uint64_t files, lines;             // out: all that were read
     uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
-    bool break_stands;                 // out: the trail tells of a break, and nobody has said that he knows of it
-    char older[ERROR_MESSAGE_SIZE];    // out: likewise of an older database, where and why; else ""
-    char missing[ERROR_MESSAGE_SIZE];  // out: likewise that lines may be missing; or that records wait now
-    bool anchored;                     // out: the folder's anchor names a line
+    char
+        broken[ERROR_MESSAGE_SIZE]; // out: the trail tells of a break, and nobody has said that he knows of it; else ""
+    char older[ERROR_MESSAGE_SIZE]; // out: likewise of an older database, where and why; else ""
+    char missing[ERROR_MESSAGE_SIZE]; // out: likewise that lines may be missing; or that records wait now
+    bool anchored;                    // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);
 

@@ -41,6 +41,10 @@ struct access_tale_words {
 #define ACCESS_MISSING_WORDS "lines may be missing here: "
 extern const struct access_tale_words access_tales[ACCESS_TALES];
 
+// What a person says to know of what is damaged in a file: the digest (struct access_damage) in hexadecimal digits, and
+// words. Such lines stand at the beginning of a file.
+#define ACCESS_KNOWN_WORDS "what is damaged in the audit trail is known: "
+
 struct access_line {
     const struct access_record *record;
     int64_t time_ns;

@@ -31,6 +31,7 @@ struct access_trail {
     bool stop;
     bool stands[ACCESS_TALES];         // what nobody has said to know
     char known_by[ACCESS_ACTOR_MAX];   // who says so now; "": nobody
+    struct buffer known;               // what is damaged, of which he knows: texts with a NUL behind each
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool flush_sums;                   // the next one tells all sums
     bool healthy;
@@ -197,19 +198,66 @@ bool access_trail_flush(struct access_trail *trail, bool sums, struct error *err
     return ok;
 }
 
-bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
+// ---- what a person knows of
+
+struct found {
+    struct buffer texts; // owned
+    size_t count;
+};
+
+static void add_damage(void *payload, const struct access_damage *damage)
 {
-    pthread_mutex_lock(&trail->lock);
-    bool stands = false;
+    struct found *found = payload;
+    char digest[ACCESS_CHAIN_DIGITS + 1];
+    if (damage->known_in > 0 || found->count == ACCESS_DAMAGES_MAX)
+        return;
+    found->count++;
+    text_hex(digest, damage->digest, HASH_SIZE);
+    buffer_printf(&found->texts, ACCESS_KNOWN_WORDS "%s: %s", digest, damage->said[0]);
+    if (damage->places > 1)
+        buffer_printf(&found->texts, "; and %llu more places in it", (unsigned long long)damage->places - 1);
+    buffer_byte(&found->texts, '\0');
+}
+
+static bool find_damages(const struct access_trail *trail, struct buffer *out, struct error *err)
+{
+    struct found found;
+    struct access_audit_check check = {.wrong = add_damage, .payload = &found};
+    found.count = 0;
+    buffer_init(&found.texts, (size_t)ACCESS_DAMAGES_MAX * ACCESS_DETAIL_MAX);
+    bool ok = access_audit_check(trail->chain.folder, &check, err) &&
+              (!found.texts.failed || error_set(err, ERROR_MEMORY, "no memory for what is damaged in the audit trail"));
+    *out = found.texts;
+    return ok;
+}
+
+// With the lock: the thread's next turn is to tell it. Takes the texts.
+static bool take_word(struct access_trail *trail, struct buffer *damages, const char *by, struct error *err)
+{
+    bool stands = damages->size > 0;
     for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
         stands = stands || trail->stands[tale];
-    if (stands)
-        text_copy(trail->known_by, sizeof trail->known_by, by);
+    if (!stands)
+        return error_set(err, ERROR_NOT_FOUND,
+                         "the audit trail tells of no break, no older database, no missing lines and no damage that "
+                         "nobody knows of");
+    if (trail->known_by[0])
+        return error_set(err, ERROR_BUSY, "somebody else says that he knows just now; ask again");
+    text_copy(trail->known_by, sizeof trail->known_by, by);
+    trail->known = *damages;
+    buffer_init(damages, 0);
+    return true;
+}
+
+bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
+{
+    struct buffer damages;
+    bool ok = find_damages(trail, &damages, err);
+    pthread_mutex_lock(&trail->lock);
+    ok = ok && take_word(trail, &damages, by, err);
     pthread_mutex_unlock(&trail->lock);
-    return stands ? access_trail_flush(trail, false, err)
-                  : error_set(err, ERROR_NOT_FOUND,
-                              "the audit trail tells of no break, no older database and no missing lines that nobody "
-                              "knows of");
+    buffer_free(&damages);
+    return ok && access_trail_flush(trail, false, err);
 }
 
 // ---- what the thread does
@@ -409,13 +457,24 @@ static bool acknowledge_one(struct access_trail *trail, enum access_tale tale, c
     return true;
 }
 
+static bool acknowledge_damages(struct access_trail *trail, const struct buffer *damages, const char *by,
+                                int64_t now_ns, struct error *err)
+{
+    const char *text = (const char *)damages->data;
+    bool ok = damages->size == 0 || access_chain_next_file(&trail->chain, err);
+    for (size_t at = 0; ok && at < damages->size; at += strlen(text + at) + 1)
+        ok = write_line(trail, true, by, text + at, now_ns, err);
+    return ok;
+}
+
 // Whoever knows of it is told in a file that begins with that. On failure it stands.
-static bool acknowledge(struct access_trail *trail, const char *by, int64_t now_ns, struct error *err)
+static bool acknowledge(struct access_trail *trail, const struct buffer *damages, const char *by, int64_t now_ns,
+                        struct error *err)
 {
     for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
         if (trail->stands[tale] && !acknowledge_one(trail, tale, by, now_ns, err))
             return false;
-    return true;
+    return acknowledge_damages(trail, damages, by, now_ns, err);
 }
 
 static uint64_t count_lines(const struct access_entry_list *list)
@@ -423,6 +482,15 @@ static uint64_t count_lines(const struct access_entry_list *list)
     uint64_t count = 0;
     for (const struct access_entry *entry = list->head; entry; entry = entry->next)
         count++;
+    return count;
+}
+
+// That may come of the trail itself in a turn.
+static uint64_t own_lines(const struct buffer *damages)
+{
+    uint64_t count = ACCESS_OWN_LINES;
+    for (size_t i = 0; i < damages->size; i++)
+        count += damages->data[i] == '\0';
     return count;
 }
 
@@ -453,14 +521,17 @@ static void turn(struct access_trail *trail)
     char by[ACCESS_ACTOR_MAX];
     text_copy(by, sizeof by, trail->known_by);
     trail->known_by[0] = '\0';
+    struct buffer known = trail->known;
+    buffer_init(&trail->known, 0);
     bool tells_lost = lost != trail->lost_told, stops = trail->stop;
     pthread_mutex_unlock(&trail->lock);
-    bool ok = make_way(trail, count_lines(&list) + ACCESS_OWN_LINES, &failure) && look(trail, now_ns, &failure) &&
+    bool ok = make_way(trail, count_lines(&list) + own_lines(&known), &failure) && look(trail, now_ns, &failure) &&
               write_list(trail, &list, &freed, &failure);
     if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
         trail->lost_told = lost;
-    ok =
-        ok && (!by[0] || acknowledge(trail, by, now_ns, &failure)) && anchor(trail, stops ? 0 : ACCESS_AHEAD, &failure);
+    ok = ok && (!by[0] || acknowledge(trail, &known, by, now_ns, &failure)) &&
+         anchor(trail, stops ? 0 : ACCESS_AHEAD, &failure);
+    buffer_free(&known);
     complain(ok, &failure);
     if (!ok && (list.head || tells_lost))
         tell_unwritten(trail);
@@ -519,6 +590,7 @@ static void init_locks(struct access_trail *trail)
 
 static void free_trail(struct access_trail *trail)
 {
+    buffer_free(&trail->known);
     access_entry_free_all(&trail->queue);
     access_entry_free_all(&trail->sums.by_age);
     access_chain_close(&trail->chain);
@@ -613,6 +685,7 @@ struct access_trail *access_trail_open(struct store *store, const char *folder, 
     trail->healthy = true;
     trail->seen_ns = clock_now_ns();
     trail->seen_at_ns = clock_monotonic_ns();
+    buffer_init(&trail->known, 0);
     init_locks(trail);
     bool ok = open_chain(trail, folder, segment_max, err);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)

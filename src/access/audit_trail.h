@@ -20,7 +20,7 @@ enum {
     ACCESS_REFUSALS_PER_SECOND = 32, // new titles and addresses; the others of that second are one sum, "(others)"
     ACCESS_GATHER_MS = 300,          // from a record to the turn that writes it: one sync for many
     ACCESS_PATIENCE_MS = 1000,       // how long a caller waits for room in memory before its record is counted as lost
-    ACCESS_OWN_LINES = 4,            // at most in a turn, of what the trail says of itself
+    ACCESS_OWN_LINES = 4,            // at most in a turn, of what the trail says of itself, but for damages
     ACCESS_AHEAD = 16,               // lines that may come before the next anchor; a turn with more anchors that first
     ACCESS_LOOK_S = 2,               // between two looks at the file when nothing is written
 };

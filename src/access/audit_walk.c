@@ -151,20 +151,61 @@ static void value_of(const uint8_t previous[HASH_SIZE], const char *line, size_t
     hash_end(hash, out);
 }
 
-// true: the walk goes on.
-static bool wrong(struct access_walk *walk, struct error *err)
+// What was found so far, the sentence, and the line.
+static bool add_to_digest(struct access_walk *walk, const char *sentence)
 {
+    struct hash *hash = hash_new();
+    if (!hash)
+        return false;
+    hash_start(hash);
+    hash_add(hash, walk->damage.digest, HASH_SIZE);
+    hash_add(hash, sentence, strlen(sentence));
+    if (walk->text)
+        hash_add(hash, walk->text, walk->text_size);
+    hash_end(hash, walk->damage.digest);
+    hash_free(hash);
+    return true;
+}
+
+// true: the walk goes on.
+static bool wrong(struct access_walk *walk, uint64_t segment, struct error *err)
+{
+    struct access_damage *damage = &walk->damage;
     walk->wrongs++;
-    if (walk->wrong)
-        walk->wrong(walk->payload, err->message);
-    return walk->wrong != NULL;
+    if (!walk->wrong)
+        return false;
+    if (!add_to_digest(walk, err->message))
+        return error_set(err, ERROR_MEMORY, "no memory to check the audit files");
+    damage->segment = segment;
+    if (damage->places < ACCESS_PLACES_SHOWN)
+        text_copy(damage->said[damage->places], ERROR_MESSAGE_SIZE, err->message);
+    damage->places++;
+    return true;
+}
+
+static uint64_t known_in(const struct access_knowns *knowns, const uint8_t digest[HASH_SIZE])
+{
+    for (size_t i = 0; i < knowns->count; i++)
+        if (memcmp(knowns->items[i].digest, digest, HASH_SIZE) == 0)
+            return knowns->items[i].segment;
+    return 0;
+}
+
+// All that is wrong with a file was found.
+static void tell_damage(struct access_walk *walk)
+{
+    if (walk->damage.places == 0)
+        return;
+    walk->damage.known_in = known_in(walk->knowns, walk->damage.digest);
+    walk->wrong(walk->payload, &walk->damage);
+    walk->damage = (struct access_damage){0};
 }
 
 static bool broken(struct access_walk *walk, const char *what, struct error *err)
 {
     error_set(err, ERROR_BAD_DATA, "audit-%08llu.log line %llu: %s", (unsigned long long)walk->segment,
               (unsigned long long)walk->line, what);
-    return wrong(walk, err);
+    return wrong(walk, walk->segment, err);
 }
 
 // Whether the line is the trail's own and begins with these words; no other's text can hold the element.
@@ -229,6 +270,8 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
     uint64_t wrongs = walk->wrongs;
     walk->line++;
     walk->lines++;
+    walk->text = line;
+    walk->text_size = size;
     if (!take_chain(line, size, &chain))
         return broken(walk, "holds no chain value", err);
     walk->joined = walk->joined && !begins_anew(walk, &chain, line, size);
@@ -296,6 +339,7 @@ static bool check_lines(struct access_walk *walk, struct window *window, struct 
         walk->line++;
         walk->lines++;
         walk->torn = end ? window->size : 0;
+        walk->text = NULL;
         // One who goes on looks while others write.
         if (walk->torn > 0 && walk->wrong)
             return true;
@@ -308,7 +352,11 @@ static bool is_missing(struct access_walk *walk, uint64_t segment, struct error 
 {
     error_set(err, ERROR_BAD_DATA, "audit-%08llu.log is missing", (unsigned long long)segment);
     walk->joined = false;
-    return wrong(walk, err);
+    walk->text = NULL;
+    if (!wrong(walk, segment, err))
+        return false;
+    tell_damage(walk);
+    return true;
 }
 
 static bool check_segment(struct access_walk *walk, const char *folder, uint64_t segment, struct error *err)
@@ -477,8 +525,12 @@ static bool walk_files(struct access_walk *walk, const char *folder, const struc
         uint64_t wrongs = walk->wrongs;
         ok = ok && check_segment(walk, folder, number, err);
         walk->sound_files += walk->wrongs == wrongs;
+        tell_damage(walk);
     }
-    return ok && (access_walk_reached(walk, err) || wrong(walk, err));
+    walk->text = NULL;
+    ok = ok && (access_walk_reached(walk, err) || wrong(walk, walk->anchored.segment, err));
+    tell_damage(walk);
+    return ok;
 }
 
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err)
@@ -499,23 +551,79 @@ bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
     return ok;
 }
 
-bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err)
+// ---- what persons know of
+
+static bool knowns_add(struct access_knowns *knowns, const struct access_known *known, struct error *err)
 {
-    struct access_walk walk = {.wrong = check->wrong, .payload = check->payload};
-    if (!store_anchored_audit_of(folder, &walk.anchored, err) || !access_walk_all(&walk, folder, err))
+    if (knowns->count == knowns->capacity) {
+        size_t capacity = knowns->capacity ? knowns->capacity * 2 : 64;
+        struct access_known *items = realloc(knowns->items, capacity * sizeof *items);
+        if (!items)
+            return error_set(err, ERROR_MEMORY, "no memory for what is known of the audit files");
+        knowns->items = items;
+        knowns->capacity = capacity;
+    }
+    knowns->items[knowns->count++] = *known;
+    return true;
+}
+
+static bool take_known(const char *line, struct access_known *out)
+{
+    size_t size = strlen(line);
+    if (!says(line, size, ACCESS_KNOWN_WORDS))
         return false;
-    struct access_standing standing;
-    if (!access_walk_standing(folder, &standing, err))
+    const char *digest = strstr(line, ACCESS_KNOWN_WORDS) + strlen(ACCESS_KNOWN_WORDS);
+    return take_digest(&digest, line + size, out->digest);
+}
+
+// Past the limit nothing is taken as known.
+static bool knowns_read(const char *folder, uint64_t segment, struct access_knowns *knowns, struct error *err)
+{
+    char path[ACCESS_PATH_SIZE], line[ACCESS_LINE_MAX];
+    struct access_known known = {.segment = segment};
+    if (!access_segment_path(path, folder, segment, err))
         return false;
-    const char *broken = standing.text[ACCESS_TALE_BREAK];
-    check->break_stands = broken[0] != '\0';
-    if (check->break_stands)
-        check->wrong(check->payload, broken);
-    text_copy(check->older, sizeof check->older, standing.text[ACCESS_TALE_OLDER]);
-    text_copy(check->missing, sizeof check->missing, standing.text[ACCESS_TALE_MISSING]);
-    if (walk.anchored.unwritten && !check->missing[0])
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return errno == ENOENT || error_errno(err, errno, "cannot open %s", path);
+    bool ok = true;
+    while (ok && knowns->count < ACCESS_KNOWNS_MAX && fgets(line, sizeof line, file) && take_known(line, &known))
+        ok = knowns_add(knowns, &known, err);
+    fclose(file);
+    return ok;
+}
+
+static bool knowns_list(const char *folder, struct access_knowns *knowns, struct error *err)
+{
+    struct segments segments;
+    bool ok = segments_list(folder, &segments, err);
+    for (size_t i = 0; ok && i < segments.count; i++)
+        ok = knowns_read(folder, segments.numbers[i], knowns, err);
+    free(segments.numbers);
+    return ok;
+}
+
+static void take_standing(struct access_audit_check *check, const struct access_standing *standing, bool unwritten)
+{
+    text_copy(check->broken, sizeof check->broken, standing->text[ACCESS_TALE_BREAK]);
+    text_copy(check->older, sizeof check->older, standing->text[ACCESS_TALE_OLDER]);
+    text_copy(check->missing, sizeof check->missing, standing->text[ACCESS_TALE_MISSING]);
+    if (unwritten && !check->missing[0])
         text_copy(check->missing, sizeof check->missing,
                   "records wait that could not be written: they are lost if the server ends before it can write them");
+}
+
+bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err)
+{
+    struct access_knowns knowns = {0};
+    struct access_standing standing;
+    struct access_walk walk = {.wrong = check->wrong, .payload = check->payload, .knowns = &knowns};
+    bool ok = store_anchored_audit_of(folder, &walk.anchored, err) && knowns_list(folder, &knowns, err) &&
+              access_walk_all(&walk, folder, err) && access_walk_standing(folder, &standing, err);
+    free(knowns.items);
+    if (!ok)
+        return false;
+    take_standing(check, &standing, walk.anchored.unwritten);
     check->lines = walk.lines;
     check->files = walk.files;
     check->sound_lines = walk.sound_lines;

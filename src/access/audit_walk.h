@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "store/store.h"
 
-enum { ACCESS_PATH_SIZE = 4096 };
+enum { ACCESS_PATH_SIZE = 4096, ACCESS_KNOWNS_MAX = 100000 };
 
 struct access_walk {
     uint64_t segment;                  // being read
@@ -28,9 +28,22 @@ struct access_walk {
     struct store_audit_head anchored; // a line that must be met; segment 0: none
     bool reached;                     // it was
     uint64_t behind;                  // lines since then
-    // With this what is wrong is told, and the walk goes on behind it. NULL: the first wrong ends it.
-    void (*wrong)(void *payload, const char *text);
+    // With this what is wrong is told, by file, and the walk goes on behind it. NULL: the first wrong ends it.
+    void (*wrong)(void *payload, const struct access_damage *damage);
     void *payload;
+    struct access_damage damage; // of the file that is read
+    const char *text;            // the line that is looked at; NULL: none
+    size_t text_size;
+    const struct access_knowns *knowns; // of `wrong`
+};
+
+// What persons have said to know of: the digests of damages, and the files that say so.
+struct access_knowns {
+    struct access_known {
+        uint8_t digest[HASH_SIZE];
+        uint64_t segment;
+    } * items; // owned
+    size_t count, capacity;
 };
 
 bool access_segment_path(char path[ACCESS_PATH_SIZE], const char *folder, uint64_t segment, struct error *err);
@@ -48,7 +61,7 @@ struct access_standing {
     char text[ACCESS_TALES][ERROR_MESSAGE_SIZE];
 };
 bool access_walk_standing(const char *folder, struct access_standing *out, struct error *err);
-// Checks all, as the caller has set `anchored`, `wrong` and `payload`.
+// Checks all, as the caller has set `anchored`, `wrong`, `payload` and `knowns`.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);
 
 #endif

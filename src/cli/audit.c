@@ -1,4 +1,5 @@
-// hilum audit acknowledge: a person knows of a break, an older database or missing lines, told to the running server.
+// hilum audit acknowledge: a person knows of a break, an older database, missing lines or damaged files, told to the
+// running server.
 // hilum audit check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only,
 // from the files, so it works beside a running server, without one, and on a copy of a data folder.
 #include <inttypes.h>
@@ -13,38 +14,42 @@
 static int run(int argc, char **argv);
 
 const struct cli_command cli_audit = {"audit", "check [FOLDER] | acknowledge --by NAME [OPTIONS]",
-                                      "check the hash chain of a data folder's audit trail (./hilum-data), or say that "
-                                      "a break in it, an older database, or missing lines "
-                                      "are known",
+                                      "check the hash chain of a data folder's audit trail (./hilum-data): exit status "
+                                      "0 when nothing is wrong but what was acknowledged, else 1; or say that a break "
+                                      "in it, an older database, missing lines and what is damaged are known",
                                       run, false};
 
-// "audit-00000001.log" begins what is told of a line of that file.
-enum { FILE_NAME = 18 };
+enum { FILES_SHOWN = 100 };
 
 struct telling {
-    char file[FILE_NAME + 1]; // that was told of last
-    uint64_t told, more;      // of all files; of this file, not shown
+    uint64_t files, unknown; // that are damaged; of those, of whose damage nobody has said that he knows
 };
 
-static void tell_more(const struct telling *telling)
-{
-    if (telling->more > 0)
-        printf("  and %" PRIu64 " more places in it\n", telling->more);
-}
-
-// What follows the first break of a file often follows from it.
-static void tell(void *payload, const char *text)
+static void tell(void *payload, const struct access_damage *damage)
 {
     struct telling *telling = payload;
-    telling->told++;
-    if (strncmp(text, "audit-", 6) == 0 && strncmp(text, telling->file, FILE_NAME) == 0) {
-        telling->more++;
+    telling->unknown += damage->known_in == 0;
+    if (telling->files++ >= FILES_SHOWN)
         return;
+    for (uint64_t i = 0; i < damage->places && i < ACCESS_PLACES_SHOWN; i++)
+        printf("%s\n", damage->said[i]);
+    if (damage->places > ACCESS_PLACES_SHOWN)
+        printf("  and %" PRIu64 " more places in it\n", damage->places - ACCESS_PLACES_SHOWN);
+    if (damage->known_in > 0)
+        printf("  known: audit-%08" PRIu64 ".log begins with who has said so\n", damage->known_in);
+}
+
+// What the trail tells, or waits to be said. true: something stands.
+static bool tell_standing(const struct access_audit_check *trail)
+{
+    const char *const texts[] = {trail->broken, trail->older, trail->missing};
+    bool stands = false;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (*texts[i])
+            printf("%s\n", texts[i]);
+        stands = stands || *texts[i];
     }
-    tell_more(telling);
-    telling->more = 0;
-    snprintf(telling->file, sizeof telling->file, "%s", text);
-    printf("%s\n", text);
+    return stands;
 }
 
 static int check(const char *folder)
@@ -54,24 +59,25 @@ static int check(const char *folder)
     struct error err;
     if (!access_audit_check(folder, &trail, &err))
         return cli_fail(&err);
-    tell_more(&telling);
-    if (trail.files == 0 && telling.told == 0) {
+    if (trail.files == 0 && telling.files == 0) {
         error_set(&err, ERROR_NOT_FOUND, "there is no audit trail in %s; give a server's data folder", folder);
         return cli_fail(&err);
     }
+    if (telling.files > FILES_SHOWN)
+        printf("and %" PRIu64 " more damaged files\n", telling.files - FILES_SHOWN);
     if (trail.first > 1)
         printf("begins with audit-%08" PRIu64 ".log: the files before it are not here\n", trail.first);
     if (!trail.anchored)
         printf("no anchor says how far the trail must reach: an end cut off cannot be seen\n");
-    if (trail.older[0])
-        printf("%s\n", trail.older);
-    if (trail.missing[0])
-        printf("%s\n", trail.missing);
-    if (trail.break_stands || trail.older[0] || trail.missing[0])
-        printf("find out why; once you know, end it on the running server: hilum audit acknowledge --by NAME\n");
+    bool wrong = tell_standing(&trail) || telling.unknown > 0;
+    if (wrong)
+        printf("find out why; once you know, say so to the running server: hilum audit acknowledge --by NAME\n");
     printf("%" PRIu64 " of %" PRIu64 " lines in %" PRIu64 " of %" PRIu64 " files are sound%s\n", trail.sound_lines,
-           trail.lines, trail.sound_files, trail.files, telling.told > 0 ? "; the trail is NOT whole" : "");
-    return telling.told > 0 || trail.older[0] || trail.missing[0] ? CLI_FAILED : CLI_DONE;
+           trail.lines, trail.sound_files, trail.files,
+           wrong               ? "; the trail is NOT whole"
+           : telling.files > 0 ? "; what is damaged is known"
+                               : "");
+    return wrong ? CLI_FAILED : CLI_DONE;
 }
 
 static int acknowledge(const char *server, const char *by)
