@@ -10,11 +10,12 @@
 // in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
 // issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that is shown: whom
 // served objects name, objects that were made here only where there are no others; or of the first one where nothing is
-// served); and identity, conflicts, held_back, rejected, unreadable and shared_series: "", or a sentence for people
-// about whose objects these are, about objects that came again and wait for a decision, about those that are not served
-// since an object of another study has their UID (or, of one study, of another series, none of which is served), about
-// notes that reject images, about a patient's name or ID that cannot be read, and about a series whose Series Instance
-// UID is one of another study's too. archive_study_flags gives the same.
+// served); and identity, conflicts, held_back, rejected, unreadable, shared_series and unidentified: "", or a sentence
+// for people about whose objects these are, about objects that came again and wait for a decision, about those that are
+// not served since an object of another study has their UID (or, of one study, of another series, none of which is
+// served), about notes that reject images, about a patient's name or ID that cannot be read, about a series whose
+// Series Instance UID is one of another study's too, and about a patient without ID. archive_study_flags gives the
+// same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept
@@ -105,9 +106,10 @@ enum archive_flag {
     ARCHIVE_FLAG_LEVEL = 32, // what the study or the series owns (columns.h has the table) is not what it was before
     ARCHIVE_FLAG_REJECTION = 64, // another system's note that rejects images (PS3.16 CID 7011, IHE RAD IOCM)
     ARCHIVE_FLAG_SERIES = 128,   // its Series Instance UID is a series' of another study too
+    ARCHIVE_FLAG_NO_ID = 256,    // it names no Patient ID
 };
 
-enum { ARCHIVE_FLAG_BITS = 8 };
+enum { ARCHIVE_FLAG_BITS = 9 };
 
 struct archive_stored {
     enum archive_outcome outcome;
@@ -296,8 +298,8 @@ bool archive_flagged(struct archive *archive, unsigned flags, struct archive_pag
                      struct archive_flagged **out, size_t *count, struct error *err);
 
 // The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable,
-// shared_series); none is fine, as for a study that is not here.
-enum { ARCHIVE_STUDY_FLAGS = 6 };
+// shared_series, unidentified); none is fine, as for a study that is not here.
+enum { ARCHIVE_STUDY_FLAGS = 7 };
 bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 

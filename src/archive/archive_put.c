@@ -125,6 +125,8 @@ static unsigned flags_of(const struct dicom_dataset *dataset, const struct rows_
         flags |= ARCHIVE_FLAG_CHARSET;
     if (!image_describe(dataset, &format, &ignored) && ignored.code != ERROR_NOT_FOUND)
         flags |= ARCHIVE_FLAG_PIXELS;
+    if (!*object->values[COLUMNS_PATIENT_patient_id])
+        flags |= ARCHIVE_FLAG_NO_ID;
     return flags;
 }
 

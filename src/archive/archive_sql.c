@@ -241,8 +241,8 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
     *count = 0;
     struct database *db = store_read_begin(archive->store, err);
     struct sql *sql = db ? sql_prepare(db,
-                                       "SELECT identity, conflicts, held_back, rejected, unreadable, shared_series "
-                                       "FROM study_shown WHERE study=?1",
+                                       "SELECT identity, conflicts, held_back, rejected, unreadable, shared_series, "
+                                       "unidentified FROM study_shown WHERE study=?1",
                                        err)
                          : NULL;
     if (sql)

@@ -56,6 +56,24 @@
     " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
     " JOIN study AS other ON other.id=theirs.study WHERE mine.study=study.id LIMIT 1), '')"
 
+// The same with who gave the ID, for two patients may have one.
+#define SERIES_SHARED                                                                                                  \
+    "CREATE VIEW series_shared AS SELECT mine.study AS study, 'series ' || series.uid || ' of this study (' ||"        \
+    " own.uid || ') is also in study ' || other.uid || ' of ' || CASE theirs.patient_id WHEN '' THEN"                  \
+    " 'a patient without ID' ELSE 'patient ' || theirs.patient_id || CASE theirs.issuer WHEN '' THEN '' ELSE ' of '"   \
+    " || theirs.issuer END END || CASE theirs.accession WHEN '' THEN '' ELSE ', accession number ' ||"                 \
+    " theirs.accession END || ': one of the two has a wrong Series Instance UID' AS said FROM study_patient AS mine"   \
+    " JOIN study AS own ON own.id=mine.study JOIN series ON series.patient=mine.id AND series.instance_count>0"        \
+    " JOIN series AS twin ON twin.uid=series.uid AND twin.instance_count>0"                                            \
+    " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
+    " JOIN study AS other ON other.id=theirs.study;"
+#define SHARED "coalesce((SELECT said FROM series_shared WHERE series_shared.study=study.id LIMIT 1), '')"
+
+// A name and a birth date may be two people's.
+#define UNIDENTIFIED                                                                                                   \
+    "CASE patient_id WHEN '' THEN 'this study names no Patient ID: whose it is, only name and birth date tell'"        \
+    " ELSE '' END"
+
 // A series of which nothing is served, nor under its UID for another patient of the study, since all that came of it
 // has the UIDs of other objects, and nobody has decided so.
 #define SERIES_HELD_BACK                                                                                               \
@@ -296,6 +314,11 @@ static const char *const steps[] = {
     // A series that is held back as a whole.
     SERIES_HELD_BACK,
     "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED_SERIES " AS shared_series"),
+    // Objects and studies without a Patient ID.
+    "UPDATE instance SET flags=flags | 256 WHERE identity IN (SELECT id FROM identity WHERE patient_id='');",
+    SERIES_SHARED,
+    "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES,
+                                                ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified"),
     NULL,
 };
 

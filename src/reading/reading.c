@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,8 +88,8 @@ bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_
 
 static json_t *flags_to_json(const struct reading_item *item)
 {
-    const char *const sentences[] = {item->identity, item->conflicts,  item->held_back,
-                                     item->rejected, item->unreadable, item->shared_series};
+    const char *const sentences[] = {item->identity,   item->conflicts,     item->held_back,   item->rejected,
+                                     item->unreadable, item->shared_series, item->unidentified};
     json_t *flags = json_array();
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         if (*sentences[i])
@@ -99,12 +100,12 @@ static json_t *flags_to_json(const struct reading_item *item)
 json_t *reading_item_to_json(const struct reading_item *item)
 {
     char arrived[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:I, s:o}", "study", item->study,
-                     "patientId", item->patient_id, "patientName", item->patient_name, "accession", item->accession,
-                     "modality", item->modality, "description", item->description, "urgency",
-                     finding_urgency_text(item->urgency), "reason", item->reason, "version", (json_int_t)item->version,
-                     "arrived", clock_rfc3339(arrived, item->arrived_ns), "waiting_s",
-                     (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:I, s:o}", "study",
+                     item->study, "patientId", item->patient_id, "issuer", item->issuer, "patientName",
+                     item->patient_name, "accession", item->accession, "modality", item->modality, "description",
+                     item->description, "urgency", finding_urgency_text(item->urgency), "reason", item->reason,
+                     "version", (json_int_t)item->version, "arrived", clock_rfc3339(arrived, item->arrived_ns),
+                     "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
                      (json_int_t)item->findings, "flags", flags_to_json(item));
 }
 
@@ -412,4 +413,39 @@ bool reading_mark_read(struct store *store, const char *study, int64_t version, 
 {
     struct mark mark = {study, by, version, now_ns};
     return store_write(store, STORE_DURABLE, write_mark, &mark, err);
+}
+
+bool reading_mark_of(struct store *store, const char *study, struct reading_mark *out, struct error *err)
+{
+    bool found;
+    struct database *db = store_read_begin(store, err);
+    bool ok = db && reading_row_mark(db, study, out, &found, err);
+    if (db)
+        store_read_end(store, db);
+    return ok;
+}
+
+static bool write_unmark(struct database *db, void *payload, struct error *err)
+{
+    const struct mark *unmark = payload;
+    struct reading_mark now;
+    char reason[READING_NAME_SIZE + 32];
+    bool found;
+    if (!reading_row_mark(db, unmark->study, &now, &found, err))
+        return false;
+    if (!found)
+        return error_set(err, ERROR_NOT_FOUND, "study %.64s never was on the list", unmark->study);
+    if (now.read_ns == 0)
+        return error_set(err, ERROR_CONFLICT, "study %.64s is on the list; look again", unmark->study);
+    if (now.version != unmark->version)
+        return error_set(err, ERROR_CONFLICT, "the study was read in version %lld, by %.120s; look again",
+                         (long long)now.version, now.by);
+    snprintf(reason, sizeof reason, "marked as unread by %.512s", unmark->by);
+    return reading_row_unread(db, unmark->study, reason, err) && tell(db, unmark->study, err);
+}
+
+bool reading_mark_unread(struct store *store, const char *study, int64_t version, const char *by, struct error *err)
+{
+    struct mark unmark = {.study = study, .by = by, .version = version};
+    return store_write(store, STORE_DURABLE, write_unmark, &unmark, err);
 }

@@ -23,7 +23,8 @@ extern const struct store_migration reading_migration;
 enum { READING_LIST_MAX = 2000 };
 
 struct reading_item {
-    const char *study, *patient_id, *patient_name, *accession, *modality, *description;
+    const char *study, *patient_id, *issuer; // issuer: who gave the ID, "" where nobody has said
+    const char *patient_name, *accession, *modality, *description;
     enum finding_urgency urgency;
     const char *identity;      // a sentence when it is in doubt whose objects the study has (archive.h); else ""
     const char *conflicts;     // a sentence when objects that came again wait for a decision; else ""
@@ -31,6 +32,7 @@ struct reading_item {
     const char *rejected;      // a sentence when a note rejects images of the study; else ""
     const char *unreadable;    // a sentence when its patient's name or ID cannot be read; else ""
     const char *shared_series; // a sentence when another study has a series of the same UID; else ""
+    const char *unidentified;  // a sentence when its patient has no ID; else ""
     const char *reason; // why it stands where it stands: "Suspected ... left, 12 mL", "waited 61 min: past the cap", ""
     int64_t arrived_event; // number in the log of what put it on the list; 0: of a program before this one
     int64_t arrived_ns;
@@ -48,10 +50,10 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 // The list from the rows, in order; of one study where `study` is not NULL: its item, or none when it is not on it.
 bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
                   struct reading_item **out, size_t *count, struct error *err);
-json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, patientName, accession, modality,
-                                                               // description, urgency, reason, version, waiting_s,
-                                                               // findings, flags: sentences to be seen before it is
-                                                               // read
+json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, issuer, patientName, accession,
+                                                               // modality, description, urgency, reason, version,
+                                                               // waiting_s, findings, flags: sentences to be seen
+                                                               // before it is read
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
 // and reason; each change adds WORKLIST_CHANGED. Studies that came while the clock was ahead wait from now on.
@@ -66,5 +68,18 @@ bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct 
 // another version stands.
 bool reading_mark_read(struct store *store, const char *study, int64_t version, const char *by, int64_t now_ns,
                        struct error *err);
+
+// Who has read a study that is off the list, and in which version; read_ns 0: it is on the list, or never was.
+enum { READING_NAME_SIZE = 513 };
+struct reading_mark {
+    char by[READING_NAME_SIZE]; // cut
+    int64_t read_ns, version;
+};
+bool reading_mark_of(struct store *store, const char *study, struct reading_mark *out, struct error *err);
+
+// Takes that back: the study is on the list as before, waits since it came, and says who has brought it back until it
+// is read again or something is found. NOT_FOUND when it never was on the list, CONFLICT when it is, or when it was
+// read in another version.
+bool reading_mark_unread(struct store *store, const char *study, int64_t version, const char *by, struct error *err);
 
 #endif

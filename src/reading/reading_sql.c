@@ -18,25 +18,26 @@ const struct store_migration reading_migration = {"reading", steps};
 
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {
-    const char **texts[] = {&out->study,       &out->patient_id,    &out->patient_name, &out->accession, &out->modality,
-                            &out->description, &out->identity,      &out->conflicts,    &out->held_back, &out->rejected,
-                            &out->unreadable,  &out->shared_series, &out->reason};
-    for (int i = 0; i < 13; i++)
-        if (!(*texts[i] = arena_strdup(arena, sql_text(sql, i))))
+    const char **texts[] = {&out->study,    &out->patient_id,  &out->issuer,        &out->patient_name, &out->accession,
+                            &out->modality, &out->description, &out->identity,      &out->conflicts,    &out->held_back,
+                            &out->rejected, &out->unreadable,  &out->shared_series, &out->unidentified, &out->reason};
+    int at = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (!(*texts[i] = arena_strdup(arena, sql_text(sql, at++))))
             return false;
-    out->urgency = (enum finding_urgency)sql_int(sql, 13);
-    out->arrived_ns = sql_int(sql, 14);
-    out->findings = (size_t)sql_int(sql, 15);
-    out->arrived_event = sql_int(sql, 16);
-    for (int i = 0; i < READING_NEWS_COUNT; i++)
-        out->version = sql_int(sql, 17 + i) > out->version ? sql_int(sql, 17 + i) : out->version;
+    out->urgency = (enum finding_urgency)sql_int(sql, at++);
+    out->arrived_ns = sql_int(sql, at++);
+    out->findings = (size_t)sql_int(sql, at++);
+    out->arrived_event = sql_int(sql, at++);
+    for (int i = 0; i < READING_NEWS_COUNT; i++, at++)
+        out->version = sql_int(sql, at) > out->version ? sql_int(sql, at) : out->version;
     return true;
 }
 
 #define ITEMS                                                                                                          \
-    "SELECT reading_item.study, patient_id, patient_name, accession, modalities, description, identity, conflicts,"    \
-    " held_back, rejected, unreadable, shared_series, reason, urgency, arrived_ns, findings, arrived_event,"           \
-    " image_event, result_event, doubt_event"                                                                          \
+    "SELECT reading_item.study, patient_id, issuer, patient_name, accession, modalities, description, identity,"       \
+    " conflicts, held_back, rejected, unreadable, shared_series, unidentified, reason, urgency, arrived_ns, findings," \
+    " arrived_event, image_event, result_event, doubt_event"                                                           \
     " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
 
 bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
@@ -140,6 +141,33 @@ bool reading_row_read(struct database *db, const char *study, const char *by, in
                    "UPDATE reading_item SET read_ns=?2, read_by=?3, reason=CASE WHEN findings=0 THEN '' ELSE reason END"
                    " WHERE study=?1",
                    "tit", study, now_ns, by);
+}
+
+bool reading_row_mark(struct database *db, const char *study, struct reading_mark *out, bool *found, struct error *err)
+{
+    *out = (struct reading_mark){0};
+    struct sql *sql = sql_prepare(
+        db, "SELECT image_event, result_event, doubt_event, read_ns, read_by FROM reading_item WHERE study=?1", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, study);
+    bool ok = sql_step(sql, found, err);
+    for (int i = 0; ok && *found && i < READING_NEWS_COUNT; i++)
+        out->version = sql_int(sql, i) > out->version ? sql_int(sql, i) : out->version;
+    if (ok && *found) {
+        out->read_ns = sql_int(sql, READING_NEWS_COUNT);
+        text_copy(out->by, sizeof out->by, sql_text(sql, READING_NEWS_COUNT + 1));
+    }
+    sql_done(sql);
+    return ok;
+}
+
+bool reading_row_unread(struct database *db, const char *study, const char *reason, struct error *err)
+{
+    return sql_run(db, err,
+                   "UPDATE reading_item SET read_ns=NULL, read_by='', reason=CASE WHEN findings=0 THEN ?2 ELSE reason "
+                   "END WHERE study=?1",
+                   "tt", study, reason);
 }
 
 bool reading_rows_after(struct database *db, int64_t time_ns, int64_t *count, struct error *err)

@@ -25,6 +25,9 @@ bool reading_row_held_back(struct database *db, const struct store_event *event,
 // The last of each kind of news of a study on the list and the item's reason; *found false: it is not on the list.
 bool reading_row_news(struct database *db, const char *study, int64_t events[READING_NEWS_COUNT], char *reason,
                       size_t capacity, bool *found, struct error *err);
+// *found false: it never was on the list.
+bool reading_row_mark(struct database *db, const char *study, struct reading_mark *out, bool *found, struct error *err);
+bool reading_row_unread(struct database *db, const char *study, const char *reason, struct error *err);
 bool reading_row_read(struct database *db, const char *study, const char *by, int64_t now_ns, struct error *err);
 // How many on the list arrived after a time; and that they have arrived by then.
 bool reading_rows_after(struct database *db, int64_t time_ns, int64_t *count, struct error *err);

@@ -4,6 +4,7 @@ import type { Dataset } from "./dicom";
 export interface Item {
     study: string;
     patientId: string;
+    issuer: string; // who gave the ID; "" where nobody has said
     patientName: string;
     accession: string;
     modality: string;
@@ -18,6 +19,13 @@ export interface Item {
     flags: string[]; // sentences to be seen before it is read
     models: Said[];
     arriving: boolean; // images may still come
+}
+
+// Who has read a study that is off the list; read null: it is on it, or never was.
+export interface Mark {
+    read: string | null;
+    by: string;
+    version: number;
 }
 
 // What a model says of a volume, in short.

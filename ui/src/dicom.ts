@@ -61,9 +61,15 @@ export function modalities(list: string): string {
     return (images.length > 0 ? images : all).join(", ");
 }
 
+// "P1 of SITE"
+export function idOf(dataset: Dataset | undefined): string {
+    const [id, issuer] = [text(dataset, "00100020"), text(dataset, "00100021")];
+    return (id || "not given") + (id && issuer && ` of ${issuer}`);
+}
+
 // "Doe, John (ID P1 of SITE, born 1950-05-05)"
 export function patientName(dataset: Dataset): string {
-    const [id, issuer, born] = [text(dataset, "00100020"), text(dataset, "00100021"), date(text(dataset, "00100030"))];
-    const facts = [`ID ${id || "not given"}${issuer && ` of ${issuer}`}`, born ? `born ${born}` : "birth date not given"];
+    const born = date(text(dataset, "00100030"));
+    const facts = [`ID ${idOf(dataset)}`, born ? `born ${born}` : "birth date not given"];
     return `${personName(text(dataset, "00100010"))} (${facts.join(", ")})`;
 }

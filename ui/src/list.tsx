@@ -91,6 +91,11 @@ export function List({ list, from, revision }: { list: Item[] | null; from: stri
                                 <bdi class="id" title={item.patientId}>
                                     {item.patientId}
                                 </bdi>
+                                {item.issuer && (
+                                    <small class="id" title={item.issuer}>
+                                        of <bdi>{item.issuer}</bdi>
+                                    </small>
+                                )}
                             </td>
                             <td>
                                 <bdi class="clip" title={`${item.modality.replaceAll("\\", ", ")} ${item.description}`}>
@@ -115,6 +120,11 @@ export function List({ list, from, revision }: { list: Item[] | null; from: stri
                     ))}
                 </tbody>
             </table>
+            {list && from && !list.some((item) => item.study === from) && (
+                <p>
+                    <a href={`#${encodeURIComponent(from)}`}>Back to the study that was open last</a>, which is not on the list
+                </p>
+            )}
             {list?.length === 0 && <p>Nothing waits to be read.</p>}
             {!list && <p>Loading the list ...</p>}
         </main>

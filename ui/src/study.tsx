@@ -1,9 +1,9 @@
 // One study: its images, what the models say of it, and what a person says of that.
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { type Finding, type Item, type Job, type Result, get, path, post, search } from "./api";
+import { type Finding, type Item, type Job, type Mark, type Result, get, path, post, search } from "./api";
 import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conflicts";
 import { date } from "./dates";
-import { type Dataset, isImages, patientName, personName, text } from "./dicom";
+import { type Dataset, idOf, isImages, patientName, personName, text } from "./dicom";
 import { Judge, useName } from "./judge";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import { Viewer, isTyping } from "./viewer";
@@ -72,10 +72,16 @@ function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] })
     );
 }
 
-// `why`: it cannot be marked as read; "": it can.
-function Header({ patient, why, onRead }: { patient: Dataset | undefined; why: string; onRead: () => void }) {
+interface Head {
+    patient: Dataset | undefined;
+    mark: Mark | null; // of who has read it
+    why: string; // it cannot be marked as read, or as unread; "": it can
+    onMark: () => void;
+}
+
+function Header({ patient, mark, why, onMark }: Head) {
     const facts: [string, string][] = [
-        ["ID", text(patient, "00100020")],
+        ["ID", patient ? idOf(patient) : ""],
         ["born", date(text(patient, "00100030"))],
         ["sex", text(patient, "00100040")],
         ["study of", date(text(patient, "00080020"))],
@@ -96,8 +102,13 @@ function Header({ patient, why, onRead }: { patient: Dataset | undefined; why: s
                         </span>
                     ),
             )}
-            <button disabled={!!why} title={why} onClick={onRead}>
-                Mark as read
+            {mark?.read && (
+                <span class="fact">
+                    read by <bdi>{mark.by}</bdi> {date(mark.read)}
+                </span>
+            )}
+            <button disabled={!!why} title={why} onClick={onMark}>
+                {mark?.read ? "Mark as unread" : "Mark as read"}
             </button>
         </header>
     );
@@ -158,7 +169,8 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
     const [version, setVersion] = useState<number | null>(null); // of the list's item that is seen; null: it is not on the list
-    const [unread, setUnread] = useState(""); // why it could not be marked as read
+    const [mark, setMark] = useState<Mark | null>(null); // of who has read it, where it is not on the list
+    const [unread, setUnread] = useState(""); // why it could not be marked as read, or as unread
     const [error, setError] = useState("");
     const [lost, setLost] = useState("");
     const [maskError, setMaskError] = useState("");
@@ -168,7 +180,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         const at = path("api", "studies", study);
         // Before the rest: what comes while that is read has not been seen.
         const [own] = await get<Item[]>(`/api/worklist?study=${encodeURIComponent(study)}`);
-        const [all, said, runs, twice, doubts, rows, whose] = await Promise.all([
+        const [all, said, runs, twice, doubts, rows, whose, read] = await Promise.all([
             get<Finding[]>(`${at}/findings`),
             get<Result[]>(`${at}/results?past=true`),
             get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`),
@@ -176,8 +188,10 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
             get<string[]>(`${at}/flags`),
             search(`${path("dicom-web", "studies", study)}/series`),
             search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
+            get<Mark>(`${path("api", "worklist", study)}/read`),
         ]);
         setVersion(own?.version ?? null);
+        setMark(own ? null : read);
         setFindings(all);
         setResults(said);
         setJobs(runs);
@@ -294,6 +308,14 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
             });
     };
 
+    const markUnread = () => {
+        setUnread("");
+        post(`${path("api", "worklist", study)}/unread`, { by: name, version: mark?.version })
+            .catch((why: Error) => setUnread(`Not marked as unread: ${why.message}`))
+            .then(again);
+    };
+    const whyNot = !name.trim() ? "Type your name first" : version === null && !mark?.read ? "It is not on the reading list" : "";
+
     // Whose a series is, where not all patients of the study have objects in it.
     const ownersOf = (uid: string) => {
         const rows = (series ?? []).filter((one) => text(one, "0020000E") === uid);
@@ -321,7 +343,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const wrong = unread || error || lost;
     return (
         <main class="study">
-            <Header patient={stack?.patient ?? series?.[0]} why={!name.trim() ? "Type your name first" : version === null ? "It is not on the reading list" : ""} onRead={markRead} />
+            <Header patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNot} onMark={mark?.read ? markUnread : markRead} />
             {wrong && (
                 <p class="error" role="alert">
                     {wrong}

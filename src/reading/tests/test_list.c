@@ -315,6 +315,48 @@ static void what_came_since_it_was_looked_at_is_named_and_the_study_stays(void *
     hall_close(&hall);
 }
 
+static bool unmark(struct hall *hall, int64_t version)
+{
+    return reading_mark_unread(hall->store, "1.2.3", version, "Bo", &hall->err);
+}
+
+static void who_marked_it_as_read_is_known_and_it_can_be_taken_back(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    struct reading_mark read;
+    (void)state;
+    hall_open(&hall);
+    assert_false(unmark(&hall, 0));
+    assert_int_equal(hall.err.code, ERROR_NOT_FOUND);
+    put(&hall, CT, "c-store");
+    assert_int_equal(list(&hall, &items), 1);
+    const struct reading_item before = items[0];
+    assert_false(unmark(&hall, before.version)); // it is on the list
+    assert_int_equal(hall.err.code, ERROR_CONFLICT);
+    mark_read(&hall);
+    assert_ok(reading_mark_of(hall.store, "1.2.3", &read, &hall.err), hall.err);
+    assert_string_equal(read.by, "Ann");
+    assert_true(read.read_ns > 0);
+    assert_int_equal(read.version, before.version);
+    assert_false(unmark(&hall, read.version + 1));
+    assert_int_equal(hall.err.code, ERROR_CONFLICT);
+    assert_non_null(strstr(hall.err.message, "by Ann"));
+    assert_ok(unmark(&hall, read.version), hall.err);
+    assert_int_equal(list(&hall, &items), 1);
+    assert_string_equal(items[0].reason, "marked as unread by Bo");
+    assert_int_equal(items[0].version, before.version);
+    assert_int_equal(items[0].arrived_event, before.arrived_event);
+    assert_int_equal(items[0].arrived_ns, before.arrived_ns);
+    assert_ok(reading_mark_of(hall.store, "1.2.3", &read, &hall.err), hall.err);
+    assert_int_equal(read.read_ns, 0);
+    mark_read(&hall);
+    put(&hall, CT, "c-store");
+    assert_int_equal(list(&hall, &items), 1);
+    assert_string_equal(items[0].reason, ""); // until it is read
+    hall_close(&hall);
+}
+
 static bool write_reading_ahead(struct database *db, void *payload, struct error *err)
 {
     return sql_run(db, err, "UPDATE reading_item SET read_ns=read_ns+?1, arrived_ns=arrived_ns+?1", "i",
@@ -419,6 +461,7 @@ int test_list(void)
         cmocka_unit_test(a_rejected_finding_gives_no_urgency_until_it_is_accepted_again),
         cmocka_unit_test(a_result_that_takes_the_place_of_a_positive_takes_its_urgency_too),
         cmocka_unit_test(what_came_since_it_was_looked_at_is_named_and_the_study_stays),
+        cmocka_unit_test(who_marked_it_as_read_is_known_and_it_can_be_taken_back),
         cmocka_unit_test(what_comes_after_the_clock_was_set_back_brings_a_read_study_back),
         cmocka_unit_test(a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_seen),
         cmocka_unit_test(what_was_seen_is_no_news_when_something_else_is_said_of_the_study),

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-const char *const service_flag_words[ARCHIVE_FLAG_BITS] = {"uid",      "charset", "pixels",    "conflict",
-                                                           "identity", "level",   "rejection", "series"};
+const char *const service_flag_words[ARCHIVE_FLAG_BITS] = {"uid",   "charset",   "pixels", "conflict",    "identity",
+                                                           "level", "rejection", "series", "unidentified"};
 
 static json_t *flags_to_json(unsigned flags)
 {
@@ -211,8 +211,8 @@ static bool read_flag(struct http_request *request, unsigned *out, struct error 
             *out = 1U << i;
     return !word || *out != 0 ||
            error_set(err, ERROR_BAD_VALUE,
-                     "flag is '%.20s'; give uid, charset, pixels, conflict, identity, level, rejection or series, or "
-                     "leave it out",
+                     "flag is '%.20s'; give uid, charset, pixels, conflict, identity, level, rejection, series or "
+                     "unidentified, or leave it out",
                      word);
 }
 

@@ -133,22 +133,48 @@ void api_worklist(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
-void api_worklist_read(void *payload, struct http_request *request)
+// GET /api/worklist/{study}/read
+void api_worklist_mark(void *payload, struct http_request *request)
 {
     struct service *service = payload;
+    struct reading_mark mark;
+    struct error err;
+    char at[CLOCK_RFC3339_SIZE];
+    if (!reading_mark_of(service->store, http_path_part(request, "study"), &mark, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    json_t *time = mark.read_ns > 0 ? json_string(clock_rfc3339(at, mark.read_ns)) : json_null();
+    service_reply_json(request, 200,
+                       json_pack("{s:o, s:s, s:I}", "read", time, "by", mark.by, "version", (json_int_t)mark.version));
+}
+
+static void mark(struct service *service, struct http_request *request, bool read)
+{
     struct error err;
     int64_t version;
     const char *study = http_path_part(request, "study");
     json_t *body = service_read_json(request, "by version", &err);
     const char *by = body ? service_member(body, "by", &err) : NULL;
     if (by && service_version(body, &version, &err) &&
-        reading_mark_read(service->store, study, version, by, clock_now_ns(), &err)) {
+        (read ? reading_mark_read(service->store, study, version, by, clock_now_ns(), &err)
+              : reading_mark_unread(service->store, study, version, by, &err))) {
         http_reply(request, 204, NULL, "", 0);
     } else {
         http_reply_error(request, &err);
     }
-    service_about(request, &(struct service_about){.by = by, .detail = "marked read"});
+    service_about(request, &(struct service_about){.by = by, .detail = read ? "marked read" : "marked unread"});
     json_decref(body);
+}
+
+void api_worklist_read(void *payload, struct http_request *request)
+{
+    mark(payload, request, true);
+}
+
+void api_worklist_unread(void *payload, struct http_request *request)
+{
+    mark(payload, request, false);
 }
 
 // ---- findings
