@@ -395,7 +395,8 @@ class AuditCheck(Folder):
         self.write(2, [lines[0], lines[1].replace(b"hilum", b"h1lum", 1)])
         shown = self.check(1, f"{self.total - 1} of {self.total} lines in 2 of 3 files")
         self.assertIn("audit-00000002.log line 2: ", shown[0])
-        self.assertEqual(len(shown), 2)
+        self.assertIn("hilum audit acknowledge --by NAME", shown[1])
+        self.assertEqual(len(shown), 3)
 
     def test_a_removed_line_is_found(self):
         lines = self.lines(3)
@@ -421,12 +422,32 @@ class AuditCheck(Folder):
         self.write(3, self.chained(lines, first)[0])
         self.check(1, "the trail was written anew")
 
-    def test_what_follows_from_one_break_is_counted_and_not_listed(self):
-        lines = self.lines(1)
+    def test_each_file_s_places_are_named_up_to_a_limit_and_counted(self):
+        lines, others = self.lines(1), self.lines(2)
         self.write(1, [lines[0].replace(b"hilum", b"h1lum", 1), lines[1].replace(b"hilum", b"h1lum", 1)])
+        self.write(2, [b"nothing\n"] * 11 + others)
         shown = self.check(1)
-        self.assertIn("audit-00000001.log line 1: ", shown[0])
-        self.assertEqual(shown[1], "  and 1 more places in it")
+        self.assertEqual([line[:27] for line in shown[:2]], ["audit-00000001.log line 1: ", "audit-00000001.log line 2: "])
+        self.assertEqual([line[:26] for line in shown[2:10]], [f"audit-00000002.log line {n}:" for n in range(1, 9)])
+        self.assertRegex(shown[10], r"^  and \d+ more places in it$")
+
+    def test_what_is_damaged_is_known_until_something_else_is(self):
+        lines = self.lines(1)
+        self.write(1, [lines[0], lines[1].replace(b"hilum", b"h1lum", 1)])
+        server = self.start()
+        self.assertEqual(alarms(server), [])  # a start looks at the end alone
+        self.check(1, "hilum audit acknowledge --by NAME")
+        server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
+        shown = self.check(0, "; what is damaged is known")
+        self.assertIn("audit-00000001.log line 2: ", shown[0])
+        self.assertRegex(shown[1], r"^  known: audit-0000000\d.log begins with who has said so$")
+        self.assertIn("what is damaged in the audit trail is known: ", self.trail())
+        again = subprocess.run([HILUM, "audit", "acknowledge", "--by", "Ann", "--server", server.url("")], capture_output=True, text=True, timeout=60)
+        self.assertEqual((again.returncode, "nobody knows of" in again.stderr), (1, True), again.stderr)
+        self.stop()
+        self.check(0)
+        self.write(2, [self.lines(2)[0].replace(b"hilum", b"h1lum", 1), *self.lines(2)[1:]])
+        self.assertIn("  known: ", "\n".join(self.check(1, "audit-00000002.log line 1: ")))
 
     def test_wrong_use_and_no_trail(self):
         for arguments, status in (((), 2), (("check", "a", "b"), 2), (("chekc",), 2), (("check", self.path("nowhere")), 1), (("check", self.path("packs")), 1)):

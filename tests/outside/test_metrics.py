@@ -107,7 +107,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(samples[("hilum_conflicts", frozenset())], 1)
         self.assertEqual(samples[("hilum_studies_flagged", frozenset())], 1)
         flags = {dict(labels)["flag"]: value for (name, labels), value in samples.items() if name == "hilum_objects_flagged"}
-        self.assertEqual((flags["conflict"], flags["identity"], flags["charset"]), (1, 1, 0))
+        self.assertEqual((flags["conflict"], flags["identity"], flags["charset"], flags["unidentified"]), (1, 1, 0, 0))
         self.assertEqual(samples[("hilum_objects_stored_total", frozenset())], 2)
         self.assertEqual(samples[("hilum_objects_beside_total", frozenset())], 1)
         self.assertEqual((samples[("hilum_objects_refused_total", frozenset())], samples[("hilum_files_passed_over_total", frozenset())]), (1, 1))
@@ -118,6 +118,8 @@ class Metrics(unittest.TestCase):
         self.assertEqual([line.split(" sent objects: ")[1].strip() for line in said], [f"{stored} stored, {same} there already, {beside} kept beside, 0 refused" for stored, same, beside in ((1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 0), (0, 1, 0))])
         self.assertEqual(samples[("hilum_quarantined", frozenset())], len([n for n in os.listdir(os.path.join(self.server.data, "quarantine")) if n.endswith(".dcm")]))
         self.assertGreaterEqual(samples[("hilum_quarantined", frozenset())], 1)
+        self.store_changed("nobody", SOPInstanceUID="1.2.3.2", StudyInstanceUID="1.2.3.3", SeriesInstanceUID="1.2.3.4", PatientID="")
+        self.assertEqual(self.value("hilum_objects_flagged", flag="unidentified"), 1)
 
     def test_objects_of_a_series_uid_that_two_studies_share_are_flagged(self):
         self.server.storescu(self.path)

@@ -138,6 +138,15 @@ class Way(PageTest):
         tab.click("header button")
         wait_until(lambda: self.server.get_json(f"/api/worklist?study={head.study}") == [], 10, "it is off the list")
 
+        # By mistake: taken back.
+        tab.click("main > p a:has-text('open last')")
+        tab.until_text("header button", "Mark as unread")
+        self.assertIn("read by Dr Test", tab.text(".study header"))
+        tab.click("header button")
+        tab.until_text("header button", "Mark as read")
+        (item,) = self.server.get_json(f"/api/worklist?study={head.study}")
+        self.assertEqual(item["reason"], "marked as unread by Dr Test")
+
 
 class Kinds(PageTest):
     """What is no head CT: shown, or said why not."""

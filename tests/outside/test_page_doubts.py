@@ -53,6 +53,26 @@ class Doubts(PageTest):
                 tab.press("ArrowDown")
             self.assertEqual(seen, {d.SOPInstanceUID for d in own})
 
+    def test_one_id_of_two_issuers_is_told_apart(self):
+        studies = [(generate_uid(), f"SITE-{site}") for site in "AB"]
+        self.store(*(new_image(study, PatientID="P77", IssuerOfPatientID=site, PatientName="Same^Name", PatientBirthDate="19500101") for study, site in studies))
+        listing = self.tab()
+        for study, site in studies:
+            self.assertEqual(self.row(listing, study, "row.cells[2].innerText").split("\n"), ["P77", f"of {site}"])
+            self.tab(study).until_text("header", f"ID P77 of {site}")
+        self.check_width(listing)
+
+    def test_a_study_that_names_no_patient_id_says_so(self):
+        study = generate_uid()
+        self.store(new_image(study, PatientID="", PatientName="Nobody^Known"))
+        listing, tab = self.tab(), self.tab(study)
+        said = "this study names no Patient ID"
+        self.row(listing, study, f"row.querySelector('.badge')?.innerText.includes('{said}')")
+        tab.until_text(".band", said)
+        self.assertIn("ID not given", tab.text("header"))
+        (flagged,) = self.server.get_json("/api/flagged?flag=unidentified")
+        self.assertEqual((flagged["study"], flagged["flags"]), (study, ["unidentified"]))
+
     def test_two_patients_in_one_study_are_named_and_never_in_one_stack(self):
         first, second = Head(1, bleed=BLEED_SLICE), Head(2, PatientID="P9", IssuerOfPatientID="SITE-B", PatientName="Roe^Jane", PatientBirthDate="19800229")
         for number, d in enumerate(second.slices):

@@ -95,6 +95,29 @@ class Reading(unittest.TestCase):
             server.mark_read(head.study)
             self.assertEqual(server.get_json("/api/worklist"), [])
 
+    def test_a_mark_as_read_is_taken_back(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        study = pydicom.dcmread(path).StudyInstanceUID
+        at = f"/api/worklist/{study}"
+        with Hilum() as server:
+            self.assertEqual(server.get_json(f"{at}/read"), {"read": None, "by": "", "version": 0})
+            self.assertEqual(self.refused(server, f"{at}/unread", {"by": "Ann", "version": 1})[0], 404)
+            server.storescu(path)
+            (item,) = wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is on the list")
+            self.assertEqual(self.refused(server, f"{at}/unread", {"by": "Ann", "version": item["version"]})[0], 409)
+            server.mark_read(study, "Ann")
+            mark = server.get_json(f"{at}/read")
+            self.assertEqual((mark["by"], mark["version"], mark["read"] is None), ("Ann", item["version"], False))
+            self.assertEqual(self.refused(server, f"{at}/unread", {"by": "Bob", "version": mark["version"] + 1})[0], 409)
+            self.assertEqual(self.refused(server, f"{at}/unread", {"by": "  ", "version": mark["version"]})[0], 400)
+            server.put_json(f"{at}/unread", {"by": "Bob", "version": mark["version"]}, "POST")
+            (back,) = server.get_json("/api/worklist")
+            self.assertEqual((back["reason"], back["arrived"], back["version"]), ("marked as unread by Bob", item["arrived"], item["version"]))
+            with open(os.path.join(server.data, "audit-00000001.log"), encoding="utf-8") as trail:
+                (line,) = [line for line in trail if "marked unread" in line and 'EventOutcomeIndicator="0"' in line]
+            for part in ('UserID="Bob"', f'ParticipantObjectID="{study}"'):
+                self.assertIn(part, line)
+
     def test_a_judgement_says_what_it_was_made_on(self):
         with Hilum() as server, tempfile.TemporaryDirectory() as folder:
             server.storescu(*Head(1, bleed=BLEED_SLICE).save(folder))
