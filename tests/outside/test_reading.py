@@ -67,6 +67,30 @@ class Reading(unittest.TestCase):
             self.assertEqual((item["study"], item["urgency"], item["findings"]), (study, "stat", 2))
             self.assertLess(item["waiting_s"], 60)
 
+    def test_a_study_of_too_many_answers_says_so_and_keeps_no_other_from_the_list(self):
+        path = next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm")
+        other = pydicom.dcmread(path)
+        study = other.StudyInstanceUID
+        other.StudyInstanceUID, other.SeriesInstanceUID, other.SOPInstanceUID = "1.2.3.1", "1.2.3.2", "1.2.3.3"
+        other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            other.save_as(os.path.join(folder, "other.dcm"))
+            server.storescu(path, os.path.join(folder, "other.dcm"))
+            wait_until(lambda: [item["arriving"] for item in server.get_json("/api/worklist")] == [False] * 2, 10, "both studies are on the list, and the rules were asked")
+            self.assertEqual(server.stop(), 0)
+            database = sqlite3.connect(os.path.join(server.data, "hilum.db"))
+            for number in range(65):  # 1 MiB each, of the 64 MiB that one study's answers may take
+                values = dict({name: "x" for name in TEXTS}, **{name: 1 for name in NUMBERS}, id=f"f{number}", result="r", study=study, concept_meaning="b" * (1 << 20), site_meaning="Brain", side="left", urgency=2, made_ns=1, state=0)
+                database.execute(f"INSERT INTO finding ({','.join(values)}) VALUES ({','.join('?' * len(values))})", list(values.values()))
+            database.commit()
+            database.close()
+            server.start()
+            models = {item["study"]: item["models"] for item in server.get_json("/api/worklist")}
+            self.assertEqual((set(models), models["1.2.3.1"]), ({study, "1.2.3.1"}, []))
+            (said,) = models[study]
+            self.assertEqual((said["model"], said["outcome"], said["said"]), ("all models", "not analysed", "not known here: too many answers, open the study"))
+            self.assertTrue(said["reason"])
+
     def refused(self, server, path, body):
         status, _, answer = server.request(path, "POST", json.dumps(body).encode())
         return status, json.loads(answer)["detail"]
