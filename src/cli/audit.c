@@ -69,12 +69,12 @@ static int check(const char *folder)
         printf("begins with audit-%08" PRIu64 ".log: the files before it are not here\n", trail.first);
     if (!trail.anchored)
         printf("no anchor says how far the trail must reach: an end cut off cannot be seen\n");
-    bool wrong = tell_standing(&trail) || telling.unknown > 0;
+    bool is_whole = !trail.broken[0] && telling.unknown == 0, wrong = tell_standing(&trail) || !is_whole;
     if (wrong)
         printf("find out why; once you know, say so to the running server: hilum audit acknowledge --by NAME\n");
     printf("%" PRIu64 " of %" PRIu64 " lines in %" PRIu64 " of %" PRIu64 " files are sound%s\n", trail.sound_lines,
            trail.lines, trail.sound_files, trail.files,
-           wrong               ? "; the trail is NOT whole"
+           !is_whole           ? "; the trail is NOT whole"
            : telling.files > 0 ? "; what is damaged is known"
                                : "");
     return wrong ? CLI_FAILED : CLI_DONE;

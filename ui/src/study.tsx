@@ -180,7 +180,8 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         const at = path("api", "studies", study);
         // Before the rest: what comes while that is read has not been seen.
         const [own] = await get<Item[]>(`/api/worklist?study=${encodeURIComponent(study)}`);
-        const [all, said, runs, twice, doubts, rows, whose, read] = await Promise.all([
+        const read = own ? null : await get<Mark>(`${path("api", "worklist", study)}/read`);
+        const [all, said, runs, twice, doubts, rows, whose] = await Promise.all([
             get<Finding[]>(`${at}/findings`),
             get<Result[]>(`${at}/results?past=true`),
             get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`),
@@ -188,10 +189,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
             get<string[]>(`${at}/flags`),
             search(`${path("dicom-web", "studies", study)}/series`),
             search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
-            get<Mark>(`${path("api", "worklist", study)}/read`),
         ]);
         setVersion(own?.version ?? null);
-        setMark(own ? null : read);
+        setMark(read);
         setFindings(all);
         setResults(said);
         setJobs(runs);
