@@ -493,9 +493,12 @@ static bool fill_old(struct database *db, void *payload, struct error *err)
                    "");
 }
 
-// A folder that a program with these steps has left.
-static void open_before(struct place *p, const char *const *steps, store_write_fn *fill)
+// A folder that a program has left that did not have the step with these words yet.
+static void open_before(struct place *p, const char *words, store_write_fn *fill)
 {
+    const char *steps[64] = {NULL};
+    for (size_t i = 0; !strstr(rows_migration.steps[i], words); i++)
+        steps[i] = rows_migration.steps[i];
     place_open(p);
     place_stop(p);
     char path[PLACE_PATH + 32];
@@ -516,9 +519,8 @@ static void a_database_of_the_program_before_is_taken_over(void **state)
 {
     struct place p;
     struct archive_stored stored;
-    const char *const before[] = {rows_migration.steps[0], rows_migration.steps[1], NULL};
     (void)state;
-    open_before(&p, before, fill_old);
+    open_before(&p, "CREATE TABLE study_patient(", fill_old);
     assert_string_equal(shown(&p, "patient_name"), "Doe^John");
     assert_string_equal(field(find(&p, ARCHIVE_INSTANCE, 0x00100010, "doe*", 2), 0x00100021), "SITE_A");
     assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00080090, "ref^doc", 1), 0x00201208), "2");
@@ -561,12 +563,8 @@ static bool fill_two(struct database *db, void *payload, struct error *err)
 static void two_patients_of_the_program_before_get_what_is_known_to_be_theirs(void **state)
 {
     struct place p;
-    const char *before[64] = {NULL};
-    size_t count = 0;
     (void)state;
-    for (; !strstr(rows_migration.steps[count], "ALTER TABLE study_patient ADD COLUMN accession"); count++)
-        before[count] = rows_migration.steps[count];
-    open_before(&p, before, fill_two);
+    open_before(&p, "ALTER TABLE study_patient ADD COLUMN accession", fill_two);
     assert_study(&p, "P1", "A1", "Ref^Doc", "20260115");
     assert_study(&p, "P2", "A2", "Ref^Doc", "20260115");
     assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00100020, "P2", 1), 0x00080030),
@@ -601,12 +599,8 @@ static bool fill_shared(struct database *db, void *payload, struct error *err)
 static void a_series_uid_that_two_studies_of_the_program_before_share_is_flagged(void **state)
 {
     struct place p;
-    const char *before[64] = {NULL};
-    size_t count = 0;
     (void)state;
-    for (; !strstr(rows_migration.steps[count], "flags=flags | 128"); count++)
-        before[count] = rows_migration.steps[count];
-    open_before(&p, before, fill_shared);
+    open_before(&p, "flags=flags | 128", fill_shared);
     assert_series_flags(&p, 2); // not those of two patients of one study
     place_close(&p);
 }
@@ -627,12 +621,9 @@ static void objects_of_the_program_before_that_name_no_patient_id_are_flagged(vo
 {
     struct place p;
     struct archive_flagged *flagged;
-    const char *before[64] = {NULL};
-    size_t count = 0;
+    size_t count;
     (void)state;
-    for (; !strstr(rows_migration.steps[count], "flags=flags | 256"); count++)
-        before[count] = rows_migration.steps[count];
-    open_before(&p, before, fill_unidentified);
+    open_before(&p, "flags=flags | 256", fill_unidentified);
     assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_NO_ID, NULL, &p.arena, &flagged, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_string_equal(flagged[0].object.study, "1.2");
