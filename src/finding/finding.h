@@ -161,6 +161,10 @@ bool finding_result_untold(struct database *db, size_t most, struct arena *arena
 // The current results of a model on a study's series, oldest first.
 bool finding_result_current(struct database *db, const char *study, const char *series, const char *model,
                             struct arena *arena, struct finding_result **out, size_t *count, struct error *err);
+// The oldest current result of a model that is failed, by another package than that of `digest`, and younger than
+// *number (0: of all), which becomes its own; NULL in *out: none.
+bool finding_result_failed(struct database *db, const char *model, const char *digest, int64_t *number,
+                           struct arena *arena, struct finding_result **out, struct error *err);
 // NULL in *out: there is no such result.
 bool finding_result_get(struct database *db, const char *id, struct arena *arena, struct finding_result **out,
                         struct error *err);

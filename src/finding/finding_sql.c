@@ -56,6 +56,7 @@ static const char *const steps[] = {
     "ALTER TABLE result ADD COLUMN patient INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE result ADD COLUMN is_earlier INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE finding ADD COLUMN version INTEGER NOT NULL DEFAULT 0;",
+    "CREATE INDEX result_failed ON result (model, number) WHERE standing = 0 AND outcome = 3;",
     NULL,
 };
 

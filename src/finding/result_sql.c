@@ -477,6 +477,24 @@ bool finding_result_get(struct database *db, const char *id, struct arena *arena
     return read_rows(sql, arena, out, &count, err);
 }
 
+bool finding_result_failed(struct database *db, const char *model, const char *digest, int64_t *number,
+                           struct arena *arena, struct finding_result **out, struct error *err)
+{
+    bool found;
+    size_t count;
+    *out = NULL;
+    if (!sql_get_int(db, err, number, &found,
+                     "SELECT number FROM result WHERE model = ?1 AND number > ?2 AND standing = 0 AND outcome = 3"
+                     " AND model_digest <> ?3 ORDER BY number LIMIT 1",
+                     "tit", model, *number, digest))
+        return false;
+    struct sql *sql = found ? sql_prepare(db, "SELECT " COLUMNS " FROM result WHERE number = ?", err) : NULL;
+    if (!sql)
+        return !found;
+    sql_bind_int(sql, 1, *number);
+    return read_rows(sql, arena, out, &count, err);
+}
+
 // Models are few: each package's digest is turned into its Device's id and compared.
 bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
                              struct error *err)

@@ -162,7 +162,8 @@ static bool match_all(struct step *step, struct error *err)
             step->matches = arena_calloc(&step->flow->arena, MATCHES_MAX, sizeof *step->matches);
         if (!step->matches)
             return error_set(err, ERROR_LIMIT, "no memory for rules");
-        if (!flow_match_series(step->flow, event->study, event->subject, &step->flow->arena, &found, &count, &why)) {
+        if (!flow_match_series(step->flow, event->study, event->subject, false, &step->flow->arena, &found, &count,
+                               &why)) {
             if (is_passing(why.code)) {
                 *err = why;
                 return false;

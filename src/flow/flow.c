@@ -111,7 +111,8 @@ static bool write_again(struct database *db, void *payload, struct error *err)
 static bool take_up(struct flow *flow, const struct model_package *package, struct error *err)
 {
     return store_write(flow->options.store, STORE_DURABLE, write_again, (void *)(uintptr_t)model_package_name(package),
-                       err);
+                       err) &&
+           flow_ask_failed(flow, package, err);
 }
 
 bool flow_take_packages(struct flow *flow, json_t *rules, struct error *err)

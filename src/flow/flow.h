@@ -136,8 +136,18 @@ void flow_stop(struct flow *flow); // NULL is fine; a running job is broken off 
 // Once for each package that brings a standard rule in its manifest, that rule is entered (active): at the start, and
 // when packages were installed since. `rules` (an object, or NULL) gets a sentence under the name of each such package:
 // was its rule entered, is there one of its name, or was it refused? Jobs that were skipped because a package was not
-// there are queued again. Any thread.
+// there are queued again; where the last word of another package of the model is that it failed, this one looks. Any
+// thread.
 bool flow_take_packages(struct flow *flow, json_t *rules, struct error *err);
+
+// Asks the rules about all series of a study anew, as when a series is whole: each model that one asks for looks where
+// it has not (the rule is new), was kept from it or failed. What it has answered stands, and is not looked at again.
+// What still arrives is asked when it is whole. Any thread. NOT_FOUND: no such study has come.
+struct flow_asked {
+    int64_t series, arriving, unasked; // series that the rules were asked about, that still arrive, no rule asks for
+    int64_t jobs, waiting, answered;   // jobs made or queued again, that waited or ran already, whose answer stands
+};
+bool flow_ask(struct flow *flow, const char *study, int64_t now_ns, struct flow_asked *out, struct error *err);
 
 // What a rebuild ends with, before the first flow_start: the series that the log tells of so far are whole, and no rule
 // is asked about them, now or later. Until the rebuild is confirmed flow_take_packages passes over what packages bring,

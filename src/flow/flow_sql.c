@@ -89,6 +89,25 @@ bool flow_series_next_due(struct database *db, int64_t now_ns, char study[DICOM_
     return ok;
 }
 
+bool flow_series_next(struct database *db, const char *study, char series[DICOM_UID_SIZE], bool *arrives, bool *found,
+                      struct error *err)
+{
+    struct sql *sql = sql_prepare(
+        db, "SELECT series, due_ns IS NOT NULL FROM flow_series WHERE study=?1 AND series>?2 ORDER BY series LIMIT 1",
+        err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, study);
+    sql_bind_text(sql, 2, series);
+    bool ok = sql_step(sql, found, err);
+    if (ok && *found) {
+        snprintf(series, DICOM_UID_SIZE, "%s", sql_text(sql, 0));
+        *arrives = sql_int(sql, 1) != 0;
+    }
+    sql_done(sql);
+    return ok;
+}
+
 bool flow_series_complete(struct database *db, const char *study, const char *series, int64_t version,
                           struct error *err)
 {

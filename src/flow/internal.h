@@ -98,6 +98,9 @@ struct flow_touch { // an object came
     bool open;
 };
 bool flow_series_touch(struct database *db, const struct flow_touch *touch, struct error *err);
+// The first of a study's series behind that UID ("": of all), in its place; false in *found: none.
+bool flow_series_next(struct database *db, const char *study, char series[DICOM_UID_SIZE], bool *arrives, bool *found,
+                      struct error *err);
 bool flow_association_ended(struct database *db, const char *association, int64_t quiet_ns, struct error *err);
 bool flow_series_next_due(struct database *db, int64_t now_ns, char study[DICOM_UID_SIZE], char series[DICOM_UID_SIZE],
                           int64_t *version, bool *found, struct error *err);
@@ -121,14 +124,16 @@ struct flow_match {
     const struct flow_rule **rules; // all that name the job's model; the first one named it
     size_t rule_count;
 };
-// The rules whose tags match, by model. Reads rows, so outside any transaction.
-bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
+// The rules whose tags match, by model. Reads rows, so outside any transaction. `again`: a job that failed is followed
+// by another one; LIMIT when very many have failed.
+bool flow_match_series(struct flow *flow, const char *study, const char *series, bool again, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err);
 const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,
                         struct error *err);
-// The key of a model's job on a series. `after`: the job that it comes after, of images that came back; else "".
+// The key of a model's job on a series. `after`: the job that it comes after, of images that came back or because that
+// one failed; else "".
 // `held_back`: how many images of the series are not served. With "" twice it is what the series
 // is, as finding_result.digest has it. A digest is of the whole object, its Study Instance UID too: two studies with
 // one Series Instance UID never share a job.
@@ -191,7 +196,8 @@ struct flow_work {
     const struct flow_rule **rules; // that ask for the job now
     size_t rule_count;
     const char *digest;          // of the package the job was made for
-    const char *after;           // of images that came back: the job that overtook them; else ""
+    const char *key;             // of the job that the results are of: `job`'s own, or of one that was given up
+    const char *after;           // the job that this one comes after, as in flow_job_key; else ""
     struct queue_job *successor; // of a job whose package was replaced
     struct arena arena;
     struct arena header_arena; // theirs alone: headers that do not fit leave the rest of a job its memory
@@ -234,6 +240,8 @@ bool flow_context_follow(struct flow *flow, const char *predecessor, struct aren
 bool flow_results_make(struct flow_work *work, struct error *err);
 // The same for a series that cannot be read: one result, not analysed.
 bool flow_results_unreadable(struct flow_work *work, const char *reason, struct error *err);
+// The same for a job that was given up without a word of its worker: one result, failed.
+bool flow_results_given_up(struct flow_work *work, const char *reason, struct error *err);
 // Stores what the analyses make, and ends the job with their rows and deliveries. CONFLICT: the series has changed.
 bool flow_results_keep(struct flow_work *work, struct error *err);
 // The same without the last look at the series. BUSY: it got a new version since the look before.
@@ -287,10 +295,25 @@ bool flow_report_back(struct flow *flow, struct database *db, const struct findi
 // Inside a write function: a job that withdraws a result, if its series is still what speaks against it.
 bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct finding_result *result, int64_t now_ns,
                            struct error *err);
-// A job that ended without a word of its worker (it gave up after crashes) is a result too.
-bool flow_note_given_up(struct flow *flow, struct database *db, const char *job, int64_t now_ns, struct error *err);
 // Does a report job and ends it. CONFLICT when there is something newer to say.
 bool flow_report_run(struct flow_work *work, struct error *err);
+
+// ---- given_up.c: a model's job that ended without a word of its worker, after crashes, is a result too: failed
+
+// Inside a write function, of a job that ended: makes the report job by which all who were told something hear of it.
+// Where that one cannot be done either, the result alone.
+bool flow_note_given_up(struct flow *flow, struct database *db, const char *job, int64_t now_ns, struct error *err);
+// Of a report job: the key of the model's job that was given up, in the work's arena; NULL: it is another report, or
+// there is no memory.
+const char *flow_given_up_of(struct flow_work *work);
+// Does that report job and ends it: what was said of the series is replaced, and told, as by a run that fails. CONFLICT
+// when the series has changed since.
+bool flow_given_up_run(struct flow_work *work, const char *key, struct error *err);
+
+// ---- ask.c
+
+// What failed of another package of the model than this one is asked of this one.
+bool flow_ask_failed(struct flow *flow, const struct model_package *package, struct error *err);
 
 // ---- lease.c
 

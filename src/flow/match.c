@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+enum { AGAIN_MAX = 100 }; // jobs of one package on the same images that failed
+
 // What the rules ask about a series, looked up once.
 struct subject {
     struct arena *arena;
@@ -16,6 +18,7 @@ struct subject {
     const struct archive_object *objects;
     size_t count;
     struct archive_held_back held_back;
+    bool again; // what failed is asked anew
 };
 
 const char *flow_field(const struct archive_row *row, dicom_tag tag)
@@ -158,6 +161,48 @@ static bool find_after(struct flow *flow, const struct subject *subject, const c
     return ok;
 }
 
+// A job that failed, or of whose volumes one did.
+static bool has_failed(struct database *db, const struct subject *subject, const char *key, bool *out,
+                       struct error *err)
+{
+    struct queue_job *job;
+    struct finding_result *results;
+    size_t count;
+    *out = false;
+    if (!queue_job_get(db, key, subject->arena, &job, err))
+        return false;
+    *out = job && job->state == QUEUE_JOB_FAILED;
+    if (!job || job->state != QUEUE_JOB_DONE)
+        return true;
+    if (!finding_result_list(db, subject->study, subject->series, false, subject->arena, &results, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        *out = *out || (results[i].outcome == FINDING_FAILED && strcmp(results[i].job, key) == 0);
+    return true;
+}
+
+// What failed and is asked anew has another job, which comes after it: what each of them makes has UIDs of its own.
+static bool follow_failed(struct flow *flow, const struct subject *subject, const char *digest, const char **after,
+                          char key[65], struct error *err)
+{
+    bool failed = true;
+    struct database *db = store_read_begin(flow->options.store, err);
+    bool ok = db != NULL;
+    for (int i = 0; ok && failed && i < AGAIN_MAX; i++) {
+        ok = has_failed(db, subject, key, &failed, err);
+        if (!ok || !failed)
+            break;
+        *after = arena_strdup(subject->arena, key);
+        ok = *after ? flow_job_key(key, digest, *after, subject->objects, subject->count, &subject->held_back, err)
+                    : error_set(err, ERROR_LIMIT, "no memory for a job");
+    }
+    store_read_end(flow->options.store, db);
+    return ok &&
+           (!failed || error_set(err, ERROR_LIMIT,
+                                 "series %s was looked at %d times in vain by the same package: mend or replace it",
+                                 subject->series, AGAIN_MAX));
+}
+
 _Static_assert(2 * (int)MODEL_NAME_SIZE <= (int)QUEUE_NAME_MAX && (int)DICOM_UID_SIZE <= (int)QUEUE_NAME_MAX,
                "a job's model (name and version), study and series");
 
@@ -170,7 +215,8 @@ static bool make_job(struct flow *flow, const struct model_package *package, con
     const struct flow_rule *rule = match->rules[0];
     const char *digest = package ? model_package_digest(package) : rule->model, *after;
     if (!find_after(flow, subject, rule->model, digest, &after, err) ||
-        !flow_job_key(key, digest, after, subject->objects, subject->count, &subject->held_back, err))
+        !flow_job_key(key, digest, after, subject->objects, subject->count, &subject->held_back, err) ||
+        (subject->again && !follow_failed(flow, subject, digest, &after, key, err)))
         return false;
     json_t *input =
         json_pack("{s:s, s:s, s:s, s:s}", "package", rule->model, "digest", digest, "rule", rule->name, "after", after);
@@ -210,10 +256,10 @@ static bool add_rule(struct flow_match *matches, size_t *count, const struct flo
     return true;
 }
 
-bool flow_match_series(struct flow *flow, const char *study, const char *series, struct arena *arena,
+bool flow_match_series(struct flow *flow, const char *study, const char *series, bool again, struct arena *arena,
                        struct flow_match **out, size_t *count, struct error *err)
 {
-    struct subject subject = {.arena = arena, .study = study, .series = series};
+    struct subject subject = {.arena = arena, .study = study, .series = series, .again = again};
     struct flow_rule *rules;
     size_t rule_count = 0;
     *count = 0;

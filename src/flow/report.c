@@ -106,56 +106,6 @@ bool flow_report_withdrawn(struct flow *flow, struct database *db, const struct 
                       "", true, now_ns, err);
 }
 
-bool flow_note_given_up(struct flow *flow, struct database *db, const char *key, int64_t now_ns, struct error *err)
-{
-    char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE];
-    struct queue_job *job;
-    struct finding_result *known;
-    bool added;
-    if (!queue_job_get(db, key, &flow->arena, &job, err))
-        return false;
-    if (!job || job->state != QUEUE_JOB_FAILED || strcmp(job->kind, FLOW_JOB_MODEL) != 0 || *job->result)
-        return true;
-    json_t *input = json_loads(job->input, 0, NULL);
-    const char *name = json_string_value(json_object_get(input, "package"));
-    const char *model = arena_strdup(&flow->arena, name ? name : job->model);
-    json_decref(input);
-    if (!model)
-        return error_set(err, ERROR_LIMIT, "no memory for a result");
-    finding_result_id(id, key, "");
-    const struct finding_subject subject = {job->study, job->series, "", model, 0};
-    if (!finding_topic(db, &subject, topic, err))
-        return false;
-    if (!finding_result_get(db, id, &flow->arena, &known, err) || known)
-        return known != NULL;
-    struct finding_result result = {.id = id,
-                                    .topic = topic,
-                                    .job = key,
-                                    .study = job->study,
-                                    .series = job->series,
-                                    .volume = "",
-                                    .patient_id = "",
-                                    .issuer = "",
-                                    .modality = "",
-                                    .model = model,
-                                    .model_version = "",
-                                    .model_digest = "",
-                                    .label_text = "",
-                                    .concept = {"", "", ""},
-                                    .outcome = FINDING_FAILED,
-                                    .reason = job->reason,
-                                    .notes = "",
-                                    .digest = "",
-                                    .send_to = "[]",
-                                    .hl7_to = "[]",
-                                    .told = true,
-                                    .sr_instance = "",
-                                    .seg_instance = "",
-                                    .made_ns = now_ns,
-                                    .changed_ns = now_ns};
-    return finding_result_add(db, &result, NULL, 0, &added, err);
-}
-
 // ---- doing one
 
 struct report {

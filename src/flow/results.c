@@ -49,13 +49,13 @@ static bool begin_row(struct flow_work *work, const char *volume, struct finding
 {
     char id[FINDING_ID_SIZE], topic[FINDING_TOPIC_SIZE], digest[65];
     const char *model = model_package_name(work->package);
-    finding_result_id(id, work->job->key, volume);
+    finding_result_id(id, work->key, volume);
     if (!topic_of(work, volume, topic, err) ||
         !flow_job_key(digest, "", "", work->objects, work->count, &work->held_back, err))
         return false;
     *out = (struct finding_result){.id = arena_strdup(&work->arena, id),
                                    .topic = arena_strdup(&work->arena, topic),
-                                   .job = work->job->key,
+                                   .job = work->key,
                                    .study = work->job->study,
                                    .series = work->job->series,
                                    .volume = volume,
@@ -284,6 +284,15 @@ bool flow_results_unreadable(struct flow_work *work, const char *reason, struct 
     return flow_results_make(work, err);
 }
 
+bool flow_results_given_up(struct flow_work *work, const char *reason, struct error *err)
+{
+    if (!flow_results_unreadable(work, reason, err))
+        return false;
+    work->analyses[0].row.outcome = FINDING_FAILED;
+    work->analyses[0].cause = "attempts";
+    return true;
+}
+
 bool flow_results_make(struct flow_work *work, struct error *err)
 {
     size_t volumes = work->fit.unfit ? 0 : work->fit.volume_count;
@@ -322,7 +331,7 @@ static int64_t time_of(const struct flow_work *work, const struct finding_result
 {
     int64_t time_ns = work->newest_ns;
     for (size_t i = 0; i < count; i++)
-        if (strcmp(present[i].job, work->job->key) != 0 && present[i].changed_ns + CLOCK_MS > time_ns)
+        if (strcmp(present[i].job, work->key) != 0 && present[i].changed_ns + CLOCK_MS > time_ns)
             time_ns = present[i].changed_ns + CLOCK_MS;
     return time_ns;
 }
@@ -339,7 +348,7 @@ static bool write_fixed(struct database *db, void *payload, struct error *err)
     json_t *map = json_object();
     json_object_set_new(map, "time_ns", json_integer(time_of(work, present, count)));
     for (size_t i = 0; i < count; i++)
-        if (strcmp(present[i].job, work->job->key) != 0 && *present[i].sr_instance)
+        if (strcmp(present[i].job, work->key) != 0 && *present[i].sr_instance)
             json_object_set_new(map, present[i].topic, json_string(present[i].sr_instance));
     char *text = json_dumps(map, JSON_COMPACT);
     bool ok = text ? queue_job_fix(db, work->job->key, work->job->token, text, &work->arena, &fixing->fixed, err)
@@ -477,7 +486,7 @@ static const struct finding_result *find_standing(const struct flow_work *work, 
                                                   const struct finding_result *present, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(present[i].topic, topic) == 0 && strcmp(present[i].job, work->job->key) != 0 &&
+        if (strcmp(present[i].topic, topic) == 0 && strcmp(present[i].job, work->key) != 0 &&
             stands_still(work, &present[i]))
             return &present[i];
     return NULL;
@@ -487,7 +496,7 @@ static const struct finding_result *find_standing(const struct flow_work *work, 
 static bool is_taken_back(const struct ending *ending, const struct finding_result *old)
 {
     const struct flow_work *work = ending->work;
-    if (strcmp(old->job, work->job->key) == 0)
+    if (strcmp(old->job, work->key) == 0)
         return false;
     return why_withdrawn(work, old) || (!has_topic(work, old->topic) && !stands_still(work, old));
 }
@@ -676,8 +685,9 @@ static void conclude(struct ending *ending)
             cause = work->analyses[i].cause;
         }
     }
+    bool is_own = strcmp(work->key, work->job->key) == 0; // else it has told what became of another one
     ending->done = *work->job;
-    ending->done.state = answered                           ? QUEUE_JOB_DONE
+    ending->done.state = answered || !is_own                ? QUEUE_JOB_DONE
                          : worst->outcome == FINDING_FAILED ? QUEUE_JOB_FAILED
                                                             : QUEUE_JOB_SKIPPED;
     ending->done.outcome = worst->outcome == FINDING_FAILED ? finding_outcome_text(FINDING_NOT_ANALYSED)

@@ -100,7 +100,7 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
     if (!work->digest || !work->after)
         return error_set(err, ERROR_LIMIT, "no memory for a job");
     memcpy(work->inputs_key, work->job->key, strnlen(work->job->key, sizeof work->inputs_key - 1));
-    if (!flow_match_series(work->flow, work->job->study, work->job->series, &work->arena, &matches, &count, err))
+    if (!flow_match_series(work->flow, work->job->study, work->job->series, false, &work->arena, &matches, &count, err))
         return false;
     for (size_t i = 0; i < count && !match; i++)
         match = strcmp(matches[i].rules[0]->model, name) == 0 ? &matches[i] : NULL;
@@ -164,7 +164,8 @@ static void run_model_job(struct flow_work *work)
 static void run_report_job(struct flow_work *work)
 {
     struct error err;
-    if (!flow_report_run(work, &err))
+    const char *given_up = flow_given_up_of(work);
+    if (!(given_up ? flow_given_up_run(work, given_up, &err) : flow_report_run(work, &err)))
         give_up(work, err.code == ERROR_CONFLICT ? QUEUE_JOB_SKIPPED : QUEUE_JOB_FAILED, "", &err);
 }
 
@@ -175,6 +176,7 @@ static void run_job(struct flow *flow, struct queue_job *job)
         return; // the lease runs out and the job comes again
     work->flow = flow;
     work->job = job;
+    work->key = job->key;
     work->claimed_ns = clock_monotonic_ns();
     arena_init(&work->arena, FLOW_ARENA_MAX);
     arena_init(&work->header_arena, FLOW_HEADERS_MAX);

@@ -115,7 +115,7 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_import;                                               // api/import.c
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
 http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;           // api/worklist.c
-http_handler api_findings, api_results, api_finding_judge, api_jobs;
+http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_ask;
 http_handler api_rules, api_rule_put, api_rule_delete; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
 http_handler api_models, api_models_rescan;       // api/models.c

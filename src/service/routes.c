@@ -50,6 +50,7 @@ const struct http_route service_routes[] = {
     {"POST", "/api/worklist/{study}/unread", api_worklist_unread, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
     {"GET", "/api/studies/{study}/findings", api_findings, 0, false, SERVICE_AUDIT_QUERY, "superseded"},
     {"GET", "/api/studies/{study}/results", api_results, 0, false, SERVICE_AUDIT_QUERY, "past"},
+    {"POST", "/api/studies/{study}/ask", api_study_ask, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
     {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
     {"GET", "/api/jobs", api_jobs, 0, false, SERVICE_AUDIT_QUERY, "study"},
     {"GET", "/api/rules", api_rules, 0, false, SERVICE_AUDIT_NONE, ""}, // configuration

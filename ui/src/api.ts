@@ -101,6 +101,16 @@ export interface Job {
     unanswered: boolean; // skipped without a result: only the reason says why nobody looked
 }
 
+// What came of asking the models again about a study's series.
+export interface Asked {
+    series: number;
+    arriving: number; // series
+    unasked: number; // series
+    jobs: number;
+    waiting: number; // jobs
+    answered: number; // jobs
+}
+
 // An object that came under a known SOP Instance UID with something else in it.
 export interface Conflict {
     id: number;
@@ -145,8 +155,8 @@ export async function getRows<T>(path: string): Promise<Rows<T>> {
     return { rows, more: total > rows.length ? `These are the first ${rows.length} of ${total}.` : "" };
 }
 
-export async function post(path: string, body: unknown): Promise<void> {
-    await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export async function post(path: string, body: unknown): Promise<Response> {
+    return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
 const ROWS_AT_ONCE = 5000; // the most that one search gives

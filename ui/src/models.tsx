@@ -1,5 +1,6 @@
 // What the models say of a study: on the list in short, on the study's page whole. Nothing found is not the same as not looked at.
-import { type Finding, type Item, type Job, type Result, type Said } from "./api";
+import { useState } from "preact/hooks";
+import { type Asked, type Finding, type Item, type Job, type Result, type Said, path, post } from "./api";
 import { type Dataset, text } from "./dicom";
 
 const NOT_ASKED = "no rule asked for it";
@@ -138,7 +139,52 @@ function ResultLine({ result, where }: { result: Result; where: string }) {
     );
 }
 
+function askedIn({ series, arriving, unasked, jobs, waiting, answered }: Asked): string {
+    const facts: [number, string][] = [
+        [jobs, jobs === 1 ? "look is queued" : "looks are queued"],
+        [waiting, waiting === 1 ? "waits already" : "wait already"],
+        [answered, answered === 1 ? "answer stands" : "answers stand"],
+        [unasked, `of ${series} series ${unasked === 1 ? "has" : "have"} no rule that asks`],
+        [arriving, "series still coming"],
+    ];
+    return facts
+        .filter(([count]) => count > 0)
+        .map(([count, what]) => `${count} ${what}`)
+        .join("; ");
+}
+
+// Where nobody has looked, or in vain: by the rules and packages that there are now.
+function AskAgain({ study, name, onDone }: { study: string; name: string; onDone: () => Promise<void> }) {
+    const [said, setSaid] = useState("");
+    const [error, setError] = useState("");
+    const ask = () => {
+        setSaid("");
+        setError("");
+        post(`${path("api", "studies", study)}/ask`, { by: name })
+            .then(async (answer) => setSaid(askedIn((await answer.json()) as Asked)))
+            .catch((why: Error) => setError(why.message))
+            .then(onDone)
+            .catch(() => {}); // the study says that it could not be read
+    };
+    return (
+        <p class="ask">
+            <button disabled={!name} title={name ? "" : "Type your name first"} onClick={ask}>
+                Ask the models again
+            </button>{" "}
+            {said && <small>{said}</small>}
+            {error && (
+                <span class="error" role="alert">
+                    {error}
+                </span>
+            )}
+        </p>
+    );
+}
+
 interface Props {
+    study: string;
+    name: string; // of who asks again
+    onDone: () => Promise<void>;
     results: Result[]; // past ones too
     jobs: Job[];
     images: Dataset[]; // series of images
@@ -148,10 +194,11 @@ interface Props {
 }
 
 // On the study's page. What does not stand any more is folded away.
-export function Models({ results, jobs, images, arriving, nameOf, whereOf }: Props) {
+export function Models({ study, name, onDone, results, jobs, images, arriving, nameOf, whereOf }: Props) {
     const past = results.filter(({ standing }) => standing !== "current");
     const asked = new Set([...results, ...jobs].map(({ series }) => series));
     const unasked = images.filter((one) => !asked.has(text(one, "0020000E")));
+    const unanswered = results.some(({ standing, outcome }) => standing === "current" && outcome !== "positive" && outcome !== "negative") || jobs.some((job) => job.unanswered);
     const line = (result: Result) => <ResultLine key={result.id} result={result} where={whereOf(result)} />;
     return (
         <>
@@ -170,6 +217,7 @@ export function Models({ results, jobs, images, arriving, nameOf, whereOf }: Pro
             {!arriving && unasked.length > 0 && (
                 <p class="unasked">{unasked.length === images.length ? "No rule asked for it." : `No rule asked for ${unasked.map(nameOf).join("; ")}`}</p>
             )}
+            {(unanswered || (!arriving && unasked.length > 0)) && <AskAgain study={study} name={name} onDone={onDone} />}
             {past.length > 0 && (
                 <details class="past">
                     <summary>{past.length === 1 ? "1 earlier result" : `${past.length} earlier results`}</summary>

@@ -417,7 +417,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                     {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} reported={isReported((series ?? []).map((one) => text(one, "00080060")))} whereOf={whereOf} />}
                     {!findings && <p>{lost ? "Not known: they could not be read." : "Loading ..."}</p>}
                     <h2>Models</h2>
-                    <Models results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
+                    <Models study={study} name={name.trim()} onDone={again} results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
                 </aside>
             </div>
         </main>

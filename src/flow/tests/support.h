@@ -133,5 +133,6 @@ int test_results(void);
 int test_looks(void);
 int test_held_back(void);
 int test_earlier(void);
+int test_ask(void);
 
 #endif

@@ -90,6 +90,7 @@ static void begin_work(struct ground *g, struct flow_work *work, size_t header_m
     work->digest = model_package_digest(work->package);
     work->after = "";
     assert_ok(store_write(g->store, STORE_DURABLE, claim_job, work, &g->err) && work->job, g->err);
+    work->key = work->job->key;
     memcpy(work->inputs_key, work->job->key, sizeof work->inputs_key - 1);
     assert_ok(flow_input_look(work, &work->objects, &work->count, &g->err), g->err);
 }

@@ -1,6 +1,7 @@
-// The reading list, results, findings and jobs.
+// The reading list, results, findings, jobs, and asking for them again.
 #include "service/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -310,4 +311,32 @@ void api_jobs(void *payload, struct http_request *request)
         json_array_append_new(list, job_to_json(&jobs[i], is_unanswered(jobs, i)));
     service_tell_total(request, (uint64_t)total);
     service_reply_json(request, 200, list);
+}
+
+// ---- asking again
+
+static json_t *asked_to_json(const struct flow_asked *asked)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "series", (json_int_t)asked->series, "arriving",
+                     (json_int_t)asked->arriving, "unasked", (json_int_t)asked->unasked, "jobs",
+                     (json_int_t)asked->jobs, "waiting", (json_int_t)asked->waiting, "answered",
+                     (json_int_t)asked->answered);
+}
+
+void api_study_ask(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct flow_asked asked = {0};
+    struct error err;
+    char detail[96];
+    json_t *body = service_read_json(request, "by", &err);
+    const char *by = body ? service_member(body, "by", &err) : NULL;
+    if (by && flow_ask(service->flow, http_path_part(request, "study"), clock_now_ns(), &asked, &err))
+        service_reply_json(request, 200, asked_to_json(&asked));
+    else
+        http_reply_error(request, &err);
+    snprintf(detail, sizeof detail, "models asked again: %lld series, %lld jobs", (long long)asked.series,
+             (long long)asked.jobs);
+    service_about(request, &(struct service_about){.by = by, .detail = detail});
+    json_decref(body);
 }
