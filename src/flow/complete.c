@@ -5,7 +5,7 @@
 //   ASSOCIATION_ENDED       the due time is near
 //   (the due time comes)    the series has a new version: SERIES_COMPLETE
 //   SERIES_COMPLETE         the rules are asked: jobs; and what was said is held against what is there
-//   JOB_DONE                the same where there is no answer
+//   JOB_DONE                the same where there is no answer; of a job that was given up a report job (given_up.c)
 //   FINDING_JUDGED          what was told is told anew: a report job
 //   (a study is quiet)      negatives that waited are told: report jobs
 //

@@ -33,7 +33,7 @@ EXPECTED = {
     ("GET", "/api/conflicts"): QUERY, ("POST", "/api/conflicts/{id}/keep"): ACCESSED, ("POST", "/api/conflicts/{id}/take"): ACCESSED,
     ("GET", "/api/studies/{study}/flags"): QUERY, ("GET", "/api/flagged"): QUERY, ("GET", "/api/worklist"): QUERY, ("GET", "/api/worklist/{study}/read"): QUERY,
     ("POST", "/api/worklist/{study}/read"): ACCESSED, ("POST", "/api/worklist/{study}/unread"): ACCESSED,
-    ("GET", "/api/studies/{study}/findings"): QUERY, ("GET", "/api/studies/{study}/results"): QUERY, ("POST", "/api/findings/{id}/judge"): ACCESSED,
+    ("GET", "/api/studies/{study}/findings"): QUERY, ("GET", "/api/studies/{study}/results"): QUERY, ("POST", "/api/findings/{id}/judge"): ACCESSED, ("POST", "/api/studies/{study}/ask"): ACCESSED,
     ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("GET", "/api/events"): QUERY,
     ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
 }
@@ -41,7 +41,7 @@ PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"]
 BODIES = {
     ("PUT", "/api/peers/{name}"): PEER, ("PUT", "/api/rules/{name}"): {"model": "m"}, ("PUT", "/api/hl7-targets/{name}"): {"host": "127.0.0.1", "port": 1},
     ("POST", "/api/worklist/{study}/read"): {"by": "Dr Read", "version": 0}, ("POST", "/api/worklist/{study}/unread"): {"by": "Dr Read", "version": 0}, ("POST", "/api/findings/{id}/judge"): {"state": "accepted", "by": "Dr Read"},
-    ("POST", "/api/conflicts/{id}/keep"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/take"): {"by": "Dr Read"},
+    ("POST", "/api/studies/{study}/ask"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/keep"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/take"): {"by": "Dr Read"},
 }
 
 

@@ -386,6 +386,24 @@ class Doubts(PageTest):
         tab.until_text("aside .unasked", "No rule asked for 1 MR 2 other (2)")
         self.assertEqual(listing.errors(), [])
 
+    def test_the_models_are_asked_again_where_nobody_has_looked(self):
+        study = generate_uid()
+        self.store(new_image(study, PatientName="Asked^Late"))
+        tab = self.named(study)
+        tab.until_text("aside .unasked", "No rule asked for it.")
+        self.assertTrue(tab.evaluate("document.querySelector('.ask button').disabled"), "whoever asks has a name")
+        tab.fill(".name input", "Dr Test")
+        tab.click(".ask button")
+        tab.until_text(".ask", "1 of 1 series has no rule that asks")
+        self.server.put_json("/api/rules/late", {"model": "head-ct-hyperdense"})
+        self.addCleanup(self.server.request, "/api/rules/late", "DELETE")
+        tab.click(".ask button")
+        tab.until_text("aside > .results li.not-analysed", "head-ct-hyperdense")
+        tab.until_text(".ask", "1 look is queued")
+        self.assertNotIn("No rule", tab.text("aside"))
+        self.check_width(tab)
+
+
 class Loss(PageTest):
     def test_lost_images_say_so_and_the_list_says_it_to_the_administrator(self):
         head = Head(1)

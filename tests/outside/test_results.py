@@ -253,6 +253,38 @@ class Results(unittest.TestCase):
         self.assertEqual(report["status"], "cancelled")
         self.assertEqual(list(self.listener.accepted.values()), [])
 
+    def ask(self, study):
+        """The models again, by hand; what came of it."""
+        asked = self.server.put_json(f"/api/studies/{study}/ask", {"by": "Dr. Who"}, "POST")
+        fits(asked, OPENAPI["paths"]["/api/studies/{study}/ask"]["post"]["responses"]["200"]["content"]["application/json"]["schema"], "asked")
+        return {name: count for name, count in asked.items() if count}
+
+    def asked_in_trail(self, study):
+        return [(line.detail, line.success) for line in trail(self.server) if line.detail.startswith("models asked again") and study in line.objects.values()]
+
+    def test_a_rule_that_came_later_is_asked_by_hand_for_a_study_that_was_there(self):
+        rules = self.server.get_json("/api/rules")
+        for rule in rules:
+            self.server.request(f"/api/rules/{rule['name']}", "DELETE")
+        head = Head(3, bleed=BLEED_SLICE)
+        study = self.send_head(head)
+        wait_until(lambda: [item for item in self.server.get_json("/api/worklist") if not item["arriving"]], 30, "a whole study")
+        self.assertEqual(self.ask(study), {"series": 1, "unasked": 1})
+        for rule in rules:
+            self.server.put_json(f"/api/rules/{rule['name']}", {name: value for name, value in rule.items() if name != "version"})
+        self.assertEqual(self.server.get_json(f"/api/studies/{study}/results"), [])
+        self.assertEqual(self.ask(study), {"series": 1, "jobs": 1})
+        result = self.result(study)
+        self.assertEqual(result["outcome"], "positive")
+        self.messages(1)
+        self.assertEqual(self.ask(study), {"series": 1, "answered": 1})
+        self.assertEqual(self.result(study), result)
+        self.messages(1)
+        for path, body in ((f"{study}.1", {"by": "Dr. Who"}), (study, {}), (study, {"by": "Dr. Who", "all": True})):
+            status, _, _ = self.server.request(f"/api/studies/{path}/ask", "POST", json.dumps(body).encode())
+            self.assertEqual(status, 400 if path == study else 404)
+        self.assertEqual(self.asked_in_trail(study)[:2], [("models asked again: 1 series, 0 jobs", True), ("models asked again: 1 series, 1 jobs", True)])
+
     def test_what_no_model_looked_at_is_no_report_and_what_could_not_be_analysed_is_cancelled(self):
         made = subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", self.temporary.name], capture_output=True, text=True, check=True).stdout.split()[0]
         few = sorted(glob.glob(made + "/*.dcm"))[:3]  # too few slices for the model

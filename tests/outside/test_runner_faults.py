@@ -20,7 +20,7 @@ REAL = "head-ct-hyperdense"
 TIMEOUT_SECONDS = 15
 
 
-def make_package(folder, name, graph):
+def make_package(folder, name, graph, version=None):
     """The real package under another name, with a graph that misbehaves and no rule of its own."""
     to = os.path.join(folder, name)
     shutil.copytree(os.path.join(ROOT, "models", REAL), to)
@@ -31,6 +31,7 @@ def make_package(folder, name, graph):
     with open(os.path.join(to, "model.onnx"), "rb") as f:
         manifest["files"]["model.onnx"] = hashlib.sha256(f.read()).hexdigest()
     manifest["name"] = name
+    manifest["version"] = version or manifest["version"]
     del manifest["rule"]
     with open(os.path.join(to, "manifest.json"), "w", encoding="utf-8") as f:
         json.dump(manifest, f)
@@ -160,6 +161,27 @@ class RunnerFaults(unittest.TestCase):
         # The job of before stays skipped; the new version has one of its own.
         states = lambda: sorted(job["state"] for job in self.server.get_json(f"/api/jobs?study={study}") if job["model"].startswith("sound"))
         wait_until(lambda: states() == ["done", "skipped"], 60, "the new version's job is done")
+
+    def test_what_failed_is_asked_again_by_hand_and_of_a_mended_package_when_it_is_installed(self):
+        make_package(os.path.join(self.folder, "models"), "mended", "unknown-operator", "1.0.0")
+        make_package(self.folder, "mended", None, "1.0.1")
+        self.server.put_json("/api/models/rescan", {}, "POST")
+        self.rule("mended")
+        made = subprocess.run([os.path.join(ROOT, "tools", "head-ct"), "make", os.path.join(self.folder, "more"), "--bleed-seed", "10"], capture_output=True, text=True, check=True)
+        self.heads.append(made.stdout.split()[0])
+        study = self.send(len(self.heads) - 1)
+        states = lambda: [(job["model"], job["state"]) for job in reversed(self.server.get_json(f"/api/jobs?study={study}"))]
+        failed, done = ("mended 1.0.0", "failed"), ("mended 1.0.1", "done")
+        wait_until(lambda: states() == [failed], 60, "the job fails")
+        ask = lambda: self.server.put_json(f"/api/studies/{study}/ask", {"by": "Dr. Who"}, "POST")
+        self.assertEqual(ask()["jobs"], 1)
+        wait_until(lambda: states() == [failed, failed], 60, "it fails again")
+        self.server.command("model", "install", os.path.join(self.folder, "mended"), "--server", self.server.url(""))
+        wait_until(lambda: states() == [failed, failed, done], 60, "the mended package looks")
+        (result,) = self.server.get_json(f"/api/studies/{study}/results")
+        self.assertEqual((result["outcome"], result["modelVersion"]), ("positive", "1.0.1"))
+        asked = ask()
+        self.assertEqual((asked["jobs"], asked["answered"]), (0, 1))
 
     def test_the_server_stops_at_once_in_a_run_and_takes_the_job_up_again(self):
         self.rule("endless")

@@ -190,6 +190,33 @@ static void a_negative_whose_next_job_is_given_up_is_taken_back_everywhere(void 
     ground_close(&g);
 }
 
+// What was given up knows no volumes: the negatives of each are taken back under their own numbers.
+static void negatives_of_volumes_are_taken_back_each_when_the_next_job_is_given_up(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_put_head(&g, &(struct head){.acquisition = 1, .to = 51}, AT(0));
+    ground_send_head(&g, &(struct head){.acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
+    ground_work_for_real(&g);
+    ground_step(&g, AT(120));
+    ground_work_for_real(&g);
+    ground_deliver_all(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 2);
+    ground_send_head(&g, &(struct head){.acquisition = 1, .from = 51}, AT(200));
+    give_up(&g, 210);
+    ground_work(&g);
+    expect_failed(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(results[i].outcome, FINDING_NEGATIVE);
+        assert_int_equal(results[i].standing, FINDING_REPLACED);
+        assert_non_null(strstr(ground_message_of(&g, results[i].topic, "R"), "|D|"));
+    }
+    ground_close(&g);
+}
+
 static void a_positive_whose_next_job_is_given_up_stands_and_is_said_again(void **state)
 {
     struct ground g;
@@ -254,6 +281,7 @@ int test_ask(void)
         cmocka_unit_test(a_series_that_arrives_is_asked_when_it_is_whole_and_an_unknown_study_not_at_all),
         cmocka_unit_test(what_failed_of_a_package_is_asked_of_another_one_once),
         cmocka_unit_test(a_negative_whose_next_job_is_given_up_is_taken_back_everywhere),
+        cmocka_unit_test(negatives_of_volumes_are_taken_back_each_when_the_next_job_is_given_up),
         cmocka_unit_test(a_positive_whose_next_job_is_given_up_stands_and_is_said_again),
         cmocka_unit_test(what_is_given_up_and_cannot_be_told_is_no_answer_all_the_same),
         cmocka_unit_test(what_is_given_up_of_a_series_that_has_changed_since_says_nothing_of_it),
