@@ -224,10 +224,11 @@ bool object_name(const char *name, enum object_name_group group, struct object_n
     for (unsigned i = 0; i < group && *at; i++)
         at += strcspn(at, "=") + (at[strcspn(at, "=")] == '=');
     copy_name(out->copy, at, strcspn(at, "="));
-    bool there = out->copy[strspn(out->copy, "^ ")] != '\0';
+    bool there = false;
     char *part = out->copy;
     for (size_t i = 0; i < OBJECT_NAME_PARTS; i++) {
         out->parts[i] = part;
+        there |= object_says(part, strcspn(part, "^"));
         part += strcspn(part, "^");
         if (*part)
             *part++ = '\0';
@@ -235,9 +236,22 @@ bool object_name(const char *name, enum object_name_group group, struct object_n
     return there;
 }
 
+bool object_says(const char *text, size_t size)
+{
+    for (const char *end = text + size; text < end;) {
+        size_t run = 0;
+        while (text + run < end && text[run] != '"')
+            run++;
+        if (run > 0 && text_is_visible(text, run))
+            return true;
+        text += run + 1;
+    }
+    return false;
+}
+
 const char *object_readable(const char *text)
 {
-    return text && strstr(text, "\xEF\xBF\xBD") ? "" : text;
+    return text && (strstr(text, "\xEF\xBF\xBD") || !object_says(text, strlen(text))) ? "" : text;
 }
 
 struct finding_study object_readable_study(const struct finding_study *study)

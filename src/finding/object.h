@@ -88,7 +88,10 @@ char *object_looked_at(const struct finding_result *result, struct arena *arena)
 // that does not mean. NULL: no memory.
 char *object_nothing(const struct finding_result *result, struct arena *arena);
 
-// "" for what could not be read in its character set, which U+FFFD stands in for: nobody's name or number has it.
+// Does anything in valid UTF-8 show but spaces of any width and quotation marks, which in HL7 are an order to delete?
+bool object_says(const char *text, size_t size);
+// "" for what nobody's name or number is: what could not be read in its character set, which U+FFFD stands in for, and
+// what says nothing.
 const char *object_readable(const char *text);
 // The study with nothing in it that could not be read.
 struct finding_study object_readable_study(const struct finding_study *study);

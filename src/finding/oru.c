@@ -364,10 +364,20 @@ static bool older_stands(const struct finding_result *result, const struct findi
            strcmp(before->result->id, result->id) != 0;
 }
 
+// Many modalities write an empty name as "^^^^".
+static bool is_name(const char *name)
+{
+    struct object_name group;
+    for (unsigned i = 0; i < OBJECT_NAME_GROUPS; i++)
+        if (object_name(name, i, &group))
+            return true;
+    return false;
+}
+
 bool finding_names_somebody(const struct finding_study *study)
 {
     const struct finding_study values = values_of(study);
-    return *object_text(values.patient_id) || *object_text(values.patient_name) || *object_text(values.accession);
+    return *object_text(values.patient_id) || is_name(values.patient_name) || *object_text(values.accession);
 }
 
 bool finding_to_oru(const struct finding_study *study, const struct finding_result *result,

@@ -209,6 +209,43 @@ static void a_name_that_cannot_be_read_is_left_out_and_the_id_stays(void **state
     buffer_free(&out);
 }
 
+// What shows nothing is no ID, name or number, however it is written: a record would answer AA and file it nowhere.
+static void what_shows_nothing_names_nobody(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"",
+                                          "^^^^",
+                                          "^",
+                                          "=^",
+                                          "=",
+                                          "\"\"",
+                                          "\"\"^\"\"",
+                                          "\" \"",
+                                          " ",
+                                          "\xC2\xA0",
+                                          "\xE2\x80\x8B",
+                                          "\xE3\x80\x80",
+                                          "\xE2\x80\xAE",
+                                          "==\xC2\xA0^\xE2\x80\x8B",
+                                          NULL};
+    struct finding_study study = study_row();
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
+        bool of_name = nothing[i] && strpbrk(nothing[i], "^=");
+        study.patient_name = nothing[i];
+        study.patient_id = study.accession = of_name ? "" : nothing[i];
+        assert_false(finding_names_somebody(&study));
+        struct buffer out;
+        make(&study, 0, &out);
+        const struct hl7_message *message = parse(&out);
+        assert_field(message, "PID", 0, 3, 1, "");
+        assert_field(message, "PID", 0, 5, 1, "");
+        assert_field(message, "OBR", 0, 18, 1, "");
+        buffer_free(&out);
+        study.patient_name = "==^Given";
+        assert_true(finding_names_somebody(&study));
+    }
+}
+
 static void no_finding_is_said_with_who_looked_and_for_what(void **state)
 {
     (void)state;
@@ -513,6 +550,7 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(each_finding_has_its_sub_id_values_and_flags, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(each_way_of_writing_a_name_is_a_repetition, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(what_shows_nothing_names_nobody, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_that_cannot_be_read_is_left_out_and_the_id_stays, scratch_begin,
                                         scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),

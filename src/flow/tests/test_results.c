@@ -406,6 +406,8 @@ static void a_study_that_names_nobody_is_told_to_no_record(void **state)
     expect_to_name_nobody("");
     expect_to_name_nobody("M\xFCller^J\xF6rg"); // cannot be read
     expect_to_name_nobody("\"\"");              // HL7's order to delete
+    expect_to_name_nobody("^^^^");              // what modalities write for an empty name
+    expect_to_name_nobody("\"\"^\"\"");
 }
 
 // Latin-1 bytes and no character set: no PACS or record would find the patient of a name with replacement characters.
