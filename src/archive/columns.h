@@ -29,13 +29,15 @@ enum columns_table { COLUMNS_STUDY, COLUMNS_PART, COLUMNS_PATIENT, COLUMNS_SERIE
 
 // X(column, tag, match, owner), by tag. All are filled from the object.
 #define COLUMNS_OF_STUDY(X) X(uid, 0x0020000D, UID, FREE)
-// What a patient's objects say of the study: each patient's own, where one Study Instance UID has several.
+// What a patient's objects say of the study: each patient's own, where one Study Instance UID has several. The zone is
+// that of the object whose time it is (PS3.3 C.12.1.1.8): another's, as of a workstation that writes the scanner's time
+// anew and its own zone beside it, would move the study by hours.
 #define COLUMNS_OF_PART(X)                                                                                             \
     X(date, 0x00080020, DATE, OWNED)                                                                                   \
     X(time, 0x00080030, TIME, FREE)                                                                                    \
     X(accession, 0x00080050, TEXT, OWNED)                                                                              \
     X(referring, 0x00080090, NAME, OWNED)                                                                              \
-    X(zone, 0x00080201, TEXT, FREE)                                                                                    \
+    X(zone, 0x00080201, TEXT, OWNED)                                                                                   \
     X(description, 0x00081030, TEXT, OWNED)                                                                            \
     X(study_id, 0x00200010, TEXT, OWNED)
 // Of a patient of the study, whose size, weight and age are not kept: they change.

@@ -40,6 +40,8 @@ uint64_t rows_lacks(const struct rows_object *object, enum columns_table table,
     for (size_t i = first; i < first + count && !object->is_own; i++)
         if (!*known[i] && *object->values[i])
             lacks |= UINT64_C(1) << i;
+    if (!(lacks >> COLUMNS_PART_time & 1))
+        lacks &= ~(UINT64_C(1) << COLUMNS_PART_zone);
     return lacks;
 }
 

@@ -95,6 +95,7 @@ void object_write(const struct object *o, struct buffer *out)
     text(&w, 0x00080050, o->accession, "A1");
     text(&w, 0x00080060, o->modality, "CT");
     text(&w, 0x00080090, o->referring, "Ref^Doc");
+    text(&w, 0x00080201, o->zone, "-");
     text(&w, 0x00081030, o->study_description, "CT [head]");
     text(&w, 0x0008103E, o->series_description, "Axial");
     text(&w, 0x00100010, o->patient_name, "Müller^Jörg");

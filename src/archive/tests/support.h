@@ -28,8 +28,8 @@ size_t place_files(struct place *place, const char *part, const char *ending); /
 // What is NULL gets a usual value; "" is written empty, "-" not at all.
 struct object {
     const char *class, *instance, *study, *series;
-    const char *date, *time, *accession, *referring, *study_description, *patient_name, *patient_id, *issuer, *birth,
-        *sex;
+    const char *date, *time, *zone, *accession, *referring, *study_description, *patient_name, *patient_id, *issuer,
+        *birth, *sex;
     const char *modality, *series_description, *series_number, *frame_of_reference, *instance_number;
     const char *charset;
     bool implicit, pixels;

@@ -359,6 +359,40 @@ static void what_a_row_lacks_it_takes_from_the_next_object(void **state)
     place_close(&p);
 }
 
+static const char *zone_of_study(struct place *p, size_t of)
+{
+    return field(find(p, ARCHIVE_STUDY, 0x0020000D, "*", of), 0x00080201);
+}
+
+// A workstation's screen save has the scanner's time and its own zone; both name a moment only together.
+static void the_zone_of_a_study_is_that_of_the_object_whose_time_it_is(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){0}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.zone = "-0800"}, 2), 0);
+    assert_string_equal(zone_of_study(&p, 1), "");
+    place_close(&p);
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.time = "", .zone = "-0800"}, 1), 0);
+    assert_string_equal(zone_of_study(&p, 1), "-0800");
+    place_close(&p);
+}
+
+// Which of the two moments it was nobody knows here.
+static void objects_of_a_study_with_two_zones_are_flagged(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.zone = "+0100"}, 1), 0);
+    assert_int_equal(flags_after(&p, (struct object){.zone = "-0800"}, 2), ARCHIVE_FLAG_LEVEL);
+    assert_string_equal(zone_of_study(&p, 1), "+0100");
+    assert_string_equal(only_flag(&p, "1.2.3"), "");
+    place_close(&p);
+}
+
 static void the_same_id_of_two_issuers_is_two_patients_and_without_one_it_is_neither(void **state)
 {
     struct place p;
@@ -642,6 +676,8 @@ int test_patients(void)
         cmocka_unit_test(another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient),
         cmocka_unit_test(what_is_absent_or_only_written_otherwise_is_no_difference),
         cmocka_unit_test(what_a_row_lacks_it_takes_from_the_next_object),
+        cmocka_unit_test(the_zone_of_a_study_is_that_of_the_object_whose_time_it_is),
+        cmocka_unit_test(objects_of_a_study_with_two_zones_are_flagged),
         cmocka_unit_test(the_same_id_of_two_issuers_is_two_patients_and_without_one_it_is_neither),
         cmocka_unit_test(an_object_without_id_of_another_name_is_another_patient_s),
         cmocka_unit_test(what_is_made_here_is_no_witness),
