@@ -20,8 +20,7 @@ struct held {
 static bool read_held(void *payload, uint64_t offset, void *out, size_t size, struct error *err)
 {
     const struct held *held = payload;
-    return file_pread(held->fd, out, size, offset, err) ||
-           error_prefix(err, "container %llu", (unsigned long long)held->container);
+    return store_pread(held->container, held->fd, out, size, offset, err);
 }
 
 static void release_held(void *payload)

@@ -151,6 +151,22 @@ void store_release(struct store *store, uint64_t container)
     pthread_mutex_unlock(&descriptors->lock);
 }
 
+// false.
+static bool tell_unreadable(uint64_t container, const struct error *err)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "container %llu", (unsigned long long)container);
+    alarm_raise(ALARM_CONTAINER, subject, "an object in it cannot be read (%s): restore it from a backup",
+                err->message);
+    return false;
+}
+
+bool store_pread(uint64_t container, int fd, void *out, size_t size, uint64_t offset, struct error *err)
+{
+    return file_pread(fd, out, size, offset, err) || tell_unreadable(container, err) ||
+           error_prefix(err, "container %llu", (unsigned long long)container);
+}
+
 // ---- a whole record
 
 static void name_place(const struct store_place *place, char out[ALARM_SUBJECT_SIZE])
@@ -186,8 +202,8 @@ static bool read_data(int fd, const struct format_record *record, struct buffer 
     uint8_t *to = buffer_reserve(out, size);
     if (!to && size > 0) // an empty object needs no memory
         return error_set(err, ERROR_MEMORY, "no memory for an object of %zu bytes", size);
-    if (!file_pread(fd, to, size, place->offset + STORE_RECORD_HEADER, err))
-        return error_prefix(err, "container %llu", (unsigned long long)place->container);
+    if (!store_pread(place->container, fd, to, size, place->offset + STORE_RECORD_HEADER, err))
+        return false;
     hash_of(to, size, digest);
     if (memcmp(digest, record->record.digest, HASH_SIZE) != 0)
         return store_mismatch(place, err);
@@ -201,7 +217,8 @@ bool store_read(struct store *store, const struct store_place *place, struct buf
     int fd;
     if (!store_acquire(store, place->container, &fd, err))
         return false;
-    bool ok = format_read_record(fd, place, store->id, &record, err) && read_data(fd, &record, out, err);
+    bool ok = (format_read_record(fd, place, store->id, &record, err) || tell_unreadable(place->container, err)) &&
+              read_data(fd, &record, out, err);
     store_release(store, place->container);
     return ok;
 }

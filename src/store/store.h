@@ -195,6 +195,9 @@ bool store_replay(struct store *store, const struct store_replay *replay, bool a
 // An open read-only descriptor of the container, shared and counted: give it back with store_release. Valid while a
 // lane is renamed. Up to 64 are kept open. A container that is not there is ERROR_IO and an alarm: rows name it [A13].
 bool store_acquire(struct store *store, uint64_t container, int *fd, struct error *err);
+// Exactly `size` bytes of a descriptor that store_acquire gave, at `offset` of the container. What rows name and the
+// file does not have any more, or a disk does not give, is ERROR_IO and an alarm [A13].
+bool store_pread(uint64_t container, int fd, void *out, size_t size, uint64_t offset, struct error *err);
 void store_release(struct store *store, uint64_t container);
 
 // The whole data of a record into `out` (appended), checked against its digest: DAMAGED and an alarm when they do not

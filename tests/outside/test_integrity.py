@@ -252,6 +252,15 @@ class Running(Folder):
         self.assertEqual(server.request(path_of(1))[0], 500)
         self.assertIn("container", alarms(server)[0])
 
+    def test_a_pack_that_loses_its_end_is_told_when_it_is_read(self):
+        server = self.start()
+        store(server, 1)
+        pack = wait_until(lambda: glob.glob(self.path("packs", "*.pack")), 10, "the pack")[0]
+        os.truncate(pack, 200)
+        self.assertEqual(server.request(path_of(1) + "/metadata")[0], 500)
+        self.assertIn("container 1: an object in it cannot be read (file ends at offset 200", alarms(server)[0])
+        self.assertNotEqual(server.get_json("/healthz")["status"], "ok")
+
 
 class Damaged(Folder):
     """One byte of the pixels of an object in a pack is another one."""

@@ -418,5 +418,18 @@ class Loss(PageTest):
         tab.until_text("main > .error", "The images cannot be shown: container 1 is not there: restore it from a backup (an administrator has to see to this)")
 
 
+class LossOfSome(PageTest):
+    def test_images_that_can_be_read_are_shown_and_the_others_are_counted(self):
+        head = Head(1)
+        self.scan(head, head.slices[:4])
+        packs = os.path.join(self.server.data, "packs", "*.pack")
+        pack = wait_until(lambda: glob.glob(packs), 10, "the pack")[0]
+        os.truncate(pack, os.path.getsize(pack) // 2)
+        listing, tab = self.tab(), self.tab(head.study)
+        tab.until_text("main > .error", "of the 4 images of this series cannot be read and are missing here: container 1: file ends at offset")
+        tab.until("document.querySelector('canvas')")
+        listing.until_text(".warnings li", "an object in it cannot be read")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -240,8 +240,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         if (!before) setShown(null);
         setError("");
         loadStacks(study, chosen)
-            .then((stacks) => {
+            .then(({ stacks, lost: missing }) => {
                 if (!current) return;
+                setError(missing);
                 const isBefore = ({ uid, frame }: Slice) => uid === before?.uid && frame === before.frame;
                 const same = stacks.find(({ slices }) => slices.some(isBefore));
                 look(same ?? stacks[0], same?.slices.findIndex(isBefore));

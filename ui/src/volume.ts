@@ -108,20 +108,40 @@ function stackOf(who: string, images: Dataset[], rows: Map<string, Dataset>): St
     return { slices, who, patient: withPatient(row(first), first), modality: text(first, "00080060"), bodyPart: text(first, "00180015") };
 }
 
+const ASKED_AT_ONCE = 6;
+
+// One answer tells of all images, or of none when one cannot be read: then each is asked, and how many say nothing is told.
+async function datasetsOf(at: string, found: Dataset[]): Promise<{ images: Dataset[]; lost: string }> {
+    try {
+        return { images: await get<Dataset[]>(`${at}/metadata`), lost: "" };
+    } catch (why) {
+        const images: Dataset[] = [];
+        for (let i = 0; i < found.length; i += ASKED_AT_ONCE) {
+            const some = found.slice(i, i + ASKED_AT_ONCE).map((one) => get<Dataset[]>(`${instancePath(one)}/metadata`));
+            for (const answer of await Promise.allSettled(some)) if (answer.status === "fulfilled") images.push(...answer.value);
+        }
+        if (images.length === 0) throw why;
+        const count = found.length - images.length;
+        return { images, lost: count > 0 ? `${count} of the ${found.length} images of this series cannot be read and are missing here: ${(why as Error).message}` : "" };
+    }
+}
+
 // Of a series a stack for each patient, for one UID may be that of two patients' series. The search says of each instance whose
 // it is, and in what transfer syntax, which tells what colours its frames have.
-export async function loadStacks(study: string, series: string): Promise<Stack[]> {
+// `lost` says which images are missing, or "".
+export async function loadStacks(study: string, series: string): Promise<{ stacks: Stack[]; lost: string }> {
     const at = path("dicom-web", "studies", study, "series", series);
-    const [found, metadata] = await Promise.all([search(`${at}/instances`), get<Dataset[]>(`${at}/metadata`)]);
+    const found = await search(`${at}/instances`);
+    const { images: all, lost } = await datasetsOf(at, found);
     const rows = new Map(found.map((row) => [text(row, "00080018"), row]));
     const groups = new Map<string, Dataset[]>();
-    for (const image of metadata) {
+    for (const image of all) {
         const row = rows.get(text(image, "00080018"));
         if (!row || !image["00280010"]) continue; // what came between the two answers comes with the next reading
         const who = whoOf(row, image);
         groups.set(who, [...(groups.get(who) ?? []), image]);
     }
-    return [...groups].map(([who, images]) => stackOf(who, images, rows));
+    return { stacks: [...groups].map(([who, images]) => stackOf(who, images, rows)), lost };
 }
 
 export async function loadPicture(slice: Slice): Promise<Picture> {
