@@ -130,6 +130,16 @@ static bool is_moment(enum columns_match match, const char *text, size_t size)
            (digits >= size || (digits == 6 && text[6] == '.' && strspn(text + 7, "0123456789") >= size - 7));
 }
 
+// "045812.50" is the time "045812.5", which is what may be stored.
+static size_t without_zeros(const char *time, size_t size)
+{
+    if (!memchr(time, '.', size))
+        return size;
+    while (time[size - 1] == '0')
+        size--;
+    return size - (time[size - 1] == '.');
+}
+
 static bool match_range(struct condition *where, const struct columns_column *column, const char *value,
                         struct error *err)
 {
@@ -142,7 +152,8 @@ static bool match_range(struct condition *where, const struct columns_column *co
         return error_set(err, ERROR_BAD_VALUE,
                          "'%s' is no date, time or range; write 20260131, 20260101-20260131, 20260101- or -20260131",
                          text_show(shown, sizeof shown, value, strlen(value)));
-    char *low = arena_strndup(where->arena, value, low_size);
+    char *low =
+        arena_strndup(where->arena, value, column->match == COLUMNS_TIME ? without_zeros(value, low_size) : low_size);
     if (!low)
         return compare(where, column->name, "=", NULL, err);
     if (low_size > 0 && *high && strcmp(low, high) > 0)

@@ -104,6 +104,10 @@ static const struct {
     {ARCHIVE_STUDY, 0x00080020, "19000101-", 2}, // a study without a date is in no range
     // times
     {ARCHIVE_STUDY, 0x00080030, "103059.25", 1},
+    {ARCHIVE_STUDY, 0x00080030, "103059.2500", 1},
+    {ARCHIVE_STUDY, 0x00080030, "103059.250000-1031", 1},
+    {ARCHIVE_STUDY, 0x00080030, "103059.20", 1}, // whatever begins with it, as without the zero
+    {ARCHIVE_STUDY, 0x00080030, "103059.0", 1},
     {ARCHIVE_STUDY, 0x00080030, "1030", 1},
     {ARCHIVE_STUDY, 0x00080030, "0930", 1},
     {ARCHIVE_STUDY, 0x00080030, "0900-1030", 2}, // the upper end takes in all that begins with it
