@@ -40,8 +40,12 @@ struct scan {
 
 static void say(struct scan *scan, const char *folder, const char *what, const char *why)
 {
-    log_error("model", "package %s/%s %s: %s", scan->root, folder, what, why);
-    json_array_append_new(scan->refused, json_sprintf("%s/%s %s: %s", scan->root, folder, what, why));
+    char sentence[2 * PATH_SIZE], shown[4 * PATH_SIZE];
+    int size = snprintf(sentence, sizeof sentence, "%s/%s %s: %s", scan->root, folder, what, why);
+    log_error("model", "package %s", sentence);
+    // a folder's name may be no UTF-8, which JSON cannot hold
+    text_show(shown, sizeof shown, sentence, (size_t)size < sizeof sentence ? (size_t)size : sizeof sentence - 1);
+    json_array_append_new(scan->refused, json_string(shown));
 }
 
 static void refuse(struct scan *scan, const char *folder, const char *why)

@@ -140,6 +140,19 @@ static void one_that_is_damaged_is_told_and_stays_as_it_was_read(void **state)
     tear_down(&shelf);
 }
 
+static void one_in_a_folder_whose_name_is_no_utf8_is_told_with_the_name_escaped(void **state)
+{
+    struct shelf shelf;
+    char path[2 * SUPPORT_PATH];
+    (void)state;
+    set_up(&shelf);
+    put(&shelf, "\xff\xfe", "b", "1");
+    snprintf(path, sizeof path, "%s/\xff\xfe", shelf.folder);
+    write_member(path, "card.md", "x", 1);
+    assert_int_equal(rescan(&shelf, "/\\xFF\\xFE is not installed"), 1);
+    tear_down(&shelf);
+}
+
 // With `a` of version 1.1.0 in folder "m".
 static void set_up_beside(struct shelf *shelf)
 {
@@ -268,6 +281,7 @@ int test_packages(void)
         cmocka_unit_test(a_package_in_use_outlives_its_replacement_and_the_whole_table),
         cmocka_unit_test(what_is_unchanged_stays_the_same_package),
         cmocka_unit_test(one_that_is_damaged_is_told_and_stays_as_it_was_read),
+        cmocka_unit_test(one_in_a_folder_whose_name_is_no_utf8_is_told_with_the_name_escaped),
         cmocka_unit_test(of_two_with_one_name_the_later_version_is_installed_whatever_its_folder_is_called),
         cmocka_unit_test(of_two_packages_of_one_version_the_installed_one_stays_and_a_start_runs_neither),
         cmocka_unit_test(a_copy_in_another_folder_is_told_and_changes_nothing),
