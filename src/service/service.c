@@ -1,5 +1,7 @@
 #include "service/service.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,8 @@
 #include "service/deliver.h"
 #include "service/internal.h"
 #include "store/event.h"
+
+enum { PATH_SIZE = 4096 };
 
 static bool can_spool(void *payload, uint64_t bytes, struct error *err)
 {
@@ -102,9 +106,22 @@ static bool write_recovery(struct database *db, void *payload, struct error *err
     return queue_recover(db, clock_now_ns(), err);
 }
 
+// Whoever is told the folder of the packages may stand in another one than this process.
+static bool models_folder(const struct service *service, char out[PATH_SIZE], struct error *err)
+{
+    char folder[PATH_SIZE], here[PATH_SIZE];
+    bool fits = service_beside(folder, sizeof folder, config_text(service->config, "models.folder"), "../models");
+    if (fits && *folder == '/')
+        return text_copy(out, PATH_SIZE, folder);
+    if (fits && !getcwd(here, sizeof here))
+        return error_errno(err, errno, "models.folder: there is no working folder that '%s' is in", folder);
+    int size = fits ? snprintf(out, PATH_SIZE, "%s/%s", here, folder) : -1;
+    return (size > 0 && size < PATH_SIZE) || error_set(err, ERROR_BAD_VALUE, "models.folder is too long");
+}
+
 static bool start_flow(struct service *service, struct error *err)
 {
-    char folder[4096];
+    char folder[PATH_SIZE];
     struct flow_options options = {.store = service->store,
                                    .access = service->access,
                                    .archive = service->archive,
@@ -116,11 +133,11 @@ static bool start_flow(struct service *service, struct error *err)
     if (!service->words)
         return error_prefix(err, "models.synonyms");
     options.words = service->words;
-    if (!service_beside(folder, sizeof folder, config_text(service->config, "models.folder"), "../models") ||
-        !service_beside(service->page_folder, sizeof service->page_folder, config_text(service->config, "page.folder"),
+    if (!service_beside(service->page_folder, sizeof service->page_folder, config_text(service->config, "page.folder"),
                         "../ui/dist"))
-        return error_set(err, ERROR_BAD_VALUE, "models.folder or page.folder is too long");
-    if (!store_write(service->store, STORE_DURABLE, write_recovery, NULL, err) ||
+        return error_set(err, ERROR_BAD_VALUE, "page.folder is too long");
+    if (!models_folder(service, folder, err) ||
+        !store_write(service->store, STORE_DURABLE, write_recovery, NULL, err) ||
         !(service->packages = model_packages_open(folder, err)) || !start_runner(service, err))
         return false;
     options.packages = service->packages;
