@@ -1,124 +1,20 @@
 // hilum model install: a package into the running server, without a restart.
 //
 // The files are copied under a hidden name beside the other packages, checked there, and put in place by one rename, so
-// that the server never reads a half. What was there under the package's name is replaced, and said; jobs that run keep
-// it. An older version over a newer one, or another package of the same version, is for --replace to say.
+// that the server never reads a half. What was there under the package's name is set aside, brought back when the
+// server does not take the new one, and removed when it does; jobs that run keep it. An older version over a newer one,
+// or another package of the same version, is for --replace to say.
 #include "cli/model_install.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "cli/cli.h"
+#include "cli/model_place.h"
 #include "flow/flow.h"
 
-enum { PATH_SIZE = 4096, ANSWER_MAX = 1 << 20 };
-
-static bool join(char out[PATH_SIZE], const char *folder, const char *before, const char *name, struct error *err)
-{
-    int size = snprintf(out, PATH_SIZE, "%s/%s%s", folder, before, name);
-    return (size > 0 && size < PATH_SIZE) ||
-           error_set(err, ERROR_LIMIT, "the path %.80s/%.80s is too long", folder, name);
-}
-
-// ---- folders of plain files
-
-// Calls `each` for every entry; false from it ends that.
-static bool each_file(const char *folder,
-                      bool (*each)(const char *path, const char *name, void *payload, struct error *err), void *payload,
-                      struct error *err)
-{
-    char path[PATH_SIZE];
-    struct dirent *entry;
-    bool ok = true;
-    DIR *list = opendir(folder);
-    if (!list)
-        return error_errno(err, errno, "cannot list %s", folder);
-    while (ok && (entry = readdir(list)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            ok = join(path, folder, "", entry->d_name, err) && each(path, entry->d_name, payload, err);
-    closedir(list);
-    return ok;
-}
-
-static bool write_file(const char *path, const struct buffer *data, struct error *err)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return error_errno(err, errno, "cannot make %s", path);
-    bool ok = file_write_fd(fd, data->data, data->size, err) && file_sync(fd, path, err);
-    close(fd);
-    return ok;
-}
-
-static bool copy_file(const char *path, const char *name, void *payload, struct error *err)
-{
-    char to[PATH_SIZE];
-    struct buffer data;
-    buffer_init(&data, MODEL_FILE_MAX);
-    bool ok = join(to, payload, "", name, err) && file_read(path, &data, err) && write_file(to, &data, err);
-    buffer_free(&data);
-    return ok;
-}
-
-static bool remove_file(const char *path, const char *name, void *payload, struct error *err)
-{
-    (void)name;
-    (void)payload;
-    return unlink(path) == 0 || error_errno(err, errno, "cannot remove %s", path);
-}
-
-static bool remove_folder(const char *folder, struct error *err)
-{
-    return each_file(folder, remove_file, NULL, err) &&
-           (rmdir(folder) == 0 || error_errno(err, errno, "cannot remove %s", folder));
-}
-
-// ---- installing
-
-static bool is_copy(const char *folder, const struct model_package *package, struct error *err)
-{
-    struct model_package *copy = model_package_open(folder, err);
-    bool same = copy && strcmp(model_package_digest(copy), model_package_digest(package)) == 0;
-    if (copy && !same)
-        error_set(err, ERROR_CONFLICT, "package %s changed while it was copied", model_package_folder(package));
-    model_package_close(copy);
-    return same;
-}
-
-// What was at `to` is at `from` afterwards.
-static bool put_in_place(const char *from, const char *to, bool *replaced, struct error *err)
-{
-    *replaced = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0;
-    return *replaced || (errno == ENOENT && rename(from, to) == 0) ||
-           error_errno(err, errno, "cannot put the package at %s", to);
-}
-
-static bool copy_package(const struct model_package *package, const char *models, struct error *err)
-{
-    char hidden[PATH_SIZE], final[PATH_SIZE], mark[32];
-    struct error ignored;
-    bool replaced = false;
-    snprintf(mark, sizeof mark, ".installing-%ld-", (long)getpid());
-    if (!join(hidden, models, mark, model_package_name(package), err) ||
-        !join(final, models, "", model_package_name(package), err))
-        return false;
-    if (mkdir(hidden, 0755) != 0)
-        return error_errno(err, errno, "cannot make a folder in %s", models);
-    bool ok = each_file(model_package_folder(package), copy_file, hidden, err) && is_copy(hidden, package, err) &&
-              file_sync_folder(hidden, err) && put_in_place(hidden, final, &replaced, err) &&
-              file_sync_folder(models, err);
-    if (!ok || replaced)
-        remove_folder(hidden, &ignored); // a hidden one is passed over by the server
-    return ok;
-}
+enum { ANSWER_MAX = 1 << 20 };
 
 // ---- the server
 
@@ -190,19 +86,28 @@ static bool find_before(const char *server, const struct model_package *package,
 }
 
 // Nobody goes back, or changes what a version means, without saying so.
-static bool may_follow(const struct model_package *package, const struct before *before, struct error *err)
+static bool may_follow(const struct model_package *package, const char *before, const char *before_digest,
+                       struct error *err)
 {
     const char *version = model_package_version(package), *digest = model_package_digest(package);
-    if (!before->version || strcmp(before->digest, digest) == 0)
+    if (!before || strcmp(before_digest, digest) == 0)
         return true;
-    int order = model_version_compare(version, before->version);
-    if (!model_version_is_semantic(before->version)) // of an earlier program: it has no place in the order
+    int order = model_version_compare(version, before);
+    if (!model_version_is_semantic(before)) // of an earlier program: it has no place in the order
         return true;
     return order > 0 || error_set(err, ERROR_CONFLICT,
                                   "%s %s (%.12s) is installed, and this is %s, %s (%.12s). %s, or give --replace",
-                                  model_package_name(package), before->version, before->digest,
+                                  model_package_name(package), before, before_digest,
                                   order < 0 ? "an older one" : "another package of the same version", version, digest,
                                   order < 0 ? "Leave it" : "Raise its version");
+}
+
+// What the server runs, and what stands at the place and may not have been looked at yet.
+static bool may_follow_both(const struct model_package *package, const struct before *before,
+                            const struct model_package *standing, struct error *err)
+{
+    return may_follow(package, before->version, before->digest, err) &&
+           (!standing || may_follow(package, model_package_version(standing), model_package_digest(standing), err));
 }
 
 static void tell(const struct model_package *package, const struct before *before, const json_t *answer)
@@ -217,19 +122,45 @@ static void tell(const struct model_package *package, const struct before *befor
     printf("\n%s\n", rule ? rule : "it brings no rule: enter one that names it (PUT /api/rules/NAME)");
 }
 
-static bool install(const char *server, const struct model_package *package, bool replace, struct error *err)
+// The place is as it was before, and the server looks again.
+static void take_back(const char *server, struct model_place *place)
+{
+    struct error err;
+    if (!place->put)
+        return;
+    if (!model_place_undo(place, &err))
+        fprintf(stderr, "warning: %s is not as it was before: %s\n", place->path, err.message);
+    json_decref(ask(server, "POST", "/api/models/rescan", &err));
+}
+
+static bool install_at(const char *server, const struct model_package *package, bool replace, struct model_place *place,
+                       struct error *err)
 {
     struct before before = {0};
-    json_t *status = ask(server, "GET", "/api/status", err), *answer = NULL;
-    const char *models = json_string_value(json_object_get(status, "modelsFolder"));
-    bool ok = status && (models || error_set(err, ERROR_UNSUPPORTED, "the server does not say where its packages are"));
-    ok = ok && find_before(server, package, &before, err) && (replace || may_follow(package, &before, err)) &&
-         copy_package(package, models, err) && rescan(server, package, &answer, err);
-    if (ok)
+    json_t *answer = NULL;
+    bool ok = find_before(server, package, &before, err) &&
+              (replace || may_follow_both(package, &before, place->standing, err)) &&
+              model_place_put(place, package, err) && rescan(server, package, &answer, err);
+    if (ok) {
+        model_place_clean(place, json_object_get(answer, "models"));
         tell(package, &before, answer);
-    json_decref(status);
+    } else {
+        take_back(server, place);
+    }
     json_decref(before.models);
     json_decref(answer);
+    return ok;
+}
+
+static bool install(const char *server, const struct model_package *package, bool replace, struct error *err)
+{
+    struct model_place place = {.lock = -1};
+    json_t *status = ask(server, "GET", "/api/status", err);
+    const char *models = json_string_value(json_object_get(status, "modelsFolder"));
+    bool ok = status && (models || error_set(err, ERROR_UNSUPPORTED, "the server does not say where its packages are"));
+    ok = ok && model_place_open(&place, models, package, err) && install_at(server, package, replace, &place, err);
+    model_place_close(&place);
+    json_decref(status);
     return ok;
 }
 

@@ -337,6 +337,117 @@ class Commands(unittest.TestCase):
                         self.assertEqual(refused.returncode, 1)
                         self.assertIn(value, refused.stderr)
 
+    def install(self, server, package, *options):
+        return server.command("model", "install", package, "--server", server.url(""), *options, check=False)
+
+    def test_an_installation_deletes_nothing_but_an_earlier_version_of_its_package(self):
+        """A link, another package, what is no package and one with more files than its own are refused by name, and stand as they were; so is what an install that was ended has left, unless it has been followed."""
+        with tempfile.TemporaryDirectory() as folder:
+            installed, place = os.path.join(folder, "installed"), os.path.join(folder, "installed", "head-ct")
+            os.mkdir(installed)
+            new = self.package(folder, name="head-ct", version="99.0.0", rule={"model": "head-ct"})
+            older = lambda: self.package(folder, name="head-ct", version="98.0.0", rule={"model": "head-ct"})
+            behind, more, empty = older(), older(), tempfile.mkdtemp(dir=folder)
+            os.mkdir(os.path.join(more, "notes"))
+            tree = lambda: sorted((path, sorted(files), os.path.islink(path)) for path, _, files in os.walk(installed, followlinks=True))
+            with Hilum(config=f"models:\n  folder: {installed}\n") as server:
+                for put, named in ((lambda: os.symlink(behind, place), "is a symbolic link"), (lambda: shutil.copytree(self.package(folder), place), "holds another package, head-ct-hyperdense"), (lambda: shutil.copytree(empty, place), "manifest.json"), (lambda: shutil.copytree(more, place), "notes")):
+                    put()
+                    server.put_json("/api/models/rescan", {}, "POST")
+                    before = tree(), server.get_json("/api/models")
+                    for options in ((), ("--replace",)):
+                        refused = self.install(server, new, *options)
+                        self.assertEqual(refused.returncode, 1)
+                        self.assertIn(f"{place} is not replaced", refused.stderr)
+                        self.assertIn(named, refused.stderr)
+                        self.assertEqual((tree(), server.get_json("/api/models")), before)
+                    os.rename(place, os.path.join(folder, named))
+                left = {".installing-half": None, ".installing-98": older(), ".installing-7-other": self.package(folder), ".installing-more": more, ".installing-link": behind}
+                os.mkdir(os.path.join(installed, ".installing-half"))
+                shutil.copy(os.path.join(behind, "card.md"), os.path.join(installed, ".installing-half"))
+                for name in (".installing-98", ".installing-7-other", ".installing-more"):
+                    shutil.copytree(left[name], os.path.join(installed, name))
+                os.symlink(behind, os.path.join(installed, ".installing-link"))
+                said = self.install(server, new)
+                self.assertEqual(said.returncode, 0, said.stderr)
+                kept = [".installing-7-other", ".installing-link", ".installing-more"]
+                self.assertEqual(sorted(os.listdir(installed)), kept + ["head-ct"])
+                self.assertEqual(sorted(os.listdir(behind)), sorted(os.listdir(new)))
+                for name in kept:
+                    self.assertIn(f"{name} is left of an install that was ended, and is kept", said.stderr)
+
+    def test_what_the_server_does_not_take_is_taken_back(self):
+        with tempfile.TemporaryDirectory() as folder:
+            installed = os.path.join(folder, "installed")
+            os.mkdir(installed)
+            place = os.path.join(installed, "head-ct-hyperdense")
+            shutil.copytree(self.package(folder, version="98.0.0"), os.path.join(installed, "zzz"))
+            with Hilum(config=f"models:\n  folder: {installed}\n") as server:
+                older = self.package(folder, version="1.1.0")
+                for standing in (None, "1.0.5"):
+                    if standing:
+                        shutil.copytree(self.package(folder, version=standing), place)
+                    before = sorted(os.listdir(installed))
+                    refused = self.install(server, older, "--replace")
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn("did not take head-ct-hyperdense", refused.stderr)
+                    self.assertEqual(sorted(os.listdir(installed)), before)
+                with open(os.path.join(place, "manifest.json"), encoding="utf-8") as f:
+                    self.assertEqual(json.load(f)["version"], "1.0.5")
+                self.assertEqual([model["version"] for model in server.get_json("/api/models")], ["98.0.0"])
+                (told,) = (warning for warning in json.loads(server.request("/healthz")[2])["warnings"] if "head-ct-hyperdense" in warning)
+                self.assertIn("it holds head-ct-hyperdense 1.0.5, and zzz holds 98.0.0", told)
+
+    def test_of_several_installations_at_once_the_latest_version_stays(self):
+        """Also where the server was given its folder relatively, and the command stands elsewhere, beside a folder of the same name."""
+        with tempfile.TemporaryDirectory() as folder:
+            home, elsewhere = os.path.join(folder, "home"), os.path.join(folder, "elsewhere")
+            for path in (home, elsewhere):
+                os.makedirs(os.path.join(path, "models"))
+            shutil.copytree(self.package(folder, version="1.0.5"), os.path.join(elsewhere, "models", "head-ct-hyperdense"))
+            packages = [self.package(folder, version=f"90.{i}.0") for i in range(6, 12)]
+            here = os.getcwd()
+            os.chdir(home)
+            try:
+                server = Hilum(config="models:\n  folder: models\n")
+                server.start()
+            finally:
+                os.chdir(here)
+            try:
+                self.assertEqual(server.get_json("/api/status")["modelsFolder"], os.path.join(os.path.realpath(home), "models"))
+                installs = [subprocess.Popen([HILUM, "model", "install", package, "--server", server.url("")], cwd=elsewhere, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for package in packages]
+                for install in installs:
+                    _, said = install.communicate(timeout=120)
+                    self.assertTrue(install.returncode == 0 or "an older one" in said, said)
+                self.assertEqual([model["version"] for model in server.get_json("/api/models")], ["90.11.0"])
+                self.assertEqual(os.listdir(os.path.join(home, "models")), ["head-ct-hyperdense"])
+                with open(os.path.join(elsewhere, "models", "head-ct-hyperdense", "manifest.json"), encoding="utf-8") as f:
+                    self.assertEqual(json.load(f)["version"], "1.0.5")
+            finally:
+                server.stop()
+
+    def test_a_package_in_a_folder_whose_name_is_no_utf8_is_told_at_the_health(self):
+        with tempfile.TemporaryDirectory() as folder:
+            damaged = os.fsencode(folder) + b"/\xff\xfe"
+            os.mkdir(damaged)
+            with open(damaged + b"/manifest.json", "w", encoding="utf-8") as f:
+                f.write("{")
+            with Hilum(config=f"models:\n  folder: {folder}\n") as server:
+                warnings = json.loads(server.request("/healthz")[2])["warnings"]
+                self.assertIn(f"{folder}/\\xFF\\xFE is not installed", "\n".join(warnings))
+
+    def test_onnx_runtime_is_not_put_where_other_libraries_are(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("lib", "include"):
+                other = os.path.join(folder, part, "other.h")
+                os.mkdir(os.path.dirname(other))
+                open(other, "w", encoding="utf-8").close()
+                refused = subprocess.run([os.path.join(ROOT, "tools", "fetch-onnxruntime"), folder], capture_output=True, text=True, timeout=60)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn(other, refused.stderr)
+                os.rename(other, os.path.join(folder, part + ".h"))
+                os.rmdir(os.path.dirname(other))
+
     def test_folders_as_they_are_found(self):
         """A disc's README and DICOMDIR are passed over; links that lead nowhere, pipes, empty and damaged files are failures that stop nothing; a link back does not repeat its folder."""
         with Hilum() as server, tempfile.TemporaryDirectory() as folder:
