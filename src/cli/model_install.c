@@ -32,19 +32,6 @@ static json_t *ask(const char *server, const char *method, const char *path, str
     return json;
 }
 
-static bool is_listed(const json_t *models, const struct model_package *package)
-{
-    size_t i;
-    json_t *model;
-    json_array_foreach((json_t *)(uintptr_t)models, i, model)
-    {
-        const char *digest = json_string_value(json_object_get(model, "digest"));
-        if (digest && strcmp(digest, model_package_digest(package)) == 0)
-            return true;
-    }
-    return false;
-}
-
 // The caller frees it. What becomes of the package's rule is in it.
 static bool rescan(const char *server, const struct model_package *package, json_t **out, struct error *err)
 {
@@ -57,7 +44,7 @@ static bool rescan(const char *server, const struct model_package *package, json
         if (json_is_string(sentence))
             fprintf(stderr, "warning: %s\n", json_string_value(sentence));
     }
-    return is_listed(json_object_get(answer, "models"), package) ||
+    return model_place_is_served(json_object_get(answer, "models"), package) ||
            error_set(err, ERROR_CONFLICT, "the server did not take %s: see its log", model_package_name(package));
 }
 

@@ -235,7 +235,7 @@ bool model_place_put(struct model_place *place, const struct model_package *pack
 
 // ---- what is left
 
-static bool is_served(const json_t *served, const struct model_package *package)
+bool model_place_is_served(const json_t *served, const struct model_package *package)
 {
     size_t i;
     json_t *model;
@@ -255,7 +255,7 @@ static bool is_followed(const struct model_place *place, const struct model_pack
     char path[MODEL_PLACE_PATH];
     const char *name = model_package_name(left);
     struct model_package *standing = join(path, place->models, name, err) ? open_own(path, name, err) : NULL;
-    bool is = standing && is_served(served, standing);
+    bool is = standing && model_place_is_served(served, standing);
     model_package_close(standing);
     return is || error_set(err, ERROR_CONFLICT, "it holds %s %s, and the server runs no package of that name from %s",
                            name, model_package_version(left), path);

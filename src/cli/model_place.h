@@ -26,8 +26,10 @@ bool model_place_open(struct model_place *place, const char *models, const struc
 bool model_place_put(struct model_place *place, const struct model_package *package, struct error *err);
 // The place is as it was before model_place_put.
 bool model_place_undo(struct model_place *place, struct error *err);
+// Is the package, by its digest, in `served` (as GET /api/models)?
+bool model_place_is_served(const json_t *served, const struct model_package *package);
 // Removes what this install set aside and what ended ones have left, as far as a package of that name stands in its
-// place and is in `served` (as GET /api/models), or it is part of a copy. What is anything else is told and kept.
+// place and is in `served`, or it is part of a copy. What is anything else is told and kept.
 void model_place_clean(const struct model_place *place, const json_t *served);
 void model_place_close(struct model_place *place);
 

@@ -407,13 +407,10 @@ class Commands(unittest.TestCase):
             shutil.copytree(self.package(folder, version="1.0.5"), os.path.join(elsewhere, "models", "head-ct-hyperdense"))
             packages = [self.package(folder, version=f"90.{i}.0") for i in range(6, 12)]
             here = os.getcwd()
+            self.addCleanup(os.chdir, here)
             os.chdir(home)
-            try:
-                server = Hilum(config="models:\n  folder: models\n")
-                server.start()
-            finally:
+            with Hilum(config="models:\n  folder: models\n") as server:
                 os.chdir(here)
-            try:
                 self.assertEqual(server.get_json("/api/status")["modelsFolder"], os.path.join(os.path.realpath(home), "models"))
                 installs = [subprocess.Popen([HILUM, "model", "install", package, "--server", server.url("")], cwd=elsewhere, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for package in packages]
                 for install in installs:
@@ -423,8 +420,6 @@ class Commands(unittest.TestCase):
                 self.assertEqual(os.listdir(os.path.join(home, "models")), ["head-ct-hyperdense"])
                 with open(os.path.join(elsewhere, "models", "head-ct-hyperdense", "manifest.json"), encoding="utf-8") as f:
                     self.assertEqual(json.load(f)["version"], "1.0.5")
-            finally:
-                server.stop()
 
     def test_a_package_in_a_folder_whose_name_is_no_utf8_is_told_at_the_health(self):
         with tempfile.TemporaryDirectory() as folder:
