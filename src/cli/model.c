@@ -70,14 +70,14 @@ static json_t *volume_json(const struct model_volume *volume, const struct answe
     json_t *findings = json_array();
     for (size_t i = 0; i < answer->result.count; i++)
         json_array_append_new(findings, finding_json(&answer->result.findings[i]));
-    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:I, s:f, s:o}", "label", volume->label,
+    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:I, s:f, s:I, s:o}", "label", volume->label,
                      "slices", (json_int_t)volume->count, "coverageMm", volume->coverage_mm, "contrast",
                      contrast_word(volume->contrast), "contrastWitness", volume->contrast_witness, "notes",
                      answer->notes, "statedImages", (json_int_t)volume->stated_images, "missingImages",
                      (json_int_t)volume->missing_images, "findings", findings, "notAnalysed",
                      answer->not_analysed ? answer->not_analysed : "", "lookedAtVoxels",
-                     (json_int_t)answer->result.looked_at, "cutMm2", answer->result.cut_mm2, "timesMs",
-                     times_json(&answer->result.times));
+                     (json_int_t)answer->result.looked_at, "cutMm2", answer->result.cut_mm2, "regionsLeftOut",
+                     (json_int_t)answer->result.left_out, "timesMs", times_json(&answer->result.times));
 }
 
 static json_t *left_out_json(const struct session *session)

@@ -58,8 +58,9 @@ static bool enter_rule(const struct flow_options *options, const char *package, 
     if (stands)
         *said = tell_standing(&standing, package);
     else if (seen)
-        *said =
-            json_sprintf("rule '%s' is not there, and is not entered: a package's rule is entered once", rule->name);
+        *said = json_sprintf("rule '%s' is not there, and is not entered: a package's rule is "
+                             "entered once; `hilum config apply` or PUT /api/rules/%s enters it again",
+                             rule->name, rule->name);
     else if (store_is_unconfirmed(options->store))
         *said = json_sprintf("rule '%s' is not entered, for a rebuild waits for its confirmation", rule->name);
     else {

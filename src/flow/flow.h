@@ -87,7 +87,8 @@ bool flow_rule_remove(struct store *store, struct access *access, const char *na
 // to: the rule is kept, for they may come later. Adds to `out`.
 bool flow_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                         const struct flow_rule *rule, struct arena *arena, json_t *out, struct error *err);
-// The same of all rules that are enabled, each text with its rule's name in front. Adds to `out`.
+// The same of all rules that are enabled, each text with its rule's name in front; and that there is none, where a
+// package is installed. Adds to `out`.
 bool flow_active_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                                struct arena *arena, json_t *out, struct error *err);
 bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);

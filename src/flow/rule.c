@@ -261,22 +261,35 @@ bool flow_rule_warnings(struct store *store, struct access *access, struct model
            warn_of_rule(&entered, rule, out, err);
 }
 
+static bool has_package(struct model_packages *packages)
+{
+    struct model_package *list[MODEL_PACKAGES_MAX];
+    size_t count = model_packages_list(packages, list);
+    for (size_t i = 0; i < count; i++)
+        model_package_close(list[i]);
+    return count > 0;
+}
+
 bool flow_active_rule_warnings(struct store *store, struct access *access, struct model_packages *packages,
                                struct arena *arena, json_t *out, struct error *err)
 {
     struct entered entered = {.access = access, .packages = packages};
     struct flow_rule *rules;
     json_t *text;
-    size_t count, at;
+    size_t count, at, enabled = 0;
     bool ok = flow_rule_list(store, arena, &rules, &count, err) &&
               flow_hl7_target_list(store, arena, &entered.targets, &entered.target_count, err);
     for (size_t i = 0; ok && i < count; i++) {
         json_t *texts = json_array();
+        enabled += rules[i].enabled;
         ok = !rules[i].enabled || warn_of_rule(&entered, &rules[i], texts, err);
         json_array_foreach(texts, at, text)
             json_array_append_new(out, json_sprintf("rule '%s': %s", rules[i].name, json_string_value(text)));
         json_decref(texts);
     }
+    if (ok && enabled == 0 && has_package(packages))
+        json_array_append_new(out, json_string("no rule is enabled, so no model looks at anything: enter one by `hilum "
+                                               "config apply` or PUT /api/rules/NAME, or enable one"));
     return ok;
 }
 

@@ -36,17 +36,17 @@ static int larger_first(const void *left, const void *right, void *sizes)
 
 // Which labels stay, and as what: `order` and `kept` have room for count + 1. Returns how many.
 static size_t choose_labels(size_t *sizes, size_t count, double minimum_voxels, size_t most, uint32_t *order,
-                            uint16_t *kept)
+                            uint16_t *kept, size_t *left_out)
 {
     size_t chosen = 0;
     for (uint32_t label = 1; label <= count; label++)
         if ((double)sizes[label] >= minimum_voxels)
             order[chosen++] = label;
     qsort_r(order, chosen, sizeof *order, larger_first, sizes);
-    if (chosen > most)
-        chosen = most;
-    if (chosen > UINT16_MAX)
-        chosen = UINT16_MAX;
+    if (most > UINT16_MAX)
+        most = UINT16_MAX;
+    *left_out = chosen > most ? chosen - most : 0;
+    chosen -= *left_out;
     for (size_t i = 0; i < chosen; i++)
         kept[order[i]] = (uint16_t)(i + 1);
     return chosen;
@@ -82,7 +82,7 @@ static void measure(const uint32_t *provisional, const uint16_t *kept, const flo
 
 static bool components_of(const uint32_t *provisional, size_t *sizes, size_t labels_count, const float *values,
                           const struct image_geometry *geometry, double minimum_ml, size_t most, uint16_t *labels,
-                          struct mask_component *out, size_t *count, struct error *err)
+                          struct mask_component *out, size_t *count, size_t *left_out, struct error *err)
 {
     uint32_t *order = calloc(labels_count + 1, sizeof *order);
     uint16_t *kept = calloc(labels_count + 1, sizeof *kept);
@@ -90,7 +90,7 @@ static bool components_of(const uint32_t *provisional, size_t *sizes, size_t lab
     bool ok = order && kept && means;
     if (ok) {
         double minimum_voxels = minimum_ml / image_voxel_ml(geometry) - 1e-6;
-        *count = choose_labels(sizes, labels_count, minimum_voxels, most, order, kept);
+        *count = choose_labels(sizes, labels_count, minimum_voxels, most, order, kept, left_out);
         measure(provisional, kept, values, geometry, labels, out, *count);
         ok = mask_means(labels, values, image_voxels(geometry), *count, means, err);
         for (size_t n = 0; ok && n < *count; n++) {
@@ -111,7 +111,8 @@ static bool components_of(const uint32_t *provisional, size_t *sizes, size_t lab
 }
 
 bool mask_components(const uint8_t *mask, const float *values, const struct image_geometry *geometry, double minimum_ml,
-                     size_t most, uint16_t *labels, struct mask_component *out, size_t *count, struct error *err)
+                     size_t most, uint16_t *labels, struct mask_component *out, size_t *count, size_t *left_out,
+                     struct error *err)
 {
     size_t *sizes, labels_count;
     const size_t size[3] = {geometry->slices, geometry->rows, geometry->columns};
@@ -121,7 +122,7 @@ bool mask_components(const uint8_t *mask, const float *values, const struct imag
     bool ok = mask_label(mask, size, provisional, &sizes, &labels_count, err);
     if (ok) {
         ok = components_of(provisional, sizes, labels_count, values, geometry, minimum_ml, most, labels, out, count,
-                           err);
+                           left_out, err);
         free(sizes);
     }
     free(provisional);

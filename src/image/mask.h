@@ -88,9 +88,9 @@ struct mask_grow_options {
 enum { MASK_CORES_MAX = 64 }; // the largest; further ones are left out
 
 // Each 26-connected core to the region around it at its own height, so that a region's volume does not depend on how
-// far it stands out. `out` is the union.
+// far it stands out. `out` is the union; *left_out is how many cores past the limit it has nothing of.
 bool mask_grow(const uint8_t *cores, const float *values, const uint8_t *allowed, const struct image_geometry *geometry,
-               const struct mask_grow_options *options, uint8_t *out, struct error *err);
+               const struct mask_grow_options *options, uint8_t *out, size_t *left_out, struct error *err);
 
 // ---- components
 
@@ -103,10 +103,11 @@ struct mask_component {
     float mean, peak; // of `values`
 };
 
-// 26-connected components of at least minimum_ml, the `most` largest of them, labelled by falling volume. `values` is
-// what mean and peak are of.
+// 26-connected components of at least minimum_ml, the `most` largest of them, labelled by falling volume; *left_out is
+// how many more there are. `values` is what mean and peak are of.
 bool mask_components(const uint8_t *mask, const float *values, const struct image_geometry *geometry, double minimum_ml,
-                     size_t most, uint16_t *labels, struct mask_component *out, size_t *count, struct error *err);
+                     size_t most, uint16_t *labels, struct mask_component *out, size_t *count, size_t *left_out,
+                     struct error *err);
 
 // Mean of other values over the labels 1 to `count`; 0 for a label without voxels.
 bool mask_means(const uint16_t *labels, const float *values, size_t voxels, size_t count, double *means,

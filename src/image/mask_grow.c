@@ -213,7 +213,20 @@ static size_t choose_cores(const size_t *sizes, size_t count, uint32_t chosen[MA
     return n;
 }
 
-static bool grow_all(const struct grow_inputs *in, const size_t *sizes, size_t count, uint8_t *out, struct error *err)
+// Of the cores that are not `kept`; one that lies in the region of another is in the union after all.
+static size_t count_left_out(const struct grow_inputs *in, size_t count, uint8_t *kept, const uint8_t *out)
+{
+    size_t left_out = 0;
+    for (size_t at = 0; at < image_voxels(in->geometry); at++)
+        if (out[at])
+            kept[in->labels[at]] = 1;
+    for (size_t label = 1; label <= count; label++)
+        left_out += !kept[label];
+    return left_out;
+}
+
+static bool grow_all(const struct grow_inputs *in, const size_t *sizes, size_t count, uint8_t *out, size_t *left_out,
+                     struct error *err)
 {
     uint32_t chosen[MASK_CORES_MAX];
     struct image_box boxes[MASK_CORES_MAX];
@@ -226,15 +239,16 @@ static bool grow_all(const struct grow_inputs *in, const size_t *sizes, size_t c
         boxes[n] = (struct image_box){.low = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
     }
     core_boxes(in->labels, in->geometry, kept, boxes);
+    bool ok = true;
+    for (size_t n = 0; ok && n < cores; n++)
+        ok = grow_label(in, chosen[n], boxes[n], out, err);
+    *left_out = ok ? count_left_out(in, count, kept, out) : 0;
     free(kept);
-    for (size_t n = 0; n < cores; n++)
-        if (!grow_label(in, chosen[n], boxes[n], out, err))
-            return false;
-    return true;
+    return ok;
 }
 
 bool mask_grow(const uint8_t *cores, const float *values, const uint8_t *allowed, const struct image_geometry *geometry,
-               const struct mask_grow_options *options, uint8_t *out, struct error *err)
+               const struct mask_grow_options *options, uint8_t *out, size_t *left_out, struct error *err)
 {
     size_t *sizes, count, voxels = image_voxels(geometry);
     const size_t size[3] = {geometry->slices, geometry->rows, geometry->columns};
@@ -245,7 +259,7 @@ bool mask_grow(const uint8_t *cores, const float *values, const uint8_t *allowed
     if (ok) {
         const struct grow_inputs in = {labels, values, allowed, geometry, options};
         memset(out, 0, voxels);
-        ok = grow_all(&in, sizes, count, out, err);
+        ok = grow_all(&in, sizes, count, out, left_out, err);
         free(sizes);
     }
     free(labels);

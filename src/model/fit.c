@@ -175,10 +175,20 @@ bool model_negative_lacks(const struct model_needs *needs, const struct model_vo
     return words || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
 }
 
+static bool note_past_limits(const struct model_result *result, struct arena *arena, const char **notes, struct error *err)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%llu more %s seen, smaller than those told, and neither told nor marked",
+             (unsigned long long)result->left_out, result->left_out == 1 ? "region is" : "regions are");
+    return result->left_out == 0 || fit_note(arena, notes, arena_strdup(arena, text), err);
+}
+
 bool model_result_notes(const struct model_volume *volume, const struct model_result *result, struct arena *arena,
                         const char **notes, struct error *err)
 {
     *notes = volume->notes;
+    if (!note_past_limits(result, arena, notes, err))
+        return false;
     return result->count == 0 || result->cut_mm2 <= mask_tolerances.cut_mm2 ||
            fit_note(arena, notes, "the head is cut by the field of view: no side is told", err);
 }

@@ -44,7 +44,7 @@ struct pass {
     double left_mm[MODEL_FINDINGS_MAX]; // of the centroid from the midplane; negative: right
     double midline_mm;
     bool has_sides; // else none can be told
-    size_t count;
+    size_t count, left_out; // findings, and regions that are seen and past the limits
     char not_analysed[160];
 };
 

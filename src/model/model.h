@@ -107,6 +107,7 @@ struct model_result {
     char not_analysed[160]; // why it gave no answer ("no skull found"); "" otherwise
     uint64_t looked_at;     // voxels that the last mask admits; above 0 unless not analysed
     double cut_mm2;         // of the mask's surface, where the images end sideways (mask_cut_mm2)
+    uint64_t left_out;      // regions that were seen and are no findings: past the package's `most`, MASK_CORES_MAX
     struct model_times times;
     int labels_fd; // memfd: uint16_t [slices][rows][columns], read with pread; owned by the caller (close); -1 when
                    // nothing was found

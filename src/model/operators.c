@@ -125,8 +125,10 @@ static bool run_grow(struct pass *pass, const json_t *parameters, struct error *
     uint8_t *grown = malloc(image_voxels(&pass->geometry));
     if (!grown)
         return no_memory(err);
+    size_t left_out = 0;
     bool ok = mask_grow(pass->mask, value_named(pass, parameters, "values"), pass->brain, &pass->geometry, &options,
-                        grown, err);
+                        grown, &left_out, err);
+    pass->left_out += left_out;
     free(pass->mask);
     pass->mask = grown;
     return ok;
@@ -134,7 +136,7 @@ static bool run_grow(struct pass *pass, const json_t *parameters, struct error *
 
 static bool run_components(struct pass *pass, const json_t *parameters, struct error *err)
 {
-    size_t voxels = image_voxels(&pass->geometry), most = (size_t)number(parameters, "most");
+    size_t voxels = image_voxels(&pass->geometry), most = (size_t)number(parameters, "most"), left_out = 0;
     const float *score = value_named(pass, parameters, "score");
     pass->labels = malloc(voxels * sizeof *pass->labels);
     if (!pass->labels)
@@ -145,8 +147,9 @@ static bool run_components(struct pass *pass, const json_t *parameters, struct e
     for (size_t i = 0; i < voxels; i++)
         hu[i] = pass->hu[i];
     bool ok = mask_components(pass->mask, hu, &pass->geometry, number(parameters, "minimum_ml"), most, pass->labels,
-                              pass->components, &pass->count, err) &&
+                              pass->components, &pass->count, &left_out, err) &&
               mask_means(pass->labels, score, voxels, pass->count, pass->scores, err);
+    pass->left_out += left_out;
     free(hu);
     return ok;
 }

@@ -336,7 +336,7 @@ static bool is_sane_time(int64_t time_ns)
 static bool is_sane(const struct model_result *result, uint64_t voxels)
 {
     const struct model_times *t = &result->times;
-    if (result->looked_at > voxels || (result->looked_at == 0 && !*result->not_analysed) ||
+    if (result->looked_at > voxels || result->left_out > voxels || (result->looked_at == 0 && !*result->not_analysed) ||
         !(result->cut_mm2 >= 0 && result->cut_mm2 <= CUT_MAX_MM2) || (result->count > 0 && *result->not_analysed) ||
         result->count > MODEL_FINDINGS_MAX || !memchr(result->not_analysed, '\0', sizeof result->not_analysed) ||
         !is_sane_time(t->input_ns) || !is_sane_time(t->before_ns) || !is_sane_time(t->graph_ns) ||

@@ -63,6 +63,7 @@ static void report(const struct pass *pass, struct model_result *result)
     result->count = pass->count;
     result->looked_at = pass->looked_at;
     result->cut_mm2 = pass->cut_mm2;
+    result->left_out = pass->left_out;
     for (size_t i = 0; i < pass->count; i++) {
         const struct mask_component *component = &pass->components[i];
         struct model_finding *finding = &result->findings[i];

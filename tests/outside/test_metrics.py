@@ -188,6 +188,18 @@ class Metrics(unittest.TestCase):
         self.server.put_json("/api/rules/chest", {"modality": "CT", "model": "chest-ct", "send_to": ["pacs"], "hl7_to": ["ris"], "enabled": False})
         self.assertEqual(warnings(), [], "nobody asks for it")
 
+    def test_that_no_rule_is_enabled_is_told(self):
+        warnings = lambda: self.server.get_json("/healthz")["warnings"]
+        self.assertEqual(warnings(), [])
+        (rule,) = self.server.get_json("/api/rules")
+        self.server.put_json(f"/api/rules/{rule['name']}", dict(rule, enabled=False))
+        self.assertRegex(warnings()[0], "no rule is enabled, so no model looks at anything: enter one by `hilum config apply`")
+        self.assertEqual(self.server.request(f"/api/rules/{rule['name']}", "DELETE")[0], 204)
+        self.assertRegex(warnings()[0], "no rule is enabled")
+        del rule["version"]
+        self.server.put_json(f"/api/rules/{rule['name']}", rule)
+        self.assertEqual(warnings(), [])
+
     def test_who_removes_a_target_is_told_what_names_it_and_what_waits_for_it(self):
         warnings = lambda: self.server.get_json("/healthz")["warnings"]
         nobody = socket.socket()  # bound, so that no other program listens there

@@ -14,7 +14,7 @@ import hl7
 import numpy as np
 import pydicom
 from harness import ROOT, Hilum, free_port, wait_for_port, wait_until
-from heads import BLEED_SLICE, GAP_MM, SLICES, Head, copy
+from heads import BLEED_SLICE, GAP_MM, PIXEL_MM, SIZE, SLICES, Head, copy, volume
 from hl7_listener import Listener
 from test_api import OPENAPI, fits
 from test_audit import trail
@@ -121,6 +121,22 @@ class Results(unittest.TestCase):
             rows = sorted((row for row in self.server.get_json("/api/deliveries") if row["kind"] == kind and row["state"] != "obsolete"), key=lambda row: row["id"])
             return rows if rows and all(row["state"] == "done" for row in rows) else None
         return wait_until(done, 60, "deliveries that are done")
+
+    def test_regions_past_the_most_are_told_by_their_number(self):
+        """The shipped package tells of 16; 24 balls of blood of 9 mm are there."""
+        hu = volume(noise=1)
+        z, y, x = np.mgrid[0:SLICES, 0:SIZE, 0:SIZE].astype(float)
+        z, y, x = (z - (SLICES - 1) / 2) * GAP_MM, (y - (SIZE - 1) / 2) * PIXEL_MM, (x - (SIZE - 1) / 2) * PIXEL_MM
+        for middle in [(up, back, side) for up in (-40, -14, 14, 40) for back in (-32, -5, 24) for side in (-28, 28)]:
+            hu = np.where((z - middle[0]) ** 2 + (y - middle[1]) ** 2 + (x - middle[2]) ** 2 < 9**2, 70, hu)
+        head = Head(1, hu=hu.astype("<i2"))
+        self.server.storescu(*head.save(self.temporary.name + "/many"))
+        result = self.result(head.study)
+        told = self.server.get_json(f"/api/studies/{head.study}/findings")
+        self.assertEqual((result["outcome"], len(told)), ("positive", 16))
+        self.assertIn("8 more regions are seen, smaller than those told, and neither told nor marked", result["notes"])
+        (message,) = self.messages(1)
+        self.assertIn("8 more regions are seen", str(message))
 
     def test_what_was_told_to_whom_and_by_whom_judged_is_in_the_trail_and_in_the_outbox(self):
         self.before = set()

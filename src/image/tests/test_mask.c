@@ -127,7 +127,7 @@ static void components_are_scipys_largest_first(void **state)
     (void)state;
     const struct image_geometry g = axial(15, 26, 37, 2, 1.5);
     enum { MOST = 4096 };
-    size_t voxels = image_voxels(&g), count;
+    size_t voxels = image_voxels(&g), count, left_out;
     struct error err;
     struct mask_component *found = calloc(MOST, sizeof *found);
     uint16_t *labels = malloc(voxels * sizeof *labels);
@@ -136,7 +136,7 @@ static void components_are_scipys_largest_first(void **state)
     int32_t *want = ask_about("components", mask, &g, false, voxels * sizeof *want);
     for (size_t at = 0; at < voxels; at++)
         values[at] = (float)(at % 1000);
-    assert_true(mask_components(mask, values, &g, 0, MOST, labels, found, &count, &err));
+    assert_true(mask_components(mask, values, &g, 0, MOST, labels, found, &count, &left_out, &err));
     int32_t most = 0;
     size_t *counts = calloc(voxels + 1, sizeof *counts), *theirs = calloc(count + 1, sizeof *theirs);
     double *sums = calloc(voxels + 1, sizeof *sums);
@@ -176,7 +176,7 @@ static void small_components_and_those_past_the_most_are_left_out(void **state)
     float values[600];
     uint16_t labels[600];
     struct mask_component found[2];
-    size_t count;
+    size_t count, left_out;
     struct error err;
     for (size_t at = 0; at < 600; at++)
         values[at] = (float)at;
@@ -184,8 +184,9 @@ static void small_components_and_those_past_the_most_are_left_out(void **state)
     mask[5] = mask[6] = mask[27] = 1; // 3 mL: diagonal belongs to it
     mask[212] = mask[213] = 1;        // 2 mL
     mask[590] = mask[591] = 1;        // 2 mL
-    assert_true(mask_components(mask, values, &g, 2, 2, labels, found, &count, &err));
+    assert_true(mask_components(mask, values, &g, 2, 2, labels, found, &count, &left_out, &err));
     assert_int_equal(count, 2);
+    assert_int_equal(left_out, 1); // of those that are large enough
     assert_int_equal(labels[0], 0);
     assert_int_equal(labels[27], 1);
     assert_int_equal(labels[213], 2); // of two equal ones the first
@@ -212,6 +213,7 @@ static void a_region_has_its_own_volume_however_high_it_stands(void **state)
     size_t voxels = image_voxels(&g);
     uint8_t *core = malloc(voxels), *allowed = malloc(voxels), *out = malloc(voxels);
     float *values = malloc(voxels * sizeof *values);
+    size_t left_out;
     struct error err;
     const struct mask_grow_options options = {.reach_mm = 8, .shell_mm = 6, .fraction = .5, .open_mm = 3};
     for (int height = 15; height <= 45; height += 15) {
@@ -227,14 +229,14 @@ static void a_region_has_its_own_volume_however_high_it_stands(void **state)
             allowed[at] = 1;
             want += r < 10;
         }
-        assert_true(mask_grow(core, values, allowed, &g, &options, out, &err));
+        assert_true(mask_grow(core, values, allowed, &g, &options, out, &left_out, &err));
         for (size_t at = 0; at < voxels; at++)
             got += out[at];
         assert_near(got / want, 1, .06);
     }
     for (size_t at = 0; at < voxels; at++)
         allowed[at] = at % 60 < 30;
-    assert_true(mask_grow(core, values, allowed, &g, &options, out, &err));
+    assert_true(mask_grow(core, values, allowed, &g, &options, out, &left_out, &err));
     for (size_t at = 0; at < voxels; at++)
         assert_true(!out[at] || allowed[at]);
     free(core);
@@ -251,6 +253,7 @@ static void what_does_not_hang_together_with_its_core_is_left_out(void **state)
     size_t voxels = image_voxels(&g);
     uint8_t *core = malloc(voxels), *allowed = malloc(voxels), *out = malloc(voxels);
     float *values = malloc(voxels * sizeof *values);
+    size_t left_out;
     struct error err;
     double bridged = 0, got = 0;
     for (size_t at = 0; at < voxels; at++) {
@@ -262,7 +265,7 @@ static void what_does_not_hang_together_with_its_core_is_left_out(void **state)
         bridged += r < 10;
     }
     const struct mask_grow_options options = {.reach_mm = 25, .shell_mm = 6, .fraction = .5, .open_mm = 3};
-    assert_true(mask_grow(core, values, allowed, &g, &options, out, &err));
+    assert_true(mask_grow(core, values, allowed, &g, &options, out, &left_out, &err));
     for (size_t at = 0; at < voxels; at++) {
         got += out[at];
         assert_false(out[at] && mm_between(&g, at, neighbour) < 8);
@@ -280,10 +283,36 @@ static void no_core_grows_to_nothing(void **state)
     const struct image_geometry g = axial(3, 4, 5, 1, 1);
     uint8_t core[60] = {0}, out[60];
     float values[60] = {0};
+    size_t left_out;
     struct error err;
     memset(out, 1, sizeof out);
-    assert_true(mask_grow(core, values, core, &g, &(struct mask_grow_options){8, 6, .4, 3}, out, &err));
+    assert_true(mask_grow(core, values, core, &g, &(struct mask_grow_options){8, 6, .4, 3}, out, &left_out, &err));
     assert_memory_equal(out, core, sizeof out);
+    assert_int_equal(left_out, 0);
+}
+
+// Cores of one voxel 4 mm from each other.
+static void cores_past_the_limit_are_counted(void **state)
+{
+    (void)state;
+    const struct image_geometry g = axial(1, 40, 40, 1, 1);
+    uint8_t core[1600] = {0}, allowed[1600], out[1600];
+    float values[1600] = {0};
+    size_t left_out, cores = 0;
+    struct error err;
+    memset(allowed, 1, sizeof allowed);
+    for (size_t at = 0; at < 1600; at++)
+        if (at % 4 == 0 && at / 40 % 4 == 0 && cores < MASK_CORES_MAX + 3) {
+            core[at] = 1;
+            values[at] = 30;
+            cores++;
+        }
+    assert_true(mask_grow(core, values, allowed, &g, &(struct mask_grow_options){2, 2, .4, 0}, out, &left_out, &err));
+    assert_int_equal(left_out, 3);
+    for (size_t at = 0; at < 1600; at++)
+        core[at] = core[at] && cores-- > 3;
+    assert_true(mask_grow(core, values, allowed, &g, &(struct mask_grow_options){2, 2, .4, 0}, out, &left_out, &err));
+    assert_int_equal(left_out, 0);
 }
 
 // ---- box, midplane, threshold
@@ -573,11 +602,11 @@ static void the_smallest_volumes_do_no_harm(void **state)
     uint8_t mask = 1, labels_of = 1;
     uint16_t label;
     float median, value = 1, distance;
-    size_t count;
+    size_t count, left_out;
     struct mask_component found;
     struct error err;
     assert_false(mask_brain(&hu, &g, &brain_options, &mask, &median, &err));
-    assert_true(mask_components(&labels_of, &value, &g, 0, 1, &label, &found, &count, &err));
+    assert_true(mask_components(&labels_of, &value, &g, 0, 1, &label, &found, &count, &left_out, &err));
     assert_int_equal(count, 1);
     assert_true(mask_distance(&labels_of, &g, 5, &distance, &err));
     assert_near(distance, 5, 0);
@@ -593,6 +622,7 @@ int test_mask(void)
         cmocka_unit_test(a_region_has_its_own_volume_however_high_it_stands),
         cmocka_unit_test(what_does_not_hang_together_with_its_core_is_left_out),
         cmocka_unit_test(no_core_grows_to_nothing),
+        cmocka_unit_test(cores_past_the_limit_are_counted),
         cmocka_unit_test(the_box_is_widened_within_the_volume),
         cmocka_unit_test(the_midplane_of_a_turned_ellipsoid_is_its_own),
         cmocka_unit_test(a_threshold_takes_its_own_value_in),

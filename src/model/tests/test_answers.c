@@ -97,6 +97,11 @@ static void more_than_there_is(struct model_answer *answer)
     answer->result.looked_at = UINT64_MAX;
 }
 
+static void more_regions_than_voxels(struct model_answer *answer)
+{
+    answer->result.left_out = UINT64_MAX;
+}
+
 static void cut_by_no_number(struct model_answer *answer)
 {
     answer->result.cut_mm2 = NAN;
@@ -133,6 +138,7 @@ static const struct lie {
     {"side without an end", side_without_an_end},
     {"urgency that is none", urgency_that_is_none},
     {"nothing looked at", nothing_looked_at},
+    {"more regions than voxels", more_regions_than_voxels},
     {"cut by no number", cut_by_no_number},
     {"negative of nothing", negative_of_nothing},
     {"more than there is", more_than_there_is},

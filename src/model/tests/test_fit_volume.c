@@ -98,6 +98,20 @@ static void what_is_found_in_a_head_that_is_cut_says_why_it_has_no_side(void **s
     assert_string_equal(notes, "contrast is not stated");
 }
 
+static void regions_past_the_limits_are_told_by_their_number(void **state)
+{
+    (void)state;
+    struct model_fit fit = series_check(series_stack(20), &head_needs);
+    struct model_result result = {.count = 16, .looked_at = 1, .left_out = 1};
+    struct error err = {0};
+    const char *notes;
+    assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
+    assert_non_null(strstr(notes, "; 1 more region is seen, smaller than those told, and neither told nor marked"));
+    result.left_out = 8;
+    assert_ok(model_result_notes(expect_one(&fit, 20), &result, &scratch, &notes, &err), err);
+    assert_non_null(strstr(notes, "; 8 more regions are seen, "));
+}
+
 // ---- what its slices hold
 
 // Opens the only volume, of slices every 5 mm.
@@ -335,6 +349,7 @@ int test_fit_volume(void)
         cmocka_unit_test(values_past_16_bits_make_no_volume),
         cmocka_unit_test(a_negative_needs_coverage_and_a_look),
         cmocka_unit_test(what_is_found_in_a_head_that_is_cut_says_why_it_has_no_side),
+        cmocka_unit_test(regions_past_the_limits_are_told_by_their_number),
         cmocka_unit_test(slices_that_hold_no_image_data_are_a_gap_and_no_coverage),
         cmocka_unit_test(empty_slices_at_the_ends_are_no_gap),
         cmocka_unit_test(a_slice_s_pixels_again_count_once_and_are_noted),

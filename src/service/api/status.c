@@ -55,8 +55,8 @@ static void warn_of_target(struct service *service, struct arena *arena, json_t 
 {
     char oldest[CLOCK_RFC3339_SIZE];
     if (count->state == QUEUE_DELIVERY_DEAD && count->count > 0)
-        warn(warnings, json_sprintf("%s target %s: %" PRId64 " given up after refusals; mend the target, then replay "
-                                    "what /api/deliveries?state=dead lists",
+        warn(warnings, json_sprintf("%s target %s: %" PRId64 " given up; /api/deliveries?state=dead says why: mend "
+                                    "what it names, then replay it",
                                     count->kind, count->target, count->count));
     else if (count->state == QUEUE_DELIVERY_WAITING && count->count > 0 && !is_entered(service, count, arena))
         warn(warnings, json_sprintf("%s target %s: %" PRId64 " deliveries wait, the oldest since %s, for a target that "
