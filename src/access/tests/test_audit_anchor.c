@@ -732,6 +732,30 @@ static void what_is_damaged_is_known_until_something_else_is(void **state)
     folder_delete(place.folder);
 }
 
+// What is wrong with an earlier file is no part of it.
+static void what_is_damaged_in_a_file_stays_known_when_another_one_is_sound_again(void **state)
+{
+    struct place place;
+    struct access_audit_check done;
+    (void)state;
+    make_trail(&place, "Somebody", 2);
+    change(&place, 1, "Somebody", 's');
+    assert_ok(access_audit_acknowledge(place.access, "Ann", &place.err), place.err);
+    uint64_t second = last_segment(&place);
+    put(&place, "Another");
+    put(&place, "Another");
+    change(&place, second, "Another", 'a');
+    assert_ok(access_audit_acknowledge(place.access, "Bo", &place.err), place.err);
+    change(&place, 1, "somebody", 'S');
+    char *said = check(&place, &done);
+    assert_int_equal(done.files - done.sound_files, 1);
+    assert_null(strstr(said, "audit-00000001.log"));
+    assert_non_null(strstr(said, "known in "));
+    free(said);
+    close_trail(&place);
+    folder_delete(place.folder);
+}
+
 static void the_first_places_of_a_file_are_told_and_all_counted(void **state)
 {
     struct place place;
@@ -795,6 +819,7 @@ int test_audit_anchor(void)
         alarm_test(the_check_knows_the_anchored_line),
         alarm_test(what_others_write_behind_the_last_line_is_told),
         alarm_test(what_is_damaged_is_known_until_something_else_is),
+        alarm_test(what_is_damaged_in_a_file_stays_known_when_another_one_is_sound_again),
         alarm_test(the_first_places_of_a_file_are_told_and_all_counted),
         alarm_test(what_is_written_behind_a_failed_anchor_is_counted),
         alarm_test(a_missing_file_makes_its_successor_no_suspect),

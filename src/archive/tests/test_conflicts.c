@@ -360,6 +360,22 @@ static void a_series_that_lost_an_image_to_another_one_is_told_of(void **state)
     place_close(&p);
 }
 
+static void a_series_of_which_all_was_taken_into_another_study_is_shared_by_nobody(void **state)
+{
+    struct place p;
+    const char *flags[ARCHIVE_STUDY_FLAGS];
+    size_t count;
+    (void)state;
+    place_open(&p);
+    put(&p, &(struct object){.pixels = true, .fill = 1});
+    put(&p, &(struct object){.pixels = true, .fill = 2, .study = "1.2.9"});
+    assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
+    assert_ok(archive_study_flags(p.archive, "1.2.9", &p.arena, flags, &count, &p.err), p.err);
+    for (size_t i = 0; i < count; i++)
+        assert_null(strstr(flags[i], "is also in study"));
+    place_close(&p);
+}
+
 // A decision about one object takes the doubt whose the others are from none of them.
 static void flags_stay_while_a_study_s_patient_is_in_doubt(void **state)
 {
@@ -768,6 +784,7 @@ int test_conflicts(void)
         cmocka_unit_test(demographics_that_were_corrected_are_those_of_the_study_once_they_are_taken),
         cmocka_unit_test(an_id_that_was_corrected_makes_the_study_another_patient_s_once_it_is_taken),
         cmocka_unit_test(a_series_that_lost_an_image_to_another_one_is_told_of),
+        cmocka_unit_test(a_series_of_which_all_was_taken_into_another_study_is_shared_by_nobody),
         cmocka_unit_test(flags_stay_while_a_study_s_patient_is_in_doubt),
         cmocka_unit_test(what_is_taken_and_says_nothing_of_an_attribute_blanks_it_not),
         cmocka_unit_test(the_study_s_flags_are_those_that_lists_show),

@@ -251,6 +251,24 @@ static void assert_series_flags(struct place *p, size_t due)
     assert_int_equal(faults.flagged[7], due);
 }
 
+// Two patients may have one ID.
+static void who_has_the_series_uid_too_is_named_with_who_gave_the_id(void **state)
+{
+    struct place p;
+    struct archive_stored stored;
+    (void)state;
+    place_open(&p);
+    put(&p, (struct object){.issuer = "SITE_A"}, 1, &stored);
+    put(&p, (struct object){.study = "1.2.9", .issuer = "SITE_B"}, 2, &stored);
+    assert_string_equal(only_flag(&p, "1.2.3"), "series 1.2.3.4 of this study (1.2.3) is also in study 1.2.9 of patient"
+                                                " P1 of SITE_B, accession number A1: one of the two has a wrong Series"
+                                                " Instance UID");
+    assert_string_equal(only_flag(&p, "1.2.9"), "series 1.2.3.4 of this study (1.2.9) is also in study 1.2.3 of patient"
+                                                " P1 of SITE_A, accession number A1: one of the two has a wrong Series"
+                                                " Instance UID");
+    place_close(&p);
+}
+
 // A copy may keep it, and a sender may use one for two patients.
 static void one_series_uid_in_two_studies_is_told_of_both(void **state)
 {
@@ -334,6 +352,18 @@ static void what_is_absent_or_only_written_otherwise_is_no_difference(void **sta
     assert_string_equal(shown(&p, "identity"), "");
     find(&p, ARCHIVE_STUDY, 0x0020000D, "*", 1);
     find(&p, ARCHIVE_INSTANCE, 0x00100021, "SITE_A", sizeof no_differences / sizeof *no_differences + 1);
+    place_close(&p);
+}
+
+// Who gave it is no ID.
+static void a_study_that_names_an_issuer_and_no_patient_id_says_so(void **state)
+{
+    struct place p;
+    (void)state;
+    place_open(&p);
+    assert_int_equal(flags_after(&p, (struct object){.patient_id = "", .issuer = "SITE_A"}, 1), ARCHIVE_FLAG_NO_ID);
+    assert_string_equal(only_flag(&p, "1.2.3"),
+                        "this study names no Patient ID: whose it is, only name and birth date tell");
     place_close(&p);
 }
 
@@ -675,6 +705,7 @@ int test_patients(void)
         cmocka_unit_test(two_patients_in_a_study_are_flagged_and_the_list_says_so),
         cmocka_unit_test(another_name_under_the_same_id_is_flagged_and_found_and_no_new_patient),
         cmocka_unit_test(what_is_absent_or_only_written_otherwise_is_no_difference),
+        cmocka_unit_test(a_study_that_names_an_issuer_and_no_patient_id_says_so),
         cmocka_unit_test(what_a_row_lacks_it_takes_from_the_next_object),
         cmocka_unit_test(the_zone_of_a_study_is_that_of_the_object_whose_time_it_is),
         cmocka_unit_test(objects_of_a_study_with_two_zones_are_flagged),
@@ -682,6 +713,7 @@ int test_patients(void)
         cmocka_unit_test(an_object_without_id_of_another_name_is_another_patient_s),
         cmocka_unit_test(what_is_made_here_is_no_witness),
         cmocka_unit_test(one_series_uid_in_two_studies_is_told_of_both),
+        cmocka_unit_test(who_has_the_series_uid_too_is_named_with_who_gave_the_id),
         cmocka_unit_test(what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list),
         cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
         cmocka_unit_test(a_database_of_the_program_before_is_taken_over),

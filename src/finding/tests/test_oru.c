@@ -246,6 +246,19 @@ static void what_shows_nothing_names_nobody(void **state)
     }
 }
 
+static void each_of_id_name_and_accession_number_alone_names_somebody(void **state)
+{
+    (void)state;
+    struct finding_study study = study_row();
+    const char **const values[] = {&study.patient_id, &study.patient_name, &study.accession};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        study.patient_id = study.patient_name = study.accession = "";
+        assert_false(finding_names_somebody(&study));
+        *values[i] = "A1";
+        assert_true(finding_names_somebody(&study));
+    }
+}
+
 static void no_finding_is_said_with_who_looked_and_for_what(void **state)
 {
     (void)state;
@@ -551,6 +564,8 @@ int test_oru(void)
         cmocka_unit_test_setup_teardown(each_way_of_writing_a_name_is_a_repetition, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(a_name_without_letters_is_its_ideographs, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(what_shows_nothing_names_nobody, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(each_of_id_name_and_accession_number_alone_names_somebody, scratch_begin,
+                                        scratch_end),
         cmocka_unit_test_setup_teardown(a_name_that_cannot_be_read_is_left_out_and_the_id_stays, scratch_begin,
                                         scratch_end),
         cmocka_unit_test_setup_teardown(no_finding_is_said_with_who_looked_and_for_what, scratch_begin, scratch_end),
