@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
-
-// What air may measure, with its noise; and by how much less than the picture's half the circle of a scanner may be.
-enum { AIR_LOW_HU = -1100, AIR_HIGH_HU = -900, CIRCLE_SLACK_PIXELS = 2 };
+#include "image/padding.h"
 
 enum { NUMBER_TEXT_MAX = 64 << 10 }; // of all values of an element that is no number
 
@@ -432,48 +430,6 @@ static int16_t stored_to_hu(const struct image_slice *slice, uint32_t cell, size
     return round_to_hu((double)value * slice->slope + slice->intercept, past);
 }
 
-// How many pixels of a row, from either end, lie beyond the circle that fits into the picture.
-static size_t beyond_circle(const struct image_slice *slice, size_t row)
-{
-    const double *mm = slice->pixel_spacing_mm, high = slice->rows * mm[0], wide = slice->columns * mm[1];
-    double radius = fmax(high, wide) / 2 - CIRCLE_SLACK_PIXELS * mm[1], y = ((double)row + .5) * mm[0] - high / 2;
-    double chord = fabs(y) < radius ? sqrt(radius * radius - y * y) : 0, beyond = floor((wide / 2 - chord) / mm[1]);
-    return beyond > 0 ? (size_t)beyond : 0;
-}
-
-// Padding that is not told. One end of a row, inwards by `step`, if it has the value of a corner at its side.
-static void mark_end(int16_t *end, ptrdiff_t step, size_t most, size_t beyond, const int16_t corners[2])
-{
-    int16_t value = *end;
-    if (value == IMAGE_NO_DATA_HU || (value != corners[0] && value != corners[1]))
-        return;
-    most = value >= AIR_LOW_HU && value <= AIR_HIGH_HU ? beyond : most;
-    for (size_t i = 0; i < most && *end == value; i++, end += step)
-        *end = IMAGE_NO_DATA_HU;
-}
-
-// The value of a corner that goes on both ways from it, as no noise does; else IMAGE_NO_DATA_HU.
-static int16_t corner_of(const int16_t *corner, ptrdiff_t across, ptrdiff_t down)
-{
-    return corner[across] == *corner && corner[down] == *corner ? *corner : IMAGE_NO_DATA_HU;
-}
-
-static void mark_padding(const struct image_slice *slice, int16_t *hu)
-{
-    if (slice->rows < 2 || slice->columns < 2)
-        return;
-    size_t columns = slice->columns;
-    ptrdiff_t down = (ptrdiff_t)columns;
-    int16_t *last = hu + (slice->rows - 1) * columns;
-    const int16_t left[2] = {corner_of(hu, 1, down), corner_of(last, 1, -down)},
-                  right[2] = {corner_of(hu + columns - 1, -1, down), corner_of(last + columns - 1, -1, -down)};
-    for (size_t row = 0; row < slice->rows; row++) {
-        size_t beyond = beyond_circle(slice, row);
-        mark_end(hu + row * columns, 1, columns, beyond, left);
-        mark_end(hu + row * columns + columns - 1, -1, columns, beyond, right);
-    }
-}
-
 size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out)
 {
     size_t count = (size_t)slice->rows * slice->columns, past = 0;
@@ -484,7 +440,7 @@ size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels,
         for (size_t i = 0; i < count; i++)
             out[i] = stored_to_hu(slice, (uint32_t)(pixels[2 * i] | pixels[2 * i + 1] << 8), &past);
     if (slice->is_ct)
-        mark_padding(slice, out);
+        padding_mark(slice, out);
     return past;
 }
 

@@ -87,7 +87,9 @@ bool image_geometry_of(struct image_slice *slices, size_t count, struct image_ge
 // One slice's native little-endian pixels (rows * columns * bits_allocated / 8 bytes) to HU in `out` [rows][columns],
 // rounded and held within int16_t. Padding becomes IMAGE_NO_DATA_HU, of CT also what is not told: from the ends of a
 // row on the value of a corner of the picture, if that is not as dense as air, or beyond the circle that a scanner
-// reconstructs, where even air is none. How many pixels were past int16_t and so are not what the slice says.
+// reconstructs, where even air is none; and what is as thin as air from the picture's edge to where soft tissue begins
+// without any skin before it, if that is more than a whole head has of such. How many pixels were past int16_t and so
+// are not what the slice says.
 size_t image_slice_to_hu(const struct image_slice *slice, const uint8_t *pixels, int16_t *out);
 
 // Voxel (slice, row, column; fractions allowed) to patient space, and back.

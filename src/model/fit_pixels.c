@@ -80,6 +80,13 @@ static enum content content_of(const struct filling *filling, size_t area)
                : CONTENT_DATA;
 }
 
+// One value all over, even that of air, is no image data to whoever asks where the images end.
+static void empty(int16_t *hu, size_t area)
+{
+    for (size_t i = 0; i < area; i++)
+        hu[i] = IMAGE_NO_DATA_HU;
+}
+
 static bool put_slice(struct filling *filling, const struct image_slice *slice, model_read_pixels_fn *read,
                       void *payload, struct error *err)
 {
@@ -88,6 +95,8 @@ static bool put_slice(struct filling *filling, const struct image_slice *slice, 
         return false;
     filling->past += image_slice_to_hu(slice, filling->stored, filling->hu);
     filling->contents[filling->slices] = content_of(filling, area_of(slice));
+    if (slice->is_ct && filling->contents[filling->slices] == CONTENT_EMPTY)
+        empty(filling->hu, area_of(slice));
     if (!file_pwrite(filling->fd, filling->hu, hu_bytes, (uint64_t)filling->slices++ * hu_bytes, err))
         return false;
     int16_t *swap = filling->before;

@@ -71,6 +71,28 @@ def circle(radius_mm, left_mm, padding, told=False):
     return change
 
 
+def filled(stored, is_out):
+    """A stored value, not told, wherever `is_out` of the millimetres from the picture's middle, to the patient's left and back, says: as reformations, cone beams and defacing leave it."""
+
+    def change(ds, _):
+        pixels, (high, wide) = ds.pixel_array.copy(), ds.PixelSpacing
+        y, x = np.mgrid[0 : ds.Rows, 0 : ds.Columns].astype(float)
+        pixels[is_out((x - (ds.Columns - 1) / 2) * wide, (y - (ds.Rows - 1) / 2) * high)] = stored
+        ds.PixelData = pixels.tobytes()
+
+    return change
+
+
+def clipped(ds, _):
+    """Air that lies below what 12 bits and an intercept of -1024 hold: all of it is 0."""
+    pixels = ds.pixel_array.copy()
+    pixels[pixels < 124] = 0
+    ds.PixelData = pixels.tobytes()
+
+
+JPEG, JPEG_2000 = ["dcmcjpeg", "+ee", "+q", "70"], ["gdcmconv", "--j2k", "--lossy", "-r", "10"]
+
+
 class Fitness(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -302,6 +324,79 @@ class Fitness(unittest.TestCase):
             self.assertEqual((status, [finding["side"] for finding in volume["findings"]]), (0, [""]), (case, volume))
             self.assertIn("the head is cut by the field of view: no side is told", volume["notes"])
         self.assert_found(self.copies(circle(118, 0, 0, True)))  # around the whole head
+
+    def compressed(self, series, command):
+        """By someone else's encoder, lossy."""
+        with tempfile.TemporaryDirectory() as folder:
+            made = []
+            for k, ds in enumerate(series):
+                path = os.path.join(folder, "%d.dcm" % k)
+                ds.save_as(path, write_like_original=False)
+                subprocess.run([*command, path, path + ".lossy"], capture_output=True, check=True)
+                made.append(pydicom.dcmread(path + ".lossy"))
+            return made
+
+    def assert_cut(self, plain, bled, case):
+        """No negative of the head without a bleed; no side of the bleed, where it is not away."""
+        self.assert_not_analysed(plain, "the head is cut by the field of view")
+        status, answer = self.ask(bled)
+        (volume,) = answer["volumes"]
+        self.assertEqual((status, [finding["side"] for finding in volume["findings"]]), (0, [""]), (case, volume))
+        self.assertIn("the head is cut by the field of view: no side is told", volume["notes"])
+
+    def test_a_field_of_view_is_seen_though_what_lies_beyond_is_filled_with_air_s_value(self):
+        plain = self.plain_head()
+        shapes = {
+            "circle": lambda x, y: (x - 25) ** 2 + y**2 > 70**2,
+            "half": lambda x, y: x < -5,
+            "wedge": lambda x, y: x * np.cos(2.6) + y * np.sin(2.6) > 20,
+            "front": lambda x, y: y < -30,
+        }
+        for case, is_out in shapes.items():
+            for stored in (0, 24):
+                change = filled(stored, is_out)
+                self.assert_cut(self.copies(change, plain), self.copies(change), (case, stored))
+        away = self.copies(filled(0, lambda x, y: x > -5))
+        self.assert_not_analysed(away, "the head is cut by the field of view")
+        for command in (JPEG, JPEG_2000):
+            change = circle(70, 25, 0)
+            self.assert_cut(self.compressed(self.copies(change, plain), command), self.compressed(self.copies(change), command), command)
+
+    def test_a_whole_head_in_even_air_has_a_side_and_a_negative(self):
+        plain = self.plain_head()
+        whole = filled(0, lambda x, y: x**2 + y**2 > 118**2)
+        for change in (clipped, whole):
+            status, answer = self.ask(self.copies(change, plain))
+            self.assertEqual((status, answer["volumes"][0]["notAnalysed"], answer["volumes"][0]["findings"]), (0, "", []))
+            self.assert_found(self.copies(change))
+        for command in (JPEG, JPEG_2000):
+            status, answer = self.ask(self.compressed(self.copies(clipped), command))
+            self.assertEqual((status, {finding["side"] for finding in answer["volumes"][0]["findings"]}), (0, {"left"}), answer)
+
+    def sagittal(self, series, stored, is_out):
+        """The same head in sagittal slices; those at which `is_out` of the millimetres from the middle hold one value."""
+        pixels = np.stack([ds.pixel_array for ds in series])[::-1]
+        first, (high, wide) = series[0].ImagePositionPatient, series[0].PixelSpacing
+        made = []
+        for k in range(0, pixels.shape[2], 3):
+            ds = self.again(series[0])
+            plane = pixels[:, :, k].copy()
+            if is_out((k - (pixels.shape[2] - 1) / 2) * wide):
+                plane[:] = stored
+            ds.Rows, ds.Columns, ds.PixelData = *plane.shape, plane.tobytes()
+            ds.PixelSpacing, ds.InstanceNumber = [series[1].ImagePositionPatient[2] - first[2], high], k
+            ds.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+            ds.ImagePositionPatient = [first[0] + k * wide, first[1], series[-1].ImagePositionPatient[2]]
+            made.append(ds)
+        return made
+
+    def test_sagittal_slices_of_one_value_cut_the_head(self):
+        for stored in (0, 24):
+            self.assert_not_analysed(self.sagittal(self.plain_head(), stored, lambda x: x > 20), "the head is cut by the field of view")
+            status, answer = self.ask(self.sagittal(self.slices, stored, lambda x: x < -5))
+            self.assertEqual((status, {finding["side"] for finding in answer["volumes"][0]["findings"]}), (0, {""}), answer)
+        status, answer = self.ask(self.sagittal(self.slices, 0, lambda x: False))
+        self.assertEqual((status, {finding["side"] for finding in answer["volumes"][0]["findings"]}), (0, {"left"}), answer)
 
     def test_slices_without_image_data_are_a_gap_and_slices_again_are_noted(self):
         def fill(value, told):

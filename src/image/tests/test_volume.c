@@ -593,6 +593,89 @@ static void a_scanner_s_circle_and_what_cannot_be_air_are_padding_without_being_
     assert_int_equal(padding_found(false, 0, 0, in_the_right_half), 0); // what is no CT has no such values
 }
 
+// What a picture of 1 mm pixels holds at a place, in HU.
+typedef int16_t picture_fn(size_t row, size_t column);
+
+static size_t fill_found(bool is_ct, picture_fn *picture)
+{
+    uint8_t pixels[WIDE * WIDE * 2];
+    int16_t hu[WIDE * WIDE];
+    size_t found = 0;
+    struct image_slice slice = oblique_slice(0);
+    slice.rows = slice.columns = WIDE;
+    slice.pixel_spacing_mm[0] = slice.pixel_spacing_mm[1] = 1;
+    slice.is_signed = true;
+    slice.bits_allocated = slice.bits_stored = 16;
+    slice.high_bit = 15;
+    slice.slope = 1;
+    slice.intercept = 0;
+    slice.is_ct = is_ct;
+    for (size_t at = 0; at < WIDE * WIDE; at++) {
+        uint16_t value = (uint16_t)picture(at / WIDE, at % WIDE);
+        pixels[2 * at] = (uint8_t)value;
+        pixels[2 * at + 1] = (uint8_t)(value >> 8);
+    }
+    assert_int_equal(image_slice_to_hu(&slice, pixels, hu), 0);
+    for (size_t at = 0; at < WIDE * WIDE; at++) {
+        bool fill = picture(at / WIDE, at % WIDE) < -850;
+        assert_true(hu[at] == IMAGE_NO_DATA_HU ? fill : hu[at] == picture(at / WIDE, at % WIDE));
+        found += hu[at] == IMAGE_NO_DATA_HU;
+    }
+    return found;
+}
+
+static int16_t brain(size_t row, size_t column)
+{
+    return (int16_t)(30 + (row * 7 + column * 13) % 9);
+}
+
+static int16_t half_of_a_head(size_t row, size_t column)
+{
+    return column < WIDE / 2 ? -1024 : brain(row, column);
+}
+
+static int16_t half_of_a_head_after_lossy_compression(size_t row, size_t column)
+{
+    return (int16_t)(half_of_a_head(row, column) + (int)((row * 5 + column * 3) % 31) - 15);
+}
+
+static int16_t wedge_of_a_head_and_its_bone(size_t row, size_t column)
+{
+    return row + column < WIDE ? -1000 : row % 8 == 0 ? 1200 : brain(row, column);
+}
+
+static int16_t skin(size_t row, size_t column)
+{
+    return column < WIDE / 2 - 1 ? -1024 : column < WIDE / 2 ? -560 : brain(row, column);
+}
+
+static int16_t bone(size_t row, size_t column)
+{
+    return column < WIDE / 2 ? -1024 : column < WIDE / 2 + 4 ? 900 : brain(row, column);
+}
+
+static int16_t a_sharp_spot_of_skin(size_t row, size_t column)
+{
+    return row < 14 ? half_of_a_head(row, column) : skin(row, column);
+}
+
+static void what_is_filled_in_up_to_the_brain_is_no_image_data_though_it_is_as_thin_as_air(void **state)
+{
+    (void)state;
+    assert_int_equal(fill_found(true, half_of_a_head), WIDE * WIDE / 2);
+    assert_int_equal(fill_found(true, half_of_a_head_after_lossy_compression), WIDE * WIDE / 2);
+    assert_int_equal(fill_found(true, wedge_of_a_head_and_its_bone), WIDE * (WIDE + 1) / 2);
+    assert_int_equal(fill_found(false, half_of_a_head), 0);
+}
+
+static void air_before_skin_or_bone_is_air_however_even_it_is(void **state)
+{
+    (void)state;
+    picture_fn *const pictures[] = {skin, bone, a_sharp_spot_of_skin};
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
+        assert_true(fill_found(true, pictures[i]) < WIDE * WIDE / 4); // beyond the circle of a scanner
+}
+
 static void a_slice_of_no_frames_is_one(void **state)
 {
     (void)state;
@@ -709,6 +792,8 @@ int test_volume(void)
         cmocka_unit_test(padding_written_as_unsigned_is_meant_signed),
         cmocka_unit_test(padding_wider_than_the_bits_stored_is_not_taken_for_a_value),
         cmocka_unit_test(a_scanner_s_circle_and_what_cannot_be_air_are_padding_without_being_told),
+        cmocka_unit_test(what_is_filled_in_up_to_the_brain_is_no_image_data_though_it_is_as_thin_as_air),
+        cmocka_unit_test(air_before_skin_or_bone_is_air_however_even_it_is),
         cmocka_unit_test(decimal_commas_are_read_as_points_and_what_is_no_number_is_named),
         cmocka_unit_test(a_block_with_a_voxel_that_is_no_image_data_is_none),
         cmocka_unit_test(a_slice_of_no_frames_is_one),
