@@ -10,6 +10,7 @@
 #include "image/mask.h"
 
 enum {
+    IMAGE_TYPE = DICOM_TAG(0x0008, 0x0008),
     MODALITY = DICOM_TAG(0x0008, 0x0060),
     STUDY_DESCRIPTION = DICOM_TAG(0x0008, 0x1030),
     SERIES_DESCRIPTION = DICOM_TAG(0x0008, 0x103E),
@@ -258,7 +259,7 @@ static bool check_part(struct fit *fit, struct model_volume *volume, size_t inde
 
 static bool says_the_same(struct fit *fit, size_t a, size_t b)
 {
-    static const dicom_tag tags[] = {MODALITY, BODY_PART, SERIES_DESCRIPTION, STUDY_DESCRIPTION};
+    static const dicom_tag tags[] = {IMAGE_TYPE, MODALITY, BODY_PART, SERIES_DESCRIPTION, STUDY_DESCRIPTION};
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
         if (!fit_same_bytes(fit->objects[a].header, fit->objects[b].header, tags[i]))
             return false;
@@ -271,7 +272,7 @@ static bool check_object(struct fit *fit, struct model_volume *volume, size_t in
     if (*fit->needs->modality && strcmp(fit->needs->modality, modality) != 0)
         return fit_say(fit, &volume->unfit, err, "%s is %s, the model needs %s", fit_name(fit, index),
                        *modality ? modality : "of no modality", fit->needs->modality);
-    return check_part(fit, volume, index, err);
+    return fit_check_derived(fit, volume, index, err) && (volume->unfit || check_part(fit, volume, index, err));
 }
 
 // All objects; those that say the same as the one before need no second look.

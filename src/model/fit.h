@@ -104,8 +104,9 @@ bool model_result_notes(const struct model_volume *volume, const struct model_re
 // A fit volume's pixels as HU, slice by slice, in a sealed memfd for model_run; the caller closes it. What only the
 // pixels tell becomes known of the volume: how many slices are empty (padding or one value all over) and where they
 // leave a gap, the coverage of the longest run of slices that hold image data, in which neighbours with the same pixels
-// count once, and a note of those. Texts are in the arena. -1 with *err: CONFLICT when pixels are past what 16 bits
-// hold (then it is not analysed), LIMIT past MODEL_VOLUME_BYTES_MAX, and what `read` says.
+// count once, and a note of those; of CT, what is one value all over is no image data in the memfd either. Texts are in
+// the arena. -1 with *err: CONFLICT when pixels are past what 16 bits hold (then it is not analysed), LIMIT past
+// MODEL_VOLUME_BYTES_MAX, and what `read` says.
 #define MODEL_VOLUME_BYTES_MAX (UINT64_C(2) << 30)
 int model_volume_open(struct model_volume *volume, model_read_pixels_fn *read, void *payload, struct arena *arena,
                       struct error *err);

@@ -76,6 +76,10 @@ bool fit_tell_apart(struct fit *fit, struct fit_image **images, size_t count, st
 // fit_pixels.c: are the two the same image: pixels, and what turns them to HU?
 bool fit_same_image(struct fit *fit, const struct image_slice *a, const struct image_slice *b, bool *same,
                     struct error *err);
+// fit_derived.c: is the object an image that was computed from a scan, of a kind that the model does not take? Then
+// volume->unfit says so.
+bool fit_check_derived(struct fit *fit, struct model_volume *volume, size_t index, struct error *err);
+bool fit_knows_derived(const char *word); // is it a word for such a kind, as a package may list?
 // fit_contrast.c: from all witnesses of the volume's objects.
 bool fit_contrast(struct fit *fit, struct model_volume *volume, struct error *err);
 

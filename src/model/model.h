@@ -44,7 +44,10 @@ struct model_needs {
     const char *body_parts[MODEL_WORDS_MAX], *words[MODEL_WORDS_MAX];
     // Parts that are none of those: a description that names one of them, and none that is asked for, excludes.
     const char *other_parts[MODEL_WORDS_MAX];
-    size_t body_part_count, word_count, other_part_count;
+    // Kinds of images computed from a scan that the model takes ("MIP", "IODINE"), each by a word for it in Image Type
+    // (fit_derived.c); all others are refused.
+    const char *image_types[MODEL_WORDS_MAX];
+    size_t body_part_count, word_count, other_part_count, image_type_count;
     double spacing_max_mm;  // between slices
     double coverage_min_mm; // a negative needs this much of the patient, along the normal, without a gap
     double looked_min_ml;   // a negative needs this much to have been looked at

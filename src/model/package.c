@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/fit_parts.h"
 
 #define DIGITS "0123456789"
 
@@ -127,6 +128,7 @@ static const struct {
     {"body_part", NEED_WORDS, 0},
     {"description", NEED_WORDS, 0},
     {"other_body_part", NEED_WORDS, 0},
+    {"image_type", NEED_WORDS, 0},
     {"spacing_max_mm", NEED_NUMBER, 1000},
     {"coverage_min_mm", NEED_NUMBER, 3000},
     {"looked_min_ml", NEED_NUMBER, 1e5},
@@ -158,6 +160,18 @@ static bool check_need(const char *name, const json_t *value, struct error *err)
     return error_set(err, ERROR_BAD_DATA, "manifest: needs.%s must be %s", name, forms[type]);
 }
 
+// A word that is never looked for would take nothing.
+static bool check_image_types(const struct model_needs *needs, struct error *err)
+{
+    for (size_t i = 0; i < needs->image_type_count; i++)
+        if (!fit_knows_derived(needs->image_types[i]))
+            return error_set(err, ERROR_BAD_DATA,
+                             "manifest: needs.image_type: '%s' names no kind of derived images that is known, such as "
+                             "MIP, MINIP, SUBTRACTION, IODINE, VNC, VMI, PERFUSION",
+                             needs->image_types[i]);
+    return true;
+}
+
 static bool take_needs(const json_t *manifest, struct model_needs *out, struct error *err)
 {
     const json_t *needs = json_object_get(manifest, "needs");
@@ -179,7 +193,9 @@ static bool take_needs(const json_t *manifest, struct model_needs *out, struct e
     out->contrast_refused = json_is_false(json_object_get(needs, "contrast"));
     return take_words(needs, "body_part", out->body_parts, &out->body_part_count, err) &&
            take_words(needs, "other_body_part", out->other_parts, &out->other_part_count, err) &&
-           take_words(needs, "description", out->words, &out->word_count, err);
+           take_words(needs, "description", out->words, &out->word_count, err) &&
+           take_words(needs, "image_type", out->image_types, &out->image_type_count, err) &&
+           check_image_types(out, err);
 }
 
 static bool check_graph(const json_t *manifest, struct error *err)

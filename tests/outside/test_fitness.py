@@ -421,6 +421,26 @@ class Fitness(unittest.TestCase):
         status, answer = self.ask(self.copies(fill(0, True)))  # a positive in the rest is told
         self.assertEqual((status, {finding["side"] for finding in answer["volumes"][0]["findings"]}), (0, {"left"}))
 
+    def test_images_computed_from_a_scan_are_not_analysed(self):
+        """Projections of the head itself, 9 mm thick, as a console makes them; a negative of one would hide a small bleed, and of the other a bleed would be told that is none."""
+        pixels = np.stack([ds.pixel_array for ds in self.slices])
+
+        def projection(operator, *image_type, description="Head"):
+            def change(ds, k):
+                ds.PixelData = operator(pixels[max(0, k - 1) : k + 2], axis=0).astype(pixels.dtype).tobytes()
+                ds.ImageType, ds.SeriesDescription = list(image_type), description
+
+            return change
+
+        for change, words in (
+            (projection(np.min, "DERIVED", "SECONDARY", "MIN_IP"), "minimum intensity projections (Image Type DERIVED\\SECONDARY\\MIN_IP)"),
+            (projection(np.max, "DERIVED", "SECONDARY", "MIP"), "maximum intensity projections (Image Type DERIVED\\SECONDARY\\MIP)"),
+            (projection(np.max, "DERIVED", "SECONDARY", "AXIAL", description="Head MIP 10 mm"), "maximum intensity projections (series 'Head MIP 10 mm'"),
+        ):
+            self.assert_not_analysed(self.copies(change), words)
+        for image_type in (["DERIVED", "SECONDARY", "MPR"], ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"], ["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"]):
+            self.assert_found(self.copies(with_contrast(ImageType=image_type)))
+
     def test_examinations_of_a_small_field_are_not_for_the_head_model(self):
         for study, series in (("CT Felsenbein", "Felsenbein rechts 0.6 Hr70"), ("CT paranasal sinuses", "sinus 1.0"), ("CT head", "L IAC DFOV 9 cm"), ("CT dental", "mandible 0.6")):
             slices = self.copies(with_contrast(StudyDescription=study, SeriesDescription=series))

@@ -48,7 +48,7 @@ class Way(PageTest):
         self.assertEqual(tab.text(".finding .sentence"), self.finding_of(head.study)["sentence"])
         card = tab.text(".finding")
         finding = self.finding_of(head.study)
-        for part in (SIDE, f"{finding['volumeMl']:.1f} mL", "head-ct-hyperdense 1.2.0", "stat"):
+        for part in (SIDE, f"{finding['volumeMl']:.1f} mL", "head-ct-hyperdense 1.3.0", "stat"):
             self.assertIn(part, card)
         self.assertNotIn("score", card)  # which is no probability: the model is not calibrated on patients
         self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth || document.querySelector('.scroll').getBoundingClientRect().bottom > innerHeight"), "fits 1280 x 720")

@@ -600,6 +600,121 @@ static void a_description_of_a_part_that_the_model_is_not_for_contradicts(void *
     model_package_close(package);
 }
 
+static void expect_kind(const struct model_needs *needs, const char *type, const char *description, const char *what)
+{
+    struct series *series = series_stack(20);
+    series_set_all(series, TYPE, type);
+    if (description)
+        series_set_all(series, SERIES_TEXT, description);
+    struct model_fit fit = series_check(series, needs);
+    if (!what) {
+        expect_one(&fit, 20);
+        return;
+    }
+    expect_text(fit.volumes[0].unfit, what);
+    expect_text(fit.volumes[0].unfit, type); // the Image Type is named
+}
+
+static void images_computed_from_a_scan_are_unfit_by_their_image_type(void **state)
+{
+    static const struct {
+        const char *type, *what;
+    } cases[] = {
+        {"DERIVED\\SECONDARY\\MIP", "maximum intensity projections"},
+        {"DERIVED\\SECONDARY\\MPR\\MIP_THIN", "maximum intensity projections"},
+        {"DERIVED\\SECONDARY\\REFORMATTED\\MAX_IP", "maximum intensity projections"},
+        {"DERIVED\\PRIMARY\\VOLUME\\MAXIMUM", "maximum intensity projections"},
+        {"DERIVED\\SECONDARY\\MIN_IP", "minimum intensity projections"},
+        {"derived\\secondary\\MinIP", "minimum intensity projections"},
+        {"DERIVED\\PRIMARY\\VOLUME\\MINIMUM", "minimum intensity projections"},
+        {"DERIVED\\SECONDARY\\PROJECTION IMAGE", "projections"},
+        {"DERIVED\\SECONDARY\\VOLREN", "renderings"},
+        {"DERIVED\\SECONDARY\\CT_SOM5 VRT", "renderings"},
+        {"DERIVED\\SECONDARY\\AXIAL\\SUBTRACTION", "differences of images"},
+        {"DERIVED\\PRIMARY\\AXIAL\\DIFFERENCE", "differences of images"},
+        {"DERIVED\\SECONDARY\\AXIAL\\BONE_REMOVED", "images without the bone"},
+        {"DERIVED\\PRIMARY\\AXIAL\\NOISE", "noise maps"},
+        {"DERIVED\\PRIMARY\\AXIAL\\CT_SOM5 DUAL\\DE_IODINE", "iodine maps"},
+        {"DERIVED\\PRIMARY\\AXIAL\\CT_SOM5 DUAL\\DE_VNC", "virtual non-contrast images"},
+        {"DERIVED\\PRIMARY\\AXIAL\\VIRTUAL_UNENHANCED", "virtual non-contrast images"},
+        {"DERIVED\\PRIMARY\\AXIAL\\VMI", "images of one energy"},
+        {"DERIVED\\PRIMARY\\AXIAL\\MAT_SPECIFIC", "images of a material"},
+        {"DERIVED\\PRIMARY\\PERFUSION\\CBF", "perfusion images"},
+        {"DERIVED\\PRIMARY\\AXIAL\\TMAX", "perfusion images"},
+        {"ORIGINAL\\PRIMARY\\AXIAL\\MTT", "perfusion images"},
+        {"DERIVED\\SECONDARY\\AXIAL\\SYNTHETIC", "synthetic images"},
+        {"ORIGINAL\\PRIMARY\\AXIAL", NULL},
+        {"ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM5 SPI", NULL},
+        {"ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM7 SPI DUAL\\STD", NULL},
+        {"ORIGINAL\\PRIMARY\\AXIAL\\HELIX", NULL},
+        {"ORIGINAL\\PRIMARY\\VOLUME\\NONE", NULL},
+        {"DERIVED\\PRIMARY\\VOLUME\\MEAN", NULL},
+        {"DERIVED\\PRIMARY\\VOLUME\\RESAMPLED", NULL},
+        {"DERIVED\\PRIMARY\\AXIAL\\ENERGY_PROP_WT", NULL},
+        {"DERIVED\\PRIMARY\\AXIAL\\NOISE_REDUCTION", NULL},
+        {"DERIVED\\PRIMARY\\AXIAL\\JP2K", NULL},
+        {"DERIVED\\PRIMARY\\AXIAL", NULL},
+        {"DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", NULL},
+        {"DERIVED\\SECONDARY\\MPR", NULL},
+        {"DERIVED\\SECONDARY\\AXIAL\\CSA MPR", NULL},
+        {"DERIVED\\SECONDARY\\OTHER", NULL},
+        {"DERIVED\\SECONDARY\\THIN\\AUTO", NULL},
+        {"ORIGINAL\\PRIMARY\\AXIAL\\SHRIMPS", NULL}, // no whole word
+        {"MIP\\PRIMARY\\AXIAL", NULL},               // value 1 is no kind of image
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_kind(&head_needs, cases[i].type, NULL, cases[i].what);
+}
+
+static void a_description_says_what_images_are_whose_type_does_not_say_original(void **state)
+{
+    static const struct {
+        const char *type, *description, *what;
+    } cases[] = {
+        {"DERIVED\\SECONDARY\\AXIAL", "Head MIP 10 mm", "maximum intensity projections"},
+        {"DERIVED\\SECONDARY\\OTHER", "Head MinIP", "minimum intensity projections"},
+        {"DERIVED\\PRIMARY\\AXIAL", "DE_IodineMap Head", "iodine maps"},
+        {"DERIVED\\PRIMARY\\AXIAL", "DE_VirtualUnenhanced head", "virtual non-contrast images"},
+        {"DERIVED\\SECONDARY\\AXIAL", "synthetic CT of MR head", "synthetic images"},
+        {"DERIVED\\SECONDARY\\AXIAL", "Bone removed head", "images without the bone"},
+        {"DERIVED\\PRIMARY\\AXIAL", "head CBF", "perfusion images"},
+        {"", "Head VRT", "renderings"},
+        {"ORIGINAL\\PRIMARY\\AXIAL", "Head 0.6 for MIP", NULL},
+        {"DERIVED\\SECONDARY\\MPR", "Head axial 5.0", NULL},
+        {"DERIVED\\SECONDARY\\AXIAL", "head after shrimps", NULL},
+        {"DERIVED\\SECONDARY\\AXIAL", "head, no virtual one, noise 12", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_kind(&head_needs, cases[i].type, cases[i].description, cases[i].what);
+}
+
+static void one_computed_image_among_others_makes_a_volume_unfit(void **state)
+{
+    (void)state;
+    struct series *series = series_stack(20);
+    series_set_all(series, TYPE, "ORIGINAL\\PRIMARY\\AXIAL");
+    series_set(series, 13, TYPE, "DERIVED\\SECONDARY\\MIN_IP");
+    struct model_fit fit = series_check(series, &head_needs);
+    expect_text(volume_of(&fit)->unfit, "minimum intensity projections");
+    fit = series_check(series, NULL); // nobody's needs
+    expect_one(&fit, 20);
+}
+
+static void a_package_takes_the_kinds_that_it_names(void **state)
+{
+    struct model_needs needs = head_needs;
+    (void)state;
+    needs.image_types[0] = "mip";
+    needs.image_types[1] = "IODINE";
+    needs.image_type_count = 2;
+    expect_kind(&needs, "DERIVED\\SECONDARY\\MIP", NULL, NULL);
+    expect_kind(&needs, "DERIVED\\PRIMARY\\VOLUME\\MAXIMUM", NULL, NULL); // another word for it
+    expect_kind(&needs, "DERIVED\\PRIMARY\\AXIAL\\DE_IODINE", "IodineMap head", NULL);
+    expect_kind(&needs, "DERIVED\\SECONDARY\\MIN_IP", NULL, "minimum intensity projections");
+}
+
 // ---- whatever the order
 
 // A series of everything at once.
@@ -736,6 +851,10 @@ int test_fit(void)
         cmocka_unit_test(pixels_that_cannot_be_read_fail_the_check),
         cmocka_unit_test(an_arena_too_small_fails_the_check),
         cmocka_unit_test(a_description_of_a_part_that_the_model_is_not_for_contradicts),
+        cmocka_unit_test(images_computed_from_a_scan_are_unfit_by_their_image_type),
+        cmocka_unit_test(a_description_says_what_images_are_whose_type_does_not_say_original),
+        cmocka_unit_test(one_computed_image_among_others_makes_a_volume_unfit),
+        cmocka_unit_test(a_package_takes_the_kinds_that_it_names),
         cmocka_unit_test(the_order_of_the_objects_makes_no_difference),
     };
     return cmocka_run_group_tests_name("fitness", tests, open_vocabulary, close_vocabulary);

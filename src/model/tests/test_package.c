@@ -316,6 +316,8 @@ static const struct {
     {"needs/looked_min_ml", "-1", "looked_min_ml"},
     {"needs/looked_min_ml", "\"250\"", "looked_min_ml"},
     {"needs/other_body_part", "\"EAR\"", "other_body_part"},
+    {"needs/image_type", "\"MIP\"", "image_type"},
+    {"needs/image_type", "[\"MIPP\"]", "MIPP"},
     {"needs/contrast", "\"no\"", "contrast"},
     {"needs/body_part", "\"HEAD\"", "body_part"},
     {"needs/body_part", "[\"\"]", "body_part"},
