@@ -293,8 +293,49 @@ static bool take_rule(struct model_package *package, struct error *err)
     return package->rule != NULL || error_set(err, ERROR_MEMORY, "no memory for a package");
 }
 
+// A member that nobody reads would be taken for one that means something.
+static bool check_members(const json_t *object, const char *of, const char *const *names, struct error *err)
+{
+    char shown[60];
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)object, name, value)
+    {
+        size_t i = 0;
+        while (names[i] && strcmp(names[i], name) != 0)
+            i++;
+        if (!names[i])
+            return error_set(err, ERROR_BAD_DATA, "manifest: %s has no member '%s'", of,
+                             text_show(shown, sizeof shown, name, strlen(name)));
+    }
+    return true;
+}
+
+// Volumes are told in mL and findings as suspected: what asks for something else would not get it.
+static bool check_finding(const json_t *finding, struct error *err)
+{
+    static const char *const members[] = {"concept", "site", "certainty", "unit", "urgency", "calibrated", NULL};
+    static const struct {
+        const char *name, *only;
+    } fixed[] = {{"unit", "mL"}, {"certainty", "suspected"}};
+    const json_t *calibrated = json_object_get(finding, "calibrated");
+    if (!check_members(finding, "'finding'", members, err))
+        return false;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        const json_t *value = json_object_get(finding, fixed[i].name);
+        const char *text = json_string_value(value);
+        if (value && !(text && strcmp(text, fixed[i].only) == 0))
+            return error_set(err, ERROR_BAD_DATA, "manifest: finding.%s is '%s' or is not said", fixed[i].name,
+                             fixed[i].only);
+    }
+    return !calibrated || json_is_boolean(calibrated) ||
+           error_set(err, ERROR_BAD_DATA, "manifest: finding.calibrated must be true or false");
+}
+
 static bool take_manifest(struct model_package *package, struct error *err)
 {
+    static const char *const members[] = {"format", "name", "version", "title", "licence", "label",   "files",
+                                          "needs",  "rule", "before",  "graph", "after",   "finding", NULL};
     const json_t *m = package->manifest, *finding = json_object_get(m, "finding");
     static const char *const urgencies[] = {"routine", "urgent", "stat", NULL}; // model.h
     const char *format, *urgency;
@@ -305,8 +346,9 @@ static bool take_manifest(struct model_package *package, struct error *err)
     if (!take_text(m, "name", MODEL_NAME_SIZE, &package->name, err) || !check_name(package->name, err) ||
         !take_text(m, "version", MODEL_NAME_SIZE, &package->version, err) || !check_version(package->version, err) ||
         !take_text(m, "title", 65, &package->title, err) || !take_text(m, "label", 129, &package->label, err) ||
-        !check_licence(m, err) || !take_needs(m, &package->needs, err) || !check_graph(m, err) ||
-        !operators_check(m, err) || !take_code(finding, "concept", true, &package->concept, err) ||
+        !check_members(m, "it", members, err) || !check_finding(finding, err) || !check_licence(m, err) ||
+        !take_needs(m, &package->needs, err) || !check_graph(m, err) || !operators_check(m, err) ||
+        !take_code(finding, "concept", true, &package->concept, err) ||
         !take_code(finding, "site", false, &package->site, err) || !take_text(finding, "urgency", 8, &urgency, err) ||
         !check_word("urgency", urgency, urgencies, err))
         return false;

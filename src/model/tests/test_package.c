@@ -180,6 +180,25 @@ static void texts_that_are_not_one_plain_line_are_refused(void **state)
 }
 
 // A text is told by its beginning, its length and the limit.
+// What nobody reads is refused: a developer would take it for what counts.
+static void members_that_mean_nothing_are_refused(void **state)
+{
+    static const struct {
+        const char *at, *to, *named;
+    } cases[] = {
+        {"extra", "1", "has no member 'extra'"},
+        {"calibrated", "true", "has no member 'calibrated'"},
+        {"finding/volume", "1", "'finding' has no member 'volume'"},
+        {"finding/unit", "\"cm\"", "finding.unit is 'mL'"},
+        {"finding/unit", "1", "finding.unit is 'mL'"},
+        {"finding/certainty", "\"definite\"", "finding.certainty is 'suspected'"},
+        {"finding/calibrated", "\"yes\"", "finding.calibrated must be true or false"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_change_refused(cases[i].at, cases[i].to, cases[i].named);
+}
+
 static void texts_that_are_too_long_are_refused_with_their_length(void **state)
 {
     static const struct {
@@ -381,6 +400,7 @@ int test_package(void)
         cmocka_unit_test(links_are_refused),
         cmocka_unit_test(names_that_lead_out_of_the_folder_are_refused),
         cmocka_unit_test(texts_that_are_not_one_plain_line_are_refused),
+        cmocka_unit_test(members_that_mean_nothing_are_refused),
         cmocka_unit_test(texts_that_are_too_long_are_refused_with_their_length),
         cmocka_unit_test(a_later_version_is_told_from_an_earlier_one),
         cmocka_unit_test(versions_are_those_of_semantic_versioning),
