@@ -445,6 +445,7 @@ static bool read_again(struct again *again, const struct reader *reader, struct 
         return false;
     again->object.header_size = header_size_of(dataset, syntax, reader->size);
     again->object.event = event_detail(&again->object, &again->origin);
+    again->object.is_rebuilt = again->archive->rebuild != NULL;
     return true;
 }
 

@@ -132,14 +132,10 @@ static bool read_known(struct database *db, int64_t study, struct arena *arena, 
         return false;
     sql_bind_int(sql, 1, study);
     while ((ok = sql_step(sql, &row, err)) && row) {
-        struct known *known = *count < ROWS_IDENTITIES_MAX ? next_place(out, *count, &capacity, arena) : NULL;
-        if (!known || !read_one(sql, known, arena)) {
-            ok = error_set(err, ERROR_LIMIT,
-                           "the study's objects name their patient in %zu ways: no more are taken; send this one's "
-                           "under a Study Instance UID of their own",
-                           *count);
+        struct known *known = next_place(out, *count, &capacity, arena);
+        ok = (known && read_one(sql, known, arena)) || error_set(err, ERROR_LIMIT, "no memory for a study's patients");
+        if (!ok)
             break;
-        }
         ++*count;
     }
     sql_done(sql);
@@ -239,6 +235,11 @@ static bool find_patient(struct database *db, int64_t study, struct rows_object 
         *out = (struct rows_patient){one->row, object->is_own ? 0 : one->identity, one->served};
         return true;
     }
+    if (count >= ROWS_IDENTITIES_MAX && !object->is_own) // no LIMIT: that is sent again for ever
+        return error_set(err, ERROR_MISMATCH,
+                         "the study's objects name their patient in %zu ways: no more are taken; send this one's "
+                         "under a Study Instance UID of their own",
+                         count);
     if (one ? !rows_fill(db, one->row, object, rows_lacks(object, COLUMNS_PATIENT, one->values), err)
             : !add_patient(db, study, count > 0 ? known[count - 1].rank + 1 : 0, object, &out->row, err))
         return false;
@@ -355,6 +356,9 @@ bool rows_describe_identity(struct database *db, int64_t study, struct arena *ar
     buffer_init(&text, IDENTITY_TEXT_MAX);
     put_patients(&text, known, served);
     put_contradictions(&text, known, served);
+    if (count >= ROWS_IDENTITIES_MAX)
+        buffer_printf(&text, "%sits objects name their patient in %d ways, and those that name another are refused",
+                      text.size > 0 ? "; " : "", ROWS_IDENTITIES_MAX);
     buffer_byte(&text, '\0');
     bool ok = buffer_check(&text, "what a study's patients are called", err) &&
               sql_run(db, err, "UPDATE study SET identity=?2 WHERE id=?1", "it", study, (const char *)text.data);

@@ -43,6 +43,7 @@ struct rows_object {
     uint32_t frames;
     bool is_image;         // pixels that a person reads
     bool is_own;           // made here of other objects, so that it is no witness to whose they are
+    bool is_rebuilt;       // its rows are made again, for all were lost
     const char *rejection; // why it rejects images, as another system's note; NULL: it is none
     int64_t received_ns;
     bool newest;         // the source's policy

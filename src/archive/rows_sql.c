@@ -246,5 +246,8 @@ bool rows_put(struct database *db, void *payload, struct error *err)
         (object->beside > 0 && !rows_add_conflict(db, object, instance, &taken, err)))
         return false;
     object->outcome = object->beside == 0 ? ARCHIVE_STORED : taken ? ARCHIVE_REPLACED : ARCHIVE_KEPT_BESIDE;
-    return store_event_add(db, events[object->outcome], object->study, object->sop_instance, &object->event, err);
+    struct store_event_detail detail = object->event;
+    if (object->is_rebuilt && !object->is_own)
+        detail.how = "rebuild"; // nobody has sent it now
+    return store_event_add(db, events[object->outcome], object->study, object->sop_instance, &detail, err);
 }

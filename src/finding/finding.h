@@ -192,6 +192,13 @@ enum { FINDING_ANY_VERSION = -1 };
 bool finding_judge(struct database *db, const struct finding_judgement *judgement, struct error *err);
 bool finding_list(struct database *db, const char *study, bool superseded_too, struct arena *arena,
                   struct finding **out, size_t *count, struct error *err);
+// The worst of a study's findings that stand, superseded and rejected ones left out: the most urgent, of those the
+// largest, of those the oldest; NULL in *worst: there is none. *count: how many stand. One row in memory, however many
+// there are.
+bool finding_worst(struct database *db, const char *study, struct arena *arena, struct finding **worst, int64_t *count,
+                   struct error *err);
+// Whether a finding waits for a judgement: of a study's result, or of all of the study (`result` NULL).
+bool finding_waits(struct database *db, const char *study, const char *result, bool *out, struct error *err);
 // All findings of a result, whatever their state, by segment.
 bool finding_list_of(struct database *db, const char *result, struct arena *arena, struct finding **out, size_t *count,
                      struct error *err);

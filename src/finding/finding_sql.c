@@ -57,6 +57,7 @@ static const char *const steps[] = {
     "ALTER TABLE result ADD COLUMN is_earlier INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE finding ADD COLUMN version INTEGER NOT NULL DEFAULT 0;",
     "CREATE INDEX result_failed ON result (model, number) WHERE standing = 0 AND outcome = 3;",
+    "CREATE INDEX finding_stands ON finding (study, urgency DESC, volume_ml DESC, number) WHERE state < 2;",
     NULL,
 };
 
@@ -260,6 +261,33 @@ bool finding_list(struct database *db, const char *study, bool superseded_too, s
     sql_bind_text(sql, 1, study);
     sql_bind_int(sql, 2, superseded_too);
     return read_rows(sql, arena, out, count, err);
+}
+
+bool finding_worst(struct database *db, const char *study, struct arena *arena, struct finding **worst, int64_t *count,
+                   struct error *err)
+{
+    size_t rows;
+    bool found;
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT " COLUMNS JUDGED " FROM finding WHERE study = ? AND state < 2"
+                                  " ORDER BY urgency DESC, volume_ml DESC, number LIMIT 1",
+                                  err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, study);
+    return read_rows(sql, arena, worst, &rows, err) &&
+           sql_get_int(db, err, count, &found, "SELECT COUNT(*) FROM finding WHERE study = ? AND state < 2", "t",
+                       study);
+}
+
+bool finding_waits(struct database *db, const char *study, const char *result, bool *out, struct error *err)
+{
+    int64_t one;
+    return result ? sql_get_int(db, err, &one, out,
+                                "SELECT 1 FROM finding WHERE result = ? AND study = ? AND state = 0 LIMIT 1", "tt",
+                                result, study)
+                  : sql_get_int(db, err, &one, out, "SELECT 1 FROM finding WHERE study = ? AND state = 0 LIMIT 1", "t",
+                                study);
 }
 
 bool finding_list_of(struct database *db, const char *result, struct arena *arena, struct finding **out, size_t *count,

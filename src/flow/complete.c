@@ -23,6 +23,7 @@ struct step {
     const struct store_event *events;
     size_t count;
     struct flow_doubts *doubts; // by event: of the series that is complete, or whose job has ended
+    const char **unmatched;     // by event: why its series gets no jobs; NULL: the rules were asked
     struct flow_match *matches; // of the SERIES_COMPLETE events
     size_t match_count;
     int64_t now_ns;
@@ -98,7 +99,8 @@ static bool write_step(struct database *db, void *payload, struct error *err)
     struct step *step = payload;
     for (size_t i = 0; i < step->count; i++)
         if (!on_event(step, db, &step->events[i], err) ||
-            !flow_doubts_write(step->flow, db, &step->doubts[i], step->now_ns, err))
+            !flow_doubts_write(step->flow, db, &step->doubts[i], step->now_ns, err) ||
+            (step->unmatched[i] && !queue_passed_over(db, "flow", &step->events[i], step->unmatched[i], err)))
             return false;
     for (size_t i = 0; i < step->match_count; i++) {
         bool added;
@@ -142,11 +144,12 @@ static bool doubt(struct step *step, const struct store_event *event, struct flo
 }
 
 // Jobs of the events that say a series is whole. One series' failure (its file is damaged, say) keeps no other from its
-// jobs. When the arena is full the series has the next step, and its whole arena, for itself.
+// jobs, and is told on its study. When the arena is full the series has the next step, and its whole arena, for itself.
 static bool match_all(struct step *step, struct error *err)
 {
     step->doubts = arena_calloc(&step->flow->arena, step->count, sizeof *step->doubts);
-    if (!step->doubts)
+    step->unmatched = arena_calloc(&step->flow->arena, step->count, sizeof *step->unmatched);
+    if (!step->doubts || !step->unmatched)
         return error_set(err, ERROR_LIMIT, "no memory for %zu events", step->count);
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
@@ -172,8 +175,11 @@ static bool match_all(struct step *step, struct error *err)
                 step->count = i;
                 break;
             }
-            if (why.code != ERROR_NOT_FOUND) // all its images were taken into another study
-                log_warning("flow", "series %s gets no jobs: %s", event->subject, why.message);
+            if (why.code == ERROR_NOT_FOUND) // all its images were taken into another study
+                continue;
+            step->unmatched[i] = arena_printf(&step->flow->arena, "the series gets no jobs: %s", why.message);
+            if (!step->unmatched[i])
+                return error_set(err, ERROR_LIMIT, "no memory for a reason");
             continue;
         }
         if (step->match_count + count > MATCHES_MAX && i > 0) {
@@ -191,7 +197,8 @@ static bool makes_jobs(const struct step *step)
 {
     bool makes = step->match_count > 0;
     for (size_t i = 0; i < step->count; i++)
-        makes = makes || step->doubts[i].count > 0 || step->events[i].kind == STORE_EVENT_OBJECT_SERVED ||
+        makes = makes || step->doubts[i].count > 0 || step->unmatched[i] ||
+                step->events[i].kind == STORE_EVENT_OBJECT_SERVED ||
                 step->events[i].kind == STORE_EVENT_FINDING_JUDGED || step->events[i].kind == STORE_EVENT_JOB_DONE;
     return makes;
 }
@@ -247,17 +254,31 @@ static bool write_due(struct database *db, void *payload, struct error *err)
     return true;
 }
 
+// One negative that cannot be told keeps no other back.
+static bool tell_held(struct due *due, struct database *db, const char *study, const char *result, struct error *err)
+{
+    struct error why;
+    const struct store_event event = {.kind = STORE_EVENT_RESULT_CHANGED, .study = study, .subject = result};
+    arena_reset(&due->flow->arena);
+    if (flow_report_held(due->flow, db, result, due->now_ns, &why))
+        return true;
+    if (queue_is_own_fault(why.code))
+        return queue_passed_over(db, "flow", &event, why.message, err);
+    *err = why;
+    return false;
+}
+
 static bool write_held(struct database *db, void *payload, struct error *err)
 {
     struct due *due = payload;
-    char result[FINDING_ID_SIZE];
+    char study[DICOM_UID_SIZE], result[FINDING_ID_SIZE];
     bool found = true;
     for (due->count = 0; due->count < DUE_AT_ONCE; due->count++) {
-        if (!flow_hold_next(db, due->now_ns, due->flow->options.negative_quiet_ns, result, &found, err))
+        if (!flow_hold_next(db, due->now_ns, due->flow->options.negative_quiet_ns, study, result, &found, err))
             return false;
         if (!found)
             return true;
-        if (!flow_report_held(due->flow, db, result, due->now_ns, err) || !flow_hold_remove(db, result, err))
+        if (!tell_held(due, db, study, result, err) || !flow_hold_remove(db, result, err))
             return false;
     }
     return true;
@@ -270,7 +291,7 @@ static bool is_anything_due(struct flow *flow, int64_t now_ns, bool *due, bool *
     int64_t version;
     struct database *db = store_read_begin(flow->options.store, err);
     bool ok = db && flow_series_next_due(db, now_ns, study, series, &version, due, err) &&
-              flow_hold_next(db, now_ns, flow->options.negative_quiet_ns, result, held, err);
+              flow_hold_next(db, now_ns, flow->options.negative_quiet_ns, study, result, held, err);
     store_read_end(flow->options.store, db);
     return ok;
 }

@@ -179,7 +179,9 @@ static bool mind_clock(struct flow *flow, int64_t now_ns, struct error *err)
 
 bool flow_step(struct flow *flow, int64_t now_ns, bool *worked, struct error *err)
 {
-    if (!mind_clock(flow, now_ns, err) || !flow_complete_step(flow, now_ns, worked, err))
+    bool ok = mind_clock(flow, now_ns, err) && flow_complete_step(flow, now_ns, worked, err);
+    queue_consumer_stepped(flow->consumer, ok ? NULL : err, clock_monotonic_ns());
+    if (!ok)
         return false;
     prune_when_due(flow, now_ns, worked);
     return true;
@@ -193,7 +195,6 @@ static void *run(void *payload)
         bool worked = false;
         flow_leases_renew(flow);
         bool ok = flow_step(flow, clock_now_ns(), &worked, &err);
-        queue_consumer_stepped(flow->consumer, ok ? NULL : &err, clock_monotonic_ns());
         if (!ok)
             clock_sleep_ns(CLOCK_SECOND);
         if (!worked)

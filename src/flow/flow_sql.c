@@ -155,11 +155,11 @@ bool flow_hold_add(struct database *db, const char *result, const char *study, i
                    result, study, not_before_ns);
 }
 
-bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char result[FINDING_ID_SIZE], bool *found,
-                    struct error *err)
+bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char study[DICOM_UID_SIZE],
+                    char result[FINDING_ID_SIZE], bool *found, struct error *err)
 {
     struct sql *sql = sql_prepare(db,
-                                  "SELECT result FROM flow_hold WHERE not_before_ns<=?1 AND NOT EXISTS"
+                                  "SELECT result, study FROM flow_hold WHERE not_before_ns<=?1 AND NOT EXISTS"
                                   " (SELECT 1 FROM flow_series AS s WHERE s.study=flow_hold.study AND"
                                   "  (s.due_ns IS NOT NULL OR s.last_ns>?1-?2)) ORDER BY not_before_ns, result LIMIT 1",
                                   err);
@@ -170,6 +170,8 @@ bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char 
     bool ok = sql_step(sql, found, err);
     if (ok && *found)
         snprintf(result, FINDING_ID_SIZE, "%s", sql_text(sql, 0));
+    if (ok && *found)
+        snprintf(study, DICOM_UID_SIZE, "%s", sql_text(sql, 1));
     sql_done(sql);
     return ok;
 }

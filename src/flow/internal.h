@@ -111,8 +111,8 @@ bool flow_seen_set(struct database *db, const char *package, struct error *err);
 // A negative that is told once its study is quiet, and not before that time.
 bool flow_hold_add(struct database *db, const char *result, const char *study, int64_t not_before_ns,
                    struct error *err);
-bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char result[FINDING_ID_SIZE], bool *found,
-                    struct error *err);
+bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char study[DICOM_UID_SIZE],
+                    char result[FINDING_ID_SIZE], bool *found, struct error *err);
 // The clock was set back: what waits longer than anything ever waits is due now, deliveries and jobs too.
 bool flow_waits_end(struct database *db, int64_t now_ns, struct error *err);
 bool flow_hold_remove(struct database *db, const char *result, struct error *err);

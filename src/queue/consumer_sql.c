@@ -1,6 +1,7 @@
 // A reader of the event log with a cursor that is fenced: who claims the name anew takes it from its holder.
 #include "queue/queue_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +10,15 @@
 #include "base/log.h"
 #include "base/text.h"
 
+enum { EVENT_ARENA = 64 << 10 }; // of one event
+
 struct queue_consumer {
     struct store *store;
     char name[QUEUE_CONSUMER_MAX + 1];
     int64_t token;
     uint64_t cursor;
-    size_t at_once, taken;    // events at most in a step; those in the last one
+    size_t at_once, taken;    // events at most in a step; those that the last one has taken and not done
+    unsigned failed_alone;    // how often the event behind the cursor has failed with no other beside it
     int64_t failing_since_ns; // on the monotonic clock; 0: the last step did not fail
 };
 
@@ -118,32 +122,115 @@ bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer
 void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number)
 {
     consumer->cursor = number;
+    consumer->taken = 0;
+    consumer->failed_alone = 0;
     consumer->at_once = consumer->at_once < QUEUE_EVENTS_MAX / 2 ? 2 * consumer->at_once : QUEUE_EVENTS_MAX;
+}
+
+// ---- what fails by its own fault
+
+// Whose fault a failure is. What passes by itself, or is this installation's, is tried for as long as it takes. What is
+// an event's own fails as often as it is tried; where nobody can say, after a minute.
+enum fault { PASSES, OWN, UNCLEAR };
+static const enum fault faults[ERROR_CODE_COUNT] = {
+    [ERROR_USAGE] = OWN,       [ERROR_BAD_VALUE] = OWN,  [ERROR_BAD_DATA] = OWN,     [ERROR_MISMATCH] = OWN,
+    [ERROR_DUPLICATE] = OWN,   [ERROR_NOT_FOUND] = OWN,  [ERROR_UNSUPPORTED] = OWN,  [ERROR_LIMIT] = OWN,
+    [ERROR_DAMAGED] = UNCLEAR, [ERROR_MEMORY] = UNCLEAR, [ERROR_INTERNAL] = UNCLEAR,
+};
+
+bool queue_is_own_fault(enum error_code code)
+{
+    return faults[code] == OWN;
+}
+
+bool queue_passed_over(struct database *db, const char *consumer, const struct store_event *event, const char *why,
+                       struct error *err)
+{
+    const struct store_event_detail detail = {.by = consumer, .what = store_event_name(event->kind), .reason = why};
+    log_error(consumer, "event %llu (%s of %s, study %s) is passed over: %s", (unsigned long long)event->number,
+              store_event_name(event->kind), event->subject, event->study, why);
+    if (*event->study && event->kind != STORE_EVENT_PASSED_OVER)
+        return store_event_add(db, STORE_EVENT_PASSED_OVER, event->study, event->subject, &detail, err);
+    char subject[ALARM_SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "event %llu", (unsigned long long)event->number);
+    alarm_raise(ALARM_STALLED, subject, "%s has passed over event %llu (%s), and no study can say so: %.120s", consumer,
+                (unsigned long long)event->number, store_event_name(event->kind), why);
+    return true;
+}
+
+struct passing {
+    struct queue_consumer *consumer;
+    const struct store_event *event;
+    const char *why;
+};
+
+static bool write_passing(struct database *db, void *payload, struct error *err)
+{
+    const struct passing *passing = payload;
+    return queue_passed_over(db, passing->consumer->name, passing->event, passing->why, err) &&
+           queue_consumer_advance(db, passing->consumer, passing->event->number, err);
+}
+
+static bool pass_over(struct queue_consumer *consumer, const char *why, struct error *err)
+{
+    struct passing passing = {.consumer = consumer, .why = why};
+    struct store_event *event;
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, EVENT_ARENA);
+    bool ok = read_events(consumer, 1, &arena, &event, &count, err);
+    if (ok && count == 1) {
+        passing.event = event;
+        ok = store_write(consumer->store, STORE_DURABLE, write_passing, &passing, err);
+        if (ok)
+            queue_consumer_advanced(consumer, event->number);
+    }
+    arena_free(&arena);
+    return ok;
+}
+
+// Has the event behind the cursor had its tries?
+static bool is_to_pass(struct queue_consumer *consumer, enum error_code code, int64_t failing_ns)
+{
+    if (consumer->taken != 1 || faults[code] == PASSES)
+        return false;
+    consumer->failed_alone++;
+    return (faults[code] == OWN && consumer->failed_alone >= QUEUE_TRIES_ALONE) ||
+           (faults[code] == UNCLEAR && failing_ns >= QUEUE_STALLED_S * CLOCK_SECOND);
+}
+
+static void goes_on(struct queue_consumer *consumer)
+{
+    if (consumer->failing_since_ns != 0)
+        alarm_clear(ALARM_STALLED, consumer->name);
+    consumer->failing_since_ns = 0;
 }
 
 static void step_failed(struct queue_consumer *consumer, const struct error *why, int64_t now_ns)
 {
+    struct error err;
     if (consumer->failing_since_ns == 0)
         consumer->failing_since_ns = now_ns;
-    if ((why->code == ERROR_LIMIT || why->code == ERROR_MEMORY) && consumer->taken > 1)
-        consumer->at_once = consumer->taken / 2;
+    int64_t failing_ns = now_ns - consumer->failing_since_ns;
     log_warning(consumer->name, "the log cannot be followed behind event %llu, %zu at once: %s",
                 (unsigned long long)consumer->cursor, consumer->taken, why->message);
-    if (now_ns - consumer->failing_since_ns >= QUEUE_STALLED_S * CLOCK_SECOND)
+    if (is_to_pass(consumer, why->code, failing_ns) && pass_over(consumer, why->message, &err)) {
+        goes_on(consumer);
+        return;
+    }
+    if (faults[why->code] != PASSES && consumer->taken > 1)
+        consumer->at_once = consumer->taken / 2;
+    if (failing_ns >= QUEUE_STALLED_S * CLOCK_SECOND)
         alarm_raise(ALARM_STALLED, consumer->name,
                     "for %lld s no event behind number %llu could be taken (%s): new studies are stored, and no more. "
-                    "Mend what the log names, or restart",
-                    (long long)((now_ns - consumer->failing_since_ns) / CLOCK_SECOND),
-                    (unsigned long long)consumer->cursor, why->message);
+                    "It goes on by itself once that is mended; a restart mends nothing",
+                    (long long)(failing_ns / CLOCK_SECOND), (unsigned long long)consumer->cursor, why->message);
 }
 
 void queue_consumer_stepped(struct queue_consumer *consumer, const struct error *why, int64_t monotonic_ns)
 {
-    if (why) {
+    if (why)
         step_failed(consumer, why, monotonic_ns);
-        return;
-    }
-    if (consumer->failing_since_ns != 0)
-        alarm_clear(ALARM_STALLED, consumer->name);
-    consumer->failing_since_ns = 0;
+    else
+        goes_on(consumer);
 }

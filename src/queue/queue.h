@@ -33,6 +33,7 @@ enum {
     QUEUE_CONSUMER_MAX = 64,  // bytes of a consumer's name
     QUEUE_EVENTS_MAX = 10000, // events in one queue_consumer_next
     QUEUE_STALLED_S = 60,     // a consumer that fails for so long is an alarm
+    QUEUE_TRIES_ALONE = 3,    // of an event that fails by its own fault
     QUEUE_WAIT_MAX_S = 3600,  // longest wait in it
     QUEUE_KEY_MAX = 256,
     QUEUE_NAME_MAX = 256,     // kind, study, series, model, target, subject, outcome: longer ones are refused (LIMIT)
@@ -71,11 +72,18 @@ bool queue_consumer_next(struct queue_consumer *consumer, int64_t timeout_ns, si
 bool queue_consumer_advance(struct database *db, struct queue_consumer *consumer, uint64_t number, struct error *err);
 // After the commit of that write function.
 void queue_consumer_advanced(struct queue_consumer *consumer, uint64_t number);
-// How each step ended: `why` NULL, or what it failed of, which is logged. What did not fit into its memory (LIMIT,
-// MEMORY) is tried with half as many events, down to one. Steps that fail for QUEUE_STALLED_S raise an alarm, and one
-// that does not clears it.
+// How each step ended: `why` NULL, or what it failed of, which is logged. What does not pass by itself (BUSY, FULL, IO
+// and their like do) is tried with half as many events, down to one. An event that fails alone is passed over, so that
+// all behind it have their turn: by its own fault (queue_is_own_fault) after QUEUE_TRIES_ALONE, of what may be the
+// process's (MEMORY, DAMAGED, INTERNAL) after QUEUE_STALLED_S. Steps that fail for QUEUE_STALLED_S raise an alarm, and
+// one that does not clears it. A step that fails after its events were advanced is no event's failure.
 void queue_consumer_stepped(struct queue_consumer *consumer, const struct error *why, int64_t monotonic_ns);
 uint64_t queue_consumer_cursor(const struct queue_consumer *consumer);
+bool queue_is_own_fault(enum error_code code); // of what was tried: it fails as often as it is tried again
+// Inside a write function (STORE_DURABLE): what was to be done of an event is not done. An error in the log and an
+// event PASSED_OVER, for whoever looks at its study (the reading list has a line); an alarm where no study can say so.
+bool queue_passed_over(struct database *db, const char *consumer, const struct store_event *event, const char *why,
+                       struct error *err);
 
 // ---- jobs
 

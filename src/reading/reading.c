@@ -6,6 +6,7 @@
 //   object.stored         an image that no job of ours has made                         on_stored
 //   object.served         an image that a person has taken for another                  on_served
 //   object.kept_beside    what waits for a decision, or is held back                    on_kept_beside
+//   event.passed_over     what happened to the study could not be followed              on_passed_over
 //   result.changed made   a positive with findings that nobody has judged               is_news
 //   result.changed ended  a positive: what was found stands no more                     is_taken_back
 //   result.changed ended  a negative of the images that are there, when no answer is    is_taken_back
@@ -30,10 +31,25 @@
 enum { EVENTS_AT_ONCE = 256, STEP_ARENA = 16 << 20 };
 
 // ---- order
+//
+//   PLACE     WHO
+//   stat      a stat finding; or waited past the cap, which nobody does who was imported
+//   urgent    an urgent finding; or what happened to it could not be followed: it may be anything
+//   routine   all else that somebody sent
+//   imported  likewise, but it was imported or rebuilt: nobody waits for it
+//
+// Within a place by arrival. The rows come in nearly the same order (reading_sql.c): past the limit of the list it is
+// the latest of the least urgent that are left out, imported ones first.
 
-static int class_of(const struct reading_item *item)
+enum place { PLACE_IMPORTED, PLACE_ROUTINE, PLACE_URGENT, PLACE_STAT };
+
+static enum place place_of(const struct reading_item *item)
 {
-    return item->capped ? (int)FINDING_STAT : (int)item->urgency;
+    if (item->urgency == FINDING_STAT || item->capped)
+        return PLACE_STAT;
+    if (item->urgency == FINDING_URGENT || *item->passed_over)
+        return PLACE_URGENT;
+    return item->imported ? PLACE_IMPORTED : PLACE_ROUTINE;
 }
 
 // By the log's number; those of a program before this one have none and came first. Equal ones are told apart by the
@@ -41,13 +57,30 @@ static int class_of(const struct reading_item *item)
 static int compare(const void *left, const void *right)
 {
     const struct reading_item *a = left, *b = right;
-    if (class_of(a) != class_of(b))
-        return class_of(b) - class_of(a);
+    if (place_of(a) != place_of(b))
+        return (int)place_of(b) - (int)place_of(a);
     if (a->arrived_event != b->arrived_event)
         return a->arrived_event < b->arrived_event ? -1 : 1;
     if (a->arrived_ns != b->arrived_ns)
         return a->arrived_ns < b->arrived_ns ? -1 : 1;
     return strcmp(a->study, b->study);
+}
+
+// Why it stands there, before what was found; *why "" where that says it.
+static bool say_place(struct reading_item *item, int64_t cap_ns, struct arena *arena, struct error *err)
+{
+    const char *why = item->reason;
+    if (item->capped)
+        why = arena_printf(arena, "waited %lld min: past the cap of %lld%s%s",
+                           (long long)(item->waiting_ns / (60 * CLOCK_SECOND)),
+                           (long long)(cap_ns / (60 * CLOCK_SECOND)), *item->reason ? "; " : "", item->reason);
+    else if (place_of(item) == PLACE_IMPORTED)
+        why = arena_printf(arena, "imported or rebuilt: after all that was sent%s%s", *item->reason ? "; " : "",
+                           item->reason);
+    if (!why)
+        return error_set(err, ERROR_LIMIT, "no memory for the reading list");
+    item->reason = why;
+    return true;
 }
 
 bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
@@ -56,14 +89,9 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
     for (size_t i = 0; i < count; i++) {
         struct reading_item *item = &items[i];
         item->waiting_ns = now_ns > item->arrived_ns ? now_ns - item->arrived_ns : 0;
-        item->capped = item->waiting_ns >= cap_ns && item->urgency != FINDING_STAT;
-        if (!item->capped)
-            continue;
-        item->reason = arena_printf(arena, "waited %lld min: past the cap of %lld%s%s",
-                                    (long long)(item->waiting_ns / (60 * CLOCK_SECOND)),
-                                    (long long)(cap_ns / (60 * CLOCK_SECOND)), *item->reason ? "; " : "", item->reason);
-        if (!item->reason)
-            return error_set(err, ERROR_LIMIT, "no memory for the reading list");
+        item->capped = item->waiting_ns >= cap_ns && item->urgency != FINDING_STAT && !item->imported;
+        if (!say_place(item, cap_ns, arena, err))
+            return false;
     }
     if (count > 0)
         qsort(items, count, sizeof *items, compare);
@@ -73,23 +101,37 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 // ---- the list
 
 bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
-                  struct reading_item **out, size_t *count, struct error *err)
+                  struct reading_item **out, size_t *count, int64_t *total, struct error *err)
 {
     *count = 0;
+    *total = 0;
     *out = arena_calloc(arena, READING_LIST_MAX, sizeof **out);
     struct database *db = *out ? store_read_begin(store, err) : NULL;
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for the reading list");
     bool ok = db && reading_rows(db, study, arena, *out, count, err);
-    if (db)
-        store_read_end(store, db);
+    bool whole = *count < READING_LIST_MAX;
+    *total = (int64_t)*count;
+    ok = ok && (whole || reading_rows_open(db, total, err));
+    store_read_end(store, db);
     return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
+}
+
+bool reading_tally(struct store *store, struct reading_tally *out, struct error *err)
+{
+    *out = (struct reading_tally){0};
+    struct database *db = store_read_begin(store, err);
+    bool ok = db && reading_rows_tally(db, out, err);
+    if (ok && out->open > READING_LIST_MAX) // those too that are of no images any more
+        ok = reading_rows_open(db, &out->open, err);
+    store_read_end(store, db);
+    return ok;
 }
 
 static json_t *flags_to_json(const struct reading_item *item)
 {
-    const char *const sentences[] = {item->identity,   item->conflicts,     item->held_back,   item->rejected,
-                                     item->unreadable, item->shared_series, item->unidentified};
+    const char *const sentences[] = {item->passed_over, item->identity,   item->conflicts,     item->held_back,
+                                     item->rejected,    item->unreadable, item->shared_series, item->unidentified};
     json_t *flags = json_array();
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         if (*sentences[i])
@@ -100,13 +142,13 @@ static json_t *flags_to_json(const struct reading_item *item)
 json_t *reading_item_to_json(const struct reading_item *item)
 {
     char arrived[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:I, s:o}", "study",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:b, s:I, s:o}", "study",
                      item->study, "patientId", item->patient_id, "issuer", item->issuer, "patientName",
                      item->patient_name, "accession", item->accession, "modality", item->modality, "description",
                      item->description, "urgency", finding_urgency_text(item->urgency), "reason", item->reason,
                      "version", (json_int_t)item->version, "arrived", clock_rfc3339(arrived, item->arrived_ns),
-                     "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "findings",
-                     (json_int_t)item->findings, "flags", flags_to_json(item));
+                     "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "imported",
+                     item->imported, "findings", (json_int_t)item->findings, "flags", flags_to_json(item));
 }
 
 // ---- the consumer
@@ -141,7 +183,8 @@ static bool on_stored(struct reading *reading, struct database *db, const struct
         return false;
     if (!detail.is_image || strcmp(detail.how, "job") == 0)
         return true;
-    return reading_row_arrived(db, event, &changed, err) && (!changed || tell(db, event->study, err));
+    bool imported = strcmp(detail.how, "import") == 0 || strcmp(detail.how, "rebuild") == 0;
+    return reading_row_arrived(db, event, imported, &changed, err) && (!changed || tell(db, event->study, err));
 }
 
 // What a person has taken is as good as new; what a source's policy has served has the pixels that were there.
@@ -205,72 +248,67 @@ static bool is_taken_back(struct reading *reading, struct database *db, const st
 
 // What has to be seen of a change of a result; *reason "" unless something was taken back. What a program before this
 // one has written does not say how.
-static bool is_news(struct reading *reading, struct database *db, const struct store_event *event,
-                    const struct finding *findings, size_t count, bool *news, const char **reason, struct error *err)
+static bool is_news(struct reading *reading, struct database *db, const struct store_event *event, bool *news,
+                    const char **reason, struct error *err)
 {
     struct store_event_detail detail;
-    *reason = "";
+    *news = false;
     if (!store_event_detail(event, &reading->arena, &detail, err))
         return false;
-    *news = false;
-    for (size_t i = 0; i < count; i++)
-        *news = *news || (findings[i].state == FINDING_UNVERIFIED &&
-                          (!*detail.how || strcmp(findings[i].result, event->subject) == 0));
-    *news = *news && strcmp(detail.how, "changed") != 0;
-    return strcmp(detail.how, "ended") != 0 || is_taken_back(reading, db, event, news, reason, err);
+    if (strcmp(detail.how, "ended") == 0)
+        return is_taken_back(reading, db, event, news, reason, err);
+    return strcmp(detail.how, "changed") == 0 ||
+           finding_waits(db, event->study, *detail.how ? event->subject : NULL, news, err);
 }
 
-// The most urgent of what is present and not rejected gives urgency and reason.
-static const struct finding *worst_of(const struct finding *findings, size_t count, int64_t *present)
-{
-    const struct finding *worst = NULL;
-    *present = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (findings[i].state == FINDING_REJECTED)
-            continue;
-        ++*present;
-        if (!worst || findings[i].urgency > worst->urgency ||
-            (findings[i].urgency == worst->urgency && findings[i].volume_ml > worst->volume_ml))
-            worst = &findings[i];
-    }
-    return worst;
-}
-
+// The worst of what stands gives urgency and reason.
 static bool on_finding(struct reading *reading, struct database *db, const struct store_event *event, struct error *err)
 {
-    struct finding *findings;
-    size_t count;
-    int64_t present;
+    struct finding *worst;
+    int64_t count;
     bool news = false;
     const char *reason = "";
-    if (!finding_list(db, event->study, false, &reading->arena, &findings, &count, err) ||
-        (event->kind == STORE_EVENT_RESULT_CHANGED &&
-         !is_news(reading, db, event, findings, count, &news, &reason, err)))
+    if (!finding_worst(db, event->study, &reading->arena, &worst, &count, err) ||
+        (event->kind == STORE_EVENT_RESULT_CHANGED && !is_news(reading, db, event, &news, &reason, err)))
         return false;
-    const struct finding *worst = worst_of(findings, count, &present);
     if (worst)
         reason = finding_sentence(worst, &reading->arena);
     if (!reason)
         return error_set(err, ERROR_LIMIT, "no memory for a reason");
-    return reading_row_found(db, event->study, worst ? worst->urgency : FINDING_ROUTINE, reason, present, err) &&
+    return reading_row_found(db, event->study, worst ? worst->urgency : FINDING_ROUTINE, reason, count, err) &&
            (!news || reading_row_back(db, event, READING_RESULT, err)) && tell(db, event->study, err);
 }
+
+// What could not be followed may be anything: its study is on the list, and says so until somebody has read it.
+static bool on_passed_over(struct reading *reading, struct database *db, const struct store_event *event,
+                           struct error *err)
+{
+    struct store_event_detail detail;
+    if (!store_event_detail(event, &reading->arena, &detail, err))
+        return false;
+    const char *said = arena_printf(&reading->arena,
+                                    "not all of it could be worked out here (%s of %s: %s): what the models say of it, "
+                                    "and its place on the list, may be wrong; look at its images, and ask the models "
+                                    "again",
+                                    detail.what, detail.by, detail.reason);
+    return (said || error_set(err, ERROR_LIMIT, "no memory for a sentence")) &&
+           reading_row_passed_over(db, event, said, err) && tell(db, event->study, err);
+}
+
+typedef bool event_fn(struct reading *reading, struct database *db, const struct store_event *event, struct error *err);
+static event_fn *const followed[STORE_EVENT_KIND_COUNT] = {
+    [STORE_EVENT_OBJECT_STORED] = on_stored,           [STORE_EVENT_OBJECT_SERVED] = on_served,
+    [STORE_EVENT_OBJECT_KEPT_BESIDE] = on_kept_beside, [STORE_EVENT_RESULT_CHANGED] = on_finding,
+    [STORE_EVENT_FINDING_JUDGED] = on_finding,         [STORE_EVENT_PASSED_OVER] = on_passed_over,
+};
 
 static bool write_change(struct database *db, void *payload, struct error *err)
 {
     struct change *change = payload;
     for (size_t i = 0; i < change->count; i++) {
         const struct store_event *event = &change->events[i];
-        bool ok = true;
-        if (event->kind == STORE_EVENT_OBJECT_STORED)
-            ok = on_stored(change->reading, db, event, err);
-        else if (event->kind == STORE_EVENT_OBJECT_SERVED)
-            ok = on_served(change->reading, db, event, err);
-        else if (event->kind == STORE_EVENT_OBJECT_KEPT_BESIDE)
-            ok = on_kept_beside(change->reading, db, event, err);
-        else if (event->kind == STORE_EVENT_RESULT_CHANGED || event->kind == STORE_EVENT_FINDING_JUDGED)
-            ok = on_finding(change->reading, db, event, err);
-        if (!ok)
+        event_fn *follow = event->kind < STORE_EVENT_KIND_COUNT ? followed[event->kind] : NULL;
+        if (follow && !follow(change->reading, db, event, err))
             return false;
     }
     return queue_consumer_advance(db, change->reading->consumer, change->events[change->count - 1].number, err);
@@ -297,7 +335,7 @@ static bool mind_clock(struct reading *reading, int64_t now_ns, struct error *er
     return store_write(reading->store, STORE_REPLAYABLE, write_clock, &now_ns, err);
 }
 
-bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err)
+static bool take_events(struct reading *reading, int64_t now_ns, bool *worked, struct error *err)
 {
     struct change change = {.reading = reading};
     struct store_event *events;
@@ -316,6 +354,13 @@ bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct 
     return true;
 }
 
+bool reading_step(struct reading *reading, int64_t now_ns, bool *worked, struct error *err)
+{
+    bool ok = take_events(reading, now_ns, worked, err);
+    queue_consumer_stepped(reading->consumer, ok ? NULL : err, clock_monotonic_ns());
+    return ok;
+}
+
 static void *run(void *payload)
 {
     struct reading *reading = payload;
@@ -323,7 +368,6 @@ static void *run(void *payload)
         struct error err;
         bool worked = false;
         bool ok = reading_step(reading, clock_now_ns(), &worked, &err);
-        queue_consumer_stepped(reading->consumer, ok ? NULL : &err, clock_monotonic_ns());
         if (!ok)
             clock_sleep_ns(CLOCK_SECOND);
         if (!worked)

@@ -5,7 +5,8 @@
 // that stands can be marked read: what its reader has not seen takes nothing off the list. Order: urgency, then who
 // came first by the log's number, for clocks are set; but nobody is passed over for longer than the cap: a study that
 // has waited cap_ns goes to the front class, among those by arrival (docs/design.md; a cap near the mean wait undoes
-// triage: see the what-if in docs).
+// triage: see the what-if in docs). What was imported or rebuilt waits for nobody: it is never capped, and unless
+// something is found it comes after all that was sent; an image that is sent to it ends that.
 #ifndef READING_READING_H
 #define READING_READING_H
 
@@ -26,6 +27,7 @@ struct reading_item {
     const char *study, *patient_id, *issuer; // issuer: who gave the ID, "" where nobody has said
     const char *patient_name, *accession, *modality, *description;
     enum finding_urgency urgency;
+    const char *passed_over;   // a sentence when what happened to it could not be followed; else ""
     const char *identity;      // a sentence when it is in doubt whose objects the study has (archive.h); else ""
     const char *conflicts;     // a sentence when objects that came again wait for a decision; else ""
     const char *held_back;     // a sentence when objects of the study are not served; else ""
@@ -39,6 +41,7 @@ struct reading_item {
     int64_t version;    // number in the log of the last thing that has to be seen; 0 as above
     int64_t waiting_ns; // never negative: who came in what is now the future waits from now on
     bool capped;
+    bool imported;   // and nobody has sent an image of it since
     size_t findings; // present ones that are not rejected
 };
 
@@ -47,16 +50,23 @@ struct reading_item {
 bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
                    struct error *err);
 
-// The list from the rows, in order; of one study where `study` is not NULL: its item, or none when it is not on it.
+// The list from the rows, in order, at most READING_LIST_MAX; of one study where `study` is not NULL: its item, or none
+// when it is not on it. *total: how many there are without a limit.
 bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
-                  struct reading_item **out, size_t *count, struct error *err);
+                  struct reading_item **out, size_t *count, int64_t *total, struct error *err);
+struct reading_tally {
+    int64_t open;        // studies on the list, those past its limit too
+    int64_t passed_over; // those of them of which something could not be followed
+};
+bool reading_tally(struct store *store, struct reading_tally *out, struct error *err);
 json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, issuer, patientName, accession,
                                                                // modality, description, urgency, reason, version,
-                                                               // waiting_s, findings, flags: sentences to be seen
-                                                               // before it is read
+                                                               // waiting_s, capped, imported, findings, flags:
+                                                               // sentences to be seen before it is read
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
-// and reason; each change adds WORKLIST_CHANGED. Studies that came while the clock was ahead wait from now on.
+// and reason; PASSED_OVER puts its study on the list with a line; each change adds WORKLIST_CHANGED. Studies that came
+// while the clock was ahead wait from now on.
 struct reading;
 struct reading *reading_start(struct store *store, bool thread,
                               struct error *err); // without a thread the caller takes the steps

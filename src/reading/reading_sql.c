@@ -12,15 +12,19 @@ static const char *const steps[] = {
     "ALTER TABLE reading_item ADD COLUMN image_event INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE reading_item ADD COLUMN result_event INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE reading_item ADD COLUMN doubt_event INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE reading_item ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE reading_item ADD COLUMN passed_over TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX reading_item_passed_over ON reading_item(study) WHERE read_ns IS NULL AND passed_over<>'';",
     NULL,
 };
 const struct store_migration reading_migration = {"reading", steps};
 
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {
-    const char **texts[] = {&out->study,    &out->patient_id,  &out->issuer,        &out->patient_name, &out->accession,
-                            &out->modality, &out->description, &out->identity,      &out->conflicts,    &out->held_back,
-                            &out->rejected, &out->unreadable,  &out->shared_series, &out->unidentified, &out->reason};
+    const char **texts[] = {&out->study,         &out->patient_id,   &out->issuer,      &out->patient_name,
+                            &out->accession,     &out->modality,     &out->description, &out->identity,
+                            &out->conflicts,     &out->held_back,    &out->rejected,    &out->unreadable,
+                            &out->shared_series, &out->unidentified, &out->reason,      &out->passed_over};
     int at = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!(*texts[i] = arena_strdup(arena, sql_text(sql, at++))))
@@ -29,6 +33,7 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
     out->arrived_ns = sql_int(sql, at++);
     out->findings = (size_t)sql_int(sql, at++);
     out->arrived_event = sql_int(sql, at++);
+    out->imported = sql_int(sql, at++) != 0;
     for (int i = 0; i < READING_NEWS_COUNT; i++, at++)
         out->version = sql_int(sql, at) > out->version ? sql_int(sql, at) : out->version;
     return true;
@@ -36,8 +41,9 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
 
 #define ITEMS                                                                                                          \
     "SELECT reading_item.study, patient_id, issuer, patient_name, accession, modalities, description, identity,"       \
-    " conflicts, held_back, rejected, unreadable, shared_series, unidentified, reason, urgency, arrived_ns, findings," \
-    " arrived_event, image_event, result_event, doubt_event"                                                           \
+    " conflicts, held_back, rejected, unreadable, shared_series, unidentified, reason, passed_over, urgency, "         \
+    "arrived_ns,"                                                                                                      \
+    " findings, arrived_event, imported, image_event, result_event, doubt_event"                                       \
     " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
 
 bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
@@ -45,7 +51,10 @@ bool reading_rows(struct database *db, const char *study, struct arena *arena, s
 {
     bool row, ok;
     struct sql *sql = study ? sql_prepare(db, ITEMS " AND reading_item.study=?2 LIMIT ?1", err)
-                            : sql_prepare(db, ITEMS " ORDER BY urgency DESC, arrived_event, arrived_ns LIMIT ?1", err);
+                            : sql_prepare(db,
+                                          ITEMS " ORDER BY passed_over<>'' DESC, urgency DESC, imported, arrived_event,"
+                                                " arrived_ns LIMIT ?1",
+                                          err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, READING_LIST_MAX);
@@ -70,16 +79,45 @@ static bool note(struct database *db, const struct store_event *event, enum read
     return sql_run(db, err, statements[news], "ti", event->study, (int64_t)event->number);
 }
 
-bool reading_row_arrived(struct database *db, const struct store_event *event, bool *changed, struct error *err)
+bool reading_rows_open(struct database *db, int64_t *count, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, count, &found,
+                       "SELECT COUNT(*) FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
+                       " WHERE read_ns IS NULL",
+                       "");
+}
+
+bool reading_rows_tally(struct database *db, struct reading_tally *out, struct error *err)
+{
+    bool found;
+    return sql_get_int(db, err, &out->open, &found, "SELECT COUNT(*) FROM reading_item WHERE read_ns IS NULL", "") &&
+           sql_get_int(db, err, &out->passed_over, &found,
+                       "SELECT COUNT(*) FROM reading_item WHERE read_ns IS NULL AND passed_over<>''", "");
+}
+
+bool reading_row_arrived(struct database *db, const struct store_event *event, bool imported, bool *changed,
+                         struct error *err)
 {
     bool ok = sql_run(db, err,
-                      "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings)"
-                      " VALUES(?1,?2,?3,0,'',0) ON CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='',"
-                      " arrived_ns=excluded.arrived_ns, arrived_event=excluded.arrived_event"
-                      " WHERE reading_item.read_ns IS NOT NULL",
-                      "tii", event->study, event->time_ns, (int64_t)event->number);
+                      "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings, imported)"
+                      " VALUES(?1,?2,?3,0,'',0,?4) ON CONFLICT(study) DO UPDATE SET read_ns=NULL, read_by='',"
+                      " arrived_ns=excluded.arrived_ns, arrived_event=excluded.arrived_event,"
+                      " imported=CASE WHEN excluded.imported=0 THEN 0 ELSE reading_item.imported END"
+                      " WHERE reading_item.read_ns IS NOT NULL OR (reading_item.imported=1 AND excluded.imported=0)",
+                      "tiii", event->study, event->time_ns, (int64_t)event->number, (int64_t)imported);
     *changed = ok && sql_changes(db) > 0;
     return ok && note(db, event, READING_IMAGE, err);
+}
+
+bool reading_row_passed_over(struct database *db, const struct store_event *event, const char *said, struct error *err)
+{
+    return sql_run(db, err,
+                   "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings)"
+                   " VALUES(?1,?2,?3,0,'',0) ON CONFLICT(study) DO NOTHING",
+                   "tii", event->study, event->time_ns, (int64_t)event->number) &&
+           sql_run(db, err, "UPDATE reading_item SET passed_over=?2 WHERE study=?1", "tt", event->study, said) &&
+           reading_row_back(db, event, READING_DOUBT, err);
 }
 
 bool reading_row_found(struct database *db, const char *study, enum finding_urgency urgency, const char *reason,
@@ -138,7 +176,8 @@ bool reading_row_news(struct database *db, const char *study, int64_t events[REA
 bool reading_row_read(struct database *db, const char *study, const char *by, int64_t now_ns, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE reading_item SET read_ns=?2, read_by=?3, reason=CASE WHEN findings=0 THEN '' ELSE reason END"
+                   "UPDATE reading_item SET read_ns=?2, read_by=?3, passed_over='', reason=CASE WHEN findings=0 THEN "
+                   "'' ELSE reason END"
                    " WHERE study=?1",
                    "tit", study, now_ns, by);
 }

@@ -11,8 +11,16 @@ enum reading_news { READING_IMAGE, READING_RESULT, READING_DOUBT, READING_NEWS_C
 // that came first come first out of the rows, so that a list past its limit loses none of those.
 bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
                   size_t *count, struct error *err);
-// An image came: the study is on the list, again if it was read before. *changed: it was not.
-bool reading_row_arrived(struct database *db, const struct store_event *event, bool *changed, struct error *err);
+// How many are open, of which something can be shown; and both numbers of the tally without that look.
+bool reading_rows_open(struct database *db, int64_t *count, struct error *err);
+bool reading_rows_tally(struct database *db, struct reading_tally *out, struct error *err);
+// An image came: the study is on the list, again if it was read before. *changed: it was not. `imported`: nobody has
+// sent it; a study of which an image was sent waits whatever is imported later, and one that was imported waits from
+// the first image that is sent.
+bool reading_row_arrived(struct database *db, const struct store_event *event, bool imported, bool *changed,
+                         struct error *err);
+// What happened to the event's study could not be followed: it is on the list with that sentence until it is read.
+bool reading_row_passed_over(struct database *db, const struct store_event *event, const char *said, struct error *err);
 // `reason` "": nothing that is present has one. Why something was taken back stays until the study is read.
 bool reading_row_found(struct database *db, const char *study, enum finding_urgency urgency, const char *reason,
                        int64_t findings, struct error *err);

@@ -13,7 +13,8 @@
     X(series, "series", TEXT)           /* Series Instance UID */                                                      \
     X(sop_class, "class", TEXT)         /* SOP Class UID */                                                            \
     X(from, "from", TEXT)               /* calling AE title of the sender, "" when there is none */                    \
-    X(how, "how", TEXT)                 /* "c-store", "import", "job" (made here), "taken"; of a result see there */   \
+    X(how, "how", TEXT)                 /* "c-store", "import", "rebuild", "job" (made here), "taken"; of a result     \
+                                           see there */                                                                \
     X(association, "association", TEXT) /* names it among all there ever were; else as `from` */                       \
     X(is_image, "image", NUMBER)        /* 1: pixels that a person reads, which no SEG, SR, PR or KO is */             \
     X(version, "version", NUMBER)       /* of the series, from 1 */                                                    \
@@ -22,10 +23,11 @@
     X(state, "state", TEXT)             /* of a job, or what a finding is judged */                                    \
     X(outcome, "outcome", TEXT)         /* "positive", "negative", "not analysed", "failed", "" */                     \
     X(standing, "standing", TEXT)       /* of a result: "current", "superseded", "withdrawn" */                        \
-    X(by, "by", TEXT)                   /* who judged */                                                               \
+    X(by, "by", TEXT)                   /* who judged, or has passed over */                                           \
     X(target, "target", TEXT)           /* a peer's or HL7 target's name */                                            \
     X(delivery, "delivery", NUMBER)     /* its id */                                                                   \
-    X(what, "what", TEXT)               /* of configuration: "peer", "rule", "hl7" */
+    X(what, "what", TEXT)               /* of configuration: "peer", "rule", "hl7"; passed over: the event's name */   \
+    X(reason, "reason", TEXT)           /* why it was passed over */
 
 // The kinds: name, name on the wire, members of the detail.
 //
@@ -52,6 +54,8 @@
 //   WORKLIST_CHANGED    its UID     ""                      reading, archive: a conflict    SSE
 //                                                           is settled, or a series' UID
 //                                                           is another study's too
+//   PASSED_OVER         its UID     that event's            queue: an event of the study    reading
+//                                                           that nobody could follow
 //
 // The page follows all of them as server-sent events (GET /api/events), which tell kind, study and subject only.
 #define STORE_EVENT_OBJECT_MEMBERS "series class from how association image"
@@ -67,7 +71,8 @@
     X(FINDING_JUDGED, "finding.judged", "state by")                                                                    \
     X(DELIVERY_DONE, "delivery.done", "delivery kind target")                                                          \
     X(CONFIG_CHANGED, "config.changed", "what")                                                                        \
-    X(WORKLIST_CHANGED, "worklist.changed", "")
+    X(WORKLIST_CHANGED, "worklist.changed", "")                                                                        \
+    X(PASSED_OVER, "event.passed_over", "by what reason")
 
 enum store_event_kind {
 #define X(name, text, members) STORE_EVENT_##name,

@@ -15,6 +15,7 @@ export interface Item {
     arrived: string;
     waiting_s: number;
     capped: boolean;
+    imported: boolean; // or rebuilt: nobody waits for it
     findings: number;
     flags: string[]; // sentences to be seen before it is read
     models: Said[];

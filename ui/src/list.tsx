@@ -51,7 +51,8 @@ function onKey(event: KeyboardEvent): void {
 }
 
 // `from`: the study that was just looked at; its line takes the focus.
-export function List({ list, from, revision }: { list: Item[] | null; from: string; revision: number }) {
+// `more`: a sentence when the list has more than is here.
+export function List({ list, more, from, revision }: { list: Item[] | null; more: string; from: string; revision: number }) {
     const body = useRef<HTMLTableSectionElement>(null);
     useEffect(() => {
         addEventListener("keydown", onKey);
@@ -65,6 +66,11 @@ export function List({ list, from, revision }: { list: Item[] | null; from: stri
                 <a href={CONFLICTS}>Conflicts</a>
             </header>
             <Warnings revision={revision} />
+            {more && (
+                <p class="warnings" role="alert">
+                    {more} The others are less urgent, and are on nobody's list until some of these are marked read.
+                </p>
+            )}
             <table class="list">
                 <thead>
                     <tr>
@@ -81,6 +87,7 @@ export function List({ list, from, revision }: { list: Item[] | null; from: stri
                             <td>
                                 {item.urgency}
                                 {item.capped && ", overdue"}
+                                {item.imported && ", imported"}
                             </td>
                             <td>
                                 <a class="clip" dir="auto" title={item.patientName} href={`#${encodeURIComponent(item.study)}`}>

@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Item, get } from "./api";
+import { type Item, type Rows, getRows } from "./api";
 import { CONFLICTS, ConflictList } from "./conflicts";
 import { date } from "./dates";
 import { List } from "./list";
@@ -19,7 +19,8 @@ function studyOf(address: string): string {
 
 function App() {
     const { revision, stream } = useLive();
-    const [list, setList] = useState<Item[] | null>(null);
+    const [rows, setRows] = useState<Rows<Item> | null>(null);
+    const list = rows?.rows ?? null;
     const [address, setAddress] = useState(location.hash);
     const [error, setError] = useState("");
     const [read, setRead] = useState<Date | null>(null);
@@ -36,10 +37,10 @@ function App() {
 
     useEffect(() => {
         let current = true; // a slow answer must not overwrite a newer one
-        get<Item[]>("/api/worklist")
+        getRows<Item>("/api/worklist")
             .then((items) => {
                 if (!current) return;
-                setList(items);
+                setRows(items);
                 setRead(new Date());
                 setError("");
             })
@@ -70,7 +71,7 @@ function App() {
             )}
             {address === CONFLICTS && <ConflictList revision={revision} />}
             {study && <Study key={study} study={study} item={list?.find((item) => item.study === study)} revision={revision} />}
-            {address !== CONFLICTS && !study && <List list={list} from={from.current} revision={revision} />}
+            {address !== CONFLICTS && !study && <List list={list} more={rows?.more ?? ""} from={from.current} revision={revision} />}
         </>
     );
 }

@@ -196,7 +196,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         setResults(said);
         setJobs(runs);
         setConflicts(twice);
-        setFlags(doubts);
+        setFlags([...new Set([...(own?.flags ?? []), ...doubts])]);
         setSeries(rows);
         setPatients(whose);
         setLost("");

@@ -271,6 +271,50 @@ static void a_newer_job_of_the_model_supersedes_older_findings_of_the_series_onl
     assert_int_equal(get("c-1")->state, FINDING_UNVERIFIED);
 }
 
+static const char *worst(int64_t *count)
+{
+    struct finding *out;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db && finding_worst(db, "1.2", &place.arena, &out, count, &place.err), place.err);
+    store_read_end(place.store, db);
+    return out ? out->id : "none";
+}
+
+static bool waits(const char *result)
+{
+    bool out;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db && finding_waits(db, "1.2", result, &out, &place.err), place.err);
+    store_read_end(place.store, db);
+    return out;
+}
+
+static void the_worst_of_a_study_is_the_most_urgent_and_then_the_largest_that_stands(void **state)
+{
+    (void)state;
+    struct finding in[4] = {row("a-1", "a", "1.2.3"), row("a-2", "a", "1.2.3"), row("a-3", "a", "1.2.3"),
+                            row("a-4", "a", "1.2.3")};
+    struct finding other = row("b-1", "b", "1.2.9");
+    int64_t count;
+    assert_string_equal(worst(&count), "none");
+    assert_int_equal(count, 0);
+    in[0].urgency = FINDING_URGENT;
+    in[0].volume_ml = 90;
+    in[2].volume_ml = in[3].volume_ml = 20;
+    assert_ok(add(in, 4) && add(&other, 1), place.err);
+    assert_string_equal(worst(&count), "a-3");
+    assert_int_equal(count, 5);
+    assert_true(waits("a") && waits("b") && waits(NULL));
+    assert_ok(judge("a-3", FINDING_REJECTED, "Ann") && judge("b-1", FINDING_ACCEPTED, "Ann"), place.err);
+    assert_string_equal(worst(&count), "a-4");
+    assert_int_equal(count, 4);
+    assert_true(waits("a") && !waits("b") && waits(NULL));
+    assert_ok(add_without("c", FINDING_NEGATIVE), place.err); // in the place of a's
+    assert_string_equal(worst(&count), "b-1");
+    assert_int_equal(count, 1);
+    assert_false(waits("a") || waits(NULL));
+}
+
 static void a_result_gives_back_what_was_put_in(void **state)
 {
     (void)state;
@@ -754,6 +798,8 @@ int test_rows(void)
         cmocka_unit_test_setup_teardown(a_row_gives_back_what_was_put_in, begin, end),
         cmocka_unit_test_setup_teardown(findings_are_added_once, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(the_worst_of_a_study_is_the_most_urgent_and_then_the_largest_that_stands, begin,
                                         end),
         cmocka_unit_test_setup_teardown(a_result_gives_back_what_was_put_in, begin, end),
         cmocka_unit_test_setup_teardown(a_negative_takes_a_positives_place_and_tells_both, begin, end),

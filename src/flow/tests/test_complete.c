@@ -353,6 +353,92 @@ static void events_are_dropped_after_thirty_days_in_pieces_and_the_log_goes_on(v
     ground_close(&g);
 }
 
+// ---- what fails by its own fault
+
+static bool write_sql(struct database *db, void *payload, struct error *err)
+{
+    return sql_run(db, err, payload, "");
+}
+
+// Steps, some of which may fail, until the log is followed to its end; how many times a study was said to be passed
+// over, and how a study of that UID was.
+static size_t passed_over(struct ground *g, const char *study, int64_t now_ns, struct store_event_detail *detail)
+{
+    struct store_event *events;
+    struct error why;
+    size_t count, told = 0;
+    bool worked = true;
+    for (int i = 0; i < 50 && worked; i++)
+        worked = !flow_step(g->flow, now_ns, &worked, &why) || worked;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && store_event_read(db, 0, 1000, &g->arena, &events, &count, &g->err), g->err);
+    store_read_end(g->store, db);
+    for (size_t i = 0; i < count; i++)
+        if (events[i].kind == STORE_EVENT_PASSED_OVER && ++told && strcmp(events[i].study, study) == 0)
+            assert_ok(store_event_detail(&events[i], &g->arena, detail, &g->err), g->err);
+    return told;
+}
+
+static void a_study_that_cannot_be_followed_is_passed_over_and_the_next_one_has_its_jobs(void **state)
+{
+    static const char fault[] = "CREATE TRIGGER fault BEFORE INSERT ON flow_series WHEN NEW.study='1.2.9'"
+                                " BEGIN SELECT RAISE(ABORT, 'this row cannot be written'); END";
+    struct ground g;
+    struct store_event_detail detail = {0};
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    assert_ok(store_write(g.store, STORE_DURABLE, write_sql, (void *)(uintptr_t)fault, &g.err), g.err);
+    ground_put(&g, &(struct slice){.study = "1.2.9", .series = "1.2.9.1"}, AT(0));
+    ground_put_series(&g, &(struct slice){0}, 3, AT(0));
+    ground_end(&g, "SCANNER", AT(1));
+    assert_int_equal(passed_over(&g, "1.2.9", AT(2), &detail), 1);
+    assert_string_equal(detail.by, "flow");
+    assert_string_equal(detail.what, "object.stored");
+    assert_non_null(strstr(detail.reason, "this row cannot be written"));
+    assert_string_equal(ground_only_job(&g)->study, "1.2.3");
+    ground_close(&g);
+}
+
+static bool hold_negatives(struct database *db, void *payload, struct error *err)
+{
+    static const char *const studies[] = {"1.2.3", "1.2.9"};
+    bool ok = true, added;
+    (void)payload;
+    for (size_t i = 0; ok && i < 2; i++) {
+        const struct finding_result negative = {.id = studies[i],
+                                                .topic = studies[i],
+                                                .job = studies[i],
+                                                .study = studies[i],
+                                                .series = "1.2.4",
+                                                .model = "one",
+                                                .concept = {"1", "SCT", "Bleed"},
+                                                .outcome = FINDING_NEGATIVE,
+                                                .objects = 1,
+                                                .voxels = 1,
+                                                .send_to = "[]",
+                                                .hl7_to = "[\"ris\"]"};
+        ok = finding_result_add(db, &negative, NULL, 0, &added, err) &&
+             flow_hold_add(db, studies[i], studies[i], AT(0), err);
+    }
+    return ok;
+}
+
+static void a_negative_that_cannot_be_told_keeps_no_other_back(void **state)
+{
+    static const char fault[] = "CREATE TRIGGER fault BEFORE INSERT ON job WHEN NEW.study='1.2.3'"
+                                " BEGIN SELECT RAISE(ABORT, 'this row cannot be written'); END";
+    struct ground g;
+    struct store_event_detail detail = {0};
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    assert_ok(store_write(g.store, STORE_DURABLE, write_sql, (void *)(uintptr_t)fault, &g.err), g.err);
+    assert_ok(store_write(g.store, STORE_DURABLE, hold_negatives, NULL, &g.err), g.err);
+    assert_int_equal(passed_over(&g, "1.2.3", AT(3600), &detail), 1);
+    assert_non_null(strstr(detail.reason, "this row cannot be written"));
+    assert_string_equal(ground_only_job(&g)->study, "1.2.9");
+    ground_close(&g);
+}
+
 int test_complete(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -372,6 +458,8 @@ int test_complete(void)
         cmocka_unit_test(a_restart_forgets_nothing_and_repeats_nothing),
         cmocka_unit_test(many_series_due_at_once_all_get_their_jobs),
         cmocka_unit_test(key_follows_from_package_and_contents_in_any_order),
+        cmocka_unit_test(a_study_that_cannot_be_followed_is_passed_over_and_the_next_one_has_its_jobs),
+        cmocka_unit_test(a_negative_that_cannot_be_told_keeps_no_other_back),
         cmocka_unit_test(events_are_dropped_after_thirty_days_in_pieces_and_the_log_goes_on),
     };
     return cmocka_run_group_tests_name("completeness", tests, NULL, NULL);

@@ -207,13 +207,15 @@ static void what_does_not_fit_is_tried_with_fewer_events_and_what_stands_still_i
         assert_int_equal(next(&place, consumer, 10, &first), due);
         queue_consumer_stepped(consumer, &full, 0);
     }
-    assert_int_equal(next(&place, consumer, 10, &first), 1);
     uint64_t before = alarm_count(ALARM_STALLED);
-    queue_consumer_stepped(consumer, &full, CLOCK_SECOND);
-    queue_consumer_stepped(consumer, &full, 60 * CLOCK_SECOND);
-    assert_int_equal(alarm_count(ALARM_STALLED), before);
-    queue_consumer_stepped(consumer, &full, 61 * CLOCK_SECOND);
+    for (int second = 1; second <= 61; second += 30) {
+        assert_int_equal(next(&place, consumer, 10, &first), 1);
+        assert_int_equal(alarm_count(ALARM_STALLED), before);
+        queue_consumer_stepped(consumer, &busy, second * CLOCK_SECOND);
+    }
     assert_int_equal(alarm_count(ALARM_STALLED), before + 1);
+    assert_int_equal(queue_consumer_cursor(consumer), 0); // what passes by itself is tried for as long as it takes
+    assert_int_equal(next(&place, consumer, 10, &first), 1);
     assert_ok(advance(&place, consumer, 1), place.err);
     queue_consumer_stepped(consumer, NULL, 62 * CLOCK_SECOND);
     struct alarm alarms[ALARMS_MAX];
@@ -222,6 +224,84 @@ static void what_does_not_fit_is_tried_with_fewer_events_and_what_stands_still_i
     assert_int_equal(next(&place, consumer, 10, &first), 2);
     queue_consumer_stepped(consumer, &busy, 200 * CLOCK_SECOND); // a minute of failures begins anew
     assert_int_equal(alarm_count(ALARM_STALLED), before + 1);
+    queue_consumer_close(consumer);
+    place_close(&place);
+}
+
+// Steps that fail of it until the cursor is past `number`; how many.
+static int fail_past(struct place *place, struct queue_consumer *consumer, const struct error *why, uint64_t number,
+                     int64_t from_ns)
+{
+    uint64_t first;
+    int tries = 0;
+    while (queue_consumer_cursor(consumer) < number && tries < 100) {
+        next(place, consumer, 10, &first);
+        queue_consumer_stepped(consumer, why, from_ns + tries++ * CLOCK_SECOND);
+    }
+    return tries;
+}
+
+static void an_event_that_fails_by_its_own_fault_is_passed_over_once_it_has_failed_alone(void **state)
+{
+    const struct error own = {.code = ERROR_BAD_VALUE, .message = "no such thing"};
+    const struct error unclear = {.code = ERROR_MEMORY, .message = "out of memory"};
+    struct place place;
+    struct store_event *told;
+    struct store_event_detail detail;
+    size_t count;
+    (void)state;
+    place_open(&place);
+    struct queue_consumer *consumer = open_consumer(&place, "flow", false);
+    add_events(&place, 5);
+    assert_int_equal(fail_past(&place, consumer, &own, 1, 0), 2 + QUEUE_TRIES_ALONE); // with 5, with 2, then alone
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db && store_event_read(db, 5, 10, &place.arena, &told, &count, &place.err), place.err);
+    store_read_end(place.store, db);
+    assert_int_equal(count, 1);
+    assert_int_equal(told->kind, STORE_EVENT_PASSED_OVER);
+    assert_string_equal(told->study, "1.2");
+    assert_ok(store_event_detail(told, &place.arena, &detail, &place.err), place.err);
+    assert_string_equal(detail.by, "flow");
+    assert_string_equal(detail.reason, "no such thing");
+    // What may be the process's own fault has a minute.
+    assert_true(fail_past(&place, consumer, &unclear, 2, 100 * CLOCK_SECOND) >= QUEUE_STALLED_S);
+    queue_consumer_close(consumer);
+    place_close(&place);
+}
+
+static void what_no_study_can_say_is_an_alarm(void **state)
+{
+    const struct error own = {.code = ERROR_LIMIT, .message = "the rows do not fit"};
+    struct place place;
+    (void)state;
+    place_open(&place);
+    struct queue_consumer *consumer = open_consumer(&place, "reading", false);
+    add_events(&place, 1);
+    uint64_t before = alarm_count(ALARM_STALLED);
+    fail_past(&place, consumer, &own, 1, 0);
+    assert_int_equal(alarm_count(ALARM_STALLED), before);
+    fail_past(&place, consumer, &own, 2, 0); // the event that says so, which tells of no other
+    assert_int_equal(alarm_count(ALARM_STALLED), before + 1);
+    assert_int_equal(store_event_last(place.store), 2);
+    alarm_clear(ALARM_STALLED, NULL);
+    queue_consumer_close(consumer);
+    place_close(&place);
+}
+
+static void a_step_that_fails_after_its_events_passes_none_over(void **state)
+{
+    const struct error own = {.code = ERROR_LIMIT, .message = "what is due does not fit"};
+    struct place place;
+    uint64_t first;
+    (void)state;
+    place_open(&place);
+    struct queue_consumer *consumer = open_consumer(&place, "flow", false);
+    add_events(&place, 2);
+    assert_int_equal(next(&place, consumer, 1, &first), 1);
+    assert_ok(advance(&place, consumer, 1), place.err);
+    for (int i = 0; i < 2 * QUEUE_TRIES_ALONE; i++)
+        queue_consumer_stepped(consumer, &own, i * CLOCK_SECOND);
+    assert_int_equal(queue_consumer_cursor(consumer), 1);
     queue_consumer_close(consumer);
     place_close(&place);
 }
@@ -251,6 +331,9 @@ int test_consumer(void)
         cmocka_unit_test(a_second_claim_ends_the_first),
         cmocka_unit_test(a_name_of_its_own_is_needed),
         cmocka_unit_test(what_does_not_fit_is_tried_with_fewer_events_and_what_stands_still_is_an_alarm),
+        cmocka_unit_test(an_event_that_fails_by_its_own_fault_is_passed_over_once_it_has_failed_alone),
+        cmocka_unit_test(what_no_study_can_say_is_an_alarm),
+        cmocka_unit_test(a_step_that_fails_after_its_events_passes_none_over),
         cmocka_unit_test(a_wait_ends_with_an_event_the_time_or_a_wake),
     };
     return cmocka_run_group_tests_name("queue: consumer", tests, NULL, NULL);

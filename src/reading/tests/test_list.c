@@ -3,6 +3,8 @@
 #include "support/folder.h"
 #include "support/store.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -56,7 +58,7 @@ static void step(struct hall *hall)
         assert_ok(reading_step(hall->reading, clock_now_ns(), &worked, &hall->err), hall->err);
 }
 
-static void put(struct hall *hall, const char *sop_class, const char *how)
+static void put_of(struct hall *hall, const char *study, const char *sop_class, const char *how)
 {
     struct buffer data;
     struct dicom_writer w;
@@ -68,8 +70,8 @@ static void put(struct hall *hall, const char *sop_class, const char *how)
     dicom_write_printf(&w, 0x00080018, "1.2.3.1.%d", ++hall->objects);
     dicom_write_text(&w, 0x00080060, "CT");
     dicom_write_text(&w, 0x00100020, "P1");
-    dicom_write_text(&w, 0x0020000D, "1.2.3");
-    dicom_write_text(&w, 0x0020000E, "1.2.3.1");
+    dicom_write_text(&w, 0x0020000D, study);
+    dicom_write_printf(&w, 0x0020000E, "%s.1", study);
     if (strcmp(sop_class, CT) == 0 || strcmp(sop_class, SEGMENTATION) == 0)
         dicom_write_integer(&w, 0x00280010, 1);
     struct archive_writer *writer = archive_writer_open(hall->archive, &hall->err);
@@ -79,14 +81,22 @@ static void put(struct hall *hall, const char *sop_class, const char *how)
               hall->err);
     archive_writer_close(writer);
     buffer_free(&data);
+}
+
+static void put(struct hall *hall, const char *sop_class, const char *how)
+{
+    put_of(hall, "1.2.3", sop_class, how);
     step(hall);
 }
 
 static size_t list(struct hall *hall, struct reading_item **out)
 {
     size_t count;
-    assert_ok(reading_list(hall->store, NULL, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count, &hall->err),
-              hall->err);
+    int64_t total;
+    assert_ok(
+        reading_list(hall->store, NULL, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count, &total, &hall->err),
+        hall->err);
+    assert_true(total == (int64_t)count || count == READING_LIST_MAX);
     return count;
 }
 
@@ -100,6 +110,14 @@ static int64_t version(struct hall *hall)
     struct reading_item *items;
     assert_int_equal(list(hall, &items), 1);
     return items[0].version;
+}
+
+static void mark_first_read(struct hall *hall)
+{
+    struct reading_item *items;
+    size_t count = list(hall, &items);
+    assert_ok(mark(hall, items[0].version), hall->err);
+    assert_int_equal(list(hall, &items), count - 1);
 }
 
 static void mark_read(struct hall *hall)
@@ -131,46 +149,57 @@ struct saying {
     const char *series;
 };
 
+static struct finding_result saying_result(const char *id, enum finding_outcome outcome)
+{
+    return (struct finding_result){.id = id,
+                                   .topic = "topic",
+                                   .job = id,
+                                   .study = "1.2.3",
+                                   .series = "1.2.3.1",
+                                   .volume = "",
+                                   .patient_id = "P1",
+                                   .issuer = "",
+                                   .modality = "CT",
+                                   .model = "bleeds",
+                                   .model_version = "1",
+                                   .model_digest = "",
+                                   .label_text = "",
+                                   .concept = {"1", "SCT", "Bleed"},
+                                   .outcome = outcome,
+                                   .reason = outcome == FINDING_FAILED ? "it crashed" : "",
+                                   .notes = "",
+                                   .objects = 1,
+                                   .voxels = 1,
+                                   .digest = "",
+                                   .send_to = "[]",
+                                   .hl7_to = "[]",
+                                   .told = true,
+                                   .sr_instance = "",
+                                   .seg_instance = ""};
+}
+
+static struct finding saying_finding(const char *id)
+{
+    return (struct finding){.id = id,
+                            .result = id,
+                            .job = id,
+                            .study = "1.2.3",
+                            .series = "1.2.3.1",
+                            .model = "bleeds",
+                            .concept = {"1", "SCT", "Bleed"},
+                            .side = "left",
+                            .volume_ml = 12,
+                            .segment = 1,
+                            .urgency = FINDING_STAT};
+}
+
 static bool write_saying(struct database *db, void *payload, struct error *err)
 {
     const struct saying *saying = payload;
     bool added, positive = saying->outcome == FINDING_POSITIVE;
-    struct finding_result result = {.id = saying->id,
-                                    .topic = "topic",
-                                    .job = saying->id,
-                                    .study = "1.2.3",
-                                    .series = saying->series,
-                                    .volume = "",
-                                    .patient_id = "P1",
-                                    .issuer = "",
-                                    .modality = "CT",
-                                    .model = "bleeds",
-                                    .model_version = "1",
-                                    .model_digest = "",
-                                    .label_text = "",
-                                    .concept = {"1", "SCT", "Bleed"},
-                                    .outcome = saying->outcome,
-                                    .reason = saying->outcome == FINDING_FAILED ? "it crashed" : "",
-                                    .notes = "",
-                                    .objects = 1,
-                                    .voxels = 1,
-                                    .digest = "",
-                                    .send_to = "[]",
-                                    .hl7_to = "[]",
-                                    .told = true,
-                                    .sr_instance = "",
-                                    .seg_instance = ""};
-    struct finding finding = {.id = saying->id,
-                              .result = saying->id,
-                              .job = saying->id,
-                              .study = "1.2.3",
-                              .series = saying->series,
-                              .model = "bleeds",
-                              .concept = {"1", "SCT", "Bleed"},
-                              .side = "left",
-                              .volume_ml = 12,
-                              .segment = 1,
-                              .urgency = FINDING_STAT};
+    struct finding_result result = saying_result(saying->id, saying->outcome);
+    struct finding finding = saying_finding(saying->id);
+    result.series = finding.series = saying->series;
     return finding_result_add(db, &result, &finding, positive, &added, err);
 }
 
@@ -391,6 +420,7 @@ static void a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_
     struct hall hall;
     struct reading_item *items;
     size_t count;
+    int64_t total;
     (void)state;
     hall_open(&hall);
     put(&hall, CT, "c-store");
@@ -399,7 +429,7 @@ static void a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_
     assert_int_equal(items[0].waiting_ns, 0);
     step(&hall);
     assert_ok(reading_list(hall.store, "1.2.3", clock_now_ns() + READING_CAP_NS, READING_CAP_NS, &hall.arena, &items,
-                           &count, &hall.err),
+                           &count, &total, &hall.err),
               hall.err);
     assert_int_equal(count, 1);
     assert_true(items[0].waiting_ns >= READING_CAP_NS && items[0].capped);
@@ -453,6 +483,157 @@ static void what_stands_no_more_brings_a_read_study_back_and_says_so(void **stat
     hall_close(&hall);
 }
 
+static void what_was_imported_waits_for_nobody_until_an_image_of_it_is_sent(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "import");
+    assert_int_equal(list(&hall, &items), 1);
+    assert_true(items[0].imported);
+    put_of(&hall, "1.2.4", CT, "rebuild");
+    put(&hall, CT, "c-store");
+    assert_int_equal(list(&hall, &items), 2);
+    assert_string_equal(items[0].study, "1.2.3");
+    assert_false(items[0].imported);
+    assert_true(items[1].imported);
+    put(&hall, CT, "import"); // somebody waits for it still
+    list(&hall, &items);
+    assert_false(items[0].imported);
+    mark_first_read(&hall);
+    put(&hall, CT, "import");
+    assert_int_equal(list(&hall, &items), 2);
+    assert_false(items[0].imported);
+    hall_close(&hall);
+}
+
+// ---- very many
+
+enum { MANY = 12000 };
+
+static bool write_many(struct database *db, void *payload, struct error *err)
+{
+    struct finding *findings = calloc(MANY, sizeof *findings);
+    char(*ids)[16] = calloc(MANY, sizeof *ids);
+    struct finding_result result = saying_result("many", FINDING_POSITIVE);
+    bool added, ok = findings && ids;
+    (void)payload;
+    for (int i = 0; ok && i < MANY; i++) {
+        snprintf(ids[i], sizeof *ids, "many %d", i);
+        findings[i] = saying_finding("many");
+        findings[i].id = ids[i];
+        findings[i].segment = i + 1;
+        findings[i].urgency = i == MANY / 2 ? FINDING_STAT : FINDING_URGENT;
+        findings[i].volume_ml = i == MANY / 2 ? 3 : i;
+    }
+    ok = ok && finding_result_add(db, &result, findings, MANY, &added, err);
+    free(findings);
+    free(ids);
+    return ok;
+}
+
+static void a_study_of_very_many_findings_has_its_worst_and_keeps_nobody_from_the_list(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    assert_ok(store_write(hall.store, STORE_DURABLE, write_many, NULL, &hall.err), hall.err);
+    step(&hall);
+    put_of(&hall, "1.2.4", CT, "c-store");
+    step(&hall);
+    assert_int_equal(list(&hall, &items), 2);
+    assert_int_equal(items[0].urgency, FINDING_STAT);
+    assert_int_equal(items[0].findings, MANY);
+    assert_string_equal(items[0].reason, "Suspected bleed, left, 3.0 mL");
+    hall_close(&hall);
+}
+
+static bool write_old_ones(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err,
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<?1) INSERT INTO study(uid)"
+                   " SELECT '9.' || i FROM n",
+                   "i", (int64_t)READING_LIST_MAX) &&
+           sql_run(db, err,
+                   "INSERT INTO study_patient(study, rank, patient_id, issuer, patient_name, birth_date, sex)"
+                   " SELECT id, 0, 'P', '', '', '', '' FROM study",
+                   "") &&
+           sql_run(db, err,
+                   "INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings, imported)"
+                   " SELECT uid, 1, id, 0, '', 0, 1 FROM study WHERE uid LIKE '9.%'",
+                   "");
+}
+
+static void past_its_limit_the_list_leaves_out_the_least_urgent_and_says_how_many(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    struct reading_tally tally;
+    size_t count;
+    int64_t total;
+    (void)state;
+    hall_open(&hall);
+    assert_ok(store_write(hall.store, STORE_DURABLE, write_old_ones, NULL, &hall.err), hall.err);
+    put_of(&hall, "1.2.4", CT, "c-store");
+    put(&hall, CT, "import");
+    say(&hall, "a", FINDING_POSITIVE);
+    assert_ok(
+        reading_list(hall.store, NULL, clock_now_ns(), READING_CAP_NS, &hall.arena, &items, &count, &total, &hall.err),
+        hall.err);
+    assert_int_equal(count, READING_LIST_MAX);
+    assert_int_equal(total, READING_LIST_MAX + 2);
+    assert_string_equal(items[0].study, "1.2.3");
+    assert_string_equal(items[1].study, "1.2.4");
+    assert_ok(reading_tally(hall.store, &tally, &hall.err), hall.err);
+    assert_int_equal(tally.open, READING_LIST_MAX + 2);
+    hall_close(&hall);
+}
+
+// ---- what cannot be followed
+
+static bool write_fault(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err,
+                   "CREATE TRIGGER fault BEFORE UPDATE OF urgency ON reading_item WHEN NEW.study='1.2.3'"
+                   " BEGIN SELECT RAISE(ABORT, 'this row cannot be written'); END",
+                   "");
+}
+
+static void an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_so_until_it_is_read(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    struct reading_tally tally;
+    bool worked;
+    int failed = 0;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    mark_read(&hall);
+    assert_ok(store_write(hall.store, STORE_DURABLE, write_fault, NULL, &hall.err), hall.err);
+    struct saying saying = {"a", FINDING_POSITIVE, "1.2.3.1"};
+    assert_ok(store_write(hall.store, STORE_DURABLE, write_saying, &saying, &hall.err), hall.err);
+    put_of(&hall, "1.2.4", CT, "c-store");
+    while (list(&hall, &items) < 2) {
+        failed += !reading_step(hall.reading, clock_now_ns(), &worked, &hall.err);
+        assert_true(failed < 20);
+    }
+    assert_string_equal(items[0].study, "1.2.3");
+    assert_non_null(
+        strstr(items[0].passed_over, "not all of it could be worked out here (result.changed of reading: "));
+    assert_ok(reading_tally(hall.store, &tally, &hall.err), hall.err);
+    assert_int_equal(tally.passed_over, 1);
+    mark_first_read(&hall);
+    assert_ok(reading_tally(hall.store, &tally, &hall.err), hall.err);
+    assert_int_equal(tally.passed_over, 0);
+    hall_close(&hall);
+}
+
 int test_list(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -466,6 +647,10 @@ int test_list(void)
         cmocka_unit_test(a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_seen),
         cmocka_unit_test(what_was_seen_is_no_news_when_something_else_is_said_of_the_study),
         cmocka_unit_test(what_stands_no_more_brings_a_read_study_back_and_says_so),
+        cmocka_unit_test(what_was_imported_waits_for_nobody_until_an_image_of_it_is_sent),
+        cmocka_unit_test(a_study_of_very_many_findings_has_its_worst_and_keeps_nobody_from_the_list),
+        cmocka_unit_test(past_its_limit_the_list_leaves_out_the_least_urgent_and_says_how_many),
+        cmocka_unit_test(an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_so_until_it_is_read),
     };
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);
 }

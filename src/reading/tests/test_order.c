@@ -12,8 +12,11 @@ enum { STUDIES = 30 };
 
 static struct reading_item item(const char *study, enum finding_urgency urgency, int64_t arrived_ns)
 {
-    return (struct reading_item){
-        .study = study, .urgency = urgency, .reason = urgency == FINDING_STAT ? "bleed" : "", .arrived_ns = arrived_ns};
+    return (struct reading_item){.study = study,
+                                 .urgency = urgency,
+                                 .reason = urgency == FINDING_STAT ? "bleed" : "",
+                                 .arrived_ns = arrived_ns,
+                                 .passed_over = ""};
 }
 
 static void the_flagged_study_is_first_and_equals_wait_in_turn(void **state)
@@ -56,6 +59,38 @@ static void past_the_cap_a_routine_study_is_passed_over_no_more(void **state)
     assert_true(items[0].capped);
     assert_string_equal(items[0].reason, "waited 60 min: past the cap of 60");
     assert_string_equal(items[1].reason, "bleed");
+}
+
+static void what_was_imported_comes_after_all_that_was_sent_however_long_it_is_there(void **state)
+{
+    struct error err;
+    struct reading_item items[] = {item("old", FINDING_ROUTINE, 0), item("old bleed", FINDING_STAT, 0),
+                                   item("old shadow", FINDING_URGENT, 0), item("new", FINDING_ROUTINE, 90 * MINUTE),
+                                   item("new bleed", FINDING_STAT, 91 * MINUTE)};
+    static const char *const wanted[] = {"old bleed", "new bleed", "old shadow", "new", "old"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        items[i].imported = true;
+    assert_ok(reading_order(items, 5, 100 * MINUTE, READING_CAP_NS, &scratch, &err), err);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(items[i].study, wanted[i]);
+        assert_false(items[i].capped);
+    }
+    assert_string_equal(items[0].reason, "bleed");
+    assert_string_equal(items[4].reason, "imported or rebuilt: after all that was sent");
+}
+
+static void what_could_not_be_followed_may_be_anything_and_is_urgent(void **state)
+{
+    struct error err;
+    struct reading_item items[] = {item("routine", FINDING_ROUTINE, 0), item("unknown", FINDING_ROUTINE, MINUTE),
+                                   item("bleed", FINDING_STAT, 2 * MINUTE)};
+    items[1].passed_over = "not all of it could be worked out here";
+    items[1].imported = true;
+    (void)state;
+    assert_ok(reading_order(items, 3, 3 * MINUTE, READING_CAP_NS, &scratch, &err), err);
+    assert_string_equal(items[0].study, "bleed");
+    assert_string_equal(items[1].study, "unknown");
 }
 
 // One reader, ten minutes a study, a study every eight minutes, every third one flagged: who is passed over for how
@@ -103,6 +138,8 @@ int test_order(void)
         cmocka_unit_test(the_flagged_study_is_first_and_equals_wait_in_turn),
         cmocka_unit_test(who_came_first_is_told_by_the_log_s_number_and_not_by_the_clock),
         cmocka_unit_test(past_the_cap_a_routine_study_is_passed_over_no_more),
+        cmocka_unit_test(what_was_imported_comes_after_all_that_was_sent_however_long_it_is_there),
+        cmocka_unit_test(what_could_not_be_followed_may_be_anything_and_is_urgent),
         cmocka_unit_test(on_a_simulated_clock_no_one_waits_long_past_the_cap),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);

@@ -7,6 +7,7 @@
 #include "base/alarm.h"
 #include "base/clock.h"
 #include "queue/queue.h"
+#include "reading/reading.h"
 
 // A target that has let something wait for so long is told of; one that is only slow is not.
 #define SILENT_NS (60 * CLOCK_SECOND)
@@ -99,6 +100,28 @@ static const char *auditing(struct service *service, json_t *warnings)
     return "the audit trail cannot be written";
 }
 
+// What is on nobody's list, and what nobody could follow.
+static void warn_of_list(struct service *service, json_t *warnings)
+{
+    struct reading_tally tally;
+    struct error err;
+    if (!reading_tally(service->store, &tally, &err)) {
+        warn(warnings, json_sprintf("the reading list cannot be counted: %s", err.message));
+        return;
+    }
+    if (tally.open > READING_LIST_MAX)
+        warn(warnings,
+             json_sprintf("%" PRId64 " studies are to be read, and the list shows %d: the latest of the least "
+                          "urgent, imported ones first, are on nobody's list until others are marked read",
+                          tally.open, (int)READING_LIST_MAX));
+    if (tally.passed_over > 0)
+        warn(warnings,
+             json_sprintf("%" PRId64 " studies on the reading list have a line \"not all of it could be worked "
+                          "out here\": the log says what was passed over; ask the models again there, and "
+                          "mark it read once somebody has looked",
+                          tally.passed_over));
+}
+
 // Without ONNX Runtime this is an archive, which is no fault until somebody asks for more.
 static void warn_of_models(struct service *service, struct arena *arena, json_t *warnings)
 {
@@ -173,6 +196,8 @@ void api_health(void *payload, struct http_request *request)
     warn_of_failing(service, warnings);
     warn_of_packages(service, warnings);
     service_config_missing(service->config, warn_of_folder, warnings);
+    if (reads)
+        warn_of_list(service, warnings);
     if (reads)
         warn_of_rules(service, http_arena(request), warnings);
     const char *status = !reads ? "failed" : json_array_size(warnings) > 0 ? "warnings" : "ok";

@@ -123,14 +123,16 @@ void api_worklist(void *payload, struct http_request *request)
     struct reading_item *items;
     struct error err;
     size_t count = 0;
+    int64_t total;
     int64_t cap_ns = config_integer(service->config, "reading.cap_minutes") * 60 * CLOCK_SECOND;
     json_t *list = NULL;
     if (!reading_list(service->store, http_query(request, "study"), clock_now_ns(), cap_ns, http_arena(request), &items,
-                      &count, &err) ||
+                      &count, &total, &err) ||
         !(list = items_to_json(service->store, items, count, &err))) {
         http_reply_error(request, &err);
         return;
     }
+    service_tell_total(request, (uint64_t)total);
     service_reply_json(request, 200, list);
 }
 

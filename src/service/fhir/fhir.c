@@ -203,6 +203,19 @@ static bool check_type(const char *type, struct error *err)
     return error_set(err, ERROR_NOT_FOUND, "there are no resources of type '%.40s' here", type);
 }
 
+// What the outbox holds back is told here neither: what was judged and told since is not known [A5].
+static bool may_be_told(const char *type, struct error *err)
+{
+    static const char *const of_results[] = {"DiagnosticReport", "Observation", "Device"};
+    for (size_t i = 0; store_alarm_older_stands() && i < sizeof of_results / sizeof *of_results; i++)
+        if (strcmp(of_results[i], type) == 0)
+            return error_set(err, ERROR_BUSY,
+                             "what the models said is not told: the database is an older copy, and what was judged and "
+                             "told since is not in it; an administrator restores the newest, or goes on (hilum audit "
+                             "acknowledge)");
+    return true;
+}
+
 static void answer(struct service *service, struct http_request *request, const char *id)
 {
     struct finding_study study;
@@ -212,7 +225,7 @@ static void answer(struct service *service, struct http_request *request, const 
     const char *uid, *type = http_path_part(request, "type");
     const char *base = arena_printf(http_arena(request), "http://%s/fhir", http_header(request, "Host"));
     bool ok = base != NULL || error_set(&err, ERROR_LIMIT, "no memory for an answer");
-    ok = ok && check_type(type, &err) && which_study(service, request, id, &uid, &err) &&
+    ok = ok && check_type(type, &err) && may_be_told(type, &err) && which_study(service, request, id, &uid, &err) &&
          find_study(service, request, uid, &study, &err) && find_series(service, request, &study, &err) &&
          find_said(service, request, study.study, &said, &err) &&
          finding_to_fhir(&study, said.results, said.result_count, said.findings, said.count, base, type, id, &resource,
