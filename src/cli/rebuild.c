@@ -42,7 +42,7 @@ static void tell(const char *folder, const struct service_rebuilt *found)
            "deliveries, what was read, what was decided of conflicts. Segmentations and reports that Hilum made are "
            "there as objects.\n"
            "Nothing is analysed or sent by itself: no rule is entered, and none reaches back to these objects. All "
-           "studies with images stand on the reading list as unread.\n"
+           "studies with images stand on the reading list as unread, after what is sent from now on.\n"
            "Next: hilum serve --data %s, then hilum config apply FILE for peers and rules. When all is entered again, "
            "stop the server and run hilum rebuild --confirm --data %s, which ends the alarm.\n",
            folder, folder);

@@ -139,11 +139,16 @@ class Start(Folder):
         server = self.start()
         server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": listener.port})
         self.assertIn("so nothing is sent", " ".join(server.get_json("/healthz")["warnings"]))
+        for path in ("DiagnosticReport?study=1.2.3", "DiagnosticReport/1", "Observation?study=1.2.3", "Device/1"):
+            status, _, body = server.request(f"/fhir/{path}")
+            self.assertEqual((status, json.loads(body)["resourceType"]), (503, "OperationOutcome"), path)
+            self.assertIn("older copy", json.loads(body)["issue"][0]["diagnostics"], path)
         time.sleep(3)  # three of the looks that would send it
         self.assertEqual(len(listener.tries), 1)
         self.assertEqual([one["state"] for one in server.get_json("/api/deliveries?state=waiting")], ["waiting"])
         server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url(""))
         wait_until(lambda: len(listener.tries) == 2, 10, "it is told after all")
+        self.assertEqual(server.request("/fhir/DiagnosticReport/1")[0], 404)
 
     def check(self):
         return subprocess.run([HILUM, "audit", "check", self.data], capture_output=True, text=True, timeout=60)

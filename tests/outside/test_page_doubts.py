@@ -157,6 +157,18 @@ class Doubts(PageTest):
         tab.until("['0 min', '5 h 2 min', '2 d 1 h'].every((wanted) => [...document.querySelectorAll('td.wait')].some((cell) => cell.innerText === wanted))")
         self.assertIn("routine, overdue", tab.texts("td:first-child"))
 
+    def test_the_list_says_where_it_ends_and_what_was_imported_or_cannot_be_followed(self):
+        tab, image, said = self.tab(), new_image(generate_uid()), "not all of it could be worked out here (x of flow: y)"
+        self.answer_otherwise(tab, "/api/worklist", f"(items, headers) => (items.forEach((item) => Object.assign(item, {{ imported: true, flags: ['{said}'] }})), headers.set('X-Total-Count', items.length + 40))")
+        self.store(image)
+        tab.until_text("main > p.warnings", "are on nobody's list until some of these are marked read")
+        shown = len(self.server.get_json("/api/worklist"))
+        self.assertIn(f"These are the first {shown} of {shown + 40}.", tab.text("main > p.warnings"))
+        self.assertIn("routine, imported", tab.texts("td:first-child"))
+        self.answer_otherwise(tab, f"/api/worklist?study={image.StudyInstanceUID}", f"(items) => items.forEach((item) => (item.flags = ['{said}']))")
+        tab.evaluate(f"location.hash = '{image.StudyInstanceUID}'")
+        tab.until_text(".band", said)
+
     def test_what_is_known_of_earlier_images_alone_is_no_negative_of_those_that_are_there(self):
         """The rule is off when others come, so that no model looks at them."""
         heads = {"was negative": (Head(31), Head(31, bleed=BLEED_SLICE)), "was positive": (Head(32, bleed=BLEED_SLICE), Head(32))}

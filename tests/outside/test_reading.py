@@ -91,6 +91,76 @@ class Reading(unittest.TestCase):
             self.assertEqual((said["model"], said["outcome"], said["said"]), ("all models", "not analysed", "not known here: too many answers, open the study"))
             self.assertTrue(said["reason"])
 
+    def change(self, server, *statements):
+        """Statements with their rows, in the database of a server that does not run."""
+        database = sqlite3.connect(os.path.join(server.data, "hilum.db"))
+        for statement, rows in statements:
+            database.executemany(statement, rows)
+        database.commit()
+        database.close()
+
+    def copies(self, folder, *studies):
+        """CT slices, one of each study."""
+        paths = []
+        for study in studies:
+            one = pydicom.dcmread(next(p for p in pydicom_files() if os.path.basename(p) == "CT_small.dcm"))
+            one.StudyInstanceUID, one.SeriesInstanceUID, one.SOPInstanceUID = study, study + ".1", study + ".1.1"
+            one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+            paths.append(os.path.join(folder, study + ".dcm"))
+            one.save_as(paths[-1])
+        return paths
+
+    def test_a_study_of_very_many_findings_keeps_no_other_from_the_list(self):
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            many, other = self.copies(folder, "1.2.3.1", "1.2.3.2")
+            server.storescu(many)
+            wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is on the list")
+            self.assertEqual(server.stop(), 0)
+            values = dict({name: "x" for name in TEXTS}, **{name: 1 for name in NUMBERS}, study="1.2.3.1", concept_meaning="A bleed", site_meaning="Brain", side="left", urgency=1, made_ns=1, state=0)
+            rows = [dict(values, id=f"f{number}", volume_ml=number % 700, urgency=2 if number == 7000 else 1) for number in range(12000)]  # more than 16 MiB of them
+            self.change(server, (f"INSERT INTO finding ({','.join(rows[0])}) VALUES ({','.join('?' * len(rows[0]))})", [list(row.values()) for row in rows]),
+                        ("INSERT INTO event (number, kind, time_ns, study, subject, detail) SELECT max(number) + 1, 'result.changed', 1, '1.2.3.1', 'r', '' FROM event", [()]))
+            server.start()
+            server.storescu(other)
+            first, second = wait_until(lambda: (lambda items: len(items) == 2 and items)(server.get_json("/api/worklist")), 10, "both studies are on the list")
+            self.assertEqual((first["study"], first["urgency"], first["findings"], second["study"]), ("1.2.3.1", "stat", 12000, "1.2.3.2"))
+
+    def test_what_was_imported_comes_after_all_that_was_sent_and_the_list_says_where_it_ends(self):
+        with Hilum(config="reading:\n  cap_minutes: 1\n") as server, tempfile.TemporaryDirectory() as folder:
+            old, new, late = self.copies(folder, "1.2.3.1", "1.2.3.2", "1.2.3.3")
+            server.command("import", old, "--server", server.url(""))
+            wait_until(lambda: server.get_json("/api/worklist"), 5, "it is on the list")
+            self.assertEqual(server.stop(), 0)
+            self.change(server, ("UPDATE reading_item SET arrived_ns=1", [()]), ("INSERT INTO study(uid) VALUES(?)", [(f"9.{number}",) for number in range(2000)]),
+                        ("INSERT INTO study_patient(study, rank, patient_id, issuer, patient_name, birth_date, sex) SELECT id, 0, 'P', '', '', '', '' FROM study WHERE uid LIKE '9.%'", [()]),
+                        ("INSERT INTO reading_item(study, arrived_ns, arrived_event, urgency, reason, findings, imported) SELECT uid, 1, 0, 0, '', 0, 1 FROM study WHERE uid LIKE '9.%'", [()]))
+            server.start()
+            server.storescu(new)
+            items = wait_until(lambda: (lambda items: items[0]["study"] == "1.2.3.2" and items)(server.get_json("/api/worklist")), 10, "what was sent is first")
+            self.assertEqual((items[0]["capped"], items[0]["imported"], items[1]["capped"], items[1]["imported"]), (False, False, False, True))
+            self.assertEqual(items[1]["reason"], "imported or rebuilt: after all that was sent")
+            self.assertEqual((len(items), server.request("/api/worklist")[1]["X-Total-Count"]), (2000, "2002"))
+            self.assertIn("2002 studies are to be read, and the list shows 2000", " ".join(server.get_json("/healthz")["warnings"]))
+            server.storescu(old, late)  # the same image again: it was sent by nobody
+            wait_until(lambda: [item["study"] for item in server.get_json("/api/worklist")[:2]] == ["1.2.3.2", "1.2.3.3"], 10, "the second that was sent follows the first")
+
+    def test_what_cannot_be_followed_is_passed_over_and_its_study_says_so_until_it_is_read(self):
+        with Hilum() as server, tempfile.TemporaryDirectory() as folder:
+            bad, good = self.copies(folder, "1.2.3.1", "1.2.3.2")
+            server.storescu(bad)
+            wait_until(lambda: server.get_json("/api/worklist"), 5, "the study is on the list")
+            self.assertEqual(server.stop(), 0)
+            self.change(server, ("CREATE TRIGGER fault BEFORE UPDATE OF urgency ON reading_item WHEN NEW.study='1.2.3.1' BEGIN SELECT RAISE(ABORT, 'this row cannot be written'); END", [()]))
+            self.make_finding(server, "1.2.3.1", 0)
+            server.start()
+            server.storescu(good)
+            first, second = wait_until(lambda: (lambda items: len(items) == 2 and items[0]["flags"] and items)(server.get_json("/api/worklist")), 20, "both studies are on the list, and one has a line")
+            self.assertEqual((first["study"], second["flags"]), ("1.2.3.1", []))
+            self.assertIn("not all of it could be worked out here (result.changed of reading: ", first["flags"][0])
+            self.assertIn('1 studies on the reading list have a line "not all of it', " ".join(server.get_json("/healthz")["warnings"]))
+            server.mark_read("1.2.3.1")
+            self.assertEqual(server.get_json("/healthz")["warnings"], [])
+
     def refused(self, server, path, body):
         status, _, answer = server.request(path, "POST", json.dumps(body).encode())
         return status, json.loads(answer)["detail"]
