@@ -152,7 +152,7 @@ class Doubts(PageTest):
 
     def test_a_long_wait_is_said_in_hours_and_days(self):
         tab = self.tab()
-        self.answer_otherwise(tab, "/api/worklist", "(items) => items.forEach((item, i) => Object.assign(item, { waiting_s: [59, 3600 * 5 + 120, 3600 * 49][i % 3], capped: true }))")
+        self.answer_otherwise(tab, "/api/worklist", "(items) => items.forEach((item, i) => Object.assign(item, { waiting_s: [59, 3600 * 5 + 120, 3600 * 49][i % 3], capped: true, imported: false }))")
         self.store(*(new_image(generate_uid()) for _ in range(3)))
         tab.until("['0 min', '5 h 2 min', '2 d 1 h'].every((wanted) => [...document.querySelectorAll('td.wait')].some((cell) => cell.innerText === wanted))")
         self.assertIn("routine, overdue", tab.texts("td:first-child"))
