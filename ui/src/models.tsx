@@ -195,7 +195,12 @@ interface Props {
 
 // On the study's page. What does not stand any more is folded away.
 export function Models({ study, name, onDone, results, jobs, images, arriving, nameOf, whereOf }: Props) {
+    const [again, setAgain] = useState(false); // somebody has asked here, and reads what came of it
     const past = results.filter(({ standing }) => standing !== "current");
+    const done = () => {
+        setAgain(true);
+        return onDone();
+    };
     const asked = new Set([...results, ...jobs].map(({ series }) => series));
     const unasked = images.filter((one) => !asked.has(text(one, "0020000E")));
     const unanswered = results.some(({ standing, outcome }) => standing === "current" && outcome !== "positive" && outcome !== "negative") || jobs.some((job) => job.unanswered);
@@ -217,7 +222,7 @@ export function Models({ study, name, onDone, results, jobs, images, arriving, n
             {!arriving && unasked.length > 0 && (
                 <p class="unasked">{unasked.length === images.length ? "No rule asked for it." : `No rule asked for ${unasked.map(nameOf).join("; ")}`}</p>
             )}
-            {(unanswered || (!arriving && unasked.length > 0)) && <AskAgain study={study} name={name} onDone={onDone} />}
+            {(again || unanswered || (!arriving && unasked.length > 0)) && <AskAgain study={study} name={name} onDone={done} />}
             {past.length > 0 && (
                 <details class="past">
                     <summary>{past.length === 1 ? "1 earlier result" : `${past.length} earlier results`}</summary>
