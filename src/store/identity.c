@@ -1,4 +1,4 @@
-// What must agree at a start: the folder, its database and its anchor (docs/store-format.md, A1 to A7 and A10).
+// What must agree at a start: the folder, its database and its anchor (docs/store-format.md, A1 to A7c and A10).
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "store/format.h"
+#include "store/pack.h"
 
 static bool refuse(const struct store *store, const char *why, struct error *err)
 {
@@ -230,17 +230,23 @@ static void compare_tombstones(struct store *store)
                     (unsigned long long)count, (unsigned long long)store->anchor.found.tombstones);
 }
 
+// Is it one of this folder?
+static bool is_ours(const struct store *store, int folder_fd, const char *ending, uint64_t number)
+{
+    uint8_t id[STORE_ID_SIZE];
+    return id_in(folder_fd, ending, number, id) && memcmp(id, store->id, sizeof id) == 0;
+}
+
 // Is one of this folder there that is newer than the database knows of?
 static bool find_newer(const struct store *store, int folder_fd, const char *ending, uint64_t known, uint64_t *newer,
                        struct error *err)
 {
-    uint8_t id[STORE_ID_SIZE];
     uint64_t *numbers;
     size_t count;
     if (!store_list(folder_fd, ending, &numbers, &count, err))
         return false;
     for (size_t i = count; i-- > 0 && numbers[i] > known && numbers[i] > *newer;)
-        if (id_in(folder_fd, ending, numbers[i], id) && memcmp(id, store->id, sizeof id) == 0)
+        if (is_ours(store, folder_fd, ending, numbers[i]))
             *newer = numbers[i];
     free(numbers);
     return true;
@@ -249,12 +255,10 @@ static bool find_newer(const struct store *store, int folder_fd, const char *end
 // [A7a] A container's row is committed before its file is made, and a clean stop and the start after it sync the
 // database: so after a clean stop no power cut leaves a file without its row. Where the anchor is as old, only this
 // tells it.
-static bool compare_containers(struct store *store, const struct state *state, struct error *err)
+static bool compare_numbers(struct store *store, const struct state *state, struct error *err)
 {
     uint64_t newer = 0;
     char why[ERROR_MESSAGE_SIZE];
-    if (!store->was_clean || store->older[0])
-        return true;
     if (!find_newer(store, store->packs_fd, ".pack", state->container, &newer, err) ||
         !find_newer(store, store->lanes_fd, ".lane", state->container, &newer, err))
         return false;
@@ -263,6 +267,46 @@ static bool compare_containers(struct store *store, const struct state *state, s
     if (newer > 0)
         store_tell_older(store, why);
     return true;
+}
+
+// The newest pack of this folder that has neither its row nor its lane; 0: none.
+static bool find_unlisted(const struct store *store, const uint64_t *listed, size_t listed_count, uint64_t *newest,
+                          struct error *err)
+{
+    uint64_t *packs, *lanes = NULL;
+    size_t pack_count, lane_count;
+    if (!store_list(store->packs_fd, ".pack", &packs, &pack_count, err))
+        return false;
+    bool ok = store_list(store->lanes_fd, ".lane", &lanes, &lane_count, err);
+    *newest = 0;
+    for (size_t i = pack_count; ok && i-- > 0 && *newest == 0;)
+        if (!store_list_has(listed, listed_count, packs[i]) && !store_list_has(lanes, lane_count, packs[i]) &&
+            is_ours(store, store->packs_fd, ".pack", packs[i]))
+            *newest = packs[i];
+    free(packs);
+    free(lanes);
+    return ok;
+}
+
+// [A7c] A pack's row, and all before it, is synced before its lane goes: so no kill or power cut leaves a pack with
+// neither, clean stop or not.
+static bool compare_packs(struct store *store, struct error *err)
+{
+    uint64_t *listed, newest = 0;
+    size_t count;
+    char why[ERROR_MESSAGE_SIZE];
+    bool ok = pack_listed(store, &listed, &count, err) && find_unlisted(store, listed, count, &newest, err);
+    free(listed);
+    snprintf(why, sizeof why, "it does not know of pack %llu, which was in it", (unsigned long long)newest);
+    if (ok && newest > 0)
+        store_tell_older(store, why);
+    return ok;
+}
+
+static bool compare_containers(struct store *store, const struct state *state, struct error *err)
+{
+    return (!store->was_clean || store->older[0] || compare_numbers(store, state, err)) &&
+           (store->older[0] || compare_packs(store, err));
 }
 
 bool identity_compare(struct store *store, const struct state *state, struct error *err)

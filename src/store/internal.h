@@ -219,7 +219,7 @@ bool identity_check(const struct store *store, struct database *db, const struct
 bool identity_check_anchor(const struct store *store, const struct identity *identity, struct error *err);
 // The anchor does not tell any more how far the audit trail may go on.
 void identity_forget_ahead(struct store *store);
-// How far had it come? Raises alarms [A5, A6, A7, A7a], and sets what the anchor may say.
+// How far had it come? Raises alarms [A5, A6, A7, A7a, A7c], and sets what the anchor may say.
 bool identity_compare(struct store *store, const struct state *state, struct error *err);
 // Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a
 // rebuild was going on stays. CONFLICT: it is sound.
@@ -244,7 +244,7 @@ struct store {
     int lock_fd, folder_fd, lanes_fd, packs_fd;
     uint8_t id[STORE_ID_SIZE];
     bool was_clean;                 // the last stop
-    char older[ERROR_MESSAGE_SIZE]; // why the database is an older copy [A5, A7a, A7b]; "": it is none
+    char older[ERROR_MESSAGE_SIZE]; // why the database is an older copy [A5, A7a to A7c]; "": it is none
     _Atomic(enum rebuild_state) rebuild;
     struct anchor anchor;
     struct {
@@ -280,5 +280,6 @@ bool store_name_number(const char *name, const char *ending, uint64_t *out);
 
 // Numbers of the files in an open folder, ascending. The caller frees *out.
 bool store_list(int folder_fd, const char *ending, uint64_t **out, size_t *count, struct error *err);
+bool store_list_has(const uint64_t *numbers, size_t count, uint64_t number); // `numbers` ascending; NULL for none
 
 #endif

@@ -19,17 +19,6 @@ struct search {
     size_t count, capacity;
 };
 
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool is_in(const uint64_t *numbers, size_t count, uint64_t number)
-{
-    return count > 0 && bsearch(&number, numbers, count, sizeof *numbers, compare) != NULL;
-}
-
 static bool add(struct search *search, struct absent absent, struct error *err)
 {
     if (search->count == search->capacity) {
@@ -50,7 +39,8 @@ static bool compare_rows(struct search *search, struct database *db, struct erro
     bool row = true, ok = sql != NULL;
     while (ok && (ok = sql_step(sql, &row, err)) && row) {
         uint64_t number = (uint64_t)sql_int(sql, 0);
-        if (!is_in(search->packs, search->pack_count, number) && !is_in(search->lanes, search->lane_count, number))
+        if (!store_list_has(search->packs, search->pack_count, number) &&
+            !store_list_has(search->lanes, search->lane_count, number))
             ok = add(search, (struct absent){number, sql_int(sql, 1) == 1}, err);
     }
     sql_done(sql);

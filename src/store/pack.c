@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ static bool same_file(int fd, int folder_fd, const char *name)
 
 // Two steps with a sync between, not one rename: nothing promises that a rename from folder to folder reaches the disk
 // whole, and so the file always has one synced name.
-static bool move_to_packs(struct store *store, const struct pack *pack, struct error *err)
+static bool name_in_packs(struct store *store, const struct pack *pack, struct error *err)
 {
     char lane[STORE_NAME_SIZE], name[STORE_NAME_SIZE];
     store_lane_name(lane, pack->container);
@@ -55,9 +56,15 @@ static bool move_to_packs(struct store *store, const struct pack *pack, struct e
     }
     store_note_durable(&store->durable.container, pack->container);
     fault_point("pack.after_rename");
-    if (unlinkat(store->lanes_fd, lane, 0) != 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot remove %s", lane);
     return true;
+}
+
+static bool leave_lanes(struct store *store, const struct pack *pack, struct error *err)
+{
+    char lane[STORE_NAME_SIZE];
+    store_lane_name(lane, pack->container);
+    return unlinkat(store->lanes_fd, lane, 0) == 0 || errno == ENOENT ||
+           error_errno(err, errno, "cannot remove %s", lane);
 }
 
 struct listing {
@@ -71,12 +78,37 @@ static bool insert_row(struct database *db, void *payload, struct error *err)
                    (int64_t)listing->container, (int64_t)listing->arrival_last);
 }
 
-// Not synced: when a power cut takes this row it takes no row of an object that came before it and is kept, and the
-// pack is walked.
-bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err)
+bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, enum store_durability durability,
+               struct error *err)
 {
     struct listing listing = {container, arrival_last};
-    return store_write(store, STORE_REPLAYABLE, insert_row, &listing, err);
+    return store_write(store, durability, insert_row, &listing, err);
+}
+
+static bool read_numbers(struct database *db, uint64_t *out, size_t limit, size_t *count, struct error *err)
+{
+    struct sql *sql = sql_prepare(db, "SELECT number FROM container WHERE packed = 1 ORDER BY number", err);
+    bool row = true, ok = sql != NULL;
+    while (ok && *count < limit && (ok = sql_step(sql, &row, err)) && row)
+        out[(*count)++] = (uint64_t)sql_int(sql, 0);
+    sql_done(sql);
+    return ok;
+}
+
+// All at once: an archive has a pack for each association that it ever had.
+bool pack_listed(struct store *store, uint64_t **out, size_t *count, struct error *err)
+{
+    int64_t rows = 0;
+    bool found;
+    struct database *db = store_read_begin(store, err);
+    bool ok = db && sql_get_int(db, err, &rows, &found, "SELECT count(*) FROM container WHERE packed = 1", "");
+    *count = 0;
+    *out = ok ? calloc(rows > 0 ? (size_t)rows : 1, sizeof **out) : NULL;
+    if (ok)
+        ok = *out ? read_numbers(db, *out, (size_t)rows, count, err)
+                  : error_set(err, ERROR_MEMORY, "no memory for the numbers of %lld packs", (long long)rows);
+    store_read_end(store, db);
+    return ok;
 }
 
 static bool update_row(struct database *db, void *payload, struct error *err)
@@ -98,6 +130,7 @@ bool pack_make(struct store *store, struct pack *pack, struct error *err)
     for (size_t i = 0; i < pack->index.count; i++)
         if (pack->index.entries[i].arrival > arrival_last)
             arrival_last = pack->index.entries[i].arrival;
-    return write_index(store, pack, err) && move_to_packs(store, pack, err) &&
-           pack_list(store, pack->container, arrival_last, err);
+    // [A7c] The row is synced, and so all that came before it, while the file is a lane still.
+    return write_index(store, pack, err) && name_in_packs(store, pack, err) &&
+           pack_list(store, pack->container, arrival_last, STORE_DURABLE, err) && leave_lanes(store, pack, err);
 }

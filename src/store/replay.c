@@ -127,15 +127,10 @@ static bool walk_lanes(struct run *run, struct error *err)
     return ok;
 }
 
-static int compare_number(const void *key, const void *item)
-{
-    uint64_t x = *(const uint64_t *)key, y = *(const uint64_t *)item;
-    return (x > y) - (x < y);
-}
-
 static int compare_lane(const void *key, const void *item)
 {
-    return compare_number(key, &((const struct pack *)item)->container);
+    uint64_t x = *(const uint64_t *)key, y = ((const struct pack *)item)->container;
+    return (x > y) - (x < y);
 }
 
 static bool is_lane(const struct run *run, uint64_t container)
@@ -145,34 +140,7 @@ static bool is_lane(const struct run *run, uint64_t container)
 
 static bool is_listed(const struct run *run, uint64_t container)
 {
-    return run->listed_count > 0 &&
-           bsearch(&container, run->listed, run->listed_count, sizeof *run->listed, compare_number) != NULL;
-}
-
-static bool read_numbers(struct database *db, uint64_t *out, size_t limit, size_t *count, struct error *err)
-{
-    struct sql *sql = sql_prepare(db, "SELECT number FROM container WHERE packed = 1 ORDER BY number", err);
-    bool row = true, ok = sql != NULL;
-    while (ok && *count < limit && (ok = sql_step(sql, &row, err)) && row)
-        out[(*count)++] = (uint64_t)sql_int(sql, 0);
-    sql_done(sql);
-    return ok;
-}
-
-// All at once: an archive has a pack for each association that it ever had.
-static bool read_listed(struct run *run, struct error *err)
-{
-    int64_t count = 0;
-    bool found;
-    struct database *db = store_read_begin(run->store, err);
-    bool ok = db && sql_get_int(db, err, &count, &found, "SELECT count(*) FROM container WHERE packed = 1", "");
-    if (ok && count > 0) {
-        run->listed = calloc((size_t)count, sizeof *run->listed);
-        ok = run->listed ? read_numbers(db, run->listed, (size_t)count, &run->listed_count, err)
-                         : error_set(err, ERROR_MEMORY, "no memory for the numbers of %lld packs", (long long)count);
-    }
-    store_read_end(run->store, db);
-    return ok;
+    return store_list_has(run->listed, run->listed_count, container);
 }
 
 // How many records its index says it has; 0 when that is damaged.
@@ -305,7 +273,7 @@ static bool close_all(struct run *run, struct error *err)
         if (!close_lane(run, &run->lanes[i], err))
             return false;
     for (size_t i = 0; i < run->pack_count; i++)
-        if (!pack_list(run->store, run->packs[i].container, run->packs[i].arrival_last, err))
+        if (!pack_list(run->store, run->packs[i].container, run->packs[i].arrival_last, STORE_REPLAYABLE, err))
             return false;
     return true;
 }
@@ -361,7 +329,8 @@ static bool compare_all(struct run *run, struct error *err)
 static bool run_all(struct run *run, bool all, struct error *err)
 {
     struct store *store = run->store;
-    if (!walk_lanes(run, err) || !read_listed(run, err) || !walk_packs(run, all, err))
+    if (!walk_lanes(run, err) || !pack_listed(store, &run->listed, &run->listed_count, err) ||
+        !walk_packs(run, all, err))
         return false;
     // Nor need a killed process have synced the names of its lanes [S2].
     if (run->count > 0 && fsync(store->lanes_fd) != 0)

@@ -104,6 +104,11 @@ static bool list_folder(DIR *folder, const char *ending, struct number_list *lis
     return true;
 }
 
+bool store_list_has(const uint64_t *numbers, size_t count, uint64_t number)
+{
+    return count > 0 && bsearch(&number, numbers, count, sizeof *numbers, compare_numbers) != NULL;
+}
+
 bool store_list(int folder_fd, const char *ending, uint64_t **out, size_t *count, struct error *err)
 {
     struct number_list list = {0};
