@@ -41,9 +41,8 @@ struct archive_writer *archive_writer_open(struct archive *archive, struct error
 
 static void close_lane(struct archive_writer *writer)
 {
-    struct error err;
-    if (writer->lane && !store_lane_close(writer->lane, &err))
-        log_warning("archive", "lane left for the next start to close: %s", err.message);
+    struct error told; // by the store's alarm
+    store_lane_close(writer->lane, &told);
     writer->lane = NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alarm.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -272,6 +273,9 @@ bool store_lane_close(struct store_lane *lane, struct error *err)
         return true;
     store_record_drop(lane);
     bool ok = finish(lane, err);
+    if (!ok)
+        alarm_raise(ALARM_CONTAINER, "lanes", "one cannot be closed, and stays for the next start to close: %s",
+                    err->message);
     if (lane->pack.fd >= 0)
         close(lane->pack.fd);
     format_index_free(&lane->pack.index);

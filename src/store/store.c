@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,20 +132,34 @@ bool store_list(int folder_fd, const char *ending, uint64_t **out, size_t *count
 
 // ---- opening
 
-static bool lock_folder(struct store *store, struct error *err)
+static bool lock_one(const struct store *store, int fd, struct error *err)
 {
     char pid[24] = "";
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (errno != EWOULDBLOCK)
+        return error_errno(err, errno, "cannot lock %s", store->folder);
+    ssize_t got = pread(store->lock_fd, pid, sizeof pid - 1, 0);
+    pid[got > 0 ? got : 0] = '\0';
+    if (got <= 0)
+        return error_set(err, ERROR_CONFLICT,
+                         "%s is in use by another process, whose number went with the file lock: stop it, or choose "
+                         "another data folder",
+                         store->folder);
+    return error_set(err, ERROR_CONFLICT, "%s is in use by process %lld: stop it, or choose another data folder",
+                     store->folder, strtoll(pid, NULL, 10));
+}
+
+// The folder itself, for the file may be taken for a stale one and be removed; and the file, which is all that an
+// earlier program looks at.
+static bool lock_folder(struct store *store, struct error *err)
+{
+    char pid[24];
     store->lock_fd = openat(store->folder_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->lock_fd < 0)
         return error_errno(err, errno, "cannot open %s/lock", store->folder);
-    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK)
-            return error_errno(err, errno, "cannot lock %s/lock", store->folder);
-        ssize_t got = pread(store->lock_fd, pid, sizeof pid - 1, 0);
-        pid[got > 0 ? got : 0] = '\0';
-        return error_set(err, ERROR_CONFLICT, "%s is in use by process %lld: stop it, or choose another data folder",
-                         store->folder, strtoll(pid, NULL, 10));
-    }
+    if (!lock_one(store, store->folder_fd, err) || !lock_one(store, store->lock_fd, err))
+        return false;
     int size = snprintf(pid, sizeof pid, "%lld\n", (long long)getpid());
     if (ftruncate(store->lock_fd, 0) != 0)
         return error_errno(err, errno, "cannot write %s/lock", store->folder);
@@ -172,6 +187,37 @@ static bool open_folders(struct store *store, struct error *err)
     if (store->lanes_fd < 0 || store->packs_fd < 0)
         return error_errno(err, errno, "cannot open the folders in %s", store->folder);
     return true;
+}
+
+static bool refuse_two_file_systems(const struct store *store, int code, struct error *err)
+{
+    enum { SHOWN = 80 };
+    char lanes[STORE_FOLDER_MAX + 32], packs[STORE_FOLDER_MAX + 32], paths[2][PATH_MAX];
+    snprintf(lanes, sizeof lanes, "%s/lanes", store->folder);
+    snprintf(packs, sizeof packs, "%s/packs", store->folder);
+    return error_set(err, ERROR_CONFLICT,
+                     "no file in %.*s can have a second name in %.*s (%s): both must be on one file system, which has "
+                     "hard links",
+                     SHOWN, realpath(lanes, paths[0]) ? paths[0] : lanes, SHOWN,
+                     realpath(packs, paths[1]) ? paths[1] : packs, strerror(code));
+}
+
+// Could a lane become a pack? By trying it, for two mounts of one file system have one device. A full disk is no
+// answer.
+static bool check_link(const struct store *store, struct error *err)
+{
+    static const char name[] = "link-trial";
+    unlinkat(store->lanes_fd, name, 0); // of a start that was killed
+    unlinkat(store->packs_fd, name, 0);
+    int fd = openat(store->lanes_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return true;
+    close(fd);
+    int code = linkat(store->lanes_fd, name, store->packs_fd, name, 0) == 0 ? 0 : errno;
+    unlinkat(store->lanes_fd, name, 0);
+    unlinkat(store->packs_fd, name, 0);
+    bool never = code == EXDEV || code == EPERM || code == EOPNOTSUPP || code == ENOSYS;
+    return !never || refuse_two_file_systems(store, code, err);
 }
 
 // A new database begins at an epoch that no earlier database of this folder had: the seconds since 1970.
@@ -405,8 +451,8 @@ static void store_free(struct store *store)
     pthread_mutex_destroy(&store->quarantine_lock);
     close_fd(store->packs_fd);
     close_fd(store->lanes_fd);
-    close_fd(store->folder_fd);
-    close_fd(store->lock_fd); // last: it ends the lock
+    close_fd(store->lock_fd);
+    close_fd(store->folder_fd); // last: it ends the lock
     free(store);
 }
 
@@ -416,7 +462,8 @@ struct store *store_open(const struct store_options *options, struct error *err)
     if (!store)
         return NULL;
     struct opening opening = {.store = store, .rebuild = options->rebuild != STORE_REBUILD_NO};
-    bool locked = open_folders(store, err) && lock_folder(store, err) && spares_remove_old(store, err);
+    bool locked =
+        open_folders(store, err) && lock_folder(store, err) && check_link(store, err) && spares_remove_old(store, err);
     if (locked)
         store_room_for_start(store);
     if (locked && anchor_open(store, err) && tombstones_open(store, err) &&

@@ -93,7 +93,7 @@ bool store_anchor(struct store *store, const struct store_audit_head *head, stru
 // [A7b]: an alarm, and the replay that comes raises the epoch [R6]. `why`, at most 90 characters, goes on from "it is
 // an older copy: ".
 void store_tell_older(struct store *store, const char *why);
-// Why it is one, as store_open [A5, A7a] or store_tell_older has found; "": nothing says so.
+// Why it is one, as store_open [A5, A7a, A7c] or store_tell_older has found; "": nothing says so.
 const char *store_older(const struct store *store);
 // The alarm of a database that was found older at an earlier start, and that nobody has said to know; and its end.
 // While it stands nothing is told to anybody: what waits in an older copy may have been told, and taken back, since.
@@ -155,8 +155,8 @@ bool store_record_seal(struct store_lane *lane, const void *meta, size_t meta_si
 // -> WITHDRAWN [S3]. false: storing has stopped (see the page).
 bool store_record_withdraw(struct store *store, const struct store_record *record, struct error *err);
 
-// Index, sync, a name in packs/, sync, the lane's name away [R5]. An empty lane leaves no file. Frees the lane on
-// failure too (the file stays a lane until the next start).
+// Index, sync, a name in packs/, sync, the row that lists it, sync, the lane's name away [R5]. An empty lane leaves no
+// file. Frees the lane on failure too (the file stays a lane until the next start, which is an alarm). NULL is fine.
 bool store_lane_close(struct store_lane *lane, struct error *err);
 
 // The zeros written ahead for this lane are used up, and another lane would have some.

@@ -14,6 +14,22 @@
 
 // ---- helpers
 
+// The folder's part stands on another file system than the others.
+static void move_elsewhere(const char *folder, const char *part, char elsewhere[HELPER_PATH])
+{
+    char path[HELPER_PATH];
+    struct stat here, there;
+    snprintf(path, sizeof path, "%.200s/%s", folder, part);
+    snprintf(elsewhere, HELPER_PATH, "/dev/shm/hilum-test-XXXXXX");
+    assert_non_null(mkdtemp(elsewhere));
+    assert_int_equal(stat(path, &here), 0);
+    assert_int_equal(stat(elsewhere, &there), 0);
+    assert_true(here.st_dev != there.st_dev);
+    helper_copy_into(path, elsewhere);
+    folder_delete(path);
+    assert_int_equal(symlink(elsewhere, path), 0);
+}
+
 // The text of an alarm that stands, which the test fails without.
 static const char *alarm_of(enum alarm_kind kind, const char *subject)
 {
@@ -270,6 +286,63 @@ static void the_anchor_of_another_folder_does_not_start_and_is_removed_by_hand(v
     folder_delete(other.folder);
 }
 
+static void lanes_and_packs_on_two_file_systems_do_not_start(void **state)
+{
+    struct place place;
+    char packs[HELPER_PATH], lanes[HELPER_PATH];
+    (void)state;
+    make_closed(&place);
+    move_elsewhere(place.folder, "packs", packs);
+    place.store = helper_open(place.folder, &place.err);
+    assert_null(place.store);
+    assert_non_null(strstr(place.err.message, "/lanes can have a second name in /dev/shm/"));
+    move_elsewhere(place.folder, "lanes", lanes); // both on one again
+    start(&place);
+    assert_int_equal(helper_alarms(), 0);
+    helper_check(place.store, "1-1000");
+    helper_remove(&place);
+    folder_delete(packs);
+    folder_delete(lanes);
+}
+
+static void a_lane_that_cannot_be_closed_is_told(void **state)
+{
+    struct place place;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "1-1000");
+    helper_path(path, place.folder, "packs", 1, ".pack");
+    save_file(path, "no pack", 7); // its name is taken
+    assert_false(store_lane_close(lane, &place.err));
+    assert_non_null(strstr(alarm_of(ALARM_CONTAINER, "lanes"), "0000000001.lane"));
+    assert_int_equal(unlink(path), 0);
+    store_close(place.store);
+    helper_forget_alarms(NULL);
+    start(&place);
+    assert_int_equal(helper_count(place.folder, "packs", ".pack"), 1);
+    helper_check(place.store, "1-1000");
+    helper_remove(&place);
+}
+
+static void a_folder_whose_lock_was_removed_is_in_use_still(void **state)
+{
+    struct place place;
+    struct error err;
+    (void)state;
+    helper_make(&place);
+    for (int removed = 0; removed < 2; removed++) {
+        assert_null(helper_open(place.folder, &err));
+        assert_int_equal(err.code, ERROR_CONFLICT);
+        assert_non_null(strstr(err.message, removed ? "whose number went with the file lock" : "is in use by process"));
+        if (!removed)
+            remove_file(place.folder, "lock");
+    }
+    store_close(place.store);
+    starts_without_alarm(&place);
+}
+
 static void a_database_that_cannot_be_read_does_not_start(void **state)
 {
     struct place place;
@@ -351,6 +424,62 @@ static void an_older_database_with_an_older_anchor_is_told_by_what_is_newer(void
         starts_without_alarm(&place);
         folder_delete(older);
     }
+}
+
+static void store_one(struct place *place, const char *name)
+{
+    struct store_lane *lane = helper_lane(place);
+    helper_store(place, lane, name);
+    assert_true(store_lane_close(lane, &place->err));
+}
+
+// Database and anchor of a server that ran are of no clean stop: the packs that were listed since tell it.
+static void an_older_database_of_a_running_server_is_told_by_a_pack_that_it_does_not_know(void **state)
+{
+    static const char *const parts[] = {"hilum.db", "hilum.db-wal", "anchor"};
+    (void)state;
+    for (int killed = 0; killed < 2; killed++) {
+        struct place place;
+        char older[HELPER_PATH], newer[HELPER_PATH];
+        make_closed(&place);
+        start(&place);
+        store_one(&place, "3-1000");
+        helper_copy(place.folder, older);
+        store_one(&place, "4-1000");
+        helper_copy(place.folder, newer); // as a kill leaves it: with no lane
+        store_close(place.store);
+        assert_int_equal(helper_alarms(), 0);
+        if (killed) {
+            folder_delete(place.folder);
+            memcpy(place.folder, newer, sizeof newer);
+            remove_database_logs(place.folder);
+        } else
+            folder_delete(newer);
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+            copy_over(older, place.folder, parts[i]);
+        start(&place);
+        assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db's age"), "it does not know of pack 4"));
+        assert_int_equal(helper_alarms(), 1);
+        helper_check(place.store, "4-1000");
+        store_close(place.store);
+        helper_forget_alarms(NULL);
+        starts_without_alarm(&place);
+        folder_delete(older);
+    }
+}
+
+// A copy of an association's middle: it knows the lane, and that this is a pack by now it does not.
+static void an_older_database_that_knows_a_lane_of_what_is_a_pack_is_told(void **state)
+{
+    struct place place;
+    (void)state;
+    make_closed(&place);
+    helper_sql(place.folder, "UPDATE container SET packed = 0 WHERE number = 2; UPDATE store_state SET clean = 0");
+    start(&place);
+    assert_non_null(strstr(alarm_of(ALARM_DATABASE, "hilum.db's age"), "it does not know of pack 2"));
+    store_close(place.store);
+    helper_forget_alarms(NULL);
+    starts_without_alarm(&place);
 }
 
 // Somebody else may know of something newer: before the replay, so that no epoch comes twice, whatever came in between.
@@ -754,6 +883,11 @@ int test_identity(void)
         alarm_test(an_older_database_is_told_and_its_epoch_comes_never_again),
         alarm_test(an_older_database_with_an_older_anchor_is_told_by_what_is_newer),
         alarm_test(an_older_database_that_somebody_else_knows_of_gets_an_epoch_of_now),
+        alarm_test(an_older_database_of_a_running_server_is_told_by_a_pack_that_it_does_not_know),
+        alarm_test(an_older_database_that_knows_a_lane_of_what_is_a_pack_is_told),
+        alarm_test(lanes_and_packs_on_two_file_systems_do_not_start),
+        alarm_test(a_lane_that_cannot_be_closed_is_told),
+        alarm_test(a_folder_whose_lock_was_removed_is_in_use_still),
         alarm_test(a_kill_with_a_lane_that_has_no_rows_is_no_older_database),
         alarm_test(overwritten_pages_are_found_in_the_background),
         alarm_test(a_removed_anchor_is_told_and_made_again),
