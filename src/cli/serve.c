@@ -1,9 +1,10 @@
-// hilum serve: the server, until SIGINT or SIGTERM.
+// hilum serve: the server, until SIGINT, SIGTERM or SIGHUP.
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -13,15 +14,44 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_serve = {"serve", "[OPTIONS]", "run the server: archive, DICOMweb, API and page", run,
-                                      false};
+const struct cli_command cli_serve = {
+    "serve", "[OPTIONS]",
+    "run the server: archive, DICOMweb, API and page, until SIGTERM, SIGINT or SIGHUP (which is no reload)", run,
+    false};
+
+enum {
+    OPEN_FILES_WANTED = 1024, // asked for, where the system allows it
+    OPEN_FILES_LEAST = 128,   // 16 associations, 16 readers and 64 packs
+};
 
 static void wait_for_signal(const sigset_t *signals)
 {
     int number;
     while (sigwait(signals, &number) == EINTR)
         continue;
-    log_info("serve", "stopping");
+    log_info("serve", "stopping: %s", number == SIGHUP ? "SIGHUP" : number == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+// Whoever started us with SIGHUP ignored (nohup) wants us to stay when the terminal goes.
+static bool hangup_is_ignored(void)
+{
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+static bool have_open_files(struct error *err)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return error_errno(err, errno, "cannot read the limit of open files");
+    rlim_t wanted = limit.rlim_max < OPEN_FILES_WANTED ? limit.rlim_max : OPEN_FILES_WANTED;
+    if (limit.rlim_cur < wanted)
+        limit.rlim_cur = wanted;
+    return (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= OPEN_FILES_LEAST) ||
+           error_set(err, ERROR_LIMIT,
+                     "this process may have %llu files open at once, and a server needs %d: raise the limit (ulimit -n "
+                     "%d, or LimitNOFILE=%d in its systemd unit)",
+                     (unsigned long long)limit.rlim_cur, OPEN_FILES_LEAST, OPEN_FILES_WANTED, OPEN_FILES_WANTED);
 }
 
 static int serve(const struct config *config)
@@ -31,6 +61,8 @@ static int serve(const struct config *config)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    if (!hangup_is_ignored())
+        sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before any thread is made
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file at its limit is an error of that write
@@ -39,7 +71,7 @@ static int serve(const struct config *config)
     mallopt(M_ARENA_MAX, 4);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    struct service *service = service_start(config, &err);
+    struct service *service = have_open_files(&err) ? service_start(config, &err) : NULL;
     if (!service)
         return cli_fail(&err);
     char http[SERVICE_ADDRESS_SIZE], dicom[SERVICE_ADDRESS_SIZE];

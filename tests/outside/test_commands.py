@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -231,9 +232,35 @@ class Commands(unittest.TestCase):
             second = hilum("serve", "--data", server.data, "--http", "127.0.0.1:1", "--dicom", "127.0.0.1:1")
             self.assertEqual(second.returncode, 1)
             self.assertIn("in use by process", second.stderr)
+            os.unlink(os.path.join(server.data, "lock"))  # as a stale one
+            third = hilum("serve", "--data", server.data, "--http", "127.0.0.1:1", "--dicom", "127.0.0.1:1")
+            self.assertEqual((third.returncode, "in use by another process" in third.stderr), (1, True), third.stderr)
         unreachable = hilum("peer", "list", "--server", f"http://127.0.0.1:{server.http}")
         self.assertEqual(unreachable.returncode, 1)
         self.assertIn("is the server running", unreachable.stderr)
+
+    def test_a_terminal_that_closes_stops_the_server_cleanly_unless_it_was_started_to_stay(self):
+        for wrap in ((), ("nohup",)):
+            with Hilum(wrap=wrap) as server:
+                server.process.send_signal(signal.SIGHUP)
+                if wrap:
+                    self.assertEqual(server.get_json("/healthz")["status"], "ok")
+                    self.assertEqual(server.stop(), 0)
+                    self.assertIn("stopping: SIGTERM", server.log())
+                else:
+                    self.assertEqual(server.process.wait(20), 0)
+                    self.assertIn("stopping: SIGHUP", server.log())
+                with open(os.path.join(server.data, "audit-00000001.log"), encoding="utf-8") as file:
+                    self.assertIn('"110121"', file.read())  # Application Stop
+
+    def test_too_few_open_files_are_named_with_what_to_do(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for most in (12, 20, 100):
+                done = subprocess.run(["prlimit", f"--nofile={most}", HILUM, "serve", "--data", f"{folder}/d", "--http", "127.0.0.1:1"], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(f"may have {most} files open at once", done.stderr)
+                self.assertIn("LimitNOFILE=", done.stderr)
+            self.assertFalse(os.path.exists(f"{folder}/d"))
 
     def package(self, folder, **changes):
         """A copy of the real package with members of its manifest changed; a dict changes members of that member."""
