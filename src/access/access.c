@@ -62,9 +62,14 @@ bool access_audit_healthy(struct access *access)
     return access_trail_healthy(access->trail);
 }
 
-bool access_audit_acknowledge(struct access *access, const char *by, struct error *err)
+bool access_audit_unknown(struct access *access, struct access_unknown *out, struct error *err)
 {
-    return access_trail_acknowledge(access->trail, by, err);
+    return access_trail_unknown(access->trail, out, err);
+}
+
+bool access_audit_acknowledge(struct access *access, const char *by, const char *version, struct error *err)
+{
+    return access_trail_acknowledge(access->trail, by, version, err);
 }
 
 bool access_audit_flush(struct access *access, struct error *err)

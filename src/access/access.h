@@ -160,13 +160,20 @@ bool access_audit_flush(struct access *access, struct error *err); // all of it 
 // The same, but for the counts of running minutes: before a change is answered.
 bool access_audit_written(struct access *access, struct error *err);
 
-// A person knows of what the trail tells at each start (a break of its chain, that the database is an older copy, or
-// that lines may be missing) and of what access_audit_check finds damaged in its files, which is walked through here:
-// each is a line in a new file, with his name (which is unverified until there are logins) and what it was; checks and
-// starts take it as told from then on, and the alarm ends. What is damaged stays damaged, and is known as long as
-// nothing else in the same file is. At most ACCESS_DAMAGES_MAX files at once. NOT_FOUND: there is nothing that nobody
-// knows of.
-bool access_audit_acknowledge(struct access *access, const char *by, struct error *err);
+// What nobody has said to know: what the trail tells at each start (a break of its chain, that the database is an older
+// copy, or that lines may be missing) and what access_audit_check finds damaged in its files, which is walked through
+// here, of at most ACCESS_DAMAGES_MAX files.
+enum { ACCESS_DAMAGES_MAX = 1000, ACCESS_UNKNOWN_VERSION_SIZE = 33 };
+struct access_unknown {
+    struct buffer texts;                       // a sentence each, with a NUL behind it; owned: buffer_free, on success
+    char version[ACCESS_UNKNOWN_VERSION_SIZE]; // says just these; never ""
+};
+bool access_audit_unknown(struct access *access, struct access_unknown *out, struct error *err);
+// A person knows of just that, as `version` says: each is a line in a new file, with his name (which is unverified
+// until there are logins) and what it was; checks and starts take it as told from then on, and the alarm ends. What is
+// damaged stays damaged, and is known as long as nothing else in the same file is. NOT_FOUND: there is nothing that
+// nobody knows of. CONFLICT: it is something else by now; what he has not seen stands.
+bool access_audit_acknowledge(struct access *access, const char *by, const char *version, struct error *err);
 
 // Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
 // over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
@@ -174,7 +181,7 @@ bool access_audit_acknowledge(struct access *access, const char *by, struct erro
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
 // What is wrong with one file of the trail.
-enum { ACCESS_PLACES_SHOWN = 8, ACCESS_DAMAGES_MAX = 1000 };
+enum { ACCESS_PLACES_SHOWN = 8 };
 struct access_damage {
     uint64_t segment; // the file's number
     uint64_t places;  // how many are wrong

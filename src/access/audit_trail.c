@@ -14,6 +14,13 @@
 #include "base/log.h"
 #include "base/text.h"
 
+// What a person says to know.
+struct word {
+    char by[ACCESS_ACTOR_MAX];                    // who says so; "": nobody
+    char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // that he has seen
+    struct buffer damages;                        // likewise: texts with a NUL behind each
+};
+
 struct access_trail {
     pthread_t thread;
     struct store *store;              // or NULL
@@ -29,11 +36,10 @@ struct access_trail {
     uint64_t lost, lost_told;
     bool dirty; // something waits to be told
     bool stop;
-    bool stands[ACCESS_TALES];         // what nobody has said to know
-    char known_by[ACCESS_ACTOR_MAX];   // who says so now; "": nobody
-    struct buffer known;               // what is damaged, of which he knows: texts with a NUL behind each
-    uint64_t flush_wanted, flush_done; // numbers of turns
-    bool flush_sums;                   // the next one tells all sums
+    char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // what nobody has said to know; "": nothing
+    struct word word;                             // for the thread's next turn
+    uint64_t flush_wanted, flush_done;            // numbers of turns
+    bool flush_sums;                              // the next one tells all sums
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
@@ -231,33 +237,93 @@ static bool find_damages(const struct access_trail *trail, struct buffer *out, s
     return ok;
 }
 
-// With the lock: the thread's next turn is to tell it. Takes the texts.
-static bool take_word(struct access_trail *trail, struct buffer *damages, const char *by, struct error *err)
+// With the lock: the sentences that a person is shown, and what stands for them and the lines that they are about.
+static bool gather(const struct access_trail *trail, const struct buffer *damages, struct access_unknown *out,
+                   struct error *err)
 {
-    bool stands = damages->size > 0;
+    static const size_t digest = sizeof ACCESS_KNOWN_WORDS - 1 + ACCESS_CHAIN_DIGITS + 2;
+    const char *text = (const char *)damages->data;
+    uint8_t parts[2][HASH_SIZE], all[HASH_SIZE];
+    buffer_init(&out->texts, (size_t)(ACCESS_DAMAGES_MAX + ACCESS_TALES) * ACCESS_DETAIL_MAX);
     for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
-        stands = stands || trail->stands[tale];
-    if (!stands)
+        if (trail->tells[tale][0])
+            buffer_append(&out->texts, trail->tells[tale], strlen(trail->tells[tale]) + 1);
+    for (size_t at = 0; at < damages->size; at += strlen(text + at) + 1)
+        buffer_append(&out->texts, text + at + digest, strlen(text + at + digest) + 1);
+    hash_of(out->texts.data, out->texts.size, parts[0]);
+    hash_of(damages->data, damages->size, parts[1]);
+    hash_of(parts, sizeof parts, all);
+    text_hex(out->version, all, (sizeof out->version - 1) / 2);
+    return !out->texts.failed || error_set(err, ERROR_MEMORY, "no memory for what the audit trail tells");
+}
+
+static bool look_through(struct access_trail *trail, struct buffer *damages, struct access_unknown *out,
+                         struct error *err)
+{
+    bool ok = find_damages(trail, damages, err);
+    pthread_mutex_lock(&trail->lock);
+    buffer_init(&out->texts, 0);
+    ok = ok && gather(trail, damages, out, err);
+    pthread_mutex_unlock(&trail->lock);
+    if (!ok)
+        buffer_free(&out->texts);
+    return ok;
+}
+
+bool access_trail_unknown(struct access_trail *trail, struct access_unknown *out, struct error *err)
+{
+    struct buffer damages;
+    bool ok = look_through(trail, &damages, out, err);
+    buffer_free(&damages);
+    return ok;
+}
+
+// With the lock: the thread's next turn is to tell it. Takes the damages' texts.
+static bool take_word(struct access_trail *trail, struct buffer *damages, const char *by, const char *version,
+                      struct error *err)
+{
+    struct access_unknown now;
+    bool ok = gather(trail, damages, &now, err), nothing = now.texts.size == 0;
+    buffer_free(&now.texts);
+    if (!ok)
+        return false;
+    if (nothing)
         return error_set(err, ERROR_NOT_FOUND,
                          "the audit trail tells of no break, no older database, no missing lines and no damage that "
                          "nobody knows of");
-    if (trail->known_by[0])
+    if (strcmp(version, now.version) != 0)
+        return error_set(err, ERROR_CONFLICT,
+                         "what the audit trail tells is not what was seen (version %.40s): look at it again", version);
+    if (trail->word.by[0])
         return error_set(err, ERROR_BUSY, "somebody else says that he knows just now; ask again");
-    text_copy(trail->known_by, sizeof trail->known_by, by);
-    trail->known = *damages;
+    text_copy(trail->word.by, sizeof trail->word.by, by);
+    memcpy(trail->word.tells, trail->tells, sizeof trail->tells);
+    trail->word.damages = *damages;
     buffer_init(damages, 0);
     return true;
 }
 
-bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err)
+// What came while it was told stands, and he has not seen it.
+static bool nothing_came(struct access_trail *trail, struct error *err)
+{
+    bool nothing = true;
+    pthread_mutex_lock(&trail->lock);
+    for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
+        if (trail->tells[tale][0])
+            nothing = error_set(err, ERROR_CONFLICT, "this has come since, and stands: %.180s", trail->tells[tale]);
+    pthread_mutex_unlock(&trail->lock);
+    return nothing;
+}
+
+bool access_trail_acknowledge(struct access_trail *trail, const char *by, const char *version, struct error *err)
 {
     struct buffer damages;
     bool ok = find_damages(trail, &damages, err);
     pthread_mutex_lock(&trail->lock);
-    ok = ok && take_word(trail, &damages, by, err);
+    ok = ok && take_word(trail, &damages, by, version, err);
     pthread_mutex_unlock(&trail->lock);
     buffer_free(&damages);
-    return ok && access_trail_flush(trail, false, err);
+    return ok && access_trail_flush(trail, false, err) && nothing_came(trail, err);
 }
 
 // ---- what the thread does
@@ -422,10 +488,10 @@ static void end_tale(enum access_tale tale)
         alarm_clear(ALARM_AUDIT, access_tales[tale].alarm);
 }
 
-static void set_stands(struct access_trail *trail, enum access_tale tale, bool stands)
+static void set_tells(struct access_trail *trail, enum access_tale tale, const char *text)
 {
     pthread_mutex_lock(&trail->lock);
-    trail->stands[tale] = stands;
+    text_copy(trail->tells[tale], sizeof trail->tells[tale], text);
     pthread_mutex_unlock(&trail->lock);
 }
 
@@ -433,7 +499,7 @@ static void set_stands(struct access_trail *trail, enum access_tale tale, bool s
 static bool confess(struct access_trail *trail, enum access_tale tale, const char *found, int64_t now_ns,
                     struct error *err)
 {
-    set_stands(trail, tale, true);
+    set_tells(trail, tale, found);
     raise_tale(tale, found);
     return access_chain_next_file(&trail->chain, err) && write_own(trail, found, now_ns, err);
 }
@@ -452,7 +518,7 @@ static bool acknowledge_one(struct access_trail *trail, enum access_tale tale, c
     snprintf(detail, sizeof detail, "%s%s", access_tales[tale].known, by);
     if (!access_chain_next_file(&trail->chain, err) || !write_line(trail, true, by, detail, now_ns, err))
         return false;
-    set_stands(trail, tale, false);
+    set_tells(trail, tale, "");
     end_tale(tale);
     return true;
 }
@@ -468,13 +534,13 @@ static bool acknowledge_damages(struct access_trail *trail, const struct buffer 
 }
 
 // Whoever knows of it is told in a file that begins with that. On failure it stands.
-static bool acknowledge(struct access_trail *trail, const struct buffer *damages, const char *by, int64_t now_ns,
-                        struct error *err)
+static bool acknowledge(struct access_trail *trail, const struct word *word, int64_t now_ns, struct error *err)
 {
     for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++)
-        if (trail->stands[tale] && !acknowledge_one(trail, tale, by, now_ns, err))
+        if (trail->tells[tale][0] && strcmp(trail->tells[tale], word->tells[tale]) == 0 &&
+            !acknowledge_one(trail, tale, word->by, now_ns, err))
             return false;
-    return acknowledge_damages(trail, damages, by, now_ns, err);
+    return acknowledge_damages(trail, &word->damages, word->by, now_ns, err);
 }
 
 static uint64_t count_lines(const struct access_entry_list *list)
@@ -518,20 +584,18 @@ static void turn(struct access_trail *trail)
     trail->queue = (struct access_entry_list){0};
     uint64_t lost = trail->lost;
     int64_t now_ns = now_of(trail);
-    char by[ACCESS_ACTOR_MAX];
-    text_copy(by, sizeof by, trail->known_by);
-    trail->known_by[0] = '\0';
-    struct buffer known = trail->known;
-    buffer_init(&trail->known, 0);
+    struct word word = trail->word;
+    trail->word.by[0] = '\0';
+    buffer_init(&trail->word.damages, 0);
     bool tells_lost = lost != trail->lost_told, stops = trail->stop;
     pthread_mutex_unlock(&trail->lock);
-    bool ok = make_way(trail, count_lines(&list) + own_lines(&known), &failure) && look(trail, now_ns, &failure) &&
-              write_list(trail, &list, &freed, &failure);
+    bool ok = make_way(trail, count_lines(&list) + own_lines(&word.damages), &failure) &&
+              look(trail, now_ns, &failure) && write_list(trail, &list, &freed, &failure);
     if (ok && tells_lost && (ok = tell_lost(trail, lost - trail->lost_told, now_ns, &failure)))
         trail->lost_told = lost;
-    ok = ok && (!by[0] || acknowledge(trail, &known, by, now_ns, &failure)) &&
+    ok = ok && (!word.by[0] || acknowledge(trail, &word, now_ns, &failure)) &&
          anchor(trail, stops ? 0 : ACCESS_AHEAD, &failure);
-    buffer_free(&known);
+    buffer_free(&word.damages);
     complain(ok, &failure);
     if (!ok && (list.head || tells_lost))
         tell_unwritten(trail);
@@ -590,7 +654,7 @@ static void init_locks(struct access_trail *trail)
 
 static void free_trail(struct access_trail *trail)
 {
-    buffer_free(&trail->known);
+    buffer_free(&trail->word.damages);
     access_entry_free_all(&trail->queue);
     access_entry_free_all(&trail->sums.by_age);
     access_chain_close(&trail->chain);
@@ -648,9 +712,9 @@ static bool tell_again(struct access_trail *trail, const char *folder, struct er
     if (!access_walk_standing(folder, &standing, err))
         return false;
     for (enum access_tale tale = 0; tale < ACCESS_TALES; tale++) {
-        if (!standing.text[tale][0] || trail->stands[tale])
+        if (!standing.text[tale][0] || trail->tells[tale][0])
             continue;
-        trail->stands[tale] = true;
+        set_tells(trail, tale, standing.text[tale]);
         raise_tale(tale, standing.text[tale]);
     }
     return true;
@@ -685,7 +749,7 @@ struct access_trail *access_trail_open(struct store *store, const char *folder, 
     trail->healthy = true;
     trail->seen_ns = clock_now_ns();
     trail->seen_at_ns = clock_monotonic_ns();
-    buffer_init(&trail->known, 0);
+    buffer_init(&trail->word.damages, 0);
     init_locks(trail);
     bool ok = open_chain(trail, folder, segment_max, err);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)

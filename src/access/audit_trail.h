@@ -34,7 +34,9 @@ void access_trail_close(struct access_trail *trail); // writes what waits; NULL 
 
 void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns);
 bool access_trail_flush(struct access_trail *trail, bool sums, struct error *err); // `sums`: of running periods too
-bool access_trail_acknowledge(struct access_trail *trail, const char *by, struct error *err); // access.h
+// access.h
+bool access_trail_unknown(struct access_trail *trail, struct access_unknown *out, struct error *err);
+bool access_trail_acknowledge(struct access_trail *trail, const char *by, const char *version, struct error *err);
 bool access_trail_healthy(struct access_trail *trail);
 uint64_t access_trail_lost(struct access_trail *trail); // records so far
 

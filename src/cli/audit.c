@@ -1,5 +1,5 @@
 // hilum audit acknowledge: a person knows of a break, an older database, missing lines or damaged files, told to the
-// running server.
+// running server: of those that it shows, and of none that comes meanwhile.
 // hilum audit check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only,
 // from the files, so it works beside a running server, without one, and on a copy of a data folder.
 #include <inttypes.h>
@@ -13,13 +13,14 @@
 
 static int run(int argc, char **argv);
 
-const struct cli_command cli_audit = {"audit", "check [FOLDER] | acknowledge --by NAME [OPTIONS]",
-                                      "check the hash chain of a data folder's audit trail (./hilum-data): exit status "
-                                      "0 when nothing is wrong but what was acknowledged, else 1; or say that a break "
-                                      "in it, an older database, missing lines and what is damaged are known",
-                                      run, false};
+const struct cli_command cli_audit = {
+    "audit", "check [FOLDER] | acknowledge --by NAME [OPTIONS]",
+    "check the hash chain of a data folder's audit trail (./hilum-data): exit status "
+    "0 when nothing is wrong but what was acknowledged, else 1; or say that a break "
+    "in it, an older database, missing lines and what is damaged are known, which are shown",
+    run, false};
 
-enum { FILES_SHOWN = 100 };
+enum { FILES_SHOWN = 100, UNKNOWN_MAX = 4 << 20 };
 
 struct telling {
     uint64_t files, unknown; // that are damaged; of those, of whose damage nobody has said that he knows
@@ -80,18 +81,43 @@ static int check(const char *folder)
     return wrong ? CLI_FAILED : CLI_DONE;
 }
 
-static int acknowledge(const char *server, const char *by)
+// The caller owns what comes back; NULL: it failed.
+static json_t *ask(const char *server, struct error *err)
 {
     struct buffer out;
-    struct error err;
-    json_t *json = json_pack("{s:s}", "by", by);
+    buffer_init(&out, UNKNOWN_MAX);
+    bool ok = cli_call(server, "GET", "/api/audit/unknown", NULL, 0, &out, err);
+    json_t *json = ok ? json_loads((const char *)out.data, 0, NULL) : NULL;
+    if (ok && !json)
+        error_set(err, ERROR_BAD_DATA, "%s answered no JSON: is it a Hilum server of this version?", server);
+    buffer_free(&out);
+    return json;
+}
+
+static bool say_known(const char *server, const char *by, json_t *version, struct error *err)
+{
+    struct buffer out;
+    json_t *json = json_pack("{s:s, s:O}", "by", by, "version", version);
     char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
     buffer_init(&out, 1 << 20);
-    bool ok = body ? cli_call(server, "POST", "/api/audit/acknowledge", body, strlen(body), &out, &err)
-                   : error_set(&err, ERROR_BAD_VALUE, "--by is not UTF-8");
+    bool ok = body ? cli_call(server, "POST", "/api/audit/acknowledge", body, strlen(body), &out, err)
+                   : error_set(err, ERROR_BAD_VALUE, "--by is not UTF-8");
     buffer_free(&out);
     free(body);
     json_decref(json);
+    return ok;
+}
+
+static int acknowledge(const char *server, const char *by)
+{
+    struct error err;
+    size_t i;
+    json_t *tell, *unknown = ask(server, &err);
+    if (!unknown)
+        return cli_fail(&err);
+    json_array_foreach(json_object_get(unknown, "tells"), i, tell) printf("%s\n", json_string_value(tell));
+    bool ok = say_known(server, by, json_object_get(unknown, "version"), &err);
+    json_decref(unknown);
     return ok ? CLI_DONE : cli_fail(&err);
 }
 

@@ -61,6 +61,7 @@ const struct http_route service_routes[] = {
     {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false, SERVICE_AUDIT_ROW, ""},
     {"GET", "/api/models", api_models, 0, false, SERVICE_AUDIT_NONE, ""}, // what is installed
     {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, SERVICE_AUDIT_CHANGED, ""},
+    {"GET", "/api/audit/unknown", api_audit_unknown, 0, false, SERVICE_AUDIT_NONE, ""}, // of the trail itself
     {"POST", "/api/audit/acknowledge", api_audit_acknowledge, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
     {"GET", "/api/deliveries", api_deliveries, 0, false, SERVICE_AUDIT_QUERY, "state study"},
     {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false, SERVICE_AUDIT_EXPORTED, ""},

@@ -23,7 +23,7 @@ QUERY, TRANSFERRED, IMPORT, ACCESSED, EXPORT, ALERT = "110112", "110104", "11010
 # The event of an answer; None: nothing of a patient is told and nothing is changed.
 EXPECTED = {
     ("GET", "/healthz"): None, ("GET", "/metrics"): None, ("GET", "/api/status"): None, ("GET", "/api/peers"): None, ("GET", "/api/rules"): None,
-    ("GET", "/api/hl7-targets"): None, ("GET", "/api/models"): None, ("GET", "/"): None, ("GET", "/assets/{path...}"): None,
+    ("GET", "/api/hl7-targets"): None, ("GET", "/api/models"): None, ("GET", "/api/audit/unknown"): None, ("GET", "/"): None, ("GET", "/assets/{path...}"): None,
     ("GET", "/dicom-web/studies"): QUERY, ("GET", "/dicom-web/series"): QUERY, ("GET", "/dicom-web/instances"): QUERY,
     ("GET", STUDY + "/series"): QUERY, ("GET", STUDY + "/instances"): QUERY, ("GET", SERIES + "/instances"): QUERY,
     ("GET", STUDY): TRANSFERRED, ("GET", STUDY + "/metadata"): TRANSFERRED, ("GET", SERIES): TRANSFERRED, ("GET", SERIES + "/metadata"): TRANSFERRED,

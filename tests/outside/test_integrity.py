@@ -181,6 +181,46 @@ class Start(Folder):
         self.assertEqual(self.check().returncode, 0, self.check().stdout)
         self.assertEqual(alarms(self.start()), [])
 
+    def test_a_copy_of_a_running_server_s_database_and_anchor_is_told_by_the_packs_that_came_since(self):
+        for end in ("kill", "stop"):
+            server = self.start()
+            store(server, 1)
+            wait_until(lambda: not glob.glob(self.path("lanes", "*.lane")), 10, "the pack")
+            for name in ("hilum.db", "hilum.db-wal", "anchor"):
+                shutil.copy(self.path(name), self.path(name + ".older"))
+            store(server, 2)
+            wait_until(lambda: not glob.glob(self.path("lanes", "*.lane")), 10, "the pack")
+            getattr(server, end)()
+            for path in glob.glob(self.path("hilum.db-*")):
+                if not path.endswith(".older"):
+                    os.unlink(path)
+            for name in ("hilum.db", "hilum.db-wal", "anchor"):
+                os.replace(self.path(name + ".older"), self.path(name))
+            server = self.start()
+            self.assertEqual(len(alarms(server)), 1)
+            self.assertIn("it is an older copy: it does not know of pack ", alarms(server)[0])
+            self.assertEqual(server.request(path_of(2) + "/metadata")[0], 200)
+            self.stop()
+            shutil.rmtree(self.data)
+
+    def test_what_came_since_a_person_looked_is_not_known_to_him(self):
+        self.fill(1)
+        shutil.copy(self.path("hilum.db"), self.path("older"))
+        self.fill(2)
+        os.replace(self.path("older"), self.path("hilum.db"))
+        server = self.start()
+        seen = server.get_json("/api/audit/unknown")
+        self.assertEqual(len(seen["tells"]), 1)
+        self.assertIn("older copy", seen["tells"][0])
+        os.unlink(self.audit_files()[-1])
+        wait_until(lambda: len(alarms(server)) == 2, 10, "the break is told")
+        say = lambda **body: server.request("/api/audit/acknowledge", "POST", json.dumps(body).encode())[0]
+        self.assertEqual((say(by="Ann"), say(by="Ann", version=seen["version"])), (400, 409))
+        self.assertEqual(len(alarms(server)), 2)
+        shown = server.command("audit", "acknowledge", "--by", "Ann", "--server", server.url("")).stdout.splitlines()
+        self.assertEqual(len(shown), 2)
+        self.assertEqual(server.get_json("/healthz")["status"], "ok")
+
     def test_overwritten_pages_of_the_database_are_found(self):
         self.fill(*range(1, 6))
         with sqlite3.connect(self.path("hilum.db")) as db:

@@ -157,6 +157,15 @@ static bool something_stands(const struct place *place)
     return done.broken[0] || done.older[0] || done.missing[0];
 }
 
+// Looks, and says to know of what is there.
+static bool says_to_know(struct place *place, const char *by)
+{
+    struct access_unknown unknown;
+    assert_ok(access_audit_unknown(place->access, &unknown, &place->err), place->err);
+    buffer_free(&unknown.texts);
+    return access_audit_acknowledge(place->access, by, unknown.version, &place->err);
+}
+
 // Each start tells it, and the check, until a person says that he knows; that is told in the trail, and no more.
 static void it_stands_until_somebody_knows(struct place *place)
 {
@@ -166,9 +175,9 @@ static void it_stands_until_somebody_knows(struct place *place)
         assert_non_null(strstr(alarms[0].text, "hilum audit acknowledge --by NAME"));
         assert_true(something_stands(place));
     }
-    assert_ok(access_audit_acknowledge(place->access, "Ann", &place->err), place->err);
+    assert_ok(says_to_know(place, "Ann"), place->err);
     assert_int_equal(alarm_count_now(), 0);
-    assert_false(access_audit_acknowledge(place->access, "Ann", &place->err));
+    assert_false(says_to_know(place, "Ann"));
     assert_int_equal(place->err.code, ERROR_NOT_FOUND);
     char *text = load_segment(place, last_segment(place), NULL);
     assert_non_null(strstr(text, "UserID=\"Ann\""));
@@ -383,7 +392,7 @@ static void a_break_and_an_older_database_are_told_both_and_known_by_one_word(vo
     nothing_stands(NULL);
     open_trail(&place);
     assert_int_equal(alarm_count_now(), 2);
-    assert_ok(access_audit_acknowledge(place.access, "Ann", &place.err), place.err);
+    assert_ok(says_to_know(&place, "Ann"), place.err);
     assert_int_equal(alarm_count_now(), 0);
     start_again(&place);
     assert_int_equal(alarm_count_now(), 0);
@@ -698,6 +707,40 @@ static void assert_known(const struct place *place, bool known)
     free(said);
 }
 
+// Damage or a break that came after a person had looked is nothing that he knows of, and he is told so.
+static void what_came_after_a_person_had_looked_stands(void **state)
+{
+    struct place place;
+    struct access_unknown seen;
+    (void)state;
+    for (int breaks = 0; breaks < 2; breaks++) {
+        nothing_stands(NULL);
+        make_trail(&place, "Somebody", 2);
+        change(&place, 1, "Somebody", 's');
+        assert_ok(access_audit_unknown(place.access, &seen, &place.err), place.err);
+        const char *text = (const char *)seen.texts.data;
+        assert_non_null(strstr(text, "audit-00000001.log line 1: does not match"));
+        assert_int_equal(seen.texts.size, strlen(text) + 1); // one
+        buffer_free(&seen.texts);
+        if (breaks) {
+            char path[ACCESS_PATH_SIZE];
+            segment_path(path, &place, 1);
+            assert_int_equal(unlink(path), 0);
+            put(&place, "later"); // which looks at the file
+        } else
+            change(&place, 1, "Somebody", 'X'); // in its second line
+        assert_false(access_audit_acknowledge(place.access, "Ann", seen.version, &place.err));
+        assert_int_equal(place.err.code, ERROR_CONFLICT);
+        assert_int_equal(alarm_count_now(), breaks);
+        if (!breaks)
+            assert_known(&place, false);
+        assert_ok(says_to_know(&place, "Ann"), place.err); // who has looked again
+        assert_int_equal(alarm_count_now(), 0);
+        close_trail(&place);
+        folder_delete(place.folder);
+    }
+}
+
 // Damage that no start sees is known by what it was: just that, whatever comes behind it, and nothing else.
 static void what_is_damaged_is_known_until_something_else_is(void **state)
 {
@@ -707,14 +750,14 @@ static void what_is_damaged_is_known_until_something_else_is(void **state)
     make_trail(&place, "Somebody", 2);
     change(&place, 1, "Somebody", 's');
     assert_known(&place, false);
-    assert_ok(access_audit_acknowledge(place.access, "Ann", &place.err), place.err);
+    assert_ok(says_to_know(&place, "Ann"), place.err);
     char *text = load_segment(&place, last_segment(&place), NULL);
     assert_non_null(strstr(text, "UserID=\"Ann\""));
     assert_non_null(strstr(text, ACCESS_KNOWN_WORDS));
     assert_non_null(strstr(text, ": audit-00000001.log line 1: does not match"));
     free(text);
     assert_known(&place, true);
-    assert_false(access_audit_acknowledge(place.access, "Ann", &place.err));
+    assert_false(says_to_know(&place, "Ann"));
     assert_int_equal(place.err.code, ERROR_NOT_FOUND);
     start_again(&place);
     assert_known(&place, true);
@@ -724,7 +767,7 @@ static void what_is_damaged_is_known_until_something_else_is(void **state)
     free(said);
     change(&place, 1, "Somebody", 'X');
     assert_known(&place, false);
-    assert_ok(access_audit_acknowledge(place.access, "Bo", &place.err), place.err);
+    assert_ok(says_to_know(&place, "Bo"), place.err);
     assert_known(&place, true);
     change(&place, 1, "Somebody", 'Y'); // in its second line
     assert_known(&place, false);
@@ -818,6 +861,7 @@ int test_audit_anchor(void)
         alarm_test(the_check_says_what_is_wrong_and_where_and_goes_on),
         alarm_test(the_check_knows_the_anchored_line),
         alarm_test(what_others_write_behind_the_last_line_is_told),
+        alarm_test(what_came_after_a_person_had_looked_stands),
         alarm_test(what_is_damaged_is_known_until_something_else_is),
         alarm_test(what_is_damaged_in_a_file_stays_known_when_another_one_is_sound_again),
         alarm_test(the_first_places_of_a_file_are_told_and_all_counted),

@@ -6,6 +6,7 @@
 
 #include "base/alarm.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "queue/queue.h"
 #include "reading/reading.h"
 
@@ -232,14 +233,33 @@ void api_status(void *payload, struct http_request *request)
                                  model_packages_folder(service->packages)));
 }
 
+void api_audit_unknown(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct access_unknown unknown;
+    struct error err;
+    if (!access_audit_unknown(service->access, &unknown, &err)) {
+        http_reply_error(request, &err);
+        return;
+    }
+    char shown[4 * ERROR_MESSAGE_SIZE]; // a damaged line may hold any bytes
+    const char *text = (const char *)unknown.texts.data;
+    json_t *tells = json_array();
+    for (size_t at = 0; at < unknown.texts.size; at += strlen(text + at) + 1)
+        json_array_append_new(tells, json_string(text_show(shown, sizeof shown, text + at, strlen(text + at))));
+    service_reply_json(request, 200, json_pack("{s:s, s:o}", "version", unknown.version, "tells", tells));
+    buffer_free(&unknown.texts);
+}
+
 // Who says so is the name typed: unverified until there are logins.
 void api_audit_acknowledge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    json_t *body = service_read_json(request, "by", &err);
+    json_t *body = service_read_json(request, "by version", &err);
     const char *by = body ? service_member(body, "by", &err) : NULL;
-    if (by && access_audit_acknowledge(service->access, by, &err))
+    const char *version = by ? service_member(body, "version", &err) : NULL;
+    if (version && access_audit_acknowledge(service->access, by, version, &err))
         http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, &err);
