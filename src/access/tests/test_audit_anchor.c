@@ -783,12 +783,12 @@ static void what_is_damaged_in_a_file_stays_known_when_another_one_is_sound_agai
     (void)state;
     make_trail(&place, "Somebody", 2);
     change(&place, 1, "Somebody", 's');
-    assert_ok(access_audit_acknowledge(place.access, "Ann", &place.err), place.err);
+    assert_ok(says_to_know(&place, "Ann"), place.err);
     uint64_t second = last_segment(&place);
     put(&place, "Another");
     put(&place, "Another");
     change(&place, second, "Another", 'a');
-    assert_ok(access_audit_acknowledge(place.access, "Bo", &place.err), place.err);
+    assert_ok(says_to_know(&place, "Bo"), place.err);
     change(&place, 1, "somebody", 'S');
     char *said = check(&place, &done);
     assert_int_equal(done.files - done.sound_files, 1);
