@@ -8,14 +8,14 @@
 // row of its own under the study, by issuer and Patient ID; a series' row is of one patient too. Objects that name
 // their patient in ways that contradict each other raise ARCHIVE_FLAG_IDENTITY, and the study says so in words. Lists
 // in other rooms read the view study_shown, a row for each study that objects came for: study (UID), patient_id,
-// issuer, patient_name, birth_date, sex, accession, modalities, description (of the first patient that is shown: whom
-// served objects name, objects that were made here only where there are no others; or of the first one where nothing is
-// served); and identity, conflicts, held_back, rejected, unreadable, shared_series and unidentified: "", or a sentence
-// for people about whose objects these are, about objects that came again and wait for a decision, about those that are
-// not served since an object of another study has their UID (or, of one study, of another series, none of which is
-// served), about notes that reject images, about a patient's name or ID that cannot be read, about a series whose
-// Series Instance UID is one of another study's too, and about a patient without ID. archive_study_flags gives the
-// same.
+// issuer, patient_name, birth_date, sex, accession, modalities, description, date (of the first patient that is shown:
+// whom served objects name, objects that were made here only where there are no others; or of the first one where
+// nothing is served); and identity, conflicts, held_back, rejected, unreadable, shared_series and unidentified: "", or
+// a sentence for people about whose objects these are, about objects that came again and wait for a decision, about
+// those that are not served since an object of another study has their UID (or, of one study, of another series, none
+// of which is served), about notes that reject images, about a patient's name or ID that cannot be read, about a series
+// whose Series Instance UID is one of another study's too, and about a patient without ID. archive_study_flags gives
+// the same.
 //
 // The same SOP Instance UID again (docs/design.md, section 4, 3):
 //   equal bytes in the same transfer syntax          the same object: nothing new is kept

@@ -319,6 +319,9 @@ static const char *const steps[] = {
     SERIES_SHARED,
     "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES,
                                                 ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified"),
+    // Two studies of one patient are told apart by their dates.
+    "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED " AS shared_series, " UNIDENTIFIED
+                                                           " AS unidentified, date"),
     NULL,
 };
 

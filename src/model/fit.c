@@ -176,7 +176,8 @@ bool model_negative_lacks(const struct model_needs *needs, const struct model_vo
     return words || error_set(err, ERROR_LIMIT, "no memory for what is to be said of a series");
 }
 
-static bool note_past_limits(const struct model_result *result, struct arena *arena, const char **notes, struct error *err)
+static bool note_past_limits(const struct model_result *result, struct arena *arena, const char **notes,
+                             struct error *err)
 {
     char text[128];
     snprintf(text, sizeof text, "%llu more %s seen, smaller than those told, and neither told nor marked",

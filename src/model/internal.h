@@ -43,7 +43,7 @@ struct pass {
     double scores[MODEL_FINDINGS_MAX];
     double left_mm[MODEL_FINDINGS_MAX]; // of the centroid from the midplane; negative: right
     double midline_mm;
-    bool has_sides; // else none can be told
+    bool has_sides;         // else none can be told
     size_t count, left_out; // findings, and regions that are seen and past the limits
     char not_analysed[160];
 };

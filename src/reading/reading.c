@@ -142,13 +142,14 @@ static json_t *flags_to_json(const struct reading_item *item)
 json_t *reading_item_to_json(const struct reading_item *item)
 {
     char arrived[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:b, s:I, s:o}", "study",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:b, s:b, s:I, s:o}", "study",
                      item->study, "patientId", item->patient_id, "issuer", item->issuer, "patientName",
                      item->patient_name, "accession", item->accession, "modality", item->modality, "description",
-                     item->description, "urgency", finding_urgency_text(item->urgency), "reason", item->reason,
-                     "version", (json_int_t)item->version, "arrived", clock_rfc3339(arrived, item->arrived_ns),
-                     "waiting_s", (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "imported",
-                     item->imported, "findings", (json_int_t)item->findings, "flags", flags_to_json(item));
+                     item->description, "studyDate", item->date, "urgency", finding_urgency_text(item->urgency),
+                     "reason", item->reason, "version", (json_int_t)item->version, "arrived",
+                     clock_rfc3339(arrived, item->arrived_ns), "waiting_s",
+                     (json_int_t)(item->waiting_ns / CLOCK_SECOND), "capped", item->capped, "imported", item->imported,
+                     "findings", (json_int_t)item->findings, "flags", flags_to_json(item));
 }
 
 // ---- the consumer

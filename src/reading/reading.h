@@ -26,6 +26,7 @@ enum { READING_LIST_MAX = 2000 };
 struct reading_item {
     const char *study, *patient_id, *issuer; // issuer: who gave the ID, "" where nobody has said
     const char *patient_name, *accession, *modality, *description;
+    const char *date; // of the study, a DA; "" where it names none
     enum finding_urgency urgency;
     const char *passed_over;   // a sentence when what happened to it could not be followed; else ""
     const char *identity;      // a sentence when it is in doubt whose objects the study has (archive.h); else ""
@@ -60,9 +61,9 @@ struct reading_tally {
 };
 bool reading_tally(struct store *store, struct reading_tally *out, struct error *err);
 json_t *reading_item_to_json(const struct reading_item *item); // study, patientId, issuer, patientName, accession,
-                                                               // modality, description, urgency, reason, version,
-                                                               // waiting_s, capped, imported, findings, flags:
-                                                               // sentences to be seen before it is read
+                                                               // modality, description, studyDate, urgency, reason,
+                                                               // version, waiting_s, capped, imported, findings,
+                                                               // flags: sentences to be seen before it is read
 
 // The consumer ("reading"): OBJECT_STORED puts a study on the list, RESULT_CHANGED and FINDING_JUDGED set its urgency
 // and reason; PASSED_OVER puts its study on the list with a line; each change adds WORKLIST_CHANGED. Studies that came

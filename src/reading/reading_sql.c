@@ -36,14 +36,15 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
     out->imported = sql_int(sql, at++) != 0;
     for (int i = 0; i < READING_NEWS_COUNT; i++, at++)
         out->version = sql_int(sql, at) > out->version ? sql_int(sql, at) : out->version;
-    return true;
+    out->date = arena_strdup(arena, sql_text(sql, at));
+    return out->date != NULL;
 }
 
 #define ITEMS                                                                                                          \
     "SELECT reading_item.study, patient_id, issuer, patient_name, accession, modalities, description, identity,"       \
     " conflicts, held_back, rejected, unreadable, shared_series, unidentified, reason, passed_over, urgency, "         \
     "arrived_ns,"                                                                                                      \
-    " findings, arrived_event, imported, image_event, result_event, doubt_event"                                       \
+    " findings, arrived_event, imported, image_event, result_event, doubt_event, date"                                 \
     " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
 
 bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,

@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import ROOT, pydicom_files, wait_until
-from heads import BLEED_SLICE, SLICES, Head
+from heads import BLEED_SLICE, GAP_MM, PIXEL_MM, SIZE, SLICES, Head, volume
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
 from case import CT, DATE, PageTest, new_image, new_object, set_pixels, windowed
@@ -36,7 +36,8 @@ class Way(PageTest):
         tab.until(f"document.querySelector('tbody tr.stat')?.dataset.study === '{head.study}'", 60)
         row = tab.texts("tbody tr:first-child td")
         self.assertEqual(row[0], "stat")
-        self.assertIn(SIDE, row[6])
+        self.assertEqual(row[5], "2026-11-28")
+        self.assertIn(SIDE, row[7])
         tab.until_text("tbody tr td:last-child", "positive")
         other = self.tab(head.study)
 
@@ -148,6 +149,49 @@ class Way(PageTest):
         self.assertEqual(item["reason"], "marked as unread by Dr Test")
 
 
+    def test_two_findings_of_one_side_in_one_slice_are_told_apart_and_a_grave_one_that_nobody_judged_is_named_before_its_study_is_read(self):
+        z, y, x = np.mgrid[0:SLICES, 0:SIZE, 0:SIZE].astype(float)
+        z, y, x = (z - 30) * GAP_MM, (y - (SIZE - 1) / 2) * PIXEL_MM, (x - (SIZE - 1) / 2) * PIXEL_MM
+        balls = [(x - right) ** 2 + (y - back) ** 2 + z**2 < 9**2 for right in (-28, 28) for back in (-32, 24)]
+        head = Head(3, hu=np.where(np.any(balls, axis=0), 70, volume()).astype("<i2"))
+        self.scan(head)
+        wait_until(lambda: len(self.server.get_json(f"/api/studies/{head.study}/findings")) == 4, 60, "four findings")
+        findings = self.server.get_json(f"/api/studies/{head.study}/findings")
+        tab = self.tab(head.study)
+        tab.until("document.querySelectorAll('.finding').length === 4")
+        chosen = "[...document.querySelectorAll('.labels .chosen')].map((one) => one.innerText).join()"
+        for number in (3, 1, 4, 2):
+            tab.evaluate(f"document.querySelectorAll('.finding .sentence')[{number - 1}].click()")
+            tab.until(f"{chosen} === '{number}'")
+            self.assertEqual(sorted(tab.texts(".labels .number")), ["1", "2", "3", "4"])
+            self.assertEqual(tab.texts(".finding.chosen .number"), [str(number)])
+            self.assertIn(f"segment {findings[number - 1]['segment']} \u00b7 slice {SLICES - 30}", tab.text(".finding.chosen"))
+            # Where the model says that it lies, there and only there the picture is red; the others are blue.
+            place = [value / PIXEL_MM + (SIZE - 1) / 2 for value in findings[number - 1]["centroidMm"][:2]]
+            seen = tab.picture().astype(int)
+            for colour, hit in ((seen[..., 0] - seen[..., 2] > 50, True), (seen[..., 2] - seen[..., 0] > 50, False)):
+                rows, columns = np.nonzero(colour)
+                apart = np.hypot(columns - place[0], rows - place[1])
+                self.assertGreater(len(rows), 20)
+                self.assertEqual(apart.max() < 6 if hit else apart.min() < 6, hit)
+        tab.press("f")
+        tab.until(f"{chosen} === '3'")
+
+        # What is rejected has its number alone.
+        tab.fill(".name input", "Dr Test")
+        tab.click(".finding.chosen button:has-text('Reject')")
+        tab.until("document.querySelector('.labels .rejected')?.innerText === '3'")
+        seen = tab.picture().astype(int)
+        self.assertFalse((seen[..., 0] - seen[..., 2] > 50).any())
+        self.assertTrue((seen[..., 2] - seen[..., 0] > 50).any())
+
+        said = tab.ask("header button")
+        self.assertTrue(said.startswith("3 stat findings are neither accepted nor rejected. Take this study off the reading list"), said)
+        tab.accept()
+        wait_until(lambda: self.server.get_json(f"/api/worklist?study={head.study}") == [], 10, "it is off the list")
+        self.assertEqual(tab.errors(), [])
+
+
 class Kinds(PageTest):
     """What is no head CT: shown, or said why not."""
 
@@ -163,6 +207,16 @@ class Kinds(PageTest):
         tab = self.tab(dataset.StudyInstanceUID)
         tab.until("document.querySelector('.stage .error, section > p') && !document.body.innerText.includes('Loading images')")
         return tab.text(selector)
+
+    def test_a_study_that_is_not_stored_is_said_not_to_be_until_it_comes(self):
+        study = generate_uid()
+        tab = self.tab(study)
+        tab.until_text("main", f"There is no study {study} here")
+        self.assertEqual(tab.texts("button"), [], "nothing is to be judged or marked as read")
+        self.assertNotIn("No model", tab.text("main"))
+        self.store(new_image(study))
+        tab.until_text(".scroll", "/ 1")
+        self.assertEqual(tab.errors(), [])
 
     def test_eight_bits_and_monochrome1(self):
         ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))

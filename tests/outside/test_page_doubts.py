@@ -225,6 +225,27 @@ class Doubts(PageTest):
         self.assertEqual(tab.evaluate("[...document.querySelectorAll('.list a')].filter((one) => !one.title).length"), 0)
         self.assertRegex(tab.evaluate("document.querySelector('.list .wait').title"), "^since " + DATE)
 
+    def test_in_a_narrow_window_what_the_models_said_is_whole(self):
+        head = Head(60, ContrastBolusAgent="Iomeprol")
+        self.scan(head)
+        tab = self.tab()
+        reason = self.row(tab, head.study, "row.querySelector('.not-analysed')?.title").split(": ", 1)[1]
+        for width in (700, 500):
+            tab.resize(width, 800)
+            tab.until(f"innerWidth === {width}")
+            self.check_width(tab)
+            self.check_whole(tab, "th, td.why .clip")
+            self.assertIn(reason, self.row(tab, head.study, "row.cells[row.cells.length - 1].innerText"))
+            left, right = self.row(tab, head.study, "((box) => [box.left, box.right])(row.querySelector('.not-analysed').getBoundingClientRect())")
+            self.assertTrue(0 <= left < right <= width, (left, right))
+
+    def test_two_studies_of_one_patient_are_told_apart_by_their_dates(self):
+        dates = {generate_uid(): written for written in ("20190101", "20261128", "")}
+        self.store(*(new_image(study, PatientID="P78", StudyDate=written) for study, written in dates.items()))
+        listing = self.tab()
+        seen = [self.row(listing, study, "row.querySelector('td.date').innerText") for study in dates]
+        self.assertEqual(seen, ["2019-01-01", "2026-11-28", "not given"])
+
     def test_two_names_under_one_id_are_told_and_have_stacks_of_their_own(self):
         head = Head(5)
         slices = [copy(d) for d in head.slices[:8]]

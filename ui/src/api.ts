@@ -9,6 +9,7 @@ export interface Item {
     accession: string;
     modality: string;
     description: string;
+    studyDate: string; // a DA; "" where it names none
     urgency: "routine" | "urgent" | "stat";
     reason: string;
     version: number; // grows with all that has to be seen before it is read

@@ -74,7 +74,7 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
             <table class="list">
                 <thead>
                     <tr>
-                        {["Urgency", "Patient", "ID", "Study", "Accession", "Waiting", "Why here", "Models"].map((name) => (
+                        {["Urgency", "Patient", "ID", "Study", "Accession", "Study date", "Waiting", "Why here", "Models"].map((name) => (
                             <th key={name} scope="col">
                                 {name}
                             </th>
@@ -114,6 +114,7 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
                                     {item.accession}
                                 </bdi>
                             </td>
+                            <td class="date">{date(item.studyDate) || <span class="unasked">not given</span>}</td>
                             <td class="wait" title={`since ${date(item.arrived)}`}>
                                 {wait(item.waiting_s)}
                             </td>

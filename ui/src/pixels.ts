@@ -128,11 +128,53 @@ function greyOf(value: number, window: Window): number {
     return ((value - (window.centre - 0.5)) / Math.max(1, window.width - 1) + 0.5) * 255;
 }
 
-const MASK_SHARE = 0.4; // of the marking's red over what is under it
+const MASK_SHARE = 0.4; // of the marking's colour over what is under it
+const CHOSEN = [255, 0, 0]; // the finding that is looked at; style.css has both colours too
+const OTHER = [0, 144, 255];
+
+// A mask's pixels are the numbers of findings, 0 for none; what was rejected is not coloured.
+export interface Marks {
+    mask: Uint16Array;
+    chosen: number;
+    rejected: number[];
+}
+
+function sizeOf(format: Format, turn: Turn): [number, number] {
+    return turn.transpose ? [format.rows, format.columns] : [format.columns, format.rows];
+}
+
+// Where a pixel of the display is stored.
+function storedAt(x: number, y: number, format: Format, turn: Turn): number {
+    const [width, height] = sizeOf(format, turn);
+    const a = turn.flipX ? width - 1 - x : x;
+    const b = turn.flipY ? height - 1 - y : y;
+    return turn.transpose ? a * format.columns + b : b * format.columns + a;
+}
+
+export interface Label {
+    finding: number;
+    x: number; // shares of the display's width and height: the right upper corner of what is marked
+    y: number;
+}
+
+export function labelsOf(mask: Uint16Array, format: Format, turn: Turn): Label[] {
+    const [width, height] = sizeOf(format, turn);
+    const labels = new Map<number, Label>();
+    for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+            const finding = mask[storedAt(x, y, format, turn)];
+            if (!finding) continue;
+            const label = labels.get(finding) ?? { finding, x: 0, y: y / height };
+            label.x = Math.max(label.x, (x + 1) / width);
+            labels.set(finding, label);
+        }
+    }
+    return [...labels.values()];
+}
 
 // Turned, windowed, marked; one pass over the pixels of the display.
-export function paint(canvas: HTMLCanvasElement, format: Format, picture: Picture, turn: Turn, rescale: Rescale, window: Window, mask: Uint8Array | null): void {
-    const [width, height] = turn.transpose ? [format.rows, format.columns] : [format.columns, format.rows];
+export function paint(canvas: HTMLCanvasElement, format: Format, picture: Picture, turn: Turn, rescale: Rescale, window: Window, marks: Marks | null): void {
+    const [width, height] = sizeOf(format, turn);
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext("2d");
@@ -143,14 +185,13 @@ export function paint(canvas: HTMLCanvasElement, format: Format, picture: Pictur
     let to = 0;
     for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++, to += 4) {
-            const a = turn.flipX ? width - 1 - x : x;
-            const b = turn.flipY ? height - 1 - y : y;
-            const from = turn.transpose ? a * format.columns + b : b * format.columns + a;
-            const marked = mask?.[from] === 1;
+            const from = storedAt(x, y, format, turn);
+            const finding = marks?.mask[from];
+            const colour = !finding || marks?.rejected.includes(finding) ? null : finding === marks?.chosen ? CHOSEN : OTHER;
             const grey = picture.grey ? Math.max(0, Math.min(255, greyOf(picture.grey[from]! * rescale.slope + rescale.intercept, window))) : 0;
             for (let k = 0; k < 3; k++) {
                 const level = picture.rgb ? picture.rgb[from * 3 + k]! : invert ? 255 - grey : grey;
-                image.data[to + k] = marked ? level * keep + (k === 0 ? 255 * MASK_SHARE : 0) : level;
+                image.data[to + k] = colour ? level * keep + colour[k]! * MASK_SHARE : level;
             }
             image.data[to + 3] = 255;
         }

@@ -1,5 +1,5 @@
 // One study: its images, what the models say of it, and what a person says of that.
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Finding, type Item, type Job, type Mark, type Result, get, path, post, search } from "./api";
 import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conflicts";
 import { date } from "./dates";
@@ -18,6 +18,9 @@ function isHead(stack: Stack): boolean {
 
 interface Card {
     finding: Finding;
+    number: number; // on the page: the card's, and that in the images
+    slice: number; // where it is, from 1; 0 where other images are shown
+    isChosen: boolean; // it is looked at: the images mark it
     where: string; // its series and patient, where there are several
     reason: string; // that it is of earlier images
     isShown: boolean; // the images beside it are its patient's: only then it is judged here
@@ -26,14 +29,22 @@ interface Card {
     onDone: () => Promise<void>;
 }
 
-function FindingCard({ finding, where, reason, isShown, name, onShow, onDone }: Card) {
+function FindingCard({ finding, number, slice, isChosen, where, reason, isShown, name, onShow, onDone }: Card) {
+    const card = useRef<HTMLLIElement>(null);
+    useEffect(() => {
+        if (isChosen) card.current?.scrollIntoView({ block: "nearest" });
+    }, [isChosen]);
     return (
-        <li class={`finding ${finding.urgency} ${finding.state}`}>
-            <button class="sentence" title="Show it in the images" onClick={onShow}>
-                {finding.sentence}
-            </button>
+        <li ref={card} class={`finding ${finding.urgency} ${finding.state} ${isChosen ? "chosen" : ""}`} aria-current={isChosen}>
+            <div class="title">
+                <span class={isChosen ? "number chosen" : "number"}>{number}</span>
+                <button class="sentence" title="Show it in the images" onClick={onShow}>
+                    {finding.sentence}
+                </button>
+            </div>
             <p>
-                {finding.urgency} · {finding.model} {finding.modelVersion}
+                {finding.urgency} · {finding.model} {finding.modelVersion} · segment {finding.segment}
+                {slice > 0 && ` · slice ${slice}`}
             </p>
             {where && (
                 <p class="whose">
@@ -70,6 +81,15 @@ function Patients({ patients, flags }: { patients: Dataset[]; flags: string[] })
             )}
         </Band>
     );
+}
+
+// The grave findings that nobody has accepted or rejected, in words; "": there are none.
+function unjudgedIn(findings: Finding[]): string {
+    const open = findings.filter(({ state }) => state === "unverified").map(({ urgency }) => urgency);
+    const counts = ["stat", "urgent"].map((urgency) => ({ urgency, count: open.filter((one) => one === urgency).length })).filter(({ count }) => count > 0);
+    if (counts.length === 0) return "";
+    const isOne = counts.length === 1 && counts[0]?.count === 1;
+    return `${counts.map(({ urgency, count }) => `${count} ${urgency}`).join(" and ")} ${isOne ? "finding is" : "findings are"} neither accepted nor rejected`;
 }
 
 interface Head {
@@ -153,6 +173,26 @@ function takenOf({ all }: Conflicts, series: string): string {
     return JSON.stringify(all.rows.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
 }
 
+// `why`: it could not be asked again.
+function NoStudy({ study, why }: { study: string; why: string }) {
+    return (
+        <main class="study">
+            <header>
+                <a href="#">Reading list</a>
+                <h1>No such study</h1>
+            </header>
+            {why && (
+                <p class="error" role="alert">
+                    {why}
+                </p>
+            )}
+            <p class="nowhere">
+                There is no study <bdi>{study}</bdi> here. If its images are still to come, they are shown as soon as they are stored.
+            </p>
+        </main>
+    );
+}
+
 // `item`: its line on the reading list, where it has one.
 export function Study({ study, item, revision }: { study: string; item: Item | undefined; revision: number }) {
     const [series, setSeries] = useState<Dataset[] | null>(null);
@@ -168,6 +208,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const [patients, setPatients] = useState<Dataset[]>([]);
     const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
+    const [looked, setLooked] = useState(""); // the finding that is looked at
     const [version, setVersion] = useState<number | null>(null); // of the list's item that is seen; null: it is not on the list
     const [mark, setMark] = useState<Mark | null>(null); // of who has read it, where it is not on the list
     const [unread, setUnread] = useState(""); // why it could not be marked as read, or as unread
@@ -219,6 +260,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         if (chosen || !images || !findings) return;
         const first = findings[0];
         setGoal(first ?? null);
+        setLooked(first?.id ?? "");
         setChosen(first?.series ?? text(largest(images), "0020000E"));
     }, [series, findings]);
 
@@ -265,12 +307,16 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const show = (finding: Finding) => {
         setChosen(finding.series);
         setGoal(finding);
+        setLooked(finding.id);
     };
+    // The stack that is shown is its own: its slice has a number there.
+    const sliceOf = (finding: Finding) => (stack && finding.series === shown?.series && isShown(finding) ? sliceAt(stack, finding.centroidMm) + 1 : 0);
+    const numberOf = (finding: Finding) => findings!.indexOf(finding) + 1;
+    const isLookedAt = (finding: Finding) => finding.id === looked && finding.series === shown?.series && isShown(finding);
 
-    // What was rejected is drawn no more, nor what was found in images that were replaced.
-    const isDrawn = (finding: Finding) => finding.state !== "rejected" && resultOf(finding)?.images !== "earlier";
-    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && isDrawn(finding));
-    const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => finding.segment) }));
+    // Of what was rejected the number alone is drawn; of what was found in images that were replaced, nothing.
+    const drawn = (findings ?? []).filter((finding) => finding.series === shown?.series && finding.seg && resultOf(finding)?.images !== "earlier");
+    const masks = [...new Set(drawn.map((finding) => finding.seg))].map((seg) => ({ seg, segments: drawn.filter((finding) => finding.seg === seg).map((finding) => ({ segment: finding.segment, finding: numberOf(finding), isRejected: finding.state === "rejected" })) }));
     useEffect(() => {
         let current = true;
         setMask(null);
@@ -286,21 +332,22 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
 
     // Before the first paint: a key pressed as soon as the study is seen counts.
     useLayoutEffect(() => {
-        let next = 0;
         const onKey = (event: KeyboardEvent) => {
             if (isTyping(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
             if (event.key === "Escape") location.hash = "";
-            const finding = event.key === "f" && findings?.[next++ % findings.length];
-            if (finding) show(finding);
+            const before = findings?.findIndex(({ id }) => id === looked) ?? -1;
+            const next = event.key === "f" && findings?.[(before + 1) % findings.length];
+            if (next) show(next);
         };
         addEventListener("keydown", onKey);
         return () => removeEventListener("keydown", onKey);
-    }, [findings]);
+    }, [findings, looked]);
 
     // While the question stands the page stands still: what came meanwhile is shown before it is asked again.
     const markRead = () => {
         setUnread("");
-        if (!confirm("Take this study off the reading list? Its images stay.")) return;
+        const open = unjudgedIn(findings ?? []);
+        if (!confirm(`${open && `${open}. `}Take this study off the reading list${open && " all the same"}? Its images stay.`)) return;
         post(`${path("api", "worklist", study)}/read`, { by: name, version })
             .then(() => (location.hash = ""))
             .catch((why: Error) => {
@@ -340,6 +387,10 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
         const one = (images ?? []).find((one) => text(one, "0020000E") === of.series);
         return [whoseOf(of) && `of ${whoseOf(of)}`, one && images!.length > 1 && `series ${nameOf(one)}`].filter(Boolean).join(", ");
     };
+
+    // Nothing is known of it: not what is held back, not what was said of images that are lost.
+    const isNowhere = series?.length === 0 && patients.length === 0 && version === null && !mark?.read && [findings, results, jobs, flags, conflicts.all.rows].every((all) => all?.length === 0);
+    if (isNowhere) return <NoStudy study={study} why={lost} />;
 
     const wrong = unread || error || lost;
     return (
@@ -383,9 +434,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                             <bdi>{patientName(stack.patient)}</bdi>
                         </p>
                     )}
-                    {shown && stack && <Viewer key={shown.series + stack.who} stack={stack} mask={mask} slice={slice} onSlice={setSlice} head={isHead(stack)} />}
+                    {shown && stack && <Viewer key={shown.series + stack.who} stack={stack} mask={mask} chosen={1 + (findings ?? []).findIndex(isLookedAt)} slice={slice} onSlice={setSlice} head={isHead(stack)} />}
                     {shown && !stack && <p>This series has no images.</p>}
-                    {series?.length === 0 && <p>No such study is stored here.</p>}
+                    {series?.length === 0 && <p>No image of this study is served.</p>}
                     {series && series.length > 0 && images?.length === 0 && (
                         <p>This study has no images, only {[...new Set(series.map((one) => text(one, "00080060")))].join(", ")}.</p>
                     )}
@@ -406,6 +457,9 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                             <FindingCard
                                 key={finding.id}
                                 finding={finding}
+                                number={numberOf(finding)}
+                                slice={sliceOf(finding)}
+                                isChosen={isLookedAt(finding)}
                                 where={whereOf(resultOf(finding) ?? finding)}
                                 reason={resultOf(finding)?.reason ?? ""}
                                 isShown={isShown(finding)}

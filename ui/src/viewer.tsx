@@ -1,7 +1,7 @@
 // One slice at a time: scrolled by wheel, keys, drag or slider; windowed; the mask over it; the patient's directions at its edges.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { displayed, letters, negate } from "./geometry";
-import { type Picture, type Window, fullWindow, paint } from "./pixels";
+import { type Label, type Marks, type Picture, type Window, fullWindow, labelsOf, paint } from "./pixels";
 import { type Mask, type Slice, type Stack, loadMaskSlice, loadPicture } from "./volume";
 
 const CT_PRESETS: Record<string, Window> = {
@@ -15,6 +15,7 @@ const CT_PRESETS: Record<string, Window> = {
 const PICTURES_BYTES_MAX = 200 << 20;
 const WHEEL_STEP = 40; // a notch of a wheel is about 100, a touch pad sends many small ones
 const DRAG_STEP_PX = 5;
+const LABEL_MAX = 0.95; // of the width: a finding's number is in the picture
 
 // The pictures looked at last, and those on their way.
 class Pictures {
@@ -64,19 +65,20 @@ const OWN = "Image"; // the window that the image itself names, else all of its 
 interface Props {
     stack: Stack;
     mask: Mask | null;
+    chosen: number; // the finding that is looked at, by its number on the page; 0: none
     slice: number;
     onSlice: (change: (slice: number) => number) => void;
     head: boolean; // a head: the brain's window first
 }
 
-export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
+export function Viewer({ stack, mask, chosen, slice, onSlice, head }: Props) {
     const canvas = useRef<HTMLCanvasElement>(null);
     const pictures = useMemo(() => new Pictures(), [stack]);
     const presets = useMemo(() => presetsOf(stack), [stack]);
     const [preset, setPreset] = useState("Brain" in presets && head ? "Brain" : OWN);
     const [window, setWindow] = useState<Window | null>(null); // drawn by hand; else the preset's
     const [overlay, setOverlay] = useState(true);
-    const [shown, setShown] = useState<{ slice: Slice; index: number; window: Window; masked: boolean } | null>(null);
+    const [shown, setShown] = useState<{ slice: Slice; index: number; window: Window; marks: Marks | null; labels: Label[] } | null>(null);
     const [error, setError] = useState<{ slice: Slice; message: string } | null>(null);
     const [maskError, setMaskError] = useState("");
     const wheel = useRef(0);
@@ -94,15 +96,15 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
         let current = true;
         const at = stack.slices[slice];
         if (!at) return;
-        const marks = mask && overlay ? loadMaskSlice(mask, slice, at.format.rows * at.format.columns).catch((why: Error) => why) : null;
-        Promise.all([pictures.get(at), marks])
+        const marked = mask && overlay ? loadMaskSlice(mask, slice, at.format.rows * at.format.columns, chosen).catch((why: Error) => why) : null;
+        Promise.all([pictures.get(at), marked])
             .then(([picture, loaded]) => {
                 if (!current || !canvas.current) return;
-                const marked = loaded instanceof Error ? null : loaded;
+                const marks = loaded && !(loaded instanceof Error) ? { mask: loaded, chosen, rejected: mask?.rejected ?? [] } : null;
                 setMaskError(loaded instanceof Error ? loaded.message : "");
                 const used = window ?? presets[preset] ?? at.window ?? (picture.grey ? fullWindow(picture.grey, at.rescale) : { centre: 128, width: 256 });
-                paint(canvas.current, at.format, picture, at.turn, at.rescale, used, marked);
-                setShown({ slice: at, index: slice, window: used, masked: !!marked });
+                paint(canvas.current, at.format, picture, at.turn, at.rescale, used, marks);
+                setShown({ slice: at, index: slice, window: used, marks, labels: marks ? labelsOf(marks.mask, at.format, at.turn) : [] });
                 setError(null);
                 for (const near of [1, -1, 2]) {
                     const neighbour = stack.slices[slice + near];
@@ -118,7 +120,7 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
         return () => {
             current = false;
         };
-    }, [stack, mask, slice, preset, window, overlay]);
+    }, [stack, mask, chosen, slice, preset, window, overlay]);
 
     useEffect(() => {
         const moves: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -last, End: last };
@@ -155,6 +157,7 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
     };
 
     const shape = shown ? shapeOf(shown.slice) : 1;
+    const box = { width: shape >= 1 ? "100%" : `${shape * 100}%`, height: shape >= 1 ? `${100 / shape}%` : "100%" };
     const [left, right, top, bottom] = shown ? edges(shown.slice) : ["", "", "", ""];
     const wrong = error && error.slice === now ? error.message : "";
     return (
@@ -175,10 +178,10 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
                 <div class="stage">
                     <canvas
                         ref={canvas}
-                        style={{ width: shape >= 1 ? "100%" : `${shape * 100}%`, height: shape >= 1 ? `${100 / shape}%` : "100%" }}
+                        style={box}
                         data-slice={shown ? shown.index : -1}
                         data-instance={shown ? shown.slice.uid : ""}
-                        data-masked={shown?.masked}
+                        data-masked={shown && shown.labels.length > 0}
                         tabIndex={0}
                         role="img"
                         aria-label={`Slice ${slice + 1} of ${stack.slices.length}`}
@@ -192,6 +195,13 @@ export function Viewer({ stack, mask, slice, onSlice, head }: Props) {
                         onPointerDown={onDrag}
                         onContextMenu={(event) => event.preventDefault()}
                     />
+                    <div class="labels" style={box}>
+                        {shown?.labels.map(({ finding, x, y }) => (
+                            <span key={finding} class={`number ${finding === shown.marks?.chosen ? "chosen" : ""} ${shown.marks?.rejected.includes(finding) ? "rejected" : ""}`} style={{ left: `${Math.min(x, LABEL_MAX) * 100}%`, top: `${y * 100}%` }}>
+                                {finding}
+                            </span>
+                        ))}
+                    </div>
                     <span class="edge left">{left}</span>
                     <span class="edge right">{right}</span>
                     <span class="edge top">{top}</span>

@@ -163,8 +163,11 @@ export function sliceAt(stack: Stack, point: readonly number[]): number {
     return best;
 }
 
-// By slice of the stack, the frames of segmentations that lie on it, pixel on pixel.
-export type Mask = Map<number, { instance: string; frame: number }[]>;
+// By slice of the stack, the frames of segmentations that lie on it, pixel on pixel, and what was rejected of them.
+export interface Mask {
+    frames: Map<number, { instance: string; frame: number; finding: number }[]>;
+    rejected: number[];
+}
 
 const ON_PIXEL_MM = 0.05;
 
@@ -181,10 +184,10 @@ function liesOn(slice: Slice, frame: Slice): boolean {
     );
 }
 
-// What of a segmentation is shown: a segment that a reader has rejected is not.
+// What of a segmentation is shown: of a segment that a reader has rejected the place alone.
 export interface Shown {
     seg: string;
-    segments: number[];
+    segments: { segment: number; finding: number; isRejected: boolean }[]; // finding: its number on the page, from 1
 }
 
 function segmentOf(dataset: Dataset | undefined, frame: number): number {
@@ -201,25 +204,29 @@ async function addMask(mask: Mask, stack: Stack, study: string, { seg, segments 
     const frames = slicesOf(dataset, "");
     const places = frames.map((frame) => stack.slices.findIndex((slice) => liesOn(slice, frame)));
     if (places.includes(-1)) return false;
-    frames.forEach((frame, i) => segments.includes(segmentOf(dataset, frame.frame)) && mask.set(places[i]!, [...(mask.get(places[i]!) ?? []), { instance: frame.instance, frame: frame.frame }]));
+    frames.forEach(({ instance, frame }, i) => {
+        const own = segments.find(({ segment }) => segment === segmentOf(dataset, frame));
+        if (own) mask.frames.set(places[i]!, [...(mask.frames.get(places[i]!) ?? []), { instance, frame, finding: own.finding }]);
+    });
     return true;
 }
 
 export async function loadMask(stack: Stack, study: string, shown: Shown[]): Promise<Mask> {
-    const mask: Mask = new Map();
+    const rejected = shown.flatMap(({ segments }) => segments.filter(({ isRejected }) => isRejected).map(({ finding }) => finding));
+    const mask: Mask = { frames: new Map(), rejected };
     for (const one of shown)
         if (!(await addMask(mask, stack, study, one))) throw new Error("a segmentation does not lie on these slices, so its mask is not shown");
     return mask;
 }
 
-// One byte a pixel: 1 where any segment is.
-export async function loadMaskSlice(mask: Mask, index: number, area: number): Promise<Uint8Array | null> {
-    const wanted = mask.get(index);
+// For each pixel the number of the finding that it is of, 0 for none. Where two lie on each other the chosen one is on top.
+export async function loadMaskSlice(mask: Mask, index: number, area: number, chosen: number): Promise<Uint16Array | null> {
+    const wanted = mask.frames.get(index);
     if (!wanted) return null;
-    const out = new Uint8Array(area);
-    for (const { instance, frame: number } of wanted) {
+    const out = new Uint16Array(area);
+    for (const { instance, frame: number, finding } of [...wanted].sort((a, b) => Number(a.finding === chosen) - Number(b.finding === chosen))) {
         const bits = await frame(instance, number);
-        for (let i = 0; i < area; i++) out[i]! |= ((bits[i >> 3] ?? 0) >> (i & 7)) & 1;
+        for (let i = 0; i < area; i++) if (((bits[i >> 3] ?? 0) >> (i & 7)) & 1) out[i] = finding;
     }
     return out;
 }
