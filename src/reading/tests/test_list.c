@@ -58,7 +58,7 @@ static void step(struct hall *hall)
         assert_ok(reading_step(hall->reading, clock_now_ns(), &worked, &hall->err), hall->err);
 }
 
-static void put_of(struct hall *hall, const char *study, const char *sop_class, const char *how)
+static void put_as(struct hall *hall, const char *study, int number, const char *sop_class, const char *how)
 {
     struct buffer data;
     struct dicom_writer w;
@@ -67,7 +67,7 @@ static void put_of(struct hall *hall, const char *study, const char *sop_class, 
     buffer_init(&data, 1 << 16);
     dicom_writer_init(&w, &data, false);
     dicom_write_text(&w, 0x00080016, sop_class);
-    dicom_write_printf(&w, 0x00080018, "1.2.3.1.%d", ++hall->objects);
+    dicom_write_printf(&w, 0x00080018, "1.2.3.1.%d", number);
     dicom_write_text(&w, 0x00080060, "CT");
     dicom_write_text(&w, 0x00100020, "P1");
     dicom_write_text(&w, 0x0020000D, study);
@@ -81,6 +81,11 @@ static void put_of(struct hall *hall, const char *study, const char *sop_class, 
               hall->err);
     archive_writer_close(writer);
     buffer_free(&data);
+}
+
+static void put_of(struct hall *hall, const char *study, const char *sop_class, const char *how)
+{
+    put_as(hall, study, ++hall->objects, sop_class, how);
 }
 
 static void put(struct hall *hall, const char *sop_class, const char *how)
@@ -147,6 +152,7 @@ struct saying {
     const char *id;
     enum finding_outcome outcome;
     const char *series;
+    double volume_ml;
 };
 
 static struct finding_result saying_result(const char *id, enum finding_outcome outcome)
@@ -200,12 +206,13 @@ static bool write_saying(struct database *db, void *payload, struct error *err)
     struct finding_result result = saying_result(saying->id, saying->outcome);
     struct finding finding = saying_finding(saying->id);
     result.series = finding.series = saying->series;
+    finding.volume_ml = saying->volume_ml;
     return finding_result_add(db, &result, &finding, positive, &added, err);
 }
 
 static void say_of(struct hall *hall, const char *series, const char *id, enum finding_outcome outcome)
 {
-    struct saying saying = {id, outcome, series};
+    struct saying saying = {id, outcome, series, 12};
     assert_ok(store_write(hall->store, STORE_DURABLE, write_saying, &saying, &hall->err), hall->err);
     step(hall);
 }
@@ -213,6 +220,13 @@ static void say_of(struct hall *hall, const char *series, const char *id, enum f
 static void say(struct hall *hall, const char *id, enum finding_outcome outcome)
 {
     say_of(hall, "1.2.3.1", id, outcome);
+}
+
+static void find(struct hall *hall, const char *id, const char *series, double volume_ml)
+{
+    struct saying saying = {id, FINDING_POSITIVE, series, volume_ml};
+    assert_ok(store_write(hall->store, STORE_DURABLE, write_saying, &saying, &hall->err), hall->err);
+    step(hall);
 }
 
 // Its SR was made: the same is said.
@@ -224,6 +238,11 @@ static bool write_telling(struct database *db, void *payload, struct error *err)
 static bool write_withdrawal(struct database *db, void *payload, struct error *err)
 {
     return finding_result_withdraw(db, payload, "of two patients", clock_now_ns(), err);
+}
+
+static bool write_earlier(struct database *db, void *payload, struct error *err)
+{
+    return finding_result_mark_earlier(db, payload, true, clock_now_ns(), err);
 }
 
 static void change(struct hall *hall, store_write_fn *write, char *id)
@@ -368,6 +387,8 @@ static void who_marked_it_as_read_is_known_and_it_can_be_taken_back(void **state
     assert_string_equal(read.by, "Ann");
     assert_true(read.read_ns > 0);
     assert_int_equal(read.version, before.version);
+    assert_false(unmark(&hall, read.version - 1)); // an earlier mark than Ann's
+    assert_int_equal(hall.err.code, ERROR_CONFLICT);
     assert_false(unmark(&hall, read.version + 1));
     assert_int_equal(hall.err.code, ERROR_CONFLICT);
     assert_non_null(strstr(hall.err.message, "by Ann"));
@@ -616,7 +637,7 @@ static void an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_s
     put(&hall, CT, "c-store");
     mark_read(&hall);
     assert_ok(store_write(hall.store, STORE_DURABLE, write_fault, NULL, &hall.err), hall.err);
-    struct saying saying = {"a", FINDING_POSITIVE, "1.2.3.1"};
+    struct saying saying = {"a", FINDING_POSITIVE, "1.2.3.1", 12};
     assert_ok(store_write(hall.store, STORE_DURABLE, write_saying, &saying, &hall.err), hall.err);
     put_of(&hall, "1.2.4", CT, "c-store");
     while (list(&hall, &items) < 2) {
@@ -634,9 +655,115 @@ static void an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_s
     hall_close(&hall);
 }
 
+static void a_study_that_is_marked_as_unread_says_what_was_found(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    say(&hall, "a", FINDING_POSITIVE);
+    int64_t seen = version(&hall);
+    mark_read(&hall);
+    assert_ok(unmark(&hall, seen), hall.err);
+    assert_int_equal(list(&hall, &items), 1);
+    assert_int_equal(items[0].urgency, FINDING_STAT);
+    assert_non_null(strstr(items[0].reason, "Suspected bleed, left, 12.0 mL"));
+    hall_close(&hall);
+}
+
+static void the_largest_of_the_most_urgent_findings_is_said(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    find(&hall, "a", "1.2.3.1", 3);
+    find(&hall, "b", "1.2.3.2", 40);
+    find(&hall, "c", "1.2.3.3", 5);
+    assert_int_equal(list(&hall, &items), 1);
+    assert_int_equal(items[0].findings, 3);
+    assert_non_null(strstr(items[0].reason, "40.0 mL"));
+    hall_close(&hall);
+}
+
+// As many as the list takes, which came before all others.
+static bool write_full_list(struct database *db, void *payload, struct error *err)
+{
+    const char *numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) ";
+    char many[512], shown[512], items[512];
+    int64_t count = *(int64_t *)payload;
+    snprintf(many, sizeof many, "%sINSERT INTO study(uid) SELECT '9.' || i FROM n", numbers);
+    snprintf(shown, sizeof shown,
+             "INSERT INTO study_patient(study, rank, patient_id, issuer, patient_name, birth_date, sex)"
+             " SELECT id, 0, 'P2', '', '', '', '' FROM study WHERE uid LIKE '9.%%'");
+    snprintf(items, sizeof items,
+             "INSERT INTO reading_item(study, arrived_ns, urgency, reason, findings) SELECT uid, 1, 0, '', 0 FROM study"
+             " WHERE uid LIKE '9.%%'");
+    return sql_run(db, err, many, "i", count) && sql_run(db, err, shown, "") && sql_run(db, err, items, "");
+}
+
+static void what_is_urgent_is_on_a_list_that_is_full(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    int64_t count = READING_LIST_MAX;
+    (void)state;
+    hall_open(&hall);
+    assert_ok(store_write(hall.store, STORE_DURABLE, write_full_list, &count, &hall.err), hall.err);
+    put(&hall, CT, "c-store");
+    assert_int_equal(list(&hall, &items), READING_LIST_MAX);
+    say(&hall, "a", FINDING_POSITIVE);
+    assert_int_equal(list(&hall, &items), READING_LIST_MAX);
+    for (size_t i = 0; i < READING_LIST_MAX; i++)
+        if (strcmp(items[i].study, "1.2.3") == 0) {
+            assert_int_equal(items[i].urgency, FINDING_STAT);
+            hall_close(&hall);
+            return;
+        }
+    fail_msg("the urgent study is not on the list");
+}
+
+static void what_is_held_back_of_a_read_study_brings_it_back(void **state)
+{
+    struct hall hall;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    mark_read(&hall);
+    put_as(&hall, "1.2.9", 2, CT, "c-store");
+    step(&hall);
+    assert_listed(&hall, 1);
+    put_as(&hall, "1.2.3", 2, CT, "c-store"); // under the UID of that other study's image
+    step(&hall);
+    assert_listed(&hall, 2);
+    hall_close(&hall);
+}
+
+// Nobody relies on what earlier images had: their reader was told.
+static void a_negative_of_earlier_images_that_ends_brings_nothing_back(void **state)
+{
+    struct hall hall;
+    (void)state;
+    hall_open(&hall);
+    put(&hall, CT, "c-store");
+    say(&hall, "n", FINDING_NEGATIVE);
+    change(&hall, write_earlier, "n");
+    mark_read(&hall);
+    change(&hall, write_withdrawal, "n");
+    assert_listed(&hall, 0);
+    hall_close(&hall);
+}
+
 int test_list(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_study_that_is_marked_as_unread_says_what_was_found),
+        cmocka_unit_test(the_largest_of_the_most_urgent_findings_is_said),
+        cmocka_unit_test(what_is_urgent_is_on_a_list_that_is_full),
+        cmocka_unit_test(what_is_held_back_of_a_read_study_brings_it_back),
+        cmocka_unit_test(a_negative_of_earlier_images_that_ends_brings_nothing_back),
         cmocka_unit_test(images_put_a_study_on_the_list_and_bring_it_back_and_nothing_else_does),
         cmocka_unit_test(a_positive_brings_a_read_study_back_and_a_negative_does_not),
         cmocka_unit_test(a_rejected_finding_gives_no_urgency_until_it_is_accepted_again),
