@@ -178,6 +178,9 @@ class Soak:
         lost = sorted(set(self.record.acknowledged) - set(listed))
         if lost:
             raise AssertionError(f"{len(lost)} acknowledged objects are lost, the first {lost[:5]}")
+        warnings = " ".join(self.server.get_json("/healthz")["warnings"])
+        if "alarm since" in warnings:
+            raise AssertionError(f"a kill is nothing that an administrator has to look after: {warnings}")
         older = [number for number in listed if number <= since]
         for number in [n for n in listed if n > since] + self.random.sample(older, min(sample, len(older))):
             study, series = listed[number]
