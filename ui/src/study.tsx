@@ -259,9 +259,10 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     useEffect(() => {
         if (chosen || !images || !findings) return;
         const first = findings[0];
-        setGoal(first ?? null);
-        setLooked(first?.id ?? "");
-        setChosen(first?.series ?? text(largest(images), "0020000E"));
+        // A card may have been pressed since it was drawn: that one is looked at.
+        setGoal((pressed) => pressed ?? first ?? null);
+        setLooked((pressed) => pressed || (first?.id ?? ""));
+        setChosen((pressed) => pressed || (first?.series ?? text(largest(images), "0020000E")));
     }, [series, findings]);
 
     const stack = shown?.stacks.find((one) => one.who === who) ?? shown?.stacks[0];
