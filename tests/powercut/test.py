@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 
-SAID_MAX, SEEDS_WITHOUT = 1000, 20
+SAID_MAX, SEEDS_WITHOUT = 1000, 200
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

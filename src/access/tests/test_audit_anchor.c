@@ -270,6 +270,40 @@ static void an_unfinished_line_behind_the_anchored_is_none_of_that(void **state)
     folder_delete(place.folder);
 }
 
+// Of a turn that was not synced a power cut may keep a later page and lose an earlier one: zeros, and then whole lines.
+// In front of the anchored line no cut leaves such.
+static void a_lost_page_behind_the_anchored_line_is_none_of_that_and_one_before_it_is(void **state)
+{
+    static const size_t losts[] = {100, 2 * ACCESS_LINE_MAX};
+    struct place place;
+    size_t size;
+    (void)state;
+    for (size_t i = 0; i < sizeof losts / sizeof *losts; i++) {
+        make_trail(&place, "X", 3);
+        close_trail(&place);
+        char *text = load_segment(&place, 1, &size);
+        char *longer = calloc(1, size + losts[i] + 64);
+        memcpy(longer, text, size);
+        memcpy(longer + size, "<86>1 2026", 10);
+        memcpy(longer + size + 10 + losts[i], " end\n<86>1 2026 more\n", 21);
+        save_segment(&place, 1, longer, size + 10 + losts[i] + 21);
+        open_trail(&place);
+        assert_int_equal(alarm_count_now(), 0);
+        assert_int_equal(last_segment(&place), 1);
+        close_trail(&place);
+        memset(longer + size - 40, 0, 20);
+        save_segment(&place, 1, longer, size);
+        free(longer);
+        free(text);
+        open_trail(&place);
+        assert_told(&place, "is missing: the end was cut off");
+        close_trail(&place);
+        folder_delete(place.folder);
+        while (alarm_count_now() > 0)
+            alarm_clear(alarms[0].kind, alarms[0].subject);
+    }
+}
+
 // ---- an older database, with an anchor as old
 
 // What a backup of the database takes, without the audit trail.
@@ -850,6 +884,7 @@ int test_audit_anchor(void)
         alarm_test(a_trail_written_anew_is_told),
         alarm_test(a_trail_that_is_gone_is_told),
         alarm_test(an_unfinished_line_behind_the_anchored_is_none_of_that),
+        alarm_test(a_lost_page_behind_the_anchored_line_is_none_of_that_and_one_before_it_is),
         alarm_test(a_trail_that_goes_on_behind_a_clean_stop_tells_an_older_database),
         alarm_test(a_trail_that_goes_on_further_than_any_kill_leaves_it_tells_an_older_database),
         alarm_test(a_break_and_an_older_database_are_told_both_and_known_by_one_word),
