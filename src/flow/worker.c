@@ -14,6 +14,10 @@
 
 #define RETRY_NS (INT64_C(5) * CLOCK_SECOND)
 #define IDLE_NS (INT64_C(1) * CLOCK_SECOND)
+// A job that cannot be ended is done again when its lease has run out, minutes later: a disk that is full for a moment
+// is waited for.
+#define ENDING_NS (INT64_C(30) * CLOCK_SECOND)
+#define ENDING_STEP_NS (INT64_C(200) * CLOCK_MS)
 
 // ---- ends without a result
 
@@ -32,6 +36,17 @@ static bool write_verdict(struct database *db, void *payload, struct error *err)
            queue_job_finish(db, &verdict->job, verdict->token, verdict->now_ns, err);
 }
 
+static bool end_job(struct flow *flow, struct verdict *verdict, struct error *err)
+{
+    const int64_t until_ns = clock_monotonic_ns() + ENDING_NS;
+    while (!store_write(flow->options.store, STORE_DURABLE, write_verdict, verdict, err)) {
+        if (!flow_is_passing(err->code) || flow->stopping || clock_monotonic_ns() > until_ns)
+            return false;
+        clock_sleep_ns(ENDING_STEP_NS);
+    }
+    return true;
+}
+
 static void finish_otherwise(struct flow_work *work, enum queue_job_state state, const char *outcome,
                              const struct error *reason)
 {
@@ -46,7 +61,7 @@ static void finish_otherwise(struct flow_work *work, enum queue_job_state state,
     verdict.job.retry_ns = verdict.now_ns + RETRY_NS;
     log_warning("flow", "%s job %.16s on series %s: %s: %s", work->job->kind, work->job->key, work->job->series,
                 queue_job_state_text(state), reason->message);
-    if (!store_write(work->flow->options.store, STORE_DURABLE, write_verdict, &verdict, &err))
+    if (!end_job(work->flow, &verdict, &err))
         log_error("flow", "job %.16s cannot be ended: %s", work->job->key, err.message);
 }
 

@@ -34,7 +34,7 @@ from sender import ROOT, Answers, Images, Sender, data_set_of, read_answers  # n
 SENDERS, PER_ASSOCIATION, BETWEEN_OBJECTS, BETWEEN_ASSOCIATIONS = 3, 12, 0.02, 0.1  # seconds
 FULL_TIMES, FULL_SECONDS, FULL_EVERY = 4, 0.15, 0.8
 PAUSE_SECONDS, PAUSE_EVERY = 0.7, 1  # long enough for spare files to be made
-JOB_SECONDS, ORTHANC_SECONDS = 120, 6
+JOB_SECONDS, ORTHANC_SECONDS = 60, 6
 BLEED_SEED = 5
 READY_SECONDS = 2  # a promise of the design
 CONFIG = f'models:\n  folder: "{harness.ROOT}/models"\ndisk:\n  low_water_mb: 0\n'
