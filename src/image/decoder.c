@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -126,7 +127,9 @@ static bool exchange(struct worker *worker, const struct decode_request *request
         !process_receive(&worker->process, IMAGE_DECODE_SECONDS * CLOCK_SECOND, answer, sizeof *answer, &size, NULL,
                          NULL, err))
         return false;
-    return size == sizeof *answer || error_set(err, ERROR_PROTOCOL, "an answer of %zu bytes", size);
+    if (size != sizeof *answer)
+        return error_set(err, ERROR_PROTOCOL, "an answer of %zu bytes", size);
+    return answer->number == request->number || error_set(err, ERROR_PROTOCOL, "an answer to nothing that was asked");
 }
 
 static bool tell(const char *transfer_syntax, const struct error *cause, const char *why, struct error *err)
@@ -210,6 +213,8 @@ bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syn
                          (unsigned long long)format->frame_bytes, size, IMAGE_DECODE_FRAME_BYTES_MAX);
     if (size == 0 || format->frame_bytes == 0)
         return error_set(err, ERROR_BAD_DATA, "an empty frame");
+    if (getrandom(&request.number, sizeof request.number, 0) != sizeof request.number)
+        return error_set(err, ERROR_INTERNAL, "no random bytes for a request");
     if (!text_copy(request.transfer_syntax, sizeof request.transfer_syntax, transfer_syntax))
         return error_set(err, ERROR_BAD_VALUE, "a transfer syntax of more than %d characters", DICOM_UID_SIZE - 1);
     int fds[2] = {process_memfd("code-stream", data, size, true, err), -1};

@@ -44,6 +44,7 @@ static bool serve_one(struct process *self, struct error *err)
     if (size != sizeof request || count != 2)
         return error_set(err, ERROR_PROTOCOL, "a request of %zu bytes with %zu descriptors", size, count);
     answer.ok = decode_mapped(&request, fds, &answer);
+    answer.number = request.number;
     close(fds[0]);
     close(fds[1]);
     malloc_trim(KEEP_FREE);

@@ -6,13 +6,16 @@
 
 #include "image/image.h"
 
+// An answer has its request's number, which nobody can guess: what a child sent before it was asked is no answer.
 struct decode_request {
+    uint64_t number;
     char transfer_syntax[DICOM_UID_SIZE];
     struct image_format format;
     uint64_t size; // of the code stream
 };
 
 struct decode_answer {
+    uint64_t number;
     bool ok;
     enum image_color color;
     struct error error; // when not ok

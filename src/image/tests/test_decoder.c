@@ -155,6 +155,8 @@ static void behaviour_path(char path[64], pid_t pid)
     snprintf(path, 64, "/tmp/hilum-test-decoder.%d", (int)pid);
 }
 
+static uint64_t asked; // the number of the child's request
+
 static void answer(bool ok, unsigned color, char fill, size_t size)
 {
     struct error err;
@@ -163,6 +165,7 @@ static void answer(bool ok, unsigned color, char fill, size_t size)
         char more[16];
     } wrong = {0};
     memset(&wrong.answer.error, fill, sizeof wrong.answer.error);
+    wrong.answer.number = asked;
     wrong.answer.ok = ok;
     memcpy(&wrong.answer.color, &color, sizeof color);
     (void)process_send(PROCESS_SOCKET, &wrong, size, NULL, 0, &err);
@@ -189,11 +192,19 @@ static void misbehave(const char *how)
         answer(true, 0, 0, 8);
     else if (strcmp(how, "long") == 0)
         answer(true, 0, 0, whole + 8);
-    else if (strcmp(how, "unasked") == 0 || strcmp(how, "hoard") == 0)
+    else if (strcmp(how, "unasked") == 0 || strcmp(how, "hoard") == 0 || strcmp(how, "late") == 0)
         answer(false, 0, 0, whole);
     if (strcmp(how, "unasked") == 0) {
         answer(true, 0, 0, whole); // to the next frame, which it has not seen
         clock_sleep_ns(60 * CLOCK_SECOND);
+    } else if (strcmp(how, "late") == 0) {
+        struct process self = {.socket = PROCESS_SOCKET};
+        struct decode_request next;
+        size_t size, count = 2;
+        int fds[2];
+        struct error err;
+        if (process_receive(&self, 0, &next, sizeof next, &size, fds, &count, &err))
+            answer(true, 0, 0, whole); // that of the frame before
     } else if (strcmp(how, "hoard") == 0)
         eat();
     else if (strcmp(how, "fork") == 0)
@@ -221,8 +232,10 @@ int decoder_test_child(void)
     buffer_byte(&how, 0);
     if (!sandbox_enter(&(struct sandbox_rules){.memory_max = IMAGE_DECODE_MEMORY_MAX}, &err))
         return 8;
-    if (process_receive(&self, 0, message, sizeof message, &size, fds, &count, &err))
+    if (process_receive(&self, 0, message, sizeof message, &size, fds, &count, &err)) {
+        memcpy(&asked, message + offsetof(struct decode_request, number), sizeof asked);
         misbehave((const char *)how.data);
+    }
     _exit(9);
 }
 
@@ -260,6 +273,7 @@ static void what_a_child_does_between_two_frames_costs_none(void **state)
 {
     (void)state;
     assert_costs_one_frame("unasked", "");
+    assert_costs_one_frame("late", "");
     assert_costs_one_frame("hoard", "");
 }
 
