@@ -1,6 +1,7 @@
 #include "access/audit_trail.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct access_trail {
     bool stop;
     char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // what nobody has said to know; "": nothing
     struct word word;                             // for the thread's next turn
+    _Atomic bool walked;                          // somebody has the whole trail walked through just now
     uint64_t flush_wanted, flush_done;            // numbers of turns
     bool flush_sums;                              // the next one tells all sums
     bool healthy;
@@ -225,14 +227,19 @@ static void add_damage(void *payload, const struct access_damage *damage)
     buffer_byte(&found->texts, '\0');
 }
 
-static bool find_damages(const struct access_trail *trail, struct buffer *out, struct error *err)
+// One at a time: a trail may have gigabytes, and whoever asks for it often would have the disk for himself.
+static bool find_damages(struct access_trail *trail, struct buffer *out, struct error *err)
 {
     struct found found;
     struct access_audit_check check = {.wrong = add_damage, .payload = &found};
     found.count = 0;
     buffer_init(&found.texts, (size_t)ACCESS_DAMAGES_MAX * ACCESS_DETAIL_MAX);
+    *out = found.texts;
+    if (atomic_exchange(&trail->walked, true))
+        return error_set(err, ERROR_BUSY, "the audit trail is walked through for somebody else just now; ask again");
     bool ok = access_audit_check(trail->chain.folder, &check, err) &&
               (!found.texts.failed || error_set(err, ERROR_MEMORY, "no memory for what is damaged in the audit trail"));
+    atomic_store(&trail->walked, false);
     *out = found.texts;
     return ok;
 }
