@@ -117,6 +117,69 @@
 #define SAID_DESCRIPTION SAID_OF_STUDY("description", "528432")
 #define SAID_ID SAID_OF_STUDY("study_id", "2097168")
 
+#define PATIENT_SHOWN                                                                                                  \
+    "CREATE VIEW patient_shown AS"                                                                                     \
+    " SELECT id, study, rank FROM study_patient WHERE instance_count>0 AND (EXISTS(SELECT 1 FROM identity"             \
+    " WHERE identity.patient=study_patient.id AND served=1) OR NOT EXISTS(SELECT 1 FROM study_patient AS other"        \
+    " JOIN identity ON identity.patient=other.id AND served=1 WHERE other.study=study_patient.study));"
+#define STUDY_SHOWN_NOW                                                                                                \
+    STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified, date")
+
+// What a new database begins with: where the first 21 steps lead, for these take most of a start's time (a test
+// compares the two).
+static const char *const base[] = {
+    "CREATE TABLE study(id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, identity TEXT NOT NULL DEFAULT '',"
+    " conflicts INTEGER NOT NULL DEFAULT 0, rejected TEXT NOT NULL DEFAULT '') STRICT;"
+    "CREATE INDEX study_flagged ON study(id) WHERE identity<>'';",
+    "CREATE TABLE study_patient(id INTEGER PRIMARY KEY, study INTEGER NOT NULL REFERENCES study(id), rank INTEGER"
+    " NOT NULL, patient_id TEXT NOT NULL, issuer TEXT NOT NULL, patient_name TEXT NOT NULL, birth_date TEXT NOT"
+    " NULL, sex TEXT NOT NULL, modalities TEXT NOT NULL DEFAULT '', series_count INTEGER NOT NULL DEFAULT 0,"
+    " instance_count INTEGER NOT NULL DEFAULT 0, date TEXT NOT NULL DEFAULT '', time TEXT NOT NULL DEFAULT '',"
+    " accession TEXT NOT NULL DEFAULT '', referring TEXT NOT NULL DEFAULT '', description TEXT NOT NULL DEFAULT '',"
+    " study_id TEXT NOT NULL DEFAULT '', zone TEXT NOT NULL DEFAULT '', UNIQUE(study, rank)) STRICT;"
+    "CREATE INDEX study_patient_by_id ON study_patient(patient_id, issuer);"
+    "CREATE INDEX study_patient_by_date ON study_patient(date DESC, time DESC, study DESC, rank);"
+    "CREATE INDEX study_patient_by_accession ON study_patient(accession);",
+    "CREATE TABLE identity(id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES study_patient(id),"
+    " patient_id TEXT NOT NULL, issuer TEXT NOT NULL, patient_name TEXT NOT NULL, birth_date TEXT NOT NULL, sex"
+    " TEXT NOT NULL, served INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX identity_by_patient ON identity(patient);",
+    "CREATE TABLE study_name(tag INTEGER NOT NULL, key TEXT NOT NULL, patient INTEGER NOT NULL REFERENCES"
+    " study_patient(id), PRIMARY KEY(tag, key, patient)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE series(id INTEGER PRIMARY KEY, patient INTEGER NOT NULL REFERENCES study_patient(id), uid TEXT"
+    " NOT NULL, modality TEXT NOT NULL, number TEXT NOT NULL, description TEXT NOT NULL, body_part TEXT NOT NULL,"
+    " laterality TEXT NOT NULL, date TEXT NOT NULL, time TEXT NOT NULL, station TEXT NOT NULL, manufacturer TEXT"
+    " NOT NULL, model TEXT NOT NULL, protocol TEXT NOT NULL, step_date TEXT NOT NULL, step_time TEXT NOT NULL,"
+    " frame_of_reference TEXT NOT NULL DEFAULT '', instance_count INTEGER NOT NULL DEFAULT 0, UNIQUE(patient, uid))"
+    " STRICT;"
+    "CREATE INDEX series_by_uid ON series(uid);",
+    "CREATE TABLE instance(id INTEGER PRIMARY KEY, series INTEGER NOT NULL REFERENCES series(id), uid TEXT NOT"
+    " NULL, class TEXT NOT NULL, number TEXT NOT NULL, rows TEXT NOT NULL, columns TEXT NOT NULL, bits TEXT NOT"
+    " NULL, frames TEXT NOT NULL, syntax TEXT NOT NULL, container INTEGER NOT NULL, offset INTEGER NOT NULL, size"
+    " INTEGER NOT NULL, header_size INTEGER NOT NULL, arrival INTEGER NOT NULL, digest BLOB NOT NULL, received_ns"
+    " INTEGER NOT NULL, flags INTEGER NOT NULL, rank INTEGER NOT NULL, identity INTEGER REFERENCES identity(id),"
+    " charset TEXT NOT NULL DEFAULT '', UNIQUE(container, offset)) STRICT;"
+    "CREATE INDEX instance_by_uid ON instance(uid, rank);"
+    "CREATE INDEX instance_by_series ON instance(series, rank);"
+    "CREATE INDEX instance_flagged ON instance(id) WHERE flags>0;"
+    "CREATE INDEX instance_by_flags ON instance(flags) WHERE flags>0;",
+    "CREATE TABLE difference(instance INTEGER NOT NULL REFERENCES instance(id), tag INTEGER NOT NULL, said TEXT"
+    " NOT NULL, known TEXT NOT NULL, PRIMARY KEY(instance, tag)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE conflict(instance INTEGER PRIMARY KEY REFERENCES instance(id), study INTEGER NOT NULL"
+    " REFERENCES study(id), kind INTEGER NOT NULL, urgent INTEGER NOT NULL, how TEXT NOT NULL, sender TEXT NOT"
+    " NULL, is_image INTEGER NOT NULL, decision INTEGER NOT NULL DEFAULT 0, decided_by TEXT NOT NULL DEFAULT '',"
+    " decided_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX conflict_by_study ON conflict(study);"
+    "CREATE INDEX conflict_open ON conflict(instance) WHERE decision=0;",
+    "CREATE TABLE conflict_difference(instance INTEGER NOT NULL REFERENCES instance(id), tag INTEGER NOT NULL,"
+    " said TEXT NOT NULL, known TEXT NOT NULL, PRIMARY KEY(instance, tag)) STRICT, WITHOUT ROWID;",
+    PATIENT_SHOWN,
+    SERIES_HELD_BACK,
+    SERIES_SHARED,
+    STUDY_SHOWN_NOW,
+    NULL,
+};
+
 static const char *const steps[] = {
     "CREATE TABLE study("
     " id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, patient_id TEXT NOT NULL, issuer TEXT NOT NULL,"
@@ -264,10 +327,7 @@ static const char *const steps[] = {
     " FROM study JOIN study_patient AS shown ON shown.study=study.id AND shown.rank=(SELECT coalesce(min(CASE WHEN"
     " instance_count>0 THEN rank END), min(rank)) FROM study_patient AS served WHERE served.study=study.id);",
     // A study whose images came again under another patient is that one's.
-    "CREATE VIEW patient_shown AS"
-    " SELECT id, study, rank FROM study_patient WHERE instance_count>0 AND (EXISTS(SELECT 1 FROM identity"
-    " WHERE identity.patient=study_patient.id AND served=1) OR NOT EXISTS(SELECT 1 FROM study_patient AS other"
-    " JOIN identity ON identity.patient=other.id AND served=1 WHERE other.study=study_patient.study));"
+    PATIENT_SHOWN
     "DROP VIEW study_shown;"
     "CREATE VIEW study_shown AS"
     " SELECT study.uid AS study, patient_id, issuer, patient_name, birth_date, sex, accession, modalities, description,"
@@ -320,9 +380,8 @@ static const char *const steps[] = {
     "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES,
                                                 ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified"),
     // Two studies of one patient are told apart by their dates.
-    "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED " AS shared_series, " UNIDENTIFIED
-                                                           " AS unidentified, date"),
+    "DROP VIEW study_shown;" STUDY_SHOWN_NOW,
     NULL,
 };
 
-const struct store_migration rows_migration = {"archive", steps};
+const struct store_migration rows_migration = {.room = "archive", .steps = steps, .base = base, .base_steps = 21};

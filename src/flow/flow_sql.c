@@ -22,7 +22,7 @@ static const char *const steps[] = {
     "CREATE TABLE flow_hold(result TEXT PRIMARY KEY, study TEXT NOT NULL, not_before_ns INTEGER NOT NULL) STRICT;",
     NULL,
 };
-const struct store_migration flow_migration = {"flow", steps};
+const struct store_migration flow_migration = {.room = "flow", .steps = steps};
 
 // ---- series
 

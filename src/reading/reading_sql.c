@@ -17,7 +17,7 @@ static const char *const steps[] = {
     "CREATE INDEX reading_item_passed_over ON reading_item(study) WHERE read_ns IS NULL AND passed_over<>'';",
     NULL,
 };
-const struct store_migration reading_migration = {"reading", steps};
+const struct store_migration reading_migration = {.room = "reading", .steps = steps};
 
 static bool read_item(struct sql *sql, struct arena *arena, struct reading_item *out)
 {

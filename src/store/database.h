@@ -21,6 +21,8 @@ struct database; // a connection: inside a write function, or a reader's
 struct store_migration {
     const char *room;
     const char *const *steps; // NULL-ended
+    const char *const *base;  // NULL, or what a new database begins with: where the first `base_steps` steps lead
+    int64_t base_steps;
 };
 // At start, before store_replay, lowest room first. A database made by a newer program (more steps than known) is
 // refused.

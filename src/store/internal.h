@@ -188,6 +188,18 @@ bool store_space_left(const struct store *store, uint64_t *left); // on the file
 void store_room_for_start(struct store *store);
 void store_keep_room_for_start(struct store *store);
 
+// ---- packs whose names in lanes/ wait to go (pack.c)
+
+enum { PACKS_WAITING_MAX = 16 };
+
+struct waiting_packs {
+    pthread_mutex_t lock;
+    struct waiting_pack {
+        uint64_t container, arrival_last;
+    } items[PACKS_WAITING_MAX];
+    size_t count;
+};
+
 // ---- identity (identity.c): docs/store-format.md, A1 to A7 and A10
 
 // The folder's own, as anchor or newest container have it.
@@ -260,6 +272,7 @@ struct store {
     struct tombstones tombstones;
     struct descriptors descriptors;
     struct spares spares;
+    struct waiting_packs waiting;
     pthread_mutex_t quarantine_lock;
 };
 

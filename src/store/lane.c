@@ -263,8 +263,9 @@ static bool finish(struct store_lane *lane, struct error *err)
                          (unsigned long long)lane->pack.container);
     if (lane->pack.index.count == 0)
         return remove_empty(lane, err);
+    bool ok = pack_make(lane->store, &lane->pack, err);
     spares_note(lane->store, lane->pack.end);
-    return pack_make(lane->store, &lane->pack, err);
+    return ok;
 }
 
 bool store_lane_close(struct store_lane *lane, struct error *err)

@@ -12,13 +12,17 @@ struct pack {
     struct format_index index;
 };
 
-// [R5] Index, sync, a second name in packs/, sync of packs/, the row that says so, synced, and the old name away. What
-// was done by an earlier try is done again without harm.
+// [R5] Index, sync, a second name in packs/. What was done by an earlier try is done again without harm. Then the pack
+// waits for pack_settle with others, which this calls when PACKS_WAITING_MAX wait; until then it is a lane still, to a
+// reader and to a start. Any thread.
 bool pack_make(struct store *store, struct pack *pack, struct error *err);
-// The row that keeps a pack from being walked at the next start. Of a pack without a lane it must be synced before the
-// start is done [A7c].
-bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, enum store_durability durability,
-               struct error *err);
+// [R5, A7c] Of all that wait: sync of packs/, the rows that list them, synced, and the old names away. A lane of its
+// own each time would cost two syncs more for every association. Called in quiet times too, at the stop and at the end
+// of a start. On failure they wait on. Any thread.
+bool pack_settle(struct store *store, struct error *err);
+// The row that keeps a pack from being walked at the next start; not synced, which it must be before a start is done
+// [A7c].
+bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err);
 // The numbers of the packs that have this row, ascending. The caller frees *out, which is NULL on failure or not.
 bool pack_listed(struct store *store, uint64_t **out, size_t *count, struct error *err);
 // The row says that a lane was removed without a record, so that nobody looks for it [A8]. Best effort, for the disk

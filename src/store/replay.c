@@ -273,9 +273,9 @@ static bool close_all(struct run *run, struct error *err)
         if (!close_lane(run, &run->lanes[i], err))
             return false;
     for (size_t i = 0; i < run->pack_count; i++)
-        if (!pack_list(run->store, run->packs[i].container, run->packs[i].arrival_last, STORE_REPLAYABLE, err))
+        if (!pack_list(run->store, run->packs[i].container, run->packs[i].arrival_last, err))
             return false;
-    return true;
+    return pack_settle(run->store, err);
 }
 
 // Past every epoch that this folder had: what came after an older copy, which no anchor tells, began before now.

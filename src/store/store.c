@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "store/internal.h"
+#include "store/pack.h"
 
 enum { LIST_MAX = 64 << 20 };
 
@@ -380,7 +380,7 @@ static bool settle(struct opening *opening, struct error *err)
 
 static bool open_database(struct opening *opening, struct error *err)
 {
-    static const struct store_migration migration = {"store", schema};
+    static const struct store_migration migration = {.room = "store", .steps = schema};
     struct store *store = opening->store;
     struct database *db = database_open(store->folder, true, err);
     if (!db)
@@ -424,6 +424,7 @@ static struct store *store_new(const struct store_options *options, struct error
     store->anchor.fd = -1;
     pthread_mutex_init(&store->anchor.lock, NULL);
     pthread_mutex_init(&store->quarantine_lock, NULL);
+    pthread_mutex_init(&store->waiting.lock, NULL);
     event_board_init(&store->board);
     read_pool_init(&store->readers);
     descriptors_init(&store->descriptors);
@@ -449,6 +450,7 @@ static void store_free(struct store *store)
     pthread_mutex_destroy(&store->anchor.lock);
     event_board_close(&store->board);
     pthread_mutex_destroy(&store->quarantine_lock);
+    pthread_mutex_destroy(&store->waiting.lock);
     close_fd(store->packs_fd);
     close_fd(store->lanes_fd);
     close_fd(store->lock_fd);
@@ -482,6 +484,8 @@ void store_close(struct store *store)
     if (!store)
         return;
     check_stop(store);
+    if (!pack_settle(store, &err))
+        log_warning("store", "the last packs keep their names in lanes until the next start: %s", err.message);
     if (!mark_stop(store, true, &err) || !store_anchor(store, NULL, &err))
         log_warning("store", "the stop could not be marked as clean: %s", err.message);
     store_free(store);

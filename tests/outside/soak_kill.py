@@ -30,7 +30,7 @@ READY_SECONDS = 2
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"  # Comprehensive 3D SR
 # Name, and how often it is passed before the kill, at least and at most: among the first objects or after many, in a start, or in the close of a lane.
 POINTS = [("lane.mid_write", 1, 60), ("lane.after_write", 1, 25), ("lane.after_sync", 1, 25), ("rows.after_commit", 1, 150), ("store.before_answer", 1, 25), ("pack.before_rename", 1, 5),
-          ("pack.after_rename", 1, 5), (None, 0, 0)]
+          ("pack.after_rename", 1, 5), ("pack.after_sync", 1, 1), ("pack.after_rows", 1, 1), (None, 0, 0)]
 # Points on the way of a job, once a round each: the job's end, its results stored, a result sent.
 JOB_POINTS = [("job.in_commit", 1, 1), ("job.after_store", 1, 1), ("outbox.after_send", 1, 2)]
 SPARE_OBJECTS, SPARE_SECONDS = 3, 1.5  # a burst, and how long a spare file may take after it

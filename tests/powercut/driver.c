@@ -120,7 +120,7 @@ static bool take(void *payload, const struct store_record *record, const char *m
 
 static struct store *open_store(const char *folder)
 {
-    static const struct store_migration migration = {"driver", schema};
+    static const struct store_migration migration = {.room = "driver", .steps = schema};
     struct error err;
     struct store_replayed replayed;
     struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = spare_bytes}, &err);

@@ -558,6 +558,17 @@ static bool fill_old(struct database *db, void *payload, struct error *err)
                    "");
 }
 
+static void remove_database(struct place *p)
+{
+    char path[PLACE_PATH + 32];
+    place_stop(p);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm", "anchor"};
+        snprintf(path, sizeof path, "%s/%s", p->folder, names[i]);
+        remove(path);
+    }
+}
+
 // A folder that a program has left that did not have the step with these words yet.
 static void open_before(struct place *p, const char *words, store_write_fn *fill)
 {
@@ -565,19 +576,55 @@ static void open_before(struct place *p, const char *words, store_write_fn *fill
     for (size_t i = 0; !strstr(rows_migration.steps[i], words); i++)
         steps[i] = rows_migration.steps[i];
     place_open(p);
-    place_stop(p);
-    char path[PLACE_PATH + 32];
-    for (size_t i = 0; i < 4; i++) {
-        static const char *const names[] = {"hilum.db", "hilum.db-wal", "hilum.db-shm", "anchor"};
-        snprintf(path, sizeof path, "%s/%s", p->folder, names[i]);
-        remove(path);
-    }
+    remove_database(p);
     p->store = store_open(&(struct store_options){.folder = p->folder}, &p->err);
     assert_ok(p->store != NULL, p->err);
-    assert_ok(store_migrate(p->store, &(struct store_migration){"archive", steps}, &p->err), p->err);
+    assert_ok(store_migrate(p->store, &(struct store_migration){.room = "archive", .steps = steps}, &p->err), p->err);
     assert_ok(store_write(p->store, STORE_DURABLE, fill, NULL, &p->err), p->err);
     store_close(p->store);
     place_start(p);
+}
+
+// Every statement of the schema but for its blanks, by name.
+static bool read_schema(struct database *db, void *payload, struct error *err)
+{
+    struct buffer *out = payload;
+    struct sql *sql = sql_prepare(
+        db, "SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name<>'migration' ORDER BY type, name", err);
+    bool row = true, ok = sql != NULL;
+    while (ok && (ok = sql_step(sql, &row, err)) && row)
+        for (int column = 0; column < 2; column++)
+            for (const char *c = sql_text(sql, column); *c; c++)
+                if (*c != ' ')
+                    buffer_append(out, c, 1);
+    sql_done(sql);
+    return ok;
+}
+
+static void a_new_database_is_as_one_that_took_every_step(void **state)
+{
+    const struct store_migration all_steps = {.room = "archive", .steps = rows_migration.steps};
+    const struct store_migration *ways[] = {&all_steps, &rows_migration};
+    struct buffer schemas[2];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct place p;
+        place_open(&p);
+        remove_database(&p);
+        p.store = store_open(&(struct store_options){.folder = p.folder}, &p.err);
+        assert_ok(p.store != NULL, p.err);
+        assert_ok(store_migrate(p.store, ways[i], &p.err), p.err);
+        buffer_init(&schemas[i], 1 << 20);
+        assert_ok(store_write(p.store, STORE_DURABLE, read_schema, &schemas[i], &p.err), p.err);
+        store_close(p.store);
+        place_start(&p);
+        place_close(&p);
+    }
+    assert_true(schemas[0].size > 8000);
+    assert_int_equal(schemas[0].size, schemas[1].size);
+    assert_memory_equal(schemas[0].data, schemas[1].data, schemas[0].size);
+    buffer_free(&schemas[0]);
+    buffer_free(&schemas[1]);
 }
 
 static void a_database_of_the_program_before_is_taken_over(void **state)
@@ -717,6 +764,7 @@ int test_patients(void)
         cmocka_unit_test(who_has_the_series_uid_too_is_named_with_who_gave_the_id),
         cmocka_unit_test(what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_list),
         cmocka_unit_test(a_study_takes_no_more_ways_to_name_a_patient_than_the_limit),
+        cmocka_unit_test(a_new_database_is_as_one_that_took_every_step),
         cmocka_unit_test(a_database_of_the_program_before_is_taken_over),
         cmocka_unit_test(two_patients_of_the_program_before_get_what_is_known_to_be_theirs),
         cmocka_unit_test(a_series_uid_that_two_studies_of_the_program_before_share_is_flagged),

@@ -100,7 +100,7 @@ static const char *const schema[] = {
 
 struct store *helper_open(const char *folder, struct error *err)
 {
-    static const struct store_migration migration = {"test", schema};
+    static const struct store_migration migration = {.room = "test", .steps = schema};
     struct store *store = store_open(&(struct store_options){.folder = folder, .spare_bytes = helper_spare_bytes}, err);
     if (store && !store_migrate(store, &migration, err)) {
         store_close(store);

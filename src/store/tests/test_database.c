@@ -182,7 +182,7 @@ static void a_database_of_a_newer_program_is_refused(void **state)
 {
     static const char *const two[] = {"CREATE TABLE a(x INTEGER) STRICT", "ALTER TABLE a ADD COLUMN y INTEGER", NULL};
     static const char *const one[] = {"CREATE TABLE a(x INTEGER) STRICT", NULL};
-    struct store_migration newer = {"room", two}, older = {"room", one};
+    struct store_migration newer = {.room = "room", .steps = two}, older = {.room = "room", .steps = one};
     struct place place;
     (void)state;
     helper_make(&place);

@@ -103,11 +103,12 @@ static void every_acknowledged_object_survives_a_kill_at_each_point(void **state
         const char *point;
         int passes; // at least that many
     } points[] = {{"lane.mid_write", 23},    {"lane.after_write", 24},  {"lane.after_sync", 24},
-                  {"rows.after_commit", 24}, {"pack.before_rename", 4}, {"pack.after_rename", 4}};
+                  {"rows.after_commit", 24}, {"pack.before_rename", 4}, {"pack.after_rename", 4},
+                  {"pack.after_sync", 1},    {"pack.after_rows", 1}};
     (void)state;
     int acknowledged = 0;
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
-        int step = points[i].passes / 4;
+        int step = (points[i].passes + 3) / 4;
         for (int pass = 1; pass <= points[i].passes; pass += step) {
             char fault[64];
             snprintf(fault, sizeof fault, "%s:%d", points[i].point, pass);

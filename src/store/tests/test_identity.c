@@ -10,7 +10,7 @@
 #include "base/alarm.h"
 #include "base/clock.h"
 #include "helper.h"
-#include "store/internal.h"
+#include "store/pack.h"
 
 // ---- helpers
 
@@ -116,7 +116,7 @@ static void rebuild(struct place *place, enum store_rebuild how)
     static const char table[] = "CREATE TABLE object(name TEXT PRIMARY KEY, container INTEGER NOT NULL, offset INTEGER "
                                 "NOT NULL, arrival INTEGER NOT NULL) STRICT";
     static const char *const schema[] = {table, NULL};
-    static const struct store_migration migration = {"test", schema};
+    static const struct store_migration migration = {.room = "test", .steps = schema};
     place->store = open_rebuild(place->folder, how, &place->err);
     assert_ok(place->store != NULL, place->err);
     assert_ok(store_migrate(place->store, &migration, &place->err), place->err);
@@ -446,6 +446,7 @@ static void an_older_database_of_a_running_server_is_told_by_a_pack_that_it_does
         store_one(&place, "3-1000");
         helper_copy(place.folder, older);
         store_one(&place, "4-1000");
+        assert_true(pack_settle(place.store, &place.err));
         helper_copy(place.folder, newer); // as a kill leaves it: with no lane
         store_close(place.store);
         assert_int_equal(helper_alarms(), 0);

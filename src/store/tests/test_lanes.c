@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "helper.h"
-#include "store/format.h"
+#include "store/pack.h"
 
 static void objects_of_all_sizes_come_back_from_lane_and_pack(void **state)
 {
@@ -26,6 +26,7 @@ static void objects_of_all_sizes_come_back_from_lane_and_pack(void **state)
         helper_check(place.store, names[i]);
     assert_true(store_lane_size(lane) > 1000003);
     assert_true(store_lane_close(lane, &place.err));
+    assert_true(pack_settle(place.store, &place.err));
     assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
     assert_int_equal(helper_count(place.folder, "packs", ".pack"), 1);
     for (size_t i = 0; i < 7; i++)
@@ -430,6 +431,60 @@ static void a_new_lane_s_name_is_synced_before_its_first_object_is_answered(void
     helper_remove(&place);
 }
 
+static void close_lanes(struct place *place, int first, int count)
+{
+    char name[32];
+    for (int i = first; i < first + count; i++) {
+        struct store_lane *lane = helper_lane(place);
+        snprintf(name, sizeof name, "%d-10", i);
+        helper_store(place, lane, name);
+        assert_true(store_lane_close(lane, &place->err));
+    }
+}
+
+static int64_t listed(struct place *place)
+{
+    uint64_t *numbers;
+    size_t count;
+    assert_true(pack_listed(place->store, &numbers, &count, &place->err));
+    free(numbers);
+    return (int64_t)count;
+}
+
+// One sync of packs/ and one of the rows is for many of them; until then each has both names and no row as a pack.
+static void packs_leave_the_lanes_together(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    close_lanes(&place, 1, PACKS_WAITING_MAX);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), PACKS_WAITING_MAX);
+    assert_int_equal(helper_count(place.folder, "packs", ".pack"), PACKS_WAITING_MAX);
+    assert_int_equal(listed(&place), 0);
+    close_lanes(&place, PACKS_WAITING_MAX + 1, 1);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 1);
+    assert_int_equal(listed(&place), PACKS_WAITING_MAX);
+    helper_check(place.store, "1-10");
+    helper_check(place.store, "17-10");
+    store_close(place.store);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+    folder_delete(place.folder);
+}
+
+// No row as a pack is synced, so no name in lanes/ goes [A7c].
+static void a_pack_whose_row_is_not_synced_stays_a_lane(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    close_lanes(&place, 1, 2);
+    helper_fail_wal_syncs = 1;
+    assert_false(pack_settle(place.store, &place.err));
+    assert_int_equal(helper_fail_wal_syncs, 0);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 2);
+    helper_remove(&place);
+}
+
 int test_lanes(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +500,8 @@ int test_lanes(void)
         cmocka_unit_test(a_failed_tombstone_stops_storing_until_a_restart),
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
         cmocka_unit_test(few_descriptors_are_kept_open),
+        cmocka_unit_test(packs_leave_the_lanes_together),
+        cmocka_unit_test(a_pack_whose_row_is_not_synced_stays_a_lane),
         cmocka_unit_test(damaged_bytes_are_told_and_never_given),
         cmocka_unit_test(a_refused_record_goes_from_the_lane_to_the_quarantine),
         cmocka_unit_test(quarantine_keeps_the_newest_hundred),

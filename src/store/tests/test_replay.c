@@ -313,6 +313,37 @@ static void a_lane_half_moved_is_moved_again(void **state)
     helper_remove(&place);
 }
 
+// A folder copied without its hard links has a lane and a pack of one number: where they are alike, that is what it is.
+static void a_lane_and_a_pack_of_one_number_are_one_only_where_they_are_alike(void **state)
+{
+    (void)state;
+    for (int alike = 1; alike >= 0; alike--) {
+        struct place place, after;
+        char path[HELPER_PATH];
+        uint64_t count;
+        struct error err;
+        helper_make(&place);
+        struct store_lane *lane = store_lane_open(place.store, &place.err);
+        helper_store(&place, lane, "1-1000");
+        assert_true(store_lane_close(lane, &place.err));
+        crash(&place, &after, false);
+        helper_path(path, after.folder, "packs", 1, ".pack");
+        int fd = open(path, O_RDWR);
+        assert_true(fd >= 0 && (alike || file_pwrite(fd, "x", 1, 500, &err)));
+        close(fd);
+        after.store = helper_open(after.folder, &after.err);
+        assert_non_null(after.store);
+        assert_int_equal(helper_try_replay(after.store, &count, &err), alike);
+        assert_int_equal(helper_count(after.folder, "lanes", ".lane"), !alike);
+        if (alike)
+            helper_check(after.store, "1-1000");
+        else
+            assert_non_null(strstr(err.message, "lanes/0000000001.lane and packs/0000000001.pack are two files"));
+        helper_remove(&after);
+        helper_remove(&place);
+    }
+}
+
 // Any bytes: no crash, and what is handed over is an object that was put in, whole.
 static void mutated_lanes_give_only_true_records(void **state)
 {
@@ -443,6 +474,7 @@ int test_replay(void)
         cmocka_unit_test(a_damaged_file_header_costs_nothing),
         cmocka_unit_test(records_inside_an_object_are_not_records),
         cmocka_unit_test(a_lane_half_moved_is_moved_again),
+        cmocka_unit_test(a_lane_and_a_pack_of_one_number_are_one_only_where_they_are_alike),
         cmocka_unit_test(mutated_lanes_give_only_true_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
