@@ -65,6 +65,11 @@ class Folder(unittest.TestCase):
     def stop(self):
         self.assertEqual(self.server.stop(), 0)
 
+    def packs(self):
+        """Once no file in packs/ has its name in lanes/ too."""
+        wait_until(lambda: not glob.glob(self.path("lanes", "*.lane")), 10, "the pack")
+        return sorted(glob.glob(self.path("packs", "*.pack")))
+
     def path(self, *names):
         return os.path.join(self.data, *names)
 
@@ -185,11 +190,11 @@ class Start(Folder):
         for end in ("kill", "stop"):
             server = self.start()
             store(server, 1)
-            wait_until(lambda: not glob.glob(self.path("lanes", "*.lane")), 10, "the pack")
+            self.packs()
             for name in ("hilum.db", "hilum.db-wal", "anchor"):
                 shutil.copy(self.path(name), self.path(name + ".older"))
             store(server, 2)
-            wait_until(lambda: not glob.glob(self.path("lanes", "*.lane")), 10, "the pack")
+            self.packs()
             getattr(server, end)()
             for path in glob.glob(self.path("hilum.db-*")):
                 if not path.endswith(".older"):
@@ -292,7 +297,7 @@ class Running(Folder):
     def test_a_pack_that_is_removed_is_told_when_it_is_read(self):
         server = self.start()
         store(server, 1)
-        pack = wait_until(lambda: glob.glob(self.path("packs", "*.pack")), 10, "the pack")[0]
+        pack = self.packs()[0]
         os.unlink(pack)
         self.assertEqual(server.request(path_of(1))[0], 500)
         self.assertIn("container", alarms(server)[0])
@@ -300,7 +305,7 @@ class Running(Folder):
     def test_a_pack_that_loses_its_end_is_told_when_it_is_read(self):
         server = self.start()
         store(server, 1)
-        pack = wait_until(lambda: glob.glob(self.path("packs", "*.pack")), 10, "the pack")[0]
+        pack = self.packs()[0]
         os.truncate(pack, 200)
         self.assertEqual(server.request(path_of(1) + "/metadata")[0], 500)
         self.assertIn("container 1: an object in it cannot be read (file ends at offset 200", alarms(server)[0])
@@ -525,7 +530,7 @@ class Rebuild(Folder):
             for study, count in ((1, 8), (2, 6)):
                 for number in range(count):
                     self.assertEqual(peer.store(self.data_set(study, number), f"{ROOT}.{100 * study + number}.1"), 0)
-        wait_until(lambda: glob.glob(self.path("packs", "*.pack")), 10, "the pack")
+        self.packs()
         peer = Peer(server.dicom)
         self.assertEqual(peer.associate(calling="CT1"), 2)
         for number in range(6):
