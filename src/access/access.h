@@ -162,7 +162,7 @@ bool access_audit_written(struct access *access, struct error *err);
 
 // What nobody has said to know: what the trail tells at each start (a break of its chain, that the database is an older
 // copy, or that lines may be missing) and what access_audit_check finds damaged in its files, which is walked through
-// here, of at most ACCESS_DAMAGES_MAX files. BUSY: it is walked through for somebody else just now.
+// here, of at most ACCESS_DAMAGES_MAX files. One at a time; BUSY: the others took too long.
 enum { ACCESS_DAMAGES_MAX = 1000, ACCESS_UNKNOWN_VERSION_SIZE = 33 };
 struct access_unknown {
     struct buffer texts;                       // a sentence each, with a NUL behind it; owned: buffer_free, on success

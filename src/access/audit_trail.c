@@ -39,7 +39,7 @@ struct access_trail {
     bool stop;
     char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // what nobody has said to know; "": nothing
     struct word word;                             // for the thread's next turn
-    _Atomic bool walked;                          // somebody has the whole trail walked through just now
+    pthread_mutex_t walking;                      // of who has the whole trail walked through just now
     uint64_t flush_wanted, flush_done;            // numbers of turns
     bool flush_sums;                              // the next one tells all sums
     bool healthy;
@@ -52,6 +52,8 @@ struct access_trail {
 // ---- what callers do
 
 // The clock of the callers, which may be a simulated one.
+enum { TURN_SECONDS = 30 }; // how long who wants the trail walked through waits for others
+
 static int64_t now_of(const struct access_trail *trail)
 {
     return trail->seen_ns + (clock_monotonic_ns() - trail->seen_at_ns);
@@ -227,7 +229,18 @@ static void add_damage(void *payload, const struct access_damage *damage)
     buffer_byte(&found->texts, '\0');
 }
 
-// One at a time: a trail may have gigabytes, and whoever asks for it often would have the disk for himself.
+// One at a time: a trail may have gigabytes, and whoever asks for it often would have the disk for himself. The others
+// wait for their turn, so that nobody keeps an administrator from it by asking again and again.
+static bool take_turn(struct access_trail *trail, struct error *err)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TURN_SECONDS;
+    return pthread_mutex_clocklock(&trail->walking, CLOCK_MONOTONIC, &until) == 0 ||
+           error_set(err, ERROR_BUSY, "the audit trail is walked through for others, for %d s by now; ask again",
+                     TURN_SECONDS);
+}
+
 static bool find_damages(struct access_trail *trail, struct buffer *out, struct error *err)
 {
     struct found found;
@@ -235,11 +248,11 @@ static bool find_damages(struct access_trail *trail, struct buffer *out, struct 
     found.count = 0;
     buffer_init(&found.texts, (size_t)ACCESS_DAMAGES_MAX * ACCESS_DETAIL_MAX);
     *out = found.texts;
-    if (atomic_exchange(&trail->walked, true))
-        return error_set(err, ERROR_BUSY, "the audit trail is walked through for somebody else just now; ask again");
+    if (!take_turn(trail, err))
+        return false;
     bool ok = access_audit_check(trail->chain.folder, &check, err) &&
               (!found.texts.failed || error_set(err, ERROR_MEMORY, "no memory for what is damaged in the audit trail"));
-    atomic_store(&trail->walked, false);
+    pthread_mutex_unlock(&trail->walking);
     *out = found.texts;
     return ok;
 }
@@ -654,6 +667,7 @@ static void init_locks(struct access_trail *trail)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&trail->lock, NULL);
+    pthread_mutex_init(&trail->walking, NULL);
     pthread_cond_init(&trail->work, &attributes);
     pthread_cond_init(&trail->turn, &attributes);
     pthread_condattr_destroy(&attributes);
@@ -668,6 +682,7 @@ static void free_trail(struct access_trail *trail)
     pthread_cond_destroy(&trail->turn);
     pthread_cond_destroy(&trail->work);
     pthread_mutex_destroy(&trail->lock);
+    pthread_mutex_destroy(&trail->walking);
     free(trail);
 }
 

@@ -323,6 +323,10 @@ bool archive_proved_reader(struct archive *archive, const struct archive_object 
                            struct error *err);
 // Reads it once, to the same end: for who reads it here and there afterwards, and concludes something from it.
 bool archive_prove(struct archive *archive, const struct archive_object *object, struct error *err);
+// For who fails with what is in a stored object: where that cannot be understood (BAD_DATA) and the object's bytes do
+// not match its digest, *err becomes DAMAGED, and an alarm is raised; the sender is not to be blamed then, nor who
+// asks. Reads the whole object. false, always.
+bool archive_doubt(struct archive *archive, const struct archive_object *object, struct error *err);
 
 // Its frames (image/frames.h). `dataset` is its whole tree, from archive_dataset; it and `object` must outlive them,
 // and so must `decoder`, which may be NULL where no frame is decoded.

@@ -124,6 +124,14 @@ bool archive_prove(struct archive *archive, const struct archive_object *object,
     return ok;
 }
 
+bool archive_doubt(struct archive *archive, const struct archive_object *object, struct error *err)
+{
+    struct error proof;
+    if (err->code == ERROR_BAD_DATA && !archive_prove(archive, object, &proof))
+        *err = proof;
+    return false;
+}
+
 // ---- trees
 
 static bool parse(struct archive *archive, const struct archive_object *object, uint64_t size,
@@ -143,7 +151,7 @@ static bool parse(struct archive *archive, const struct archive_object *object, 
                   : error_set(err, ERROR_MEMORY, "no memory to read %s", object->sop_instance);
     free(from.block);
     reader_release(&from.reader);
-    return ok;
+    return ok || archive_doubt(archive, object, err);
 }
 
 bool archive_header(struct archive *archive, const struct archive_object *object, size_t value_max, struct arena *arena,
@@ -171,7 +179,8 @@ bool archive_frames(struct archive *archive, const struct archive_object *object
 {
     struct reader reader;
     return archive_reader(archive, object, &reader, err) &&
-           image_frames_open(out, dataset, object->transfer_syntax, reader, decoder, err);
+           (image_frames_open(out, dataset, object->transfer_syntax, reader, decoder, err) ||
+            archive_doubt(archive, object, err));
 }
 
 bool archive_frame(struct archive *archive, const struct archive_object *object, const struct dicom_dataset *dataset,
@@ -183,5 +192,5 @@ bool archive_frame(struct archive *archive, const struct archive_object *object,
         return false;
     bool ok = image_frame(&frames, index, out, capacity, color, err);
     image_frames_close(&frames);
-    return ok;
+    return ok || archive_doubt(archive, object, err);
 }

@@ -188,7 +188,7 @@ bool store_space_left(const struct store *store, uint64_t *left); // on the file
 void store_room_for_start(struct store *store);
 void store_keep_room_for_start(struct store *store);
 
-// ---- packs whose names in lanes/ wait to go (pack.c)
+// ---- packs whose names in lanes/ wait to go (settle.c)
 
 enum { PACKS_WAITING_MAX = 16 };
 
@@ -198,6 +198,10 @@ struct waiting_packs {
         uint64_t container, arrival_last;
     } items[PACKS_WAITING_MAX];
     size_t count;
+    int64_t wait_ns, due_ns; // how long the first one waits; until when, monotonic
+    pthread_cond_t came;
+    pthread_t thread;
+    bool runs, stopping;
 };
 
 // ---- identity (identity.c): docs/store-format.md, A1 to A7 and A10

@@ -59,6 +59,16 @@ static bool insert_row(struct database *db, void *payload, struct error *err)
                    (int64_t)*container);
 }
 
+// A folder that we may not write to is our fault and not the sender's, whatever the code says.
+static bool refuse_lane(const char *name, int code, struct error *err)
+{
+    if (code == ENOSPC || code == EDQUOT)
+        return error_errno(err, code, "cannot create lane %s", name);
+    error_set(err, ERROR_IO, "cannot create lane %s: %s", name, strerror(code));
+    alarm_raise(ALARM_CONTAINER, "lanes", "no object can be stored, for %s", err->message);
+    return false;
+}
+
 // The row comes before any row of another room that names the container [R2].
 static bool make_file(struct store_lane *lane, struct error *err)
 {
@@ -74,7 +84,7 @@ static bool make_file(struct store_lane *lane, struct error *err)
     if (!spares_take(store, name, &fd, &lane->zeroed))
         fd = openat(store->lanes_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_errno(err, errno, "cannot create lane %s", name);
+        return refuse_lane(name, errno, err);
     format_file_header(header, container, store->id);
     if (!file_pwrite(fd, header, sizeof header, 0, err)) {
         close(fd);

@@ -62,6 +62,17 @@ static bool add_found(struct run *run, const struct store_record *record, struct
 
 // ---- walking
 
+static void tell_damaged(const struct pack *pack)
+{
+    char subject[ALARM_SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "container %llu", (unsigned long long)pack->container);
+    alarm_raise(
+        ALARM_CONTAINER, subject,
+        "it ends or is damaged at offset %llu, where an object was: objects in it cannot be read. Nothing is cut "
+        "off; restore the file from a backup",
+        (unsigned long long)pack->end);
+}
+
 // All records of one container: new ones are to be handed over, and all are in its index.
 static bool walk(struct run *run, struct pack *pack, uint64_t *arrival_last, struct error *err)
 {
@@ -77,13 +88,13 @@ static bool walk(struct run *run, struct pack *pack, uint64_t *arrival_last, str
              (kind != SCAN_NEW || add_found(run, &record.record, err));
     }
     pack->end = scan.end;
-    // Rows name the place where the records end: what lies there was synced once, so no power cut tore it.
-    if (ok && scan.size > scan.end)
+    // Rows name the place where the records end: what lies there was synced once, so no power cut tore it. Where
+    // nothing lies there, the file was cut.
+    if (ok)
         ok = run->replay->known(run->replay->payload, &(struct store_place){pack->container, scan.end}, &pack->damaged,
                                 err);
     if (ok && pack->damaged)
-        log_error("store", "container %llu is damaged from offset %llu on, where an object was: nothing is cut off",
-                  (unsigned long long)pack->container, (unsigned long long)pack->end);
+        tell_damaged(pack);
     else if (ok && scan.size > scan.end)
         log_debug("store", "container %llu: %llu bytes behind its last record", (unsigned long long)pack->container,
                   (unsigned long long)(scan.size - scan.end));

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "store/pack.h"
+#include "store/internal.h"
 
 enum {
     SPARE_LEAST = 1 << 20,
@@ -54,6 +54,8 @@ static uint64_t whole_blocks(uint64_t size)
 // What was seen in the burst that is over rules at once when it is more, and little by little when it is less.
 static void end_burst(struct spares *spares)
 {
+    if (spares->burst_bytes == 0)
+        return;
     uint64_t size = smaller(spares->burst_longest, SPARE_MOST);
     spares->size = larger(size, whole_blocks(spares->size - spares->size / 4));
     spares->bytes = smaller(larger(spares->burst_bytes, spares->bytes - spares->bytes / 16), spares->bytes_max);
@@ -135,18 +137,6 @@ static void wait_a_little(struct spares *spares)
         pthread_cond_wait(&spares->changed, &spares->lock);
 }
 
-// With the lock on entry and exit.
-static void settle_after_burst(struct store *store)
-{
-    struct spares *spares = &store->spares;
-    struct error err;
-    end_burst(spares);
-    pthread_mutex_unlock(&spares->lock);
-    if (!pack_settle(store, &err))
-        log_warning("store", "packs keep their names in lanes for now: %s", err.message);
-    pthread_mutex_lock(&spares->lock);
-}
-
 static void *run(void *payload)
 {
     struct store *store = payload;
@@ -154,8 +144,8 @@ static void *run(void *payload)
     struct error err;
     pthread_mutex_lock(&spares->lock);
     while (!atomic_load(&spares->stopping)) {
-        if (is_quiet(spares) && spares->burst_bytes > 0)
-            settle_after_burst(store);
+        if (is_quiet(spares))
+            end_burst(spares);
         struct spare spare = {.number = spares->next_number, .size = spares->size};
         if (!is_quiet(spares) || spares->count >= spares->wanted || !is_room(store)) {
             wait_a_little(spares);

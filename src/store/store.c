@@ -202,20 +202,41 @@ static bool refuse_two_file_systems(const struct store *store, int code, struct 
                      realpath(packs, paths[1]) ? paths[1] : packs, strerror(code));
 }
 
+static bool is_forbidden(int code)
+{
+    return code == EACCES || code == EPERM || code == EROFS;
+}
+
+static bool refuse_folder(const struct store *store, const char *part, int code, struct error *err)
+{
+    return error_set(err, ERROR_FORBIDDEN,
+                     "no file can be made in %.90s/%s (%s): it must belong to the user that runs the server, uid %u, "
+                     "who may write there",
+                     store->folder, part, strerror(code), (unsigned)geteuid());
+}
+
 // Could a lane become a pack? By trying it, for two mounts of one file system have one device. A full disk is no
 // answer.
 static bool check_link(const struct store *store, struct error *err)
 {
-    static const char name[] = "link-trial";
+    static const char name[] = "link-trial", second[] = "link-trial-2";
     unlinkat(store->lanes_fd, name, 0); // of a start that was killed
     unlinkat(store->packs_fd, name, 0);
+    unlinkat(store->packs_fd, second, 0);
     int fd = openat(store->lanes_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return true;
+        return !is_forbidden(errno) || refuse_folder(store, "lanes", errno, err);
     close(fd);
     int code = linkat(store->lanes_fd, name, store->packs_fd, name, 0) == 0 ? 0 : errno;
+    int other = openat(store->packs_fd, second, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool forbidden = other < 0 && is_forbidden(errno);
+    if (other >= 0)
+        close(other);
     unlinkat(store->lanes_fd, name, 0);
     unlinkat(store->packs_fd, name, 0);
+    unlinkat(store->packs_fd, second, 0);
+    if (forbidden)
+        return refuse_folder(store, "packs", EACCES, err);
     bool never = code == EXDEV || code == EPERM || code == EOPNOTSUPP || code == ENOSYS;
     return !never || refuse_two_file_systems(store, code, err);
 }
@@ -425,6 +446,11 @@ static struct store *store_new(const struct store_options *options, struct error
     pthread_mutex_init(&store->anchor.lock, NULL);
     pthread_mutex_init(&store->quarantine_lock, NULL);
     pthread_mutex_init(&store->waiting.lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->waiting.came, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     event_board_init(&store->board);
     read_pool_init(&store->readers);
     descriptors_init(&store->descriptors);
@@ -440,6 +466,7 @@ static void close_fd(int fd)
 static void store_free(struct store *store)
 {
     check_stop(store);
+    settle_close(store);
     spares_close(store);
     descriptors_close(&store->descriptors);
     read_pool_close(&store->readers);
@@ -451,6 +478,7 @@ static void store_free(struct store *store)
     event_board_close(&store->board);
     pthread_mutex_destroy(&store->quarantine_lock);
     pthread_mutex_destroy(&store->waiting.lock);
+    pthread_cond_destroy(&store->waiting.came);
     close_fd(store->packs_fd);
     close_fd(store->lanes_fd);
     close_fd(store->lock_fd);
@@ -468,9 +496,9 @@ struct store *store_open(const struct store_options *options, struct error *err)
         open_folders(store, err) && lock_folder(store, err) && check_link(store, err) && spares_remove_old(store, err);
     if (locked)
         store_room_for_start(store);
-    if (locked && anchor_open(store, err) && tombstones_open(store, err) &&
+    if (locked && anchor_open(store, err) && tombstones_open(store, err) && pairs_resolve(store, err) &&
         find_identity(&opening, options->rebuild == STORE_REBUILD_REPLACE, err) && open_database(&opening, err) &&
-        spares_open(store, options->spare_bytes, err)) {
+        spares_open(store, options->spare_bytes, err) && settle_open(store, err)) {
         store_keep_room_for_start(store);
         return store;
     }

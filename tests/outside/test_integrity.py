@@ -302,6 +302,38 @@ class Running(Folder):
         self.assertEqual(server.request(path_of(1))[0], 500)
         self.assertIn("container", alarms(server)[0])
 
+    def test_an_object_that_cannot_be_understood_any_more_is_damaged_and_nobody_s_fault_who_asks(self):
+        server = self.start()
+        store(server, 1, 2)
+        for pack in self.packs():
+            with open(pack, "r+b") as file:
+                content = file.read()
+                file.seek(content.index(f"{ROOT}.1.1".encode()) - 60 if f"{ROOT}.1.1".encode() in content else len(content))
+                file.write(bytes(200) if f"{ROOT}.1.1".encode() in content else b"")
+        for path in (path_of(1) + "/metadata", path_of(1) + "/frames/1"):
+            status, _, body = server.request(path)
+            self.assertEqual(status, 500, body)
+        self.assertIn("the data do not match their digest", alarms(server)[0])
+        self.assertNotEqual(server.get_json("/healthz")["status"], "ok")
+        self.assertEqual(server.request(path_of(2) + "/metadata")[0], 200)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may give a folder away")
+    def test_folders_that_the_server_may_not_write_to_start_nothing_and_are_named(self):
+        server = self.start()
+        server.stop()
+        for root, folders, files in os.walk(self.data):
+            for name in (root, *(os.path.join(root, name) for name in (*folders, *files))):
+                os.chown(name, 65534, 65534)
+        os.chmod(os.path.dirname(self.data), 0o755)
+        for part in ("lanes", "packs"):
+            os.chown(self.path(part), 0, 0)
+            os.chmod(self.path(part), 0o755)
+            refused = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", server.program, "serve", "--data", self.data, "--http", f"127.0.0.1:{server.http}", "--dicom",
+                                      f"127.0.0.1:{server.dicom}"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 1, refused.stderr)
+            self.assertIn(f"no file can be made in {self.data}/{part} (Permission denied): it must belong to the user that runs the server, uid 65534", refused.stderr)
+            os.chown(self.path(part), 65534, 65534)
+
     def test_a_pack_that_loses_its_end_is_told_when_it_is_read(self):
         server = self.start()
         store(server, 1)

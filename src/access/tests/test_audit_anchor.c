@@ -876,6 +876,25 @@ static void a_missing_file_makes_its_successor_no_suspect(void **state)
     folder_delete(place.folder);
 }
 
+// Whoever asks when the files cannot be read is refused, and the next one is not.
+static void a_look_that_failed_is_over(void **state)
+{
+    struct place place;
+    struct access_unknown unknown;
+    struct rlimit before;
+    (void)state;
+    make_trail(&place, "Somebody", 2);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    bool ok = access_audit_unknown(place.access, &unknown, &place.err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_false(ok);
+    assert_ok(access_audit_unknown(place.access, &unknown, &place.err), place.err);
+    buffer_free(&unknown.texts);
+    close_trail(&place);
+    folder_delete(place.folder);
+}
+
 int test_audit_anchor(void)
 {
 #define alarm_test(name) cmocka_unit_test_setup_teardown(name, nothing_stands, nothing_stands)
@@ -902,6 +921,7 @@ int test_audit_anchor(void)
         alarm_test(the_first_places_of_a_file_are_told_and_all_counted),
         alarm_test(what_is_written_behind_a_failed_anchor_is_counted),
         alarm_test(a_missing_file_makes_its_successor_no_suspect),
+        cmocka_unit_test(a_look_that_failed_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,7 +111,7 @@ static void what_failed_of_a_package_is_asked_of_another_one_once(void **state)
     ground_open(&g, (const char *const[]){"one", "two", NULL}, RULE);
     send_series(&g, &(struct slice){0});
     ground_work(&g);
-    ground_rule(&g, "{\"name\":\"new\",\"modality\":\"CT\",\"model\":\"two\"}");
+    ground_rule(&g, "{\"name\":\"a-new\",\"modality\":\"CT\",\"model\":\"two\"}"); // before the other
     assert_ok(flow_take_packages(g.flow, NULL, &g.err), g.err);
     assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED); // by the package that is there
     for (int i = 0; i < 2; i++) {
@@ -124,6 +124,48 @@ static void what_failed_of_a_package_is_asked_of_another_one_once(void **state)
     assert_int_equal(ground_jobs(&g, &jobs), 2); // nor when that one has failed
     assert_int_equal(ground_result(&g, 0)->standing, FINDING_REPLACED);
     assert_string_equal(ground_result(&g, 1)->model_version, "2");
+    ground_close(&g);
+}
+
+// What is there of it is not all.
+static void what_failed_of_a_series_that_arrives_is_asked_when_it_is_whole(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    ground_work(&g);
+    assert_int_equal(ground_only_job(&g)->state, QUEUE_JOB_FAILED);
+    ground_put(&g, &(struct slice){.number = 4}, AT(10));
+    ground_step(&g, AT(11));
+    install(&g, "2");
+    assert_int_equal(ground_jobs(&g, &jobs), 1);
+    ground_end(&g, "SCANNER", AT(12));
+    ground_step(&g, AT(20));
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    assert_string_equal(jobs[1].model, "one 2");
+    ground_close(&g);
+}
+
+static void a_series_that_cannot_be_asked_is_told_to_who_asks(void **state)
+{
+    struct ground g;
+    struct flow_asked asked;
+    bool ok = true;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    ground_put_series(&g, &(struct slice){.series = "1.2.3.0", .modality = "MR"}, 1, AT(10)); // which no rule asks for
+    ground_end(&g, "SCANNER", AT(10));
+    ground_step(&g, AT(20));
+    for (int i = 0; ok && i < 1000; i++) {
+        ground_work(&g);
+        ok = flow_ask(g.flow, "1.2.3", AT(500), &asked, &g.err);
+    }
+    assert_false(ok);
+    assert_int_equal(g.err.code, ERROR_LIMIT);
+    assert_non_null(strstr(g.err.message, "in vain"));
     ground_close(&g);
 }
 
@@ -190,6 +232,15 @@ static void a_negative_whose_next_job_is_given_up_is_taken_back_everywhere(void 
     ground_close(&g);
 }
 
+static size_t messages_of(struct ground *g, const char *topic)
+{
+    size_t count, messages = 0;
+    struct queue_delivery *list = ground_deliveries(g, topic, &count);
+    for (size_t i = 0; i < count; i++)
+        messages += strcmp(list[i].kind, "hl7") == 0 && list[i].state != QUEUE_DELIVERY_OBSOLETE;
+    return messages;
+}
+
 // What was given up knows no volumes: the negatives of each are taken back under their own numbers.
 static void negatives_of_volumes_are_taken_back_each_when_the_next_job_is_given_up(void **state)
 {
@@ -213,7 +264,70 @@ static void negatives_of_volumes_are_taken_back_each_when_the_next_job_is_given_
         assert_int_equal(results[i].outcome, FINDING_NEGATIVE);
         assert_int_equal(results[i].standing, FINDING_REPLACED);
         assert_non_null(strstr(ground_message_of(&g, results[i].topic, "R"), "|D|"));
+        assert_int_equal(messages_of(&g, results[i].topic), 2);
     }
+    ground_close(&g);
+}
+
+// Nobody was told of them, and so nobody hears that they are gone.
+static void negatives_that_nobody_heard_of_are_taken_back_from_nobody(void **state)
+{
+    struct ground g;
+    struct finding_result *results;
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    ground_put_head(&g, &(struct head){.acquisition = 1, .to = 51}, AT(0));
+    ground_send_head(&g, &(struct head){.acquisition = 2, .instances = "1.2.3.1.9"}, AT(0));
+    ground_work_for_real(&g);
+    ground_send_head(&g, &(struct head){.acquisition = 1, .from = 51}, AT(20));
+    give_up(&g, 30);
+    ground_work(&g);
+    assert_int_equal(ground_results(&g, "1.2.3", &results), 3);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(results[i].standing, FINDING_REPLACED);
+        assert_int_equal(messages_of(&g, results[i].topic), 0);
+    }
+    ground_close(&g);
+}
+
+// Nothing was told before: who asked to hear of what was not analysed hears of this too.
+static void what_was_given_up_at_the_first_look_is_told_to_who_hears_all(void **state)
+{
+    struct ground g;
+    struct flow_hl7_target target = {.name = "ris",
+                                     .host = "127.0.0.1",
+                                     .port = 2575,
+                                     .application = "RIS",
+                                     .unsigned_status = "R",
+                                     .filler = "topic",
+                                     .not_analysed = true};
+    (void)state;
+    ground_open_real(&g, TARGETS);
+    assert_ok(flow_hl7_target_put(g.store, g.access, &target, "test", &g.err), g.err);
+    ground_send_head(&g, &(struct head){0}, AT(0));
+    give_up(&g, 10);
+    ground_work(&g);
+    expect_failed(&g);
+    assert_int_equal(ground_count(&g, "hl7"), 1);
+    ground_close(&g);
+}
+
+// Else the package that came meanwhile would count as the one that failed, and never be asked.
+static void what_was_given_up_is_of_the_package_that_was_given_up(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, one_model, RULE);
+    send_series(&g, &(struct slice){0});
+    give_up(&g, 10);
+    ground_add_package(&g, &(struct package){.name = "one", .version = "2"});
+    ground_work(&g);
+    expect_failed(&g);
+    assert_string_equal(ground_newest(&g)->model_version, "1");
+    assert_ok(flow_take_packages(g.flow, NULL, &g.err), g.err);
+    assert_true(ground_jobs(&g, &jobs) > 0);
+    assert_string_equal(jobs[ground_jobs(&g, &jobs) - 1].model, "one 2");
     ground_close(&g);
 }
 
@@ -286,6 +400,11 @@ int test_ask(void)
         cmocka_unit_test(what_is_given_up_and_cannot_be_told_is_no_answer_all_the_same),
         cmocka_unit_test(what_is_given_up_of_a_series_that_has_changed_since_says_nothing_of_it),
         cmocka_unit_test(what_was_given_up_is_asked_again_by_hand),
+        cmocka_unit_test(what_failed_of_a_series_that_arrives_is_asked_when_it_is_whole),
+        cmocka_unit_test(a_series_that_cannot_be_asked_is_told_to_who_asks),
+        cmocka_unit_test(negatives_that_nobody_heard_of_are_taken_back_from_nobody),
+        cmocka_unit_test(what_was_given_up_is_of_the_package_that_was_given_up),
+        cmocka_unit_test(what_was_given_up_at_the_first_look_is_told_to_who_hears_all),
     };
     return cmocka_run_group_tests_name("ask", tests, NULL, NULL);
 }

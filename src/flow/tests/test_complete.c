@@ -271,12 +271,22 @@ static void a_restart_forgets_nothing_and_repeats_nothing(void **state)
     ground_close(&g);
 }
 
+static size_t count_rows(struct ground *g, const char *statement)
+{
+    int64_t count = 0;
+    bool found;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db != NULL, g->err);
+    assert_ok(sql_get_int(db, &g->err, &count, &found, statement, ""), g->err);
+    store_read_end(g->store, db);
+    return (size_t)count;
+}
+
 // The objects of one step's series together are past any arena: each gets its jobs all the same.
 static void many_series_due_at_once_all_get_their_jobs(void **state)
 {
     enum { SERIES = 150 };
     struct ground g;
-    struct queue_job *jobs;
     char series[32];
     (void)state;
     ground_open(&g, one_model, RULE);
@@ -287,7 +297,7 @@ static void many_series_due_at_once_all_get_their_jobs(void **state)
     ground_end(&g, "SCANNER", AT(0));
     ground_step(&g, AT(10));
     assert_int_equal(ground_completions(&g), SERIES);
-    assert_int_equal(ground_jobs(&g, &jobs), 100); // as many as the list gives
+    assert_int_equal(count_rows(&g, "SELECT count(*) FROM job"), SERIES);
     ground_close(&g);
 }
 
@@ -304,17 +314,6 @@ static void key_follows_from_package_and_contents_in_any_order(void **state)
     assert_string_not_equal(key, other);
     assert_ok(flow_inputs_digest(other, "p", objects, 2, &err), err);
     assert_string_not_equal(key, other);
-}
-
-static size_t count_rows(struct ground *g, const char *statement)
-{
-    int64_t count = 0;
-    bool found;
-    struct database *db = store_read_begin(g->store, &g->err);
-    assert_ok(db != NULL, g->err);
-    assert_ok(sql_get_int(db, &g->err, &count, &found, statement, ""), g->err);
-    store_read_end(g->store, db);
-    return (size_t)count;
 }
 
 static size_t event_count(struct ground *g)

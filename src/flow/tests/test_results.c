@@ -241,6 +241,34 @@ static void expect_two_studies_told(struct ground *g, enum finding_outcome outco
     assert_int_equal(alive(g, second->topic), 3);
 }
 
+// Told, revised, revised again and withdrawn: the PACS hears each time, and at last that it is for the patient's
+// safety.
+static void each_note_of_a_result_is_an_object_of_its_own_and_says_why(void **state)
+{
+    struct ground g;
+    const char *notes[8];
+    size_t count, n = 0;
+    (void)state;
+    ground_open_told(&g, &(struct head){.bleed = 22, .to = 49});
+    ground_judge(&g, FINDING_REJECTED, AT(100));
+    ground_deliver_all(&g);
+    ground_judge(&g, FINDING_ACCEPTED, AT(200));
+    ground_deliver_all(&g);
+    ground_send_head(&g, &(struct head){.bleed = 22, .from = 49, .patient = "F2"}, AT(300));
+    ground_work_for_real(&g);
+    struct queue_delivery *list = ground_deliveries(&g, ground_result(&g, 0)->topic, &count);
+    for (size_t i = 0; i < count && n < 8; i++)
+        if (*list[i].payload == '[' && list[i].state != QUEUE_DELIVERY_OBSOLETE)
+            notes[n++] = list[i].subject;
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < n; i++) {
+        const struct dicom_dataset *title = dicom_item(header_in(&g, notes[i]), 0x0040A043, 0);
+        assert_string_equal(dicom_text(title, 0x00080100, &g.arena), i == 2 ? "113037" : "113001");
+        assert_string_not_equal(notes[i], notes[(i + 1) % n]);
+    }
+    ground_close(&g);
+}
+
 // Two patients' studies with one Series Instance UID: both are told, each under a number of its own.
 static void one_series_uid_in_two_studies_is_two_series(void **state)
 {
@@ -724,6 +752,7 @@ int test_results(void)
         cmocka_unit_test(what_was_said_beside_another_patient_s_images_is_withdrawn_although_their_job_was_not_done),
         cmocka_unit_test(what_is_held_back_after_a_negative_was_told_takes_its_place),
         cmocka_unit_test(images_that_come_back_are_looked_at_again_though_their_look_had_failed),
+        cmocka_unit_test(each_note_of_a_result_is_an_object_of_its_own_and_says_why),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }

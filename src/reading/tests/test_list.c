@@ -652,6 +652,10 @@ static void an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_s
     mark_first_read(&hall);
     assert_ok(reading_tally(hall.store, &tally, &hall.err), hall.err);
     assert_int_equal(tally.passed_over, 0);
+    put(&hall, CT, "c-store"); // that was read, and this is something else
+    assert_ok(reading_tally(hall.store, &tally, &hall.err), hall.err);
+    assert_int_equal(tally.open, 2);
+    assert_int_equal(tally.passed_over, 0);
     hall_close(&hall);
 }
 
@@ -756,6 +760,24 @@ static void a_negative_of_earlier_images_that_ends_brings_nothing_back(void **st
     hall_close(&hall);
 }
 
+static void what_waits_for_a_decision_is_named_as_that(void **state)
+{
+    struct hall hall;
+    struct reading_item *items;
+    (void)state;
+    hall_open(&hall);
+    put_as(&hall, "1.2.9", 2, CT, "c-store");
+    put(&hall, CT, "c-store");
+    assert_int_equal(list(&hall, &items), 2);
+    assert_string_equal(items[1].study, "1.2.3");
+    int64_t seen = items[1].version;
+    put_as(&hall, "1.2.3", 2, CT, "c-store"); // under the UID of that other study's image
+    step(&hall);
+    assert_false(mark(&hall, seen));
+    assert_non_null(strstr(hall.err.message, "looked at: objects that wait for a decision; look again"));
+    hall_close(&hall);
+}
+
 int test_list(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -778,6 +800,7 @@ int test_list(void)
         cmocka_unit_test(a_study_of_very_many_findings_has_its_worst_and_keeps_nobody_from_the_list),
         cmocka_unit_test(past_its_limit_the_list_leaves_out_the_least_urgent_and_says_how_many),
         cmocka_unit_test(an_event_that_cannot_be_followed_is_passed_over_and_its_study_says_so_until_it_is_read),
+        cmocka_unit_test(what_waits_for_a_decision_is_named_as_that),
     };
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);
 }

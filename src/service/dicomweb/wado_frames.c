@@ -136,7 +136,8 @@ static bool add_frame(struct asked *asked, struct memory_reply *reply, uint32_t 
     enum image_color color;
     const size_t size = (size_t)asked->frames.format.frame_bytes;
     uint8_t *to = memory_part(reply, size, err);
-    return to && image_frame(&asked->frames, number, to, size, &color, err);
+    return to && (image_frame(&asked->frames, number, to, size, &color, err) ||
+                  archive_doubt(asked->service->archive, asked->object, err));
 }
 
 static void reply_from_memory(struct asked *asked, const uint32_t *numbers, size_t count, bool alone)

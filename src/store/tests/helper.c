@@ -365,6 +365,7 @@ _Atomic int helper_fail_lane_syncs;
 _Atomic int helper_fail_folder_syncs;
 _Atomic int helper_fail_tombstone_syncs;
 _Atomic int helper_fail_wal_syncs;
+_Atomic int helper_pack_syncs;
 _Atomic int64_t helper_clock_offset_s;
 
 static bool is_of(int fd, const char *part)
@@ -391,6 +392,8 @@ int fsync(int fd)
         errno = EIO;
         return -1;
     }
+    if (is_of(fd, "/packs/"))
+        atomic_fetch_add(&helper_pack_syncs, 1);
     return (int)syscall(SYS_fsync, fd);
 }
 

@@ -69,6 +69,7 @@ extern _Atomic int helper_fail_lane_syncs;   // the next n fdatasync of a lane a
 extern _Atomic int helper_fail_folder_syncs; // of lanes/
 extern _Atomic int helper_fail_tombstone_syncs;
 extern _Atomic int helper_fail_wal_syncs;
+extern _Atomic int helper_pack_syncs;         // fsync of files in packs/ so far
 extern _Atomic int64_t helper_clock_offset_s; // of the wall clock
 
 void helper_limit_files(uint64_t bytes); // RLIMIT_FSIZE, as a disk that fills up; 0: no limit

@@ -388,6 +388,29 @@ static void after_a_failed_sync_of_the_database_nothing_is_called_durable(void *
     helper_remove(&place);
 }
 
+// The base leads to where the first steps lead; what came later is run behind it, and none of the first.
+static void a_new_database_takes_the_steps_behind_the_base(void **state)
+{
+    static const char *const base[] = {"CREATE TABLE thing(one INTEGER, two INTEGER) STRICT", NULL};
+    static const char *const steps[] = {"CREATE TABLE thing(one INTEGER) STRICT",
+                                        "ALTER TABLE thing ADD COLUMN two INTEGER",
+                                        "ALTER TABLE thing ADD COLUMN three INTEGER", NULL};
+    static const struct store_migration migration = {.room = "based", .steps = steps, .base = base, .base_steps = 2};
+    struct place place;
+    int64_t value;
+    bool found;
+    (void)state;
+    helper_make(&place);
+    for (int i = 0; i < 2; i++) // the second time there is nothing to do
+        assert_true(store_migrate(place.store, &migration, &place.err));
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_true(sql_get_int(db, &place.err, &value, &found, "SELECT count(three) FROM thing", ""));
+    assert_true(sql_get_int(db, &place.err, &value, &found, "SELECT step FROM migration WHERE room='based'", ""));
+    assert_int_equal(value, 3);
+    store_read_end(place.store, db);
+    helper_remove(&place);
+}
+
 int test_database(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +429,7 @@ int test_database(void)
         cmocka_unit_test(the_log_of_the_database_stays_small),
         cmocka_unit_test(the_log_of_the_database_stays_small_among_readers),
         cmocka_unit_test(a_reader_that_stands_still_holds_up_no_writer),
+        cmocka_unit_test(a_new_database_takes_the_steps_behind_the_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "helper.h"
 #include "store/pack.h"
@@ -451,12 +452,86 @@ static int64_t listed(struct place *place)
     return (int64_t)count;
 }
 
+static void make_waiting_long(struct place *place)
+{
+    helper_make(place);
+    place->store->waiting.wait_ns = 3600 * CLOCK_SECOND;
+}
+
+static void wait_for_no_lane(const struct place *place)
+{
+    for (int i = 0; i < 500 && helper_count(place->folder, "lanes", ".lane") > 0; i++)
+        clock_sleep_ns(10 * CLOCK_MS);
+    assert_int_equal(helper_count(place->folder, "lanes", ".lane"), 0);
+}
+
+// Whatever comes meanwhile, and without any spare files.
+static void packs_leave_the_lanes_within_a_second(void **state)
+{
+    struct place place;
+    (void)state;
+    helper_make(&place);
+    struct store_lane *lane = helper_lane(&place);
+    helper_store(&place, lane, "100-10");
+    close_lanes(&place, 1, 2);
+    for (int i = 0; i < 500 && helper_count(place.folder, "lanes", ".lane") > 1; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d-10", 200 + i);
+        helper_store(&place, lane, name);
+        clock_sleep_ns(10 * CLOCK_MS);
+    }
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 1);
+    assert_int_equal(listed(&place), 2);
+    assert_true(store_lane_close(lane, &place.err));
+    wait_for_no_lane(&place);
+    helper_remove(&place);
+}
+
+// Somebody tidies up what looks like a copy.
+static void a_pack_whose_name_was_removed_while_it_waited_has_it_again(void **state)
+{
+    struct place place;
+    char path[HELPER_PATH];
+    (void)state;
+    make_waiting_long(&place);
+    close_lanes(&place, 1, 2);
+    helper_path(path, place.folder, "packs", 1, ".pack");
+    assert_int_equal(unlink(path), 0);
+    assert_true(pack_settle(place.store, &place.err));
+    assert_int_equal(helper_count(place.folder, "packs", ".pack"), 2);
+    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+    helper_check(place.store, "1-10");
+    helper_remove(&place);
+}
+
+// Another file has the name by now: the lane keeps its own.
+static void a_pack_whose_name_is_another_file_s_stays_a_lane_and_is_told(void **state)
+{
+    struct place place;
+    char path[HELPER_PATH], lane[HELPER_PATH];
+    (void)state;
+    helper_forget_alarms(NULL);
+    make_waiting_long(&place);
+    close_lanes(&place, 1, 2);
+    helper_path(path, place.folder, "packs", 1, ".pack");
+    helper_path(lane, place.folder, "lanes", 1, ".lane");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_true(pack_settle(place.store, &place.err));
+    assert_int_equal(access(lane, F_OK), 0);
+    assert_int_equal(helper_alarms(), 1);
+    helper_check(place.store, "1-10");
+    assert_int_equal(rmdir(path), 0);
+    helper_remove(&place);
+    helper_forget_alarms(NULL);
+}
+
 // One sync of packs/ and one of the rows is for many of them; until then each has both names and no row as a pack.
 static void packs_leave_the_lanes_together(void **state)
 {
     struct place place;
     (void)state;
-    helper_make(&place);
+    make_waiting_long(&place);
     close_lanes(&place, 1, PACKS_WAITING_MAX);
     assert_int_equal(helper_count(place.folder, "lanes", ".lane"), PACKS_WAITING_MAX);
     assert_int_equal(helper_count(place.folder, "packs", ".pack"), PACKS_WAITING_MAX);
@@ -476,7 +551,7 @@ static void a_pack_whose_row_is_not_synced_stays_a_lane(void **state)
 {
     struct place place;
     (void)state;
-    helper_make(&place);
+    make_waiting_long(&place);
     close_lanes(&place, 1, 2);
     helper_fail_wal_syncs = 1;
     assert_false(pack_settle(place.store, &place.err));
@@ -501,6 +576,9 @@ int test_lanes(void)
         cmocka_unit_test(a_descriptor_is_good_while_its_lane_becomes_a_pack),
         cmocka_unit_test(few_descriptors_are_kept_open),
         cmocka_unit_test(packs_leave_the_lanes_together),
+        cmocka_unit_test(packs_leave_the_lanes_within_a_second),
+        cmocka_unit_test(a_pack_whose_name_was_removed_while_it_waited_has_it_again),
+        cmocka_unit_test(a_pack_whose_name_is_another_file_s_stays_a_lane_and_is_told),
         cmocka_unit_test(a_pack_whose_row_is_not_synced_stays_a_lane),
         cmocka_unit_test(damaged_bytes_are_told_and_never_given),
         cmocka_unit_test(a_refused_record_goes_from_the_lane_to_the_quarantine),

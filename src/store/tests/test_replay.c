@@ -313,35 +313,107 @@ static void a_lane_half_moved_is_moved_again(void **state)
     helper_remove(&place);
 }
 
-// A folder copied without its hard links has a lane and a pack of one number: where they are alike, that is what it is.
-static void a_lane_and_a_pack_of_one_number_are_one_only_where_they_are_alike(void **state)
+// What a first copy of a running server's folder, and a second one over it, leave as lanes/0000000001.lane beside the
+// whole pack.
+static const struct {
+    const char *what;
+    off_t size;  // of the lane; 0: as it is, -1: all of the pack
+    off_t other; // a byte that is another one; 0: none
+    bool is_taken;
+} copies[] = {
+    {"the same twice", -1, 0, true},
+    {"begun", STORE_FILE_HEADER, 0, true},
+    {"cut within an object", 2000, 0, true},
+    {"cut behind an object's header", STORE_FILE_HEADER + STORE_RECORD_HEADER + 10, 0, true},
+    {"another byte in an object", -1, STORE_FILE_HEADER + STORE_RECORD_HEADER + 100, false},
+    {"another byte in its end", -1, 5000, true},
+};
+
+static void copy_lane(const struct place *place, off_t size, off_t other)
+{
+    char lane[HELPER_PATH], pack[HELPER_PATH];
+    struct buffer bytes;
+    struct error err;
+    helper_path(lane, place->folder, "lanes", 1, ".lane");
+    helper_path(pack, place->folder, "packs", 1, ".pack");
+    buffer_init(&bytes, 1 << 20);
+    assert_true(file_read(pack, &bytes, &err));
+    if (other > 0)
+        bytes.data[other < (off_t)bytes.size ? (size_t)other : bytes.size - 20] ^= 1;
+    unlink(lane);
+    int fd = open(lane, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0 && file_pwrite(fd, bytes.data, size < 0 ? bytes.size : (size_t)size, 0, &err));
+    close(fd);
+    buffer_free(&bytes);
+}
+
+static void of_a_lane_and_a_pack_that_are_two_files_the_whole_pack_is_taken_where_it_has_all(void **state)
 {
     (void)state;
-    for (int alike = 1; alike >= 0; alike--) {
-        struct place place, after;
-        char path[HELPER_PATH];
-        uint64_t count;
-        struct error err;
+    helper_forget_alarms(NULL);
+    for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
+        struct place place;
         helper_make(&place);
         struct store_lane *lane = store_lane_open(place.store, &place.err);
-        helper_store(&place, lane, "1-1000");
+        for (int object = 1; object <= 4; object++) {
+            char name[32];
+            snprintf(name, sizeof name, "%d-1000", object);
+            helper_store(&place, lane, name);
+        }
         assert_true(store_lane_close(lane, &place.err));
-        crash(&place, &after, false);
-        helper_path(path, after.folder, "packs", 1, ".pack");
-        int fd = open(path, O_RDWR);
-        assert_true(fd >= 0 && (alike || file_pwrite(fd, "x", 1, 500, &err)));
-        close(fd);
-        after.store = helper_open(after.folder, &after.err);
-        assert_non_null(after.store);
-        assert_int_equal(helper_try_replay(after.store, &count, &err), alike);
-        assert_int_equal(helper_count(after.folder, "lanes", ".lane"), !alike);
-        if (alike)
-            helper_check(after.store, "1-1000");
-        else
-            assert_non_null(strstr(err.message, "lanes/0000000001.lane and packs/0000000001.pack are two files"));
-        helper_remove(&after);
+        store_close(place.store);
+        copy_lane(&place, copies[i].size, copies[i].other);
+        int synced = helper_pack_syncs;
+        place.store = helper_open(place.folder, &place.err);
+        if ((place.store != NULL) != copies[i].is_taken)
+            fail_msg("%s: %s", copies[i].what, place.store ? "taken" : place.err.message);
+        if (!place.store) {
+            assert_non_null(strstr(place.err.message, "lanes/0000000001.lane and packs/0000000001.pack are two files"));
+            assert_non_null(strstr(place.err.message, "the pack is whole"));
+            folder_delete(place.folder);
+            continue;
+        }
+        assert_int_equal(helper_pack_syncs, synced + 1); // a copy may be in the page cache only
+        assert_int_equal(helper_replay(place.store), 0);
+        for (int object = 1; object <= 4; object++) {
+            char name[32];
+            snprintf(name, sizeof name, "%d-1000", object);
+            helper_check(place.store, name);
+        }
+        assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+        assert_int_equal(helper_alarms(), 0);
         helper_remove(&place);
     }
+}
+
+// Rows name an object behind its end: a start says so, cuts nothing off, and does not make a pack of it.
+static void a_lane_that_ends_at_an_object_while_rows_name_more_is_told(void **state)
+{
+    struct place place, after;
+    struct store_place third;
+    char path[HELPER_PATH];
+    (void)state;
+    helper_forget_alarms(NULL);
+    helper_make(&place);
+    struct store_lane *lane = store_lane_open(place.store, &place.err);
+    helper_store(&place, lane, "1-1000");
+    helper_store(&place, lane, "2-1000");
+    helper_store(&place, lane, "3-1000");
+    assert_true(helper_has(place.store, "3-1000", &third));
+    crash(&place, &after, false);
+    helper_path(path, after.folder, "lanes", 1, ".lane");
+    assert_int_equal(truncate(path, (off_t)third.offset), 0);
+    for (int starts = 0; starts < 2; starts++) {
+        start(&after);
+        assert_int_equal(helper_alarms(), 1);
+        helper_check(after.store, "2-1000");
+        assert_int_equal(helper_count(after.folder, "lanes", ".lane"), 1);
+        store_close(after.store);
+        helper_forget_alarms(NULL);
+    }
+    folder_delete(after.folder);
+    assert_true(store_lane_close(lane, &place.err));
+    helper_remove(&place);
 }
 
 // Any bytes: no crash, and what is handed over is an object that was put in, whole.
@@ -474,7 +546,8 @@ int test_replay(void)
         cmocka_unit_test(a_damaged_file_header_costs_nothing),
         cmocka_unit_test(records_inside_an_object_are_not_records),
         cmocka_unit_test(a_lane_half_moved_is_moved_again),
-        cmocka_unit_test(a_lane_and_a_pack_of_one_number_are_one_only_where_they_are_alike),
+        cmocka_unit_test(of_a_lane_and_a_pack_that_are_two_files_the_whole_pack_is_taken_where_it_has_all),
+        cmocka_unit_test(a_lane_that_ends_at_an_object_while_rows_name_more_is_told),
         cmocka_unit_test(mutated_lanes_give_only_true_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,23 +226,6 @@ static void spares_go_with_the_store(void **state)
     helper_spare_bytes = 0;
 }
 
-// The names in lanes/ go in quiet times, by the thread that makes spare files.
-static void packs_leave_the_lanes_when_it_is_quiet(void **state)
-{
-    struct place place;
-    (void)state;
-    make(&place);
-    burst(&place, "1-1000");
-    burst(&place, "2-1000");
-    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 2);
-    for (int i = 0; i < WAIT_STEPS && helper_count(place.folder, "lanes", ".lane") > 0; i++)
-        clock_sleep_ns(10 * CLOCK_MS);
-    assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
-    helper_check(place.store, "1-1000");
-    helper_check(place.store, "2-1000");
-    end(&place);
-}
-
 int test_spares(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,7 +236,6 @@ int test_spares(void)
         cmocka_unit_test(a_kill_leaves_no_spare_and_what_was_sealed_in_one_is_replayed),
         cmocka_unit_test(a_full_disk_lets_the_store_start_after_a_kill),
         cmocka_unit_test(spares_go_with_the_store),
-        cmocka_unit_test(packs_leave_the_lanes_when_it_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
