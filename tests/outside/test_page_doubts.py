@@ -163,7 +163,7 @@ class Doubts(PageTest):
         self.store(image)
         tab.until_text("main > p.warnings", "are on nobody's list until some of these are marked read")
         shown = len(self.server.get_json("/api/worklist"))
-        self.assertIn(f"These are the first {shown} of {shown + 40}.", tab.text("main > p.warnings"))
+        tab.until_text("main > p.warnings", f"These are the first {shown} of {shown + 40}.")
         self.assertIn("routine, imported", tab.texts("td:first-child"))
         self.answer_otherwise(tab, f"/api/worklist?study={image.StudyInstanceUID}", f"(items) => items.forEach((item) => (item.flags = ['{said}']))")
         tab.evaluate(f"location.hash = '{image.StudyInstanceUID}'")
