@@ -1,4 +1,5 @@
 #include "access/access_internal.h"
+#include "access/allow.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -13,10 +14,18 @@ enum { PEERS_MAX = 4096, LIST_BYTES = 8 << 20 };
 
 static const struct {
     const char *word;
-    unsigned right;
+    enum access_right right;
 } rights[] = {{"store", ACCESS_STORE}, {"find", ACCESS_FIND}, {"get", ACCESS_GET}, {"target", ACCESS_TARGET}};
 
 enum { RIGHT_COUNT = sizeof rights / sizeof *rights };
+
+const char *access_right_word(enum access_right right)
+{
+    for (size_t i = 0; i < RIGHT_COUNT; i++)
+        if (rights[i].right == right)
+            return rights[i].word;
+    return "";
+}
 
 // ---- what a value may be
 

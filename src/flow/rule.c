@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/allow.h"
+
 #define MEMBER(name, type, member, capacity)                                                                           \
     {                                                                                                                  \
         name, type, offsetof(struct flow_rule, member), capacity, 0                                                    \
@@ -210,7 +212,8 @@ static bool warn_of_peer(struct access *access, const char *name, json_t *out, s
 {
     struct access_peer peer;
     if (access_peer_get(access, name, &peer, err)) {
-        if (!(peer.rights & ACCESS_TARGET))
+        struct access_subject receiver = access_peer_subject(&peer, peer.host);
+        if (!access_allows(&receiver, ACCESS_TO_RECEIVE))
             json_array_append_new(out, json_sprintf("peer '%s' has no right 'target': nothing is sent to it", name));
         return true;
     }

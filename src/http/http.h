@@ -16,7 +16,7 @@
 //   400       a query parameter that the route does not know, or twice: what is passed over would be answered for all
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
 //   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
-//   as it says  what options.admit refuses
+//   as it says  what options.admit refuses, before a byte of the body is taken
 //   507       a body to a file for which options.can_spool sees no room
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
 // HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
@@ -66,7 +66,7 @@ struct http_route {
     http_handler *handle;
     uint64_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX unless to_file
     bool to_file;      // the body goes to a file without a name in options.spool as it comes: http_body_file
-    int kind;          // the owner's, for options.answered; never looked at here
+    int action, kind;  // the owner's, for options.admit and .answered; never looked at here
     const char *query; // the names of the query parameters that it knows, with spaces between; "": none. NULL: the
                        // handler looks at them all
 };
@@ -85,11 +85,12 @@ struct http_options {
     // is taken, and with each piece. false: the body is refused with the error's status. Any connection's thread; NULL:
     // yes.
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
-    // Asked before a route's handler. false: the error is the answer, and the handler is not called. NULL: yes.
-    bool (*admit)(void *payload, const struct http_route *route, struct error *err);
-    // Called once for each request that reached its route, when that has answered, with the status it gave, on the
-    // connection's thread, before the reply is sent. false: the error is sent in its place. What is refused before is
-    // not told. NULL: none.
+    // Asked when a request has reached its route and its body is to come, on the connection's thread. false: the error
+    // is the answer, nothing of the body is kept, and the handler is not called. NULL: yes.
+    bool (*admit)(void *payload, struct http_request *request, const struct http_route *route, struct error *err);
+    // Called once for each request that reached its route, when that has answered or `admit` has refused, with the
+    // status given, on the connection's thread, before the reply is sent. false: the error is sent in its place. What
+    // is refused otherwise is not told. NULL: none.
     bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
                      struct error *err);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
@@ -131,9 +132,10 @@ struct http_parameter {
 int http_accepts_with(const struct http_request *request, const char *type, const struct http_parameter *parameters,
                       size_t count);
 
-// One pointer of the handler's own, for options.answered: what it points to must live as long as the request.
-void http_set_note(struct http_request *request, const void *note);
-const void *http_note(const struct http_request *request); // NULL: none was set
+// One pointer of the owner's, from options.admit over the handler to options.answered: what it points to must live as
+// long as the request.
+void http_set_note(struct http_request *request, void *note);
+void *http_note(const struct http_request *request); // NULL: none was set
 
 // ---- the reply
 

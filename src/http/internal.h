@@ -54,6 +54,7 @@ struct http_request {
     int64_t body_start_ns;
 
     int refused; // HTTP status, or 0
+    bool barred; // by options.admit
     bool close;  // after the reply
     struct error refusal;
 
@@ -62,7 +63,7 @@ struct http_request {
     bool replied;                  // a response was made
     int status;                    // of it
     struct MHD_Response *response; // until it is sent
-    const void *note;
+    void *note;
     void *owned; // bytes of the reply, freed with the request
     void (*done)(void *payload);
     void *payload;
@@ -87,7 +88,7 @@ struct http_server {
     const char *const *hosts;
     const char *spool;
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
-    bool (*admit)(void *payload, const struct http_route *route, struct error *err);
+    bool (*admit)(void *payload, struct http_request *request, const struct http_route *route, struct error *err);
     bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
                      struct error *err);
     int idle_seconds;

@@ -57,12 +57,12 @@ struct arena *http_arena(struct http_request *request)
     return &request->arena;
 }
 
-void http_set_note(struct http_request *request, const void *note)
+void http_set_note(struct http_request *request, void *note)
 {
     request->note = note;
 }
 
-const void *http_note(const struct http_request *request)
+void *http_note(const struct http_request *request)
 {
     return request->note;
 }

@@ -115,6 +115,15 @@ static bool check_room(struct http_request *request, uint64_t bytes)
     return http_refuse(request, error_http(err.code), "the body cannot be kept: %s", err.message);
 }
 
+static bool admit(struct http_request *request)
+{
+    const struct http_server *server = request->connection->server;
+    request->barred = server->admit && !server->admit(server->payload, request, request->route, &request->refusal);
+    if (request->barred)
+        request->refused = error_http(request->refusal.code);
+    return !request->barred;
+}
+
 static bool open_body(struct http_request *request)
 {
     const struct http_route *route = request->route;
@@ -129,6 +138,24 @@ static bool open_body(struct http_request *request)
            http_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE, "no file can be made for the body");
 }
 
+static void tell_answered(struct http_request *request)
+{
+    const struct http_server *server = request->connection->server;
+    struct error err;
+    if (server->answered && !server->answered(server->payload, request, request->route, request->status, &err))
+        http_reply_instead(request, &err);
+}
+
+static void reply_refusal(struct http_request *request)
+{
+    if (request->barred) {
+        http_reply_error(request, &request->refusal);
+        tell_answered(request);
+    } else {
+        http_reply_refusal(request);
+    }
+}
+
 static void take_headers(struct http_request *request, const char *method, const char *version)
 {
     struct http_server *server = request->connection->server;
@@ -140,9 +167,9 @@ static void take_headers(struct http_request *request, const char *method, const
     request->version = version;
     request->body_start_ns = clock_monotonic_ns();
     http_connection_allow(request->connection, server->request_seconds, 0);
-    if ((!http_screen(request) || !open_body(request)) && answer_before_body(request)) {
+    if ((!http_screen(request) || !admit(request) || !open_body(request)) && answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
-        http_reply_refusal(request);
+        reply_refusal(request);
         http_send(request);
     }
 }
@@ -206,16 +233,12 @@ static void answer_by_route(struct http_request *request)
     const struct http_server *server = request->connection->server;
     const struct http_route *route = request->route;
     struct error err;
-    if (server->admit && !server->admit(server->payload, route, &err))
-        http_reply_error(request, &err);
-    else
-        route->handle(server->payload, request);
+    route->handle(server->payload, request);
     if (!request->replied) {
         error_set(&err, ERROR_INTERNAL, "no reply was made for %s", route->path);
         http_reply_error(request, &err);
     }
-    if (server->answered && !server->answered(server->payload, request, route, request->status, &err))
-        http_reply_instead(request, &err);
+    tell_answered(request);
 }
 
 static void answer(struct http_request *request)
@@ -223,7 +246,7 @@ static void answer(struct http_request *request)
     request->stage = HTTP_STAGE_REPLY;
     request->connection->deadline_ns = 0;
     if (request->refused)
-        http_reply_refusal(request);
+        reply_refusal(request);
     else
         answer_by_route(request);
     http_send(request);

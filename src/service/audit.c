@@ -37,13 +37,11 @@ static const char *copy(struct http_request *request, const char *text)
 
 void service_about(struct http_request *request, const struct service_about *about)
 {
-    struct service_about *kept = arena_alloc(http_arena(request), sizeof *kept);
-    if (kept)
-        *kept = (struct service_about){.by = copy(request, about->by),
-                                       .patient = copy(request, about->patient),
-                                       .study = copy(request, about->study),
-                                       .detail = copy(request, about->detail)};
-    http_set_note(request, kept);
+    struct service_note *note = http_note(request);
+    note->about = (struct service_about){.by = copy(request, about->by),
+                                         .patient = copy(request, about->patient),
+                                         .study = copy(request, about->study),
+                                         .detail = copy(request, about->detail)};
 }
 
 static bool find_result(struct service *service, const char *id, struct arena *arena, struct finding_result **out,
@@ -100,14 +98,15 @@ static const char *first_of(const char *a, const char *b, const char *c)
 
 static void tell(struct service *service, struct http_request *request, const struct http_route *route, int status)
 {
-    static const struct service_about nothing;
-    const struct service_about *about = http_note(request) ? http_note(request) : &nothing;
+    const struct service_note *note = http_note(request);
+    const struct service_about *about = &note->about;
     bool success = status < 400;
     char what[1024];
     snprintf(what, sizeof what, "%s %s", http_method(request), http_path(request));
-    struct access_record record = {.event = success ? kinds[route->kind].answered : kinds[route->kind].refused,
+    enum access_event refused = note->refused ? ACCESS_EVENT_REFUSED : kinds[route->kind].refused;
+    struct access_record record = {.event = success ? kinds[route->kind].answered : refused,
                                    .success = success,
-                                   .actor = first_of(about->by, NULL, "http"),
+                                   .actor = first_of(about->by, note->subject.name, NULL),
                                    .address = http_address(request),
                                    .patient = first_of(about->patient, NULL, ""),
                                    .study = first_of(about->study, http_path_part(request, "study"),
@@ -116,9 +115,8 @@ static void tell(struct service *service, struct http_request *request, const st
     access_audit(service->access, &record, clock_now_ns());
 }
 
-bool service_audit_admit(void *payload, const struct http_route *route, struct error *err)
+bool service_audit_admit(struct service *service, const struct http_route *route, struct error *err)
 {
-    struct service *service = payload;
     return !kinds[route->kind].changes || access_audit_healthy(service->access) ||
            error_set(err, ERROR_FULL,
                      "nothing is changed while the audit trail cannot be written: see /healthz, then try again");
@@ -129,8 +127,9 @@ bool service_audit_answer(void *payload, struct http_request *request, const str
 {
     struct service *service = payload;
     bool success = status < 400;
+    const struct service_note *note = http_note(request);
     struct error why;
-    if (kinds[route->kind].told && !(success && kinds[route->kind].told_by_room))
+    if (note && (note->refused || kinds[route->kind].told) && !(success && kinds[route->kind].told_by_room))
         tell(service, request, route, status);
     return !kinds[route->kind].changes || !success || access_audit_written(service->access, &why) ||
            error_set(err, ERROR_FULL, "it was done, and its line in the audit trail cannot be written yet: %s",

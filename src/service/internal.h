@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "access/access.h"
+#include "access/allow.h"
 #include "archive/archive.h"
 #include "http/http.h"
 #include "flow/flow.h"
@@ -71,12 +72,25 @@ uint16_t dimse_service_port(const struct dimse_service *dimse);
 
 // ---- the HTTP handlers, one table in routes.c; `payload` is the struct service
 
-extern const struct http_route service_routes[]; // their `kind` is an enum service_audit
+extern const struct http_route service_routes[]; // `action` is an enum access_action, `kind` an enum service_audit
+
+// ---- who.c: who asks, and whether he may
+
+// Who sends this request: the one place that knows it, asked once for each. Lives as long as the request. Today all
+// come from loopback and are the local subject; a session or a token will be looked up here.
+const struct access_subject *service_subject(const struct http_request *request);
+
+// http_options.admit, the one place where a request is refused for who asks: 403 with who may not do what, and a line
+// in the audit trail. Then that of audit.c.
+bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err);
+// The same for a subject that is known already; copied.
+bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
+                           const struct access_subject *subject, struct error *err);
 
 // ---- audit.c: the line that an answer leaves in the audit trail (access.h has the events' codes)
 
 enum service_audit {         // none is 0: a route has to say
-    SERVICE_AUDIT_NONE = 1,  // no patient's data are told, nothing is changed; the row's comment says what it is
+    SERVICE_AUDIT_NONE = 1,  // no patient's data are told, nothing is changed
     SERVICE_AUDIT_QUERY,     // patients' data are told
     SERVICE_AUDIT_RETRIEVED, // objects, or pieces of them, leave
     SERVICE_AUDIT_IMPORTED,
@@ -87,8 +101,8 @@ enum service_audit {         // none is 0: a route has to say
     SERVICE_AUDIT_ROW,      // a row of configuration: its room tells what was changed, audit.c what was refused
 };
 
-// What the handler knows of the request beyond its route; NULL: who is "http", the study that of the path or the query,
-// the detail the method and the path. Copied.
+// What the handler knows of the request beyond its route; NULL: who is the subject, the study that of the path or the
+// query, the detail the method and the path. Copied.
 struct service_about {
     const char *by, *patient, *study, *detail;
 };
@@ -99,9 +113,16 @@ struct service_about service_about_result(struct service *service, const char *r
 void service_about_judgement(struct service *service, struct http_request *request, const char *finding,
                              const char *state, const char *by);
 
-// http_options.admit and .answered. Nothing that is audited is changed while the audit trail cannot be written (FULL),
-// and a change is answered when its line is on the disk; the objects that come in wait for neither.
-bool service_audit_admit(void *payload, const struct http_route *route, struct error *err);
+// What is known of a request beside it: its note (http.h).
+struct service_note {
+    struct access_subject subject;
+    bool refused; // for who he is
+    struct service_about about;
+};
+
+// Nothing that is audited is changed while the audit trail cannot be written (FULL), and a change is answered when its
+// line is on the disk; the objects that come in wait for neither. The second is http_options.answered.
+bool service_audit_admit(struct service *service, const struct http_route *route, struct error *err);
 bool service_audit_answer(void *payload, struct http_request *request, const struct http_route *route, int status,
                           struct error *err);
 

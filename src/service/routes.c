@@ -1,6 +1,7 @@
 // Every path the server answers, in one place. docs/openapi.json describes those under /api.
-// The columns behind the body's say which line an answer leaves in the audit trail (audit.c), and which query
-// parameters the route knows: NULL where they are DICOMweb's or FHIR's, or nothing is asked for.
+// The columns behind the body's say what a subject must be allowed to do (access/allow.h), which line an answer leaves
+// in the audit trail (audit.c), and which query parameters the route knows: NULL where they are DICOMweb's or FHIR's,
+// or nothing is asked for.
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -15,63 +16,75 @@ enum { BODY_JSON = 1 << 20, BODY_FILE_GB = 64 };
 #define SERIES STUDY "/series/{series}"
 #define INSTANCE SERIES "/instances/{instance}"
 
-// A row without its line in the audit trail does not compile.
+// A row without its action, or its line in the audit trail, does not compile.
 #pragma GCC diagnostic error "-Wmissing-field-initializers"
 const struct http_route service_routes[] = {
-    {"GET", "/healthz", api_health, 0, false, SERVICE_AUDIT_NONE, NULL},  // how the server is
-    {"GET", "/metrics", api_metrics, 0, false, SERVICE_AUDIT_NONE, NULL}, // counts
-    {"GET", "/dicom-web/studies", qido_studies, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", "/dicom-web/series", qido_series, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", "/dicom-web/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", STUDY, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", STUDY "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", STUDY "/series", qido_series, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", STUDY "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", SERIES, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", SERIES "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", SERIES "/instances", qido_instances, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", INSTANCE, wado_retrieve, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", INSTANCE "/metadata", wado_metadata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", INSTANCE "/frames/{frames}", wado_frames, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", INSTANCE "/bulkdata/{path...}", wado_bulkdata, 0, false, SERVICE_AUDIT_RETRIEVED, NULL},
-    {"GET", "/api/status", api_status, 0, false, SERVICE_AUDIT_NONE, ""}, // counts
-    {"GET", "/api/peers", api_peers, 0, false, SERVICE_AUDIT_NONE, ""},   // configuration
-    {"PUT", "/api/peers/{name}", api_peer_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
-    {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false, SERVICE_AUDIT_ROW, ""},
-    {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false, SERVICE_AUDIT_NODE, ""},
-    {"GET", "/api/conflicts", api_conflicts, 0, false, SERVICE_AUDIT_QUERY, "limit offset study state"},
-    {"POST", "/api/conflicts/{id}/keep", api_conflict_keep, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false, SERVICE_AUDIT_QUERY, ""},
-    {"GET", "/api/flagged", api_flagged, 0, false, SERVICE_AUDIT_QUERY, "limit offset flag"},
-    {"GET", "/api/worklist", api_worklist, 0, false, SERVICE_AUDIT_QUERY, "study"},
-    {"GET", "/api/worklist/{study}/read", api_worklist_mark, 0, false, SERVICE_AUDIT_QUERY, ""},
-    {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"POST", "/api/worklist/{study}/unread", api_worklist_unread, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"GET", "/api/studies/{study}/findings", api_findings, 0, false, SERVICE_AUDIT_QUERY, "superseded"},
-    {"GET", "/api/studies/{study}/results", api_results, 0, false, SERVICE_AUDIT_QUERY, "past"},
-    {"POST", "/api/studies/{study}/ask", api_study_ask, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false, SERVICE_AUDIT_JUDGED, ""},
-    {"GET", "/api/jobs", api_jobs, 0, false, SERVICE_AUDIT_QUERY, "study"},
-    {"GET", "/api/rules", api_rules, 0, false, SERVICE_AUDIT_NONE, ""}, // configuration
-    {"PUT", "/api/rules/{name}", api_rule_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
-    {"DELETE", "/api/rules/{name}", api_rule_delete, 0, false, SERVICE_AUDIT_ROW, ""},
-    {"GET", "/api/hl7-targets", api_hl7_targets, 0, false, SERVICE_AUDIT_NONE, ""}, // configuration
-    {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
-    {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false, SERVICE_AUDIT_ROW, ""},
-    {"GET", "/api/models", api_models, 0, false, SERVICE_AUDIT_NONE, ""}, // what is installed
-    {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, SERVICE_AUDIT_CHANGED, ""},
-    {"GET", "/api/audit/unknown", api_audit_unknown, 0, false, SERVICE_AUDIT_NONE, ""}, // of the trail itself
-    {"POST", "/api/audit/acknowledge", api_audit_acknowledge, BODY_JSON, false, SERVICE_AUDIT_ROW, ""},
-    {"GET", "/api/deliveries", api_deliveries, 0, false, SERVICE_AUDIT_QUERY, "state study"},
-    {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false, SERVICE_AUDIT_EXPORTED, ""},
-    {"GET", "/api/events", api_events, 0, false, SERVICE_AUDIT_QUERY, ""},
-    {"GET", "/fhir/{type}", fhir_search, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, SERVICE_AUDIT_QUERY, NULL},
-    {"GET", "/", page_index, 0, false, SERVICE_AUDIT_NONE, NULL},                 // the program
-    {"GET", "/assets/{path...}", page_asset, 0, false, SERVICE_AUDIT_NONE, NULL}, // the program
-    {"POST", "/api/import", api_import, (uint64_t)BODY_FILE_GB << 30, true, SERVICE_AUDIT_IMPORTED, "issuer charset"},
-    {NULL, NULL, NULL, 0, false, 0, NULL},
+    {"GET", "/healthz", api_health, 0, false, ACCESS_TO_SEE_HEALTH, SERVICE_AUDIT_NONE, NULL},
+    {"GET", "/metrics", api_metrics, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_NONE, NULL},
+    {"GET", "/dicom-web/studies", qido_studies, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/dicom-web/series", qido_series, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/dicom-web/instances", qido_instances, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", STUDY, wado_retrieve, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", STUDY "/metadata", wado_metadata, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", STUDY "/series", qido_series, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", STUDY "/instances", qido_instances, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", SERIES, wado_retrieve, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", SERIES "/metadata", wado_metadata, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", SERIES "/instances", qido_instances, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", INSTANCE, wado_retrieve, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/metadata", wado_metadata, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/frames/{frames}", wado_frames, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", INSTANCE "/bulkdata/{path...}", wado_bulkdata, 0, false, ACCESS_TO_RETRIEVE, SERVICE_AUDIT_RETRIEVED, NULL},
+    {"GET", "/api/status", api_status, 0, false, ACCESS_TO_SEE_STATUS, SERVICE_AUDIT_NONE, ""},
+    {"GET", "/api/peers", api_peers, 0, false, ACCESS_TO_SEE_CONFIGURATION, SERVICE_AUDIT_NONE, ""},
+    {"PUT", "/api/peers/{name}", api_peer_put, BODY_JSON, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW, ""},
+    {"DELETE", "/api/peers/{name}", api_peer_delete, 0, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW, ""},
+    {"POST", "/api/peers/{name}/echo", api_peer_echo, BODY_JSON, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_NODE, ""},
+    {"GET", "/api/conflicts", api_conflicts, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY,
+     "limit offset study state"},
+    {"POST", "/api/conflicts/{id}/keep", api_conflict_keep, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_JUDGED,
+     ""},
+    {"POST", "/api/conflicts/{id}/take", api_conflict_take, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_JUDGED,
+     ""},
+    {"GET", "/api/studies/{study}/flags", api_study_flags, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/api/flagged", api_flagged, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "limit offset flag"},
+    {"GET", "/api/worklist", api_worklist, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "study"},
+    {"GET", "/api/worklist/{study}/read", api_worklist_mark, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, ""},
+    {"POST", "/api/worklist/{study}/read", api_worklist_read, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_JUDGED,
+     ""},
+    {"POST", "/api/worklist/{study}/unread", api_worklist_unread, BODY_JSON, false, ACCESS_TO_JUDGE,
+     SERVICE_AUDIT_JUDGED, ""},
+    {"GET", "/api/studies/{study}/findings", api_findings, 0, false, ACCESS_TO_SEE_RESULTS, SERVICE_AUDIT_QUERY,
+     "superseded"},
+    {"GET", "/api/studies/{study}/results", api_results, 0, false, ACCESS_TO_SEE_RESULTS, SERVICE_AUDIT_QUERY, "past"},
+    {"POST", "/api/studies/{study}/ask", api_study_ask, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_JUDGED, ""},
+    {"POST", "/api/findings/{id}/judge", api_finding_judge, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_JUDGED,
+     ""},
+    {"GET", "/api/jobs", api_jobs, 0, false, ACCESS_TO_SEE_RESULTS, SERVICE_AUDIT_QUERY, "study"},
+    {"GET", "/api/rules", api_rules, 0, false, ACCESS_TO_SEE_CONFIGURATION, SERVICE_AUDIT_NONE, ""},
+    {"PUT", "/api/rules/{name}", api_rule_put, BODY_JSON, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW, ""},
+    {"DELETE", "/api/rules/{name}", api_rule_delete, 0, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW, ""},
+    {"GET", "/api/hl7-targets", api_hl7_targets, 0, false, ACCESS_TO_SEE_CONFIGURATION, SERVICE_AUDIT_NONE, ""},
+    {"PUT", "/api/hl7-targets/{name}", api_hl7_target_put, BODY_JSON, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW,
+     ""},
+    {"DELETE", "/api/hl7-targets/{name}", api_hl7_target_delete, 0, false, ACCESS_TO_CONFIGURE, SERVICE_AUDIT_ROW, ""},
+    {"GET", "/api/models", api_models, 0, false, ACCESS_TO_SEE_CONFIGURATION, SERVICE_AUDIT_NONE, ""},
+    {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, ACCESS_TO_ENTER_MODELS, SERVICE_AUDIT_CHANGED,
+     ""},
+    {"GET", "/api/audit/unknown", api_audit_unknown, 0, false, ACCESS_TO_SEE_AUDIT, SERVICE_AUDIT_NONE, ""},
+    {"POST", "/api/audit/acknowledge", api_audit_acknowledge, BODY_JSON, false, ACCESS_TO_ACKNOWLEDGE,
+     SERVICE_AUDIT_ROW, ""},
+    {"GET", "/api/deliveries", api_deliveries, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_QUERY, "state study"},
+    {"POST", "/api/deliveries/{id}/replay", api_delivery_replay, BODY_JSON, false, ACCESS_TO_EXPORT,
+     SERVICE_AUDIT_EXPORTED, ""},
+    {"GET", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/fhir/{type}", fhir_search, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
+    {"GET", "/", page_index, 0, false, ACCESS_TO_LOAD_PAGE, SERVICE_AUDIT_NONE, NULL},
+    {"GET", "/assets/{path...}", page_asset, 0, false, ACCESS_TO_LOAD_PAGE, SERVICE_AUDIT_NONE, NULL},
+    {"POST", "/api/import", api_import, (uint64_t)BODY_FILE_GB << 30, true, ACCESS_TO_STORE, SERVICE_AUDIT_IMPORTED,
+     "issuer charset"},
+    {NULL, NULL, NULL, 0, false, 0, 0, NULL},
 };
 
 // Whether the name is one of `names`, with spaces between.

@@ -38,7 +38,7 @@ static bool start_http(struct service *service, struct error *err)
                                    .payload = service,
                                    .spool = config_text(service->config, "data"),
                                    .can_spool = can_spool,
-                                   .admit = service_audit_admit,
+                                   .admit = service_admit,
                                    .answered = service_audit_answer};
     service_listen_address(service->config, "http.listen", host, &options.port);
     service->http = http_server_start(&options, err);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/allow.h"
 #include "base/config.h"
 #include "base/error.h"
 
@@ -55,6 +56,16 @@ bool service_rebuild_confirm(const char *folder, struct error *err);
 
 // `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.
 bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);
+
+// ---- what the outside may ask for here, and what it takes
+
+struct service_door {
+    const char *how;  // "GET", "C-STORE"
+    const char *what; // a route's path, a SOP class; NULL: every storage class
+    enum access_action action;
+};
+// The routes of HTTP, then the services of DIMSE. false past the last.
+bool service_door(size_t index, struct service_door *out);
 
 // Where it listens: "127.0.0.1:8080", "[::1]:8080". They return `out`.
 enum { SERVICE_ADDRESS_SIZE = 272 };

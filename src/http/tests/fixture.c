@@ -40,7 +40,7 @@ static void handle_body(void *payload, struct http_request *request)
 {
     size_t size;
     struct fixture *fixture = payload;
-    static const int note = 41;
+    static int note = 41;
     http_set_note(request, &note);
     fixture->handled++;
     const void *body = http_body(request, &size);
@@ -190,25 +190,25 @@ static void handle_events(void *payload, struct http_request *request)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false, 0, NULL},
-    {"POST", "/body", handle_body, 1000, false, 7, NULL},
-    {"GET", "/body", handle_body, 0, false, 0, NULL},
-    {"GET", "/thing/{id}", handle_body, 0, false, 0, NULL},
-    {"DELETE", "/body", handle_body, 0, false, 0, NULL},
-    {"GET", "/asked", handle_body, 0, false, 0, "study state"},
-    {"GET", "/unasked", handle_body, 0, false, 0, ""},
-    {"POST", "/size", handle_size, 64 << 20, false, 0, NULL},
-    {"POST", "/file", handle_file, FILE_SIZE, true, 0, NULL},
-    {"GET", "/parts", handle_parts, 0, false, 0, NULL},
-    {"GET", "/long", handle_long, 0, false, 0, NULL},
-    {"GET", "/short-file", handle_short_file, 0, false, 0, NULL},
-    {"GET", "/header", handle_header, 0, false, 0, NULL},
-    {"GET", "/slow", handle_slow, 0, false, 0, NULL},
-    {"GET", "/silent", handle_silent, 0, false, 0, NULL},
-    {"GET", "/error", handle_error, 0, false, 8, NULL},
-    {"GET", "/failed-buffer", handle_failed_buffer, 0, false, 0, NULL},
-    {"GET", "/accepts", handle_accepts, 0, false, 0, NULL},
-    {"GET", "/events", handle_events, 0, false, 0, NULL},
+    {"GET", "/echo/{name}/x/{rest...}", handle_echo, 0, false, 0, 0, NULL},
+    {"POST", "/body", handle_body, 1000, false, 9, 7, NULL},
+    {"GET", "/body", handle_body, 0, false, 0, 0, NULL},
+    {"GET", "/thing/{id}", handle_body, 0, false, 0, 0, NULL},
+    {"DELETE", "/body", handle_body, 0, false, 0, 0, NULL},
+    {"GET", "/asked", handle_body, 0, false, 0, 0, "study state"},
+    {"GET", "/unasked", handle_body, 0, false, 0, 0, ""},
+    {"POST", "/size", handle_size, 64 << 20, false, 0, 0, NULL},
+    {"POST", "/file", handle_file, FILE_SIZE, true, 0, 0, NULL},
+    {"GET", "/parts", handle_parts, 0, false, 0, 0, NULL},
+    {"GET", "/long", handle_long, 0, false, 0, 0, NULL},
+    {"GET", "/short-file", handle_short_file, 0, false, 0, 0, NULL},
+    {"GET", "/header", handle_header, 0, false, 0, 0, NULL},
+    {"GET", "/slow", handle_slow, 0, false, 0, 0, NULL},
+    {"GET", "/silent", handle_silent, 0, false, 0, 0, NULL},
+    {"GET", "/error", handle_error, 0, false, 0, 8, NULL},
+    {"GET", "/failed-buffer", handle_failed_buffer, 0, false, 0, 0, NULL},
+    {"GET", "/accepts", handle_accepts, 0, false, 0, 0, NULL},
+    {"GET", "/events", handle_events, 0, false, 0, 0, NULL},
     {0},
 };
 
@@ -234,10 +234,11 @@ static bool can_spool(void *payload, uint64_t bytes, struct error *err)
     return true;
 }
 
-static bool admit(void *payload, const struct http_route *route, struct error *err)
+static bool admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err)
 {
     struct fixture *fixture = payload;
-    return !fixture->shut || error_set(err, ERROR_FULL, "kind %d is shut", route->kind);
+    return !fixture->shut || error_set(err, ERROR_FULL, "%s is shut, of action %d and kind %d", http_path(request),
+                                       route->action, route->kind);
 }
 
 static bool answered(void *payload, struct http_request *request, const struct http_route *route, int status,

@@ -136,10 +136,13 @@ static void what_is_not_admitted_reaches_no_handler_and_is_told(void **state)
     struct fixture *fixture = *state;
     fixture->shut = true;
     assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\nContent-Length: 1\r\n" HOST END "x"), 507);
-    assert_non_null(strstr(fixture_body(fixture), "kind 7 is shut"));
+    assert_non_null(strstr(fixture_body(fixture), "/body is shut, of action 9 and kind 7"));
     assert_int_equal(fixture->handled, 0);
     assert_int_equal(fixture->answered_status, 507);
     assert_int_equal(fixture->answered_note, 0);
+    assert_int_equal(fixture_ask(fixture, "POST /file HTTP/1.1\r\n" HOST "Content-Length: 8388608\r\n\r\n"), 507);
+    assert_int_equal(fixture->answered, 2);
+    assert_true(fixture->room == UINT64_MAX); // nobody was asked whether its body may be kept
 }
 
 static void an_answer_that_is_taken_back_is_never_seen(void **state)

@@ -64,7 +64,8 @@ void api_peer_put(void *payload, struct http_request *request)
     struct access_peer peer;
     struct error err;
     json_t *given = read_peer(request, &peer, &err);
-    if (given && check_whole(service, given, &peer, &err) && access_peer_put(service->access, &peer, "http", &err) &&
+    if (given && check_whole(service, given, &peer, &err) &&
+        access_peer_put(service->access, &peer, service_subject(request)->name, &err) &&
         access_peer_get(service->access, peer.name, &peer, &err))
         service_reply_json(request, 200, access_peer_to_json(&peer));
     else
@@ -76,7 +77,7 @@ void api_peer_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    if (access_peer_remove(service->access, http_path_part(request, "name"), "http", &err))
+    if (access_peer_remove(service->access, http_path_part(request, "name"), service_subject(request)->name, &err))
         service_reply_removed(service, request, "dicom");
     else
         http_reply_error(request, &err);

@@ -82,7 +82,7 @@ void api_rule_put(void *payload, struct http_request *request)
     if (body)
         json_object_del(body, "warnings"); // of an earlier answer that is sent back
     bool ok = body && flow_rule_from_json(body, &rule, &err) && is_whole_rule(service, request, body, &rule, &err) &&
-              flow_rule_put(service->store, service->access, &rule, "http", &err);
+              flow_rule_put(service->store, service->access, &rule, service_subject(request)->name, &err);
     json_decref(body);
     reply_entry(request, ok ? rule_with_warnings(service, request, &rule) : NULL, &err);
 }
@@ -91,7 +91,8 @@ void api_rule_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    if (flow_rule_remove(service->store, service->access, http_path_part(request, "name"), "http", &err))
+    if (flow_rule_remove(service->store, service->access, http_path_part(request, "name"),
+                         service_subject(request)->name, &err))
         http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, &err);
@@ -156,7 +157,7 @@ void api_hl7_target_put(void *payload, struct http_request *request)
         json_object_del(body, "warnings"); // of an earlier answer that is sent back
     bool ok = body && flow_hl7_target_from_json(body, &target, &err) &&
               is_whole_target(service, request, body, &target, &err) &&
-              flow_hl7_target_put(service->store, service->access, &target, "http", &err);
+              flow_hl7_target_put(service->store, service->access, &target, service_subject(request)->name, &err);
     json_decref(body);
     reply_entry(request, ok ? target_with_warnings(service, request, &target) : NULL, &err);
 }
@@ -165,7 +166,8 @@ void api_hl7_target_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    if (flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"), "http", &err))
+    if (flow_hl7_target_remove(service->store, service->access, http_path_part(request, "name"),
+                               service_subject(request)->name, &err))
         service_reply_removed(service, request, "hl7");
     else
         http_reply_error(request, &err);

@@ -11,44 +11,38 @@
 
 // ---- negotiation
 
-// The peer's first transfer syntax, but explicit VR little endian before implicit: it keeps the VRs of private
-// attributes.
-static const char *choose_transfer(const struct dimse_context *context)
+// Told once for each action: a peer may propose a hundred classes of one service.
+static void tell_refused(struct dimse_session *session, enum access_action action, const struct error *reason)
 {
-    const char *first = context->proposed_count > 0 ? context->proposed[0] : NULL;
-    if (!first || strcmp(first, DICOM_TS_IMPLICIT) != 0)
-        return first;
-    for (size_t i = 1; i < context->proposed_count; i++)
-        if (strcmp(context->proposed[i], DICOM_TS_EXPLICIT) == 0)
-            return context->proposed[i];
-    return first;
+    if (session->actions_refused & 1u << action)
+        return;
+    session->actions_refused |= 1u << action;
+    log_warning("dimse", "%s", reason->message);
+    dimse_session_audit(session, ACCESS_EVENT_REFUSED, false, "", "", reason->message);
 }
 
-static const char *choose_plain_transfer(const struct dimse_context *context)
+// Without role selection the requestor is the SCU (PS3.7 D.3.3.4).
+static enum dimse_context_result judge(struct dimse_session *session, const struct dimse_context *context,
+                                       const char **transfer)
 {
-    for (size_t i = 0; i < context->proposed_count; i++)
-        if (strcmp(context->proposed[i], DICOM_TS_IMPLICIT) == 0 ||
-            strcmp(context->proposed[i], DICOM_TS_EXPLICIT) == 0)
-            return context->proposed[i];
-    return NULL;
+    const struct dimse_offer *offer = dimse_offer_of_class(context->abstract, DIMSE_SCU);
+    struct error reason;
+    if (!offer)
+        return DIMSE_CONTEXT_ABSTRACT_UNSUPPORTED;
+    if (!access_check(&session->subject, offer->action, &reason)) {
+        tell_refused(session, offer->action, &reason);
+        return DIMSE_CONTEXT_USER_REJECTION;
+    }
+    *transfer = offer->choose(context);
+    return *transfer ? DIMSE_CONTEXT_ACCEPTED : DIMSE_CONTEXT_TRANSFER_UNSUPPORTED;
 }
 
 static void negotiate(struct dimse_session *session)
 {
     for (size_t i = 0; i < session->request->context_count; i++) {
-        const struct dimse_context *context = &session->request->contexts[i];
         const char *transfer = NULL;
-        enum dimse_context_result result = DIMSE_CONTEXT_ABSTRACT_UNSUPPORTED;
-        if (strcmp(context->abstract, DIMSE_VERIFICATION) == 0) {
-            transfer = choose_plain_transfer(context);
-            result = transfer ? DIMSE_CONTEXT_ACCEPTED : DIMSE_CONTEXT_TRANSFER_UNSUPPORTED;
-        } else if (dicom_sop_class_is_storage(context->abstract)) {
-            transfer = choose_transfer(context);
-            result = !(session->ticket.peer.rights & ACCESS_STORE) ? DIMSE_CONTEXT_USER_REJECTION
-                     : transfer                                    ? DIMSE_CONTEXT_ACCEPTED
-                                                                   : DIMSE_CONTEXT_TRANSFER_UNSUPPORTED;
-        }
-        dimse_answer_context(session->association, i, result, result == DIMSE_CONTEXT_ACCEPTED ? transfer : NULL);
+        enum dimse_context_result result = judge(session, &session->request->contexts[i], &transfer);
+        dimse_answer_context(session->association, i, result, transfer);
     }
 }
 
@@ -113,19 +107,14 @@ static bool admit(struct dimse_session *session, struct dimse_slot *slot)
 // false: the association is over.
 static bool handle(struct dimse_session *session, const struct dimse_message *message, struct error *err)
 {
-    switch (message->command) {
-    case DIMSE_C_ECHO_RQ:
-        return dimse_respond(session->association, message, 0x0000, NULL, err);
-    case DIMSE_C_STORE_RQ:
-        return dimse_session_store(session, message, err);
-    case DIMSE_C_CANCEL_RQ:
+    const struct dimse_offer *offer = dimse_offer_of_message(message);
+    if (offer)
+        return offer->handle(session, message, err);
+    if (message->command == DIMSE_C_CANCEL_RQ)
         return true; // nothing runs that could be cancelled (PS3.7 section 9.3.2.3: it has no answer)
-    default:
-        if (message->command & 0x8000)
-            return error_set(err, ERROR_PROTOCOL, "answer %04XH to nothing that was asked", message->command);
-        return dimse_respond(session->association, message, 0x0211, "operation not supported here",
-                             err); // PS3.7 C.5.24
-    }
+    if (message->command & 0x8000)
+        return error_set(err, ERROR_PROTOCOL, "answer %04XH to nothing that was asked", message->command);
+    return dimse_respond(session->association, message, 0x0211, "operation not supported here", err); // PS3.7 C.5.24
 }
 
 static void run(struct dimse_session *session)
@@ -209,6 +198,7 @@ void *dimse_service_association(void *payload)
         if (admit(&session, slot)) {
             publish(slot, session.association, true);
             atomic_fetch_add(&session.service->counters.associations, 1);
+            session.subject = access_peer_subject(&session.ticket.peer, session.ticket.address);
             name_association(&session);
             negotiate(&session);
             run(&session);

@@ -62,6 +62,12 @@ static bool send(struct service *service, struct dimse_association *association,
     return error_set(err, ERROR_CONFLICT, "the peer answered %04XH %s", status, comment);
 }
 
+static bool may_receive(const struct access_peer *entry)
+{
+    struct access_subject peer = access_peer_subject(entry, entry->host);
+    return access_allows(&peer, ACCESS_TO_RECEIVE);
+}
+
 bool deliver_dicom(struct service *service, const struct queue_delivery *delivery, enum queue_failure *how,
                    char warning[DELIVER_WARNING_SIZE], struct error *err)
 {
@@ -74,7 +80,7 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
     *how = QUEUE_NOT_TAKEN;
     arena_init(&arena, 1 << 20);
     bool ok = access_peer_get(service->access, delivery->target, &entry, err);
-    if (ok && !(entry.rights & ACCESS_TARGET))
+    if (ok && !may_receive(&entry))
         ok = error_set(err, ERROR_FORBIDDEN, "peer '%s' has no right 'target'; enter it with hilum peer add",
                        entry.name);
     if (ok) {

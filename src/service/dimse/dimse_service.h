@@ -50,8 +50,10 @@ struct dimse_session {
     struct dimse_association *association;
     const struct dimse_request *request;
     struct access_ticket ticket;
-    struct archive_writer *writer;                    // NULL until the first object
-    uint64_t stored;                                  // taken in one of the ways of `outcomes`
+    struct access_subject subject;
+    unsigned actions_refused;      // 1 << enum access_action each, of the services that it may not use
+    struct archive_writer *writer; // NULL until the first object
+    uint64_t stored;               // taken in one of the ways of `outcomes`
     uint64_t outcomes[ARCHIVE_REPLACED + 1], refused; // by enum archive_outcome
     char name[48];                                    // of the association, among all there ever were
     char last_study[DICOM_UID_SIZE];
@@ -63,5 +65,30 @@ struct dimse_session {
 
 // Handles a C-STORE request (store.c). false: the association is over.
 bool dimse_session_store(struct dimse_session *session, const struct dimse_message *message, struct error *err);
+// A line of this peer in the audit trail (store.c); the texts as in struct access_record.
+void dimse_session_audit(const struct dimse_session *session, enum access_event event, bool success,
+                         const char *patient, const char *study, const char *detail);
+
+// ---- offers.c: the services
+
+enum dimse_role { DIMSE_SCU, DIMSE_SCP };
+
+// A service that a peer may use here.
+struct dimse_offer {
+    const char *name;
+    const char *sop_class; // the abstract syntax; NULL: that of every storage class
+    enum dimse_role role;  // the peer's
+    enum access_action action;
+    uint16_t command;                                           // its request
+    const char *(*choose)(const struct dimse_context *context); // of the proposed transfer syntaxes; NULL: none fits
+    // Answers the request. false: the association is over.
+    bool (*handle)(struct dimse_session *session, const struct dimse_message *message, struct error *err);
+};
+extern const struct dimse_offer dimse_offers[]; // ended by name NULL
+
+// NULL: nothing is offered for it.
+const struct dimse_offer *dimse_offer_of_class(const char *sop_class, enum dimse_role role);
+// By its command and the abstract syntax of its context: what was agreed on for one class is no leave for another.
+const struct dimse_offer *dimse_offer_of_message(const struct dimse_message *message);
 
 #endif

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static void audit(const struct dimse_session *session, enum access_event event, bool success, const char *patient,
-                  const char *study, const char *detail)
+void dimse_session_audit(const struct dimse_session *session, enum access_event event, bool success,
+                         const char *patient, const char *study, const char *detail)
 {
     struct access_record record = {.event = event,
                                    .success = success,
@@ -28,7 +28,7 @@ static bool refuse(struct dimse_session *session, const struct dimse_message *me
     session->refused++;
     log_warning("dimse", "object of %s at %s refused with %04XH: %s", session->request->calling,
                 session->request->address, error_dimse(reason->code), reason->message);
-    audit(session, ACCESS_EVENT_REFUSED, false, "", "", reason->message);
+    dimse_session_audit(session, ACCESS_EVENT_REFUSED, false, "", "", reason->message);
     session->end_told = !dimse_respond(session->association, message, error_dimse(reason->code), reason->message, err);
     return !session->end_told;
 }
@@ -44,7 +44,7 @@ static bool accept_object(struct dimse_session *session, const struct dimse_mess
         text_copy(session->set_aside_study, sizeof session->set_aside_study, stored->study);
     service_count_stored(session->service, stored);
     atomic_fetch_add(&counters->bytes_stored, stored->size);
-    audit(session, ACCESS_EVENT_STORED, true, stored->patient_id, stored->study, stored->sop_class);
+    dimse_session_audit(session, ACCESS_EVENT_STORED, true, stored->patient_id, stored->study, stored->sop_class);
     fault_point("store.before_answer");
     return dimse_respond(session->association, message, 0x0000, NULL, err);
 }

@@ -1,0 +1,9 @@
+#include "base/log.h"
+
+int test_doors(void);
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    return test_doors();
+}

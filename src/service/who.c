@@ -1,0 +1,49 @@
+// Who sends a request, and whether he may have what its route is for (access/allow.h).
+#include "service/dimse/dimse_service.h"
+#include "service/internal.h"
+
+const struct access_subject *service_subject(const struct http_request *request)
+{
+    const struct service_note *note = http_note(request);
+    return &note->subject;
+}
+
+bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
+                           const struct access_subject *subject, struct error *err)
+{
+    struct service_note *note = arena_alloc(http_arena(request), sizeof *note);
+    if (!note)
+        return error_set(err, ERROR_MEMORY, "no memory for who asks");
+    *note = (struct service_note){.subject = *subject};
+    http_set_note(request, note);
+    note->refused = !access_check(subject, (enum access_action)route->action, err);
+    if (note->refused)
+        service_about(request, &(struct service_about){.detail = arena_printf(http_arena(request), "%s %s: %s",
+                                                                              http_method(request), http_path(request),
+                                                                              err->message)});
+    return !note->refused && service_audit_admit(service, route, err);
+}
+
+bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err)
+{
+    struct access_subject subject = access_local_subject(http_address(request));
+    return service_admit_subject(payload, request, route, &subject, err);
+}
+
+bool service_door(size_t index, struct service_door *out)
+{
+    size_t routes = 0;
+    while (service_routes[routes].method)
+        routes++;
+    const struct http_route *route = &service_routes[index < routes ? index : routes];
+    if (route->method) {
+        *out = (struct service_door){route->method, route->path, (enum access_action)route->action};
+        return true;
+    }
+    for (size_t i = 0; dimse_offers[i].name; i++)
+        if (routes + i == index) {
+            *out = (struct service_door){dimse_offers[i].name, dimse_offers[i].sop_class, dimse_offers[i].action};
+            return true;
+        }
+    return false;
+}
