@@ -12,39 +12,52 @@ static int run(int argc, char **argv);
 const struct cli_command cli_access = {
     "access", "table", "show who may do what: roles, DICOM peers' rights, routes and services", run, false};
 
-enum { ACTION_WIDTH = 32, HOW_WIDTH = 8, WHAT_WIDTH = 80 };
+enum { ACTION_WIDTH = 31, HOW_WIDTH = 8, WHAT_WIDTH = 83 };
 
 static void print_rights(enum access_action action)
 {
     for (unsigned right = ACCESS_STORE; right <= ACCESS_TARGET; right <<= 1)
         if (access_allows(&(struct access_subject){.rights = right}, action))
             printf(" %s", access_right_word((enum access_right)right));
+    printf("\n");
 }
 
+// A cell stands under the last letter of its role.
 static void print_action(enum access_action action)
 {
     printf("%-*s", ACTION_WIDTH, access_action_words(action));
     for (enum access_role role = 0; role < ACCESS_ROLE_END; role++) {
         bool may = access_allows(&(struct access_subject){.roles = 1u << role}, action);
-        printf(" %-*s", (int)strlen(access_role_words(role)), may ? "x" : "-");
+        printf(" %*s", (int)strlen(access_role_words(role)), may ? "x" : "-");
     }
     print_rights(action);
-    printf("\n");
 }
 
-static void print_table(void)
+static void print_actions(void)
 {
-    struct service_door door;
-    printf("%-*s", ACTION_WIDTH, "who may");
+    printf("%-*s", ACTION_WIDTH, "WHO MAY");
     for (enum access_role role = 0; role < ACCESS_ROLE_END; role++)
         printf(" %s", access_role_words(role));
     printf(" peers with the right\n");
     for (enum access_action action = 1; action < ACCESS_ACTION_END; action++)
         print_action(action);
-    printf("\n%-*s%-*s to\n", HOW_WIDTH, "what", WHAT_WIDTH, "");
-    for (size_t i = 0; service_door(i, &door); i++)
-        printf("%-*s%-*s %s\n", HOW_WIDTH, door.how, WHAT_WIDTH, door.what ? door.what : "every storage class",
+}
+
+static void print_doors(bool dimse)
+{
+    struct service_door door;
+    for (size_t i = 0; service_door(i, &door); i++) {
+        if (door.is_dimse != dimse)
+            continue;
+        printf("%-*s %-*s %s", HOW_WIDTH, door.how, WHAT_WIDTH, door.what ? door.what : "every storage class",
                access_action_words(door.action));
+        if (dimse) {
+            printf(": peers with");
+            print_rights(door.action);
+        } else {
+            printf("\n");
+        }
+    }
 }
 
 static int run(int argc, char **argv)
@@ -55,6 +68,10 @@ static int run(int argc, char **argv)
         return status;
     if (argc != 2 || strcmp(argv[1], "table") != 0)
         return cli_usage("access needs table");
-    print_table();
+    print_actions();
+    printf("\n%-*s WHAT IT IS FOR\n", HOW_WIDTH + 1 + WHAT_WIDTH, "ROUTES OF HTTP");
+    print_doors(false);
+    printf("\n%-*s WHAT IT IS FOR\n", HOW_WIDTH + 1 + WHAT_WIDTH, "SERVICES OF DIMSE, FOR A PEER AS SCU");
+    print_doors(true);
     return CLI_DONE;
 }

@@ -63,6 +63,7 @@ struct service_door {
     const char *how;  // "GET", "C-STORE"
     const char *what; // a route's path, a SOP class; NULL: every storage class
     enum access_action action;
+    bool is_dimse; // by peers, with their rights
 };
 // The routes of HTTP, then the services of DIMSE. false past the last.
 bool service_door(size_t index, struct service_door *out);

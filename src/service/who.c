@@ -30,20 +30,33 @@ bool service_admit(void *payload, struct http_request *request, const struct htt
     return service_admit_subject(payload, request, route, &subject, err);
 }
 
+static size_t count_routes(void)
+{
+    size_t count = 0;
+    while (service_routes[count].method)
+        count++;
+    return count;
+}
+
+static size_t count_offers(void)
+{
+    size_t count = 0;
+    while (dimse_offers[count].name)
+        count++;
+    return count;
+}
+
 bool service_door(size_t index, struct service_door *out)
 {
-    size_t routes = 0;
-    while (service_routes[routes].method)
-        routes++;
-    const struct http_route *route = &service_routes[index < routes ? index : routes];
-    if (route->method) {
-        *out = (struct service_door){route->method, route->path, (enum access_action)route->action};
+    size_t routes = count_routes();
+    if (index < routes) {
+        const struct http_route *route = &service_routes[index];
+        *out = (struct service_door){route->method, route->path, (enum access_action)route->action, false};
         return true;
     }
-    for (size_t i = 0; dimse_offers[i].name; i++)
-        if (routes + i == index) {
-            *out = (struct service_door){dimse_offers[i].name, dimse_offers[i].sop_class, dimse_offers[i].action};
-            return true;
-        }
-    return false;
+    if (index - routes >= count_offers())
+        return false;
+    const struct dimse_offer *offer = &dimse_offers[index - routes];
+    *out = (struct service_door){offer->name, offer->sop_class, offer->action, true};
+    return true;
 }

@@ -13,6 +13,7 @@ import unittest
 import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import corpus
 import pydicom
 from harness import ROOT, Hilum, free_port, pydicom_files, wait_until
 
@@ -185,6 +186,24 @@ class Audit(unittest.TestCase):
         self.ask("PUT", "/api/peers/self", dict(PEER, title="HILUM", port=self.server.dicom))
         lines, status = self.told(lambda: self.ask("POST", "/api/peers/self/echo", {}), "POST /api/peers/self/echo")
         self.assertEqual((status, lines[0].type, lines[0].success), (200, "110126", True))
+
+    def test_a_peer_without_the_right_to_store_stores_nothing_by_any_context_and_that_is_told(self):
+        self.ask("PUT", "/api/peers/finder", dict(PEER, title="FINDER", rights=["find"]))
+        before = self.server.get_json("/api/status")["instances"]
+        lines, sent = self.told(lambda: self.server.storescu(self.path, aet="FINDER", check=False), "may not store objects")
+        self.assertNotEqual(sent.returncode, 0)
+        self.assertEqual([(line.event, line.type, line.success, line.actor) for line in lines], [(ALERT, "110132", False, "FINDER")])
+        self.assertIn("peer FINDER at 127.0.0.1 may not store objects; that takes", lines[0].detail)
+        instance = f"{corpus.ROOT}.990.1"
+        verification = corpus.sound(990, implicit=True, replace={0x00080016: ("UI", corpus.uid(corpus.VERIFICATION))})
+        with corpus.Peer(self.server.dicom) as peer:
+            self.assertEqual(peer.associate(calling="FINDER"), 2)
+            self.assertEqual(peer.echo(), 0)
+            peer.send(corpus.data_pdus(1, corpus.store_command(instance, 2, corpus.VERIFICATION), 1) + corpus.data_pdus(1, verification))
+            self.assertEqual(peer.answer(), 0x0211)  # what was agreed on for C-ECHO is no leave to store
+            self.assertEqual(peer.echo(), 0)
+            self.assertTrue(peer.release())
+        self.assertEqual(self.server.get_json("/api/status")["instances"], before)
 
     def test_polls_of_a_minute_are_one_line_and_one_of_their_number(self):
         before = len([line for line in trail(self.server) if line.detail == "GET /api/worklist"])

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
 from harness import HILUM, ROOT, Hilum, free_port, pydicom_files
 
-COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "audit", "dump", "json", "version")
+COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "access", "audit", "dump", "json", "version")
 
 
 def hilum(*arguments):
@@ -62,6 +62,21 @@ class Commands(unittest.TestCase):
             result = hilum(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn(word, result.stderr, arguments)
+
+    def test_the_table_of_who_may_do_what_is_printed_whole(self):
+        shown = hilum("access", "table")
+        self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+        actions, routes, services = (part.splitlines() for part in shown.stdout.split("\n\n"))
+        self.assertEqual(actions[0].split()[2:], "radiologist resident technologist administrator model owner auditor service peers with the right".split())
+        cells = {line[:31].strip(): line[31:].split() for line in actions[1:]}
+        self.assertEqual(cells["judge"], list("xx-----"))
+        self.assertEqual(cells["store objects"], list("--xx--x") + ["store"])
+        with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
+            self.assertEqual(len(routes) - 1, len(re.findall(r'^    \{"[A-Z]+",', f.read(), re.M)))
+        for line in routes[1:] + services[1:]:  # each is for one of the actions
+            self.assertIn(line[93:].split(":")[0], cells, line)
+        self.assertIn(("C-STORE", "store objects: peers with store"), [(line.split()[0], line[93:]) for line in services])
+        self.assertEqual((hilum("access").returncode, hilum("access", "tabel").returncode), (2, 2))
 
     def test_the_example_in_docs_is_the_program_s(self):
         with open(os.path.join(ROOT, "docs", "hilum.yaml"), encoding="utf-8") as f:

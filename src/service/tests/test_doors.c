@@ -79,6 +79,7 @@ static void each_role_has_the_routes_of_its_table_and_no_other(void **state)
     struct service_door door;
     for (size_t i = 0; i < ROUTES; i++) {
         assert_true(service_door(i, &door));
+        assert_false(door.is_dimse);
         assert_string_equal(door.how, routes[i].how);
         assert_string_equal(door.what, routes[i].what);
         for (enum access_role role = 0; role < ACCESS_ROLE_END; role++)
@@ -103,6 +104,7 @@ static void each_service_of_dimse_takes_its_right_and_no_other(void **state)
     (void)state;
     for (size_t i = 0; i < SERVICES; i++) {
         assert_true(service_door(ROUTES + i, &door));
+        assert_true(door.is_dimse);
         assert_string_equal(door.how, services[i].how);
         assert_true(services[i].what ? strcmp(door.what, services[i].what) == 0 : !door.what);
         for (unsigned right = 1; right <= ACCESS_TARGET; right <<= 1)
