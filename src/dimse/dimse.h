@@ -230,11 +230,4 @@ void dimse_close(struct dimse_association *association);
 // off a list before dimse_close.
 void dimse_interrupt(struct dimse_association *association);
 
-// ---- listening
-
-bool dimse_host_is_known(const char *host, struct error *err); // has an address; it may be looked up for a while
-
-// A TCP socket listening at `host`:`port` (0: any free one). -1 on failure.
-int dimse_listen(const char *host, uint16_t port, struct error *err);
-
 #endif

@@ -6,8 +6,8 @@
 #include "dimse_negotiate.h"
 #include "dimse_pdu.h"
 
-struct dimse_association *dimse_listen_wire(struct dimse_wire wire, const char *address,
-                                            const struct dimse_timers *timers, struct error *err)
+struct dimse_association *dimse_listen_wire(struct wire wire, const char *address, const struct dimse_timers *timers,
+                                            struct error *err)
 {
     struct dimse_association *a = dimse_association_new(wire, timers, false, err);
     if (a == NULL)
@@ -31,10 +31,10 @@ struct dimse_association *dimse_listen_wire(struct dimse_wire wire, const char *
 
 struct dimse_association *dimse_listen_request(int fd, const struct dimse_timers *timers, struct error *err)
 {
-    struct dimse_wire wire;
+    struct wire wire;
     char address[48];
-    dimse_wire_address(fd, address, sizeof address);
-    if (!dimse_wire_socket(&wire, fd, err))
+    wire_address(fd, address, sizeof address);
+    if (!wire_socket(&wire, fd, err))
         return NULL;
     return dimse_listen_wire(wire, address, timers, err);
 }

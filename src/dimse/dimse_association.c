@@ -23,8 +23,8 @@ static void association_free(struct dimse_association *a)
     free(a);
 }
 
-struct dimse_association *dimse_association_new(struct dimse_wire wire, const struct dimse_timers *timers,
-                                                bool requestor, struct error *err)
+struct dimse_association *dimse_association_new(struct wire wire, const struct dimse_timers *timers, bool requestor,
+                                                struct error *err)
 {
     struct dimse_association *a = calloc(1, sizeof *a);
     if (a == NULL) {

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "dimse.h"
 #include "dimse_states.h"
-#include "dimse_wire.h"
+#include "base/wire.h"
 
 enum {
     DIMSE_ARENA_MAX = 2 << 20,        // contexts and their syntaxes: 128 * (64 * 129 + 300) bytes at most
@@ -27,7 +27,7 @@ enum dimse_abort_reason { // A-ABORT by the provider, PS3.8 Table 9-26
 };
 
 struct dimse_association {
-    struct dimse_wire wire;
+    struct wire wire;
     struct dimse_timers timers;
     bool requestor;
     enum dimse_state state;
@@ -68,8 +68,8 @@ struct dimse_association {
 };
 
 // Takes `wire`, closed on failure too.
-struct dimse_association *dimse_association_new(struct dimse_wire wire, const struct dimse_timers *timers,
-                                                bool requestor, struct error *err);
+struct dimse_association *dimse_association_new(struct wire wire, const struct dimse_timers *timers, bool requestor,
+                                                struct error *err);
 
 // Notes why the association ends; only the first reason stays.
 void dimse_fail(struct dimse_association *association, enum error_code code, const char *format, ...)
@@ -89,9 +89,9 @@ const struct dimse_context *dimse_context_by_id(const struct dimse_association *
 void dimse_finish(struct dimse_association *association);
 
 // dimse_listen_request and dimse_connect on any wire. `address` is shown as the peer's.
-struct dimse_association *dimse_listen_wire(struct dimse_wire wire, const char *address,
-                                            const struct dimse_timers *timers, struct error *err);
-struct dimse_association *dimse_connect_wire(struct dimse_wire wire, const char *address, const struct dimse_peer *peer,
+struct dimse_association *dimse_listen_wire(struct wire wire, const char *address, const struct dimse_timers *timers,
+                                            struct error *err);
+struct dimse_association *dimse_connect_wire(struct wire wire, const char *address, const struct dimse_peer *peer,
                                              const struct dimse_proposal *proposals, size_t count,
                                              const struct dimse_timers *timers, struct error *err);
 

@@ -43,47 +43,47 @@ static void make_room(struct dimse_association *a, size_t need)
 }
 
 // Receives until `need` bytes are there, and whatever else comes with them.
-static enum dimse_wire_result fill(struct dimse_association *a, size_t need, int64_t deadline_ns)
+static enum wire_result fill(struct dimse_association *a, size_t need, int64_t deadline_ns)
 {
     if (a->in_end - a->in_start >= need)
-        return DIMSE_WIRE_OK;
+        return WIRE_OK;
     make_room(a, need);
     while (a->in_end - a->in_start < need) {
         size_t got = 0;
         struct error err = {0};
-        enum dimse_wire_result result =
+        enum wire_result result =
             a->wire.receive(a->wire.payload, a->in + a->in_end, a->in_capacity - a->in_end, deadline_ns, &got, &err);
-        if (result == DIMSE_WIRE_BROKEN)
+        if (result == WIRE_BROKEN)
             dimse_fail(a, err.code, "%s", err.message);
-        if (result != DIMSE_WIRE_OK)
+        if (result != WIRE_OK)
             return result;
         a->in_end += got;
         if (a->state == DIMSE_STA13_AWAIT_CLOSE) {
             if (got > a->linger_left)
-                return DIMSE_WIRE_TIMEOUT;
+                return WIRE_TIMEOUT;
             a->linger_left -= got;
         }
     }
-    return DIMSE_WIRE_OK;
+    return WIRE_OK;
 }
 
-static enum dimse_wire_result drop_skipped(struct dimse_association *a, int64_t deadline_ns)
+static enum wire_result drop_skipped(struct dimse_association *a, int64_t deadline_ns)
 {
     while (a->skip > 0) {
-        enum dimse_wire_result result = fill(a, 1, deadline_ns);
-        if (result != DIMSE_WIRE_OK)
+        enum wire_result result = fill(a, 1, deadline_ns);
+        if (result != WIRE_OK)
             return result;
         size_t have = a->in_end - a->in_start;
         size_t dropped = have < a->skip ? have : (size_t)a->skip;
         a->in_start += dropped;
         a->skip -= dropped;
     }
-    return DIMSE_WIRE_OK;
+    return WIRE_OK;
 }
 
-static enum dimse_event ended(struct dimse_association *a, enum dimse_wire_result result, const char *while_waiting)
+static enum dimse_event ended(struct dimse_association *a, enum wire_result result, const char *while_waiting)
 {
-    if (result == DIMSE_WIRE_TIMEOUT) {
+    if (result == WIRE_TIMEOUT) {
         dimse_fail(a, ERROR_TIMEOUT, "the peer took too long to send %s", while_waiting);
         return a->artim_deadline_ns != 0 ? DIMSE_EVT18_ARTIM : DIMSE_EVT15_ABORT_REQUEST;
     }
@@ -133,8 +133,8 @@ static enum dimse_event keep(struct dimse_association *a, const struct pdu_form 
         dimse_fail(a, ERROR_MEMORY, "no memory for a PDU of %u bytes", length);
         return DIMSE_EVT15_ABORT_REQUEST;
     }
-    enum dimse_wire_result result = fill(a, length, deadline_ns);
-    if (result != DIMSE_WIRE_OK)
+    enum wire_result result = fill(a, length, deadline_ns);
+    if (result != WIRE_OK)
         return ended(a, result, "the rest of a PDU");
     a->pdu = a->in + a->in_start;
     a->pdu_size = length;
@@ -152,14 +152,14 @@ enum dimse_event dimse_pdu_receive(struct dimse_association *a, int64_t wait_ns)
 {
     a->pdu_size = a->pdu_at = 0;
     int64_t deadline_ns = deadline_in(a, wait_ns);
-    enum dimse_wire_result result = drop_skipped(a, deadline_ns);
-    if (result == DIMSE_WIRE_OK)
+    enum wire_result result = drop_skipped(a, deadline_ns);
+    if (result == WIRE_OK)
         result = fill(a, 1, deadline_ns);
-    if (result != DIMSE_WIRE_OK)
+    if (result != WIRE_OK)
         return ended(a, result, "a PDU");
     deadline_ns = deadline_in(a, a->timers.transfer_ns);
     result = fill(a, DIMSE_PDU_HEADER, deadline_ns);
-    if (result != DIMSE_WIRE_OK)
+    if (result != WIRE_OK)
         return ended(a, result, "a PDU's header");
     uint8_t type = a->in[a->in_start];
     uint32_t length = bytes_u32be(a->in + a->in_start + 2);

@@ -82,7 +82,7 @@ static bool await_answer(struct dimse_association *a, const struct dimse_peer *p
     return dimse_pdu_shrink(a) || error_set(err, ERROR_MEMORY, "no memory for an association");
 }
 
-struct dimse_association *dimse_connect_wire(struct dimse_wire wire, const char *address, const struct dimse_peer *peer,
+struct dimse_association *dimse_connect_wire(struct wire wire, const char *address, const struct dimse_peer *peer,
                                              const struct dimse_proposal *proposals, size_t count,
                                              const struct dimse_timers *timers, struct error *err)
 {
@@ -102,13 +102,13 @@ struct dimse_association *dimse_connect(const struct dimse_peer *peer, const str
 {
     if (timers == NULL)
         timers = &dimse_timers_default;
-    struct dimse_wire wire;
-    int fd = dimse_wire_connect(peer->host, peer->port, clock_monotonic_ns() + timers->artim_ns, err);
+    struct wire wire;
+    int fd = wire_connect(peer->host, peer->port, clock_monotonic_ns() + timers->artim_ns, err);
     if (fd < 0)
         return NULL;
     char address[48];
-    dimse_wire_address(fd, address, sizeof address);
-    if (!dimse_wire_socket(&wire, fd, err))
+    wire_address(fd, address, sizeof address);
+    if (!wire_socket(&wire, fd, err))
         return NULL;
     return dimse_connect_wire(wire, address, peer, proposals, count, timers, err);
 }

@@ -18,11 +18,10 @@ static void stop_artim(struct dimse_association *a)
 static void send_out(struct dimse_association *a, int64_t wait_ns)
 {
     struct error err = {0};
-    enum dimse_wire_result sent =
-        a->wire.send(a->wire.payload, a->out, a->out_count, clock_monotonic_ns() + wait_ns, &err);
-    if (sent == DIMSE_WIRE_BROKEN)
+    enum wire_result sent = a->wire.send(a->wire.payload, a->out, a->out_count, clock_monotonic_ns() + wait_ns, &err);
+    if (sent == WIRE_BROKEN)
         dimse_fail(a, err.code, "%s", err.message);
-    else if (sent != DIMSE_WIRE_OK)
+    else if (sent != WIRE_OK)
         dimse_fail(a, ERROR_TIMEOUT, "the peer does not take our data");
 }
 

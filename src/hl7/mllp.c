@@ -1,33 +1,22 @@
-// MLLP over TCP: blocking calls with deadlines, on a socket that never blocks.
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
+// MLLP: blocking calls with deadlines, over any wire.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "base/text.h"
-#include "base/wait.h"
+#include "base/wire.h"
 #include "hl7/message.h"
 #include "hl7/mllp_frame.h"
 
 enum { READ_SIZE = 16 << 10, ANSWER_ARENA = 4 * MLLP_MESSAGE_MAX };
 
 struct mllp_connection {
-    int fd;
+    struct wire wire;
     bool broken; // of no further use
     struct mllp_frame frame;
     size_t first, last; // what was read behind the message handed out
     uint8_t read[READ_SIZE];
 };
-
-// ---- waiting
 
 static int64_t deadline_after(int64_t timeout_ns)
 {
@@ -35,40 +24,20 @@ static int64_t deadline_after(int64_t timeout_ns)
     return __builtin_add_overflow(clock_monotonic_ns(), timeout_ns, &deadline) ? INT64_MAX : deadline;
 }
 
-// Waits for `events`. false (TIMEOUT, IO) when they did not come before the deadline.
-static bool wait_for(int fd, short events, int64_t deadline_ns, const char *what, struct error *err)
-{
-    int ready = wait_ready(fd, events, deadline_ns);
-    if (ready > 0)
-        return true;
-    return ready < 0 ? error_errno(err, errno, "cannot wait for %s", what)
-                     : error_set(err, ERROR_TIMEOUT, "timed out waiting for %s", what);
-}
-
 // ---- opening and closing
-
-static bool set_options(int fd, struct error *err)
-{
-    int on = 1, flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return error_errno(err, errno, "cannot make an MLLP socket non-blocking");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // a frame leaves at once; without it only slower
-    return true;
-}
 
 struct mllp_connection *mllp_accept(int fd, struct error *err)
 {
-    if (!set_options(fd, err)) {
-        close(fd);
+    struct wire wire;
+    if (!wire_socket(&wire, fd, err))
         return NULL;
-    }
     struct mllp_connection *connection = calloc(1, sizeof *connection);
     if (!connection) {
         error_set(err, ERROR_MEMORY, "no memory for an MLLP connection");
-        close(fd);
+        wire.close(wire.payload);
         return NULL;
     }
-    connection->fd = fd;
+    connection->wire = wire;
     return connection;
 }
 
@@ -76,56 +45,13 @@ void mllp_close(struct mllp_connection *connection)
 {
     if (!connection)
         return;
-    close(connection->fd);
+    connection->wire.close(connection->wire.payload);
     free(connection);
-}
-
-static bool finish_connect(int fd, int64_t deadline_ns, const char *where, struct error *err)
-{
-    int number = 0;
-    socklen_t size = sizeof number;
-    if (!wait_for(fd, POLLOUT, deadline_ns, where, err))
-        return false;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0)
-        number = errno;
-    return number == 0 || error_errno(err, number, "cannot connect to %s", where);
-}
-
-// A connected socket, or -1.
-static int connect_to(const struct addrinfo *address, int64_t deadline_ns, const char *where, struct error *err)
-{
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        error_errno(err, errno, "cannot make a socket for %s", where);
-        return -1;
-    }
-    bool done = connect(fd, address->ai_addr, address->ai_addrlen) == 0;
-    if (!done && errno == EINPROGRESS)
-        done = finish_connect(fd, deadline_ns, where, err);
-    else if (!done)
-        error_errno(err, errno, "cannot connect to %s", where);
-    if (done)
-        return fd;
-    close(fd);
-    return -1;
 }
 
 struct mllp_connection *mllp_connect(const char *host, uint16_t port, int64_t timeout_ns, struct error *err)
 {
-    int64_t deadline_ns = deadline_after(timeout_ns);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found = NULL;
-    char service[8], where[96];
-    snprintf(service, sizeof service, "%u", (unsigned)port);
-    snprintf(where, sizeof where, "%.80s port %u", host, (unsigned)port);
-    int failed = getaddrinfo(host, service, &hints, &found);
-    if (failed) {
-        error_set(err, ERROR_NOT_FOUND, "no address for %s: %s", where, gai_strerror(failed));
-        return NULL;
-    }
-    int fd = -1;
-    for (const struct addrinfo *address = found; address && fd < 0; address = address->ai_next)
-        fd = connect_to(address, deadline_ns, where, err);
-    freeaddrinfo(found);
+    int fd = wire_connect(host, port, deadline_after(timeout_ns), err);
     return fd < 0 ? NULL : mllp_accept(fd, err);
 }
 
@@ -136,35 +62,13 @@ static bool usable(const struct mllp_connection *connection, struct error *err)
 
 // ---- sending
 
-// Moves the pieces on behind what was sent.
-static void advance(struct iovec *pieces, size_t count, size_t sent)
+static bool send_pieces(struct mllp_connection *connection, struct iovec *pieces, size_t count, int64_t deadline_ns,
+                        struct error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        size_t part = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
-        pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + part;
-        pieces[i].iov_len -= part;
-        sent -= part;
-    }
-}
-
-static bool send_pieces(int fd, struct iovec *pieces, size_t count, size_t left, int64_t deadline_ns, struct error *err)
-{
-    while (left > 0) {
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-        if (sent >= 0) {
-            advance(pieces, count, (size_t)sent);
-            left -= (size_t)sent;
-        } else if (errno == EAGAIN) {
-            if (!wait_for(fd, POLLOUT, deadline_ns, "the peer to take an MLLP message", err))
-                return false;
-        } else if (errno == EPIPE || errno == ECONNRESET) {
-            return error_set(err, ERROR_CLOSED, "the peer closed before it took the MLLP message");
-        } else if (errno != EINTR) {
-            return error_errno(err, errno, "cannot send an MLLP message");
-        }
-    }
-    return true;
+    enum wire_result sent = connection->wire.send(connection->wire.payload, pieces, count, deadline_ns, err);
+    if (sent == WIRE_TIMEOUT)
+        error_set(err, ERROR_TIMEOUT, "timed out waiting for the peer to take an MLLP message");
+    return sent == WIRE_OK;
 }
 
 static bool send_by(struct mllp_connection *connection, const char *message, size_t size, int64_t deadline_ns,
@@ -177,7 +81,7 @@ static bool send_by(struct mllp_connection *connection, const char *message, siz
     if (memchr(message, 0x0B, size) || memchr(message, 0x1C, size))
         return error_set(err, ERROR_BAD_DATA, "the message holds 0x0B or 0x1C, which are MLLP's own");
     struct iovec pieces[] = {{"\x0B", 1}, {(void *)(uintptr_t)message, size}, {"\x1C\r", 2}};
-    connection->broken = !send_pieces(connection->fd, pieces, 3, size + 3, deadline_ns, err);
+    connection->broken = !send_pieces(connection, pieces, 3, deadline_ns, err);
     return !connection->broken;
 }
 
@@ -201,22 +105,20 @@ static bool ended(const struct mllp_connection *connection, struct error *err)
 static bool fill(struct mllp_connection *connection, int64_t deadline_ns, struct error *err)
 {
     const char *what = connection->frame.state == MLLP_BETWEEN ? "an MLLP message" : "the rest of an MLLP message";
-    for (;;) {
-        if (!wait_for(connection->fd, POLLIN, deadline_ns, what, err))
-            return false;
-        ssize_t got = recv(connection->fd, connection->read, READ_SIZE, 0);
-        if (got > 0) {
-            connection->first = 0;
-            connection->last = (size_t)got;
-            return true;
-        }
-        if (got == 0)
-            return ended(connection, err);
-        if (errno == ECONNRESET)
-            return error_set(err, ERROR_CLOSED, "the peer reset the MLLP connection");
-        if (errno != EAGAIN && errno != EINTR)
-            return error_errno(err, errno, "cannot read from an MLLP connection");
+    size_t got = 0;
+    switch (connection->wire.receive(connection->wire.payload, connection->read, READ_SIZE, deadline_ns, &got, err)) {
+    case WIRE_OK:
+        connection->first = 0;
+        connection->last = got;
+        return true;
+    case WIRE_END:
+        return ended(connection, err);
+    case WIRE_TIMEOUT:
+        return error_set(err, ERROR_TIMEOUT, "timed out waiting for %s", what);
+    case WIRE_BROKEN:
+        break;
     }
+    return false;
 }
 
 static bool receive_whole(struct mllp_connection *connection, struct buffer *out, int64_t start_deadline_ns,

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "base/wire.h"
 #include "dicom/charset.h"
-#include "dimse/dimse.h"
 #include "service/internal.h"
 
 static const struct config_key keys[] = {
@@ -144,7 +144,7 @@ static bool check_dicom(const char *text, struct error *err)
     uint16_t port;
     if (!read_address(text, host, &port))
         return error_set(err, ERROR_BAD_VALUE, "'%.60s' has no host; give HOST:PORT, 0.0.0.0 for all addresses", text);
-    return dimse_host_is_known(host, err);
+    return wire_host_is_known(host, err);
 }
 
 static bool check_data(const char *text, struct error *err)

@@ -15,17 +15,17 @@ struct memory {
     const uint8_t *data;
     size_t left;
     size_t step;
-    enum dimse_wire_result at_end; // never OK
+    enum wire_result at_end; // never OK
     size_t sends_left;
 };
 
-static enum dimse_wire_result memory_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns,
-                                             size_t *got, struct error *err)
+static enum wire_result memory_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns, size_t *got,
+                                       struct error *err)
 {
     struct memory *memory = payload;
     (void)deadline_ns;
     if (memory->left == 0) {
-        if (memory->at_end == DIMSE_WIRE_BROKEN)
+        if (memory->at_end == WIRE_BROKEN)
             error_set(err, ERROR_CLOSED, "the connection broke");
         return memory->at_end;
     }
@@ -37,24 +37,24 @@ static enum dimse_wire_result memory_receive(void *payload, uint8_t *data, size_
     ASAN_POISON_MEMORY_REGION(data + *got, size - *got);
     memory->data += *got;
     memory->left -= *got;
-    return DIMSE_WIRE_OK;
+    return WIRE_OK;
 }
 
-static enum dimse_wire_result memory_send(void *payload, struct iovec *parts, size_t count, int64_t deadline_ns,
-                                          struct error *err)
+static enum wire_result memory_send(void *payload, struct iovec *parts, size_t count, int64_t deadline_ns,
+                                    struct error *err)
 {
     static volatile uint8_t sum; // every byte that would go out is read
     struct memory *memory = payload;
     (void)deadline_ns;
     (void)err;
     if (memory->sends_left == 0)
-        return DIMSE_WIRE_TIMEOUT;
+        return WIRE_TIMEOUT;
     memory->sends_left--;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < parts[i].iov_len; j++)
             sum = (uint8_t)(sum + ((const uint8_t *)parts[i].iov_base)[j]);
     }
-    return DIMSE_WIRE_OK;
+    return WIRE_OK;
 }
 
 static void memory_nothing(void *payload)
@@ -79,7 +79,7 @@ static void serve(struct dimse_association *a)
     }
 }
 
-static void accept_one(struct dimse_wire wire)
+static void accept_one(struct wire wire)
 {
     struct error err;
     struct dimse_association *a = dimse_listen_wire(wire, "fuzz", NULL, &err);
@@ -99,7 +99,7 @@ static void accept_one(struct dimse_wire wire)
     dimse_close(a);
 }
 
-static void request_one(struct dimse_wire wire)
+static void request_one(struct wire wire)
 {
     static const struct dimse_peer peer = {.host = "fuzz", .called = "CALLED", .calling = "CALLING"};
     static const struct dimse_proposal proposals[] = {
@@ -136,18 +136,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    static const enum dimse_wire_result ends[] = {DIMSE_WIRE_END, DIMSE_WIRE_TIMEOUT, DIMSE_WIRE_BROKEN,
-                                                  DIMSE_WIRE_END};
+    static const enum wire_result ends[] = {WIRE_END, WIRE_TIMEOUT, WIRE_BROKEN, WIRE_END};
     struct memory memory = {.data = data + 2,
                             .left = size - 2,
                             .step = data[0] == 0 ? SIZE_MAX : data[0],
                             .at_end = ends[data[1] >> 1 & 3],
                             .sends_left = data[1] & 8 ? 2 : SIZE_MAX};
-    struct dimse_wire wire = {.receive = memory_receive,
-                              .send = memory_send,
-                              .shut = memory_nothing,
-                              .close = memory_nothing,
-                              .payload = &memory};
+    struct wire wire = {.receive = memory_receive,
+                        .send = memory_send,
+                        .shut = memory_nothing,
+                        .close = memory_nothing,
+                        .payload = &memory};
     if (data[1] % 2 == 0)
         accept_one(wire);
     else

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/wire.h"
 
 const struct dimse_timers quick_timers = {
     .artim_ns = 400 * CLOCK_MS, .idle_ns = 1300 * CLOCK_MS, .transfer_ns = 900 * CLOCK_MS};
@@ -286,7 +287,7 @@ void peer_associate(int fd)
 int listen_free(uint16_t *port)
 {
     struct error err;
-    int fd = dimse_listen("127.0.0.1", 0, &err);
+    int fd = wire_listen("127.0.0.1", 0, &err);
     assert_true(fd >= 0);
     struct sockaddr_in at;
     socklen_t size = sizeof at;

@@ -232,7 +232,7 @@ static void nobody_listening_is_an_error(void **state)
     struct error err;
     close(listen_somewhere(&port));
     assert_null(mllp_connect("127.0.0.1", port, CLOCK_SECOND, &err));
-    assert_int_equal(err.code, ERROR_IO);
+    assert_int_equal(err.code, ERROR_CLOSED);
     assert_null(mllp_connect("no-such-host.invalid", port, CLOCK_SECOND, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/wire.h"
 
 struct dimse_service *dimse_service_start(struct service *service, struct error *err)
 {
@@ -31,7 +32,7 @@ struct dimse_service *dimse_service_start(struct service *service, struct error 
     dimse->timers.idle_ns = config_integer(service->config, "dicom.idle_seconds") * CLOCK_SECOND;
     pthread_mutex_init(&dimse->mutex, NULL);
     pthread_cond_init(&dimse->ended, NULL);
-    dimse->socket = dimse_listen(host, port, err);
+    dimse->socket = wire_listen(host, port, err);
     dimse->wake = eventfd(0, EFD_CLOEXEC);
     if (dimse->socket >= 0 && dimse->wake >= 0 && pthread_create(&dimse->thread, NULL, dimse_service_run, dimse) == 0)
         return dimse;

@@ -1,4 +1,4 @@
-#include "dimse_wire.h"
+#include "base/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/wait.h"
-#include "dimse.h"
 
 enum { LISTEN_BACKLOG = 256, HOST_PORT_SIZE = 272 };
 
-struct dimse_socket {
+struct tcp_socket {
     int fd;
     bool tcp;
 };
@@ -30,10 +29,10 @@ static void set_option(int fd, int level, int name)
     (void)setsockopt(fd, level, name, &on, sizeof on);
 }
 
-static enum dimse_wire_result socket_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns,
-                                             size_t *got, struct error *err)
+static enum wire_result socket_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns, size_t *got,
+                                       struct error *err)
 {
-    struct dimse_socket *sock = payload;
+    struct tcp_socket *sock = payload;
     for (;;) {
         ssize_t n = recv(sock->fd, data, size, MSG_DONTWAIT);
         if (n > 0) {
@@ -42,18 +41,18 @@ static enum dimse_wire_result socket_receive(void *payload, uint8_t *data, size_
             // for ours.
             if (sock->tcp)
                 set_option(sock->fd, IPPROTO_TCP, TCP_QUICKACK);
-            return DIMSE_WIRE_OK;
+            return WIRE_OK;
         }
         if (n == 0)
-            return DIMSE_WIRE_END;
+            return WIRE_END;
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             error_set(err, ERROR_CLOSED, "the connection broke: %s", strerror(errno));
-            return DIMSE_WIRE_BROKEN;
+            return WIRE_BROKEN;
         }
         if (wait_ready(sock->fd, POLLIN, deadline_ns) == 0)
-            return DIMSE_WIRE_TIMEOUT;
+            return WIRE_TIMEOUT;
     }
 }
 
@@ -70,10 +69,10 @@ static void skip_parts(struct iovec **parts, size_t *count, size_t sent)
     }
 }
 
-static enum dimse_wire_result socket_send(void *payload, struct iovec *parts, size_t count, int64_t deadline_ns,
-                                          struct error *err)
+static enum wire_result socket_send(void *payload, struct iovec *parts, size_t count, int64_t deadline_ns,
+                                    struct error *err)
 {
-    struct dimse_socket *sock = payload;
+    struct tcp_socket *sock = payload;
     while (count > 0) {
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
         ssize_t n = sendmsg(sock->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -85,30 +84,30 @@ static enum dimse_wire_result socket_send(void *payload, struct iovec *parts, si
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             error_set(err, ERROR_CLOSED, "the connection broke while sending: %s", strerror(errno));
-            return DIMSE_WIRE_BROKEN;
+            return WIRE_BROKEN;
         }
         if (wait_ready(sock->fd, POLLOUT, deadline_ns) == 0)
-            return DIMSE_WIRE_TIMEOUT;
+            return WIRE_TIMEOUT;
     }
-    return DIMSE_WIRE_OK;
+    return WIRE_OK;
 }
 
 static void socket_shut(void *payload)
 {
-    struct dimse_socket *sock = payload;
+    struct tcp_socket *sock = payload;
     (void)shutdown(sock->fd, SHUT_RDWR);
 }
 
 static void socket_close(void *payload)
 {
-    struct dimse_socket *sock = payload;
+    struct tcp_socket *sock = payload;
     close(sock->fd);
     free(sock);
 }
 
-bool dimse_wire_socket(struct dimse_wire *wire, int fd, struct error *err)
+bool wire_socket(struct wire *wire, int fd, struct error *err)
 {
-    struct dimse_socket *sock = calloc(1, sizeof *sock);
+    struct tcp_socket *sock = calloc(1, sizeof *sock);
     if (sock == NULL) {
         close(fd);
         return error_set(err, ERROR_MEMORY, "no memory for a connection");
@@ -116,12 +115,12 @@ bool dimse_wire_socket(struct dimse_wire *wire, int fd, struct error *err)
     int on = 1;
     sock->fd = fd;
     sock->tcp = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
-    *wire = (struct dimse_wire){
+    *wire = (struct wire){
         .receive = socket_receive, .send = socket_send, .shut = socket_shut, .close = socket_close, .payload = sock};
     return true;
 }
 
-void dimse_wire_address(int fd, char *out, size_t capacity)
+void wire_address(int fd, char *out, size_t capacity)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
@@ -161,7 +160,7 @@ static int connect_one(int fd, const struct addrinfo *to, int64_t deadline_ns)
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size) == 0 ? failed : errno;
 }
 
-int dimse_wire_connect(const char *host, uint16_t port, int64_t deadline_ns, struct error *err)
+int wire_connect(const char *host, uint16_t port, int64_t deadline_ns, struct error *err)
 {
     struct addrinfo *all = NULL;
     if (!resolve(host, port, 0, &all, err))
@@ -202,7 +201,7 @@ static int listen_one(const struct addrinfo *at)
     return -1;
 }
 
-bool dimse_host_is_known(const char *host, struct error *err)
+bool wire_host_is_known(const char *host, struct error *err)
 {
     struct addrinfo *all = NULL;
     bool known = resolve(host, 1, AI_PASSIVE, &all, err);
@@ -211,7 +210,7 @@ bool dimse_host_is_known(const char *host, struct error *err)
     return known;
 }
 
-int dimse_listen(const char *host, uint16_t port, struct error *err)
+int wire_listen(const char *host, uint16_t port, struct error *err)
 {
     struct addrinfo *all = NULL;
     if (!resolve(host, port, AI_PASSIVE, &all, err))
