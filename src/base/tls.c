@@ -1,0 +1,413 @@
+#include "base/tls.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/wait.h"
+
+// RFC 9325, section 4.2: what TLS 1.2 may use; TLS 1.3 has only such.
+static const char suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+                             "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+static const char groups[] = "X25519:P-256:P-384";
+
+enum { JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
+
+struct tls {
+    SSL_CTX *context;
+    atomic_int holders;
+    int64_t ends_ns;
+};
+
+struct tls_wire {
+    struct tls *tls;
+    SSL *ssl;
+    int fd;
+    uint8_t joined[JOIN_SIZE];
+};
+
+// ---- the socket below: OpenSSL's own would raise SIGPIPE
+
+static int socket_read(BIO *bio, char *data, int size)
+{
+    BIO_clear_retry_flags(bio);
+    ssize_t n = recv(*(int *)BIO_get_data(bio), data, (size_t)size, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        BIO_set_retry_read(bio);
+    return (int)n;
+}
+
+static int socket_write(BIO *bio, const char *data, int size)
+{
+    BIO_clear_retry_flags(bio);
+    ssize_t n = send(*(int *)BIO_get_data(bio), data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        BIO_set_retry_write(bio);
+    return (int)n;
+}
+
+static long socket_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *socket_method;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_method(void)
+{
+    socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+    if (socket_method) {
+        BIO_meth_set_read(socket_method, socket_read);
+        BIO_meth_set_write(socket_method, socket_write);
+        BIO_meth_set_ctrl(socket_method, socket_control);
+    }
+}
+
+static bool set_socket(SSL *ssl, int *fd)
+{
+    int on = 1;
+    pthread_once(&once, make_method);
+    BIO *bio = socket_method ? BIO_new(socket_method) : NULL;
+    if (!bio)
+        return false;
+    (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // a record leaves at once; without it only slower
+    BIO_set_data(bio, fd);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    return true;
+}
+
+// ---- who we are and whom we believe
+
+static bool file_refused(const char *what, const char *path, struct error *err)
+{
+    unsigned long code = ERR_get_error();
+    const char *why = code ? ERR_reason_error_string(code) : NULL;
+    if (code && ERR_SYSTEM_ERROR(code))
+        why = strerror(ERR_GET_REASON(code));
+    return error_set(err, ERROR_BAD_VALUE, "%s %s: %s", what, path, why ? why : "it cannot be read as PEM");
+}
+
+static int64_t asn1_ns(const ASN1_TIME *time)
+{
+    struct tm parts;
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) * CLOCK_SECOND : 0;
+}
+
+static bool has_ended(const char *path, int64_t ends_ns, struct error *err)
+{
+    char when[CLOCK_RFC3339_SIZE];
+    return error_set(err, ERROR_BAD_VALUE, "the certificate %s has ended at %s: renew it", path,
+                     clock_rfc3339(when, ends_ns));
+}
+
+static bool load_own(struct tls *tls, const struct tls_options *options, struct error *err)
+{
+    if (!options->certificate)
+        return options->side == TLS_CLIENT ||
+               error_set(err, ERROR_BAD_VALUE, "a server needs a certificate and its key");
+    if (SSL_CTX_use_certificate_chain_file(tls->context, options->certificate) != 1)
+        return file_refused("the certificate", options->certificate, err);
+    tls->ends_ns = asn1_ns(X509_get0_notAfter(SSL_CTX_get0_certificate(tls->context)));
+    if (tls->ends_ns <= clock_now_ns())
+        return has_ended(options->certificate, tls->ends_ns, err);
+    if (SSL_CTX_use_PrivateKey_file(tls->context, options->key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(tls->context) != 1)
+        return file_refused("the key", options->key, err);
+    return true;
+}
+
+static bool load_authorities(struct tls *tls, const struct tls_options *options, struct error *err)
+{
+    const bool server = options->side == TLS_SERVER;
+    int mode = SSL_VERIFY_PEER | (options->peer_must_show ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+    if (server && !options->authorities)
+        return !options->peer_must_show ||
+               error_set(err, ERROR_BAD_VALUE, "peers must show a certificate, and no authority counts: give a file");
+    SSL_CTX_set_verify(tls->context, mode, NULL);
+    if (!options->authorities)
+        return SSL_CTX_set_default_verify_paths(tls->context) == 1 ||
+               error_set(err, ERROR_BAD_VALUE, "the system's authorities cannot be read");
+    if (SSL_CTX_load_verify_file(tls->context, options->authorities) != 1)
+        return file_refused("the authorities", options->authorities, err);
+    if (server)
+        SSL_CTX_set_client_CA_list(tls->context, SSL_load_client_CA_file(options->authorities));
+    return true;
+}
+
+static bool set_policy(SSL_CTX *context)
+{
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    static const unsigned char id[] = "hilum"; // of sessions, which a server that asks for certificates must name
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(context, suites) == 1 && SSL_CTX_set1_groups_list(context, groups) == 1 &&
+           SSL_CTX_set_session_id_context(context, id, sizeof id - 1) == 1;
+}
+
+struct tls *tls_open(const struct tls_options *options, struct error *err)
+{
+    struct tls *tls = calloc(1, sizeof *tls);
+    ERR_clear_error();
+    if (tls)
+        tls->context = SSL_CTX_new(options->side == TLS_SERVER ? TLS_server_method() : TLS_client_method());
+    if (!tls || !tls->context || !set_policy(tls->context)) {
+        error_set(err, ERROR_MEMORY, "no memory for TLS");
+        tls_release(tls);
+        return NULL;
+    }
+    atomic_init(&tls->holders, 1);
+    tls->ends_ns = INT64_MAX;
+    if (load_own(tls, options, err) && load_authorities(tls, options, err))
+        return tls;
+    tls_release(tls);
+    return NULL;
+}
+
+struct tls *tls_hold(struct tls *tls)
+{
+    atomic_fetch_add(&tls->holders, 1);
+    return tls;
+}
+
+void tls_release(struct tls *tls)
+{
+    if (!tls || atomic_fetch_sub(&tls->holders, 1) > 1)
+        return;
+    SSL_CTX_free(tls->context);
+    free(tls);
+}
+
+int64_t tls_ends_ns(const struct tls *tls)
+{
+    return tls->ends_ns;
+}
+
+// ---- bytes
+
+// What OpenSSL said last: waits when it asks for that, *again true; else the end, in the wire's words.
+static enum wire_result settle(struct tls_wire *one, int result, int64_t deadline_ns, bool *again, struct error *err)
+{
+    int number = errno;
+    int what = SSL_get_error(one->ssl, result);
+    *again = false;
+    if (what == SSL_ERROR_WANT_READ || what == SSL_ERROR_WANT_WRITE) {
+        *again = wait_ready(one->fd, what == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_ns) != 0;
+        return *again ? WIRE_OK : WIRE_TIMEOUT;
+    }
+    if (what == SSL_ERROR_ZERO_RETURN)
+        return WIRE_END;
+    unsigned long code = ERR_peek_error();
+    const char *why = code ? ERR_reason_error_string(code) : number ? strerror(number) : "the peer went away";
+    error_set(err, ERROR_CLOSED, "the TLS connection broke: %s", why ? why : "without a reason");
+    return WIRE_BROKEN;
+}
+
+static enum wire_result tls_receive(void *payload, uint8_t *data, size_t size, int64_t deadline_ns, size_t *got,
+                                    struct error *err)
+{
+    struct tls_wire *one = payload;
+    enum wire_result result;
+    bool again;
+    do {
+        ERR_clear_error();
+        int n = SSL_read_ex(one->ssl, data, size, got);
+        if (n == 1)
+            return WIRE_OK;
+        result = settle(one, n, deadline_ns, &again, err);
+    } while (again);
+    return result;
+}
+
+static enum wire_result send_bytes(struct tls_wire *one, const uint8_t *data, size_t size, int64_t deadline_ns,
+                                   struct error *err)
+{
+    while (size > 0) {
+        size_t sent = 0;
+        bool again;
+        ERR_clear_error();
+        int n = SSL_write_ex(one->ssl, data, size, &sent);
+        data += sent;
+        size -= sent;
+        enum wire_result result = n == 1 ? WIRE_OK : settle(one, n, deadline_ns, &again, err);
+        if (result != WIRE_OK)
+            return result;
+    }
+    return WIRE_OK;
+}
+
+// Parts that fit into one record leave in one.
+static enum wire_result tls_send(void *payload, struct iovec *parts, size_t count, int64_t deadline_ns,
+                                 struct error *err)
+{
+    struct tls_wire *one = payload;
+    for (size_t i = 0; i < count;) {
+        size_t held = 0;
+        for (; i < count && parts[i].iov_len <= JOIN_SIZE - held; i++) {
+            memcpy(one->joined + held, parts[i].iov_base, parts[i].iov_len);
+            held += parts[i].iov_len;
+        }
+        enum wire_result result = send_bytes(one, one->joined, held, deadline_ns, err);
+        if (result == WIRE_OK && i < count && parts[i].iov_len > JOIN_SIZE) {
+            result = send_bytes(one, parts[i].iov_base, parts[i].iov_len, deadline_ns, err);
+            i++;
+        }
+        if (result != WIRE_OK)
+            return result;
+    }
+    return WIRE_OK;
+}
+
+static void tls_shut(void *payload)
+{
+    struct tls_wire *one = payload;
+    (void)shutdown(one->fd, SHUT_RDWR);
+}
+
+static void free_wire(struct tls_wire *one)
+{
+    if (one->ssl)
+        SSL_free(one->ssl);
+    close(one->fd);
+    tls_release(one->tls);
+    free(one);
+}
+
+// Says goodbye, so that the peer can tell an end from a cut, and waits for no answer.
+static void tls_close(void *payload)
+{
+    struct tls_wire *one = payload;
+    ERR_clear_error();
+    (void)SSL_shutdown(one->ssl);
+    free_wire(one);
+}
+
+// ---- the handshake
+
+static void describe_peer(SSL *ssl, struct tls_peer *out)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    char *subject = NULL;
+    *out = (struct tls_peer){0};
+    text_copy(out->version, sizeof out->version, SSL_get_version(ssl));
+    text_copy(out->cipher, sizeof out->cipher, SSL_get_cipher_name(ssl));
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    BIO *memory = certificate ? BIO_new(BIO_s_mem()) : NULL;
+    if (!memory)
+        return;
+    X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
+    long length = BIO_get_mem_data(memory, &subject);
+    text_show(out->subject, sizeof out->subject, subject, length > 0 ? (size_t)length : 0);
+    BIO_free(memory);
+    out->ends_ns = asn1_ns(X509_get0_notAfter(certificate));
+    if (X509_digest(certificate, EVP_sha256(), digest, &size) == 1)
+        text_hex(out->fingerprint, digest, size);
+}
+
+// The reasons that say: this is no TLS of ours.
+static bool is_no_tls(int reason)
+{
+    static const int reasons[] = {SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST,
+                                  SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_RECORD_LENGTH_MISMATCH};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reason == reasons[i])
+            return true;
+    return false;
+}
+
+static bool handshake_failed(SSL *ssl, const char *host, struct error *err)
+{
+    unsigned long code = ERR_peek_error();
+    long verified = SSL_get_verify_result(ssl);
+    int reason = ERR_GET_REASON(code);
+    if (code && verified != X509_V_OK)
+        return error_set(err, ERROR_FORBIDDEN, "the certificate of %s does not count: %s", host ? host : "the peer",
+                         X509_verify_cert_error_string(verified));
+    if (code && is_no_tls(reason))
+        return error_set(err, ERROR_PROTOCOL, "%s speaks no TLS at this port", host ? host : "the peer");
+    if (code && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+        return error_set(err, ERROR_FORBIDDEN, "the peer shows no certificate");
+    const char *why = code ? ERR_reason_error_string(code) : NULL;
+    return error_set(err, code ? ERROR_PROTOCOL : ERROR_CLOSED, "no TLS with %s: %s", host ? host : "the peer",
+                     why ? why : "it closed the connection");
+}
+
+static bool shake_hands(struct tls_wire *one, const char *host, int64_t deadline_ns, struct error *err)
+{
+    bool again;
+    do {
+        ERR_clear_error();
+        int n = SSL_do_handshake(one->ssl);
+        if (n == 1)
+            return true;
+        struct error ignored;
+        enum wire_result result = settle(one, n, deadline_ns, &again, &ignored);
+        if (result == WIRE_TIMEOUT)
+            return error_set(err, ERROR_TIMEOUT, "the TLS handshake with %s took too long", host ? host : "the peer");
+    } while (again);
+    return handshake_failed(one->ssl, host, err);
+}
+
+static bool name_host(SSL *ssl, const char *host)
+{
+    X509_VERIFY_PARAM *checks = SSL_get0_param(ssl);
+    SSL_set_connect_state(ssl);
+    if (X509_VERIFY_PARAM_set1_ip_asc(checks, host) == 1)
+        return true;
+    X509_VERIFY_PARAM_set_hostflags(checks, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set_tlsext_host_name(ssl, host) == 1 && X509_VERIFY_PARAM_set1_host(checks, host, 0) == 1;
+}
+
+static struct tls_wire *new_wire(int fd, struct tls *tls, const char *host)
+{
+    struct tls_wire *one = calloc(1, sizeof *one);
+    if (!one) {
+        close(fd);
+        return NULL;
+    }
+    *one = (struct tls_wire){.tls = tls_hold(tls), .ssl = SSL_new(tls->context), .fd = fd};
+    bool ready = one->ssl && set_socket(one->ssl, &one->fd);
+    if (ready && host)
+        ready = name_host(one->ssl, host);
+    else if (ready)
+        SSL_set_accept_state(one->ssl);
+    if (ready)
+        return one;
+    free_wire(one);
+    return NULL;
+}
+
+bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int64_t deadline_ns, struct tls_peer *peer,
+              struct error *err)
+{
+    struct tls_wire *one = new_wire(fd, tls, host);
+    if (!one)
+        return error_set(err, ERROR_MEMORY, "no memory for a TLS connection");
+    if (!shake_hands(one, host, deadline_ns, err)) {
+        free_wire(one);
+        return false;
+    }
+    if (peer)
+        describe_peer(one->ssl, peer);
+    *wire =
+        (struct wire){.receive = tls_receive, .send = tls_send, .shut = tls_shut, .close = tls_close, .payload = one};
+    return true;
+}

@@ -1,0 +1,50 @@
+// TLS under every wire of the program, by one policy for all that listen and all that call (RFC 9325, which is BCP 195;
+// PS3.15 B.12 and B.13): TLS 1.3, and 1.2 with ephemeral ECDH and an AEAD cipher only; no renegotiation, no
+// compression, no early data. A peer that speaks no TLS, or less than that, is refused with what it did.
+#ifndef BASE_TLS_H
+#define BASE_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/wire.h"
+
+enum tls_side { TLS_SERVER, TLS_CLIENT };
+
+// Who we are and whom we believe; from any thread, read only. Counted: who holds one releases it.
+struct tls;
+
+struct tls_options {
+    enum tls_side side;
+    const char *certificate; // PEM file: ours, behind it the authorities between; NULL: none (a client only)
+    const char *key;         // PEM file, without a password
+    const char *authorities; // PEM file of those whose word counts for a peer's certificate; NULL: a client takes the
+                             // system's, a server asks its peers for none
+    bool peer_must_show;     // server: a peer without a certificate is refused
+};
+
+// BAD_VALUE with the file and what is wrong with it: absent, no PEM, key and certificate of two pairs, ended.
+struct tls *tls_open(const struct tls_options *options, struct error *err);
+struct tls *tls_hold(struct tls *tls);
+void tls_release(struct tls *tls);          // NULL is fine
+int64_t tls_ends_ns(const struct tls *tls); // of our own certificate; INT64_MAX: there is none
+
+enum { TLS_TEXT_SIZE = 128, TLS_FINGERPRINT_SIZE = 65 };
+
+// Whom a handshake ended with. What is not there is "".
+struct tls_peer {
+    char version[16], cipher[64];           // "TLSv1.3", "TLS_AES_256_GCM_SHA384"
+    char subject[TLS_TEXT_SIZE];            // of the peer's certificate (RFC 4514), made harmless
+    char fingerprint[TLS_FINGERPRINT_SIZE]; // SHA-256 of the certificate, hex
+    int64_t ends_ns;                        // when it ends; 0: no certificate
+};
+
+// Takes `fd`, closed on failure too, and shakes hands until the deadline. `host`: a client's, whose certificate must be
+// of this name or address (RFC 6125); NULL for a server. `peer` may be NULL. TIMEOUT; CLOSED: the peer went away;
+// FORBIDDEN: its certificate does not count (ended, of another name, of an unknown authority); PROTOCOL: no TLS, or
+// none that the policy allows. The wire holds `tls`.
+bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int64_t deadline_ns, struct tls_peer *peer,
+              struct error *err);
+
+#endif
