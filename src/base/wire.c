@@ -225,3 +225,13 @@ int wire_listen(const char *host, uint16_t port, struct error *err)
         error_errno(err, failed, "cannot listen at %s", text_show_host_port(shown, sizeof shown, host, port));
     return fd;
 }
+
+uint16_t wire_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}

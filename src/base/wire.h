@@ -33,6 +33,9 @@ int wire_connect(const char *host, uint16_t port, int64_t deadline_ns, struct er
 // A TCP socket listening at `host`:`port` (0: any free one). -1 on failure.
 int wire_listen(const char *host, uint16_t port, struct error *err);
 
+// Where a listening socket listens; 0: it does not.
+uint16_t wire_port(int fd);
+
 // The host has an address; it may be looked up for a while.
 bool wire_host_is_known(const char *host, struct error *err);
 

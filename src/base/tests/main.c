@@ -6,6 +6,7 @@ int test_file(void);
 int test_memory(void);
 int test_process(void);
 int test_text(void);
+int test_tls(void);
 
 int process_child_main(int argc, char **argv);
 int process_reader_main(int argc, char **argv);
@@ -20,5 +21,5 @@ int main(int argc, char **argv)
         return process_reader_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "process-parent") == 0)
         return process_parent_main();
-    return test_alarm() + test_config() + test_file() + test_memory() + test_process() + test_text();
+    return test_alarm() + test_config() + test_file() + test_memory() + test_process() + test_text() + test_tls();
 }

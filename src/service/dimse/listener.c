@@ -48,13 +48,7 @@ struct dimse_service *dimse_service_start(struct service *service, struct error 
 
 uint16_t dimse_service_port(const struct dimse_service *dimse)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getsockname(dimse->socket, (struct sockaddr *)&address, &size) != 0)
-        return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return wire_port(dimse->socket);
 }
 
 static void address_text(const struct sockaddr_storage *address, char *out, socklen_t size)

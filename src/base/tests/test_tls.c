@@ -1,0 +1,296 @@
+// TLS against Python's, whose client and server are somebody else's; certificates by the openssl program.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/tls.h"
+#include "support/check.h"
+#include "support/folder.h"
+#include "support/program.h"
+
+#define PATIENCE (10 * CLOCK_SECOND)
+
+static const char script[] = "src/base/tests/tls_peer.py";
+static char folder[64];
+
+static int make_certificates(void **state)
+{
+    (void)state;
+    folder_make(folder, sizeof folder);
+    run_script(script, (const char *const[]){"certificates", folder, NULL});
+    return 0;
+}
+
+static int remove_certificates(void **state)
+{
+    (void)state;
+    folder_delete(folder);
+    return 0;
+}
+
+static struct tls *open_with(enum tls_side side, const char *name, const char *authorities, bool must_show,
+                             struct error *err)
+{
+    char paths[3][128];
+    snprintf(paths[0], sizeof paths[0], "%s/%s.pem", folder, name ? name : "");
+    snprintf(paths[1], sizeof paths[1], "%s/%s.key", folder, name ? name : "");
+    snprintf(paths[2], sizeof paths[2], "%s/%s.pem", folder, authorities ? authorities : "");
+    return tls_open(&(struct tls_options){.side = side,
+                                          .certificate = name ? paths[0] : NULL,
+                                          .key = name ? paths[1] : NULL,
+                                          .authorities = authorities ? paths[2] : NULL,
+                                          .peer_must_show = must_show},
+                    err);
+}
+
+// ---- our server, their client
+
+struct server {
+    struct tls *tls;
+    int listener;
+    int64_t patience_ns;
+    bool shook;
+    struct tls_peer peer;
+    struct error err;
+};
+
+static void echo(struct wire *wire)
+{
+    static uint8_t block[60000];
+    struct error err;
+    size_t got;
+    while (wire->receive(wire->payload, block, sizeof block, clock_monotonic_ns() + PATIENCE, &got, &err) == WIRE_OK) {
+        // Parts of all sizes: some leave together, one alone.
+        size_t first = got / 7, second = got - first > 20000 ? 20000 : got - first;
+        struct iovec parts[] = {
+            {block, first}, {block + first, second}, {block + first + second, got - first - second}};
+        if (wire->send(wire->payload, parts, 3, clock_monotonic_ns() + PATIENCE, &err) != WIRE_OK)
+            break;
+    }
+    wire->close(wire->payload);
+}
+
+static void *serve_one(void *payload)
+{
+    struct server *server = payload;
+    struct wire wire;
+    int fd = accept(server->listener, NULL, NULL);
+    server->shook =
+        tls_wire(&wire, fd, server->tls, NULL, clock_monotonic_ns() + server->patience_ns, &server->peer, &server->err);
+    if (server->shook)
+        echo(&wire);
+    return NULL;
+}
+
+// What `what` of the script does against our server; its exit status.
+static int called(struct server *server, const char *name, const char *authorities, bool must_show, const char *what)
+{
+    pthread_t thread;
+    char port[8];
+    struct buffer said;
+    struct error err;
+    *server = (struct server){.tls = open_with(TLS_SERVER, name, authorities, must_show, &err)};
+    assert_ok(server->tls != NULL, err);
+    server->patience_ns = strcmp(what, "silent") == 0 ? CLOCK_SECOND / 5 : PATIENCE;
+    server->listener = wire_listen("127.0.0.1", 0, &err);
+    assert_ok(server->listener >= 0, err);
+    snprintf(port, sizeof port, "%u", wire_port(server->listener));
+    assert_int_equal(pthread_create(&thread, NULL, serve_one, server), 0);
+    int status =
+        run_program((const char *const[]){"/usr/bin/python3", script, "call", port, what, folder, NULL}, &said);
+    buffer_free(&said);
+    pthread_join(thread, NULL);
+    close(server->listener);
+    tls_release(server->tls);
+    return status;
+}
+
+static void a_client_gets_back_what_it_sends_by_both_versions(void **state)
+{
+    struct server server;
+    (void)state;
+    assert_int_equal(called(&server, "server", NULL, false, "1.3"), 0);
+    assert_ok(server.shook, server.err);
+    assert_string_equal(server.peer.version, "TLSv1.3");
+    assert_string_equal(server.peer.fingerprint, "");
+    assert_int_equal(called(&server, "server", NULL, false, "1.2"), 0);
+    assert_ok(server.shook, server.err);
+    assert_string_equal(server.peer.version, "TLSv1.2");
+}
+
+static void a_client_that_shows_a_certificate_is_known_by_it(void **state)
+{
+    struct server server;
+    struct buffer said;
+    char path[128], hex[TLS_FINGERPRINT_SIZE] = "";
+    (void)state;
+    assert_int_equal(called(&server, "server", "ca", true, "scanner"), 0);
+    assert_ok(server.shook, server.err);
+    assert_string_equal(server.peer.subject, "O=Ward,CN=scanner 1");
+    snprintf(path, sizeof path, "%s/scanner.pem", folder);
+    run_well((const char *const[]){"openssl", "x509", "-in", path, "-noout", "-fingerprint", "-sha256", NULL}, &said);
+    size_t length = 0;
+    for (const char *at = strchr((const char *)said.data, '=') + 1; *at && length < sizeof hex - 1; at++)
+        if (*at != ':' && *at != '\n')
+            hex[length++] = (char)(*at >= 'A' ? *at + 32 : *at);
+    buffer_free(&said);
+    assert_string_equal(server.peer.fingerprint, hex);
+    assert_true(server.peer.ends_ns > clock_now_ns() + 29 * 86400 * CLOCK_SECOND);
+}
+
+static void who_shows_no_certificate_or_a_stranger_s_is_refused_where_one_must(void **state)
+{
+    struct server server;
+    (void)state;
+    assert_int_equal(called(&server, "server", "ca", true, "1.3"), 2);
+    assert_false(server.shook);
+    assert_int_equal(server.err.code, ERROR_FORBIDDEN);
+    assert_non_null(strstr(server.err.message, "shows no certificate"));
+    assert_int_equal(called(&server, "server", "ca", true, "strange"), 2);
+    assert_int_equal(server.err.code, ERROR_FORBIDDEN);
+    assert_non_null(strstr(server.err.message, "does not count"));
+    assert_int_equal(called(&server, "server", "ca", false, "1.3"), 0); // where it need not
+    assert_true(server.shook);
+}
+
+static void what_the_policy_does_not_allow_is_refused(void **state)
+{
+    struct server server;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(called(&server, "server", NULL, false, i == 0 ? "old" : "ancient"), 2);
+        assert_false(server.shook);
+        assert_int_equal(server.err.code, ERROR_PROTOCOL);
+    }
+}
+
+static void who_speaks_no_tls_is_told_apart_from_who_is_silent_or_leaves(void **state)
+{
+    struct server server;
+    (void)state;
+    (void)called(&server, "server", NULL, false, "http");
+    assert_int_equal(server.err.code, ERROR_PROTOCOL);
+    assert_non_null(strstr(server.err.message, "speaks no TLS"));
+    (void)called(&server, "server", NULL, false, "dicom");
+    assert_int_equal(server.err.code, ERROR_PROTOCOL);
+    assert_non_null(strstr(server.err.message, "speaks no TLS"));
+    (void)called(&server, "server", NULL, false, "leaves");
+    assert_int_equal(server.err.code, ERROR_CLOSED);
+    (void)called(&server, "server", NULL, false, "silent");
+    assert_int_equal(server.err.code, ERROR_TIMEOUT);
+}
+
+// ---- our client, their server
+
+// true when the handshake with a server of the script was done, and a mebibyte came back as it went.
+static bool calls(const char *what, const char *host, const char *authorities, struct tls_peer *peer, struct error *err)
+{
+    static uint8_t sent[1 << 20], got[1 << 20];
+    char port[16] = "";
+    struct wire wire;
+    FILE *script_says;
+    char command[256];
+    struct tls *tls = open_with(TLS_CLIENT, NULL, authorities, false, err);
+    assert_ok(tls != NULL, *err);
+    snprintf(command, sizeof command, "/usr/bin/python3 %s answer %s %s", script, what, folder);
+    script_says = popen(command, "r"); // NOLINT(cert-env33-c): a command of this test's own
+    assert_non_null(script_says);
+    assert_non_null(fgets(port, sizeof port, script_says));
+    int fd = wire_connect("127.0.0.1", (uint16_t)strtoul(port, NULL, 10), clock_monotonic_ns() + PATIENCE, err);
+    assert_ok(fd >= 0, *err);
+    int64_t patience = strcmp(what, "silent") == 0 ? CLOCK_SECOND / 5 : PATIENCE;
+    bool shook = tls_wire(&wire, fd, tls, host, clock_monotonic_ns() + patience, peer, err);
+    tls_release(tls); // the wire holds it
+    if (shook) {
+        for (size_t i = 0; i < sizeof sent; i++)
+            sent[i] = (uint8_t)(i * 7 + i / 256);
+        struct iovec part = {sent, sizeof sent};
+        assert_int_equal(wire.send(wire.payload, &part, 1, clock_monotonic_ns() + PATIENCE, err), WIRE_OK);
+        for (size_t all = 0, n; all < sizeof got; all += n)
+            assert_int_equal(
+                wire.receive(wire.payload, got + all, sizeof got - all, clock_monotonic_ns() + PATIENCE, &n, err),
+                WIRE_OK);
+        assert_memory_equal(got, sent, sizeof sent);
+        size_t n;
+        assert_int_equal(wire.receive(wire.payload, got, 1, clock_monotonic_ns() + PATIENCE, &n, err), WIRE_END);
+        wire.close(wire.payload);
+    }
+    pclose(script_says);
+    return shook;
+}
+
+static void a_server_is_believed_by_name_and_by_address(void **state)
+{
+    struct tls_peer peer;
+    struct error err;
+    (void)state;
+    assert_ok(calls("server", "localhost", "ca", &peer, &err), err);
+    assert_string_equal(peer.subject, "CN=server");
+    assert_ok(calls("server", "127.0.0.1", "ca", &peer, &err), err);
+}
+
+static void a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_reason(void **state)
+{
+    static const struct {
+        const char *what, *host, *authorities, *says;
+        enum error_code code;
+    } cases[] = {
+        {"elsewhere", "localhost", "ca", "hostname mismatch", ERROR_FORBIDDEN},
+        {"elsewhere", "127.0.0.1", "ca", "IP address mismatch", ERROR_FORBIDDEN},
+        {"ended", "localhost", "ca", "expired", ERROR_FORBIDDEN},
+        {"strange", "localhost", "ca", "unable to get local issuer", ERROR_FORBIDDEN},
+        {"server", "localhost", NULL, "unable to get local issuer", ERROR_FORBIDDEN},
+        {"old", "localhost", "ca", "no TLS with localhost", ERROR_PROTOCOL},
+        {"ancient", "localhost", "ca", "no TLS with localhost", ERROR_PROTOCOL},
+        {"banner", "localhost", "ca", "speaks no TLS", ERROR_PROTOCOL},
+        {"silent", "localhost", "ca", "took too long", ERROR_TIMEOUT},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {.code = ERROR_NONE};
+        assert_false(calls(cases[i].what, cases[i].host, cases[i].authorities, NULL, &err));
+        if (err.code != cases[i].code || !strstr(err.message, cases[i].says))
+            fail_msg("%s: %s (%s)", cases[i].what, err.message, error_name(err.code));
+    }
+}
+
+// ---- files
+
+static void files_that_do_not_fit_are_named(void **state)
+{
+    struct error err;
+    char path[128], key[128];
+    (void)state;
+    assert_null(open_with(TLS_SERVER, "ended", NULL, false, &err));
+    assert_non_null(strstr(err.message, "has ended at 2020-02-01"));
+    assert_null(open_with(TLS_SERVER, "nothing", NULL, false, &err));
+    assert_non_null(strstr(err.message, "nothing.pem: No such file"));
+    assert_null(open_with(TLS_SERVER, "server", "nothing", false, &err));
+    assert_non_null(strstr(err.message, "the authorities"));
+    assert_null(open_with(TLS_SERVER, "server", NULL, true, &err));
+    snprintf(path, sizeof path, "%s/server.pem", folder);
+    snprintf(key, sizeof key, "%s/strange.key", folder);
+    assert_null(tls_open(&(struct tls_options){.side = TLS_SERVER, .certificate = path, .key = key}, &err));
+    assert_non_null(strstr(err.message, "strange.key: key values mismatch"));
+    assert_int_equal(err.code, ERROR_BAD_VALUE);
+}
+
+int test_tls(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_gets_back_what_it_sends_by_both_versions),
+        cmocka_unit_test(a_client_that_shows_a_certificate_is_known_by_it),
+        cmocka_unit_test(who_shows_no_certificate_or_a_stranger_s_is_refused_where_one_must),
+        cmocka_unit_test(what_the_policy_does_not_allow_is_refused),
+        cmocka_unit_test(who_speaks_no_tls_is_told_apart_from_who_is_silent_or_leaves),
+        cmocka_unit_test(a_server_is_believed_by_name_and_by_address),
+        cmocka_unit_test(a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_reason),
+        cmocka_unit_test(files_that_do_not_fit_are_named),
+    };
+    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+}
