@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/tls.h"
 #include "store/database.h"
 #include "store/store.h"
 
@@ -59,6 +60,9 @@ struct access_peer {
     uint32_t associations_max;     // 0: ACCESS_ASSOCIATIONS_PER_PEER
     char charset[ACCESS_NAME_SIZE]; // what its text is in where it does not say so, as a value of (0008,0005); "" not
                                     // known
+    bool tls;                       // it is called, and has to call, over TLS
+    char certificate[TLS_FINGERPRINT_SIZE]; // of the one that it must show then (SHA-256 fingerprint); "": any of a
+                                            // known authority
     bool newest;     // what it sends again with other attributes and equal pixels is served, not what was there first
     int64_t version; // raised by each change
 };
@@ -75,7 +79,8 @@ bool access_peer_get(struct access *access, const char *name, struct access_peer
 bool access_peer_list(struct access *access, struct arena *arena, struct access_peer **out, size_t *count,
                       struct error *err);
 // {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused",
-// "issuer", "associations_max", "charset", "versions": "first" or "newest", "version"}; from: name, title, host and
+// "tls": "required" or "no", "certificate", "issuer", "associations_max", "charset", "versions": "first" or "newest",
+// "version"}; from: name, title, host and
 // rights must be there, port for a target.
 json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
@@ -87,6 +92,8 @@ enum access_answer {
     ACCESS_CALLED_UNKNOWN,
     ACCESS_CALLING_UNKNOWN,
     ACCESS_NOT_PLAIN,
+    ACCESS_NOT_TLS,
+    ACCESS_CERTIFICATE,
     ACCESS_PEER_LIMIT,
     ACCESS_TOTAL_LIMIT
 };
@@ -95,15 +102,16 @@ struct access_ticket {
     struct access_peer
         peer; // the entry; for a loopback peer without one, made up with its title and address and all three rights
     char address[48];
+    char why[ERROR_MESSAGE_SIZE]; // of a refusal, in a sentence for an administrator
 };
 
 // `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and
 // against all; on ADMITTED access_leave must be called. Refusals are audited, but at most one record a second for one
-// title and address (the rest are counted in it).
+// title and address (the rest are counted in it). `shown`: whom the TLS handshake ended with; NULL: the wire is plain.
 enum access_answer access_admit(struct access *access, const char *const *titles, const char *called,
-                                const char *calling, const char *address, int64_t now_ns, struct access_ticket *ticket);
+                                const char *calling, const char *address, const struct tls_peer *shown, int64_t now_ns,
+                                struct access_ticket *ticket);
 void access_leave(struct access *access, const struct access_ticket *ticket);
-const char *access_answer_text(enum access_answer answer);
 
 bool access_address_is_loopback(const char *address);   // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
 bool access_title_fits(const char *title, size_t size); // an AE title: 1 to 16 printable ASCII characters but \ / * ?

@@ -31,12 +31,16 @@ static const char *const steps[] = {
     ") STRICT;",
     "ALTER TABLE peer ADD COLUMN newest INTEGER NOT NULL DEFAULT 0 CHECK (newest IN (0, 1));",
     "ALTER TABLE peer ADD COLUMN charset TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE peer ADD COLUMN tls INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1));"
+    "ALTER TABLE peer ADD COLUMN certificate TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 
 const struct store_migration access_migration = {.room = "access", .steps = steps};
 
-#define COLUMNS "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, charset, version"
+#define COLUMNS                                                                                                        \
+    "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, charset, version, tls,"        \
+    " certificate"
 
 static void copy_column(char *to, size_t capacity, struct sql *sql, int column)
 {
@@ -58,6 +62,8 @@ static void read_row(struct sql *sql, struct access_peer *out)
     out->newest = sql_int(sql, 8) != 0;
     copy_column(out->charset, sizeof out->charset, sql, 9);
     out->version = sql_int(sql, 10);
+    out->tls = sql_int(sql, 11) != 0;
+    copy_column(out->certificate, sizeof out->certificate, sql, 12);
 }
 
 bool access_sql_peer_get(struct database *db, const char *name, struct access_peer *out, bool *found, struct error *err)
@@ -115,7 +121,8 @@ static bool same(const struct access_peer *a, const struct access_peer *b)
 {
     return strcmp(a->title, b->title) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port &&
            a->rights == b->rights && a->plain_accepted == b->plain_accepted && strcmp(a->issuer, b->issuer) == 0 &&
-           a->associations_max == b->associations_max && a->newest == b->newest && strcmp(a->charset, b->charset) == 0;
+           a->associations_max == b->associations_max && a->newest == b->newest &&
+           strcmp(a->charset, b->charset) == 0 && a->tls == b->tls && strcmp(a->certificate, b->certificate) == 0;
 }
 
 // Versions go on after a removal, so that a version names one state for ever.
@@ -165,10 +172,10 @@ static bool write_row(struct database *db, const struct access_peer_change *chan
 {
     const struct access_peer *peer = change->peer;
     return check_unique(db, peer, err) &&
-           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   "tttiiitiiti", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
+           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "tttiiitiitiit", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
                    (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, (int64_t)peer->newest,
-                   peer->charset, change->version);
+                   peer->charset, change->version, (int64_t)peer->tls, peer->certificate);
 }
 
 static bool check_present(const struct access_peer_change *change, const struct access_peer *present, bool found,

@@ -10,13 +10,15 @@
 
 #define RESOLVE_AGAIN_NS (60 * CLOCK_SECOND)
 
-const char *access_answer_text(enum access_answer answer)
+static const char *answer_text(enum access_answer answer)
 {
     static const char *const texts[] = {
         [ACCESS_ADMITTED] = "admitted",
         [ACCESS_CALLED_UNKNOWN] = "called AE title is none of ours",
         [ACCESS_CALLING_UNKNOWN] = "no peer entry for this title and address",
         [ACCESS_NOT_PLAIN] = "the peer's entry does not say plain: accepted",
+        [ACCESS_NOT_TLS] = "the peer's entry says tls: required, and it came without",
+        [ACCESS_CERTIFICATE] = "the peer's certificate does not count",
         [ACCESS_PEER_LIMIT] = "too many associations of this title and address",
         [ACCESS_TOTAL_LIMIT] = "too many associations in all",
     };
@@ -112,16 +114,28 @@ static bool matches(const struct access_known *known, const char *title, const c
     return false;
 }
 
+// How may it come that has this entry? Over TLS with the right certificate; plain where the entry allows it, and from
+// this machine.
+static enum access_answer check_wire(const struct access_peer *peer, bool loopback, const struct tls_peer *shown,
+                                     struct error *why)
+{
+    if (shown)
+        return tls_judge(shown, peer->certificate, why) ? ACCESS_ADMITTED : ACCESS_CERTIFICATE;
+    if (peer->tls)
+        return ACCESS_NOT_TLS;
+    return loopback || peer->plain_accepted ? ACCESS_ADMITTED : ACCESS_NOT_PLAIN;
+}
+
 // With access->lock. The entry, or one made up for loopback.
 static enum access_answer identify(const struct access *access, const char *title, const char *address,
-                                   struct access_peer *out)
+                                   const struct tls_peer *shown, struct access_peer *out, struct error *why)
 {
     bool loopback = access_address_is_loopback(address);
     for (size_t i = 0; i < access->known_count; i++) {
         if (!matches(&access->known[i], title, address))
             continue;
         *out = access->known[i].peer;
-        return loopback || out->plain_accepted ? ACCESS_ADMITTED : ACCESS_NOT_PLAIN;
+        return check_wire(out, loopback, shown, why);
     }
     if (!loopback)
         return ACCESS_CALLING_UNKNOWN;
@@ -209,33 +223,38 @@ static bool is_ours(const char *const *titles, const char *called)
     return false;
 }
 
-static enum access_answer admit(struct access *access, const char *title, int64_t now_ns, struct access_ticket *ticket)
+static enum access_answer admit(struct access *access, const char *title, const struct tls_peer *shown, int64_t now_ns,
+                                struct access_ticket *ticket)
 {
+    struct error why = {.code = ERROR_NONE};
     resolve_title(access, title, now_ns);
     pthread_mutex_lock(&access->lock);
-    enum access_answer answer = identify(access, title, ticket->address, &ticket->peer);
+    enum access_answer answer = identify(access, title, ticket->address, shown, &ticket->peer, &why);
+    if (why.code != ERROR_NONE)
+        text_copy(ticket->why, sizeof ticket->why, why.message);
     if (answer == ACCESS_ADMITTED)
         answer = count_in(access, ticket);
     pthread_mutex_unlock(&access->lock);
     return answer;
 }
 
-static void audit_refusal(struct access *access, const char *calling, const char *address, enum access_answer answer,
+static void audit_refusal(struct access *access, const char *calling, const struct access_ticket *ticket,
                           int64_t now_ns)
 {
     access_audit(access,
                  &(struct access_record){.event = ACCESS_EVENT_ASSOCIATION,
                                          .success = false,
                                          .actor = calling,
-                                         .address = address,
+                                         .address = ticket->address,
                                          .patient = "",
                                          .study = "",
-                                         .detail = access_answer_text(answer)},
+                                         .detail = ticket->why},
                  now_ns);
 }
 
 enum access_answer access_admit(struct access *access, const char *const *titles, const char *called,
-                                const char *calling, const char *address, int64_t now_ns, struct access_ticket *ticket)
+                                const char *calling, const char *address, const struct tls_peer *shown, int64_t now_ns,
+                                struct access_ticket *ticket)
 {
     char title[ACCESS_TITLE_SIZE];
     bool numeric;
@@ -247,8 +266,10 @@ enum access_answer access_admit(struct access *access, const char *const *titles
     else if (!clean_title(title, calling))
         answer = ACCESS_CALLING_UNKNOWN;
     else
-        answer = admit(access, title, now_ns, ticket);
+        answer = admit(access, title, shown, now_ns, ticket);
+    if (answer != ACCESS_ADMITTED && !ticket->why[0])
+        text_copy(ticket->why, sizeof ticket->why, answer_text(answer));
     if (answer != ACCESS_ADMITTED)
-        audit_refusal(access, calling, ticket->address, answer, now_ns);
+        audit_refusal(access, calling, ticket, now_ns);
     return answer;
 }

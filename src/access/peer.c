@@ -101,6 +101,8 @@ static bool check(const struct access_peer *peer, struct error *err)
         return refuse(err, "issuer", peer->issuer, "must be UTF-8 without control characters and \\");
     if (!dicom_charset_is_known(peer->charset))
         return refuse(err, "charset", peer->charset, "is no Specific Character Set, such as ISO_IR 100 or GB18030");
+    if (peer->certificate[0] && !peer->tls)
+        return refuse(err, "certificate", peer->certificate, "is looked at with tls: required only");
     if (peer->associations_max > ACCESS_ASSOCIATIONS_ALL)
         return error_set(err, ERROR_BAD_VALUE, "peer: associations_max %u is above %d", peer->associations_max,
                          ACCESS_ASSOCIATIONS_ALL);
@@ -120,9 +122,10 @@ static json_t *rights_to_json(unsigned value)
 
 json_t *access_peer_to_json(const struct access_peer *peer)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:I, s:s, s:s, s:I}", "name", peer->name, "title",
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I}", "name", peer->name, "title",
                      peer->title, "host", peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights),
-                     "plain", peer->plain_accepted ? "accepted" : "refused", "issuer", peer->issuer, "associations_max",
+                     "plain", peer->plain_accepted ? "accepted" : "refused", "tls", peer->tls ? "required" : "no",
+                     "certificate", peer->certificate, "issuer", peer->issuer, "associations_max",
                      (json_int_t)peer->associations_max, "charset", peer->charset, "versions",
                      peer->newest ? "newest" : "first", "version", (json_int_t)peer->version);
 }
@@ -189,6 +192,16 @@ static bool choice_from(const json_t *value, const char *key, const char *yes, c
     return *out || strcmp(text, no) == 0 || refuse(err, key, text, rule);
 }
 
+static bool certificate_from(const json_t *value, struct access_peer *out, struct error *err)
+{
+    const char *text = json_is_string(value) ? json_string_value(value) : "?";
+    out->certificate[0] = '\0';
+    return !*text || tls_fingerprint(text, out->certificate) ||
+           refuse(err, "certificate", text,
+                  "is no SHA-256 fingerprint: 64 hexadecimal digits, as `openssl x509 -noout "
+                  "-fingerprint -sha256` prints them");
+}
+
 static bool member_from(const char *key, const json_t *value, struct access_peer *out, struct error *err)
 {
     const struct {
@@ -207,6 +220,10 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         return rights_from(value, &out->rights, err);
     if (strcmp(key, "plain") == 0)
         return choice_from(value, key, "accepted", "refused", &out->plain_accepted, err);
+    if (strcmp(key, "tls") == 0)
+        return choice_from(value, key, "required", "no", &out->tls, err);
+    if (strcmp(key, "certificate") == 0)
+        return certificate_from(value, out, err);
     if (strcmp(key, "versions") == 0)
         return choice_from(value, key, "newest", "first", &out->newest, err);
     if (strcmp(key, "port") == 0) {
@@ -224,9 +241,9 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         out->version = number;
         return ok;
     }
-    return refuse(
-        err, "key", key,
-        "is unknown: name, title, host, port, rights, plain, issuer, associations_max, charset, versions, version");
+    return refuse(err, "key", key,
+                  "is unknown: name, title, host, port, rights, plain, tls, certificate, issuer, associations_max, "
+                  "charset, versions, version");
 }
 
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err)

@@ -18,6 +18,7 @@
     X(DIGEST, "digest", "an object's bytes are not those that were stored")                                            \
     X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written")                             \
     X(STALLED, "stalled", "what follows from stored objects is not done for anybody")                                  \
+    X(CERTIFICATE, "certificate", "our certificate ends soon, has ended, or cannot be read")                           \
     X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")
 
 enum alarm_kind {

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -134,14 +135,24 @@ static bool load_own(struct tls *tls, const struct tls_options *options, struct 
     return true;
 }
 
+// What is wrong stays the verification's result.
+static int let_pass(int sound, X509_STORE_CTX *context)
+{
+    (void)sound;
+    (void)context;
+    return 1;
+}
+
 static bool load_authorities(struct tls *tls, const struct tls_options *options, struct error *err)
 {
     const bool server = options->side == TLS_SERVER;
     int mode = SSL_VERIFY_PEER | (options->peer_must_show ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
-    if (server && !options->authorities)
+    if (server && !options->authorities && !options->judged_later)
         return !options->peer_must_show ||
                error_set(err, ERROR_BAD_VALUE, "peers must show a certificate, and no authority counts: give a file");
-    SSL_CTX_set_verify(tls->context, mode, NULL);
+    SSL_CTX_set_verify(tls->context, mode, options->judged_later ? let_pass : NULL);
+    if (server && !options->authorities)
+        return true;
     if (!options->authorities)
         return SSL_CTX_set_default_verify_paths(tls->context) == 1 ||
                error_set(err, ERROR_BAD_VALUE, "the system's authorities cannot be read");
@@ -301,6 +312,18 @@ static void tls_close(void *payload)
 
 // ---- the handshake
 
+// OpenSSL has several words for this, and tells the last one.
+static const char *words_of(long verified)
+{
+    static const long unknown[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+                                   X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+                                   X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        if (verified == unknown[i])
+            return "none of the known authorities has signed it";
+    return X509_verify_cert_error_string(verified);
+}
+
 static void describe_peer(SSL *ssl, struct tls_peer *out)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -310,6 +333,9 @@ static void describe_peer(SSL *ssl, struct tls_peer *out)
     text_copy(out->version, sizeof out->version, SSL_get_version(ssl));
     text_copy(out->cipher, sizeof out->cipher, SSL_get_cipher_name(ssl));
     X509 *certificate = SSL_get0_peer_certificate(ssl);
+    long verified = SSL_get_verify_result(ssl);
+    if (certificate && verified != X509_V_OK)
+        text_copy(out->wrong, sizeof out->wrong, words_of(verified));
     BIO *memory = certificate ? BIO_new(BIO_s_mem()) : NULL;
     if (!memory)
         return;
@@ -340,7 +366,7 @@ static bool handshake_failed(SSL *ssl, const char *host, struct error *err)
     int reason = ERR_GET_REASON(code);
     if (code && verified != X509_V_OK)
         return error_set(err, ERROR_FORBIDDEN, "the certificate of %s does not count: %s", host ? host : "the peer",
-                         X509_verify_cert_error_string(verified));
+                         words_of(verified));
     if (code && is_no_tls(reason))
         return error_set(err, ERROR_PROTOCOL, "%s speaks no TLS at this port", host ? host : "the peer");
     if (code && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
@@ -410,4 +436,41 @@ bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int6
     *wire =
         (struct wire){.receive = tls_receive, .send = tls_send, .shut = tls_shut, .close = tls_close, .payload = one};
     return true;
+}
+
+// ---- whether a certificate counts
+
+bool tls_fingerprint(const char *text, char out[TLS_FINGERPRINT_SIZE])
+{
+    size_t count = 0;
+    for (; *text && count < TLS_FINGERPRINT_SIZE; text++) {
+        bool digit = (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'f') || (*text >= 'A' && *text <= 'F');
+        if (digit)
+            out[count++] = *text >= 'A' && *text <= 'F' ? (char)(*text - 'A' + 'a') : *text;
+        else if (*text != ':' || count == 0 || count % 2 != 0)
+            return false;
+    }
+    out[count < TLS_FINGERPRINT_SIZE ? count : 0] = '\0';
+    return count == TLS_FINGERPRINT_SIZE - 1;
+}
+
+static bool refuse_peer(const struct tls_peer *peer, const char *why, struct error *err)
+{
+    return error_set(err, ERROR_FORBIDDEN, "the certificate of %.60s (SHA-256 fingerprint %s) does not count: %s",
+                     peer->subject, peer->fingerprint, why);
+}
+
+bool tls_judge(const struct tls_peer *peer, const char *fingerprint, struct error *err)
+{
+    char why[64 + CLOCK_RFC3339_SIZE], when[CLOCK_RFC3339_SIZE];
+    if (peer->ends_ns == 0)
+        return error_set(err, ERROR_FORBIDDEN, "the peer shows no certificate");
+    if (peer->ends_ns <= clock_now_ns()) {
+        snprintf(why, sizeof why, "it has ended at %s", clock_rfc3339(when, peer->ends_ns));
+        return refuse_peer(peer, why, err);
+    }
+    if (*fingerprint)
+        return strcmp(fingerprint, peer->fingerprint) == 0 ||
+               refuse_peer(peer, "another one is entered for this peer", err);
+    return !*peer->wrong || refuse_peer(peer, peer->wrong, err);
 }

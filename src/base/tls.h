@@ -22,6 +22,7 @@ struct tls_options {
     const char *authorities; // PEM file of those whose word counts for a peer's certificate; NULL: a client takes the
                              // system's, a server asks its peers for none
     bool peer_must_show;     // server: a peer without a certificate is refused
+    bool judged_later; // the handshake ends whatever the peer's certificate is; tls_judge then says whether it counts
 };
 
 // BAD_VALUE with the file and what is wrong with it: absent, no PEM, key and certificate of two pairs, ended.
@@ -38,7 +39,14 @@ struct tls_peer {
     char subject[TLS_TEXT_SIZE];            // of the peer's certificate (RFC 4514), made harmless
     char fingerprint[TLS_FINGERPRINT_SIZE]; // SHA-256 of the certificate, hex
     int64_t ends_ns;                        // when it ends; 0: no certificate
+    char wrong[TLS_TEXT_SIZE];              // where it is judged later: what is wrong with it; "": nothing
 };
+
+// Does the certificate count? Where `fingerprint` is "", when nothing is wrong with it; else when it is just that one,
+// whoever signed it, and it has not ended. FORBIDDEN with its subject, its fingerprint and what is wrong.
+bool tls_judge(const struct tls_peer *peer, const char *fingerprint, struct error *err);
+// "AB:CD:..." as tools print it, or "abcd...": 64 lower-case digits into `out`; false: it is no SHA-256 fingerprint.
+bool tls_fingerprint(const char *text, char out[TLS_FINGERPRINT_SIZE]);
 
 // Takes `fd`, closed on failure too, and shakes hands until the deadline. `host`: a client's, whose certificate must be
 // of this name or address (RFC 6125); NULL for a server. `peer` may be NULL. TIMEOUT; CLOSED: the peer went away;

@@ -49,6 +49,6 @@ static int run(int argc, char **argv)
         return status;
     if (argc > 2 || !text_host_port(argc == 2 ? argv[1] : CLI_DICOM, host, sizeof host, &port))
         return cli_usage("echo takes one HOST:PORT");
-    struct dimse_peer peer = {host, port, called, calling};
+    struct dimse_peer peer = {.host = host, .port = port, .called = called, .calling = calling};
     return echo(&peer);
 }

@@ -14,7 +14,7 @@ const struct cli_command cli_peer = {"peer", "add NAME | list | remove NAME | ec
                                      "enter or change the DICOM systems that may send, ask or receive", run, false};
 
 struct options {
-    const char *server, *title, *address, *rights, *issuer, *charset, *limit, *versions;
+    const char *server, *title, *address, *rights, *issuer, *charset, *limit, *versions, *tls, *certificate;
     bool plain, no_plain, no_echo, json;
 };
 
@@ -81,6 +81,8 @@ static bool set_members(const struct options *o, json_t *peer, struct error *err
                  {"issuer", o->issuer},
                  {"charset", o->charset},
                  {"versions", o->versions},
+                 {"tls", o->tls},
+                 {"certificate", o->certificate},
                  {"plain", o->plain      ? "accepted"
                            : o->no_plain ? "refused"
                                          : NULL}};
@@ -184,11 +186,12 @@ static int add(const struct options *o, const char *name)
 static void print_peer(const json_t *peer)
 {
     char *rights = json_dumps(json_object_get(peer, "rights"), JSON_COMPACT);
-    printf("%-20s %-16s %s:%lld %s%s issuer '%s' charset '%s' versions %s\n",
+    printf("%-20s %-16s %s:%lld %s%s%s issuer '%s' charset '%s' versions %s\n",
            json_string_value(json_object_get(peer, "name")), json_string_value(json_object_get(peer, "title")),
            json_string_value(json_object_get(peer, "host")),
            (long long)json_integer_value(json_object_get(peer, "port")), rights ? rights : "",
            strcmp(json_string_value(json_object_get(peer, "plain")), "accepted") == 0 ? " plain" : "",
+           strcmp(json_string_value(json_object_get(peer, "tls")), "required") == 0 ? " tls" : "",
            json_string_value(json_object_get(peer, "issuer")), json_string_value(json_object_get(peer, "charset")),
            json_string_value(json_object_get(peer, "versions")));
     free(rights);
@@ -235,6 +238,10 @@ static int run(int argc, char **argv)
         {"rights", "LIST", "of store,find,get,target (a new one: store,find,get)", &o.rights, NULL},
         {"plain", NULL, "accept it without TLS, off loopback too", NULL, &o.plain},
         {"no-plain", NULL, "refuse it without TLS off loopback again", NULL, &o.no_plain},
+        {"tls", "WHICH", "required: it is called, and has to call, over TLS; no", &o.tls, NULL},
+        {"certificate", "FINGERPRINT",
+         "SHA-256 fingerprint of the one certificate that counts for it; '' for any of a known authority",
+         &o.certificate, NULL},
         {"issuer", "TEXT", "Issuer of Patient ID for what it sends without one; '' for none", &o.issuer, NULL},
         {"charset", "TEXT",
          "Specific Character Set of text that it sends without one: ISO_IR 100, GB18030, ...; '' for none", &o.charset,

@@ -27,6 +27,7 @@
 
 #include "base/buffer.h"
 #include "base/source.h"
+#include "base/tls.h"
 #include "dicom/dicom.h"
 
 enum {
@@ -93,8 +94,10 @@ struct dimse_request {
 // PDU first); A-ASSOCIATE-RJ, source 2, no reason given, for context identifiers that are even or used twice (so for
 // more than 128 too), no context at all, or a maximum length below DIMSE_PDU_LEAST; source 1 for a user identity that
 // is a JSON Web Token, which nothing here can verify. A server that must be able to end this wait, and that of
-// dimse_close, keeps a dup of `fd` and shuts that down.
-struct dimse_association *dimse_listen_request(int fd, const struct dimse_timers *timers, struct error *err);
+// dimse_close, keeps a dup of `fd` and shuts that down. With `tls` (NULL: plain) the handshake comes first, within
+// ARTIM too, and *shown (may be NULL) is whom it ended with; who is let in is the caller's to judge.
+struct dimse_association *dimse_listen_request(int fd, struct tls *tls, struct tls_peer *shown,
+                                               const struct dimse_timers *timers, struct error *err);
 
 const struct dimse_request *dimse_request(const struct dimse_association *association);
 
@@ -197,11 +200,14 @@ struct dimse_peer {
     uint16_t port;
     const char *called;
     const char *calling;
+    struct tls *tls; // NULL: plain. Must judge later.
+    const char
+        *fingerprint; // with TLS: of the one certificate that counts, or "": one of a known authority (tls_judge)
 };
 
 // Connects (bounded by timers->artim_ns, but for the system's name look-up), proposes, and waits for the answer. At
-// most DIMSE_CONTEXTS_MAX proposals. A reject is FORBIDDEN (or BUSY when transient), with the standard's words for
-// the reason. Contexts keep the order of the proposals.
+// most DIMSE_CONTEXTS_MAX proposals. With TLS the peer's certificate must count (FORBIDDEN). A reject is FORBIDDEN (or
+// BUSY when transient), with the standard's words for the reason. Contexts keep the order of the proposals.
 struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals,
                                         size_t count, const struct dimse_timers *timers, struct error *err);
 

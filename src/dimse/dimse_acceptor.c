@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "dimse_association.h"
 #include "dimse_negotiate.h"
@@ -29,12 +30,15 @@ struct dimse_association *dimse_listen_wire(struct wire wire, const char *addres
     return NULL;
 }
 
-struct dimse_association *dimse_listen_request(int fd, const struct dimse_timers *timers, struct error *err)
+struct dimse_association *dimse_listen_request(int fd, struct tls *tls, struct tls_peer *shown,
+                                               const struct dimse_timers *timers, struct error *err)
 {
     struct wire wire;
     char address[48];
+    int64_t deadline_ns = clock_monotonic_ns() + timers->artim_ns;
     wire_address(fd, address, sizeof address);
-    if (!wire_socket(&wire, fd, err))
+    bool open = tls ? tls_wire(&wire, fd, tls, NULL, deadline_ns, shown, err) : wire_socket(&wire, fd, err);
+    if (!open)
         return NULL;
     return dimse_listen_wire(wire, address, timers, err);
 }

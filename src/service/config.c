@@ -18,6 +18,8 @@ static const struct config_key keys[] = {
      "Page, DICOMweb and API. Loopback only until TLS and logins exist."},
     {"dicom.listen", CONFIG_HOST_PORT, "127.0.0.1:11112", 0, 0, NULL,
      "Where modalities send to. Off loopback every peer needs an entry."},
+    {"dicom.tls_listen", CONFIG_TEXT, "", 0, 0, NULL,
+     "Where modalities send to over TLS: 0.0.0.0:2762; empty: nowhere. Needs tls.certificate."},
     {"dicom.titles", CONFIG_TEXT, "HILUM", 0, 0, NULL, "Our AE titles, separated by commas."},
     {"dicom.artim_seconds", CONFIG_INTEGER, "30", 1, 600, NULL,
      "How long a peer may take to ask for an association, or to close."},
@@ -26,6 +28,14 @@ static const struct config_key keys[] = {
     {"dicom.charset", CONFIG_TEXT, "", 0, 0, NULL,
      "What text is in that comes without Specific Character Set, from a peer that has none entered: \"ISO_IR 100\"; "
      "empty: UTF-8 where it is that, else it is flagged."},
+    {"tls.certificate", CONFIG_TEXT, "", 0, 0, NULL,
+     "Our certificate, PEM, behind it those of the authorities between; `hilum cert` makes one. A newer file is taken "
+     "without a restart."},
+    {"tls.key", CONFIG_TEXT, "", 0, 0, NULL, "Its key, PEM without a password; mode 0600."},
+    {"tls.authorities", CONFIG_TEXT, "", 0, 0, NULL,
+     "Those whose word counts for a peer's certificate, PEM; empty: only certificates that are entered with their "
+     "peer, "
+     "and the system's for those whom we call."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
@@ -147,6 +157,11 @@ static bool check_dicom(const char *text, struct error *err)
     return wire_host_is_known(host, err);
 }
 
+static bool check_dicom_tls(const char *text, struct error *err)
+{
+    return !*text || check_dicom(text, err);
+}
+
 static bool check_data(const char *text, struct error *err)
 {
     return *text ? check_folder(text, err) : error_set(err, ERROR_BAD_VALUE, "give a folder");
@@ -158,6 +173,7 @@ static const struct {
 } checks[] = {{"data", check_data},
               {"http.listen", check_http},
               {"dicom.listen", check_dicom},
+              {"dicom.tls_listen", check_dicom_tls},
               {"dicom.titles", check_titles},
               {"dicom.charset", check_charset},
               {"models.synonyms", check_synonyms},
@@ -178,8 +194,21 @@ void service_config_missing(const json_t *config, void (*tell)(void *payload, co
     }
 }
 
+// What is wrong with the files themselves the start says, and `hilum config check` of these two.
+static bool check_tls(const struct config *config, struct error *err)
+{
+    bool has_certificate = *config_text(config->tree, "tls.certificate"),
+         has_key = *config_text(config->tree, "tls.key");
+    if (has_certificate != has_key)
+        return error_set(err, ERROR_BAD_VALUE, "tls.certificate and tls.key go together: give both, or none");
+    return has_certificate || !*config_text(config->tree, "dicom.tls_listen") ||
+           error_set(err, ERROR_BAD_VALUE, "dicom.tls_listen needs tls.certificate and tls.key");
+}
+
 bool service_config_check(const struct config *config, struct error *err)
 {
+    if (!check_tls(config, err))
+        return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {
             error_prefix(err, "%s", checks[i].key);

@@ -8,6 +8,8 @@
 #include "access/access.h"
 #include "access/allow.h"
 #include "archive/archive.h"
+#include "base/tls.h"
+#include "dimse/dimse.h"
 #include "http/http.h"
 #include "flow/flow.h"
 #include "image/decoder.h"
@@ -33,10 +35,12 @@ struct service_counters { // since start, for /metrics
 
 struct dimse_service;
 struct deliverer;
+struct service_tls;
 
 struct service {
     const json_t *config;
     struct service_titles titles;
+    struct service_tls *tls;
     struct store *store;
     struct access *access;
     struct archive *archive;
@@ -63,12 +67,30 @@ bool service_titles_read(struct service_titles *titles, const char *text, struct
 // Of a checked configuration. "localhost" is 127.0.0.1.
 void service_listen_address(const json_t *config, const char *key, char host[SERVICE_HOST_SIZE], uint16_t *port);
 
+// ---- tls.c
+
+// Of a checked configuration, whose texts must outlive it. NULL: a file is not what it should be, which *err names.
+struct service_tls *service_tls_open(const json_t *config, struct error *err);
+void service_tls_close(struct service_tls *tls); // NULL is fine
+// The context of a side, to be released (tls_release); the files are looked at again at most once a second. NULL with
+// *err: TLS is not set up. Any thread.
+struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct error *err);
+int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
+
+// ---- dimse/call.c
+
+// An association with an entered peer, as its entry says: plain, or over TLS with the certificate that it must show.
+struct dimse_association *dimse_service_call(struct service *service, const struct access_peer *entry,
+                                             const struct dimse_proposal *proposals, size_t count,
+                                             const struct dimse_timers *timers, struct error *err);
+
 // ---- dimse/listener.c
 
-// Listens on the configured address and serves associations, each on its own thread.
+// Listens on the configured addresses and serves associations, each on its own thread.
 struct dimse_service *dimse_service_start(struct service *service, struct error *err);
 void dimse_service_stop(struct dimse_service *dimse); // NULL is fine
 uint16_t dimse_service_port(const struct dimse_service *dimse);
+uint16_t dimse_service_tls_port(const struct dimse_service *dimse); // 0: there is none
 
 // ---- the HTTP handlers, one table in routes.c; `payload` is the struct service
 

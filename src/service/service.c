@@ -188,7 +188,8 @@ struct service *service_start(const struct config *config, struct error *err)
     service->started_ns = clock_now_ns();
     set_log_level(config_text(service->config, "log"));
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
-              check_sandbox(service, err) && start_rooms(service, err);
+              (service->tls = service_tls_open(service->config, err)) != NULL && check_sandbox(service, err) &&
+              start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && start_flow(service, err) && (service->dimse = dimse_service_start(service, err)) != NULL &&
@@ -198,6 +199,8 @@ struct service *service_start(const struct config *config, struct error *err)
                  "zone: %s now (TZ, else /etc/localtime); times of scanners that name none are read in it, results are "
                  "written in it",
                  clock_zone_text(zone, clock_zone(service->started_ns)));
+        if (dimse_service_tls_port(service->dimse))
+            log_info("service", "DICOM over TLS at port %u", dimse_service_tls_port(service->dimse));
         log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", dimse_service_port(service->dimse),
                  http_server_port(service->http), config_text(service->config, "data"));
         return service;
@@ -230,6 +233,7 @@ void service_stop(struct service *service)
     }
     store_close(service->store);
     pthread_mutex_destroy(&service->import_mutex);
+    service_tls_close(service->tls);
     free(service->titles.text);
     free(service);
 }

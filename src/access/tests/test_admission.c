@@ -14,7 +14,7 @@ static const char *const titles[] = {"HILUM", "HILUM2", NULL};
 static enum access_answer ask(struct place *place, const char *calling, const char *address, int64_t now_ns,
                               struct access_ticket *ticket)
 {
-    return access_admit(place->access, titles, "HILUM", calling, address, now_ns, ticket);
+    return access_admit(place->access, titles, "HILUM", calling, address, NULL, now_ns, ticket);
 }
 
 static void put_peer(struct place *place, const char *name, const char *title, const char *host, bool plain,
@@ -61,7 +61,7 @@ static void a_loopback_peer_needs_no_entry(void **state)
     struct access_ticket ticket;
     (void)state;
     place_open(&place);
-    assert_int_equal(access_admit(place.access, titles, " HILUM2 ", "STORESCU        ", "127.0.0.1", 0, &ticket),
+    assert_int_equal(access_admit(place.access, titles, " HILUM2 ", "STORESCU        ", "127.0.0.1", NULL, 0, &ticket),
                      ACCESS_ADMITTED);
     assert_string_equal(ticket.peer.title, "STORESCU");
     assert_string_equal(ticket.peer.name, "");
@@ -81,10 +81,10 @@ static void titles_that_are_none_are_refused(void **state)
     place_open(&place);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(ask(&place, bad[i], "127.0.0.1", 0, &ticket), ACCESS_CALLING_UNKNOWN);
-        assert_int_equal(access_admit(place.access, titles, bad[i], "SCU", "127.0.0.1", 0, &ticket),
+        assert_int_equal(access_admit(place.access, titles, bad[i], "SCU", "127.0.0.1", NULL, 0, &ticket),
                          ACCESS_CALLED_UNKNOWN);
     }
-    assert_int_equal(access_admit(place.access, titles, "hilum", "SCU", "127.0.0.1", 0, &ticket),
+    assert_int_equal(access_admit(place.access, titles, "hilum", "SCU", "127.0.0.1", NULL, 0, &ticket),
                      ACCESS_CALLED_UNKNOWN);
     place_close(&place);
 }

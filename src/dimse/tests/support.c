@@ -79,7 +79,7 @@ static void *acceptor_run(void *payload)
 {
     struct acceptor *acceptor = payload;
     int64_t began = clock_monotonic_ns();
-    struct dimse_association *a = dimse_listen_request(acceptor->own_fd, &acceptor->timers, &acceptor->err);
+    struct dimse_association *a = dimse_listen_request(acceptor->own_fd, NULL, NULL, &acceptor->timers, &acceptor->err);
     acceptor->outcome = DIMSE_BROKEN;
     if (a != NULL) {
         acceptor->asked = true;

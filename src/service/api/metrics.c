@@ -86,6 +86,15 @@ static void write_counters(struct buffer *out, struct service *service)
            service->runner ? (int64_t)model_runner_deaths(service->runner) : 0);
 }
 
+// Before the alarms, for it looks at the files.
+static void write_certificate(struct buffer *out, struct service *service)
+{
+    int64_t ends_ns = service_tls_ends_ns(service->tls);
+    if (ends_ns != INT64_MAX)
+        single(out, "hilum_certificate_ends_seconds", "gauge", "When our certificate ends, in seconds since 1970",
+               (uint64_t)(ends_ns / CLOCK_SECOND));
+}
+
 static void write_alarms(struct buffer *out)
 {
     struct alarm alarms[ALARMS_MAX];
@@ -236,6 +245,7 @@ void api_metrics(void *payload, struct http_request *request)
     struct error err;
     buffer_init(&out, TEXT_MAX);
     write_counters(&out, service);
+    write_certificate(&out, service);
     write_alarms(&out);
     if (write_disk(&out, service, &err) && write_faults(&out, service, &err) &&
         write_rows(&out, service, http_arena(request), &err)) {

@@ -87,13 +87,11 @@ static bool echo(struct service *service, const struct access_peer *entry, uint1
                  struct error *err)
 {
     static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
-    struct dimse_peer peer = {
-        .host = entry->host, .port = entry->port, .called = entry->title, .calling = service->titles.list[0]};
     struct dimse_timers timers = {.artim_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .idle_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .transfer_ns = ECHO_SECONDS * CLOCK_SECOND};
     int64_t started = clock_monotonic_ns();
-    struct dimse_association *association = dimse_connect(&peer, &proposal, 1, &timers, err);
+    struct dimse_association *association = dimse_service_call(service, entry, &proposal, 1, &timers, err);
     if (!association)
         return false;
     if (!dimse_echo(association, status, err)) {

@@ -187,6 +187,7 @@ void api_health(void *payload, struct http_request *request)
     struct service *service = payload;
     struct error err;
     json_t *warnings = json_array();
+    service_tls_ends_ns(service->tls); // looks at the files, and so at the alarms of them
     warn_of_alarms(warnings);
     json_t *stores = storing(service, warnings);
     const char *audit = auditing(service, warnings);

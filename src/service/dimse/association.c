@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -81,6 +82,8 @@ static const struct {
     [ACCESS_CALLED_UNKNOWN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLED_UNKNOWN},
     [ACCESS_CALLING_UNKNOWN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLING_UNKNOWN},
     [ACCESS_NOT_PLAIN] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_NO_REASON},
+    [ACCESS_NOT_TLS] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_NO_REASON},
+    [ACCESS_CERTIFICATE] = {DIMSE_REJECT_PERMANENT, DIMSE_REJECT_CALLING_UNKNOWN},
     [ACCESS_PEER_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_LOCAL_LIMIT},
     [ACCESS_TOTAL_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_CONGESTION},
 };
@@ -89,13 +92,14 @@ static bool admit(struct dimse_session *session, struct dimse_slot *slot)
 {
     const struct dimse_request *request = session->request;
     struct service *service = session->service;
-    enum access_answer answer = access_admit(service->access, service->titles.list, request->called, request->calling,
-                                             request->address, clock_now_ns(), &session->ticket);
+    enum access_answer answer =
+        access_admit(service->access, service->titles.list, request->called, request->calling, request->address,
+                     session->over_tls ? &session->shown : NULL, clock_now_ns(), &session->ticket);
     if (answer == ACCESS_ADMITTED)
         return true;
     atomic_fetch_add(&service->counters.associations_refused, 1);
     log_warning("dimse", "association of %s at %s to %s refused: %s%s", request->calling, request->address,
-                request->called, access_answer_text(answer),
+                request->called, session->ticket.why,
                 answer == ACCESS_CALLING_UNKNOWN ? "; `hilum peer add` enters one" : "");
     publish(slot, NULL, false); // it is freed below
     dimse_reject(session->association, rejections[answer].result, rejections[answer].reason);
@@ -177,14 +181,29 @@ static void name_association(struct dimse_session *session)
              (unsigned long long)session->service->started_ns, (unsigned long long)atomic_fetch_add(&counter, 1));
 }
 
+// Reads the request, behind the handshake where TLS is spoken.
+static struct dimse_association *listen_request(struct dimse_session *session, const struct dimse_slot *slot,
+                                                struct error *err)
+{
+    struct dimse_timers timers = slot->dimse->timers;
+    struct tls *tls = NULL;
+    timers.linger_ns = slot->pressed ? 1 : 0;
+    session->over_tls = slot->tls;
+    if (slot->tls && !(tls = service_tls_side(session->service->tls, TLS_SERVER, err))) {
+        close(slot->fd);
+        return NULL;
+    }
+    struct dimse_association *association = dimse_listen_request(slot->fd, tls, &session->shown, &timers, err);
+    tls_release(tls);
+    return association;
+}
+
 void *dimse_service_association(void *payload)
 {
     struct dimse_slot *slot = payload;
     struct error err;
     struct dimse_session session = {.service = slot->dimse->service};
-    struct dimse_timers timers = slot->dimse->timers;
-    timers.linger_ns = slot->pressed ? 1 : 0;
-    session.association = dimse_listen_request(slot->fd, &timers, &err);
+    session.association = listen_request(&session, slot, &err);
     publish(slot, session.association, false);
     if (!session.association) {
         if (err.code == ERROR_CLOSED) // who tries whether the port is open

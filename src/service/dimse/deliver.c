@@ -91,8 +91,7 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
     struct dimse_association *association = NULL;
     if (ok) {
         struct dimse_proposal proposal = {object->sop_class, {object->transfer_syntax}};
-        struct dimse_peer peer = {entry.host, entry.port, entry.title, service->titles.list[0]};
-        association = dimse_connect(&peer, &proposal, 1, &timers, err);
+        association = dimse_service_call(service, &entry, &proposal, 1, &timers, err);
         ok = association && send(service, association, object, how, warning, err);
     }
     if (ok) {

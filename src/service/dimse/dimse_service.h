@@ -22,6 +22,7 @@ struct dimse_slot {
     bool admitted;
     bool pressed; // too many of its address wait: no lingering
     int fd;
+    bool tls; // it came to the port where TLS is spoken
     char address[48];
     struct dimse_association *association; // NULL until the request was read
     struct dimse_service *dimse;
@@ -30,8 +31,8 @@ struct dimse_slot {
 struct dimse_service {
     struct service *service;
     struct dimse_timers timers;
-    int socket;
-    int wake; // eventfd: stop
+    int sockets[2]; // plain, and where TLS is spoken (-1: nowhere)
+    int wake;       // eventfd: stop
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t ended; // running became 0
@@ -49,6 +50,8 @@ struct dimse_session {
     struct service *service;
     struct dimse_association *association;
     const struct dimse_request *request;
+    bool over_tls;
+    struct tls_peer shown; // over TLS: whom the handshake ended with
     struct access_ticket ticket;
     struct access_subject subject;
     unsigned actions_refused;      // 1 << enum access_action each, of the services that it may not use

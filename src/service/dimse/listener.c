@@ -16,39 +16,70 @@
 #include "base/text.h"
 #include "base/wire.h"
 
-struct dimse_service *dimse_service_start(struct service *service, struct error *err)
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool listen_at(struct dimse_service *dimse, size_t which, const char *key, struct error *err)
 {
     char host[SERVICE_HOST_SIZE];
     uint16_t port;
+    if (!*config_text(dimse->service->config, key))
+        return true;
+    service_listen_address(dimse->service->config, key, host, &port);
+    dimse->sockets[which] = wire_listen(host, port, err);
+    return dimse->sockets[which] >= 0;
+}
+
+static bool start(struct dimse_service *dimse, struct error *err)
+{
+    if (!listen_at(dimse, 0, "dicom.listen", err) || !listen_at(dimse, 1, "dicom.tls_listen", err))
+        return false;
+    dimse->wake = eventfd(0, EFD_CLOEXEC);
+    return (dimse->wake >= 0 && pthread_create(&dimse->thread, NULL, dimse_service_run, dimse) == 0) ||
+           error_set(err, ERROR_MEMORY, "cannot start the DICOM listener");
+}
+
+static void release(struct dimse_service *dimse)
+{
+    close_fd(dimse->sockets[0]);
+    close_fd(dimse->sockets[1]);
+    close_fd(dimse->wake);
+    pthread_mutex_destroy(&dimse->mutex);
+    pthread_cond_destroy(&dimse->ended);
+    free(dimse);
+}
+
+struct dimse_service *dimse_service_start(struct service *service, struct error *err)
+{
     struct dimse_service *dimse = calloc(1, sizeof *dimse);
     if (!dimse) {
         error_set(err, ERROR_MEMORY, "no memory for the DICOM listener");
         return NULL;
     }
-    service_listen_address(service->config, "dicom.listen", host, &port);
     dimse->service = service;
+    dimse->sockets[0] = dimse->sockets[1] = dimse->wake = -1;
     dimse->timers = dimse_timers_default;
     dimse->timers.artim_ns = config_integer(service->config, "dicom.artim_seconds") * CLOCK_SECOND;
     dimse->timers.idle_ns = config_integer(service->config, "dicom.idle_seconds") * CLOCK_SECOND;
     pthread_mutex_init(&dimse->mutex, NULL);
     pthread_cond_init(&dimse->ended, NULL);
-    dimse->socket = wire_listen(host, port, err);
-    dimse->wake = eventfd(0, EFD_CLOEXEC);
-    if (dimse->socket >= 0 && dimse->wake >= 0 && pthread_create(&dimse->thread, NULL, dimse_service_run, dimse) == 0)
+    if (start(dimse, err))
         return dimse;
-    if (dimse->socket >= 0) {
-        close(dimse->socket);
-        error_set(err, ERROR_MEMORY, "cannot start the DICOM listener");
-    }
-    if (dimse->wake >= 0)
-        close(dimse->wake);
-    free(dimse);
+    release(dimse);
     return NULL;
 }
 
 uint16_t dimse_service_port(const struct dimse_service *dimse)
 {
-    return wire_port(dimse->socket);
+    return wire_port(dimse->sockets[0]);
+}
+
+uint16_t dimse_service_tls_port(const struct dimse_service *dimse)
+{
+    return dimse->sockets[1] >= 0 ? wire_port(dimse->sockets[1]) : 0;
 }
 
 static void address_text(const struct sockaddr_storage *address, char *out, socklen_t size)
@@ -88,13 +119,13 @@ static bool start_thread(struct dimse_slot *slot)
     return ok;
 }
 
-static void take(struct dimse_service *dimse, int fd, const char *address)
+static void take(struct dimse_service *dimse, int fd, bool tls, const char *address)
 {
     bool pressed = false;
     pthread_mutex_lock(&dimse->mutex);
     struct dimse_slot *slot = dimse->stopping ? NULL : find_slot(dimse, address, &pressed);
     if (slot) {
-        *slot = (struct dimse_slot){.used = true, .pressed = pressed, .fd = fd, .dimse = dimse};
+        *slot = (struct dimse_slot){.used = true, .pressed = pressed, .fd = fd, .tls = tls, .dimse = dimse};
         text_copy(slot->address, sizeof slot->address, address);
         dimse->running++;
     }
@@ -118,28 +149,30 @@ void dimse_service_leave(struct dimse_slot *slot)
     pthread_mutex_unlock(&dimse->mutex);
 }
 
+static void accept_one(struct dimse_service *dimse, size_t which)
+{
+    struct sockaddr_storage from;
+    socklen_t size = sizeof from;
+    char address[INET6_ADDRSTRLEN];
+    int fd = accept4(dimse->sockets[which], (struct sockaddr *)&from, &size, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        address_text(&from, address, sizeof address);
+        take(dimse, fd, which == 1, address);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+        clock_sleep_ns(50 * CLOCK_MS); // out of descriptors: what runs must end first; do not spin meanwhile
+    }
+}
+
 void *dimse_service_run(void *payload)
 {
     struct dimse_service *dimse = payload;
-    struct pollfd waits[] = {{.fd = dimse->socket, .events = POLLIN}, {.fd = dimse->wake, .events = POLLIN}};
-    for (;;) {
-        struct sockaddr_storage from;
-        socklen_t size = sizeof from;
-        char address[INET6_ADDRSTRLEN];
-        if (poll(waits, 2, -1) < 0 && errno != EINTR)
-            break;
-        if (waits[1].revents)
-            break;
-        int fd = accept4(dimse->socket, (struct sockaddr *)&from, &size, SOCK_CLOEXEC);
-        if (fd < 0) {
-            // Out of descriptors: what runs must end first; do not spin meanwhile.
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-                clock_sleep_ns(50 * CLOCK_MS);
-            continue;
-        }
-        address_text(&from, address, sizeof address);
-        take(dimse, fd, address);
-    }
+    struct pollfd waits[] = {{.fd = dimse->sockets[0], .events = POLLIN},
+                             {.fd = dimse->sockets[1], .events = POLLIN}, // a negative one is passed over
+                             {.fd = dimse->wake, .events = POLLIN}};
+    while ((poll(waits, 3, -1) >= 0 || errno == EINTR) && !waits[2].revents)
+        for (size_t i = 0; i < 2; i++)
+            if (waits[i].revents)
+                accept_one(dimse, i);
     return NULL;
 }
 
@@ -167,10 +200,10 @@ void dimse_service_stop(struct dimse_service *dimse)
     if (write(dimse->wake, &one, sizeof one) != sizeof one)
         log_error("dimse", "cannot wake the listener");
     pthread_join(dimse->thread, NULL);
-    close(dimse->socket);
+    for (size_t i = 0; i < 2; i++) {
+        close_fd(dimse->sockets[i]);
+        dimse->sockets[i] = -1;
+    }
     interrupt_all(dimse);
-    close(dimse->wake);
-    pthread_mutex_destroy(&dimse->mutex);
-    pthread_cond_destroy(&dimse->ended);
-    free(dimse);
+    release(dimse);
 }
