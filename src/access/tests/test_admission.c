@@ -292,9 +292,53 @@ static void counts_of_many_threads_come_back_to_none(void **state)
     place_close(&place);
 }
 
+// Whose entry says tls: required is let in over TLS alone, with the certificate that is entered or a known authority's.
+static void over_tls_the_certificate_decides(void **state)
+{
+    enum { HOUR = 3600 };
+    static const char good[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const struct {
+        const char *entered, *shown, *wrong;
+        int64_t ends_s;
+        enum access_answer answer;
+    } cases[] = {
+        {"", good, "", HOUR, ACCESS_ADMITTED},
+        {"", good, "none of the known authorities has signed it", HOUR, ACCESS_CERTIFICATE},
+        {"", good, "", -HOUR, ACCESS_CERTIFICATE},
+        {good, good, "none of the known authorities has signed it", HOUR, ACCESS_ADMITTED},
+        {good, good, "", -HOUR, ACCESS_CERTIFICATE},
+        {good, "bbbb", "", HOUR, ACCESS_CERTIFICATE},
+        {"", "", "", 0, ACCESS_CERTIFICATE},
+    };
+    struct access_ticket ticket;
+    struct place place;
+    (void)state;
+    place_open(&place);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct access_peer peer = {
+            .name = "ct1", .title = "CT1", .host = "10.1.2.3", .rights = ACCESS_STORE, .tls = true};
+        struct tls_peer shown = {.ends_ns = cases[i].ends_s ? clock_now_ns() + cases[i].ends_s * CLOCK_SECOND : 0};
+        text_copy(peer.certificate, sizeof peer.certificate, cases[i].entered);
+        text_copy(shown.fingerprint, sizeof shown.fingerprint, cases[i].shown);
+        text_copy(shown.wrong, sizeof shown.wrong, cases[i].wrong);
+        assert_ok(access_peer_put(place.access, &peer, "test", &place.err), place.err);
+        enum access_answer answer =
+            access_admit(place.access, titles, "HILUM", "CT1", "10.1.2.3", &shown, clock_now_ns(), &ticket);
+        if (answer != cases[i].answer)
+            fail_msg("case %zu: %d, %s", i, (int)answer, ticket.why);
+        if (answer == ACCESS_ADMITTED)
+            access_leave(place.access, &ticket);
+        else
+            assert_true(ticket.why[0] != '\0');
+    }
+    assert_int_equal(ask(&place, "CT1", "10.1.2.3", clock_now_ns(), &ticket), ACCESS_NOT_TLS);
+    place_close(&place);
+}
+
 int test_admission(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(over_tls_the_certificate_decides),
         cmocka_unit_test(loopback_is_told_from_elsewhere),
         cmocka_unit_test(a_loopback_peer_needs_no_entry),
         cmocka_unit_test(titles_that_are_none_are_refused),

@@ -187,21 +187,31 @@ static void who_speaks_no_tls_is_told_apart_from_who_is_silent_or_leaves(void **
 
 // ---- our client, their server
 
+// Starts a server of the script; it names its port in a file.
+static pid_t start_server(const char *what, uint16_t *port)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/port", folder);
+    remove(path);
+    pid_t pid = start_program((const char *const[]){"/usr/bin/python3", script, "answer", what, folder, NULL});
+    for (int i = 0; i < 2000 && access(path, R_OK) != 0; i++)
+        clock_sleep_ns(5 * CLOCK_MS);
+    char *text = load_file(path, NULL);
+    *port = (uint16_t)strtoul(text, NULL, 10);
+    free(text);
+    return pid;
+}
+
 // true when the handshake with a server of the script was done, and a mebibyte came back as it went.
 static bool calls(const char *what, const char *host, const char *authorities, struct tls_peer *peer, struct error *err)
 {
     static uint8_t sent[1 << 20], got[1 << 20];
-    char port[16] = "";
+    uint16_t port;
     struct wire wire;
-    FILE *script_says;
-    char command[256];
     struct tls *tls = open_with(TLS_CLIENT, NULL, authorities, false, err);
     assert_ok(tls != NULL, *err);
-    snprintf(command, sizeof command, "/usr/bin/python3 %s answer %s %s", script, what, folder);
-    script_says = popen(command, "r"); // NOLINT(cert-env33-c): a command of this test's own
-    assert_non_null(script_says);
-    assert_non_null(fgets(port, sizeof port, script_says));
-    int fd = wire_connect("127.0.0.1", (uint16_t)strtoul(port, NULL, 10), clock_monotonic_ns() + PATIENCE, err);
+    pid_t server = start_server(what, &port);
+    int fd = wire_connect("127.0.0.1", port, clock_monotonic_ns() + PATIENCE, err);
     assert_ok(fd >= 0, *err);
     int64_t patience = strcmp(what, "silent") == 0 ? CLOCK_SECOND / 5 : PATIENCE;
     bool shook = tls_wire(&wire, fd, tls, host, clock_monotonic_ns() + patience, peer, err);
@@ -220,7 +230,7 @@ static bool calls(const char *what, const char *host, const char *authorities, s
         assert_int_equal(wire.receive(wire.payload, got, 1, clock_monotonic_ns() + PATIENCE, &n, err), WIRE_END);
         wire.close(wire.payload);
     }
-    pclose(script_says);
+    stop_program(server);
     return shook;
 }
 
@@ -280,6 +290,24 @@ static void files_that_do_not_fit_are_named(void **state)
     assert_int_equal(err.code, ERROR_BAD_VALUE);
 }
 
+static void a_fingerprint_is_64_digits_with_colons_or_without(void **state)
+{
+    static const char *const none[] = {"",
+                                       "AB:CD",
+                                       ":AB",
+                                       "A:BC",
+                                       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0",
+                                       "g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
+    char out[TLS_FINGERPRINT_SIZE];
+    (void)state;
+    assert_true(tls_fingerprint(
+        "01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF", out));
+    assert_string_equal(out, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    assert_true(tls_fingerprint(out, out));
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_false(tls_fingerprint(none[i], out));
+}
+
 int test_tls(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +319,7 @@ int test_tls(void)
         cmocka_unit_test(a_server_is_believed_by_name_and_by_address),
         cmocka_unit_test(a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_reason),
         cmocka_unit_test(files_that_do_not_fit_are_named),
+        cmocka_unit_test(a_fingerprint_is_64_digits_with_colons_or_without),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The other end of test_tls.c, by Python's ssl: `certificates FOLDER` makes an authority and what it signs with the openssl program; `call PORT WHAT FOLDER` is a client, `answer WHAT FOLDER` a server that prints its port."""
+"""The other end of test_tls.c, by Python's ssl: `certificates FOLDER` makes an authority and what it signs with the openssl program; `call PORT WHAT FOLDER` is a client, `answer WHAT FOLDER` a server that names its port in FOLDER/port."""
 
 import os
 import socket
@@ -90,7 +90,9 @@ def call(port, what, folder):
 
 def answer(what, folder):
     listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+    with open(f"{folder}/port.new", "w", encoding="ascii") as file:
+        file.write(f"{listener.getsockname()[1]}\n")
+    os.rename(f"{folder}/port.new", f"{folder}/port")
     plain, _ = listener.accept()
     plain.settimeout(10)
     if what == "banner":
