@@ -474,3 +474,22 @@ bool tls_judge(const struct tls_peer *peer, const char *fingerprint, struct erro
                refuse_peer(peer, "another one is entered for this peer", err);
     return !*peer->wrong || refuse_peer(peer, peer->wrong, err);
 }
+
+bool tls_connect(struct wire *wire, const struct tls_target *to, int64_t deadline_ns, char *address, struct error *err)
+{
+    enum { ADDRESS_SIZE = 48 };
+    struct tls_peer shown;
+    int fd = wire_connect(to->host, to->port, deadline_ns, err);
+    if (fd < 0)
+        return false;
+    if (address)
+        wire_address(fd, address, ADDRESS_SIZE);
+    if (!to->tls)
+        return wire_socket(wire, fd, err);
+    if (!tls_wire(wire, fd, to->tls, to->host, deadline_ns, &shown, err))
+        return false;
+    if (tls_judge(&shown, to->fingerprint, err))
+        return true;
+    wire->close(wire->payload);
+    return false;
+}

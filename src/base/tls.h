@@ -55,4 +55,16 @@ bool tls_fingerprint(const char *text, char out[TLS_FINGERPRINT_SIZE]);
 bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int64_t deadline_ns, struct tls_peer *peer,
               struct error *err);
 
+// Where to call, and how.
+struct tls_target {
+    const char *host; // a name or a numeric address
+    uint16_t port;
+    struct tls *tls;         // NULL: plain. Must judge later.
+    const char *fingerprint; // with TLS: of the one certificate that counts, or "": one of a known authority
+};
+
+// Connects (wire_connect), shakes hands and judges; who does not show the right certificate gets nothing, not even our
+// name. *address (48 characters; may be NULL) is where it is. Fails as these three do.
+bool tls_connect(struct wire *wire, const struct tls_target *to, int64_t deadline_ns, char *address, struct error *err);
+
 #endif

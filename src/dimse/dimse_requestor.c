@@ -97,32 +97,15 @@ struct dimse_association *dimse_connect_wire(struct wire wire, const char *addre
     return NULL;
 }
 
-// Who does not show the right certificate gets nothing, not even our title.
-static bool connect_tls(struct wire *wire, int fd, const struct dimse_peer *peer, int64_t deadline_ns,
-                        struct error *err)
-{
-    struct tls_peer shown;
-    if (!tls_wire(wire, fd, peer->tls, peer->host, deadline_ns, &shown, err))
-        return false;
-    if (tls_judge(&shown, peer->fingerprint, err))
-        return true;
-    wire->close(wire->payload);
-    return false;
-}
-
 struct dimse_association *dimse_connect(const struct dimse_peer *peer, const struct dimse_proposal *proposals,
                                         size_t count, const struct dimse_timers *timers, struct error *err)
 {
     if (timers == NULL)
         timers = &dimse_timers_default;
+    const struct tls_target to = {peer->host, peer->port, peer->tls, peer->fingerprint};
     struct wire wire;
-    int64_t deadline_ns = clock_monotonic_ns() + timers->artim_ns;
-    int fd = wire_connect(peer->host, peer->port, deadline_ns, err);
-    if (fd < 0)
-        return NULL;
     char address[48];
-    wire_address(fd, address, sizeof address);
-    if (!(peer->tls ? connect_tls(&wire, fd, peer, deadline_ns, err) : wire_socket(&wire, fd, err)))
+    if (!tls_connect(&wire, &to, clock_monotonic_ns() + timers->artim_ns, address, err))
         return NULL;
     return dimse_connect_wire(wire, address, peer, proposals, count, timers, err);
 }

@@ -97,10 +97,13 @@ bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule *
 struct flow_hl7_target {
     char name[FLOW_NAME_SIZE], host[256];
     uint16_t port;
-    char application[65], facility[65]; // receiving
-    char unsigned_status[2];            // OBR-25 and OBX-11 of results no one has signed: "R", "P" or "F"
-    char filler[10];                    // OBR-3: "topic" (the result's own number) or "accession"
-    bool not_analysed;                  // it hears of what was not analysed too (OBR-25 X)
+    char application[65], facility[65];          // receiving
+    char unsigned_status[2];                     // OBR-25 and OBX-11 of results no one has signed: "R", "P" or "F"
+    char filler[10];                             // OBR-3: "topic" (the result's own number) or "accession"
+    char tls[9];                                 // "required": over TLS alone; "no"
+    char certificate[TLS_FINGERPRINT_SIZE + 32]; // of the one that it must show then (SHA-256 fingerprint; colons go);
+                                                 // "" any of a known authority
+    bool not_analysed; // it hears of what was not analysed too (OBR-25 X)
     int64_t version;
 };
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err);

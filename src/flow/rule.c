@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access/allow.h"
+#include "base/text.h"
 
 #define MEMBER(name, type, member, capacity)                                                                           \
     {                                                                                                                  \
@@ -43,6 +44,8 @@ static const struct field target_fields[] = {
     MEMBER("facility", FIELD_TEXT, facility),
     MEMBER("unsigned_status", FIELD_TEXT, unsigned_status),
     MEMBER("filler", FIELD_TEXT, filler),
+    MEMBER("tls", FIELD_TEXT, tls),
+    MEMBER("certificate", FIELD_TEXT, certificate),
     MEMBER("not_analysed", FIELD_BOOLEAN, not_analysed),
     {NULL, FIELD_TEXT, 0, 0, 0},
 };
@@ -77,9 +80,28 @@ json_t *flow_rule_to_json(const struct flow_rule *rule)
     return json;
 }
 
+static bool check_tls(struct flow_hl7_target *target, struct error *err)
+{
+    char fingerprint[TLS_FINGERPRINT_SIZE];
+    bool required = strcmp(target->tls, "required") == 0;
+    if (!required && strcmp(target->tls, "no") != 0)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': tls must be required or no", target->name);
+    if (!*target->certificate)
+        return true;
+    if (!required)
+        return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': certificate is looked at with tls: required only",
+                         target->name);
+    if (!tls_fingerprint(target->certificate, fingerprint))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "HL7 target '%s': certificate \"%s\" is no SHA-256 fingerprint: 64 hexadecimal digits, as "
+                         "`openssl x509 -noout -fingerprint -sha256` prints them",
+                         target->name, target->certificate);
+    return text_copy(target->certificate, sizeof target->certificate, fingerprint);
+}
+
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err)
 {
-    *out = (struct flow_hl7_target){.unsigned_status = "R", .filler = "topic"};
+    *out = (struct flow_hl7_target){.unsigned_status = "R", .filler = "topic", .tls = "no"};
     json_t *copy = json_copy((json_t *)(uintptr_t)json);
     json_int_t port = json_integer_value(json_object_get(copy, "port"));
     json_object_del(copy, "port");
@@ -97,6 +119,8 @@ bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, 
         return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': unsigned_status must be R, P or F", out->name);
     if (strcmp(out->filler, "topic") != 0 && strcmp(out->filler, "accession") != 0)
         return error_set(err, ERROR_BAD_VALUE, "HL7 target '%s': filler must be topic or accession", out->name);
+    if (!check_tls(out, err))
+        return false;
     out->port = (uint16_t)port;
     return true;
 }

@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/tls.h"
 
 enum {
     HL7_MESSAGE_MAX = 4 << 20,
@@ -104,9 +105,8 @@ enum {
 };
 #define MLLP_TRANSFER_NS (60 * CLOCK_SECOND) // a message must be whole this long after its start byte
 
-// `host` is a name or a numeric address; looking up a name may take longer than the timeout. Fails as wire_connect
-// does.
-struct mllp_connection *mllp_connect(const char *host, uint16_t port, int64_t timeout_ns, struct error *err);
+// Looking up a name may take longer than the timeout. Fails as tls_connect does.
+struct mllp_connection *mllp_connect(const struct tls_target *to, int64_t timeout_ns, struct error *err);
 struct mllp_connection *mllp_accept(int fd, struct error *err); // takes the socket, on failure too
 void mllp_close(struct mllp_connection *connection);            // NULL is fine
 

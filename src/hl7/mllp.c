@@ -26,11 +26,8 @@ static int64_t deadline_after(int64_t timeout_ns)
 
 // ---- opening and closing
 
-struct mllp_connection *mllp_accept(int fd, struct error *err)
+static struct mllp_connection *begin(struct wire wire, struct error *err)
 {
-    struct wire wire;
-    if (!wire_socket(&wire, fd, err))
-        return NULL;
     struct mllp_connection *connection = calloc(1, sizeof *connection);
     if (!connection) {
         error_set(err, ERROR_MEMORY, "no memory for an MLLP connection");
@@ -41,6 +38,12 @@ struct mllp_connection *mllp_accept(int fd, struct error *err)
     return connection;
 }
 
+struct mllp_connection *mllp_accept(int fd, struct error *err)
+{
+    struct wire wire;
+    return wire_socket(&wire, fd, err) ? begin(wire, err) : NULL;
+}
+
 void mllp_close(struct mllp_connection *connection)
 {
     if (!connection)
@@ -49,10 +52,10 @@ void mllp_close(struct mllp_connection *connection)
     free(connection);
 }
 
-struct mllp_connection *mllp_connect(const char *host, uint16_t port, int64_t timeout_ns, struct error *err)
+struct mllp_connection *mllp_connect(const struct tls_target *to, int64_t timeout_ns, struct error *err)
 {
-    int fd = wire_connect(host, port, deadline_after(timeout_ns), err);
-    return fd < 0 ? NULL : mllp_accept(fd, err);
+    struct wire wire;
+    return tls_connect(&wire, to, deadline_after(timeout_ns), NULL, err) ? begin(wire, err) : NULL;
 }
 
 static bool usable(const struct mllp_connection *connection, struct error *err)

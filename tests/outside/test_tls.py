@@ -1,19 +1,23 @@
 #!/usr/bin/python3
 """DICOM over TLS (PS3.15 B.12): DCMTK as the scanner and as the PACS, with certificates that the openssl program makes."""
 
+import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import corpus
 from harness import Hilum, free_port, wait_for_port, wait_until
+from heads import BLEED_SLICE, Head
 
 
 def run(*args):
@@ -168,6 +172,54 @@ class Tls(unittest.TestCase):
         for one in stalled:
             one.close()
         self.assertEqual(server.stop(), 0)
+
+    def record(self, shows):
+        """A record that takes HL7 over TLS: (port, what it got)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*shows)
+        context.load_verify_locations(self.ours.pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+        listener, got = socket.create_server(("127.0.0.1", 0)), []
+
+        def answer():
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                try:
+                    with context.wrap_socket(plain, server_side=True) as wire:
+                        data = b""
+                        while not data.endswith(b"\x1c\r"):
+                            data += wire.recv(1 << 16) or b"\x1c\r"
+                        if b"MSH" in data:
+                            got.append((wire.getpeercert()["subject"], data))
+                            wire.sendall(b"\x0bMSH|^~\\&|A|B|C|D|20260101||ACK|1|P|2.5.1\rMSA|AA|" + data.split(b"|")[9] + b"\r\x1c\r")
+                except OSError:
+                    pass
+
+        threading.Thread(target=answer, daemon=True).start()
+        self.addCleanup(listener.close)
+        return listener.getsockname()[1], got
+
+    def test_a_record_hears_over_tls_when_it_shows_the_right_certificate(self):
+        server = self.serve("flow:\n  negative_quiet_s: 1\n")
+        port, got = self.record(self.ours.sign("record"))
+        target = {"host": "127.0.0.1", "port": port, "application": "RIS", "facility": "TEST", "tls": "required", "certificate": fingerprint(self.scanner[0])}
+        server.put_json("/api/hl7-targets/ris", target)
+        server.put_json("/api/rules/head-ct-hyperdense", {**{key: value for key, value in server.get_json("/api/rules")[0].items() if key != "version"}, "hl7_to": ["ris"]})
+        head = Head(1, bleed=BLEED_SLICE)
+        server.storescu(*head.save(os.path.join(self.folder, "head")))
+        says = wait_until(lambda: " ".join(str(one) for one in server.get_json("/api/deliveries?state=waiting")) if "another one is entered" in str(server.get_json("/api/deliveries?state=waiting")) else "", 60, "the refusal")
+        self.assertIn(fingerprint(self.ours.path("record", "pem")).replace(":", "").lower(), says)
+        self.assertEqual(got, [])
+        server.put_json("/api/hl7-targets/ris", {**target, "certificate": ""})
+        wait_until(lambda: got, 60, "the message")
+        self.assertIn("server", str(got[0][0]))  # we show our own certificate
+        self.assertIn(b"ORU^R01", got[0][1])
+        status, _, body = server.request("/api/hl7-targets/ris", "PUT", json.dumps({**target, "tls": "no"}).encode())
+        self.assertEqual(status, 400)
+        self.assertIn(b"is looked at with tls: required only", body)
 
     def test_the_certificates_of_our_own_command_serve_both_ends(self):
         folder, program = os.path.join(self.folder, "made"), Hilum(program=None)

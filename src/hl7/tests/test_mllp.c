@@ -69,7 +69,8 @@ static struct mllp_connection *meet(struct listener *listener)
     struct error err;
     listener->fd = listen_somewhere(&listener->port);
     assert_int_equal(pthread_create(&listener->thread, NULL, run_listener, listener), 0);
-    struct mllp_connection *connection = mllp_connect("127.0.0.1", listener->port, 5 * CLOCK_SECOND, &err);
+    struct mllp_connection *connection =
+        mllp_connect(&(struct tls_target){.host = "127.0.0.1", .port = listener->port}, 5 * CLOCK_SECOND, &err);
     assert_ok(connection, err);
     return connection;
 }
@@ -231,9 +232,9 @@ static void nobody_listening_is_an_error(void **state)
     unsigned short port;
     struct error err;
     close(listen_somewhere(&port));
-    assert_null(mllp_connect("127.0.0.1", port, CLOCK_SECOND, &err));
+    assert_null(mllp_connect(&(struct tls_target){.host = "127.0.0.1", .port = port}, CLOCK_SECOND, &err));
     assert_int_equal(err.code, ERROR_CLOSED);
-    assert_null(mllp_connect("no-such-host.invalid", port, CLOCK_SECOND, &err));
+    assert_null(mllp_connect(&(struct tls_target){.host = "no-such-host.invalid", .port = port}, CLOCK_SECOND, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
 }
 

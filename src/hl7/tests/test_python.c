@@ -131,8 +131,8 @@ static void a_python_listener_takes_our_delivery(void **state)
     char line[32];
     peer_start(&peer, "server", NULL);
     peer_read(&peer, line, sizeof line, 1);
-    struct mllp_connection *connection =
-        mllp_connect("127.0.0.1", (uint16_t)strtoul(line, NULL, 10), 5 * CLOCK_SECOND, &err);
+    struct mllp_connection *connection = mllp_connect(
+        &(struct tls_target){.host = "127.0.0.1", .port = (uint16_t)strtoul(line, NULL, 10)}, 5 * CLOCK_SECOND, &err);
     assert_ok(connection, err);
     for (int i = 0; i < 3; i++) { // over one connection
         struct mllp_answer answer;

@@ -43,10 +43,20 @@ static bool make_message(struct service *service, const struct queue_delivery *d
     return ok;
 }
 
-static bool send(const struct queue_delivery *delivery, const struct flow_hl7_target *target,
+static struct mllp_connection *call(struct service *service, const struct flow_hl7_target *target, struct error *err)
+{
+    struct tls_target to = {.host = target->host, .port = target->port, .fingerprint = target->certificate};
+    if (strcmp(target->tls, "required") == 0 && !(to.tls = service_tls_side(service->tls, TLS_CLIENT, err)))
+        return NULL;
+    struct mllp_connection *connection = mllp_connect(&to, ANSWER_NS, err);
+    tls_release(to.tls);
+    return connection;
+}
+
+static bool send(struct service *service, const struct queue_delivery *delivery, const struct flow_hl7_target *target,
                  const struct buffer *message, struct mllp_answer *answer, enum queue_failure *how, struct error *err)
 {
-    struct mllp_connection *connection = mllp_connect(target->host, target->port, ANSWER_NS, err);
+    struct mllp_connection *connection = call(service, target, err);
     if (!connection)
         return false;
     *how = QUEUE_UNCERTAIN;
@@ -73,7 +83,7 @@ bool deliver_hl7(struct service *service, const struct queue_delivery *delivery,
     bool ok = make_message(service, delivery, &target, &message, err);
     if (!ok && err->code == ERROR_BAD_VALUE) // the next try would say it too
         *how = QUEUE_REFUSED;
-    ok = ok && send(delivery, &target, &message, &answer, how, err);
+    ok = ok && send(service, delivery, &target, &message, &answer, how, err);
     buffer_free(&message);
     if (!ok || strcmp(answer.code, "AA") == 0 || strcmp(answer.code, "CA") == 0)
         return ok;
