@@ -103,7 +103,7 @@ struct flow_hl7_target {
     char tls[9];                                 // "required": over TLS alone; "no"
     char certificate[TLS_FINGERPRINT_SIZE + 32]; // of the one that it must show then (SHA-256 fingerprint; colons go);
                                                  // "" any of a known authority
-    bool not_analysed; // it hears of what was not analysed too (OBR-25 X)
+    bool not_analysed;                           // it hears of what was not analysed too (OBR-25 X)
     int64_t version;
 };
 bool flow_hl7_target_from_json(const json_t *json, struct flow_hl7_target *out, struct error *err);

@@ -300,6 +300,7 @@ static void what_was_given_up_at_the_first_look_is_told_to_who_hears_all(void **
                                      .application = "RIS",
                                      .unsigned_status = "R",
                                      .filler = "topic",
+                                     .tls = "no",
                                      .not_analysed = true};
     (void)state;
     ground_open_real(&g, TARGETS);
