@@ -168,11 +168,16 @@ static bool check_unique(struct database *db, const struct access_peer *peer, st
                      peer->title, peer->host);
 }
 
+static bool remove_row(struct database *db, const char *name, struct error *err)
+{
+    return sql_run(db, err, "DELETE FROM peer WHERE name = ?", "t", name);
+}
+
 static bool write_row(struct database *db, const struct access_peer_change *change, struct error *err)
 {
     const struct access_peer *peer = change->peer;
-    return check_unique(db, peer, err) &&
-           sql_run(db, err, "INSERT OR REPLACE INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    return check_unique(db, peer, err) && remove_row(db, peer->name, err) &&
+           sql_run(db, err, "INSERT INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    "tttiiitiitiit", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
                    (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, (int64_t)peer->newest,
                    peer->charset, change->version, (int64_t)peer->tls, peer->certificate);
@@ -201,8 +206,7 @@ bool access_sql_peer_change(struct database *db, struct access_peer_change *chan
         return true;
     if (!next_version(db, change, err) || !keep_version(db, change, err))
         return false;
-    bool ok = change->peer ? write_row(db, change, err)
-                           : sql_run(db, err, "DELETE FROM peer WHERE name = ?", "t", change->name);
+    bool ok = change->peer ? write_row(db, change, err) : remove_row(db, change->name, err);
     change->changed = true;
     return ok && store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name,
                                  &(struct store_event_detail){.what = "peer"}, err);

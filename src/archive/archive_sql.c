@@ -19,18 +19,19 @@
 
 enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS };
 
-// One query for each way to ask, so that each uses its index; `bound` is its highest parameter.
+// One query for each way to ask, so that each uses its index. Of the UIDs of study, series and instance it is given
+// `count` from `first` on.
 static const struct {
     const char *sql;
-    int bound;
+    int first, count;
 } queries[] = {
-    [OF_STUDY] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 1},
-    [OF_SERIES] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 2},
+    [OF_STUDY] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 0, 1},
+    [OF_SERIES] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 0, 2},
     [OF_INSTANCE] = {OBJECT_COLUMNS
                      "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
-                     3},
-    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?3", 3},
-    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?3 ORDER BY instance.rank", 3},
+                     0, 3},
+    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?1", 2, 1},
+    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?1 ORDER BY instance.rank", 2, 1},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -99,8 +100,8 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
         return false;
     const char *values[] = {study, series, instance};
     struct sql *sql = sql_prepare(db, queries[which].sql, err);
-    for (int i = 0; sql && i < queries[which].bound; i++)
-        sql_bind_text(sql, i + 1, values[i]);
+    for (int i = 0; sql && i < queries[which].count; i++)
+        sql_bind_text(sql, i + 1, values[queries[which].first + i]);
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
@@ -317,9 +318,9 @@ bool archive_count(struct archive *archive, struct archive_counts *out, struct e
         return false;
     struct sql *sql =
         sql_prepare(db,
-                    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient)),"
+                    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient) AS patients),"
                     " (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
-                    "series JOIN study_patient ON study_patient.id=patient)), count(*) FILTER (WHERE rank=0),"
+                    "series JOIN study_patient ON study_patient.id=patient) AS parts), count(*) FILTER (WHERE rank=0),"
                     " (SELECT count(*) FROM conflict WHERE decision=0), coalesce(sum(size), 0) FROM instance",
                     err);
     bool ok = sql && sql_step(sql, &row, err);

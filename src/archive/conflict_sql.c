@@ -235,8 +235,9 @@ static bool keep_former(struct database *db, const struct decision *decision, co
                         const struct version *before, struct error *err)
 {
     return sql_run(db, err,
-                   "INSERT OR IGNORE INTO conflict(instance, study, kind, urgent, how, sender, is_image)"
-                   " SELECT ?1, study, kind, urgent, '', '', is_image FROM conflict WHERE instance=?2",
+                   "INSERT INTO conflict(instance, study, kind, urgent, how, sender, is_image)"
+                   " SELECT ?1, study, kind, urgent, '', '', is_image FROM conflict WHERE instance=?2"
+                   " ON CONFLICT (instance) DO NOTHING",
                    "ii", before->instance, now->instance) &&
            set_decision(db, decision, before->instance, ARCHIVE_KEPT, err);
 }
@@ -395,12 +396,12 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct archive_confl
     return ok;
 }
 
-#define OF_ALL "WHERE ?1 IS NULL AND (?2=1 OR decision=0)"
+#define OF_ALL "WHERE (?1=1 OR decision=0)"
 #define OF_STUDY                                                                                                       \
     "WHERE conflict.instance IN (SELECT other.id FROM study JOIN study_patient ON study_patient.study=study.id"        \
     " JOIN series ON series.patient=study_patient.id JOIN instance AS one ON one.series=series.id"                     \
-    " JOIN instance AS other ON other.uid=one.uid WHERE study.uid=?1) AND (?2=1 OR decision=0)"
-#define IN_PARTS " ORDER BY conflict.instance DESC LIMIT ?3 OFFSET ?4"
+    " JOIN instance AS other ON other.uid=one.uid WHERE study.uid=?2) AND (?1=1 OR decision=0)"
+#define IN_PARTS " ORDER BY conflict.instance DESC LIMIT ? OFFSET ?"
 
 static bool list_conflicts(struct database *db, const char *study, bool decided_too, const struct archive_page *page,
                            struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err)
@@ -413,10 +414,12 @@ static bool list_conflicts(struct database *db, const char *study, bool decided_
         sql_done(sql);
         return sql && error_set(err, ERROR_LIMIT, "no memory for conflicts");
     }
-    sql_bind_text(sql, 1, study);
-    sql_bind_int(sql, 2, decided_too);
-    sql_bind_int(sql, 3, (int64_t)page->limit);
-    sql_bind_int(sql, 4, (int64_t)page->offset);
+    int last = 1;
+    sql_bind_int(sql, last, decided_too);
+    if (study)
+        sql_bind_text(sql, ++last, study);
+    sql_bind_int(sql, last + 1, (int64_t)page->limit);
+    sql_bind_int(sql, last + 2, (int64_t)page->offset);
     if (!read_rows(sql, arena, *out, count, err))
         return false;
     for (size_t i = 0; i < *count; i++)
@@ -429,9 +432,9 @@ static bool count_conflicts(struct database *db, const char *study, bool decided
                             struct error *err)
 {
     int64_t total = 0;
-    bool found, ok = study ? sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_STUDY, "ti",
-                                         study, (int64_t)decided_too)
-                           : sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_ALL, "ti", study,
+    bool found, ok = study ? sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_STUDY, "it",
+                                         (int64_t)decided_too, study)
+                           : sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_ALL, "i",
                                          (int64_t)decided_too);
     page->total = (uint64_t)total;
     return ok;

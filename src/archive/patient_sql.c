@@ -16,8 +16,8 @@ static bool put_names(struct database *db, int64_t patient, dicom_tag tag, const
                       struct error *err)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (!sql_run(db, err, "INSERT OR IGNORE INTO study_name(tag, key, patient) VALUES(?1, ?2, ?3)", "iti",
-                     (int64_t)tag, names->keys[i], patient))
+        if (!sql_run(db, err, "INSERT INTO study_name(tag, key, patient) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                     "iti", (int64_t)tag, names->keys[i], patient))
             return false;
     return true;
 }
@@ -378,9 +378,10 @@ bool rows_identity_served(struct database *db, int64_t study, const struct rows_
 bool rows_identities_again(struct database *db, int64_t study, struct arena *arena, struct error *err)
 {
     return sql_run(db, err,
-                   "UPDATE identity SET served=EXISTS(SELECT 1 FROM series JOIN instance ON instance.series=series.id"
+                   "UPDATE identity SET served=CASE WHEN EXISTS(SELECT 1 FROM series JOIN instance ON "
+                   "instance.series=series.id"
                    " AND instance.rank=0 AND instance.identity=identity.id WHERE series.patient=identity.patient)"
-                   " WHERE patient IN (SELECT id FROM study_patient WHERE study=?1)",
+                   " THEN 1 ELSE 0 END WHERE patient IN (SELECT id FROM study_patient WHERE study=?1)",
                    "i", study) &&
            rows_describe_identity(db, study, arena, err);
 }

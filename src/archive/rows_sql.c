@@ -150,11 +150,12 @@ static bool add_differences(struct database *db, const struct rows_object *objec
 // A series counts while it has an object that is served.
 static bool count_series(struct database *db, int64_t patient, int64_t by, struct error *err)
 {
-    return sql_run(db, err,
-                   "UPDATE study_patient SET series_count=series_count+?2, modalities=coalesce("
-                   "(SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series"
-                   " WHERE patient=?1 AND instance_count>0 AND modality<>'' ORDER BY modality)), '') WHERE id=?1",
-                   "ii", patient, by);
+    return sql_run(
+        db, err,
+        "UPDATE study_patient SET series_count=series_count+?2, modalities=coalesce("
+        "(SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series"
+        " WHERE patient=?1 AND instance_count>0 AND modality<>'' ORDER BY modality) AS each_one), '') WHERE id=?1",
+        "ii", patient, by);
 }
 
 bool rows_count(struct database *db, int64_t patient, int64_t series, int64_t by, struct error *err)
@@ -175,7 +176,7 @@ static bool note_rejection(struct database *db, const struct rows_object *object
     return !object->rejection || object->beside > 0 ||
            sql_run(db, err,
                    "UPDATE study SET rejected=CASE WHEN rejected='' THEN ?2 ELSE rejected || '; ' || ?2 END"
-                   " WHERE id=?1 AND rejected NOT LIKE '%' || ?2 || '%'",
+                   " WHERE id=?1 AND instr(rejected, ?2)=0",
                    "it", study, object->rejection);
 }
 

@@ -180,10 +180,11 @@ bool flow_hold_next(struct database *db, int64_t now_ns, int64_t quiet_ns, char 
 
 bool flow_waits_end(struct database *db, int64_t now_ns, struct error *err)
 {
-    return sql_run(db, err, "UPDATE flow_series SET due_ns=?1 WHERE due_ns>?1+?2", "ii", now_ns, FLOW_QUIET_MAX_NS) &&
+    return sql_run(db, err, "UPDATE flow_series SET due_ns=?1 WHERE due_ns>?2", "ii", now_ns,
+                   now_ns + FLOW_QUIET_MAX_NS) &&
            sql_run(db, err, "UPDATE flow_series SET last_ns=?1 WHERE last_ns>?1", "i", now_ns) &&
-           sql_run(db, err, "UPDATE flow_hold SET not_before_ns=?1 WHERE not_before_ns>?1+?2", "ii", now_ns,
-                   FLOW_ANNOUNCED_NS) &&
+           sql_run(db, err, "UPDATE flow_hold SET not_before_ns=?1 WHERE not_before_ns>?2", "ii", now_ns,
+                   now_ns + FLOW_ANNOUNCED_NS) &&
            queue_waits_end(db, now_ns, err);
 }
 

@@ -183,13 +183,14 @@ static bool find_next(struct database *db, const char *kind, int64_t *next_ns, s
 {
     bool found;
     return sql_get_int(db, err, next_ns, &found,
-                       "SELECT coalesce(min(CASE WHEN due IS NULL THEN lease WHEN lease IS NULL THEN due"
-                       "  ELSE max(due, lease) END), 9223372036854775807) FROM (SELECT"
-                       "  (SELECT max(t.next_ns, min(w.next_ns)) FROM delivery AS w WHERE w.kind = t.kind"
-                       "   AND w.target = t.target AND w.state = 0 AND " IS_NEXT ") AS due,"
+                       "SELECT coalesce(min(CASE WHEN due IS NULL THEN lease WHEN due < lease THEN lease"
+                       "  ELSE due END), 9223372036854775807) FROM (SELECT"
+                       "  (SELECT CASE WHEN min(w.next_ns) < t.next_ns THEN t.next_ns ELSE min(w.next_ns) END"
+                       "   FROM delivery AS w WHERE w.kind = t.kind AND w.target = t.target"
+                       "   AND w.state = 0 AND " IS_NEXT ") AS due,"
                        "  (SELECT min(s.lease_ns) FROM delivery AS s WHERE s.kind = t.kind"
                        "   AND s.target = t.target AND s.state = 1) AS lease"
-                       "  FROM delivery_target AS t WHERE t.kind = ?)",
+                       "  FROM delivery_target AS t WHERE t.kind = ?) AS each_target",
                        "t", kind);
 }
 

@@ -91,7 +91,7 @@ bool queue_job_add(struct database *db, const struct queue_job *job, int64_t now
             " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET state = 0,"
             " input = excluded.input, outcome = '', reason = '', cause = '', result = '', priority = excluded.priority,"
             " started_ns = 0, finished_ns = 0, fixed = '', retry_ns = excluded.retry_ns, attempts = 0, crashes = 0"
-            " WHERE state = 4",
+            " WHERE job.state = 4",
             "ttttttiii", job->key, queue_text(job->kind), queue_text(job->study), queue_text(job->series),
             queue_text(job->model), queue_text(job->input), job->priority, now_ns, job->retry_ns))
         return false;

@@ -158,12 +158,12 @@ bool queue_recover(struct database *db, int64_t now_ns, struct error *err)
 
 bool queue_waits_end(struct database *db, int64_t now_ns, struct error *err)
 {
-    return sql_run(db, err, "UPDATE job SET retry_ns = ?1 WHERE state = 0 AND retry_ns > ?1 + ?2", "ii", now_ns,
-                   QUEUE_RETRY_MAX_NS) &&
-           sql_run(db, err, "UPDATE delivery SET next_ns = ?1 WHERE state = 0 AND next_ns > ?1 + ?2", "ii", now_ns,
-                   QUEUE_BACKOFF_MAX_NS) &&
-           sql_run(db, err, "UPDATE delivery_target SET next_ns = ?1 WHERE next_ns > ?1 + ?2", "ii", now_ns,
-                   QUEUE_BACKOFF_MAX_NS);
+    return sql_run(db, err, "UPDATE job SET retry_ns = ?1 WHERE state = 0 AND retry_ns > ?2", "ii", now_ns,
+                   now_ns + QUEUE_RETRY_MAX_NS) &&
+           sql_run(db, err, "UPDATE delivery SET next_ns = ?1 WHERE state = 0 AND next_ns > ?2", "ii", now_ns,
+                   now_ns + QUEUE_BACKOFF_MAX_NS) &&
+           sql_run(db, err, "UPDATE delivery_target SET next_ns = ?1 WHERE next_ns > ?2", "ii", now_ns,
+                   now_ns + QUEUE_BACKOFF_MAX_NS);
 }
 
 const char *queue_column(struct sql *sql, int column, struct arena *arena)

@@ -40,7 +40,10 @@ static bool migrate(struct database *db, void *payload, struct error *err)
     bool from_base = done == 0 && migration->base;
     return (!from_base || run_steps(db, migration->base, 0, migration->room, err)) &&
            run_steps(db, migration->steps, from_base ? migration->base_steps : done, migration->room, err) &&
-           sql_run(db, err, "INSERT OR REPLACE INTO migration(room, step) VALUES (?, ?)", "ti", migration->room, count);
+           sql_run(
+               db, err,
+               "INSERT INTO migration(room, step) VALUES (?, ?) ON CONFLICT (room) DO UPDATE SET step = excluded.step",
+               "ti", migration->room, count);
 }
 
 bool store_migrate(struct store *store, const struct store_migration *migration, struct error *err)

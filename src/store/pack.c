@@ -61,8 +61,10 @@ static bool list_one(struct database *db, void *payload, struct error *err)
 
 bool pack_insert_row(struct database *db, const struct waiting_pack *pack, struct error *err)
 {
-    return sql_run(db, err, "INSERT OR REPLACE INTO container(number, packed, arrival_last) VALUES (?, 1, ?)", "ii",
-                   (int64_t)pack->container, (int64_t)pack->arrival_last);
+    return sql_run(db, err,
+                   "INSERT INTO container(number, packed, arrival_last) VALUES (?, 1, ?) ON CONFLICT (number)"
+                   " DO UPDATE SET packed = excluded.packed, arrival_last = excluded.arrival_last",
+                   "ii", (int64_t)pack->container, (int64_t)pack->arrival_last);
 }
 
 bool pack_list(struct store *store, uint64_t container, uint64_t arrival_last, struct error *err)

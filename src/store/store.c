@@ -251,8 +251,8 @@ static bool first_state(struct database *db, void *payload, struct error *err)
     if (!identity->known && getrandom(id, sizeof id, 0) != sizeof id)
         return error_errno(err, errno, "no random numbers");
     return sql_run(db, err,
-                   "INSERT OR IGNORE INTO store_state(one, id, epoch, event_last, clean, rebuild)"
-                   " VALUES (1, ?, ?, 0, 1, ?)",
+                   "INSERT INTO store_state(one, id, epoch, event_last, clean, rebuild)"
+                   " VALUES (1, ?, ?, 0, 1, ?) ON CONFLICT (one) DO NOTHING",
                    "bii", (const void *)id, sizeof id, clock_now_ns() / CLOCK_SECOND,
                    (int64_t)(opening->rebuild ? REBUILD_RUNS : REBUILD_NONE));
 }
@@ -263,11 +263,12 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     struct store *store = opening->store;
     size_t size = 0;
     bool row = false;
-    struct sql *sql = sql_prepare(
-        db,
-        "SELECT id, epoch, max(event_last, coalesce((SELECT max(number) FROM event), 0)), clean, generation, rebuild,"
-        " rebuilt_ns, rebuild_lost, coalesce((SELECT max(number) FROM container), 0) FROM store_state",
-        err);
+    struct sql *sql =
+        sql_prepare(db,
+                    "SELECT id, epoch, event_last, clean, generation, rebuild, rebuilt_ns, rebuild_lost,"
+                    " coalesce((SELECT max(number) FROM container), 0), coalesce((SELECT max(number) FROM event), 0)"
+                    " FROM store_state",
+                    err);
     if (!sql)
         return false;
     bool ok = sql_step(sql, &row, err);
@@ -275,9 +276,10 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     if (ok && size != STORE_ID_SIZE)
         ok = error_set(err, ERROR_BAD_DATA, "the database has no store id: restore it, or run `hilum rebuild`");
     if (ok) {
+        int64_t last = sql_int(sql, 2), listed = sql_int(sql, 9); // the first is set when events are dropped
         memcpy(store->id, id, STORE_ID_SIZE);
         opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
-                                        .event = (uint64_t)sql_int(sql, 2),
+                                        .event = (uint64_t)(listed > last ? listed : last),
                                         .container = (uint64_t)sql_int(sql, 8),
                                         .generation = (uint64_t)sql_int(sql, 4),
                                         .rebuilt_ns = sql_int(sql, 6),

@@ -36,9 +36,11 @@ static enum archive_outcome put(struct place *p, const struct object *object)
 static struct archive_conflict *conflicts(struct place *p, bool decided_too, size_t wanted)
 {
     struct archive_conflict *list;
+    struct archive_page page = {0};
     size_t count;
-    assert_ok(archive_conflicts(p->archive, NULL, decided_too, NULL, &p->arena, &list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, NULL, decided_too, &page, &p->arena, &list, &count, &p->err), p->err);
     assert_int_equal(count, wanted);
+    assert_int_equal(page.total, wanted);
     return list;
 }
 
@@ -431,8 +433,10 @@ static void the_study_s_flags_are_those_that_lists_show(void **state)
 
 static size_t conflicts_of(struct place *p, const char *study, struct archive_conflict **list)
 {
+    struct archive_page page = {0};
     size_t count;
-    assert_ok(archive_conflicts(p->archive, study, false, NULL, &p->arena, list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, study, false, &page, &p->arena, list, &count, &p->err), p->err);
+    assert_int_equal(page.total, count);
     return count;
 }
 
