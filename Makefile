@@ -56,9 +56,12 @@ fuzz:
 	@tools/setup build test lint
 	@tools/fuzz $(FUZZ)
 
-# Other people's validators that come from npm by name: 0 complaints about what leaves as FHIR.
-interop: build
+# Other people's validators that come from npm by name: 0 complaints about what leaves as FHIR. And each SQL statement on two databases.
+interop:
+	@tools/setup build test interop
+	@$(MAKE) --no-print-directory build
 	@src/fhir/tests/interop.sh $(abspath $(BUILD))
+	@tests/interop/statements.py
 
 clean:
 	@rm -rf $(BUILD)

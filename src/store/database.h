@@ -1,6 +1,6 @@
 // The database: SQLite in WAL. One connection commits, for one thread at a time: the first caller leads and takes what
-// others wait with into its transaction. Every other connection only reads. Prepared statements only. Rooms own their
-// tables, in ROOM_sql.c.
+// others wait with into its transaction. Every other connection only reads. Prepared statements only, in what SQLite
+// and PostgreSQL have in common (tests/interop has the table of the rest). Rooms own their tables, in ROOM_sql.c.
 #ifndef STORE_DATABASE_H
 #define STORE_DATABASE_H
 
