@@ -39,9 +39,10 @@ struct access_trail {
     bool stop;
     char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // what nobody has said to know; "": nothing
     struct word word;                             // for the thread's next turn
-    pthread_mutex_t walking;                      // of who has the whole trail walked through just now
-    uint64_t flush_wanted, flush_done;            // numbers of turns
-    bool flush_sums;                              // the next one tells all sums
+    bool walking;                                 // somebody has the whole trail walked through just now
+    pthread_cond_t walked;
+    uint64_t flush_wanted, flush_done; // numbers of turns
+    bool flush_sums;                   // the next one tells all sums
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
@@ -236,9 +237,23 @@ static bool take_turn(struct access_trail *trail, struct error *err)
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += TURN_SECONDS;
-    return pthread_mutex_clocklock(&trail->walking, CLOCK_MONOTONIC, &until) == 0 ||
+    pthread_mutex_lock(&trail->lock);
+    while (trail->walking && pthread_cond_timedwait(&trail->walked, &trail->lock, &until) == 0)
+        continue;
+    bool is_mine = !trail->walking;
+    trail->walking = true;
+    pthread_mutex_unlock(&trail->lock);
+    return is_mine ||
            error_set(err, ERROR_BUSY, "the audit trail is walked through for others, for %d s by now; ask again",
                      TURN_SECONDS);
+}
+
+static void end_turn(struct access_trail *trail)
+{
+    pthread_mutex_lock(&trail->lock);
+    trail->walking = false;
+    pthread_cond_signal(&trail->walked);
+    pthread_mutex_unlock(&trail->lock);
 }
 
 static bool find_damages(struct access_trail *trail, struct buffer *out, struct error *err)
@@ -252,7 +267,7 @@ static bool find_damages(struct access_trail *trail, struct buffer *out, struct 
         return false;
     bool ok = access_audit_check(trail->chain.folder, &check, err) &&
               (!found.texts.failed || error_set(err, ERROR_MEMORY, "no memory for what is damaged in the audit trail"));
-    pthread_mutex_unlock(&trail->walking);
+    end_turn(trail);
     *out = found.texts;
     return ok;
 }
@@ -667,9 +682,9 @@ static void init_locks(struct access_trail *trail)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&trail->lock, NULL);
-    pthread_mutex_init(&trail->walking, NULL);
     pthread_cond_init(&trail->work, &attributes);
     pthread_cond_init(&trail->turn, &attributes);
+    pthread_cond_init(&trail->walked, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -680,9 +695,9 @@ static void free_trail(struct access_trail *trail)
     access_entry_free_all(&trail->sums.by_age);
     access_chain_close(&trail->chain);
     pthread_cond_destroy(&trail->turn);
+    pthread_cond_destroy(&trail->walked);
     pthread_cond_destroy(&trail->work);
     pthread_mutex_destroy(&trail->lock);
-    pthread_mutex_destroy(&trail->walking);
     free(trail);
 }
 
