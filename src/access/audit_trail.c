@@ -40,6 +40,7 @@ struct access_trail {
     char tells[ACCESS_TALES][ERROR_MESSAGE_SIZE]; // what nobody has said to know; "": nothing
     struct word word;                             // for the thread's next turn
     bool walking;                                 // somebody has the whole trail walked through just now
+    int waiting;                                  // for that
     pthread_cond_t walked;
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool flush_sums;                   // the next one tells all sums
@@ -53,7 +54,8 @@ struct access_trail {
 // ---- what callers do
 
 // The clock of the callers, which may be a simulated one.
-enum { TURN_SECONDS = 30 }; // how long who wants the trail walked through waits for others
+// Who wants the trail walked through waits so long for others, and so many do: each holds a connection.
+enum { TURN_SECONDS = 30, TURNS_MAX = 16 };
 
 static int64_t now_of(const struct access_trail *trail)
 {
@@ -238,14 +240,15 @@ static bool take_turn(struct access_trail *trail, struct error *err)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += TURN_SECONDS;
     pthread_mutex_lock(&trail->lock);
-    while (trail->walking && pthread_cond_timedwait(&trail->walked, &trail->lock, &until) == 0)
+    bool may_wait = trail->waiting < TURNS_MAX;
+    trail->waiting += may_wait;
+    while (may_wait && trail->walking && pthread_cond_timedwait(&trail->walked, &trail->lock, &until) == 0)
         continue;
+    trail->waiting -= may_wait;
     bool is_mine = !trail->walking;
     trail->walking = true;
     pthread_mutex_unlock(&trail->lock);
-    return is_mine ||
-           error_set(err, ERROR_BUSY, "the audit trail is walked through for others, for %d s by now; ask again",
-                     TURN_SECONDS);
+    return is_mine || error_set(err, ERROR_BUSY, "the audit trail is walked through for others just now; ask again");
 }
 
 static void end_turn(struct access_trail *trail)

@@ -25,6 +25,7 @@ static const char suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM
                              "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char groups[] = "X25519:P-256:P-384";
 
+enum { CHAIN_MAX = 8 };        // authorities between a certificate and one that is known
 enum { JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
 
 struct tls {
@@ -167,6 +168,8 @@ static bool set_policy(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); // records without data come back here, where the deadline is
+    SSL_CTX_set_verify_depth(context, CHAIN_MAX);
     static const unsigned char id[] = "hilum"; // of sessions, which a server that asks for certificates must name
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(context, suites) == 1 && SSL_CTX_set1_groups_list(context, groups) == 1 &&

@@ -43,7 +43,8 @@ void settle_close(struct store *store);
 bool pair_is_one(const struct store *store, uint64_t container);
 // Before anything else looks at them: a folder that was copied without its hard links, or over an older copy of itself,
 // has two files where there was one. A lane whose records are all in the pack, which has a whole index, is taken for
-// the pack: its name becomes the pack's second one. CONFLICT: they differ in what they hold; *err names both.
+// the pack: its name becomes the pack's second one, and what it has besides is kept as lanes/NNNNNNNNNN.lane.aside.
+// CONFLICT: they differ in what they hold; *err names both.
 bool pairs_resolve(struct store *store, struct error *err);
 
 // missing.c: raises an alarm for containers that rows tell of and that are not there [A8].

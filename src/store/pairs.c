@@ -1,6 +1,7 @@
 // Lanes and packs of one number that are two files.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,13 +65,27 @@ static uint64_t records_end(const struct store *store, const struct pair *pair)
     return place.offset;
 }
 
-// The file that has the name in packs/ gets the other one too, as if it were on its way.
-static bool take_pack(struct store *store, const struct pair *pair, struct error *err)
+// What a lane has besides is a torn end, as far as can be told; it is kept for a person all the same.
+static bool put_aside(struct store *store, const struct pair *pair, struct error *err)
 {
+    char aside[STORE_NAME_SIZE + 8];
+    snprintf(aside, sizeof aside, "%s.aside", pair->lane_name);
+    if (linkat(store->lanes_fd, pair->lane_name, store->lanes_fd, aside, 0) != 0)
+        return error_errno(err, errno, "lanes/%s cannot be put aside as lanes/%s", pair->lane_name, aside);
+    log_warning("store", "lanes/%s is kept as lanes/%s: its end is not in the pack, and holds no whole object",
+                pair->lane_name, aside);
+    return true;
+}
+
+// The file that has the name in packs/ gets the other one too, as if it were on its way.
+static bool take_pack(struct store *store, const struct pair *pair, bool has_all, struct error *err)
+{
+    if (!has_all && !put_aside(store, pair, err))
+        return false;
     if (fsync(pair->pack) != 0 || unlinkat(store->lanes_fd, pair->lane_name, 0) != 0 ||
         linkat(store->packs_fd, pair->pack_name, store->lanes_fd, pair->lane_name, 0) != 0)
         return error_errno(err, errno, "cannot take packs/%s for lanes/%s", pair->pack_name, pair->lane_name);
-    log_warning("store", "lanes/%s and packs/%s were two files; the pack has all that the lane has, and is taken",
+    log_warning("store", "lanes/%s and packs/%s were two files; the pack has every object of the lane, and is taken",
                 pair->lane_name, pair->pack_name);
     return true;
 }
@@ -86,7 +101,7 @@ static bool compare(struct store *store, const struct pair *pair, struct error *
     free(blocks);
     uint64_t end = records_end(store, pair);
     if (!ok || (whole && (end == STORE_FILE_HEADER || end <= alike)))
-        return ok && take_pack(store, pair, err);
+        return ok && take_pack(store, pair, alike == size_of(pair->lane), err);
     return error_set(err, ERROR_CONFLICT,
                      "lanes/%s and packs/%s are two files of one number, unlike from byte %llu on, and the pack %s: "
                      "take the wrong one out of the folder, and keep it",

@@ -381,6 +381,7 @@ static void of_a_lane_and_a_pack_that_are_two_files_the_whole_pack_is_taken_wher
             helper_check(place.store, name);
         }
         assert_int_equal(helper_count(place.folder, "lanes", ".lane"), 0);
+        assert_int_equal(helper_count(place.folder, "lanes", ".lane.aside"), copies[i].other > 0);
         assert_int_equal(helper_alarms(), 0);
         helper_remove(&place);
     }
