@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
+
 enum { ALIGN = 16, BLOCK_MIN = 4096 - 64, BLOCK_MAX = 256 << 10 };
 
 // `next` is the older block; the memory follows.
@@ -12,6 +14,7 @@ struct arena_block {
     struct arena_block *next;
     size_t size; // of the memory
     size_t used;
+    uint64_t charged; // to the budget
     _Alignas(ALIGN) unsigned char memory[];
 };
 
@@ -32,9 +35,15 @@ static size_t block_size(const struct arena *arena, size_t need)
 static struct arena_block *add_block(struct arena *arena, size_t need)
 {
     size_t size = block_size(arena, need);
-    struct arena_block *block = malloc(sizeof *block + size);
-    if (!block)
+    uint64_t charged;
+    if (!budget_take(sizeof(struct arena_block) + size, &charged))
         return NULL;
+    struct arena_block *block = malloc(sizeof *block + size);
+    if (!block) {
+        budget_give(charged);
+        return NULL;
+    }
+    block->charged = charged;
     block->size = size;
     block->used = 0;
     block->next = arena->head;
@@ -113,12 +122,20 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     return text;
 }
 
+static void free_block(struct arena_block *block)
+{
+    if (!block)
+        return;
+    budget_give(block->charged);
+    free(block);
+}
+
 void arena_reset(struct arena *arena)
 {
     struct arena_block *block = arena->head;
     while (block && block->next) {
         struct arena_block *older = block->next;
-        free(block);
+        free_block(block);
         block = older;
     }
     if (block)
@@ -130,6 +147,6 @@ void arena_reset(struct arena *arena)
 void arena_free(struct arena *arena)
 {
     arena_reset(arena);
-    free(arena->head);
+    free_block(arena->head);
     arena->head = NULL;
 }

@@ -1,4 +1,5 @@
-// An arena: memory of one request, association or job, given back at once. Not shared between threads.
+// An arena: memory of one request, association or job, given back at once. Not shared between threads. What a thread
+// takes that works for a peer counts against the budget (budget.h), past which there is no room either.
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 

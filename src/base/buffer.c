@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/bytes.h"
 #include "base/text.h"
 
@@ -18,10 +19,16 @@ static bool grow(struct buffer *buffer, size_t need)
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     while (capacity < need)
         capacity = capacity > buffer->limit / 2 ? buffer->limit : capacity * 2;
-    uint8_t *data = realloc(buffer->data, capacity);
-    if (!data)
+    uint64_t charged;
+    if (!budget_take(capacity - buffer->capacity, &charged))
         return false;
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (!data) {
+        budget_give(charged);
+        return false;
+    }
     buffer->data = data;
+    buffer->charged += charged;
     buffer->capacity = capacity;
     return true;
 }
@@ -189,6 +196,8 @@ bool buffer_check(const struct buffer *buffer, const char *what, struct error *e
 {
     if (!buffer->failed)
         return true;
+    if (budget_was_refused())
+        return error_set(err, ERROR_BUSY, "%s waits: " BUDGET_USED_UP, what);
     return error_set(err, ERROR_LIMIT, "%s does not fit into %zu bytes", what, buffer->limit);
 }
 
@@ -196,6 +205,7 @@ uint8_t *buffer_take(struct buffer *buffer, size_t *size)
 {
     uint8_t *data = buffer->data;
     *size = buffer->size;
+    budget_give(buffer->charged);
     buffer_init(buffer, buffer->limit);
     return data;
 }
@@ -208,6 +218,7 @@ void buffer_clear(struct buffer *buffer)
 
 void buffer_free(struct buffer *buffer)
 {
+    budget_give(buffer->charged);
     free(buffer->data);
     buffer_init(buffer, buffer->limit);
 }

@@ -1,5 +1,6 @@
 // A growing byte buffer with a named ceiling. Appending past the ceiling, or out of memory, sets `failed` and drops the
-// bytes; later appends do nothing, so that a writer appends freely and checks once at the end. Not shared between
+// bytes; later appends do nothing, so that a writer appends freely and checks once at the end. What a thread takes that
+// works for a peer counts against the budget (budget.h), past which there is no room either. Not shared between
 // threads.
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -15,6 +16,7 @@ struct buffer {
     size_t size;
     size_t capacity;
     size_t limit;
+    uint64_t charged; // to the budget, for the capacity
     bool failed;
 };
 
@@ -37,10 +39,11 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_json_string(struct buffer *buffer, const char *text, size_t size);
 void buffer_base64(struct buffer *buffer, const void *data, size_t size);
 
-// false, with LIMIT or MEMORY in *err, when an append failed. `what` names the content.
+// false when an append failed: LIMIT, or BUSY where the budget had no room. `what` names the content.
 bool buffer_check(const struct buffer *buffer, const char *what, struct error *err);
 
-// Hands the bytes to the caller, who frees them with free(); the buffer is empty afterwards, with the same limit.
+// Hands the bytes to the caller, who frees them with free() (they are off the budget); the buffer is empty afterwards,
+// with the same limit.
 uint8_t *buffer_take(struct buffer *buffer, size_t *size);
 
 void buffer_clear(struct buffer *buffer); // keeps the memory

@@ -1,13 +1,16 @@
 #include "image/decoder.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -21,10 +24,20 @@ struct worker {
     _Atomic uint64_t deaths;
 };
 
+// Who waits for a worker, on his own stack.
+struct waiter {
+    struct waiter *next;
+    struct worker *given; // NULL: none yet
+};
+
+enum line { FOR_ITSELF, FOR_PEERS, LINES };
+
 struct image_decoder {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; // of all below but `reduced`
     pthread_cond_t freed;
     struct worker workers[IMAGE_DECODERS];
+    struct waiter *lines[LINES]; // the longest first
+    enum line last;              // whose turn it was when both waited
     bool reduced;
 };
 
@@ -35,8 +48,12 @@ struct image_decoder *image_decoder_open(bool reduced, struct error *err)
         error_set(err, ERROR_MEMORY, "no memory for the decoders");
         return NULL;
     }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&decoder->lock, NULL);
-    pthread_cond_init(&decoder->freed, NULL);
+    pthread_cond_init(&decoder->freed, &attributes);
+    pthread_condattr_destroy(&attributes);
     decoder->reduced = reduced;
     return decoder;
 }
@@ -65,22 +82,61 @@ static struct worker *idle_worker(struct image_decoder *decoder)
     return found;
 }
 
-static struct worker *take(struct image_decoder *decoder)
+static struct waiter **find(struct waiter **line, const struct waiter *who)
 {
-    struct worker *worker;
+    while (*line && *line != who)
+        line = &(*line)->next;
+    return line;
+}
+
+// false: nobody waits.
+static bool hand_on(struct image_decoder *decoder, struct worker *worker)
+{
+    enum line line = decoder->last == FOR_PEERS ? FOR_ITSELF : FOR_PEERS;
+    if (!decoder->lines[line])
+        line = decoder->last;
+    struct waiter *who = decoder->lines[line];
+    if (!who)
+        return false;
+    decoder->last = line;
+    decoder->lines[line] = who->next;
+    who->given = worker;
+    pthread_cond_broadcast(&decoder->freed);
+    return true;
+}
+
+static bool wait_in(struct image_decoder *decoder, enum line line, struct waiter *who)
+{
+    int64_t until_ns = clock_monotonic_ns() + IMAGE_DECODE_WAIT_SECONDS * CLOCK_SECOND;
+    struct timespec until = {.tv_sec = until_ns / CLOCK_SECOND, .tv_nsec = until_ns % CLOCK_SECOND};
+    int number = 0;
+    *find(&decoder->lines[line], NULL) = who;
+    while (!who->given && number == 0)
+        number = line == FOR_PEERS ? pthread_cond_timedwait(&decoder->freed, &decoder->lock, &until)
+                                   : pthread_cond_wait(&decoder->freed, &decoder->lock);
+    if (!who->given)
+        *find(&decoder->lines[line], who) = who->next;
+    return who->given != NULL;
+}
+
+static struct worker *take(struct image_decoder *decoder, struct error *err)
+{
+    enum line line = budget_is_for_peer() ? FOR_PEERS : FOR_ITSELF;
+    struct waiter who = {0};
     pthread_mutex_lock(&decoder->lock);
-    while (!(worker = idle_worker(decoder)))
-        pthread_cond_wait(&decoder->freed, &decoder->lock);
-    worker->busy = true;
+    who.given = idle_worker(decoder); // nobody waits while one is idle
+    if (who.given)
+        who.given->busy = true;
+    else if (!wait_in(decoder, line, &who))
+        error_set(err, ERROR_BUSY, "no decoder was free for %d s; try again", IMAGE_DECODE_WAIT_SECONDS);
     pthread_mutex_unlock(&decoder->lock);
-    return worker;
+    return who.given;
 }
 
 static void give_back(struct image_decoder *decoder, struct worker *worker)
 {
     pthread_mutex_lock(&decoder->lock);
-    worker->busy = false;
-    pthread_cond_signal(&decoder->freed);
+    worker->busy = hand_on(decoder, worker);
     pthread_mutex_unlock(&decoder->lock);
 }
 
@@ -185,10 +241,12 @@ static bool pass_on(const struct decode_answer *answer, struct error *err)
 }
 
 static bool decode_between(struct image_decoder *decoder, const struct decode_request *request, const int fds[2],
-                           uint8_t *out, enum image_color *color, struct error *err)
+                           enum image_color *color, struct error *err)
 {
     struct decode_answer answer;
-    struct worker *worker = take(decoder);
+    struct worker *worker = take(decoder, err);
+    if (!worker)
+        return false;
     bool ok = ask(decoder, worker, request, fds, &answer, err);
     if (ok && !is_sane(&answer)) {
         char why[PROCESS_WHY_SIZE];
@@ -201,11 +259,31 @@ static bool decode_between(struct image_decoder *decoder, const struct decode_re
     if (!answer.ok)
         return pass_on(&answer, err);
     *color = answer.color;
-    return file_pread(fds[1], out, (size_t)request->format.frame_bytes, 0, err);
+    return true;
 }
 
-bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
-                         const uint8_t *data, size_t size, uint8_t *out, enum image_color *color, struct error *err)
+// Where a frame is to go.
+struct place {
+    uint8_t *memory; // NULL: into `fd`
+    int fd;
+    size_t size;
+};
+
+static bool hand_out(int frame, const struct place *place, struct error *err)
+{
+    if (place->memory)
+        return file_pread(frame, place->memory, place->size, 0, err);
+    off_t offset = 0;
+    while ((size_t)offset < place->size)
+        if (sendfile(place->fd, frame, &offset, place->size - (size_t)offset) <= 0)
+            return error_errno(err, errno, "a decoded frame could not be put into a file");
+    return true;
+}
+
+// What goes to the child and what comes back are files in memory.
+static bool decode(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
+                   const uint8_t *data, size_t size, const struct place *place, enum image_color *color,
+                   struct error *err)
 {
     struct decode_request request = {.format = *format, .size = size};
     if (format->frame_bytes > IMAGE_DECODE_FRAME_BYTES_MAX || size > IMAGE_DECODE_FRAME_BYTES_MAX)
@@ -221,9 +299,24 @@ bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syn
     if (fds[0] < 0)
         return false;
     fds[1] = process_memfd("frame", NULL, (size_t)format->frame_bytes, false, err);
-    bool ok = fds[1] >= 0 && decode_between(decoder, &request, fds, out, color, err);
+    bool ok = fds[1] >= 0 && decode_between(decoder, &request, fds, color, err) && hand_out(fds[1], place, err);
     close(fds[0]);
     if (fds[1] >= 0)
         close(fds[1]);
     return ok;
+}
+
+bool image_decoder_frame(struct image_decoder *decoder, const char *transfer_syntax, const struct image_format *format,
+                         const uint8_t *data, size_t size, uint8_t *out, enum image_color *color, struct error *err)
+{
+    const struct place place = {out, -1, (size_t)format->frame_bytes};
+    return decode(decoder, transfer_syntax, format, data, size, &place, color, err);
+}
+
+bool image_decoder_frame_to(struct image_decoder *decoder, const char *transfer_syntax,
+                            const struct image_format *format, const uint8_t *data, size_t size, int fd,
+                            enum image_color *color, struct error *err)
+{
+    const struct place place = {NULL, fd, (size_t)format->frame_bytes};
+    return decode(decoder, transfer_syntax, format, data, size, &place, color, err);
 }

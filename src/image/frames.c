@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "image/fragments.h"
 
-enum { BLOCK = 64 << 10, OTHERS_MAX = 16 << 20 }; // OTHERS_MAX: what else a deflated data set holds
+enum { BLOCK = 64 << 10, PIECE = 1 << 20, OTHERS_MAX = 16 << 20 }; // OTHERS_MAX: what else a deflated data set holds
 
 static const struct dicom_element *find_pixels(const struct dicom_dataset *dataset)
 {
@@ -153,11 +156,33 @@ static bool gather(const struct image_frames *frames, size_t first, size_t count
     return true;
 }
 
-static bool decode(const struct image_frames *frames, uint32_t index, uint8_t *out, enum image_color *color,
+// Into memory, or (`out` NULL) into the file `fd`.
+static bool decode_code(const struct image_frames *frames, const uint8_t *code, size_t size, uint8_t *out, int fd,
+                        enum image_color *color, struct error *err)
+{
+    return out ? image_decoder_frame(frames->decoder, frames->transfer_syntax, &frames->format, code, size, out, color,
+                                     err)
+               : image_decoder_frame_to(frames->decoder, frames->transfer_syntax, &frames->format, code, size, fd,
+                                        color, err);
+}
+
+static bool gather_and_decode(const struct image_frames *frames, size_t first, size_t count, size_t size, uint8_t *out,
+                              int fd, enum image_color *color, struct error *err)
+{
+    uint8_t *code = malloc(size);
+    bool ok = code ? gather(frames, first, count, code, err)
+                   : error_set(err, ERROR_MEMORY, "no memory for a code stream of %zu bytes", size);
+    ok = ok && decode_code(frames, code, size, out, fd, color, err);
+    free(code);
+    return ok;
+}
+
+// All that it takes of the budget is taken at once: who holds a part and waits for the rest would keep others from it.
+static bool decode(const struct image_frames *frames, uint32_t index, uint8_t *out, int fd, enum image_color *color,
                    struct error *err)
 {
     size_t first, count;
-    uint64_t size = 0;
+    uint64_t size = 0, charged;
     if (!fragments_of(frames, index, &first, &count, err))
         return false;
     for (size_t i = first; i < first + count; i++)
@@ -165,13 +190,10 @@ static bool decode(const struct image_frames *frames, uint32_t index, uint8_t *o
     if (size > IMAGE_DECODE_FRAME_BYTES_MAX)
         return error_set(err, ERROR_LIMIT, "frame %u is compressed to %llu bytes; the decoders take %d", index + 1,
                          (unsigned long long)size, IMAGE_DECODE_FRAME_BYTES_MAX);
-    uint8_t *code = malloc((size_t)size);
-    bool ok = code
-                  ? gather(frames, first, count, code, err)
-                  : error_set(err, ERROR_MEMORY, "no memory for a code stream of %llu bytes", (unsigned long long)size);
-    ok = ok && image_decoder_frame(frames->decoder, frames->transfer_syntax, &frames->format, code, (size_t)size, out,
-                                   color, err);
-    free(code);
+    if (!budget_take_in(2 * size + frames->format.frame_bytes, IMAGE_ROOM_SECONDS * CLOCK_SECOND, &charged))
+        return error_set(err, ERROR_BUSY, BUDGET_USED_UP);
+    bool ok = gather_and_decode(frames, first, count, (size_t)size, out, fd, color, err);
+    budget_give(charged);
     return ok;
 }
 
@@ -192,7 +214,39 @@ bool image_frame(struct image_frames *frames, uint32_t index, void *out, size_t 
         return error_set(err, ERROR_BAD_DATA, "the object has frames of %llu bytes; %zu are due",
                          (unsigned long long)frames->format.frame_bytes, capacity);
     *color = frames->format.color;
-    return frames->encapsulated ? decode(frames, index, out, color, err) : native_frame(frames, index, out, err);
+    return frames->encapsulated ? decode(frames, index, out, -1, color, err) : native_frame(frames, index, out, err);
+}
+
+// A native frame that is not made of whole bytes, or is short, is made in memory first.
+static bool native_to(const struct image_frames *frames, uint32_t index, int fd, struct error *err)
+{
+    const uint64_t size = frames->format.frame_bytes, first = first_bit_of(frames, index) / 8;
+    const bool in_pieces = frames->format.frame_bits % 8 == 0;
+    const uint64_t step = in_pieces && size > PIECE ? PIECE : size;
+    uint64_t charged;
+    if (!is_whole(frames, index, err))
+        return false;
+    if (!budget_take_in(2 * step, IMAGE_ROOM_SECONDS * CLOCK_SECOND, &charged))
+        return error_set(err, ERROR_BUSY, BUDGET_USED_UP);
+    uint8_t *piece = malloc((size_t)step);
+    bool ok = piece || error_set(err, ERROR_MEMORY, "no memory for a frame of %llu bytes", (unsigned long long)step);
+    for (uint64_t done = 0; ok && done < size; done += step) {
+        const size_t now = (size_t)(size - done < step ? size - done : step);
+        ok = (in_pieces ? read_value(frames, first + done, now, piece, err)
+                        : native_bits(frames, first_bit_of(frames, index), piece, err)) &&
+             file_write_fd(fd, piece, now, err);
+    }
+    free(piece);
+    budget_give(charged);
+    return ok;
+}
+
+bool image_frame_to(struct image_frames *frames, uint32_t index, int fd, enum image_color *color, struct error *err)
+{
+    if (!is_there(frames, index, err))
+        return false;
+    *color = frames->format.color;
+    return frames->encapsulated ? decode(frames, index, NULL, fd, color, err) : native_to(frames, index, fd, err);
 }
 
 const struct dicom_fragment *image_frame_stored(struct image_frames *frames, uint32_t index, size_t *count,

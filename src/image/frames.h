@@ -11,6 +11,7 @@
 
 enum {
     IMAGE_INFLATED_MAX = 64 << 20,       // pixel data of a deflated data set, which are held in memory
+    IMAGE_ROOM_SECONDS = 10,             // how long a peer waits for room in the budget (base/budget.h)
     IMAGE_FRAGMENTS_SEARCHED = 64 << 10, // fragments looked at for the frames that begin in them
 };
 
@@ -50,9 +51,11 @@ void image_frames_close(struct image_frames *frames); // one of zeros, or closed
 // Frame `index` (from 0): little endian, bits from the lowest on, planes of native frames as they are, decoded ones
 // without planes. `capacity` must be format.frame_bytes, which it fills: BAD_DATA for any other. *color: see
 // image_decode. NOT_FOUND past the last frame; BAD_DATA where the pixel data end before the frame does, or as
-// image_decoder_frame.
+// image_decoder_frame. What the decoding of it takes besides counts against the budget: BUSY.
 bool image_frame(struct image_frames *frames, uint32_t index, void *out, size_t capacity, enum image_color *color,
                  struct error *err);
+// The same into a file, at its offset, without holding the whole of it in memory more than once.
+bool image_frame_to(struct image_frames *frames, uint32_t index, int fd, enum image_color *color, struct error *err);
 
 // The *count pieces of the data set that make frame `index` as it is stored: the fragments of its code stream, or,
 // where as_it_lies, its native bytes. Valid until the next call. NULL: errors as image_frame; UNSUPPORTED for native

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 
 static void arena_refuses_past_its_limit(void **state)
 {
@@ -73,6 +75,47 @@ static void buffer_keeps_its_ceiling_and_remembers_the_failure(void **state)
     buffer_free(&buffer);
 }
 
+static void who_works_for_peers_shares_a_budget_and_the_others_do_not(void **state)
+{
+    struct arena arena, own;
+    struct buffer buffer;
+    struct error err;
+    uint64_t charged;
+    (void)state;
+    budget_set(100000);
+    arena_init(&own, 1 << 20);
+    assert_non_null(arena_alloc(&own, 90000)); // for itself
+    assert_int_equal(budget_used(), 0);
+    budget_for_peer(true);
+    arena_init(&arena, 1 << 20);
+    buffer_init(&buffer, 1 << 20);
+    assert_non_null(arena_alloc(&arena, 60000));
+    assert_non_null(buffer_reserve(&buffer, 30000));
+    uint64_t used = budget_used();
+    assert_true(used >= 90000 && used <= 100000);
+    assert_null(arena_alloc(&arena, 20000));
+    assert_true(budget_was_refused());
+    assert_null(buffer_reserve(&buffer, 60000));
+    assert_false(buffer_check(&buffer, "the list", &err));
+    assert_int_equal(err.code, ERROR_BUSY);
+    assert_int_equal(budget_used(), used);
+    arena_reset(&arena); // keeps its first block
+    arena_free(&own);
+    buffer_free(&buffer);
+    budget_for_peer(true);
+    assert_false(budget_was_refused());
+    assert_true(budget_take(20000, &charged) && charged == 20000);
+    int64_t before_ns = clock_monotonic_ns();
+    uint64_t more;
+    assert_false(budget_take_in(90000, 50 * CLOCK_MS, &more));
+    assert_true(clock_monotonic_ns() - before_ns >= 50 * CLOCK_MS);
+    budget_for_peer(false);
+    arena_free(&arena); // given back by whichever thread, whatever it works for by then
+    budget_give(charged);
+    assert_int_equal(budget_used(), 0);
+    budget_set(0);
+}
+
 static void json_of(const char *text, size_t size, const char *wanted)
 {
     struct buffer buffer;
@@ -138,6 +181,7 @@ int test_memory(void)
         cmocka_unit_test(arena_memory_is_aligned_zeroed_and_apart),
         cmocka_unit_test(arena_prints),
         cmocka_unit_test(buffer_keeps_its_ceiling_and_remembers_the_failure),
+        cmocka_unit_test(who_works_for_peers_shares_a_budget_and_the_others_do_not),
         cmocka_unit_test(json_strings_are_escaped_and_always_utf8),
         cmocka_unit_test(base64_matches_rfc_4648),
         cmocka_unit_test(buffer_take_hands_over),

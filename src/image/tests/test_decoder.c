@@ -2,12 +2,14 @@
 #include <glob.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/process.h"
@@ -317,6 +319,52 @@ static void many_threads_share_two_children(void **state)
     close_job(&job);
 }
 
+// Peers that ask without end.
+struct crowd {
+    const struct job *job;
+    atomic_uint frames;
+    atomic_bool over;
+};
+
+static void *ask_without_end(void *payload)
+{
+    struct crowd *crowd = payload;
+    struct error err;
+    budget_for_peer(true);
+    for (; !crowd->over; crowd->frames++)
+        if (!decodes_right(crowd->job, &err))
+            return "failed";
+    return NULL;
+}
+
+// It may come to wait anew after each frame: one of a peer is decoded meanwhile, and one is under way in each child.
+static void the_program_s_own_work_has_every_second_turn_beside_a_crowd_of_peers(void **state)
+{
+    enum { CROWD = 16 };
+    (void)state;
+    struct job job;
+    struct error err;
+    pthread_t threads[CROWD];
+    open_job(&job, "MR_small_RLE.dcm");
+    struct crowd crowd = {.job = &job};
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_without_end, &crowd), 0);
+    while (crowd.frames < CROWD)
+        clock_sleep_ns(CLOCK_MS);
+    const unsigned before = crowd.frames;
+    for (int i = 0; i < FRAMES_EACH; i++)
+        assert_true(decodes_right(&job, &err));
+    const unsigned meanwhile = crowd.frames - before;
+    crowd.over = true;
+    for (int i = 0; i < CROWD; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_null(result);
+    }
+    assert_in_range(meanwhile, 1, 5 * FRAMES_EACH); // one after the other it would be CROWD / 2 * FRAMES_EACH at least
+    close_job(&job);
+}
+
 int test_decoder(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +377,7 @@ int test_decoder(void)
         cmocka_unit_test(a_child_that_eats_memory_costs_its_frame_only),
         cmocka_unit_test(a_child_that_hangs_costs_its_time_only),
         cmocka_unit_test(many_threads_share_two_children),
+        cmocka_unit_test(the_program_s_own_work_has_every_second_turn_beside_a_crowd_of_peers),
     };
     return cmocka_run_group_tests_name("decoder", tests, NULL, NULL);
 }
