@@ -122,6 +122,7 @@ void http_reply_events(struct http_request *request, http_events_fn *next, void 
     *events = (struct events){connection, next, payload, .last_ns = clock_monotonic_ns(), .done = done};
     buffer_init(&events->out, HTTP_EVENTS_BUFFER);
     buffer_text(&events->out, ":\n\n"); // so that the headers leave now, not with the first event
+    request->keeps_arena = true;
     request->done = end_events;
     request->payload = events;
     connection->deadline_ns = 0;

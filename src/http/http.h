@@ -1,6 +1,9 @@
 // The http room: an HTTP/1.1 server over libmicrohttpd, one thread a connection, with limits; and (later) a client.
 // What is answered is decided above.
 //
+// What a request holds in memory (body, arena, reply) counts against the budget for all who ask (base/budget.h); where
+// that has no room the answer is 503 with Retry-After, whatever the handler took for the reason.
+//
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one
 // http_reply... call. Refused before any handler, in this order:
 //   400       a NUL in the request line or a header, a header over several lines; a header whose name has a space or
@@ -15,7 +18,7 @@
 //   404, 405  an unknown path, an unknown method (with Allow)
 //   400       a query parameter that the route does not know, or twice: what is passed over would be answered for all
 //   415       a Content-Encoding other than "identity" (nothing is decoded, so nothing can explode)
-//   413, 503  a body past the route's limit, or past HTTP_BODIES_MAX over all requests
+//   413, 503  a body past the route's limit, or one in memory past the budget for all who ask (base/budget.h)
 //   as it says  what options.admit refuses, before a byte of the body is taken
 //   507       a body to a file for which options.can_spool sees no room
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
@@ -42,13 +45,15 @@ enum {
     HTTP_EVENT_STREAMS_PER_ADDRESS_MAX = 16, // of one that is not loopback, so that it keeps connections for the rest
     HTTP_RETRY_SECONDS = 5,                  // what a problem of status 503 says in Retry-After
     HTTP_IDLE_SECONDS = 60,                  // between requests, and without a byte moving
-    HTTP_REQUEST_SECONDS = 30,    // from the first byte to the last of the headers; start of the allowance below
-    HTTP_RATE_MIN = 16 << 10,     // bytes a second, of a body or a reply
-    HTTP_STOP_SECONDS = 10,       // what running replies get when the server stops
-    HTTP_QUERY_MAX = 64,          // query parameters of a request
-    HTTP_PATH_PARTS_MAX = 8,      // {variables} of a route
-    HTTP_SPACE = 32 << 20,        // the request's arena: a reply of 20,000 objects fits
-    HTTP_BODIES_MAX = 512 << 20,  // bodies in memory, of all requests together
+    HTTP_REQUEST_SECONDS = 30,       // from the first byte to the last of the headers; start of the allowance below
+    HTTP_RATE_MIN = 16 << 10,        // bytes a second, of a body or a reply
+    HTTP_STOP_SECONDS = 10,          // what running replies get when the server stops
+    HTTP_QUERY_MAX = 64,             // query parameters of a request
+    HTTP_PATH_PARTS_MAX = 8,         // {variables} of a route
+    HTTP_SPACE = 32 << 20,           // the request's arena: a reply of 20,000 objects fits
+    HTTP_BODY_MAX = 512 << 20,       // of one in memory
+    HTTP_REPLY_MEMORY_MAX = 1 << 20, // of a reply: a longer one made in memory goes to a file without a name, where its
+                                     // reader may take his time
     HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply; of one that was
                                   // on its way into a file all, up to the route's limit
     HTTP_EVENTS_BUFFER = 1 << 20, // what one call of http_events_fn may append
@@ -64,7 +69,7 @@ struct http_route {
     const char *method;
     const char *path;
     http_handler *handle;
-    uint64_t body_max; // 0: a body is refused; at most HTTP_BODIES_MAX unless to_file
+    uint64_t body_max; // 0: a body is refused; at most HTTP_BODY_MAX unless to_file
     bool to_file;      // the body goes to a file without a name in options.spool as it comes: http_body_file
     int action, kind;  // the owner's, for options.admit and .answered; never looked at here
     const char *query; // the names of the query parameters that it knows, with spaces between; "": none. NULL: the
@@ -80,10 +85,11 @@ struct http_options {
     void *payload;                   // for the handlers
     const char *const
         *hosts; // further names accepted in Host, ended by NULL; "*" is any; must outlive the server; may be NULL
-    const char *spool; // folder for the bodies of routes with to_file; may be NULL when there are none
+    const char *spool; // folder for the bodies of routes with to_file, and for long replies; NULL: there are no such
+                       // routes, and replies stay in memory
     // Whether `bytes` more of a body may be kept there, with `payload`: asked with the announced length before a byte
-    // is taken, and with each piece. false: the body is refused with the error's status. Any connection's thread; NULL:
-    // yes.
+    // is taken, with each piece, and for a reply. false: the body is refused with the error's status. Any connection's
+    // thread; NULL: yes.
     bool (*can_spool)(void *payload, uint64_t bytes, struct error *err);
     // Asked when a request has reached its route and its body is to come, on the connection's thread. false: the error
     // is the answer, nothing of the body is kept, and the handler is not called. NULL: yes.
@@ -146,6 +152,10 @@ void http_set_header(struct http_request *request, const char *name, const char 
 void http_reply(struct http_request *request, int status, const char *type, const void *body, size_t size); // copied
 void http_reply_buffer(struct http_request *request, int status, const char *type,
                        struct buffer *body); // its bytes are taken; a failed buffer becomes 500
+// A reply that is too long for memory is made in a file without a name, the caller's (close) until it is the reply.
+// `bytes` are about what it will hold; -1: the disk has no room for them, or options.spool is NULL.
+int http_spool_open(const struct http_request *request, uint64_t bytes);
+void http_reply_file(struct http_request *request, int status, const char *type, int fd, uint64_t size); // takes fd
 void http_reply_error(struct http_request *request, const struct error *err);
 void http_reply_status(struct http_request *request, int status,
                        const struct error *err); // another than the code's own

@@ -47,8 +47,7 @@ struct http_request {
     size_t part_count;
 
     struct buffer body;
-    int body_fd;    // of a route with to_file; -1: none
-    size_t charged; // of server->body_bytes
+    int body_fd; // of a route with to_file; -1: none
     uint64_t received;
     uint64_t discarded; // of it, after a refusal
     int64_t body_start_ns;
@@ -64,7 +63,8 @@ struct http_request {
     int status;                    // of it
     struct MHD_Response *response; // until it is sent
     void *note;
-    void *owned; // bytes of the reply, freed with the request
+    struct buffer reply; // the bytes of one from memory, until it is sent
+    bool keeps_arena;    // the reply is read from what the arena holds
     void (*done)(void *payload);
     void *payload;
 };
@@ -97,7 +97,6 @@ struct http_server {
     pthread_t watch;
 
     atomic_bool stopping;
-    _Atomic uint64_t body_bytes;
 
     pthread_mutex_t lock; // of what follows
     pthread_cond_t change;

@@ -58,6 +58,7 @@ void http_reply_parts(struct http_request *request, int status, const char *type
     uint64_t total;
     request->done = done;
     request->payload = payload;
+    request->keeps_arena = true;
     struct parts *state = arena_alloc(&request->arena, sizeof *state);
     struct reader *copy = arena_calloc(&request->arena, count, sizeof *parts);
     if (!total_size(parts, count, &total) || !state || !copy) {

@@ -2,11 +2,15 @@
 #include "http/internal.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -72,23 +76,63 @@ void http_send(struct http_request *request)
         log_error("http", "a reply with status %d was not taken", request->status);
     MHD_destroy_response(request->response); // NULL is fine
     request->response = NULL;
+    if (!request->keeps_arena)
+        arena_free(&request->arena); // the reader may take his time
 }
 
 void http_reply_instead(struct http_request *request, const struct error *err)
 {
     MHD_destroy_response(request->response);
-    free(request->owned);
+    buffer_free(&request->reply);
     request->response = NULL;
-    request->owned = NULL;
     request->replied = false;
     http_reply_error(request, err);
 }
 
-// `bytes` live as long as the request.
-static void reply_memory(struct http_request *request, int status, const char *type, void *bytes, size_t size)
+int http_spool_open(const struct http_request *request, uint64_t bytes)
+{
+    const struct http_server *server = request->connection->server;
+    struct error err;
+    if (!server->spool || (server->can_spool && !server->can_spool(server->payload, bytes, &err)))
+        return -1;
+    return open(server->spool, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+void http_reply_file(struct http_request *request, int status, const char *type, int fd, uint64_t size)
 {
     http_connection_allow(request->connection, request->connection->server->idle_seconds, size);
-    http_queue(request, status, type, MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_PERSISTENT));
+    http_queue(request, status, type, MHD_create_response_from_fd64(size, fd));
+    if (!request->response)
+        close(fd);
+}
+
+// Whether the reply went to a file.
+static bool reply_spooled(struct http_request *request, int status, const char *type, const struct buffer *body)
+{
+    struct error err;
+    int fd = body->size > HTTP_REPLY_MEMORY_MAX ? http_spool_open(request, body->size) : -1;
+    if (fd < 0)
+        return false;
+    if (file_write_fd(fd, body->data, body->size, &err)) {
+        http_reply_file(request, status, type, fd, body->size);
+        return true;
+    }
+    close(fd);
+    return false;
+}
+
+// Takes the bytes.
+static void reply_memory(struct http_request *request, int status, const char *type, struct buffer *body)
+{
+    if (reply_spooled(request, status, type, body)) {
+        buffer_free(body);
+        return;
+    }
+    request->reply = *body;
+    buffer_init(body, 0);
+    http_connection_allow(request->connection, request->connection->server->idle_seconds, request->reply.size);
+    http_queue(request, status, type,
+               MHD_create_response_from_buffer(request->reply.size, request->reply.data, MHD_RESPMEM_PERSISTENT));
 }
 
 void http_reply(struct http_request *request, int status, const char *type, const void *body, size_t size)
@@ -102,15 +146,14 @@ void http_reply(struct http_request *request, int status, const char *type, cons
 void http_reply_buffer(struct http_request *request, int status, const char *type, struct buffer *body)
 {
     struct error err;
-    size_t size;
-    if (!buffer_check(body, "the reply", &err)) {
-        buffer_free(body);
-        err.code = ERROR_INTERNAL;
-        http_reply_error(request, &err);
+    if (buffer_check(body, "the reply", &err)) {
+        reply_memory(request, status, type, body);
         return;
     }
-    request->owned = buffer_take(body, &size);
-    reply_memory(request, status, type, request->owned, size);
+    buffer_free(body);
+    if (err.code != ERROR_BUSY)
+        err.code = ERROR_INTERNAL;
+    http_reply_error(request, &err);
 }
 
 static void reply_problem(struct http_request *request, int status, const char *title, const char *detail)
@@ -122,17 +165,21 @@ static void reply_problem(struct http_request *request, int status, const char *
     buffer_printf(&json, ",\"status\":%d,\"detail\":", status);
     buffer_json_string(&json, detail, strlen(detail));
     buffer_text(&json, "}\n");
-    size_t size;
     char seconds[12];
     snprintf(seconds, sizeof seconds, "%d", HTTP_RETRY_SECONDS);
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         http_set_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    request->owned = buffer_take(&json, &size);
-    reply_memory(request, status, "application/problem+json", request->owned, size);
+    reply_memory(request, status, "application/problem+json", &json);
 }
 
 void http_reply_status(struct http_request *request, int status, const struct error *err)
 {
+    if (budget_was_refused()) { // what could not be made for that says so, whatever it takes for the reason; it is
+                                // logged
+        budget_for_peer(false); // this answer is small, and has to be given
+        reply_problem(request, MHD_HTTP_SERVICE_UNAVAILABLE, error_text(ERROR_BUSY), BUDGET_USED_UP);
+        return;
+    }
     if (status >= MHD_HTTP_INTERNAL_SERVER_ERROR)
         log_error("http", "%s answered with %d: %s", request->method, status, err->message);
     reply_problem(request, status, error_text(err->code), err->message);

@@ -2,7 +2,6 @@
 #include "http/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,11 +36,10 @@ void http_request_end(struct http_request *request)
     struct http_server *server = request->connection->server;
     if (request->done)
         request->done(request->payload);
-    free(request->owned);
+    buffer_free(&request->reply);
     buffer_free(&request->body);
     if (request->body_fd >= 0)
         close(request->body_fd);
-    server->body_bytes -= request->charged;
     if (request->connection->streams_events)
         http_stream_end(request->connection);
     if (request->stage > HTTP_STAGE_LINE)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -159,6 +160,7 @@ static void reply_refusal(struct http_request *request)
 static void take_headers(struct http_request *request, const char *method, const char *version)
 {
     struct http_server *server = request->connection->server;
+    budget_for_peer(true); // the connection's thread, until the next request
     pthread_mutex_lock(&server->lock);
     server->busy++;
     pthread_mutex_unlock(&server->lock);
@@ -172,13 +174,6 @@ static void take_headers(struct http_request *request, const char *method, const
         reply_refusal(request);
         http_send(request);
     }
-}
-
-static bool charge_body(struct http_request *request, size_t size)
-{
-    struct http_server *server = request->connection->server;
-    request->charged += size;
-    return atomic_fetch_add(&server->body_bytes, size) + size <= HTTP_BODIES_MAX;
 }
 
 static void keep_in_file(struct http_request *request, const char *data, size_t size)
@@ -195,11 +190,10 @@ static void keep_in_file(struct http_request *request, const char *data, size_t 
 
 static void keep_in_memory(struct http_request *request, const char *data, size_t size)
 {
-    if (!charge_body(request, size))
-        http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "too many bodies at once; try again");
-    else
-        buffer_append(&request->body, data, size);
-    if (request->body.failed)
+    buffer_append(&request->body, data, size);
+    if (request->body.failed && budget_was_refused())
+        http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, BUDGET_USED_UP);
+    else if (request->body.failed)
         http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
 }
 
@@ -374,7 +368,7 @@ static bool start_threads(struct http_server *server, int fd, struct error *err)
 static void check_routes(const struct http_route *routes)
 {
     for (; routes->method; routes++)
-        assert(routes->path[0] == '/' && routes->handle && (routes->to_file || routes->body_max <= HTTP_BODIES_MAX));
+        assert(routes->path[0] == '/' && routes->handle && (routes->to_file || routes->body_max <= HTTP_BODY_MAX));
 }
 
 struct http_server *http_server_start(const struct http_options *options, struct error *err)

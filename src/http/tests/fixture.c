@@ -108,6 +108,20 @@ static void handle_short_file(void *payload, struct http_request *request)
     http_reply_parts(request, 200, "application/octet-stream", &part, 1, count_done, fixture);
 }
 
+// Made in memory.
+static void handle_made(void *payload, struct http_request *request)
+{
+    struct fixture *fixture = payload;
+    struct buffer body;
+    buffer_init(&body, FILE_SIZE);
+    uint8_t *to = buffer_reserve(&body, FILE_SIZE);
+    for (size_t i = 0; to && i < FILE_SIZE; i++)
+        to[i] = fixture_byte(i);
+    body.size = to ? FILE_SIZE : 0;
+    fixture->handled++;
+    http_reply_buffer(request, 200, "application/octet-stream", &body);
+}
+
 static void handle_header(void *payload, struct http_request *request)
 {
     (void)payload;
@@ -201,6 +215,7 @@ static const struct http_route routes[] = {
     {"POST", "/file", handle_file, FILE_SIZE, true, 0, 0, NULL},
     {"GET", "/parts", handle_parts, 0, false, 0, 0, NULL},
     {"GET", "/long", handle_long, 0, false, 0, 0, NULL},
+    {"GET", "/made", handle_made, 0, false, 0, 0, NULL},
     {"GET", "/short-file", handle_short_file, 0, false, 0, 0, NULL},
     {"GET", "/header", handle_header, 0, false, 0, 0, NULL},
     {"GET", "/slow", handle_slow, 0, false, 0, 0, NULL},

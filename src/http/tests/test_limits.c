@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "http/internal.h"
 
@@ -95,6 +96,14 @@ static char *upload(struct fixture *fixture, const char *path, bool chunked)
     return text;
 }
 
+// The client leaves before the server has tidied up.
+static bool all_is_given_back(void)
+{
+    for (int i = 0; i < 300 && budget_used() > 0; i++)
+        clock_sleep_ns(10 * CLOCK_MS);
+    return budget_used() == 0;
+}
+
 static void assert_upload(struct fixture *fixture, const char *path, const char *wanted)
 {
     for (int chunked = 0; chunked < 2; chunked++) {
@@ -108,18 +117,15 @@ static void large_upload_of_curl_arrives(void **state)
 {
     struct fixture *fixture = *state;
     assert_upload(fixture, "/size", "8388608");
-    for (int i = 0; i < 100 && fixture->server->body_bytes > 0;
-         i++) // the client leaves before the server has tidied up
-        clock_sleep_ns(10 * CLOCK_MS);
-    assert_int_equal(fixture->server->body_bytes, 0);
+    assert_true(all_is_given_back());
 }
 
 static void body_to_a_file_arrives_and_takes_no_memory(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->server->body_bytes = HTTP_BODIES_MAX; // not asked
+    budget_set(256 << 10);
     assert_upload(fixture, "/file", "8388608 same");
-    fixture->server->body_bytes = 0;
+    budget_set(0);
 }
 
 static void body_past_the_files_limit_is_refused(void **state)
@@ -326,15 +332,46 @@ static void one_address_gets_its_share_and_no_more(void **state)
     assert_true(is_admitted(fixture->server, "192.0.2.1"));
 }
 
-static void bodies_of_all_requests_share_a_limit(void **state)
+static void what_all_requests_hold_in_memory_shares_a_limit(void **state)
 {
-    const char *request = "POST /body HTTP/1.1\r\n" HOST "Content-Length: 5\r\n" END "hello";
     struct fixture *fixture = *state;
-    fixture->server->body_bytes = HTTP_BODIES_MAX - 4;
-    assert_int_equal(fixture_ask(fixture, request), 503);
-    fixture->server->body_bytes -= 1;
-    assert_int_equal(fixture_ask(fixture, request), 200);
-    assert_int_equal(fixture_ask(fixture, request), 200);
+    uint64_t held;
+    budget_set(4 << 20);
+    assert_upload(fixture, "/size", "the memory for all who send or ask is taken");
+    assert_int_equal(fixture_ask(fixture, "GET /made HTTP/1.1\r\n" HOST END), 503);
+    assert_non_null(strstr(fixture->answer, "Retry-After: 5\r\n"));
+    assert_non_null(strstr(fixture_body(fixture), "memory.peers_mb"));
+    assert_int_equal(budget_refusals(), 2);
+    assert_true(all_is_given_back());
+    budget_for_peer(true);
+    assert_true(budget_take(4 << 20, &held));
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\n" HOST "Content-Length: 5\r\n" END "hello"), 503);
+    budget_give(held);
+    budget_for_peer(false);
+    assert_int_equal(fixture_ask(fixture, "POST /body HTTP/1.1\r\n" HOST "Content-Length: 5\r\n" END "hello"), 200);
+    assert_true(all_is_given_back());
+    budget_set(0);
+}
+
+static void a_long_reply_that_nobody_reads_holds_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *request = "GET /made HTTP/1.1\r\n" HOST "\r\n";
+    const char *const curl[] = {"-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download}", NULL};
+    int fd = fixture_connect(fixture);
+    fixture->room = FILE_SIZE;
+    fixture_send(fd, request, strlen(request));
+    assert_true(fixture_wait(&fixture->handled, 1));
+    assert_true(all_is_given_back());
+    fixture_read(fixture, fd, "\r\n\r\n");
+    const char *body = fixture_body(fixture);
+    size_t size = (size_t)(fixture->answer + fixture->answer_size - body);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal((uint8_t)body[i], fixture_byte(i));
+    close(fd);
+    char *said = fixture_curl(fixture, "/made", curl); // no room on the disk: it stays in memory, and is given
+    assert_string_equal(said, "200 8388608");
+    free(said);
 }
 
 int test_limits(void)
@@ -361,7 +398,8 @@ int test_limits(void)
         QUICK(peer_that_takes_nothing_is_cut_off),
         TEST(connections_are_counted_and_given_back),
         TEST(one_address_gets_its_share_and_no_more),
-        TEST(bodies_of_all_requests_share_a_limit),
+        TEST(what_all_requests_hold_in_memory_shares_a_limit),
+        TEST(a_long_reply_that_nobody_reads_holds_no_memory),
     };
 #undef QUICK
 #undef TEST

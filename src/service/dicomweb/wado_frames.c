@@ -1,17 +1,19 @@
 // WADO-RS frames and bulk data (PS3.18 sections 10.4.1.1.6 and 10.4.1.1.5). Frames that are given as they lie in the
-// file go from there to the wire; what must be inflated, turned, shifted or decoded goes through memory, one request's
-// worth.
+// file go from there to the wire; what must be inflated, turned, shifted or decoded goes through memory frame by frame,
+// and waits for its reader in a file without a name where it is long.
 #include "service/dicomweb/dicomweb.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/text.h"
 
 enum {
     FRAMES_PER_REQUEST = 256,
     TREE_ARENA = 64 << 20,
     VALUE_KEPT = 64 << 10,
-    MEMORY_REPLY_MAX = 256 << 20, // decoded or inflated
+    MADE_REPLY_MAX = 1 << 30, // decoded or inflated
     BULK_DEPTH = 16,
 };
 
@@ -86,68 +88,112 @@ static bool send_stored(struct asked *asked, struct multipart *multipart, const 
 // ---- through memory
 
 // Parts made in memory and sent as one: multipart/related, or one alone.
-struct memory_reply {
+struct made_reply {
     struct http_request *request;
-    struct buffer body;
+    struct buffer body; // what is not in the file yet
+    int fd;             // -1: all is in memory
+    uint64_t spooled;
     struct multipart names; // for its boundary
 };
 
-static bool memory_start(struct memory_reply *reply, struct asked *asked, bool alone, struct error *err)
+// Of parts that have `bytes` in all.
+static bool made_start(struct made_reply *reply, struct asked *asked, uint64_t bytes, bool alone, struct error *err)
 {
-    reply->request = asked->request;
-    buffer_init(&reply->body, MEMORY_REPLY_MAX);
+    *reply = (struct made_reply){.request = asked->request, .fd = -1};
+    buffer_init(&reply->body, MADE_REPLY_MAX);
+    if (bytes > MADE_REPLY_MAX)
+        return error_set(err, ERROR_LIMIT, "the answer has %llu bytes, which is more than %d; ask for less",
+                         (unsigned long long)bytes, MADE_REPLY_MAX);
+    if (bytes > HTTP_REPLY_MEMORY_MAX)
+        reply->fd = http_spool_open(asked->request, bytes);
     return multipart_start(&reply->names, asked->request, asked->service->archive, DICOMWEB_BYTES, alone, err);
 }
 
-// Room for a part of `size` bytes, to be filled by the caller before the next; NULL with *err when there is none.
-static uint8_t *memory_part(struct memory_reply *reply, uint64_t size, struct error *err)
+// Puts what was made into the file, when there is one.
+static bool made_spool(struct made_reply *reply, struct error *err)
 {
     struct buffer *body = &reply->body;
-    if (!reply->names.alone)
-        buffer_printf(body, "%s--%s\r\nContent-Type: " DICOMWEB_BYTES "\r\n\r\n", body->size ? "\r\n" : "",
-                      reply->names.boundary);
-    uint8_t *to = size <= MEMORY_REPLY_MAX ? buffer_reserve(body, (size_t)size) : NULL;
-    if (!to) {
-        error_set(err, ERROR_LIMIT, "the answer does not fit into %d bytes; ask for less", MEMORY_REPLY_MAX);
+    if (reply->fd < 0)
+        return buffer_check(body, "the answer", err);
+    if (!buffer_check(body, "the answer", err) || !file_write_fd(reply->fd, body->data, body->size, err))
+        return false;
+    reply->spooled += body->size;
+    buffer_clear(body);
+    return true;
+}
+
+// Begins a part, with room for `size` bytes of it to be filled by the caller before the next; NULL with *err when there
+// is none.
+static uint8_t *made_part(struct made_reply *reply, uint64_t size, struct error *err)
+{
+    struct buffer *body = &reply->body;
+    bool first = reply->spooled + body->size == 0;
+    if (!made_spool(reply, err))
         return NULL;
-    }
-    body->size += (size_t)size;
+    if (!reply->names.alone)
+        buffer_printf(body, "%s--%s\r\nContent-Type: " DICOMWEB_BYTES "\r\n\r\n", first ? "" : "\r\n",
+                      reply->names.boundary);
+    uint8_t *to = buffer_reserve(body, size > 0 ? (size_t)size : 1);
+    if (to)
+        body->size += (size_t)size;
+    else
+        buffer_check(body, "the answer", err);
     return to;
 }
 
-static void memory_send(struct memory_reply *reply, bool ok, const struct error *err)
+static const char *made_type(struct made_reply *reply)
 {
-    const char *type = DICOMWEB_BYTES;
-    if (!ok) {
-        buffer_free(&reply->body);
-        dicomweb_reply_error(reply->request, err);
-        return;
-    }
-    if (!reply->names.alone) {
-        buffer_printf(&reply->body, "\r\n--%s--\r\n", reply->names.boundary);
-        type = arena_printf(http_arena(reply->request), "multipart/related; type=\"" DICOMWEB_BYTES "\"; boundary=%s",
-                            reply->names.boundary);
-    }
-    http_reply_buffer(reply->request, 200, type ? type : "multipart/related", &reply->body);
+    if (reply->names.alone)
+        return DICOMWEB_BYTES;
+    buffer_printf(&reply->body, "\r\n--%s--\r\n", reply->names.boundary);
+    const char *type =
+        arena_printf(http_arena(reply->request), "multipart/related; type=\"" DICOMWEB_BYTES "\"; boundary=%s",
+                     reply->names.boundary);
+    return type ? type : "multipart/related";
 }
 
-static bool add_frame(struct asked *asked, struct memory_reply *reply, uint32_t number, struct error *err)
+static void made_send(struct made_reply *reply, bool ok, struct error *err)
+{
+    const char *type = ok ? made_type(reply) : NULL;
+    if (ok && made_spool(reply, err)) {
+        if (reply->fd < 0)
+            http_reply_buffer(reply->request, 200, type, &reply->body);
+        else
+            http_reply_file(reply->request, 200, type, reply->fd, reply->spooled);
+    } else {
+        if (reply->fd >= 0)
+            close(reply->fd);
+        dicomweb_reply_error(reply->request, err);
+    }
+    buffer_free(&reply->body);
+}
+
+static bool made_frame(struct asked *asked, struct made_reply *reply, uint32_t number, struct error *err)
 {
     enum image_color color;
     const size_t size = (size_t)asked->frames.format.frame_bytes;
-    uint8_t *to = memory_part(reply, size, err);
-    return to && (image_frame(&asked->frames, number, to, size, &color, err) ||
-                  archive_doubt(asked->service->archive, asked->object, err));
+    uint8_t *to = made_part(reply, reply->fd < 0 ? size : 0, err);
+    if (!to)
+        return false;
+    if (reply->fd < 0)
+        return image_frame(&asked->frames, number, to, size, &color, err);
+    reply->spooled += size;
+    return made_spool(reply, err) && image_frame_to(&asked->frames, number, reply->fd, &color, err);
 }
 
-static void reply_from_memory(struct asked *asked, const uint32_t *numbers, size_t count, bool alone)
+static bool add_frame(struct asked *asked, struct made_reply *reply, uint32_t number, struct error *err)
 {
-    struct memory_reply reply;
+    return made_frame(asked, reply, number, err) || archive_doubt(asked->service->archive, asked->object, err);
+}
+
+static void reply_made(struct asked *asked, const uint32_t *numbers, size_t count, bool alone)
+{
+    struct made_reply reply;
     struct error err;
-    bool ok = memory_start(&reply, asked, alone, &err);
+    bool ok = made_start(&reply, asked, count * asked->frames.format.frame_bytes, alone, &err);
     for (size_t i = 0; ok && i < count; i++)
         ok = add_frame(asked, &reply, numbers[i], &err);
-    memory_send(&reply, ok, &err);
+    made_send(&reply, ok, &err);
 }
 
 // ---- the handlers
@@ -228,7 +274,7 @@ static void answer(struct asked *asked)
     if (form.stored || asked->frames.as_it_lies)
         reply_from_file(asked, numbers, count, form);
     else
-        reply_from_memory(asked, numbers, count, form.alone);
+        reply_made(asked, numbers, count, form.alone);
 }
 
 void wado_frames(void *payload, struct http_request *request)
@@ -285,15 +331,15 @@ static void bulk_from_file(struct asked *asked, const struct dicom_element *elem
 
 static void bulk_from_memory(struct asked *asked, const struct dicom_element *element, bool alone)
 {
-    struct memory_reply reply;
+    struct made_reply reply;
     struct reader reader = {0};
     struct error err;
-    bool ok = memory_start(&reply, asked, alone, &err) &&
+    bool ok = made_start(&reply, asked, element->length, alone, &err) &&
               (asked->syntax->deflated || archive_reader(asked->service->archive, asked->object, &reader, &err));
-    uint8_t *to = ok ? memory_part(&reply, element->length, &err) : NULL;
+    uint8_t *to = ok ? made_part(&reply, element->length, &err) : NULL;
     ok = to && dicom_value_read(element, asked->syntax->deflated ? NULL : &reader, 0, element->length, to, &err);
     reader_release(&reader);
-    memory_send(&reply, ok, &err);
+    made_send(&reply, ok, &err);
 }
 
 static const struct dicom_element *find_bulk(struct asked *asked, bool *alone, struct error *err)
