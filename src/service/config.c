@@ -36,6 +36,9 @@ static const struct config_key keys[] = {
      "Those whose word counts for a peer's certificate, PEM; empty: only certificates that are entered with their "
      "peer, "
      "and the system's for those whom we call."},
+    {"memory.peers_mb", CONFIG_INTEGER, "1024", 256, 1 << 20, NULL,
+     "What all who send or ask may make the server hold in memory at once; past it they are told to come again (503, "
+     "A700H)."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,

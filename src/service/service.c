@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -187,6 +188,7 @@ struct service *service_start(const struct config *config, struct error *err)
     char zone[CLOCK_ZONE_SIZE];
     service->started_ns = clock_now_ns();
     set_log_level(config_text(service->config, "log"));
+    budget_set((uint64_t)config_integer(service->config, "memory.peers_mb") << 20);
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
               (service->tls = service_tls_open(service->config, err)) != NULL && check_sandbox(service, err) &&
               start_rooms(service, err);

@@ -128,8 +128,8 @@ class Bad(unittest.TestCase):
         Bad.number += 1
         return f"BAD{Bad.number:05d}"
 
-    def peer(self):
-        return Peer(self.server.dicom)
+    def peer(self, source=""):
+        return Peer(self.server.dicom, source=source)
 
     def audited(self, title, count=1):
         """Says that so many refusals more are due in the audit trail, which is written within a second: all are looked at in the end."""
@@ -525,6 +525,22 @@ class Bad(unittest.TestCase):
         for peer in peers:
             peer.socket.close()
         self.audited("CROWD58", answers["rejected"])
+
+    def test_silent_connections_make_room_for_who_says_something(self):
+        silent = []
+        for last in range(2, 10):  # more than there is room for, of eight addresses
+            for _ in range(100):
+                silent.append(socket.create_connection(("127.0.0.1", self.server.dicom), source_address=(f"127.0.0.{last}", 0)))
+        for source in ("127.0.0.2", "127.0.0.99"):  # one of theirs, and another one
+            began = time.monotonic()
+            peer = self.peer(source)
+            self.assertEqual(peer.associate(calling="ROOM58"), 2)
+            peer.release()
+            self.assertLess(time.monotonic() - began, 1)
+        self.assertEqual(len(re.findall("closed to make room for newer ones", self.server.log())), 1)
+        for connection in silent:
+            connection.close()
+        self.unscathed()
 
     def test_a_reset_inside_an_object_stores_nothing(self):
         """Line 59"""

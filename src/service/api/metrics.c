@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "base/alarm.h"
+#include "base/budget.h"
 #include "base/clock.h"
 #include "finding/finding.h"
 #include "queue/queue.h"
@@ -84,6 +85,15 @@ static void write_counters(struct buffer *out, struct service *service)
            (int64_t)image_decoder_deaths(service->decoder));
     sample(out, "hilum_child_deaths_total", (struct pair[]){{"child", "runner"}, {NULL, NULL}},
            service->runner ? (int64_t)model_runner_deaths(service->runner) : 0);
+}
+
+static void write_memory(struct buffer *out)
+{
+    single(out, "hilum_memory_peers_bytes", "gauge", "What all who send or ask make the server hold in memory now",
+           budget_used());
+    single(out, "hilum_memory_peers_limit_bytes", "gauge", "The most that it may be (memory.peers_mb)", budget_limit());
+    single(out, "hilum_memory_refusals_total", "counter", "How often somebody was told to come again for it",
+           budget_refusals());
 }
 
 // Before the alarms, for it looks at the files.
@@ -245,6 +255,7 @@ void api_metrics(void *payload, struct http_request *request)
     struct error err;
     buffer_init(&out, TEXT_MAX);
     write_counters(&out, service);
+    write_memory(&out);
     write_certificate(&out, service);
     write_alarms(&out);
     if (write_disk(&out, service, &err) && write_faults(&out, service, &err) &&

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -69,7 +70,6 @@ static void publish(struct dimse_slot *slot, struct dimse_association *associati
     pthread_mutex_lock(&slot->dimse->mutex);
     slot->association = association;
     slot->admitted = admitted;
-    slot->fd = -1; // the association's from now on
     if (slot->dimse->stopping && association)
         dimse_interrupt(association);
     pthread_mutex_unlock(&slot->dimse->mutex);
@@ -130,6 +130,7 @@ static void run(struct dimse_session *session)
     bool going = dimse_accept(session->association, &err);
     while (going && (received = dimse_receive(session->association, &message, &err)) == DIMSE_MESSAGE) {
         session->spoken = true;
+        budget_for_peer(true); // what was refused for an earlier message is over
         going = handle(session, &message, &err);
     }
     if (!going || received != DIMSE_RELEASED)
@@ -198,15 +199,26 @@ static struct dimse_association *listen_request(struct dimse_session *session, c
     return association;
 }
 
+static bool was_ousted(struct dimse_slot *slot)
+{
+    pthread_mutex_lock(&slot->dimse->mutex);
+    bool ousted = slot->ousted;
+    pthread_mutex_unlock(&slot->dimse->mutex);
+    return ousted;
+}
+
 void *dimse_service_association(void *payload)
 {
     struct dimse_slot *slot = payload;
     struct error err;
     struct dimse_session session = {.service = slot->dimse->service};
+    budget_for_peer(true); // this thread works for it
     session.association = listen_request(&session, slot, &err);
     publish(slot, session.association, false);
     if (!session.association) {
-        if (err.code == ERROR_CLOSED) // who tries whether the port is open
+        if (was_ousted(slot)) // told by the listener
+            log_debug("dimse", "connection from %s closed: it had said nothing", slot->address);
+        else if (err.code == ERROR_CLOSED) // who tries whether the port is open
             log_info("dimse", "connection from %s without an association: %s", slot->address, err.message);
         else
             log_warning("dimse", "connection from %s without an association: %s", slot->address, err.message);

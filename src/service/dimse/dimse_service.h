@@ -8,8 +8,13 @@
 #include "service/internal.h"
 
 enum {
-    DIMSE_SLOTS = ACCESS_ASSOCIATIONS_ALL + 128, // connections, admitted or not yet
-    DIMSE_WAITING_PER_ADDRESS = 64,              // of one address, that have not been admitted yet
+    // Connections, admitted or not yet. Past all but the last few, and past WAITING of one address that have not been
+    // admitted yet, the oldest of these makes room for the next: of that address, else of the one that has most. Who
+    // has
+    // something to say has said it by then.
+    DIMSE_SLOTS = ACCESS_ASSOCIATIONS_ALL + 128 + 32,
+    DIMSE_SLOTS_LEFT = 32,
+    DIMSE_WAITING_PER_ADDRESS = 64,
     DIMSE_STACK = 256 << 10,
     // From here on of one address a refused peer is not waited for to close: those who keep refused connections open
     // would else take the places of others at their address.
@@ -20,9 +25,12 @@ enum {
 struct dimse_slot {
     bool used;
     bool admitted;
-    bool pressed; // too many of its address wait: no lingering
-    int fd;
-    bool tls; // it came to the port where TLS is spoken
+    bool pressed;    // too many of its address wait: no lingering
+    bool ousted;     // it makes room for others, and does not count any more
+    int fd;          // the thread's
+    int watch;       // the same socket; the slot's, to shut it down
+    uint64_t number; // rises with each connection
+    bool tls;        // it came to the port where TLS is spoken
     char address[48];
     struct dimse_association *association; // NULL until the request was read
     struct dimse_service *dimse;
@@ -38,6 +46,9 @@ struct dimse_service {
     pthread_cond_t ended; // running became 0
     size_t running;
     bool stopping;
+    uint64_t connections; // there ever were
+    uint64_t ousted;      // not logged yet
+    int64_t tell_ns;      // monotonic: when they are logged again
     struct dimse_slot slots[DIMSE_SLOTS];
 };
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -91,20 +92,82 @@ static void address_text(const struct sockaddr_storage *address, char *out, sock
         text_copy(out, size, "?");
 }
 
-// A free slot, unless the address holds too many that have not yet been admitted. Under the mutex.
+// ---- room for the next connection; all under the mutex
+
+static bool waits(const struct dimse_slot *slot)
+{
+    return slot->used && !slot->admitted && !slot->ousted;
+}
+
+static size_t waiting_of(const struct dimse_service *dimse, const char *address)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < DIMSE_SLOTS; i++)
+        waiting += waits(&dimse->slots[i]) && strcmp(dimse->slots[i].address, address) == 0;
+    return waiting;
+}
+
+// The address that has most connections without a word; NULL: there are none.
+static const char *busiest(const struct dimse_service *dimse)
+{
+    const char *found = NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < DIMSE_SLOTS; i++) {
+        size_t waiting = waits(&dimse->slots[i]) ? waiting_of(dimse, dimse->slots[i].address) : 0;
+        if (waiting > most) {
+            most = waiting;
+            found = dimse->slots[i].address;
+        }
+    }
+    return found;
+}
+
+// One line a minute.
+static void tell_ousted(struct dimse_service *dimse, const char *address)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    dimse->ousted++;
+    if (now_ns < dimse->tell_ns)
+        return;
+    log_warning("dimse",
+                "%llu connections that had asked for no association were closed to make room for newer ones, the last "
+                "of %s: who opens them there?",
+                (unsigned long long)dimse->ousted, address);
+    dimse->ousted = 0;
+    dimse->tell_ns = now_ns + 60 * CLOCK_SECOND;
+}
+
+// The oldest of the address that has not been admitted makes room.
+static void oust(struct dimse_service *dimse, const char *address)
+{
+    struct dimse_slot *oldest = NULL;
+    for (size_t i = 0; address && i < DIMSE_SLOTS; i++) {
+        struct dimse_slot *slot = &dimse->slots[i];
+        if (waits(slot) && strcmp(slot->address, address) == 0 && (!oldest || slot->number < oldest->number))
+            oldest = slot;
+    }
+    if (!oldest)
+        return;
+    oldest->ousted = true;
+    shutdown(oldest->watch, SHUT_RDWR);
+    tell_ousted(dimse, oldest->address);
+}
+
 static struct dimse_slot *find_slot(struct dimse_service *dimse, const char *address, bool *pressed)
 {
     struct dimse_slot *free_slot = NULL;
-    size_t waiting = 0;
-    for (size_t i = 0; i < DIMSE_SLOTS; i++) {
-        struct dimse_slot *slot = &dimse->slots[i];
-        if (!slot->used)
-            free_slot = slot;
-        else if (!slot->admitted && strcmp(slot->address, address) == 0)
-            waiting++;
-    }
+    size_t waiting = waiting_of(dimse, address), left = 0;
+    for (size_t i = 0; i < DIMSE_SLOTS; i++)
+        if (!dimse->slots[i].used) {
+            free_slot = &dimse->slots[i];
+            left++;
+        }
+    if (waiting >= DIMSE_WAITING_PER_ADDRESS)
+        oust(dimse, address);
+    else if (left <= DIMSE_SLOTS_LEFT)
+        oust(dimse, busiest(dimse));
     *pressed = waiting >= DIMSE_LINGERING_PER_ADDRESS;
-    return waiting < DIMSE_WAITING_PER_ADDRESS ? free_slot : NULL;
+    return free_slot;
 }
 
 static bool start_thread(struct dimse_slot *slot)
@@ -122,10 +185,17 @@ static bool start_thread(struct dimse_slot *slot)
 static void take(struct dimse_service *dimse, int fd, bool tls, const char *address)
 {
     bool pressed = false;
+    int watch = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_lock(&dimse->mutex);
-    struct dimse_slot *slot = dimse->stopping ? NULL : find_slot(dimse, address, &pressed);
+    struct dimse_slot *slot = dimse->stopping || watch < 0 ? NULL : find_slot(dimse, address, &pressed);
     if (slot) {
-        *slot = (struct dimse_slot){.used = true, .pressed = pressed, .fd = fd, .tls = tls, .dimse = dimse};
+        *slot = (struct dimse_slot){.used = true,
+                                    .pressed = pressed,
+                                    .fd = fd,
+                                    .watch = watch,
+                                    .number = ++dimse->connections,
+                                    .tls = tls,
+                                    .dimse = dimse};
         text_copy(slot->address, sizeof slot->address, address);
         dimse->running++;
     }
@@ -134,6 +204,8 @@ static void take(struct dimse_service *dimse, int fd, bool tls, const char *addr
         return;
     if (slot)
         dimse_service_leave(slot);
+    else
+        close_fd(watch);
     atomic_fetch_add(&dimse->service->counters.associations_refused, 1);
     close(fd);
 }
@@ -142,6 +214,7 @@ void dimse_service_leave(struct dimse_slot *slot)
 {
     struct dimse_service *dimse = slot->dimse;
     pthread_mutex_lock(&dimse->mutex);
+    close(slot->watch);
     slot->used = false;
     slot->association = NULL;
     if (--dimse->running == 0)
@@ -184,8 +257,8 @@ static void interrupt_all(struct dimse_service *dimse)
         struct dimse_slot *slot = &dimse->slots[i];
         if (slot->used && slot->association)
             dimse_interrupt(slot->association);
-        else if (slot->used && slot->fd >= 0)
-            shutdown(slot->fd, SHUT_RDWR);
+        else if (slot->used)
+            shutdown(slot->watch, SHUT_RDWR);
     }
     while (dimse->running > 0)
         pthread_cond_wait(&dimse->ended, &dimse->mutex);

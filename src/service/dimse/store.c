@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -84,7 +85,10 @@ bool dimse_session_store(struct dimse_session *session, const struct dimse_messa
     if (!session->writer && !(session->writer = archive_writer_open(session->service->archive, &reason)))
         return refuse(session, message, &reason, err);
     if (!archive_put(session->writer, dimse_data(session->association), message->context->transfer, &origin,
-                     clock_now_ns(), &stored, &reason))
+                     clock_now_ns(), &stored, &reason)) {
+        if (budget_was_refused()) // whatever was taken for the reason
+            error_set(&reason, ERROR_BUSY, BUDGET_USED_UP);
         return refuse(session, message, &reason, err);
+    }
     return accept_object(session, message, &stored, err);
 }
