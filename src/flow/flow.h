@@ -93,6 +93,12 @@ bool flow_active_rule_warnings(struct store *store, struct access *access, struc
                                struct arena *arena, json_t *out, struct error *err);
 bool flow_rule_list(struct store *store, struct arena *arena, struct flow_rule **out, size_t *count, struct error *err);
 
+// Whether the rule would ask for that series by its tags, as if it were entered and enabled; nothing is made of it.
+// Whether the images are fit for the model is not asked. NOT_FOUND: nothing of the series is served.
+struct flow;
+bool flow_rule_asks_for(struct flow *flow, const struct flow_rule *rule, const char *study, const char *series,
+                        struct arena *arena, bool *out, struct error *err);
+
 // ---- HL7 targets: rows too
 struct flow_hl7_target {
     char name[FLOW_NAME_SIZE], host[256];
@@ -116,8 +122,6 @@ bool flow_hl7_target_list(struct store *store, struct arena *arena, struct flow_
                           struct error *err);
 
 // ---- running
-
-struct flow;
 
 struct flow_options {
     struct store *store;

@@ -65,7 +65,7 @@ static bool describe(struct flow *flow, struct subject *out, struct error *err)
 static bool asks_for(const struct flow *flow, const struct flow_rule *rule, const struct subject *subject)
 {
     const struct model_words *words = flow->options.words;
-    return rule->enabled && (!*rule->modality || strcmp(rule->modality, subject->modality) == 0) &&
+    return (!*rule->modality || strcmp(rule->modality, subject->modality) == 0) &&
            (!*rule->body_part ||
             model_words_is_part(words, subject->body_part, subject->description, rule->body_part)) &&
            (!*rule->description || model_words_says(words, subject->description, rule->description)) &&
@@ -273,7 +273,7 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
     if (!describe(flow, &subject, err))
         return false;
     for (size_t i = 0; i < rule_count; i++)
-        if (*rules[i].model && asks_for(flow, &rules[i], &subject) &&
+        if (*rules[i].model && rules[i].enabled && asks_for(flow, &rules[i], &subject) &&
             !add_rule(*out, count, &rules[i], rule_count, arena))
             return error_set(err, ERROR_LIMIT, "no memory for %zu rules", rule_count);
     bool ok = true;
@@ -283,4 +283,14 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
         model_package_close(package);
     }
     return ok;
+}
+
+bool flow_rule_asks_for(struct flow *flow, const struct flow_rule *rule, const char *study, const char *series,
+                        struct arena *arena, bool *out, struct error *err)
+{
+    struct subject subject = {.arena = arena, .study = study, .series = series};
+    if (!describe(flow, &subject, err))
+        return false;
+    *out = asks_for(flow, rule, &subject);
+    return true;
 }

@@ -350,10 +350,10 @@ static bool says_earlier(const struct queue_delivery *message)
 static bool is_last_message(const struct tell *tell, size_t index)
 {
     const struct queue_delivery *message = &tell->earlier[index];
-    if (strcmp(message->kind, "hl7") != 0 || message->state == QUEUE_DELIVERY_OBSOLETE)
+    if (strcmp(message->kind, "hl7") != 0 || queue_delivery_is_off(message))
         return false;
     for (size_t i = 0; i < index; i++)
-        if (strcmp(tell->earlier[i].kind, "hl7") == 0 && tell->earlier[i].state != QUEUE_DELIVERY_OBSOLETE &&
+        if (strcmp(tell->earlier[i].kind, "hl7") == 0 && !queue_delivery_is_off(&tell->earlier[i]) &&
             strcmp(tell->earlier[i].target, message->target) == 0)
             return false;
     return true;

@@ -6,7 +6,8 @@
 //   SENDING  WAITING  queue_delivery_failed; queue_delivery_claim of anyone once the lease ran out
 //   SENDING  DONE     queue_delivery_done
 //   SENDING  DEAD     queue_delivery_failed, the QUEUE_REFUSALS_MAX-th refusal
-//   DEAD     WAITING  queue_delivery_replay
+//   DEAD, GIVEN_UP    WAITING   queue_delivery_replay
+//   WAITING, DEAD     GIVEN_UP  queue_delivery_give_up
 //   WAITING, DEAD     OBSOLETE  queue_delivery_obsolete
 //   OBSOLETE          WAITING   queue_delivery_again
 #include "queue/queue_internal.h"
@@ -21,7 +22,7 @@
 
 const char *queue_delivery_state_text(enum queue_delivery_state state)
 {
-    static const char *const texts[] = {"waiting", "sending", "done", "dead", "obsolete"};
+    static const char *const texts[] = {"waiting", "sending", "done", "dead", "obsolete", "given up"};
     return (unsigned)state < sizeof texts / sizeof *texts ? texts[state] : "";
 }
 
@@ -148,6 +149,11 @@ bool queue_delivery_of_topic(struct database *db, const char *topic, struct aren
 bool queue_delivery_may_be_known(const struct queue_delivery *delivery)
 {
     return delivery->state == QUEUE_DELIVERY_DONE || delivery->state == QUEUE_DELIVERY_SENDING || delivery->uncertain;
+}
+
+bool queue_delivery_is_off(const struct queue_delivery *delivery)
+{
+    return delivery->state == QUEUE_DELIVERY_OBSOLETE || delivery->state == QUEUE_DELIVERY_GIVEN_UP;
 }
 
 // ---- claim
@@ -321,48 +327,130 @@ bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum 
            (refused || *dead ? target_answers(db, &held, err) : target_fails(db, &held, now_ns, err));
 }
 
-bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, struct error *err)
+// ---- a person's word
+
+static bool find_state(struct database *db, int64_t id, enum queue_delivery_state *out, struct error *err)
 {
     int64_t state = 0;
     bool found;
     if (!sql_get_int(db, err, &state, &found, "SELECT state FROM delivery WHERE id = ?", "i", id))
         return false;
-    if (!found)
-        return error_set(err, ERROR_NOT_FOUND, "no delivery has the number %lld", (long long)id);
-    if (state != QUEUE_DELIVERY_DEAD)
-        return error_set(err, ERROR_CONFLICT, "delivery %lld is %s: only a dead one can be replayed", (long long)id,
-                         queue_delivery_state_text((enum queue_delivery_state)state));
-    return sql_run(db, err, "UPDATE delivery SET state = 0, attempts = 0, refusals = 0, next_ns = ? WHERE id = ?", "ii",
+    *out = (enum queue_delivery_state)state;
+    return found || error_set(err, ERROR_NOT_FOUND, "no delivery has the number %lld", (long long)id);
+}
+
+// Those that a statement is about: one, or all of a target.
+struct which {
+    int64_t id; // -1: of the target
+    const char *kind, *target;
+};
+#define WHICH(is_in) " ((id = ?1 AND ?1 >= 0) OR (?1 < 0 AND kind = ?2 AND target = ?3)) AND state IN " is_in
+
+// What is given up has ended, and is counted as that.
+static bool count_given_up(struct database *db, const struct which *which, struct error *err)
+{
+    return sql_run(
+        db, err,
+        "INSERT INTO delivery_tally (kind, target, state, count)"
+        " SELECT kind, target, 5, count(*) FROM delivery WHERE" WHICH("(0, 3)") " GROUP BY kind, target" TALLIED,
+        "itt", which->id, which->kind, which->target);
+}
+
+static bool give_up(struct database *db, const struct which *which, const char *why, int64_t *count, struct error *err)
+{
+    char shown[QUEUE_REASON_MAX + 1];
+    if (!count_given_up(db, which, err) ||
+        !sql_run(db, err, "UPDATE delivery SET state = 5, last_error = ?4 WHERE" WHICH("(0, 3)"), "ittt", which->id,
+                 which->kind, which->target, queue_reason(shown, why)))
+        return false;
+    *count = sql_changes(db);
+    return true;
+}
+
+bool queue_delivery_give_up(struct database *db, int64_t id, const char *why, struct error *err)
+{
+    enum queue_delivery_state state;
+    int64_t count;
+    if (!find_state(db, id, &state, err))
+        return false;
+    if (state != QUEUE_DELIVERY_WAITING && state != QUEUE_DELIVERY_DEAD)
+        return error_set(err, ERROR_CONFLICT, "delivery %lld is %s: only a waiting or dead one can be given up",
+                         (long long)id, queue_delivery_state_text(state));
+    return give_up(db, &(struct which){id, "", ""}, why, &count, err);
+}
+
+bool queue_delivery_give_up_target(struct database *db, const char *kind, const char *target, const char *why,
+                                   int64_t *count, struct error *err)
+{
+    return give_up(db, &(struct which){-1, kind, target}, why, count, err);
+}
+
+bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, struct error *err)
+{
+    enum queue_delivery_state state;
+    if (!find_state(db, id, &state, err))
+        return false;
+    if (state != QUEUE_DELIVERY_DEAD && state != QUEUE_DELIVERY_GIVEN_UP)
+        return error_set(err, ERROR_CONFLICT,
+                         "delivery %lld is %s: only a dead one, or one that was given up, can be "
+                         "replayed",
+                         (long long)id, queue_delivery_state_text(state));
+    return sql_run(db, err,
+                   "INSERT INTO delivery_tally (kind, target, state, count)"
+                   " SELECT kind, target, 5, -1 FROM delivery WHERE id = ? AND state = 5" TALLIED,
+                   "i", id) &&
+           sql_run(db, err, "UPDATE delivery SET state = 0, attempts = 0, refusals = 0, next_ns = ? WHERE id = ?", "ii",
                    now_ns, id);
 }
 
-bool queue_delivery_list(struct database *db, enum queue_delivery_state state, const char *study, size_t limit,
+bool queue_delivery_replay_target(struct database *db, const char *kind, const char *target, int64_t now_ns,
+                                  int64_t *count, struct error *err)
+{
+    if (!sql_run(db, err,
+                 "UPDATE delivery SET state = 0, attempts = 0, refusals = 0, next_ns = ?"
+                 " WHERE kind = ? AND target = ? AND state = 3",
+                 "itt", now_ns, kind, target))
+        return false;
+    *count = sql_changes(db);
+    return true;
+}
+
+// ---- lists
+
+// What is not asked for is "". The study has an index of its own.
+#define FILTERED " FROM delivery WHERE state = ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR target = ?3)"
+#define OF_STUDY " AND study = ?4"
+
+bool queue_delivery_list(struct database *db, const struct queue_delivery_filter *filter, size_t limit,
                          struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err)
 {
     void *rows;
-    struct sql *sql =
-        study
-            ? sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ?1 AND study = ?2 ORDER BY id DESC", err)
-            : sql_prepare(db, "SELECT " COLUMNS " FROM delivery WHERE state = ?1 ORDER BY id DESC", err);
+    struct sql *sql = sql_prepare(db,
+                                  filter->study ? "SELECT " COLUMNS FILTERED OF_STUDY " ORDER BY id DESC"
+                                                : "SELECT " COLUMNS FILTERED " ORDER BY id DESC",
+                                  err);
     if (!sql)
         return false;
-    sql_bind_int(sql, 1, (int64_t)state);
-    if (study)
-        sql_bind_text(sql, 2, study);
+    sql_bind_int(sql, 1, (int64_t)filter->state);
+    sql_bind_text(sql, 2, queue_text(filter->kind));
+    sql_bind_text(sql, 3, queue_text(filter->target));
+    if (filter->study)
+        sql_bind_text(sql, 4, filter->study);
     if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), limit, arena, &rows, count, err))
         return false;
     *out = rows;
     return true;
 }
 
-bool queue_delivery_total(struct database *db, enum queue_delivery_state state, const char *study, int64_t *out,
+bool queue_delivery_total(struct database *db, const struct queue_delivery_filter *filter, int64_t *out,
                           struct error *err)
 {
     bool found;
-    return study ? sql_get_int(db, err, out, &found, "SELECT count(*) FROM delivery WHERE state = ?1 AND study = ?2",
-                               "it", (int64_t)state, study)
-                 : sql_get_int(db, err, out, &found, "SELECT count(*) FROM delivery WHERE state = ?1", "i",
-                               (int64_t)state);
+    return filter->study
+               ? sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED OF_STUDY, "ittt", (int64_t)filter->state,
+                             queue_text(filter->kind), queue_text(filter->target), filter->study)
+               : sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED, "itt", (int64_t)filter->state,
+                             queue_text(filter->kind), queue_text(filter->target));
 }
 
 static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)

@@ -386,6 +386,26 @@ bool queue_job_total(struct database *db, const char *kind, const char *study, i
                                "t", kind);
 }
 
+bool queue_job_list_state(struct database *db, const char *kind, enum queue_job_state state, size_t limit,
+                          struct arena *arena, struct queue_job **out, size_t *count, int64_t *total, struct error *err)
+{
+    void *rows;
+    bool found;
+    if (!sql_get_int(db, err, total, &found, "SELECT count(*) FROM job WHERE kind = ? AND state = ?", "ti", kind,
+                     (int64_t)state))
+        return false;
+    struct sql *sql =
+        sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ? AND state = ? ORDER BY number DESC", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, kind);
+    sql_bind_int(sql, 2, (int64_t)state);
+    if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
+        return false;
+    *out = rows;
+    return true;
+}
+
 static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)
 {
     struct queue_job_count *count = to;

@@ -5,7 +5,7 @@
 // lease cannot commit. All state is rows; a crash replays from them. All functions that take a `struct database *` and
 // change rows run inside a write function, whose caller chooses the durability:
 //   STORE_DURABLE     queue_job_add, queue_job_again, queue_job_fix, queue_job_finish, queue_delivery_add, _obsolete,
-//                     _again, _done, _failed, _replay;
+//                     _again, _done, _failed, _replay, _give_up and these two of a whole target;
 //                     queue_consumer_advance when the same write function does one of these or writes findings
 //   STORE_REPLAYABLE  queue_job_claim, _renew, queue_delivery_claim, queue_recover, queue_consumer_advance alone: what
 //                     a power cut takes back is only done again
@@ -14,7 +14,7 @@
 //             lease that runs out puts it back to queued; past attempts_max it is failed
 // Deliveries: waiting -> sending (leased) -> done; a failure goes back to waiting with back-off; a permanent refusal,
 // or replays without end, to dead; dead -> waiting by a person; waiting or dead -> obsolete, when there is something
-// newer to say; obsolete -> waiting when it holds after all
+// newer to say; obsolete -> waiting when it holds after all; waiting or dead -> given up by a person, and back
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
 
@@ -144,6 +144,10 @@ bool queue_job_list(struct database *db, const char *kind, const char *study, si
                     struct queue_job **out, size_t *count, struct error *err);
 // How many that list has without a limit.
 bool queue_job_total(struct database *db, const char *kind, const char *study, int64_t *out, struct error *err);
+// Those of one state, newest first, and how many there are.
+bool queue_job_list_state(struct database *db, const char *kind, enum queue_job_state state, size_t limit,
+                          struct arena *arena, struct queue_job **out, size_t *count, int64_t *total,
+                          struct error *err);
 
 // For monitoring: how many there are of each kind of end, one row for each that there is. What has ended is counted as
 // it ends; to ask walks only what waits.
@@ -162,7 +166,9 @@ enum queue_delivery_state {
     QUEUE_DELIVERY_SENDING,
     QUEUE_DELIVERY_DONE,
     QUEUE_DELIVERY_DEAD,
-    QUEUE_DELIVERY_OBSOLETE
+    QUEUE_DELIVERY_OBSOLETE,
+    QUEUE_DELIVERY_GIVEN_UP,
+    QUEUE_DELIVERY_STATES
 };
 const char *queue_delivery_state_text(enum queue_delivery_state state);
 
@@ -219,6 +225,8 @@ bool queue_delivery_of_topic(struct database *db, const char *topic, struct aren
                              size_t *count, struct error *err);
 // May the target know it? It took it, or a try ended without an answer, or goes on.
 bool queue_delivery_may_be_known(const struct queue_delivery *delivery);
+// It is not sent, and will not be by itself: obsolete or given up.
+bool queue_delivery_is_off(const struct queue_delivery *delivery);
 // The delivery of `kind` that is due longest, of targets that have none being sent (each gets one at a time). NULL in
 // *out: none; then *next_ns is when one will be due, or a lease that keeps others waiting runs out (INT64_MAX: none
 // waits).
@@ -231,22 +239,34 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, const c
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, bool *dead, struct error *err);
 bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,
-                           struct error *err); // DEAD -> WAITING; CONFLICT otherwise
+                           struct error *err); // DEAD, GIVEN_UP -> WAITING; CONFLICT otherwise
+// A person's word that it is not sent: WAITING, DEAD -> GIVEN_UP; CONFLICT otherwise. What follows in its sequence goes
+// on, and nothing but a replay brings it back. `why` is kept as last_error.
+bool queue_delivery_give_up(struct database *db, int64_t id, const char *why, struct error *err);
+// Of a target all that are dead, and all that wait or are dead. *count: how many; 0 is fine.
+bool queue_delivery_replay_target(struct database *db, const char *kind, const char *target, int64_t now_ns,
+                                  int64_t *count, struct error *err);
+bool queue_delivery_give_up_target(struct database *db, const char *kind, const char *target, const char *why,
+                                   int64_t *count, struct error *err);
 struct queue_delivery_count {
     const char *kind, *target;
     enum queue_delivery_state state;
     int64_t count;
-    int64_t oldest_ns; // when the oldest of them was made; 0 for DONE and OBSOLETE
+    int64_t oldest_ns; // when the oldest of them was made; 0 for DONE, OBSOLETE and GIVEN_UP
 };
 // By kind, target and state, in this order; the same for these. A target that was ever named has rows for WAITING and
 // DEAD, with 0 if need be.
 bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
                            struct error *err);
-// Newest first; study NULL: of all.
-bool queue_delivery_list(struct database *db, enum queue_delivery_state state, const char *study, size_t limit,
+// Newest first.
+struct queue_delivery_filter {
+    enum queue_delivery_state state;
+    const char *study, *kind, *target; // NULL: any
+};
+bool queue_delivery_list(struct database *db, const struct queue_delivery_filter *filter, size_t limit,
                          struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err);
 // How many that list has without a limit.
-bool queue_delivery_total(struct database *db, enum queue_delivery_state state, const char *study, int64_t *out,
+bool queue_delivery_total(struct database *db, const struct queue_delivery_filter *filter, int64_t *out,
                           struct error *err);
 
 #endif

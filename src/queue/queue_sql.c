@@ -14,6 +14,10 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
+#define DELIVERY                                                                                                       \
+    "id, key, target, kind, subject, payload, sequence, topic, batch, state, attempts, refusals, uncertain,"           \
+    " created_ns, next_ns, done_ns, lease_ns, last_error, token, study, result"
+
 static const char *const steps[] = {
     "CREATE TABLE queue_consumer ("
     " name TEXT PRIMARY KEY,"
@@ -140,6 +144,43 @@ static const char *const steps[] = {
     "UPDATE delivery SET study = coalesce((SELECT job.study FROM job WHERE job.key = delivery.result),"
     " (SELECT min(o.study) FROM delivery AS o WHERE o.topic = delivery.topic AND o.study <> ''), '')"
     " WHERE study = '' AND topic <> '';"
+    "CREATE INDEX delivery_study ON delivery (study, state, id);",
+    // What failed and was skipped is listed.
+    "CREATE INDEX job_state ON job (kind, state, number);",
+    // A delivery that a person gave up; what states there are is said by the code alone.
+    "CREATE TABLE delivery_new ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key TEXT NOT NULL UNIQUE,"
+    " target TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " subject TEXT NOT NULL,"
+    " payload TEXT NOT NULL,"
+    " sequence TEXT NOT NULL DEFAULT '',"
+    " topic TEXT NOT NULL DEFAULT '',"
+    " batch TEXT NOT NULL DEFAULT '',"
+    " state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " refusals INTEGER NOT NULL DEFAULT 0,"
+    " uncertain INTEGER NOT NULL DEFAULT 0,"
+    " created_ns INTEGER NOT NULL,"
+    " next_ns INTEGER NOT NULL,"
+    " done_ns INTEGER NOT NULL DEFAULT 0,"
+    " lease_ns INTEGER NOT NULL DEFAULT 0,"
+    " last_error TEXT NOT NULL DEFAULT '',"
+    " token INTEGER NOT NULL DEFAULT 0,"
+    " study TEXT NOT NULL DEFAULT '',"
+    " result TEXT NOT NULL DEFAULT ''"
+    ") STRICT;"
+    "INSERT INTO delivery_new (" DELIVERY ") SELECT " DELIVERY " FROM delivery;"
+    "DROP TABLE delivery;"
+    "ALTER TABLE delivery_new RENAME TO delivery;"
+    "CREATE INDEX delivery_waiting ON delivery (kind, target, next_ns, id) WHERE state = 0;"
+    "CREATE INDEX delivery_sending ON delivery (kind, target, lease_ns) WHERE state = 1;"
+    "CREATE INDEX delivery_in_order ON delivery (kind, target, sequence, id) WHERE state < 2;"
+    "CREATE INDEX delivery_state ON delivery (state, id);"
+    "CREATE INDEX delivery_topic ON delivery (topic, id);"
+    "CREATE INDEX delivery_oldest ON delivery (kind, target, created_ns) WHERE state = 0;"
+    "CREATE INDEX delivery_dead ON delivery (kind, target, created_ns) WHERE state = 3;"
     "CREATE INDEX delivery_study ON delivery (study, state, id);",
     NULL,
 };

@@ -159,14 +159,16 @@ http_handler api_import;                                               // api/im
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
 http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;           // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_ask;
-http_handler api_rules, api_rule_put, api_rule_delete; // api/rules.c
+http_handler api_rules, api_rule_put, api_rule_delete, api_rule_try; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
-http_handler api_models, api_models_rescan;            // api/models.c
-http_handler api_audit_unknown, api_audit_acknowledge; // api/status.c
-http_handler api_deliveries, api_delivery_replay;      // api/deliveries.c
-http_handler api_events;                               // api/events.c
-http_handler fhir_search, fhir_read;                   // fhir/fhir.c
-http_handler page_index, page_asset;                   // page/page.c
+http_handler api_models, api_models_rescan;                             // api/models.c
+http_handler api_audit_unknown, api_audit_acknowledge;                  // api/status.c
+http_handler api_deliveries, api_delivery_replay, api_delivery_give_up; // api/deliveries.c
+http_handler api_deliveries_replay, api_deliveries_give_up;
+http_handler api_quarantine, api_quarantine_delete; // api/quarantine.c
+http_handler api_events;                            // api/events.c
+http_handler fhir_search, fhir_read;                // fhir/fhir.c
+http_handler page_index, page_asset;                // page/page.c
 
 // What text is in that comes without Specific Character Set: what the peer's entry says, "" or not, else the
 // configuration; "" not known.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "store/internal.h"
@@ -15,6 +16,7 @@ enum {
     QUARANTINE_FILES_MAX = 100,
     QUARANTINE_BYTES_MAX = 256 << 20,
     QUARANTINE_FILE_MAX = 64 << 20,
+    REASON_MAX = 4 << 10,
 };
 
 struct store_quarantine {
@@ -156,4 +158,74 @@ bool store_quarantine_count(struct store *store, size_t *out, struct error *err)
     if (ok)
         free(numbers);
     return ok;
+}
+
+static bool read_reason(int folder_fd, uint64_t number, struct arena *arena, const char **out)
+{
+    char name[STORE_NAME_SIZE], text[REASON_MAX];
+    make_name(name, number, ".txt");
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t size = fd >= 0 ? read(fd, text, sizeof text) : 0;
+    if (fd >= 0)
+        close(fd);
+    *out = arena_strndup(arena, text, size > 0 ? (size_t)size : 0);
+    return *out != NULL;
+}
+
+static bool read_refused(int folder_fd, uint64_t number, struct arena *arena, struct store_refused *out,
+                         struct error *err)
+{
+    char name[STORE_NAME_SIZE];
+    struct stat status = {0};
+    make_name(name, number, ".dcm");
+    if (fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
+        return error_errno(err, errno, "cannot look at quarantine/%s", name);
+    *out = (struct store_refused){.number = number,
+                                  .size = (uint64_t)status.st_size,
+                                  .refused_ns = status.st_mtim.tv_sec * CLOCK_SECOND + status.st_mtim.tv_nsec};
+    return read_reason(folder_fd, number, arena, &out->reason) ||
+           error_set(err, ERROR_LIMIT, "the quarantine's list does not fit into the memory given");
+}
+
+static bool read_all(int folder_fd, const uint64_t *numbers, size_t count, struct arena *arena,
+                     struct store_refused **out, struct error *err)
+{
+    *out = arena_calloc(arena, count, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_LIMIT, "the quarantine's list does not fit into the memory given");
+    for (size_t i = 0; i < count; i++)
+        if (!read_refused(folder_fd, numbers[count - 1 - i], arena, &(*out)[i], err))
+            return false;
+    return true;
+}
+
+bool store_quarantine_list(struct store *store, struct arena *arena, struct store_refused **out, size_t *count,
+                           struct error *err)
+{
+    uint64_t *numbers;
+    int folder_fd = open_folder(store);
+    if (folder_fd < 0)
+        return error_errno(err, errno, "cannot open the quarantine");
+    bool ok = store_list(folder_fd, ".dcm", &numbers, count, err);
+    if (ok) {
+        ok = read_all(folder_fd, numbers, *count, arena, out, err);
+        free(numbers);
+    }
+    close(folder_fd);
+    return ok;
+}
+
+bool store_quarantine_remove(struct store *store, uint64_t number, struct error *err)
+{
+    char name[STORE_NAME_SIZE];
+    struct stat status;
+    int folder_fd = open_folder(store);
+    if (folder_fd < 0)
+        return error_errno(err, errno, "cannot open the quarantine");
+    make_name(name, number, ".dcm");
+    bool there = fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there)
+        remove_one(folder_fd, number);
+    close(folder_fd);
+    return there || error_set(err, ERROR_NOT_FOUND, "the quarantine has no file %llu", (unsigned long long)number);
 }

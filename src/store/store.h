@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -218,5 +219,14 @@ struct store_quarantine *store_quarantine_open(struct store *store);
 void store_quarantine_write(struct store_quarantine *file, const void *data, size_t size); // stops at 64 MiB
 void store_quarantine_close(struct store_quarantine *file, const char *reason);
 bool store_quarantine_count(struct store *store, size_t *out, struct error *err); // how many files are kept
+struct store_refused {
+    uint64_t number, size;
+    int64_t refused_ns; // when its file was written last
+    const char *reason; // several lines, or "" where it could not be written
+};
+// All of them, newest first, in `arena`.
+bool store_quarantine_list(struct store *store, struct arena *arena, struct store_refused **out, size_t *count,
+                           struct error *err);
+bool store_quarantine_remove(struct store *store, uint64_t number, struct error *err); // NOT_FOUND
 
 #endif

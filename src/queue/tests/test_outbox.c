@@ -29,7 +29,9 @@ static struct queue_delivery *list_one(struct place *place, enum queue_delivery_
     struct queue_delivery *deliveries;
     size_t count;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, state, NULL, 10, &place->arena, &deliveries, &count, &place->err), place->err);
+    assert_ok(queue_delivery_list(db, &(struct queue_delivery_filter){.state = state}, 10, &place->arena, &deliveries,
+                                  &count, &place->err),
+              place->err);
     store_read_end(place->store, db);
     assert_int_equal(count, 1);
     return deliveries;
@@ -296,6 +298,95 @@ static void what_is_obsolete_is_never_sent_and_cannot_be_replayed(void **state)
     place_close(&place);
 }
 
+// A person's word, of one or of a target.
+struct said {
+    bool give_up;
+    int64_t id;
+    const char *target;
+    int64_t count;
+};
+
+static bool write_said(struct database *db, void *payload, struct error *err)
+{
+    struct said *said = payload;
+    if (!said->target)
+        return queue_delivery_give_up(db, said->id, "given up by Dr. A: the old PACS is gone", err);
+    return said->give_up ? queue_delivery_give_up_target(db, "dicom", said->target, "gone", &said->count, err)
+                         : queue_delivery_replay_target(db, "dicom", said->target, T0, &said->count, err);
+}
+
+static bool say(struct place *place, struct said *said)
+{
+    return store_write(place->store, STORE_DURABLE, write_said, said, &place->err);
+}
+
+static int64_t counted(struct place *place, enum queue_delivery_state state)
+{
+    struct queue_delivery_count *counts;
+    size_t count;
+    int64_t found = 0;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(queue_delivery_counts(db, &place->arena, &counts, &count, &place->err), place->err);
+    store_read_end(place->store, db);
+    for (size_t i = 0; i < count; i++)
+        found += counts[i].state == state ? counts[i].count : 0;
+    return found;
+}
+
+static void what_is_given_up_is_not_sent_holds_up_no_other_and_comes_back_by_a_replay_alone(void **state)
+{
+    struct place place;
+    int64_t next_ns;
+    (void)state;
+    place_open(&place);
+    add_to(&place, "first", "study 1", "topic", "1");
+    add_to(&place, "second", "study 1", "", "");
+    struct queue_delivery *first = claim(&place, T0, &next_ns);
+    assert_false(say(&place, &(struct said){.id = first->id})); // it is on its way
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_ok(delivery_failed(&place, first, QUEUE_REFUSED, T0), place.err);
+    assert_ok(say(&place, &(struct said){.id = first->id}), place.err);
+    assert_claims(&place, T0, "second");
+    assert_string_equal(list_one(&place, QUEUE_DELIVERY_GIVEN_UP)->last_error,
+                        "given up by Dr. A: the old PACS is gone");
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_GIVEN_UP), 1);
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_WAITING), 0);
+    assert_null(claim(&place, T0 + 3600 * CLOCK_SECOND, &next_ns));
+    assert_ok(delivery_obsolete(&place, "topic", "2"), place.err);
+    assert_int_equal(list_one(&place, QUEUE_DELIVERY_GIVEN_UP)->id, first->id);
+    assert_ok(delivery_replay(&place, first->id, T0), place.err);
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_GIVEN_UP), 0);
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_WAITING), 1);
+    assert_claims(&place, T0, "first");
+    assert_false(say(&place, &(struct said){.id = 999}));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    place_close(&place);
+}
+
+static void all_of_a_target_are_given_up_or_sent_again_at_once_and_no_other_s(void **state)
+{
+    struct place place;
+    int64_t next_ns, now_ns = T0;
+    (void)state;
+    place_open(&place);
+    struct queue_delivery elsewhere = {.key = "elsewhere", .target = "pacs", .kind = "dicom"};
+    add_to(&place, "dead", "", "", "");
+    for (int i = 0; i < QUEUE_REFUSALS_MAX; i++, now_ns += 60 * CLOCK_SECOND)
+        assert_ok(delivery_failed(&place, claim(&place, now_ns, &next_ns), QUEUE_REFUSED, now_ns), place.err);
+    add_to(&place, "waits", "", "", "");
+    assert_ok(delivery_add_row(&place, &elsewhere, T0), place.err);
+    struct said said = {.target = "ris"};
+    assert_ok(say(&place, &said), place.err);
+    assert_int_equal(said.count, 1);
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_WAITING), 3);
+    said.give_up = true;
+    assert_ok(say(&place, &said), place.err);
+    assert_int_equal(said.count, 2);
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_GIVEN_UP), 2);
+    assert_string_equal(list_one(&place, QUEUE_DELIVERY_WAITING)->key, "elsewhere");
+    place_close(&place);
+}
+
 static void what_is_obsolete_waits_again_when_it_holds_after_all(void **state)
 {
     struct place place;
@@ -360,11 +451,10 @@ static size_t count_of(struct place *place, const char *study)
     struct queue_delivery *deliveries;
     size_t count;
     int64_t total;
+    const struct queue_delivery_filter filter = {.state = QUEUE_DELIVERY_WAITING, .study = study};
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(
-        queue_delivery_list(db, QUEUE_DELIVERY_WAITING, study, 10, &place->arena, &deliveries, &count, &place->err),
-        place->err);
-    assert_ok(queue_delivery_total(db, QUEUE_DELIVERY_WAITING, study, &total, &place->err), place->err);
+    assert_ok(queue_delivery_list(db, &filter, 10, &place->arena, &deliveries, &count, &place->err), place->err);
+    assert_ok(queue_delivery_total(db, &filter, &total, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(total, count);
     return count;
@@ -424,6 +514,8 @@ int test_outbox(void)
         cmocka_unit_test(a_failure_holds_up_what_follows_in_its_sequence_and_nothing_else),
         cmocka_unit_test(what_is_damaged_is_dead_at_once_and_holds_up_no_other),
         cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
+        cmocka_unit_test(what_is_given_up_is_not_sent_holds_up_no_other_and_comes_back_by_a_replay_alone),
+        cmocka_unit_test(all_of_a_target_are_given_up_or_sent_again_at_once_and_no_other_s),
         cmocka_unit_test(what_is_obsolete_waits_again_when_it_holds_after_all),
         cmocka_unit_test(what_ended_without_its_answer_may_be_known),
         cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),

@@ -98,6 +98,76 @@ void api_rule_delete(void *payload, struct http_request *request)
         http_reply_error(request, &err);
 }
 
+// ---- what a rule would ask for
+
+enum { TRY_SERIES = 200, TRY_SERIES_MAX = 1000, TRY_ARENA = 16 << 20 };
+
+static const char *field_of(const struct archive_row *row, dicom_tag tag)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (row->fields[i].tag == tag)
+            return row->fields[i].text;
+    return "";
+}
+
+static json_t *series_to_json(const struct archive_row *row)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "study", field_of(row, 0x0020000D), "series",
+                     field_of(row, 0x0020000E), "modality", field_of(row, 0x00080060), "bodyPart",
+                     field_of(row, 0x00180015), "description", field_of(row, 0x0008103E), "studyDescription",
+                     field_of(row, 0x00081030), "studyDate", field_of(row, 0x00080020));
+}
+
+// Those of the newest series that the rule's tags match.
+static bool try_rule(struct service *service, const struct flow_rule *rule, const struct archive_row *rows,
+                     size_t count, json_t *matching, struct error *err)
+{
+    struct arena arena;
+    bool ok = true;
+    arena_init(&arena, TRY_ARENA);
+    for (size_t i = 0; ok && i < count; i++) {
+        bool asks = false;
+        arena_reset(&arena);
+        ok = flow_rule_asks_for(service->flow, rule, field_of(&rows[i], 0x0020000D), field_of(&rows[i], 0x0020000E),
+                                &arena, &asks, err) ||
+             err->code == ERROR_NOT_FOUND; // it went meanwhile
+        if (ok && asks)
+            json_array_append_new(matching, series_to_json(&rows[i]));
+    }
+    arena_free(&arena);
+    return ok;
+}
+
+void api_rule_try(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct archive_query query = {.level = ARCHIVE_SERIES, .limit = TRY_SERIES};
+    struct archive_row *rows;
+    struct flow_rule rule;
+    struct error err;
+    size_t count = 0;
+    bool more = false;
+    const char *limit = http_query(request, "limit");
+    json_t *body = service_read_json(request, NULL, &err), *matching = json_array();
+    if (body && !json_object_get(body, "name"))
+        json_object_set_new(body, "name", json_string("trial"));
+    bool ok = body && flow_rule_from_json(body, &rule, &err) &&
+              (!limit || service_read_count("limit", limit, &query.limit, &err));
+    if (query.limit == 0 || query.limit > TRY_SERIES_MAX)
+        query.limit = TRY_SERIES_MAX;
+    ok = ok && archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, &err) &&
+         try_rule(service, &rule, rows, count, matching, &err);
+    json_decref(body);
+    if (ok) {
+        service_reply_json(
+            request, 200,
+            json_pack("{s:I, s:b, s:o}", "looked", (json_int_t)count, "more", more, "matching", matching));
+        return;
+    }
+    json_decref(matching);
+    http_reply_error(request, &err);
+}
+
 // ---- HL7 targets
 
 void api_hl7_targets(void *payload, struct http_request *request)

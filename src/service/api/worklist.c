@@ -291,28 +291,78 @@ static json_t *job_to_json(const struct queue_job *job, bool unanswered)
                      result ? result : json_null());
 }
 
-void api_jobs(void *payload, struct http_request *request)
+static bool parse_state(const char *text, enum queue_job_state *out, struct error *err)
 {
-    struct service *service = payload;
+    for (int state = QUEUE_JOB_QUEUED; state <= QUEUE_JOB_SKIPPED; state++)
+        if (strcmp(text, queue_job_state_text((enum queue_job_state)state)) == 0) {
+            *out = (enum queue_job_state)state;
+            return true;
+        }
+    return error_set(err, ERROR_BAD_VALUE, "state is '%.20s'; give queued, running, done, failed or skipped", text);
+}
+
+// The same of a job whose study's others are not at hand; what cannot be looked up stays unanswered.
+static bool is_unanswered_of_study(struct database *db, const struct queue_job *job, struct arena *arena)
+{
     struct queue_job *jobs;
     struct error err;
     size_t count = 0;
-    struct database *db = store_read_begin(service->store, &err);
-    const char *study = http_query(request, "study");
+    if (!is_unanswered(job, 0) || !queue_job_list(db, "model", job->study, JOBS_MAX, arena, &jobs, &count, &err))
+        return is_unanswered(job, 0);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(jobs[i].key, job->key) == 0)
+            return is_unanswered(jobs, i);
+    return true;
+}
+
+// Those of a study, those of a state, or all.
+static bool list_jobs(struct database *db, const struct http_request *request, struct arena *arena,
+                      struct queue_job **out, size_t *count, int64_t *total, struct error *err)
+{
+    const char *study = http_query(request, "study"), *wanted = http_query(request, "state");
+    enum queue_job_state state = QUEUE_JOB_QUEUED;
+    if (wanted && study)
+        return error_set(err, ERROR_BAD_VALUE, "give study or state: a study's jobs are few");
+    if (wanted)
+        return parse_state(wanted, &state, err) &&
+               queue_job_list_state(db, "model", state, JOBS_MAX, arena, out, count, total, err);
+    return queue_job_list(db, "model", study, JOBS_MAX, arena, out, count, err) &&
+           queue_job_total(db, "model", study, total, err);
+}
+
+static bool add_listed(struct database *db, struct http_request *request, json_t *list, int64_t *total,
+                       struct error *err)
+{
+    struct queue_job *jobs;
+    struct arena *arena = http_arena(request);
+    bool by_state = http_query(request, "state") != NULL;
+    size_t count = 0;
+    if (!list_jobs(db, request, arena, &jobs, &count, total, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        bool unanswered = by_state ? is_unanswered_of_study(db, &jobs[i], arena) : is_unanswered(jobs, i);
+        json_array_append_new(list, job_to_json(&jobs[i], unanswered));
+    }
+    return true;
+}
+
+void api_jobs(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    struct error err;
     int64_t total = 0;
-    bool ok = db && queue_job_list(db, "model", study, JOBS_MAX, http_arena(request), &jobs, &count, &err) &&
-              queue_job_total(db, "model", study, &total, &err);
+    json_t *list = json_array();
+    struct database *db = store_read_begin(service->store, &err);
+    bool ok = db && add_listed(db, request, list, &total, &err);
     if (db)
         store_read_end(service->store, db);
-    if (!ok) {
-        http_reply_error(request, &err);
+    if (ok) {
+        service_tell_total(request, (uint64_t)total);
+        service_reply_json(request, 200, list);
         return;
     }
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, job_to_json(&jobs[i], is_unanswered(jobs, i)));
-    service_tell_total(request, (uint64_t)total);
-    service_reply_json(request, 200, list);
+    json_decref(list);
+    http_reply_error(request, &err);
 }
 
 // ---- asking again

@@ -370,6 +370,21 @@ static void a_refused_record_goes_from_the_lane_to_the_quarantine(void **state)
     assert_true(file_read(path, &bytes, &place.err));
     assert_memory_equal(bytes.data, "no image\n", 9);
     buffer_free(&bytes);
+    struct store_refused *refused;
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, 1 << 16);
+    assert_ok(store_quarantine_list(place.store, &arena, &refused, &count, &place.err), place.err);
+    assert_int_equal(count, 1);
+    assert_int_equal(refused->number, 1);
+    assert_int_equal(refused->size, sizeof data);
+    assert_string_equal(refused->reason, "no image\n");
+    assert_ok(store_quarantine_remove(place.store, 1, &place.err), place.err);
+    assert_false(store_quarantine_remove(place.store, 1, &place.err));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    assert_ok(store_quarantine_list(place.store, &arena, &refused, &count, &place.err), place.err);
+    assert_int_equal(count, 0);
+    arena_free(&arena);
     helper_check(place.store, "2-1000");
     helper_remove(&place);
 }
