@@ -349,6 +349,14 @@ static void jobs_are_listed_newest_first_and_counted(void **state)
     assert_total(&place, NULL, 3);
     assert_ok(finish(&place, jobs, QUEUE_JOB_DONE, "", T0), place.err);
     assert_total(&place, NULL, 3); // whatever becomes of them
+    int64_t total;
+    db = store_read_begin(place.store, &place.err);
+    assert_ok(queue_job_list_state(db, "model", QUEUE_JOB_QUEUED, 1, &place.arena, &jobs, &count, &total, &place.err),
+              place.err);
+    assert_int_equal(count, 1);
+    assert_int_equal(total, 2);
+    assert_string_equal(jobs[0].key, "c"); // "b" was first, and is done
+    store_read_end(place.store, db);
     place_close(&place);
 }
 
