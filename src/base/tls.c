@@ -25,8 +25,8 @@ static const char suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM
                              "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char groups[] = "X25519:P-256:P-384";
 
-enum { CHAIN_MAX = 8 };        // authorities between a certificate and one that is known
-enum { JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
+enum { CHAIN_MAX = 8 };                                // authorities between a certificate and one that is known
+enum { GATHER_SIZE = 64 << 10, JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
 
 struct tls {
     SSL_CTX *context;
@@ -39,26 +39,58 @@ struct tls_wire {
     SSL *ssl;
     int fd;
     uint8_t joined[JOIN_SIZE];
+    bool gathers;                        // records go into `gathered` rather than out
+    size_t gathered_from, gathered_size; // where those begin that are not out yet, and where they end
+    uint8_t gathered[GATHER_SIZE];       // several records leave by one system call
 };
 
 // ---- the socket below: OpenSSL's own would raise SIGPIPE
 
 static int socket_read(BIO *bio, char *data, int size)
 {
+    const struct tls_wire *one = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    ssize_t n = recv(*(int *)BIO_get_data(bio), data, (size_t)size, MSG_DONTWAIT);
+    ssize_t n = recv(one->fd, data, (size_t)size, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         BIO_set_retry_read(bio);
     return (int)n;
 }
 
-static int socket_write(BIO *bio, const char *data, int size)
+static ssize_t send_now(const struct tls_wire *one, BIO *bio, const void *data, size_t size)
 {
     BIO_clear_retry_flags(bio);
-    ssize_t n = send(*(int *)BIO_get_data(bio), data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = send(one->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         BIO_set_retry_write(bio);
-    return (int)n;
+    return n;
+}
+
+// Sends what was gathered. false: errno says why, and the BIO whether it may be tried again.
+static bool send_gathered(struct tls_wire *one, BIO *bio)
+{
+    while (one->gathered_from < one->gathered_size) {
+        ssize_t n = send_now(one, bio, one->gathered + one->gathered_from, one->gathered_size - one->gathered_from);
+        if (n < 0)
+            return false;
+        one->gathered_from += (size_t)n;
+    }
+    one->gathered_from = one->gathered_size = 0;
+    return true;
+}
+
+static int socket_write(BIO *bio, const char *data, int size)
+{
+    struct tls_wire *one = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if ((size_t)size > GATHER_SIZE - one->gathered_size && !send_gathered(one, bio))
+        return -1;
+    if (!one->gathers && one->gathered_size == 0)
+        return (int)send_now(one, bio, data, (size_t)size);
+    if ((size_t)size > GATHER_SIZE)
+        size = GATHER_SIZE;
+    memcpy(one->gathered + one->gathered_size, data, (size_t)size);
+    one->gathered_size += (size_t)size;
+    return one->gathers || send_gathered(one, bio) ? size : -1;
 }
 
 static long socket_control(BIO *bio, int command, long number, void *pointer)
@@ -82,17 +114,18 @@ static void make_method(void)
     }
 }
 
-static bool set_socket(SSL *ssl, int *fd)
+static bool set_socket(struct tls_wire *one)
 {
     int on = 1;
     pthread_once(&once, make_method);
     BIO *bio = socket_method ? BIO_new(socket_method) : NULL;
     if (!bio)
         return false;
-    (void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // a record leaves at once; without it only slower
-    BIO_set_data(bio, fd);
+    (void)setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+                     sizeof on); // a record leaves at once; without it only slower
+    BIO_set_data(bio, one);
     BIO_set_init(bio, 1);
-    SSL_set_bio(ssl, bio, bio);
+    SSL_set_bio(one->ssl, bio, bio);
     return true;
 }
 
@@ -167,7 +200,10 @@ static bool load_authorities(struct tls *tls, const struct tls_options *options,
 static bool set_policy(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(context, 1); // a record by one system call, and what has come behind it
+    SSL_CTX_set_default_read_buffer_len(context, GATHER_SIZE);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); // records without data come back here, where the deadline is
     SSL_CTX_set_verify_depth(context, CHAIN_MAX);
     static const unsigned char id[] = "hilum"; // of sessions, which a server that asks for certificates must name
@@ -250,9 +286,25 @@ static enum wire_result tls_receive(void *payload, uint8_t *data, size_t size, i
     return result;
 }
 
+static enum wire_result flush(struct tls_wire *one, int64_t deadline_ns, struct error *err)
+{
+    BIO *bio = SSL_get_wbio(one->ssl);
+    one->gathers = false;
+    while (!send_gathered(one, bio)) {
+        if (!BIO_should_retry(bio)) {
+            error_set(err, ERROR_CLOSED, "the TLS connection broke: %s", strerror(errno));
+            return WIRE_BROKEN;
+        }
+        if (wait_ready(one->fd, POLLOUT, deadline_ns) == 0)
+            return WIRE_TIMEOUT;
+    }
+    return WIRE_OK;
+}
+
 static enum wire_result send_bytes(struct tls_wire *one, const uint8_t *data, size_t size, int64_t deadline_ns,
                                    struct error *err)
 {
+    one->gathers = size > JOIN_SIZE;
     while (size > 0) {
         size_t sent = 0;
         bool again;
@@ -264,7 +316,7 @@ static enum wire_result send_bytes(struct tls_wire *one, const uint8_t *data, si
         if (result != WIRE_OK)
             return result;
     }
-    return WIRE_OK;
+    return flush(one, deadline_ns, err);
 }
 
 // Parts that fit into one record leave in one.
@@ -413,7 +465,7 @@ static struct tls_wire *new_wire(int fd, struct tls *tls, const char *host)
         return NULL;
     }
     *one = (struct tls_wire){.tls = tls_hold(tls), .ssl = SSL_new(tls->context), .fd = fd};
-    bool ready = one->ssl && set_socket(one->ssl, &one->fd);
+    bool ready = one->ssl && set_socket(one);
     if (ready && host)
         ready = name_host(one->ssl, host);
     else if (ready)

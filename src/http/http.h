@@ -6,7 +6,8 @@
 //
 // A handler runs on the connection's thread with the whole (bounded) body at hand and answers with exactly one
 // http_reply... call. Refused before any handler, in this order:
-//   400       a NUL in the request line or a header, a header over several lines; a header whose name has a space or
+//   400       a NUL in the request line or a header, a bare line feed, a header over several lines; a header whose name
+//   has a space or
 //             separator or whose value has a control character; two Host headers; two Content-Length headers, one that
 //             is no number or stands beside a Transfer-Encoding; a Transfer-Encoding other than "chunked" (the
 //             connection is closed)
@@ -21,11 +22,18 @@
 //   413, 503  a body past the route's limit, or one in memory past the budget for all who ask (base/budget.h)
 //   as it says  what options.admit refuses, before a byte of the body is taken
 //   507       a body to a file for which options.can_spool sees no room
-// Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. A connection past HTTP_CONNECTIONS_MAX, or past
-// HTTP_PER_ADDRESS_MAX of one address that is not loopback, is closed at once. A peer that sends its request, or takes
-// its reply, slower than HTTP_RATE_MIN after the first seconds is cut off. Errors are problem+json (RFC 9457):
-// {"title", "status", "detail"}; 503 has a Retry-After. Every reply has X-Content-Type-Options: nosniff, text/html also
-// a Content-Security-Policy. HEAD is served by GET's route.
+// Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. Past HTTP_CONNECTIONS_MAX, or past
+// HTTP_PER_ADDRESS_MAX of one address that is not loopback, the connection that has waited longest without a request
+// makes room for the next: of that address, else of the one that has most of them; where none does the next is closed
+// at once. Of handshakes that have not ended the oldest makes room in the same way. One log line a minute. A peer that
+// sends its request, or takes its reply, slower than HTTP_RATE_MIN after the first seconds is cut off. Errors are
+// problem+json (RFC 9457):
+// {"title", "status", "detail"}; 503 has a Retry-After. What every reply has for browsers stands in reply.c's table.
+// HEAD is served by GET's route.
+//
+// TLS is OpenSSL's, by the one policy of base/tls.h: a thread of each connection shakes hands and carries the bytes
+// between its socket and one of a pair, whose other end libmicrohttpd has (front.c). libmicrohttpd's own TLS is
+// GnuTLS's, with a policy of its own.
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -37,10 +45,13 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/reader.h"
+#include "base/tls.h"
 
 enum {
     HTTP_CONNECTIONS_MAX = 256,
     HTTP_PER_ADDRESS_MAX = 64,
+    HTTP_HANDSHAKES_MAX = 64,    // that have not ended, of all addresses
+    HTTP_HANDSHAKE_SECONDS = 10, // of one
     HTTP_EVENT_STREAMS_MAX = 64,
     HTTP_EVENT_STREAMS_PER_ADDRESS_MAX = 16, // of one that is not loopback, so that it keeps connections for the rest
     HTTP_RETRY_SECONDS = 5,                  // what a problem of status 503 says in Retry-After
@@ -79,8 +90,17 @@ struct http_route {
 struct http_server;
 
 struct http_options {
-    const char *host;                // numeric
-    uint16_t port;                   // 0: any free one
+    const char *host; // numeric
+    uint16_t port;    // 0: any free one
+    // Where TLS is spoken besides: a numeric address, and a port (0: any free one). NULL: nowhere. `tls` gives the
+    // context of a connection that comes, with `payload`; the server releases it. NULL: the connection is closed.
+    const char *tls_host;
+    uint16_t tls_port;
+    struct tls *(*tls)(void *payload, struct error *err);
+    // Numeric addresses of proxies in front, with commas between, whose word counts on where a request comes from and
+    // whether it came over TLS (RFC 7239; X-Forwarded-For, X-Forwarded-Proto). NULL or "": none. Anybody else's is
+    // passed over.
+    const char *trusted_proxies;
     const struct http_route *routes; // ended by method NULL; must outlive the server
     void *payload;                   // for the handlers
     const char *const
@@ -103,8 +123,12 @@ struct http_options {
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };
 
+// Whether options.trusted_proxies are what they must be: BAD_VALUE with the first that is not.
+bool http_check_proxies(const char *text, struct error *err);
+
 struct http_server *http_server_start(const struct http_options *options, struct error *err);
 uint16_t http_server_port(const struct http_server *server);
+uint16_t http_server_tls_port(const struct http_server *server); // 0: none
 // Takes no more connections, ends the event streams, waits for running handlers and, up to HTTP_STOP_SECONDS, for their
 // replies to be sent. NULL is fine.
 void http_server_stop(struct http_server *server);
@@ -123,7 +147,10 @@ void http_query_at(const struct http_request *request, size_t index, const char 
 const char *http_query(const struct http_request *request, const char *name); // the first; NULL when absent
 // Has the parameter at `index` the name of one before it? The routes that name their parameters refuse that.
 bool http_query_repeats(const struct http_request *request, size_t index);
-const char *http_address(const struct http_request *request); // numeric, of the peer
+// Numeric, of the peer; of one behind a trusted proxy (or several in a row) what the proxy tells.
+const char *http_address(const struct http_request *request);
+// It came over TLS, to us or to the trusted proxy that tells so.
+bool http_is_secure(const struct http_request *request);
 // Of a route with to_file: the descriptor of the body's file, the request's, and its size.
 int http_body_file(const struct http_request *request, uint64_t *size);
 const void *http_body(const struct http_request *request, size_t *size); // "" when there is none

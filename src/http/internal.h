@@ -67,6 +67,8 @@ struct http_request {
     bool keeps_arena;    // the reply is read from what the arena holds
     void (*done)(void *payload);
     void *payload;
+    const char *client; // as a trusted proxy tells; NULL: the connection's address
+    bool secure;
 };
 
 struct http_connection {
@@ -74,6 +76,9 @@ struct http_connection {
     struct http_connection *previous;
     struct http_server *server;
     int fd;
+    bool secure;                // its bytes come over TLS
+    _Atomic int64_t idle_since; // the number of what it waits for, rising; 0: a request is under way
+    bool ousted;                // it makes room for others, and does not count any more; under the server's lock
     struct in6_addr address;
     char address_text[INET6_ADDRSTRLEN];
     _Atomic int64_t deadline_ns; // monotonic; 0: none. Past it the watch shuts the socket down
@@ -95,6 +100,9 @@ struct http_server {
     int request_seconds;
     uint16_t port;
     pthread_t watch;
+    _Atomic int64_t waits; // what connections wait for, counted
+    const char *trusted_proxies;
+    struct http_fronts *fronts; // NULL: TLS is spoken nowhere
 
     atomic_bool stopping;
 
@@ -102,14 +110,39 @@ struct http_server {
     pthread_cond_t change;
     struct http_connection *first;
     size_t open;
+    struct crowd {
+        uint64_t ousted, refused; // not logged yet
+        int64_t tell_ns;          // monotonic: when they are logged again
+    } crowd;
     size_t busy; // requests between their headers and the end of their reply
 };
 
+// server.c: a listening socket that does not block. BAD_VALUE: no numeric address.
+bool http_listen_on(const char *host, uint16_t port, int *fd, struct error *err);
+uint16_t http_bound_port(int fd);
+
+// front.c: what speaks TLS in front of libmicrohttpd.
+struct http_fronts *http_fronts_start(struct http_server *server, const struct http_options *options,
+                                      struct error *err);
+uint16_t http_fronts_port(const struct http_fronts *fronts);
+void http_fronts_quiesce(struct http_fronts *fronts); // takes no more connections; NULL is fine
+void http_fronts_stop(struct http_fronts *fronts);    // after libmicrohttpd has ended its connections; NULL is fine
+// Is this descriptor, libmicrohttpd's, of a connection over TLS?
+bool http_fronts_have(struct http_fronts *fronts, int fd);
+// Breaks off what is carried for it, whose reader does not take it.
+void http_fronts_cut(struct http_fronts *fronts, int fd);
+
+// forwarded.c: sets the request's client and whether it is secure.
+void http_look_at_proxies(struct http_request *request);
+
 // connection.c
+struct in6_addr http_address_of(const struct sockaddr *address);
+void http_address_text(const struct in6_addr *v6, char text[INET6_ADDRSTRLEN]);
 bool http_connection_admit(struct http_server *server,
                            const struct sockaddr *address); // a further one of this address?
 bool http_is_loopback(const struct in6_addr *v6);
 struct http_connection *http_connection_open(struct http_server *server, int fd, const struct sockaddr *address);
+void http_connection_waits(struct http_connection *connection); // for the next request, or its first
 void http_connection_close(struct http_connection *connection); // before libmicrohttpd closes the descriptor
 void http_connection_allow(struct http_connection *connection, int seconds,
                            uint64_t bytes); // sets the deadline from now

@@ -44,14 +44,37 @@ void http_set_header(struct http_request *request, const char *name, const char 
     request->added_end = &added->next;
 }
 
+// What every reply has for browsers: no cache keeps patients' data, nobody guesses a type, no page elsewhere has the
+// answer or this window, and no link tells where it came from.
+static const char *const always[][2] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Referrer-Policy", "no-referrer"},
+};
+static const char page_policy[] = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+                                  "form-action 'self'; frame-ancestors 'none'";
+
+static bool is_added(const struct http_request *request, const char *name)
+{
+    for (const struct http_added_header *added = request->added; added; added = added->next)
+        if (text_same_fold(added->name, name))
+            return true;
+    return false;
+}
+
 static void add_headers(const struct http_request *request, struct MHD_Response *response, const char *type)
 {
     if (type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        MHD_add_response_header(response, always[i][0], always[i][1]);
+    if (!is_added(request, MHD_HTTP_HEADER_CACHE_CONTROL))
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    if (request->secure)
+        MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
     if (type && text_starts(type, "text/html"))
-        MHD_add_response_header(response, "Content-Security-Policy",
-                                "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'");
+        MHD_add_response_header(response, "Content-Security-Policy", page_policy);
     for (const struct http_added_header *added = request->added; added; added = added->next)
         MHD_add_response_header(response, added->name, added->value);
     if (request->close)
@@ -192,6 +215,7 @@ void http_reply_error(struct http_request *request, const struct error *err)
 
 void http_reply_refusal(struct http_request *request)
 {
+    budget_for_peer(false); // this answer is small, and has to be given
     reply_problem(request, request->refused, MHD_get_reason_phrase_for((unsigned)request->refused),
                   request->refusal.message);
 }

@@ -118,7 +118,12 @@ const char *http_query(const struct http_request *request, const char *name)
 
 const char *http_address(const struct http_request *request)
 {
-    return request->connection->address_text;
+    return request->client ? request->client : request->connection->address_text;
+}
+
+bool http_is_secure(const struct http_request *request)
+{
+    return request->secure;
 }
 
 int http_body_file(const struct http_request *request, uint64_t *size)

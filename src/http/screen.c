@@ -45,10 +45,11 @@ struct header_walk {
 
 // libmicrohttpd hands on texts that end at a NUL, and hangs a line that goes on in the next on to its header's name.
 // They lie in its buffer as they came, with NULs in place of line ends (one of a bare line feed, else two), so that
-// what comes next shows where bytes were left out.
+// what comes next shows where bytes were left out. A bare line feed is refused too: who reads it as no line end sees
+// other headers (RFC 9112, section 2.2).
 static bool is_next(const char *end, const char *next, ptrdiff_t line_ends)
 {
-    return next - end >= line_ends && next - end <= 2 * line_ends;
+    return next - end == 2 * line_ends;
 }
 
 static bool is_token(const char *name, size_t size)
@@ -96,8 +97,9 @@ static bool check_headers(struct http_request *request)
         MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (walk.hidden || !is_whole_line(request) ||
         (count > 0 && !is_next(walk.end, request->method + head->header_size, 2)))
-        return refuse_and_close(request, "a NUL, more than one space in the request line, or a header that goes on in "
-                                         "the next line; send each header as one line of text");
+        return refuse_and_close(request, "a NUL, more than one space in the request line, a line feed without its "
+                                         "carriage return, or a header that goes on in the next line; send each "
+                                         "header as one line of text");
     if (walk.malformed)
         return refuse_and_close(request, "a header with a space or control character where none may be");
     if (walk.hosts > 1)
@@ -136,6 +138,8 @@ static bool host_name(const char *authority, char host[HOST_SIZE])
     bool bracket = authority[0] == '[';
     authority += bracket;
     size_t size = strcspn(authority, bracket ? "]" : ":");
+    if (bracket && authority[size] != ']')
+        return false;
     const char *rest = authority + size + (bracket && authority[size] == ']');
     if (*rest == ':')
         rest += 1 + strspn(rest + 1, "0123456789");

@@ -21,6 +21,7 @@ enum {
     POOL_SIZE = 32 << 10, // headers of a request; small replies are three times slower with 64 kB
     STACK_SIZE = 512 << 10,
     BACKLOG = 128,
+    LEAVING_MAX = 128, // connections that make room for others and are not gone yet
 };
 
 // ---- called by libmicrohttpd
@@ -86,6 +87,7 @@ static void on_completed(void *payload, struct MHD_Connection *mhd, void **conte
     struct http_connection *connection = request->connection;
     http_request_end(request);
     http_connection_allow(connection, connection->server->idle_seconds + connection->server->request_seconds, 0);
+    http_connection_waits(connection);
     *context = NULL;
 }
 
@@ -160,6 +162,7 @@ static void reply_refusal(struct http_request *request)
 static void take_headers(struct http_request *request, const char *method, const char *version)
 {
     struct http_server *server = request->connection->server;
+    request->connection->idle_since = 0;
     budget_for_peer(true); // the connection's thread, until the next request
     pthread_mutex_lock(&server->lock);
     server->busy++;
@@ -169,6 +172,7 @@ static void take_headers(struct http_request *request, const char *method, const
     request->version = version;
     request->body_start_ns = clock_monotonic_ns();
     http_connection_allow(request->connection, server->request_seconds, 0);
+    http_look_at_proxies(request);
     if ((!http_screen(request) || !admit(request) || !open_body(request)) && answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
         reply_refusal(request);
@@ -195,6 +199,8 @@ static void keep_in_memory(struct http_request *request, const char *data, size_
         http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, BUDGET_USED_UP);
     else if (request->body.failed)
         http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "a body of more than %zu bytes", request->body.limit);
+    if (request->body.failed)
+        buffer_free(&request->body);
 }
 
 // Whether the rest of a refused body is read, so that the client sees the reply, which libmicrohttpd sends behind a
@@ -270,14 +276,14 @@ static enum MHD_Result on_request(void *payload, struct MHD_Connection *mhd, con
 
 // ---- start and stop
 
-static bool listen_on(const struct http_options *options, int *fd, struct error *err)
+bool http_listen_on(const char *host, uint16_t port, int *fd, struct error *err)
 {
-    char port[8];
+    char digits[8], shown[80];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     struct addrinfo *address;
-    snprintf(port, sizeof port, "%u", options->port);
-    if (getaddrinfo(options->host, port, &hints, &address) != 0)
-        return error_set(err, ERROR_BAD_VALUE, "'%s' is not a numeric address to listen on", options->host);
+    snprintf(digits, sizeof digits, "%u", port);
+    if (getaddrinfo(host, digits, &hints, &address) != 0)
+        return error_set(err, ERROR_BAD_VALUE, "'%s' is not a numeric address to listen on", host);
     *fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int on = 1;
     bool fine = *fd >= 0 && setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
@@ -288,12 +294,11 @@ static bool listen_on(const struct http_options *options, int *fd, struct error 
         return true;
     if (*fd >= 0)
         close(*fd);
-    char shown[80];
     return error_errno(err, number, "cannot listen for HTTP at %s",
-                       text_show_host_port(shown, sizeof shown, options->host, options->port));
+                       text_show_host_port(shown, sizeof shown, host, port));
 }
 
-static uint16_t bound_port(int fd)
+uint16_t http_bound_port(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
@@ -321,13 +326,14 @@ static struct http_server *server_new(const struct http_options *options, int fd
     server->routes = options->routes;
     server->payload = options->payload;
     server->hosts = options->hosts;
+    server->trusted_proxies = options->trusted_proxies ? options->trusted_proxies : "";
     server->spool = options->spool;
     server->can_spool = options->can_spool;
     server->admit = options->admit;
     server->answered = options->answered;
     server->idle_seconds = options->idle_seconds ? options->idle_seconds : HTTP_IDLE_SECONDS;
     server->request_seconds = options->request_seconds ? options->request_seconds : HTTP_REQUEST_SECONDS;
-    server->port = bound_port(fd);
+    server->port = http_bound_port(fd);
     init_locks(server);
     return server;
 }
@@ -346,23 +352,27 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
         MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_accept,
         server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX + 16, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)server->idle_seconds,
+        (unsigned)HTTP_CONNECTIONS_MAX + LEAVING_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)server->idle_seconds,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
         on_unescape, server, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
 }
 
-static bool start_threads(struct http_server *server, int fd, struct error *err)
+static bool start_threads(struct http_server *server, const struct http_options *options, int fd, struct error *err)
 {
     int number = pthread_create(&server->watch, NULL, http_connection_watch, server);
     if (number != 0)
         return error_errno(err, number, "cannot start the HTTP server's watch thread");
     server->daemon = start_daemon(server, fd);
-    if (server->daemon)
+    if (!server->daemon)
+        error_set(err, ERROR_INTERNAL, "libmicrohttpd did not start on port %u", server->port);
+    else if (!options->tls_host || (server->fronts = http_fronts_start(server, options, err)))
         return true;
     server->stopping = true;
     pthread_join(server->watch, NULL);
-    return error_set(err, ERROR_INTERNAL, "libmicrohttpd did not start on port %u", server->port);
+    if (server->daemon)
+        MHD_stop_daemon(server->daemon);
+    return false;
 }
 
 static void check_routes(const struct http_route *routes)
@@ -375,22 +385,31 @@ struct http_server *http_server_start(const struct http_options *options, struct
 {
     int fd = -1;
     check_routes(options->routes);
-    if (!listen_on(options, &fd, err))
+    if (!http_listen_on(options->host, options->port, &fd, err))
         return NULL;
     struct http_server *server = server_new(options, fd);
     if (!server)
         error_set(err, ERROR_MEMORY, "no memory for the HTTP server");
-    if (server && start_threads(server, fd, err))
+    bool has_daemon = false;
+    if (server && start_threads(server, options, fd, err))
         return server;
-    if (server)
+    if (server) {
+        has_daemon = server->daemon != NULL; // which has closed the socket
         server_free(server);
-    close(fd);
+    }
+    if (!has_daemon)
+        close(fd);
     return NULL;
 }
 
 uint16_t http_server_port(const struct http_server *server)
 {
     return server->port;
+}
+
+uint16_t http_server_tls_port(const struct http_server *server)
+{
+    return server->fronts ? http_fronts_port(server->fronts) : 0;
 }
 
 static void wait_for_replies(struct http_server *server)
@@ -411,10 +430,12 @@ void http_server_stop(struct http_server *server)
 {
     if (!server)
         return;
+    http_fronts_quiesce(server->fronts);
     int fd = MHD_quiesce_daemon(server->daemon);
     wait_for_replies(server);
     pthread_join(server->watch, NULL);
     MHD_stop_daemon(server->daemon);
+    http_fronts_stop(server->fronts);
     if (fd >= 0)
         close(fd);
     server_free(server);

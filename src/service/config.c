@@ -15,7 +15,15 @@ static const struct config_key keys[] = {
      "How decoders and models are locked in; reduced goes on where the kernel cannot do all of it."},
     {"log", CONFIG_CHOICE, "info", 0, 0, "debug|info|warning|error", "The least important messages to log."},
     {"http.listen", CONFIG_HOST_PORT, "127.0.0.1:8080", 0, 0, NULL,
-     "Page, DICOMweb and API. Loopback only until TLS and logins exist."},
+     "Page, DICOMweb and API, without TLS: loopback only."},
+    {"http.tls_listen", CONFIG_TEXT, "", 0, 0, NULL,
+     "The same over TLS: 0.0.0.0:8443; empty: nowhere. Needs tls.certificate."},
+    {"http.names", CONFIG_TEXT, "", 0, 0, NULL,
+     "Names by which browsers call this server or the proxy in front of it, with commas between: hilum.example.org. "
+     "Another Host is refused; numeric addresses and localhost are not names."},
+    {"http.trusted_proxies", CONFIG_TEXT, "", 0, 0, NULL,
+     "Numeric addresses of proxies in front, with commas between, whose Forwarded or X-Forwarded-For and -Proto "
+     "count; empty: nobody's."},
     {"dicom.listen", CONFIG_HOST_PORT, "127.0.0.1:11112", 0, 0, NULL,
      "Where modalities send to. Off loopback every peer needs an entry."},
     {"dicom.tls_listen", CONFIG_TEXT, "", 0, 0, NULL,
@@ -95,6 +103,39 @@ bool service_titles_read(struct service_titles *titles, const char *text, struct
     return count > 0 || error_set(err, ERROR_BAD_VALUE, "give at least one AE title");
 }
 
+// Host names as browsers send them: letters, digits, '-' and '.', or an underscore that some sites have.
+static bool name_fits(const char *name)
+{
+    return strlen(name) <= 253 &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
+}
+
+bool service_names_read(struct service_names *names, const char *text, struct error *err)
+{
+    char *save = NULL;
+    size_t count = 0;
+    *names = (struct service_names){.text = strdup(text)};
+    if (!names->text)
+        return error_set(err, ERROR_MEMORY, "no memory for the server's names");
+    for (char *name = strtok_r(names->text, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
+        if (count == SERVICE_NAMES_MAX)
+            return error_set(err, ERROR_BAD_VALUE, "there are more than %d names", SERVICE_NAMES_MAX);
+        if (!name_fits(name))
+            return error_set(err, ERROR_BAD_VALUE, "'%.60s' is no host name; give it without scheme, port and path",
+                             name);
+        names->list[count++] = name;
+    }
+    return true;
+}
+
+static bool check_names(const char *text, struct error *err)
+{
+    struct service_names names;
+    bool ok = service_names_read(&names, text, err);
+    free(names.text);
+    return ok;
+}
+
 static bool check_folder(const char *text, struct error *err)
 {
     return strlen(text) <= STORE_FOLDER_MAX ||
@@ -146,8 +187,7 @@ static bool check_http(const char *text, struct error *err)
         return error_set(err, ERROR_BAD_VALUE, "'%.60s' has no host; give HOST:PORT", text);
     return access_address_is_loopback(host) ||
            error_set(err, ERROR_FORBIDDEN,
-                     "%.60s is off loopback, where HTTP needs TLS and logins, which are not built yet; use "
-                     "127.0.0.1 and a proxy",
+                     "%.60s is off loopback, where HTTP needs TLS: give http.tls_listen, or use 127.0.0.1 and a proxy",
                      text);
 }
 
@@ -160,7 +200,7 @@ static bool check_dicom(const char *text, struct error *err)
     return wire_host_is_known(host, err);
 }
 
-static bool check_dicom_tls(const char *text, struct error *err)
+static bool check_tls_listen(const char *text, struct error *err)
 {
     return !*text || check_dicom(text, err);
 }
@@ -175,8 +215,11 @@ static const struct {
     bool (*check)(const char *text, struct error *err);
 } checks[] = {{"data", check_data},
               {"http.listen", check_http},
+              {"http.tls_listen", check_tls_listen},
+              {"http.names", check_names},
+              {"http.trusted_proxies", http_check_proxies},
               {"dicom.listen", check_dicom},
-              {"dicom.tls_listen", check_dicom_tls},
+              {"dicom.tls_listen", check_tls_listen},
               {"dicom.titles", check_titles},
               {"dicom.charset", check_charset},
               {"models.synonyms", check_synonyms},
@@ -204,8 +247,10 @@ static bool check_tls(const struct config *config, struct error *err)
          has_key = *config_text(config->tree, "tls.key");
     if (has_certificate != has_key)
         return error_set(err, ERROR_BAD_VALUE, "tls.certificate and tls.key go together: give both, or none");
-    return has_certificate || !*config_text(config->tree, "dicom.tls_listen") ||
-           error_set(err, ERROR_BAD_VALUE, "dicom.tls_listen needs tls.certificate and tls.key");
+    const char *needs = *config_text(config->tree, "dicom.tls_listen")  ? "dicom.tls_listen"
+                        : *config_text(config->tree, "http.tls_listen") ? "http.tls_listen"
+                                                                        : NULL;
+    return has_certificate || !needs || error_set(err, ERROR_BAD_VALUE, "%s needs tls.certificate and tls.key", needs);
 }
 
 bool service_config_check(const struct config *config, struct error *err)

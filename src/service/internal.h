@@ -18,11 +18,16 @@
 #include "service/service.h"
 #include "store/store.h"
 
-enum { SERVICE_TITLES_MAX = 16, SERVICE_HOST_SIZE = 256 };
+enum { SERVICE_TITLES_MAX = 16, SERVICE_NAMES_MAX = 16, SERVICE_HOST_SIZE = 256 };
 
 struct service_titles {
     char *text;                               // owned; the titles point into it
     const char *list[SERVICE_TITLES_MAX + 1]; // NULL-ended
+};
+
+struct service_names {
+    char *text;                              // owned; the names point into it
+    const char *list[SERVICE_NAMES_MAX + 1]; // NULL-ended
 };
 
 struct service_counters { // since start, for /metrics
@@ -40,6 +45,7 @@ struct service_tls;
 struct service {
     const json_t *config;
     struct service_titles titles;
+    struct service_names names; // that the site gives this server
     struct service_tls *tls;
     struct store *store;
     struct access *access;
@@ -64,6 +70,8 @@ struct service {
 
 // "HILUM, HILUM_CT" -> titles; titles->text is the caller's, on failure too.
 bool service_titles_read(struct service_titles *titles, const char *text, struct error *err);
+// http.names likewise; none is fine.
+bool service_names_read(struct service_names *names, const char *text, struct error *err);
 // Of a checked configuration. "localhost" is 127.0.0.1.
 void service_listen_address(const json_t *config, const char *key, char host[SERVICE_HOST_SIZE], uint16_t *port);
 
@@ -75,6 +83,8 @@ void service_tls_close(struct service_tls *tls); // NULL is fine
 // The context of a side, to be released (tls_release); the files are looked at again at most once a second. NULL with
 // *err: TLS is not set up. Any thread.
 struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct error *err);
+// The same for browsers, who are asked for no certificate.
+struct tls *service_tls_web(struct service_tls *tls, struct error *err);
 int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
 
 // ---- dimse/call.c

@@ -31,17 +31,32 @@ const char *service_charset(const struct service *service, const char *of_peer)
     return *of_peer ? of_peer : config_text(service->config, "dicom.charset");
 }
 
+static struct tls *web_tls(void *payload, struct error *err)
+{
+    struct service *service = payload;
+    return service_tls_web(service->tls, err);
+}
+
 static bool start_http(struct service *service, struct error *err)
 {
-    char host[SERVICE_HOST_SIZE];
+    char host[SERVICE_HOST_SIZE], tls_host[SERVICE_HOST_SIZE];
+    if (!service_names_read(&service->names, config_text(service->config, "http.names"), err))
+        return false;
     struct http_options options = {.host = host,
                                    .routes = service_routes,
                                    .payload = service,
+                                   .hosts = service->names.list,
+                                   .trusted_proxies = config_text(service->config, "http.trusted_proxies"),
+                                   .tls = web_tls,
                                    .spool = config_text(service->config, "data"),
                                    .can_spool = can_spool,
                                    .admit = service_admit,
                                    .answered = service_audit_answer};
     service_listen_address(service->config, "http.listen", host, &options.port);
+    if (*config_text(service->config, "http.tls_listen")) {
+        service_listen_address(service->config, "http.tls_listen", tls_host, &options.tls_port);
+        options.tls_host = tls_host;
+    }
     service->http = http_server_start(&options, err);
     return service->http != NULL;
 }
@@ -201,6 +216,8 @@ struct service *service_start(const struct config *config, struct error *err)
                  "zone: %s now (TZ, else /etc/localtime); times of scanners that name none are read in it, results are "
                  "written in it",
                  clock_zone_text(zone, clock_zone(service->started_ns)));
+        if (http_server_tls_port(service->http))
+            log_info("service", "HTTPS at port %u", http_server_tls_port(service->http));
         if (dimse_service_tls_port(service->dimse))
             log_info("service", "DICOM over TLS at port %u", dimse_service_tls_port(service->dimse));
         log_info("service", "ready: DICOM port %u, HTTP port %u, data in %s", dimse_service_port(service->dimse),
@@ -237,6 +254,7 @@ void service_stop(struct service *service)
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);
     free(service->titles.text);
+    free(service->names.text);
     free(service);
 }
 

@@ -12,14 +12,15 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { FILES = 3, SIDES = 2, WARN_DAYS = 30 };
+enum { FILES = 3, WARN_DAYS = 30 };
 #define LOOK_AGAIN_NS CLOCK_SECOND
 
 struct service_tls {
     pthread_mutex_t lock;
     const char *paths[FILES]; // of the certificate, the key and the authorities; "" none
     struct stat known[FILES]; // as they were when they were read
-    struct tls *sides[SIDES]; // by enum tls_side; NULL: none
+    struct tls *sides[2];     // by enum tls_side; NULL: none
+    struct tls *web;          // for browsers, who are asked for no certificate; NULL: none
     int64_t looked_ns;        // monotonic
 };
 
@@ -62,19 +63,31 @@ static struct tls *open_side(const struct service_tls *tls, enum tls_side side, 
                     err);
 }
 
-// Both sides or none: a certificate with another one's key is not half taken.
+static struct tls *open_web(const struct service_tls *tls, struct error *err)
+{
+    return tls_open(
+        &(struct tls_options){.side = TLS_SERVER, .certificate = given(tls->paths[0]), .key = given(tls->paths[1])},
+        err);
+}
+
+// All or none: a certificate with another one's key is not half taken.
 static bool read_files(struct service_tls *tls, struct error *err)
 {
+    bool serves = *tls->paths[0];
     struct tls *client = open_side(tls, TLS_CLIENT, err);
-    struct tls *server = client && *tls->paths[0] ? open_side(tls, TLS_SERVER, err) : NULL;
-    if (!client || (*tls->paths[0] && !server)) {
+    struct tls *server = client && serves ? open_side(tls, TLS_SERVER, err) : NULL;
+    struct tls *web = server ? open_web(tls, err) : NULL;
+    if (!client || (serves && !web)) {
         tls_release(client);
+        tls_release(server);
         return false;
     }
     tls_release(tls->sides[TLS_SERVER]);
     tls_release(tls->sides[TLS_CLIENT]);
+    tls_release(tls->web);
     tls->sides[TLS_SERVER] = server;
     tls->sides[TLS_CLIENT] = client;
+    tls->web = web;
     return true;
 }
 
@@ -139,6 +152,7 @@ void service_tls_close(struct service_tls *tls)
         return;
     tls_release(tls->sides[TLS_SERVER]);
     tls_release(tls->sides[TLS_CLIENT]);
+    tls_release(tls->web);
     pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
@@ -153,6 +167,18 @@ struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct
     struct tls *out = tls->sides[side] ? tls_hold(tls->sides[side]) : NULL;
     pthread_mutex_unlock(&tls->lock);
     if (!out && (is_configured(tls) || side == TLS_SERVER))
+        error_set(err, ERROR_UNSUPPORTED, "TLS is not set up: give tls.certificate and tls.key");
+    return out;
+}
+
+struct tls *service_tls_web(struct service_tls *tls, struct error *err)
+{
+    pthread_mutex_lock(&tls->lock);
+    if (is_configured(tls))
+        refresh(tls);
+    struct tls *out = tls->web ? tls_hold(tls->web) : NULL;
+    pthread_mutex_unlock(&tls->lock);
+    if (!out)
         error_set(err, ERROR_UNSUPPORTED, "TLS is not set up: give tls.certificate and tls.key");
     return out;
 }

@@ -26,7 +26,10 @@ bool service_admit_subject(struct service *service, struct http_request *request
 
 bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err)
 {
-    struct access_subject subject = access_local_subject(http_address(request));
+    const char *address = http_address(request);
+    struct access_subject subject = access_local_subject(address);
+    if (!access_address_is_loopback(address))
+        subject.roles = 0; // who is elsewhere needs a login
     return service_admit_subject(payload, request, route, &subject, err);
 }
 

@@ -288,10 +288,11 @@ static void connections_are_counted_and_given_back(void **state)
         fds[i] = fixture_connect(fixture);
         assert_true(is_served(fixture, fds[i]));
     }
-    int further = fixture_connect(fixture);
-    assert_false(is_served(fixture, further));
+    int further = fixture_connect(fixture); // the one that waits longest makes room for it
+    assert_true(is_served(fixture, further));
+    assert_false(is_served(fixture, fds[0]));
+    assert_true(is_served(fixture, fds[1]));
     close(further);
-    assert_true(is_served(fixture, fds[0]));
     for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
         close(fds[i]);
     bool served = false;
@@ -323,8 +324,14 @@ static void one_address_gets_its_share_and_no_more(void **state)
     for (int i = 0; i < HTTP_PER_ADDRESS_MAX; i++) {
         assert_true(is_admitted(fixture->server, "192.0.2.1"));
         open[i] = http_connection_open(fixture->server, -1, (struct sockaddr *)&address);
+        open[i]->idle_since = 0; // a request is under way
     }
     assert_false(is_admitted(fixture->server, "192.0.2.1"));
+    http_connection_waits(open[7]);
+    http_connection_waits(open[3]);
+    assert_true(is_admitted(fixture->server, "192.0.2.1"));
+    assert_true(open[7]->ousted && !open[3]->ousted);       // it has waited longer
+    assert_true(is_admitted(fixture->server, "192.0.2.1")); // there is room now
     assert_true(is_admitted(fixture->server, "192.0.2.2"));
     assert_true(is_admitted(fixture->server, "127.0.0.1"));
     for (int i = 0; i < HTTP_PER_ADDRESS_MAX; i++)
@@ -332,12 +339,41 @@ static void one_address_gets_its_share_and_no_more(void **state)
     assert_true(is_admitted(fixture->server, "192.0.2.1"));
 }
 
-static void what_all_requests_hold_in_memory_shares_a_limit(void **state)
+// When all places are taken it is one of the address that holds most of them without a request.
+static void a_crowd_makes_room_for_others_and_not_the_other_way_round(void **state)
 {
     struct fixture *fixture = *state;
+    struct http_connection *open[HTTP_CONNECTIONS_MAX];
+    char text[] = "192.0.2.0";
+    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+        text[8] = (char)('1' + (i == 0 ? 8 : i % 5)); // the first is alone at its address
+        struct sockaddr_in address = address_of(text);
+        open[i] = http_connection_open(fixture->server, -1, (struct sockaddr *)&address);
+    }
+    assert_true(is_admitted(fixture->server, "198.51.100.1"));
+    assert_false(open[0]->ousted);
+    size_t ousted = 0;
+    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+        ousted += open[i]->ousted;
+    assert_int_equal(ousted, 1);
+    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+        http_connection_close(open[i]);
+}
+
+static void what_all_requests_hold_in_memory_shares_a_limit(void **state)
+{
+    enum { ROOM = 1 << 20 };
+    struct fixture *fixture = *state;
     uint64_t held;
+    char *body = malloc(ROOM);
+    memset(body, 'x', ROOM);
+    int size = snprintf(body, ROOM, "POST /size HTTP/1.1\r\n" HOST "Content-Length: %d\r\n" END, ROOM / 2);
+    body[size] = 'x';
+    budget_set(ROOM / 4);
+    assert_int_equal(fixture_ask_bytes(fixture, body, (size_t)size + ROOM / 2), 503);
+    assert_non_null(strstr(fixture_body(fixture), "memory.peers_mb"));
+    free(body);
     budget_set(4 << 20);
-    assert_upload(fixture, "/size", "the memory for all who send or ask is taken");
     assert_int_equal(fixture_ask(fixture, "GET /made HTTP/1.1\r\n" HOST END), 503);
     assert_non_null(strstr(fixture->answer, "Retry-After: 5\r\n"));
     assert_non_null(strstr(fixture_body(fixture), "memory.peers_mb"));
@@ -398,6 +434,7 @@ int test_limits(void)
         QUICK(peer_that_takes_nothing_is_cut_off),
         TEST(connections_are_counted_and_given_back),
         TEST(one_address_gets_its_share_and_no_more),
+        TEST(a_crowd_makes_room_for_others_and_not_the_other_way_round),
         TEST(what_all_requests_hold_in_memory_shares_a_limit),
         TEST(a_long_reply_that_nobody_reads_holds_no_memory),
     };

@@ -96,6 +96,9 @@ static void what_a_reader_of_texts_would_leave_out_is_refused(void **state)
         CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0\r\n"),
         CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\0c\r\n"),
         CASE("GET /echo/a/x/b HTTP/1.1\nHost: localhost\nX-A: b\0c\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\nHost: localhost\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\nX-B: c\r\n"),
+        CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\n"),
         CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "X-A: b\r\n c\r\nX-B: c\r\n"),
         CASE("GET /echo/a/x/b HTTP/1.1\r\n" HOST "Content-Leng: 0\r\n th\r\n"),
     };
@@ -111,11 +114,10 @@ static void what_a_reader_of_texts_would_leave_out_is_refused(void **state)
     assert_int_equal(fixture->handled, 0);
 }
 
-static void headers_are_read_whatever_their_line_ends_and_spaces(void **state)
+static void headers_are_read_whatever_their_spaces(void **state)
 {
     static const char *const heads[] = {
-        "GET /echo/a/x/b HTTP/1.1\nHost: localhost\nConnection: close\n\n",
-        "GET /echo/a/x/b HTTP/1.1\nHost: localhost\r\nX-A:\r\nX-B:\t b \nConnection:close\r\n\n",
+        "GET /echo/a/x/b HTTP/1.1\r\nHost: localhost\r\nX-A:\r\nX-B:\t b \r\nConnection:close\r\n\r\n",
         "GET /echo/a/x/b?k=1&l HTTP/1.1\r\nCookie: a=b; c=\"d\"\r\nHost:localhost\r\nX-A: b \r\n" END,
     };
     struct fixture *fixture = *state;
@@ -190,6 +192,7 @@ static void host_must_be_ours(void **state)
     assert_int_equal(ask_host(fixture, "localhost:80/evil"), 403);
     assert_int_equal(ask_host(fixture, "localhost:80\"><script>"), 403);
     assert_int_equal(ask_host(fixture, "[::1]evil.example"), 403);
+    assert_int_equal(ask_host(fixture, "[::1"), 403);
     assert_int_equal(ask_host(fixture, ""), 403);
     assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" END), 400);
     assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.0\r\n" END), 200);
@@ -378,7 +381,7 @@ int test_requests(void)
         TEST(path_tricks_are_refused),
         TEST(double_encoding_is_decoded_once),
         TEST(what_a_reader_of_texts_would_leave_out_is_refused),
-        TEST(headers_are_read_whatever_their_line_ends_and_spaces),
+        TEST(headers_are_read_whatever_their_spaces),
         TEST(ambiguous_framing_is_refused_and_closed),
         TEST(unknown_method_and_path),
         TEST(host_must_be_ours),

@@ -12,9 +12,8 @@
 const char *dicomweb_base(struct http_request *request)
 {
     const char *host = http_header(request, "Host");
-    const char *scheme = http_header(request, "X-Forwarded-Proto");
-    bool secure = scheme && strcmp(scheme, "https") == 0;
-    return arena_printf(http_arena(request), "%s://%s/dicom-web", secure ? "https" : "http", host ? host : "127.0.0.1");
+    return arena_printf(http_arena(request), "%s://%s/dicom-web", http_is_secure(request) ? "https" : "http",
+                        host ? host : "127.0.0.1");
 }
 
 void dicomweb_reply_error(struct http_request *request, const struct error *err)

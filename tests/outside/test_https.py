@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""HTTPS: curl, Python's ssl and the openssl program as browsers, with a certificate of an authority that `hilum cert` makes; and proxies in front (RFC 7239)."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import Hilum, free_port, pydicom_files, wait_until
+from test_tls import Authority
+
+ELSEWHERE = "192.0.2.7"
+
+
+def a_file(name):
+    return next(path for path in pydicom_files() if os.path.basename(path) == name)
+
+
+class Https(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="hilum-https-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.authority = Authority(self.folder, "authority")
+        self.certificate, self.key = self.authority.sign("server")
+
+    def start(self, more=""):
+        self.port = free_port()
+        self.server = Hilum(config=f"http: {{tls_listen: '127.0.0.1:{self.port}'{more}}}\ntls: {{certificate: {self.certificate}, key: {self.key}}}\ndisk: {{low_water_mb: 0}}\n").start()
+        self.addCleanup(self.server.__exit__, None, None, None)
+
+    def context(self, **how):
+        context = ssl.create_default_context(cafile=self.authority.pem)
+        for name, value in how.items():
+            setattr(context, name, value)
+        return context
+
+    def connect(self, **how):
+        return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.context(**how))
+
+    def curl(self, *arguments):
+        return subprocess.run(["curl", "-sS", "--cacert", self.authority.pem, *arguments], capture_output=True, check=True).stdout
+
+    def bring(self, name):
+        return json.loads(self.curl("--data-binary", f"@{a_file(name)}", "-H", "Content-Type: application/dicom", f"https://localhost:{self.port}/api/import"))
+
+    def test_objects_go_in_and_out_over_tls_bit_for_bit_as_without(self):
+        self.start()
+        self.bring("CT_small.dcm")
+        study = self.server.get_json("/dicom-web/studies")[0]["0020000D"]["Value"][0]
+        path = f"/dicom-web/studies/{study}"
+        over_tls = json.loads(self.curl(f"https://localhost:{self.port}{path}/metadata"))
+        links = re.findall('"BulkDataURI": ?"([^"]*)"', json.dumps(over_tls))
+        self.assertTrue(links and all(link.startswith(f"https://localhost:{self.port}/") for link in links))
+        plain = self.server.request(path, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
+        both = [plain[2]]
+        connection = self.connect()
+        for _ in range(3):  # kept open
+            connection.request("GET", path, headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
+            both.append(connection.getresponse().read())
+        without_boundary = {re.sub(rb"--[0-9a-f]{32}", b"--", body) for body in both}
+        self.assertEqual(len(without_boundary), 1)
+
+    def test_a_body_and_an_answer_of_many_megabytes_arrive_whole(self):
+        import pydicom
+
+        self.start()
+        data = pydicom.dcmread(a_file("CT_small.dcm"))
+        data.Rows = data.Columns = 3000
+        data.PixelData = os.urandom(3000 * 3000 * 2)
+        path = os.path.join(self.folder, "large.dcm")
+        data.save_as(path)
+        self.curl("--data-binary", f"@{path}", "-H", "Content-Type: application/dicom", f"https://localhost:{self.port}/api/import")
+        url = f"/dicom-web/studies/{data.StudyInstanceUID}/series/{data.SeriesInstanceUID}/instances/{data.SOPInstanceUID}/frames/1"
+        self.assertEqual(self.curl("-H", "Accept: application/octet-stream", f"https://localhost:{self.port}{url}"), data.PixelData)
+
+    def test_events_come_over_tls_as_they_happen(self):
+        self.start()
+        connection = self.connect()
+        connection.request("GET", "/api/events")
+        stream = connection.getresponse()
+        self.assertEqual(stream.readline(), b":\n")
+        self.bring("CT_small.dcm")
+        lines = b""
+        while b"object.stored" not in lines:
+            lines += stream.readline()
+        stream.close()
+
+    def test_tls_1_1_and_plain_http_get_nothing_and_the_server_goes_on(self):
+        self.start()
+        with socket.create_connection(("127.0.0.1", self.port)) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertNotIn(b"HTTP/1.1 200", plain.recv(1000))
+        old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True)
+        self.assertNotIn(b"Cipher is ECDHE", old.stdout)
+        for version in ("TLSv1_2", "TLSv1_3"):
+            wanted = getattr(ssl.TLSVersion, version)
+            connection = self.connect(minimum_version=wanted, maximum_version=wanted)
+            connection.request("GET", "/healthz")
+            self.assertEqual(connection.getresponse().status, 200)
+
+    def test_answers_over_tls_tell_the_browser_to_stay_with_it(self):
+        self.start()
+        headers = self.curl("-D", "-", "-o", "/dev/null", f"https://localhost:{self.port}/api/status").decode()
+        self.assertIn("Strict-Transport-Security: max-age=31536000", headers)
+        self.assertNotIn("Strict-Transport-Security", str(self.server.request("/api/status")[1]))
+
+    def test_a_renewed_certificate_is_shown_without_a_restart(self):
+        self.start()
+        first = ssl.get_server_certificate(("127.0.0.1", self.port))
+        self.authority.sign("server")
+        wait_until(lambda: ssl.get_server_certificate(("127.0.0.1", self.port)) != first, 10, "the new certificate is shown")
+
+    def test_handshakes_that_stall_and_idle_connections_keep_nobody_out(self):
+        self.start()
+        stalled = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(300)]
+        began = time.monotonic()
+        connection = self.connect()
+        connection.request("GET", "/healthz")
+        self.assertEqual(connection.getresponse().status, 200)
+        self.assertLess(time.monotonic() - began, 2)
+        idle = [self.connect() for _ in range(280)]
+        for one in idle:
+            one.connect()
+        late = self.connect()
+        late.request("GET", "/healthz")
+        self.assertEqual(late.getresponse().status, 200)
+        self.assertLessEqual(len(re.findall("TLS handshakes that did not end", self.server.log())), 1)
+        for one in stalled + idle + [late, connection]:
+            one.close()
+
+    def test_a_reader_that_takes_nothing_holds_up_no_stop(self):
+        self.start()
+        self.bring("CT_small.dcm")
+        connection = self.connect()
+        connection.request("GET", "/api/events")
+        began = time.monotonic()
+        self.assertEqual(self.server.stop(), 0)
+        self.assertLess(time.monotonic() - began, 5)
+        connection.close()
+
+    # ---- who is not on loopback, and proxies
+
+    def test_who_comes_from_elsewhere_by_a_proxy_is_told_from_who_is_here(self):
+        self.start(", names: pacs.example.org, trusted_proxies: 127.0.0.1")
+        here = self.server.request("/api/status", headers={"Host": "pacs.example.org"})
+        self.assertEqual(here[0], 200)
+        for header in ({"X-Forwarded-For": ELSEWHERE}, {"Forwarded": f'for={ELSEWHERE};proto=https'}, {"X-Forwarded-For": f"127.0.0.1, {ELSEWHERE}"}, {"Forwarded": 'for="[2001:db8::1]:4711"'}):
+            status, _, body = self.server.request("/api/status", headers=dict(header, Host="pacs.example.org"))
+            self.assertIn(status, (401, 403), header)
+        self.assertEqual(self.server.request("/api/status", headers={"Host": "other.example.org"})[0], 403)
+        wait_until(lambda: ELSEWHERE in "".join(path.read_text() for path in pathlib.Path(self.server.data).glob("audit-*.log")), 5, "the client's address is in the audit trail")
+
+    def test_what_a_client_says_of_itself_counts_for_nothing(self):
+        self.start()
+        self.assertEqual(self.server.request("/api/status", headers={"X-Forwarded-For": ELSEWHERE, "X-Forwarded-Proto": "https"})[0], 200)
+        self.assertNotIn("Strict-Transport-Security", str(self.server.request("/api/status", headers={"X-Forwarded-Proto": "https"})[1]))
+
+    def test_names_and_proxies_that_are_none_are_refused_with_their_line(self):
+        for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address")):
+            path = os.path.join(self.folder, "bad.yaml")
+            pathlib.Path(path).write_text(f"http: {{{line}}}\n", encoding="utf-8")
+            done = subprocess.run([os.environ.get("HILUM", "build/hilum"), "config", "check", path], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(said, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
