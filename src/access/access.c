@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "access/audit_chain.h"
+#include "access/login.h"
 
 struct access *access_open(struct store *store, const char *folder, struct error *err)
 {
@@ -17,7 +18,7 @@ struct access *access_open(struct store *store, const char *folder, struct error
     pthread_mutex_init(&access->resolve_lock, NULL);
     pthread_mutex_init(&access->lock, NULL);
     access->trail = access_trail_open(store, folder, ACCESS_SEGMENT_MAX, err);
-    if (access->trail && access_peers_reload(access, err))
+    if (access->trail && access_peers_reload(access, err) && login_open(access, err))
         return access;
     access_close(access);
     return NULL;
@@ -27,6 +28,7 @@ void access_close(struct access *access)
 {
     if (!access)
         return;
+    login_close(access->login);
     access_trail_close(access->trail);
     free(access->known);
     pthread_mutex_destroy(&access->lock);

@@ -131,6 +131,8 @@ enum access_event {
     ACCESS_EVENT_JUDGED,      // a finding accepted or rejected: 110103 DICOM Instances Accessed (update)
     ACCESS_EVENT_EXPORTED,    // results sent to a PACS or a record, or to be sent again: 110106 Export
     ACCESS_EVENT_NODE,        // another system asked who it is: 110113 Security Alert, 110126 Node Authentication
+    ACCESS_EVENT_LOGIN,       // a person: 110114 User Authentication, 110122 Login
+    ACCESS_EVENT_LOGOUT,      // 110123 Logout
     ACCESS_EVENT_COUNT
 };
 

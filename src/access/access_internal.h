@@ -33,6 +33,7 @@ struct access_count {
 struct access {
     struct store *store;
     struct access_trail *trail;
+    struct login *login;
 
     pthread_mutex_t reload_lock;  // taken before `lock`: one reload at a time, so that the last one has the last word
     pthread_mutex_t resolve_lock; // taken before `lock`: one look-up of a name at a time

@@ -1,6 +1,7 @@
 // The tables of the access room. `peer` is what holds now; `peer_version` keeps every change with who made it, value
 // NULL for a removal.
 #include "access/access_internal.h"
+#include "access/account_row.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static const char *const steps[] = {
     "ALTER TABLE peer ADD COLUMN charset TEXT NOT NULL DEFAULT '';",
     "ALTER TABLE peer ADD COLUMN tls INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1));"
     "ALTER TABLE peer ADD COLUMN certificate TEXT NOT NULL DEFAULT '';",
+    account_tables,
     NULL,
 };
 

@@ -27,9 +27,10 @@ static const struct {
     const char *words; // behind "may" and "may not"
     unsigned roles;    // who may: a role that is not named may not
     unsigned rights;   // of a peer, any of them
+    bool anybody;      // also who has not logged in
 } actions[ACCESS_ACTION_END] = {
-    [ACCESS_TO_SEE_HEALTH] = {"see whether it serves", ACCESS_ROLES_ALL, ANY_PEER},
-    [ACCESS_TO_LOAD_PAGE] = {"load the page", CLINIC | ADMINISTRATOR | MODEL_OWNER | AUDITOR, 0},
+    [ACCESS_TO_SEE_HEALTH] = {"see whether it serves", ACCESS_ROLES_ALL, ANY_PEER, true},
+    [ACCESS_TO_LOAD_PAGE] = {"load the page", CLINIC | ADMINISTRATOR | MODEL_OWNER | AUDITOR, 0, true},
     [ACCESS_TO_SEE_STATUS] = {"see the status", CLINIC | ADMINISTRATOR | MODEL_OWNER | SERVICE, 0},
     [ACCESS_TO_SEE_OPERATION] = {"see the operation", TECHNOLOGIST | ADMINISTRATOR | SERVICE, 0},
     [ACCESS_TO_OPERATE] = {"operate the system", ADMINISTRATOR, 0},
@@ -43,6 +44,8 @@ static const struct {
     [ACCESS_TO_SEE_RESULTS] = {"see results", CLINIC | ADMINISTRATOR | MODEL_OWNER | SERVICE, 0},
     [ACCESS_TO_JUDGE] = {"judge", READERS, 0},
     [ACCESS_TO_EXPORT] = {"send to other systems again", TECHNOLOGIST | ADMINISTRATOR, 0},
+    [ACCESS_TO_LOG_IN] = {"log in", ACCESS_ROLES_ALL, 0, true},
+    [ACCESS_TO_MANAGE_ACCOUNTS] = {"manage accounts", ADMINISTRATOR, 0},
     [ACCESS_TO_SEE_AUDIT] = {"see the audit trail", ADMINISTRATOR | AUDITOR, 0},
     [ACCESS_TO_ACKNOWLEDGE] = {"acknowledge in the audit trail", ADMINISTRATOR, 0},
 };
@@ -54,11 +57,22 @@ static const char *const roles[ACCESS_ROLE_END] = {
     [ACCESS_SERVICE] = "service",
 };
 
-static const char *const kinds[ACCESS_KIND_END] = {[ACCESS_LOCAL] = "local program", [ACCESS_PEER] = "peer"};
+static const char *const kinds[ACCESS_KIND_END] = {[ACCESS_LOCAL] = "local program",
+                                                   [ACCESS_PEER] = "peer",
+                                                   [ACCESS_USER] = "user",
+                                                   [ACCESS_TOKEN] = "program",
+                                                   [ACCESS_NOBODY] = "who has not logged in,"};
 
 struct access_subject access_local_subject(const char *address)
 {
     struct access_subject subject = {.kind = ACCESS_LOCAL, .name = "http", .roles = ACCESS_ROLES_ALL};
+    text_copy(subject.address, sizeof subject.address, address);
+    return subject;
+}
+
+struct access_subject access_nobody(const char *address)
+{
+    struct access_subject subject = {.kind = ACCESS_NOBODY, .name = "nobody"};
     text_copy(subject.address, sizeof subject.address, address);
     return subject;
 }
@@ -79,7 +93,8 @@ static bool is_action(enum access_action action)
 bool access_allows(const struct access_subject *subject, enum access_action action)
 {
     return is_action(action) &&
-           ((subject->roles & actions[action].roles) || (subject->rights & actions[action].rights));
+           ((subject->kind == ACCESS_NOBODY && actions[action].anybody) || (subject->roles & actions[action].roles) ||
+            (subject->rights & actions[action].rights));
 }
 
 const char *access_action_words(enum access_action action)
@@ -123,6 +138,8 @@ bool access_check(const struct access_subject *subject, enum access_action actio
     char who[WHO_SIZE];
     if (access_allows(subject, action))
         return true;
+    if (subject->kind == ACCESS_NOBODY)
+        return error_set(err, ERROR_LOGIN, "to %s needs a login", access_action_words(action));
     name_holders(who, action);
     return error_set(err, ERROR_FORBIDDEN, "%s %s at %s may not %s; that takes %s", kinds[subject->kind], subject->name,
                      subject->address, access_action_words(action), who);

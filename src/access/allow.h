@@ -22,15 +22,17 @@ enum access_action {          // none is 0: who asks has to say what for
     ACCESS_TO_SEE_OPERATION,  // metrics, deliveries
     ACCESS_TO_OPERATE,        // ask another system who it is
     ACCESS_TO_SEE_CONFIGURATION,
-    ACCESS_TO_CONFIGURE,    // peers, rules, targets
-    ACCESS_TO_ENTER_MODELS, // which models there are; which images they are asked about is for the rules
-    ACCESS_TO_QUERY,        // find patients and studies: their data, the reading list, their flags
-    ACCESS_TO_RETRIEVE,     // objects and their pixels
-    ACCESS_TO_STORE,        // bring objects in
-    ACCESS_TO_RECEIVE,      // be sent objects: another system's part
-    ACCESS_TO_SEE_RESULTS,  // what models said of a study, and what became of it: jobs, results, findings
-    ACCESS_TO_JUDGE,        // findings, conflicts, what is read; and to ask the models again
-    ACCESS_TO_EXPORT,       // send to other systems again
+    ACCESS_TO_CONFIGURE,       // peers, rules, targets
+    ACCESS_TO_ENTER_MODELS,    // which models there are; which images they are asked about is for the rules
+    ACCESS_TO_QUERY,           // find patients and studies: their data, the reading list, their flags
+    ACCESS_TO_RETRIEVE,        // objects and their pixels
+    ACCESS_TO_STORE,           // bring objects in
+    ACCESS_TO_RECEIVE,         // be sent objects: another system's part
+    ACCESS_TO_SEE_RESULTS,     // what models said of a study, and what became of it: jobs, results, findings
+    ACCESS_TO_JUDGE,           // findings, conflicts, what is read; and to ask the models again
+    ACCESS_TO_EXPORT,          // send to other systems again
+    ACCESS_TO_LOG_IN,          // say who one is, and that one leaves
+    ACCESS_TO_MANAGE_ACCOUNTS, // accounts, sessions and tokens of others
     ACCESS_TO_SEE_AUDIT,
     ACCESS_TO_ACKNOWLEDGE, // say to know of what the audit trail tells, which also frees what waits for that
     ACCESS_ACTION_END
@@ -49,8 +51,11 @@ enum access_role {
 enum { ACCESS_ROLES_ALL = (1 << ACCESS_ROLE_END) - 1 };
 
 enum access_kind {
-    ACCESS_LOCAL, // a program or person on loopback, without a login
-    ACCESS_PEER,  // another DICOM system, by title and address
+    ACCESS_LOCAL,  // a program or person on loopback, without a login
+    ACCESS_PEER,   // another DICOM system, by title and address
+    ACCESS_USER,   // a person who has logged in
+    ACCESS_TOKEN,  // a program with a token
+    ACCESS_NOBODY, // who came by HTTP and has neither, where one is needed
     ACCESS_KIND_END
 };
 
@@ -65,6 +70,8 @@ struct access_subject { // all zero: may do nothing
 
 // Who asks on loopback without a login: holds every role, is verified by nothing.
 struct access_subject access_local_subject(const char *address);
+// Who came by HTTP without a login, where one is needed: may do what anybody may.
+struct access_subject access_nobody(const char *address);
 // As entered, or as made up for a peer on loopback (struct access_ticket).
 struct access_subject access_peer_subject(const struct access_peer *peer, const char *address);
 

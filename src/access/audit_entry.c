@@ -88,7 +88,7 @@ struct access_entry *access_entry_new(const struct access_record *record, int64_
 
 static bool is_refusal(const struct access_record *record)
 {
-    return record->event == ACCESS_EVENT_ASSOCIATION && !record->success;
+    return (record->event == ACCESS_EVENT_ASSOCIATION || record->event == ACCESS_EVENT_LOGIN) && !record->success;
 }
 
 bool access_sum_wanted(const struct access_record *record)

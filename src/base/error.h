@@ -17,6 +17,7 @@
     X(DUPLICATE, "exists already", 409, 0x0111)                                                                        \
     X(CONFLICT, "state does not allow it", 409, 0x0110)                                                                \
     X(NOT_FOUND, "not found", 404, 0x0112)                                                                             \
+    X(LOGIN, "login needed", 401, 0x0124)                                                                              \
     X(FORBIDDEN, "not authorised", 403, 0x0124)                                                                        \
     X(UNSUPPORTED, "not supported", 415, 0x0122)                                                                       \
     X(LIMIT, "past a limit", 413, 0xA700)                                                                              \

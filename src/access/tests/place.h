@@ -27,6 +27,7 @@ char *place_trail(const char *folder);
 size_t place_count(const char *text, const char *part); // occurrences
 uint64_t place_sum_counts(const char *text);            // of all lines
 
+int test_login(void);
 int test_peers(void);
 int test_admission(void);
 int test_allow(void);

@@ -26,6 +26,8 @@ static const struct {
     {ACCESS_TO_SEE_RESULTS, "xxxxx-x", 0},
     {ACCESS_TO_JUDGE, "xx-----", 0},
     {ACCESS_TO_EXPORT, "--xx---", 0},
+    {ACCESS_TO_LOG_IN, "xxxxxxx", 0},
+    {ACCESS_TO_MANAGE_ACCOUNTS, "---x---", 0},
     {ACCESS_TO_SEE_AUDIT, "---x-x-", 0},
     {ACCESS_TO_ACKNOWLEDGE, "---x---", 0},
 };
@@ -55,6 +57,21 @@ static void each_right_of_a_peer_is_what_the_table_says_and_nothing_else(void **
             if (access_allows(&subject, cells[i].action) != ((cells[i].rights & right) != 0))
                 fail_msg("right %u: %s", right, access_action_words(cells[i].action));
         }
+}
+
+static void who_has_not_logged_in_may_what_anybody_may_and_is_told_to(void **state)
+{
+    const struct access_subject nobody = access_nobody("192.0.2.1");
+    struct error err;
+    (void)state;
+    for (enum access_action action = 1; action < ACCESS_ACTION_END; action++) {
+        bool may = action == ACCESS_TO_SEE_HEALTH || action == ACCESS_TO_LOAD_PAGE || action == ACCESS_TO_LOG_IN;
+        assert_int_equal(access_allows(&nobody, action), may);
+        if (!may) {
+            assert_false(access_check(&nobody, action, &err));
+            assert_int_equal(err.code, ERROR_LOGIN);
+        }
+    }
 }
 
 static void what_has_no_cell_is_refused(void **state)
@@ -121,6 +138,7 @@ int test_allow(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_role_may_what_the_table_says_and_nothing_else),
         cmocka_unit_test(each_right_of_a_peer_is_what_the_table_says_and_nothing_else),
+        cmocka_unit_test(who_has_not_logged_in_may_what_anybody_may_and_is_told_to),
         cmocka_unit_test(what_has_no_cell_is_refused),
         cmocka_unit_test(roles_add_up),
         cmocka_unit_test(who_is_on_loopback_holds_all_roles_and_is_verified_by_nothing),

@@ -1,0 +1,541 @@
+// Logins, the sessions that they give, and tokens.
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/access_internal.h"
+#include "access/login.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define SAVE_NS (60 * CLOCK_SECOND) // how far the database may be behind with when a session was used
+#define IDLE_NS (15 * 60 * CLOCK_SECOND)
+
+// ---- memory and rows
+
+// A row in memory for what is to be added; NULL out of memory.
+static void *one_more(void **rows, size_t *count, size_t *capacity, size_t size)
+{
+    if (*count == *capacity) {
+        size_t larger = *capacity ? *capacity * 2 : 64;
+        void *grown = realloc(*rows, larger * size);
+        if (!grown)
+            return NULL;
+        *rows = grown;
+        *capacity = larger;
+    }
+    return (char *)*rows + (*count)++ * size;
+}
+
+struct loading {
+    struct database *db;
+    struct login *next;
+    struct error err;
+};
+
+static bool load_session(const struct session_row *row, void *payload)
+{
+    struct loading *loading = payload;
+    struct account_row account;
+    bool found;
+    if (!account_row_get(loading->db, row->account, &account, &found, &loading->err))
+        return false;
+    if (!found || !account.account.enabled)
+        return true;
+    struct login_session *session = one_more((void **)&loading->next->sessions, &loading->next->session_count,
+                                             &loading->next->session_capacity, sizeof *session);
+    if (session)
+        *session = (struct login_session){.row = *row, .account = account.account, .saved_ns = row->used_ns};
+    return session != NULL;
+}
+
+static bool load_token(const struct token_row *row, void *payload)
+{
+    struct loading *loading = payload;
+    struct token_row *token = one_more((void **)&loading->next->tokens, &loading->next->token_count,
+                                       &loading->next->token_capacity, sizeof *token);
+    if (token)
+        *token = *row;
+    return token != NULL;
+}
+
+static const struct login_session *find_session(const struct login *login, const uint8_t digest[HASH_SIZE])
+{
+    for (size_t i = 0; i < login->session_count; i++)
+        if (memcmp(login->sessions[i].row.digest, digest, HASH_SIZE) == 0)
+            return &login->sessions[i];
+    return NULL;
+}
+
+// What memory knows better: when each was used.
+static void take_over(struct login *login, struct login *next, int64_t accounts)
+{
+    pthread_mutex_lock(&login->lock);
+    for (size_t i = 0; i < next->session_count; i++) {
+        const struct login_session *known = find_session(login, next->sessions[i].row.digest);
+        if (known && known->row.used_ns > next->sessions[i].row.used_ns)
+            next->sessions[i].row.used_ns = known->row.used_ns;
+    }
+    free(login->sessions);
+    free(login->tokens);
+    login->sessions = next->sessions;
+    login->session_count = next->session_count;
+    login->session_capacity = next->session_capacity;
+    login->tokens = next->tokens;
+    login->token_count = next->token_count;
+    login->token_capacity = next->token_capacity;
+    login->any = accounts > 0;
+    pthread_mutex_unlock(&login->lock);
+}
+
+bool login_reload(struct access *access, struct error *err)
+{
+    struct login *login = access->login, *next = calloc(1, sizeof *next);
+    int64_t accounts = 0;
+    if (!next)
+        return error_set(err, ERROR_MEMORY, "no memory for who is logged in");
+    pthread_mutex_lock(&login->reload_lock);
+    struct loading loading = {.db = store_read_begin(access->store, err), .next = next};
+    bool ok = loading.db && account_row_count(loading.db, &accounts, err) &&
+              session_row_each(loading.db, load_session, &loading, err) &&
+              token_row_each(loading.db, load_token, &loading, err);
+    if (loading.db)
+        store_read_end(access->store, loading.db);
+    if (ok) {
+        take_over(login, next, accounts);
+    } else {
+        free(next->sessions);
+        free(next->tokens);
+    }
+    pthread_mutex_unlock(&login->reload_lock);
+    free(next);
+    return ok;
+}
+
+static bool write_prune(struct database *db, void *payload, struct error *err)
+{
+    return session_row_prune(db, *(int64_t *)payload, err);
+}
+
+struct login *login_open(struct access *access, struct error *err)
+{
+    struct login *login = calloc(1, sizeof *login);
+    int64_t now_ns = clock_now_ns();
+    if (!login) {
+        error_set(err, ERROR_MEMORY, "no memory for who is logged in");
+        return NULL;
+    }
+    pthread_mutex_init(&login->reload_lock, NULL);
+    pthread_mutex_init(&login->lock, NULL);
+    tries_init(&login->tries);
+    login->idle_ns = IDLE_NS;
+    access->login = login;
+    if (hasher_init(&login->hasher, err) && store_write(access->store, STORE_REPLAYABLE, write_prune, &now_ns, err) &&
+        login_reload(access, err))
+        return login;
+    login_close(login);
+    access->login = NULL;
+    return NULL;
+}
+
+void login_close(struct login *login)
+{
+    if (!login)
+        return;
+    free(login->sessions);
+    free(login->tokens);
+    hasher_end(&login->hasher);
+    tries_end(&login->tries);
+    pthread_mutex_destroy(&login->lock);
+    pthread_mutex_destroy(&login->reload_lock);
+    sodium_memzero(login->first_code, sizeof login->first_code);
+    free(login);
+}
+
+bool access_accounts_exist(const struct access *access)
+{
+    return access->login->any;
+}
+
+void access_set_idle(struct access *access, int64_t idle_ns)
+{
+    access->login->idle_ns = idle_ns;
+}
+
+int64_t access_idle_ns(const struct access *access)
+{
+    return access->login->idle_ns;
+}
+
+// ---- a login
+
+static void audit(struct access *access, enum access_event event, bool success, const char *actor, const char *address,
+                  const char *detail, int64_t now_ns)
+{
+    access_audit(access,
+                 &(struct access_record){.event = event,
+                                         .success = success,
+                                         .actor = actor,
+                                         .address = address,
+                                         .patient = "",
+                                         .study = "",
+                                         .detail = detail},
+                 now_ns);
+}
+
+// In one sentence for all that may be wrong, so that nobody learns which names there are.
+static bool refuse(struct access *access, const char *name, const char *address, const char *why, int64_t now_ns,
+                   struct error *err)
+{
+    char shown[80];
+    tries_failed(&access->login->tries, name, address, clock_monotonic_ns());
+    audit(access, ACCESS_EVENT_LOGIN, false, text_show(shown, sizeof shown, name, strlen(name)), address, why, now_ns);
+    return error_set(err, ERROR_FORBIDDEN, "the name or the password is wrong, or the account is disabled");
+}
+
+bool login_try(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
+               struct account_row *out, int *wait_s, struct error *err)
+{
+    struct login *login = access->login;
+    bool found = false, right = false;
+    *wait_s = tries_wait(&login->tries, name, address, clock_monotonic_ns());
+    if (*wait_s > 0)
+        return error_set(err, ERROR_BUSY, "too many logins from %.48s failed: try again in %d s", address, *wait_s);
+    *wait_s = 1;
+    if (strlen(name) >= ACCESS_NAME_SIZE || strlen(password) > 4 * ACCESS_PASSWORD_MAX)
+        return refuse(access, name, address, "a name or password longer than any", now_ns, err);
+    if (!login_account(access, name, out, &found, err) ||
+        !hasher_check(&login->hasher, password, found ? out->hash : "", &right, err))
+        return false;
+    if (!right || !out->account.enabled)
+        return refuse(access, name, address,
+                      !found   ? "no such account"
+                      : !right ? "wrong password"
+                               : "the account is disabled",
+                      now_ns, err);
+    tries_succeeded(&login->tries, name, address);
+    return true;
+}
+
+static bool write_session(struct database *db, void *payload, struct error *err)
+{
+    return session_row_add(db, payload, err);
+}
+
+static bool write_end(struct database *db, void *payload, struct error *err)
+{
+    return session_row_end(db, payload, err);
+}
+
+static void fill(const struct login_session *session, const char *address, struct access_session *out)
+{
+    *out = (struct access_session){.way = session->row.way,
+                                   .began_ns = session->row.began_ns,
+                                   .used_ns = session->row.used_ns,
+                                   .ends_ns = session->row.ends_ns};
+    text_copy(out->id, sizeof out->id, session->row.id);
+    text_copy(out->csrf, sizeof out->csrf, session->row.csrf);
+    text_copy(out->shown, sizeof out->shown, session->account.shown);
+    out->subject = (struct access_subject){.kind = ACCESS_USER, .roles = session->account.roles, .verified = true};
+    text_copy(out->subject.name, sizeof out->subject.name, session->account.name);
+    text_copy(out->subject.address, sizeof out->subject.address, address);
+}
+
+// The oldest session of the account that is one too many; false: none.
+static bool one_too_many(struct login *login, const char *account, uint8_t digest[HASH_SIZE])
+{
+    const struct login_session *oldest = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&login->lock);
+    for (size_t i = 0; i < login->session_count; i++) {
+        const struct login_session *session = &login->sessions[i];
+        if (strcmp(session->row.account, account) != 0)
+            continue;
+        count++;
+        if (!oldest || session->row.used_ns < oldest->row.used_ns)
+            oldest = session;
+    }
+    bool many = count >= ACCESS_SESSIONS_PER_ACCOUNT;
+    if (many)
+        memcpy(digest, oldest->row.digest, HASH_SIZE);
+    pthread_mutex_unlock(&login->lock);
+    return many;
+}
+
+static bool begin(struct access *access, const struct access_account *account, enum access_way way, const char *address,
+                  int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out, struct error *err)
+{
+    uint8_t extra[HASH_SIZE];
+    char id[ACCESS_SECRET_SIZE];
+    struct session_row row = {.way = way,
+                              .began_ns = now_ns,
+                              .used_ns = now_ns,
+                              .ends_ns = now_ns + ACCESS_SESSION_HOURS * 3600 * CLOCK_SECOND};
+    struct login *login = access->login;
+    if (login->session_count >= ACCESS_SESSIONS_MAX)
+        return error_set(err, ERROR_BUSY, "%d people are logged in, which are the most", ACCESS_SESSIONS_MAX);
+    if (!access_secret_make("hs_", secret) || !access_secret_make("", row.csrf) || !access_secret_make("", id))
+        return error_set(err, ERROR_INTERNAL, "no random bits for a session");
+    hash_of(secret, strlen(secret), row.digest);
+    snprintf(row.id, sizeof row.id, "%.*s", ACCESS_ID_SIZE - 1, id);
+    text_copy(row.account, sizeof row.account, account->name);
+    if ((one_too_many(login, account->name, extra) &&
+         !store_write(access->store, STORE_DURABLE, write_end, extra, err)) ||
+        !store_write(access->store, STORE_DURABLE, write_session, &row, err) || !login_reload(access, err))
+        return false;
+    fill(&(struct login_session){.row = row, .account = *account}, address, out);
+    audit(access, ACCESS_EVENT_LOGIN, true, account->name, address,
+          way == ACCESS_BY_PASSWORD ? "by password" : "by an identity provider", now_ns);
+    return true;
+}
+
+bool access_log_in(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
+                   char secret[ACCESS_SECRET_SIZE], struct access_session *out, int *wait_s, struct error *err)
+{
+    struct account_row row;
+    return login_try(access, name, password, address, now_ns, &row, wait_s, err) &&
+           begin(access, &row.account, ACCESS_BY_PASSWORD, address, now_ns, secret, out, err);
+}
+
+static bool find_by_provider(struct access *access, const struct access_account *wanted, struct account_row *out,
+                             bool *found, struct error *err)
+{
+    struct database *db = store_read_begin(access->store, err);
+    bool ok = db && account_row_by_provider(db, wanted->issuer, wanted->subject, out, found, err);
+    if (ok && !*found) {
+        struct account_row other;
+        bool taken;
+        ok = account_row_get(db, wanted->name, &other, &taken, err) &&
+             (!taken ||
+              error_set(err, ERROR_FORBIDDEN, "the account %s is another one's here: an administrator has to rename it",
+                        wanted->name));
+    }
+    if (db)
+        store_read_end(access->store, db);
+    return ok;
+}
+
+bool access_log_in_by_provider(struct access *access, const struct access_account *account, const char *address,
+                               int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out,
+                               struct error *err)
+{
+    struct account_row row = {0};
+    struct access_account wanted = *account;
+    bool found = false;
+    if (!find_by_provider(access, account, &row, &found, err))
+        return false;
+    wanted.version = 0;
+    wanted.enabled = true;
+    if (found) {
+        text_copy(wanted.name, sizeof wanted.name, row.account.name);
+        wanted.labels = row.account.labels;
+        wanted.enabled = row.account.enabled;
+    }
+    if (!wanted.enabled) {
+        audit(access, ACCESS_EVENT_LOGIN, false, wanted.name, address, "the account is disabled", now_ns);
+        return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
+    }
+    return access_account_put(access, &wanted, NULL, "identity provider", err) &&
+           begin(access, &wanted, ACCESS_BY_PROVIDER, address, now_ns, secret, out, err);
+}
+
+// ---- a session
+
+static bool write_used(struct database *db, void *payload, struct error *err)
+{
+    const struct session_row *row = payload;
+    return session_row_used(db, row->digest, row->used_ns, err);
+}
+
+// So that a restart does not prolong what was left alone.
+static void save_use(struct access *access, const struct session_row *row)
+{
+    struct error err;
+    struct session_row copy = *row;
+    if (!store_write(access->store, STORE_REPLAYABLE, write_used, &copy, &err))
+        log_debug("access", "when a session was used is not kept: %s", err.message);
+}
+
+bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
+                    struct access_session *out)
+{
+    struct login *login = access->login;
+    uint8_t digest[HASH_SIZE];
+    struct session_row row;
+    bool save = false;
+    hash_of(secret, strlen(secret), digest);
+    pthread_mutex_lock(&login->lock);
+    struct login_session *session = (struct login_session *)(uintptr_t)find_session(login, digest);
+    bool there = session && now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns;
+    if (there && !idle && now_ns > session->row.used_ns) {
+        session->row.used_ns = now_ns;
+        save = now_ns - session->saved_ns > SAVE_NS;
+        if (save)
+            session->saved_ns = now_ns;
+    }
+    if (there) {
+        fill(session, address, out);
+        row = session->row;
+    }
+    pthread_mutex_unlock(&login->lock);
+    if (save)
+        save_use(access, &row);
+    return there;
+}
+
+static bool end(struct access *access, const uint8_t digest[HASH_SIZE], struct error *err)
+{
+    uint8_t copy[HASH_SIZE];
+    memcpy(copy, digest, HASH_SIZE);
+    return store_write(access->store, STORE_DURABLE, write_end, copy, err) && login_reload(access, err);
+}
+
+void access_log_out(struct access *access, const char *secret, const char *address, int64_t now_ns)
+{
+    struct access_session session;
+    struct error err;
+    uint8_t digest[HASH_SIZE];
+    if (!access_session(access, secret, address, true, now_ns, &session))
+        return;
+    hash_of(secret, strlen(secret), digest);
+    if (!end(access, digest, &err))
+        log_error("access", "a session could not be ended: %s", err.message);
+    audit(access, ACCESS_EVENT_LOGOUT, true, session.subject.name, address, "", now_ns);
+}
+
+bool access_session_list(struct access *access, struct arena *arena, int64_t now_ns, struct access_session **out,
+                         size_t *count, struct error *err)
+{
+    struct login *login = access->login;
+    *count = 0;
+    pthread_mutex_lock(&login->lock);
+    *out = arena_calloc(arena, login->session_count, sizeof **out);
+    for (size_t i = login->session_count; *out && i-- > 0;) {
+        const struct login_session *session = &login->sessions[i];
+        if (now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns)
+            fill(session, "", &(*out)[(*count)++]);
+    }
+    pthread_mutex_unlock(&login->lock);
+    return *out || error_set(err, ERROR_MEMORY, "no memory for the sessions");
+}
+
+bool access_session_end(struct access *access, const char *id, const char *actor, struct error *err)
+{
+    struct login *login = access->login;
+    uint8_t digest[HASH_SIZE];
+    char name[ACCESS_NAME_SIZE] = "";
+    pthread_mutex_lock(&login->lock);
+    for (size_t i = 0; i < login->session_count; i++)
+        if (strcmp(login->sessions[i].row.id, id) == 0) {
+            memcpy(digest, login->sessions[i].row.digest, HASH_SIZE);
+            text_copy(name, sizeof name, login->sessions[i].row.account);
+        }
+    pthread_mutex_unlock(&login->lock);
+    if (!*name)
+        return error_set(err, ERROR_NOT_FOUND, "there is no session %.40s", id);
+    char detail[160];
+    snprintf(detail, sizeof detail, "a session of %s was ended", name);
+    if (!end(access, digest, err))
+        return false;
+    audit(access, ACCESS_EVENT_LOGOUT, true, actor, "", detail, clock_now_ns());
+    return true;
+}
+
+// ---- tokens
+
+static bool write_token(struct database *db, void *payload, struct error *err)
+{
+    return token_row_add(db, payload, err);
+}
+
+static bool check_token(const struct access_token *token, int64_t now_ns, struct error *err)
+{
+    if (!text_is_visible(token->name, strlen(token->name)))
+        return error_set(err, ERROR_BAD_VALUE, "a token needs a name, of the program that has it");
+    if (token->roles == 0)
+        return error_set(err, ERROR_BAD_VALUE, "token %s needs one role at least", token->name);
+    return (token->ends_ns > now_ns && token->ends_ns <= now_ns + ACCESS_TOKEN_DAYS_MAX * 86400 * CLOCK_SECOND) ||
+           error_set(err, ERROR_BAD_VALUE, "token %s: it ends within 1 to %d days", token->name, ACCESS_TOKEN_DAYS_MAX);
+}
+
+static void tell_token(struct access *access, const char *name, const char *what, const char *actor, int64_t now_ns)
+{
+    char detail[160];
+    snprintf(detail, sizeof detail, "token %s %s", name, what);
+    audit(access, ACCESS_EVENT_CHANGED, true, actor, "", detail, now_ns);
+}
+
+bool access_token_make(struct access *access, const struct access_token *token, const char *actor, int64_t now_ns,
+                       char secret[ACCESS_SECRET_SIZE], struct error *err)
+{
+    struct token_row row = {.token = *token};
+    row.token.made_ns = now_ns;
+    text_copy(row.token.made_by, sizeof row.token.made_by, actor);
+    if (!check_token(token, now_ns, err))
+        return false;
+    if (!access_secret_make("ht_", secret))
+        return error_set(err, ERROR_INTERNAL, "no random bits for a token");
+    hash_of(secret, strlen(secret), row.digest);
+    if (!store_write(access->store, STORE_DURABLE, write_token, &row, err) || !login_reload(access, err))
+        return false;
+    tell_token(access, token->name, "made", actor, now_ns);
+    return true;
+}
+
+struct removal {
+    const char *name;
+    bool found;
+};
+
+static bool write_removal(struct database *db, void *payload, struct error *err)
+{
+    struct removal *removal = payload;
+    return token_row_remove(db, removal->name, &removal->found, err);
+}
+
+bool access_token_remove(struct access *access, const char *name, const char *actor, struct error *err)
+{
+    struct removal removal = {.name = name};
+    if (!store_write(access->store, STORE_DURABLE, write_removal, &removal, err) || !login_reload(access, err))
+        return false;
+    if (!removal.found)
+        return error_set(err, ERROR_NOT_FOUND, "no token is called %.64s", name);
+    tell_token(access, name, "removed", actor, clock_now_ns());
+    return true;
+}
+
+bool access_token_list(struct access *access, struct arena *arena, struct access_token **out, size_t *count,
+                       struct error *err)
+{
+    struct login *login = access->login;
+    pthread_mutex_lock(&login->lock);
+    *count = login->token_count;
+    *out = arena_calloc(arena, login->token_count, sizeof **out);
+    for (size_t i = 0; *out && i < *count; i++)
+        (*out)[i] = login->tokens[i].token;
+    pthread_mutex_unlock(&login->lock);
+    return *out || error_set(err, ERROR_MEMORY, "no memory for the tokens");
+}
+
+bool access_token_subject(struct access *access, const char *secret, const char *address, int64_t now_ns,
+                          struct access_subject *out)
+{
+    struct login *login = access->login;
+    uint8_t digest[HASH_SIZE];
+    bool there = false;
+    hash_of(secret, strlen(secret), digest);
+    pthread_mutex_lock(&login->lock);
+    for (size_t i = 0; i < login->token_count && !there; i++) {
+        const struct token_row *row = &login->tokens[i];
+        there = memcmp(row->digest, digest, HASH_SIZE) == 0 && now_ns < row->token.ends_ns;
+        if (!there)
+            continue;
+        *out = (struct access_subject){.kind = ACCESS_TOKEN, .roles = row->token.roles, .verified = true};
+        text_copy(out->name, sizeof out->name, row->token.name);
+        text_copy(out->address, sizeof out->address, address);
+    }
+    pthread_mutex_unlock(&login->lock);
+    return there;
+}

@@ -1,0 +1,364 @@
+// Accounts, sessions and tokens.
+#include "place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/account.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#define PASSWORD "correct horse battery"
+#define OTHER "another horse entirely"
+#define HERE "192.0.2.1"
+
+static struct access_account person(const char *name, enum access_role role)
+{
+    struct access_account account = {.roles = 1u << role, .enabled = true};
+    text_copy(account.name, sizeof account.name, name);
+    snprintf(account.shown, sizeof account.shown, "Dr. %s", name);
+    return account;
+}
+
+static void put(struct place *place, const struct access_account *account, const char *password)
+{
+    assert_ok(access_account_put(place->access, account, password, "admin", &place->err), place->err);
+}
+
+static void open_with_two(struct place *place)
+{
+    struct access_account admin = person("admin", ACCESS_ADMINISTRATOR), doctor = person("doctor", ACCESS_RADIOLOGIST);
+    place_open(place);
+    put(place, &admin, PASSWORD);
+    put(place, &doctor, PASSWORD);
+}
+
+static bool log_in(struct place *place, const char *name, const char *password, const char *address,
+                   char secret[ACCESS_SECRET_SIZE])
+{
+    struct access_session session;
+    int wait_s;
+    return access_log_in(place->access, name, password, address, clock_now_ns(), secret, &session, &wait_s,
+                         &place->err);
+}
+
+static bool is_in(struct place *place, const char *secret)
+{
+    struct access_session session;
+    return access_session(place->access, secret, HERE, true, clock_now_ns(), &session);
+}
+
+static void a_login_gives_a_session_that_outlives_a_restart_and_ends_when_it_is_left(void **state)
+{
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    assert_true(access_accounts_exist(place.access));
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    place_reopen(&place);
+    assert_true(access_session(place.access, secret, HERE, false, clock_now_ns(), &session));
+    assert_string_equal(session.subject.name, "doctor");
+    assert_string_equal(session.shown, "Dr. doctor");
+    assert_int_equal(session.subject.kind, ACCESS_USER);
+    assert_true(session.subject.verified);
+    assert_true(access_allows(&session.subject, ACCESS_TO_JUDGE));
+    assert_false(access_allows(&session.subject, ACCESS_TO_CONFIGURE));
+    access_log_out(place.access, secret, HERE, clock_now_ns());
+    assert_false(is_in(&place, secret));
+    place_reopen(&place);
+    assert_false(is_in(&place, secret));
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    char *trail = place_trail(place.audit);
+    assert_int_equal(place_count(trail, "csd-code=\"110122\""), 1);
+    assert_int_equal(place_count(trail, "csd-code=\"110123\""), 1);
+    assert_int_equal(place_count(trail, PASSWORD), 0);
+    assert_int_equal(place_count(trail, secret), 0);
+    free(trail);
+    place_close(&place);
+}
+
+static void a_session_ends_after_a_while_without_use_and_at_its_end_and_a_look_is_no_use(void **state)
+{
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    int64_t now_ns = clock_now_ns();
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    const int64_t idle_ns = access_idle_ns(place.access);
+    assert_true(access_session(place.access, secret, HERE, false, now_ns + idle_ns - CLOCK_SECOND, &session));
+    assert_true(access_session(place.access, secret, HERE, true, now_ns + 2 * idle_ns - 2 * CLOCK_SECOND, &session));
+    assert_false(access_session(place.access, secret, HERE, true, now_ns + 2 * idle_ns, &session));
+    access_set_idle(place.access, 48 * 3600 * CLOCK_SECOND);
+    assert_true(access_session(place.access, secret, HERE, false, now_ns + 11 * 3600 * CLOCK_SECOND, &session));
+    assert_false(access_session(place.access, secret, HERE, false, now_ns + 13 * 3600 * CLOCK_SECOND, &session));
+    place_close(&place);
+}
+
+static void what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s(void **state)
+{
+    struct place place;
+    struct access_account doctor = person("doctor", ACCESS_RADIOLOGIST);
+    char first[ACCESS_SECRET_SIZE], admin[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, first), place.err);
+    assert_ok(log_in(&place, "admin", PASSWORD, HERE, admin), place.err);
+    text_copy(doctor.shown, sizeof doctor.shown, "Dr. Who");
+    put(&place, &doctor, NULL);
+    assert_true(is_in(&place, first)); // a name alone is no reason
+    doctor.roles = 1u << ACCESS_RESIDENT;
+    put(&place, &doctor, NULL);
+    assert_false(is_in(&place, first));
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, first), place.err);
+    doctor.enabled = false;
+    put(&place, &doctor, NULL);
+    assert_false(is_in(&place, first));
+    assert_false(log_in(&place, "doctor", PASSWORD, HERE, first));
+    assert_int_equal(place.err.code, ERROR_FORBIDDEN);
+    doctor.enabled = true;
+    put(&place, &doctor, OTHER);
+    assert_false(log_in(&place, "doctor", PASSWORD, HERE, first));
+    assert_ok(log_in(&place, "doctor", OTHER, HERE, first), place.err);
+    assert_ok(access_account_remove(place.access, "doctor", "admin", &place.err), place.err);
+    assert_false(is_in(&place, first));
+    assert_true(is_in(&place, admin));
+    place_close(&place);
+}
+
+static void the_last_administrator_who_can_log_in_stays(void **state)
+{
+    struct place place;
+    struct access_account admin = person("admin", ACCESS_ADMINISTRATOR),
+                          second = person("second", ACCESS_ADMINISTRATOR);
+    (void)state;
+    open_with_two(&place);
+    assert_false(access_account_remove(place.access, "admin", "admin", &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    admin.enabled = false;
+    assert_false(access_account_put(place.access, &admin, NULL, "admin", &place.err));
+    admin.enabled = true;
+    admin.roles = 1u << ACCESS_AUDITOR;
+    assert_false(access_account_put(place.access, &admin, NULL, "admin", &place.err));
+    put(&place, &second, NULL); // cannot log in
+    assert_false(access_account_remove(place.access, "admin", "admin", &place.err));
+    put(&place, &second, OTHER);
+    assert_ok(access_account_remove(place.access, "admin", "admin", &place.err), place.err);
+    place_close(&place);
+}
+
+// The words are the same, and the time is that of a hash.
+static void nobody_learns_which_names_there_are(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE], said[3][ERROR_MESSAGE_SIZE];
+    static const char *const names[] = {"doctor", "nobody", "no such name as this"};
+    int64_t took_ns[3];
+    (void)state;
+    open_with_two(&place);
+    assert_false(log_in(&place, "first", OTHER, "198.51.100.9", secret)); // makes the hash of nobody
+    for (size_t i = 0; i < 3; i++) {
+        int64_t before_ns = clock_monotonic_ns();
+        assert_false(log_in(&place, names[i], OTHER, HERE, secret));
+        took_ns[i] = clock_monotonic_ns() - before_ns;
+        text_copy(said[i], sizeof said[i], place.err.message);
+        assert_string_equal(said[i], said[0]);
+    }
+    assert_true(took_ns[1] > took_ns[0] / 3 && took_ns[2] > took_ns[0] / 3);
+    place_close(&place);
+}
+
+static void who_guesses_locks_out_himself_and_nobody_else(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    for (int i = 0; i < ACCESS_FREE_TRIES; i++)
+        assert_false(log_in(&place, "doctor", OTHER, "203.0.113.5", secret));
+    assert_false(log_in(&place, "doctor", PASSWORD, "203.0.113.5", secret)); // right, and too early
+    assert_int_equal(place.err.code, ERROR_BUSY);
+    assert_ok(log_in(&place, "admin", PASSWORD, "203.0.113.5", secret), place.err); // another name from there
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);         // the same from elsewhere
+    place_close(&place);
+}
+
+static void an_address_that_guesses_many_names_waits_and_so_does_its_network(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE], name[32];
+    struct access_session session;
+    int wait_s = 0;
+    (void)state;
+    open_with_two(&place);
+    for (int i = 0; i < ACCESS_FREE_TRIES_ADDRESS; i++) {
+        snprintf(name, sizeof name, "guess%d", i);
+        assert_false(log_in(&place, name, OTHER, "2001:db8:1:2::1", secret));
+    }
+    assert_false(access_log_in(place.access, "doctor", PASSWORD, "2001:db8:1:2:ffff::99", clock_now_ns(), secret,
+                               &session, &wait_s, &place.err));
+    assert_int_equal(place.err.code, ERROR_BUSY);
+    assert_in_range(wait_s, 1, 2);
+    assert_ok(log_in(&place, "doctor", PASSWORD, "2001:db8:1:3::1", secret), place.err);
+    place_close(&place);
+}
+
+static void passwords_are_judged_by_their_length_and_by_what_everybody_guesses(void **state)
+{
+    struct error err;
+    (void)state;
+    static const char *const bad[] = {
+        "short", "elevenchars", "administrator1", "Password1234", "aaaaaaaaaaaaaaa", "j.doe@siteABCDEF", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (access_password_fits("j.doe@site", bad[i], &err))
+            fail_msg("'%s' was taken", bad[i]);
+    static const char *const good[] = {PASSWORD, "twelvechars!", "Füßchen über Äcker",
+                                       "0123456789 and a password story"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_ok(access_password_fits("j.doe@site", good[i], &err), err);
+}
+
+static void the_first_administrator_is_made_once_with_the_code_of_the_file(void **state)
+{
+    struct place place;
+    struct buffer file;
+    struct stat status;
+    char path[PLACE_PATH + 32], secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    place_open(&place);
+    snprintf(path, sizeof path, "%s/first-administrator", place.folder);
+    assert_ok(access_first_begin(place.access, path, &place.err), place.err);
+    assert_true(access_first_is_due(place.access));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    buffer_init(&file, 100);
+    assert_true(file_read(path, &file, &place.err));
+    buffer_byte(&file, 0);
+    char *code = (char *)file.data;
+    code[strcspn(code, "\n")] = '\0';
+    assert_false(access_first_make(place.access, "guess", "boss", PASSWORD, HERE, clock_now_ns(), &place.err));
+    assert_int_equal(place.err.code, ERROR_FORBIDDEN);
+    assert_false(access_first_make(place.access, code, "boss", "short", HERE, clock_now_ns(), &place.err));
+    assert_ok(access_first_make(place.access, code, "boss", PASSWORD, HERE, clock_now_ns(), &place.err), place.err);
+    assert_false(access_first_make(place.access, code, "second", PASSWORD, HERE, clock_now_ns(), &place.err));
+    assert_false(access_first_is_due(place.access));
+    assert_int_not_equal(stat(path, &status), 0);
+    assert_ok(log_in(&place, "boss", PASSWORD, HERE, secret), place.err);
+    buffer_free(&file);
+    place_close(&place);
+}
+
+static void a_token_does_what_its_roles_may_until_its_end(void **state)
+{
+    struct place place;
+    struct access_subject subject;
+    char secret[ACCESS_SECRET_SIZE];
+    const int64_t now_ns = clock_now_ns(), day_ns = 86400 * CLOCK_SECOND;
+    struct access_token token = {.name = "viewer", .roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + 2 * day_ns};
+    (void)state;
+    open_with_two(&place);
+    assert_ok(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err), place.err);
+    assert_false(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err));
+    assert_int_equal(place.err.code, ERROR_DUPLICATE);
+    place_reopen(&place);
+    assert_false(access_token_subject(place.access, secret, HERE, now_ns, &subject)); // of the one that was refused
+    assert_ok(access_token_remove(place.access, "viewer", "admin", &place.err), place.err);
+    assert_ok(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err), place.err);
+    assert_true(access_token_subject(place.access, secret, HERE, now_ns + day_ns, &subject));
+    assert_int_equal(subject.kind, ACCESS_TOKEN);
+    assert_true(access_allows(&subject, ACCESS_TO_QUERY) && !access_allows(&subject, ACCESS_TO_JUDGE));
+    assert_false(access_token_subject(place.access, secret, HERE, now_ns + 3 * day_ns, &subject));
+    token.ends_ns = now_ns + 401 * day_ns;
+    text_copy(token.name, sizeof token.name, "for ever");
+    assert_false(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err));
+    assert_false(access_token_subject(place.access, "", HERE, now_ns, &subject));
+    place_close(&place);
+}
+
+static void of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes(void **state)
+{
+    struct place place;
+    char secrets[ACCESS_SESSIONS_PER_ACCOUNT + 1][ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    for (int i = 0; i <= ACCESS_SESSIONS_PER_ACCOUNT; i++)
+        assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secrets[i]), place.err);
+    assert_false(is_in(&place, secrets[0]));
+    for (int i = 1; i <= ACCESS_SESSIONS_PER_ACCOUNT; i++)
+        assert_true(is_in(&place, secrets[i]));
+    place_close(&place);
+}
+
+static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says(void **state)
+{
+    struct place place;
+    struct access_session session;
+    struct access_account account = person("p.reader", ACCESS_RADIOLOGIST), kept;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    text_copy(account.issuer, sizeof account.issuer, "https://login.example.org");
+    text_copy(account.subject, sizeof account.subject, "4711");
+    assert_ok(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err),
+              place.err);
+    assert_true(is_in(&place, secret));
+    account.roles = 1u << ACCESS_RESIDENT;
+    text_copy(account.name, sizeof account.name, "renamed");
+    assert_ok(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err),
+              place.err);
+    assert_ok(access_account_get(place.access, "p.reader", &kept, &place.err), place.err); // the same person
+    assert_int_equal(kept.roles, 1u << ACCESS_RESIDENT);
+    kept.enabled = false;
+    put(&place, &kept, NULL);
+    assert_false(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err));
+    text_copy(account.subject, sizeof account.subject, "4712"); // another person of a name that is taken
+    text_copy(account.name, sizeof account.name, "doctor");
+    assert_false(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err));
+    assert_int_equal(place.err.code, ERROR_FORBIDDEN);
+    assert_false(log_in(&place, "p.reader", "", HERE, secret)); // it has no password
+    place_close(&place);
+}
+
+// A bar with much room: a look-up takes a microsecond or so.
+static void a_session_is_looked_up_within_20_microseconds(void **state)
+{
+    enum { LOOKS = 20000 };
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    const int64_t before_ns = clock_monotonic_ns(), now_ns = clock_now_ns();
+    for (int i = 0; i < LOOKS; i++)
+        assert_true(access_session(place.access, secret, HERE, false, now_ns, &session));
+    assert_true((clock_monotonic_ns() - before_ns) / LOOKS < 20000);
+    place_close(&place);
+}
+
+int test_login(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_login_gives_a_session_that_outlives_a_restart_and_ends_when_it_is_left),
+        cmocka_unit_test(a_session_ends_after_a_while_without_use_and_at_its_end_and_a_look_is_no_use),
+        cmocka_unit_test(what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s),
+        cmocka_unit_test(the_last_administrator_who_can_log_in_stays),
+        cmocka_unit_test(nobody_learns_which_names_there_are),
+        cmocka_unit_test(who_guesses_locks_out_himself_and_nobody_else),
+        cmocka_unit_test(an_address_that_guesses_many_names_waits_and_so_does_its_network),
+        cmocka_unit_test(passwords_are_judged_by_their_length_and_by_what_everybody_guesses),
+        cmocka_unit_test(the_first_administrator_is_made_once_with_the_code_of_the_file),
+        cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
+        cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
+        cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
+        cmocka_unit_test(a_session_is_looked_up_within_20_microseconds),
+    };
+    return cmocka_run_group_tests_name("login", tests, NULL, NULL);
+}
