@@ -219,11 +219,10 @@ bool access_account_list(struct access *access, struct arena *arena, struct acce
 }
 
 bool access_password_change(struct access *access, const char *name, const char *old, const char *password,
-                            const char *address, int64_t now_ns, struct error *err)
+                            const char *address, int64_t now_ns, int *wait_s, struct error *err)
 {
     struct account_row row;
-    int wait_s;
-    return login_try(access, name, old, address, now_ns, &row, &wait_s, err) &&
+    return login_try(access, name, old, address, now_ns, &row, wait_s, err) &&
            access_account_put(access, &row.account, password, name, err);
 }
 
@@ -258,14 +257,14 @@ static bool is_code(struct login *login, const char *code)
 }
 
 bool access_first_make(struct access *access, const char *code, const char *name, const char *password,
-                       const char *address, int64_t now_ns, struct error *err)
+                       const char *address, int *wait_s, struct error *err)
 {
     struct login *login = access->login;
     char hash[ACCOUNT_HASH_SIZE];
     struct access_account account = {.roles = 1u << ACCESS_ADMINISTRATOR, .enabled = true};
-    int wait_s = tries_wait(&login->tries, "first administrator", address, clock_monotonic_ns());
-    if (wait_s > 0)
-        return error_set(err, ERROR_BUSY, "too many codes were wrong: try again in %d s", wait_s);
+    *wait_s = tries_wait(&login->tries, "first administrator", address, clock_monotonic_ns());
+    if (*wait_s > 0)
+        return error_set(err, ERROR_BUSY, "too many codes were wrong: try again in %d s", *wait_s);
     if (!is_code(login, code)) {
         tries_failed(&login->tries, "first administrator", address, clock_monotonic_ns());
         return error_set(err, ERROR_FORBIDDEN,
@@ -280,7 +279,6 @@ bool access_first_make(struct access *access, const char *code, const char *name
         return false;
     struct account_change change = {
         .account = &account, .name = account.name, .hash = hash, .actor = name, .first = true};
-    (void)now_ns;
     if (!change_account(access, &change, err))
         return false;
     pthread_mutex_lock(&login->lock);

@@ -61,9 +61,10 @@ bool access_account_get(struct access *access, const char *name, struct access_a
 bool access_account_list(struct access *access, struct arena *arena, struct access_account **out, size_t *count,
                          struct error *err);
 bool access_accounts_exist(const struct access *access); // quick
-// Changes one's own password; FORBIDDEN when `old` is not it. Counts as a try. His other sessions end.
+// Changes one's own password; FORBIDDEN when `old` is not it. Counts as a try, as access_log_in says. All his sessions
+// end.
 bool access_password_change(struct access *access, const char *name, const char *old, const char *password,
-                            const char *address, int64_t now_ns, struct error *err);
+                            const char *address, int64_t now_ns, int *wait_s, struct error *err);
 // What a password must be, for `name`: BAD_VALUE says what is wrong with it.
 bool access_password_fits(const char *name, const char *password, struct error *err);
 
@@ -76,7 +77,7 @@ bool access_first_is_due(const struct access *access);
 // Makes the first administrator; the file goes. FORBIDDEN: the code is wrong (counted as a try), CONFLICT: there is an
 // account by now.
 bool access_first_make(struct access *access, const char *code, const char *name, const char *password,
-                       const char *address, int64_t now_ns, struct error *err);
+                       const char *address, int *wait_s, struct error *err);
 
 // ---- sessions
 

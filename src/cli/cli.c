@@ -10,10 +10,14 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "http/client.h"
 
-enum { WALK_DEPTH = 64, PATH_SIZE = 4096, CALL_SECONDS = 120 };
+enum { WALK_DEPTH = 64, PATH_SIZE = 4096, CALL_SECONDS = 120, TOKEN_SIZE = 128 };
+
+// Whose token is in which file: --token, $HILUM_TOKEN_FILE, or that of a server whose data are here.
+static const char *token_file;
 
 int cli_fail(const struct error *err)
 {
@@ -34,6 +38,14 @@ int cli_usage(const char *format, ...)
 
 // ---- options
 
+static const struct cli_option *find_option(const struct cli_option *options, const char *word, size_t size)
+{
+    for (; options->name; options++)
+        if (strlen(options->name) == size && strncmp(options->name, word, size) == 0)
+            return options;
+    return NULL;
+}
+
 static void print_help(const struct cli_command *command, const struct cli_option *options)
 {
     printf("hilum %s %s\n\n%s\n", command->name, command->arguments, command->help);
@@ -42,14 +54,10 @@ static void print_help(const struct cli_command *command, const struct cli_optio
         snprintf(left, sizeof left, "--%s %s", option->name, option->value_name ? option->value_name : "");
         printf("%s  %-28s %s\n", option == options ? "\n" : "", left, option->help);
     }
-}
-
-static const struct cli_option *find_option(const struct cli_option *options, const char *word, size_t size)
-{
-    for (; options->name; options++)
-        if (strlen(options->name) == size && strncmp(options->name, word, size) == 0)
-            return options;
-    return NULL;
+    if (find_option(options, "server", strlen("server")))
+        printf("  %-28s %s\n", "--token FILE",
+               "where the server needs a login: the file with a token ($HILUM_TOKEN_FILE, else "
+               "hilum-data/token)");
 }
 
 bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
@@ -76,6 +84,15 @@ bool cli_options(int *argc, char **argv, const struct cli_command *command, cons
             continue;
         size_t size = strcspn(word, "=");
         const struct cli_option *option = find_option(options, word, size);
+        if (strncmp(word, "token", size) == 0 && size == strlen("token") &&
+            find_option(options, "server", strlen("server"))) {
+            if (!word[size] && i + 1 == *argc) {
+                *status = cli_usage("--token takes a value");
+                return false;
+            }
+            token_file = word[size] ? word + size + 1 : argv[++i];
+            continue;
+        }
         if (strcmp(word, "help") == 0) {
             print_help(command, options);
             *status = CLI_DONE;
@@ -116,10 +133,47 @@ static bool judge(int status, struct buffer *out, struct error *err)
     return false;
 }
 
+// Only to this machine, or over TLS: elsewhere everybody on the way would have it.
+static bool may_have_token(const char *server)
+{
+    static const char *const hosts[] = {"http://127.", "http://localhost", "http://[::1]", "https://"};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        if (text_starts(server, hosts[i]))
+            return true;
+    return false;
+}
+
+// The token in `out`, or "" where there is none; false: the file that was named cannot be read.
+static bool read_token(const char *server, char out[TOKEN_SIZE], struct error *err)
+{
+    const char *named = token_file ? token_file : getenv("HILUM_TOKEN_FILE");
+    const char *path = named ? named : "hilum-data/token";
+    struct buffer file;
+    *out = '\0';
+    if (!may_have_token(server))
+        return !named || error_set(err, ERROR_USAGE,
+                                   "a token is not sent to %.80s, where others could read it: use "
+                                   "https",
+                                   server);
+    buffer_init(&file, TOKEN_SIZE - 1);
+    bool read = file_read(path, &file, err);
+    if (read) {
+        buffer_byte(&file, '\0');
+        read = !file.failed || error_set(err, ERROR_BAD_VALUE, "%.200s is longer than any token", path);
+    }
+    if (read)
+        text_copy_n(out, TOKEN_SIZE, (const char *)file.data, strcspn((const char *)file.data, "\r\n "));
+    buffer_free(&file);
+    return read || !named;
+}
+
 static bool call(const char *server, const char *path, struct http_call *request, struct buffer *out, struct error *err)
 {
-    char url[2048];
+    char url[2048], token[TOKEN_SIZE];
     int status;
+    if (!read_token(server, token, err))
+        return false;
+    request->token = *token ? token : NULL;
     size_t length = strlen(server);
     while (length > 0 && server[length - 1] == '/')
         length--;

@@ -66,7 +66,7 @@ static bool report(CURLcode code, const struct http_call *call, const struct buf
 bool http_client_call(const struct http_call *call, int *status, struct buffer *out, struct error *err)
 {
     struct upload upload = {call->fd, 0, call->size};
-    char type[128];
+    char type[128], token[256];
     long code = 0;
     pthread_once(&once, initialise);
     CURL *curl = curl_easy_init();
@@ -76,6 +76,9 @@ bool http_client_call(const struct http_call *call, int *status, struct buffer *
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
     if (call->type)
         headers = curl_slist_append(headers, type);
+    snprintf(token, sizeof token, "Authorization: Bearer %s", call->token ? call->token : "");
+    if (call->token)
+        headers = curl_slist_append(headers, token);
     curl_easy_setopt(curl, CURLOPT_URL, call->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

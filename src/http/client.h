@@ -11,9 +11,10 @@
 struct http_call {
     const char *method;
     const char *url;
-    const char *type; // of the body; NULL: none
-    const void *body; // or, when NULL and fd >= 0, `size` bytes of the file from its start
-    int fd;           // -1: none
+    const char *type;  // of the body; NULL: none
+    const char *token; // of the Authorization: Bearer; NULL: none
+    const void *body;  // or, when NULL and fd >= 0, `size` bytes of the file from its start
+    int fd;            // -1: none
     uint64_t size;
     int64_t timeout_ns;
 };

@@ -96,6 +96,12 @@ static const char *first_of(const char *a, const char *b, const char *c)
     return a ? a : b ? b : c;
 }
 
+// A name that was typed is none of those.
+static bool is_known(const struct access_subject *subject)
+{
+    return subject->kind == ACCESS_USER || subject->kind == ACCESS_TOKEN;
+}
+
 static void tell(struct service *service, struct http_request *request, const struct http_route *route, int status)
 {
     const struct service_note *note = http_note(request);
@@ -104,14 +110,15 @@ static void tell(struct service *service, struct http_request *request, const st
     char what[1024];
     snprintf(what, sizeof what, "%s %s", http_method(request), http_path(request));
     enum access_event refused = note->refused ? ACCESS_EVENT_REFUSED : kinds[route->kind].refused;
-    struct access_record record = {.event = success ? kinds[route->kind].answered : refused,
-                                   .success = success,
-                                   .actor = first_of(about->by, note->subject.name, NULL),
-                                   .address = http_address(request),
-                                   .patient = first_of(about->patient, NULL, ""),
-                                   .study = first_of(about->study, http_path_part(request, "study"),
-                                                     first_of(http_query(request, "study"), NULL, "")),
-                                   .detail = first_of(about->detail, NULL, what)};
+    struct access_record record = {
+        .event = success ? kinds[route->kind].answered : refused,
+        .success = success,
+        .actor = is_known(&note->subject) ? note->subject.name : first_of(about->by, note->subject.name, NULL),
+        .address = http_address(request),
+        .patient = first_of(about->patient, NULL, ""),
+        .study =
+            first_of(about->study, http_path_part(request, "study"), first_of(http_query(request, "study"), NULL, "")),
+        .detail = first_of(about->detail, NULL, what)};
     access_audit(service->access, &record, clock_now_ns());
 }
 

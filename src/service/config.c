@@ -47,6 +47,8 @@ static const struct config_key keys[] = {
     {"memory.peers_mb", CONFIG_INTEGER, "1024", 256, 1 << 20, NULL,
      "What all who send or ask may make the server hold in memory at once; past it they are told to come again (503, "
      "A700H)."},
+    {"login.idle_minutes", CONFIG_INTEGER, "15", 1, 720, NULL,
+     "How long who has logged in may do nothing until the session ends."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,

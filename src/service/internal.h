@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "access/access.h"
+#include "access/account.h"
 #include "access/allow.h"
 #include "archive/archive.h"
 #include "base/tls.h"
@@ -63,6 +64,7 @@ struct service {
     pthread_mutex_t import_mutex;         // of the next
     struct archive_writer *import_writer; // one lane for what comes file by file; NULL until the first
     struct service_counters counters;
+    char command_secret[ACCESS_SECRET_SIZE]; // of DATA/token
     int64_t started_ns;
 };
 
@@ -108,9 +110,31 @@ extern const struct http_route service_routes[]; // `action` is an enum access_a
 
 // ---- who.c: who asks, and whether he may
 
-// Who sends this request: the one place that knows it, asked once for each. Lives as long as the request. Today all
-// come from loopback and are the local subject; a session or a token will be looked up here.
+// Who sends this request: the one place that knows it, asked once for each. Lives as long as the request.
 const struct access_subject *service_subject(const struct http_request *request);
+
+// How he showed it.
+enum service_way { SERVICE_BY_NOTHING, SERVICE_BY_SESSION, SERVICE_BY_TOKEN, SERVICE_BY_COMMAND };
+struct service_login {
+    enum service_way way;
+    char secret[ACCESS_SECRET_SIZE];
+    struct access_session session; // with SERVICE_BY_SESSION
+};
+const struct service_login *service_login(const struct http_request *request);
+// Whether that still counts: for what goes on after its request was answered. Any thread.
+bool service_is_still(struct service *service, const struct service_login *login);
+
+// Logins are needed where there is an account, or where others than who is on this machine can reach HTTP: over TLS off
+// loopback, or by a proxy. Else whoever is on loopback is ACCESS_LOCAL.
+bool service_needs_logins(const struct service *service);
+// At the start: DATA/token, which the program's own commands show, and where nobody can log in yet the code for the
+// first administrator.
+bool service_open_logins(struct service *service, struct error *err);
+void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
+
+// Whose word a body is: of who is logged in his name, whatever is typed (another one is BAD_VALUE); of others the
+// member "by". NULL with *err; in the request's arena, or the body's.
+const char *service_by(struct http_request *request, const json_t *body, struct error *err);
 
 // http_options.admit, the one place where a request is refused for who asks: 403 with who may not do what, and a line
 // in the audit trail. Then that of audit.c.
@@ -148,7 +172,8 @@ void service_about_judgement(struct service *service, struct http_request *reque
 // What is known of a request beside it: its note (http.h).
 struct service_note {
     struct access_subject subject;
-    bool refused; // for who he is
+    const struct service_login *login; // NULL: a test says who it is
+    bool refused;                      // for who he is
     struct service_about about;
 };
 
@@ -165,7 +190,10 @@ http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomw
 http_handler api_health, api_status;                                   // api/status.c
 http_handler api_metrics;                                              // api/metrics.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
-http_handler api_import;                                               // api/import.c
+http_handler api_login, api_session, api_session_post, api_session_delete, api_first, api_password; // api/login.c
+http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete;  // api/accounts.c
+http_handler api_tokens, api_token_make, api_token_delete;
+http_handler api_import;                                                                        // api/import.c
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
 http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;           // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_ask;

@@ -40,8 +40,6 @@ static struct tls *web_tls(void *payload, struct error *err)
 static bool start_http(struct service *service, struct error *err)
 {
     char host[SERVICE_HOST_SIZE], tls_host[SERVICE_HOST_SIZE];
-    if (!service_names_read(&service->names, config_text(service->config, "http.names"), err))
-        return false;
     struct http_options options = {.host = host,
                                    .routes = service_routes,
                                    .payload = service,
@@ -92,7 +90,7 @@ static bool start_rooms(struct service *service, struct error *err)
     service->access = access_open(service->store, options.folder, err);
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
     service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
-    return service->archive && store_check_start(service->store, err);
+    return service->archive && store_check_start(service->store, err) && service_open_logins(service, err);
 }
 
 // Without ONNX Runtime the archive works and jobs wait; the log says so.
@@ -205,6 +203,7 @@ struct service *service_start(const struct config *config, struct error *err)
     set_log_level(config_text(service->config, "log"));
     budget_set((uint64_t)config_integer(service->config, "memory.peers_mb") << 20);
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
+              service_names_read(&service->names, config_text(service->config, "http.names"), err) &&
               (service->tls = service_tls_open(service->config, err)) != NULL && check_sandbox(service, err) &&
               start_rooms(service, err);
     if (ok)

@@ -1,4 +1,12 @@
-// Who sends a request, and whether he may have what its route is for (access/allow.h).
+// Who sends a request, and whether he may have what its route is for (access/allow.h): by a token, by the cookie of a
+// session, or, where no login is needed, by coming from loopback.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "service/dimse/dimse_service.h"
 #include "service/internal.h"
 
@@ -6,6 +14,13 @@ const struct access_subject *service_subject(const struct http_request *request)
 {
     const struct service_note *note = http_note(request);
     return &note->subject;
+}
+
+const struct service_login *service_login(const struct http_request *request)
+{
+    static const struct service_login none;
+    const struct service_note *note = http_note(request);
+    return note->login ? note->login : &none;
 }
 
 bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
@@ -24,14 +39,209 @@ bool service_admit_subject(struct service *service, struct http_request *request
     return !note->refused && service_audit_admit(service, route, err);
 }
 
-bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err)
+// ---- whether logins are needed
+
+static bool listens_elsewhere(const struct service *service)
+{
+    char host[SERVICE_HOST_SIZE];
+    uint16_t port;
+    if (!*config_text(service->config, "http.tls_listen"))
+        return false;
+    service_listen_address(service->config, "http.tls_listen", host, &port);
+    return !access_address_is_loopback(host);
+}
+
+bool service_needs_logins(const struct service *service)
+{
+    return access_accounts_exist(service->access) || service->names.list[0] ||
+           *config_text(service->config, "http.trusted_proxies") || listens_elsewhere(service);
+}
+
+static bool in_data(const struct service *service, const char *name, char out[STORE_FOLDER_MAX + 64])
+{
+    int size = snprintf(out, STORE_FOLDER_MAX + 64, "%s/%s", config_text(service->config, "data"), name);
+    return size > 0 && size < STORE_FOLDER_MAX + 64;
+}
+
+bool service_open_logins(struct service *service, struct error *err)
+{
+    char path[STORE_FOLDER_MAX + 64], line[ACCESS_SECRET_SIZE + 1];
+    access_set_idle(service->access, config_integer(service->config, "login.idle_minutes") * 60 * CLOCK_SECOND);
+    if (!access_secret_make("hc_", service->command_secret) || !in_data(service, "token", path))
+        return error_set(err, ERROR_INTERNAL, "no token for the program's own commands can be made");
+    snprintf(line, sizeof line, "%s\n", service->command_secret);
+    if (!file_replace(path, line, strlen(line), 0600, err))
+        return false;
+    if (!service_needs_logins(service) || access_accounts_exist(service->access))
+        return true;
+    if (!in_data(service, "first-administrator", path) || !access_first_begin(service->access, path, err))
+        return false;
+    log_warning("service", "nobody can log in yet: the code that makes the first administrator is in %s", path);
+    return true;
+}
+
+// ---- who it is
+
+static const char *cookie_name(const struct http_request *request)
+{
+    return http_is_secure(request) ? "__Host-hilum" : "hilum";
+}
+
+// The value of our cookie (RFC 6265, section 4.2), of the length that a secret has.
+static bool read_cookie(const struct http_request *request, char out[ACCESS_SECRET_SIZE])
+{
+    const char *name = cookie_name(request), *p = http_header(request, "Cookie");
+    for (size_t size = strlen(name); p && *p; p += strcspn(p, ";"), p += strspn(p, "; "))
+        if (strncmp(p, name, size) == 0 && p[size] == '=')
+            return text_copy_n(out, ACCESS_SECRET_SIZE, p + size + 1, strcspn(p + size + 1, "; "));
+    return false;
+}
+
+void service_set_cookie(struct http_request *request, const char *secret)
+{
+    bool secure = http_is_secure(request);
+    http_set_header(request, "Set-Cookie",
+                    arena_printf(http_arena(request), "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
+                                 cookie_name(request), secret, secure ? "; Secure" : "", *secret ? "" : "; Max-Age=0"));
+}
+
+static bool is_command(const struct service *service, const char *secret, const char *address)
+{
+    unsigned differs = strlen(secret) != strlen(service->command_secret) || !*secret;
+    for (size_t i = 0; !differs && secret[i]; i++)
+        differs |= (unsigned)(secret[i] ^ service->command_secret[i]);
+    return !differs && access_address_is_loopback(address);
+}
+
+// What is looked at in the background, or only to know whether one is in, keeps no session from its end.
+static bool is_background(const struct http_request *request)
+{
+    return http_header(request, "X-Hilum-Background") || strcmp(http_path(request), "/api/events") == 0 ||
+           (strcmp(http_path(request), "/api/session") == 0 && strcmp(http_method(request), "GET") == 0);
+}
+
+static bool changes(const struct http_request *request)
+{
+    const char *method = http_method(request);
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
+}
+
+// A page elsewhere can make a browser send its cookie, and not this header (who logs in has no session to borrow).
+static bool check_csrf(const struct http_request *request, const struct http_route *route,
+                       const struct access_session *session, struct error *err)
+{
+    const char *given = http_header(request, "X-Hilum-CSRF");
+    if (!changes(request) || (route->action == ACCESS_TO_LOG_IN && strcmp(http_method(request), "POST") == 0) ||
+        (given && strcmp(given, session->csrf) == 0))
+        return true;
+    return error_set(err, ERROR_FORBIDDEN,
+                     "a request with a session's cookie needs the header X-Hilum-CSRF as GET /api/session has it");
+}
+
+static bool by_token(struct service *service, struct http_request *request, const char *authorization,
+                     struct service_login *login, struct access_subject *out, struct error *err)
 {
     const char *address = http_address(request);
-    struct access_subject subject = access_local_subject(address);
-    if (!access_address_is_loopback(address))
-        subject.roles = 0; // who is elsewhere needs a login
-    return service_admit_subject(payload, request, route, &subject, err);
+    bool bearer = text_starts(authorization, "Bearer ") &&
+                  text_copy(login->secret, sizeof login->secret, authorization + strlen("Bearer "));
+    login->way = SERVICE_BY_TOKEN;
+    if (bearer && is_command(service, login->secret, address)) {
+        *out = access_local_subject(address);
+        text_copy(out->name, sizeof out->name, "command");
+        login->way = SERVICE_BY_COMMAND;
+        return true;
+    }
+    return (bearer && access_token_subject(service->access, login->secret, address, clock_now_ns(), out)) ||
+           error_set(err, ERROR_LOGIN,
+                     "the token counts for nothing here: it is mistyped, has ended, or was removed (that of the "
+                     "program's own commands is made anew at each start)");
 }
+
+static bool by_session(struct service *service, struct http_request *request, const struct http_route *route,
+                       struct service_login *login, struct access_subject *out, bool *found, struct error *err)
+{
+    *found =
+        read_cookie(request, login->secret) && access_session(service->access, login->secret, http_address(request),
+                                                              is_background(request), clock_now_ns(), &login->session);
+    if (!*found)
+        return true;
+    login->way = SERVICE_BY_SESSION;
+    *out = login->session.subject;
+    return check_csrf(request, route, &login->session, err);
+}
+
+static bool find_subject(struct service *service, struct http_request *request, const struct http_route *route,
+                         struct service_login *login, struct access_subject *out, struct error *err)
+{
+    const char *authorization = http_header(request, "Authorization"), *address = http_address(request);
+    bool found = false;
+    *out = access_nobody(address);
+    if (authorization)
+        return by_token(service, request, authorization, login, out, err);
+    if (!by_session(service, request, route, login, out, &found, err))
+        return false;
+    if (!found && access_address_is_loopback(address) && !service_needs_logins(service))
+        *out = access_local_subject(address);
+    return true;
+}
+
+bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err)
+{
+    struct service *service = payload;
+    struct access_subject subject;
+    struct error why;
+    struct service_login *login = arena_alloc(http_arena(request), sizeof *login);
+    if (!login)
+        return error_set(err, ERROR_MEMORY, "no memory for who asks");
+    bool known = find_subject(service, request, route, login, &subject, &why);
+    bool admitted = service_admit_subject(service, request, route, &subject, err);
+    struct service_note *note = http_note(request);
+    if (note)
+        note->login = login;
+    if (!known) {
+        *err = why;
+        if (note)
+            note->refused = true;
+    }
+    if ((!known || !admitted) && err->code == ERROR_LOGIN)
+        http_set_header(request, "WWW-Authenticate", "Bearer realm=\"hilum\"");
+    return known && admitted;
+}
+
+bool service_is_still(struct service *service, const struct service_login *login)
+{
+    struct access_session session;
+    struct access_subject subject;
+    int64_t now_ns = clock_now_ns();
+    switch (login->way) {
+    case SERVICE_BY_SESSION:
+        return access_session(service->access, login->secret, "", true, now_ns, &session);
+    case SERVICE_BY_TOKEN:
+        return access_token_subject(service->access, login->secret, "", now_ns, &subject);
+    case SERVICE_BY_COMMAND:
+        return true;
+    case SERVICE_BY_NOTHING:
+        break;
+    }
+    return !service_needs_logins(service);
+}
+
+// ---- whose word it is
+
+const char *service_by(struct http_request *request, const json_t *body, struct error *err)
+{
+    const struct access_subject *subject = service_subject(request);
+    const char *typed = json_string_value(json_object_get(body, "by"));
+    if (subject->kind != ACCESS_USER && subject->kind != ACCESS_TOKEN)
+        return service_member(body, "by", err);
+    const char *name = subject->kind == ACCESS_USER ? service_login(request)->session.shown : subject->name;
+    if (!typed || strcmp(typed, name) == 0 || strcmp(typed, subject->name) == 0)
+        return arena_strdup(http_arena(request), name);
+    error_set(err, ERROR_BAD_VALUE, "'by' is '%.60s', and you are logged in as %s: leave it out", typed, name);
+    return NULL;
+}
+
+// ---- the doors, for who shows or tests them
 
 static size_t count_routes(void)
 {

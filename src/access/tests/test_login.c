@@ -231,6 +231,7 @@ static void the_first_administrator_is_made_once_with_the_code_of_the_file(void 
     struct buffer file;
     struct stat status;
     char path[PLACE_PATH + 32], secret[ACCESS_SECRET_SIZE];
+    int wait_s;
     (void)state;
     place_open(&place);
     snprintf(path, sizeof path, "%s/first-administrator", place.folder);
@@ -243,11 +244,11 @@ static void the_first_administrator_is_made_once_with_the_code_of_the_file(void 
     buffer_byte(&file, 0);
     char *code = (char *)file.data;
     code[strcspn(code, "\n")] = '\0';
-    assert_false(access_first_make(place.access, "guess", "boss", PASSWORD, HERE, clock_now_ns(), &place.err));
+    assert_false(access_first_make(place.access, "guess", "boss", PASSWORD, HERE, &wait_s, &place.err));
     assert_int_equal(place.err.code, ERROR_FORBIDDEN);
-    assert_false(access_first_make(place.access, code, "boss", "short", HERE, clock_now_ns(), &place.err));
-    assert_ok(access_first_make(place.access, code, "boss", PASSWORD, HERE, clock_now_ns(), &place.err), place.err);
-    assert_false(access_first_make(place.access, code, "second", PASSWORD, HERE, clock_now_ns(), &place.err));
+    assert_false(access_first_make(place.access, code, "boss", "short", HERE, &wait_s, &place.err));
+    assert_ok(access_first_make(place.access, code, "boss", PASSWORD, HERE, &wait_s, &place.err), place.err);
+    assert_false(access_first_make(place.access, code, "second", PASSWORD, HERE, &wait_s, &place.err));
     assert_false(access_first_is_due(place.access));
     assert_int_not_equal(stat(path, &status), 0);
     assert_ok(log_in(&place, "boss", PASSWORD, HERE, secret), place.err);

@@ -149,11 +149,11 @@ static bool read_decision(struct http_request *request, const json_t *body, int6
     const char *text = http_path_part(request, "id");
     if (!text_to_i64(text, strlen(text), id))
         return error_set(err, ERROR_NOT_FOUND, "there is no conflict '%.20s'", text);
-    *by = service_member(body, "by", err);
+    *by = service_by(request, body, err);
     return *by != NULL;
 }
 
-// Who says so is the name typed: unverified until there are logins.
+// Who says so is who is logged in, else the name typed.
 static void decide(struct service *service, struct http_request *request, enum archive_decision decision,
                    const char *word)
 {

@@ -98,7 +98,7 @@ static bool write_word(struct database *db, void *payload, struct error *err)
 // Who gives up says why: both are kept with what is not sent.
 static bool read_why(struct http_request *request, const json_t *body, struct word *word, struct error *err)
 {
-    const char *by = service_member(body, "by", err);
+    const char *by = service_by(request, body, err);
     const char *reason = by ? service_member(body, "reason", err) : NULL;
     word->why = reason ? arena_printf(http_arena(request), "given up by %s: %s", by, reason) : NULL;
     return word->why || (reason && error_set(err, ERROR_MEMORY, "no memory for the reason"));

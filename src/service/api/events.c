@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/event.h"
 
@@ -14,6 +15,9 @@ enum { EVENTS_AT_ONCE = 100, STREAM_ARENA = 4 << 20 };
 
 struct stream {
     struct store *store;
+    struct service *service;
+    struct service_login login;
+    int64_t look_ns; // monotonic: when it is asked again whether that counts
     uint64_t after;
     bool reset; // to be told first
     bool fresh; // came without an id: gets the one of now, so that it misses nothing should it break off before the
@@ -37,9 +41,21 @@ static void write_reset(const struct stream *stream, struct buffer *out)
                   stream->after);
 }
 
+// Once a second: a stream goes no longer than the login that it was opened with.
+static bool may_go_on(struct stream *stream)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    if (now_ns < stream->look_ns)
+        return true;
+    stream->look_ns = now_ns + CLOCK_SECOND;
+    return service_is_still(stream->service, &stream->login);
+}
+
 static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
 {
     struct stream *stream = payload;
+    if (!may_go_on(stream))
+        return false;
     struct store_event *events;
     struct error err;
     size_t count = 0;
@@ -109,6 +125,8 @@ void api_events(void *payload, struct http_request *request)
         return;
     }
     stream->store = service->store;
+    stream->service = service;
+    stream->login = *service_login(request);
     arena_init(&stream->arena, STREAM_ARENA);
     place(stream, http_header(request, "Last-Event-ID"));
     http_reply_events(request, next, end, stream);

@@ -203,6 +203,12 @@ void api_health(void *payload, struct http_request *request)
     if (reads)
         warn_of_rules(service, http_arena(request), warnings);
     const char *status = !reads ? "failed" : json_array_size(warnings) > 0 ? "warnings" : "ok";
+    if (!access_allows(service_subject(request), ACCESS_TO_SEE_OPERATION)) { // the words name targets and folders
+        json_decref(warnings);
+        json_decref(stores);
+        service_reply_json(request, reads ? 200 : 503, json_pack("{s:s}", "status", status));
+        return;
+    }
     service_reply_json(request, reads ? 200 : 503,
                        json_pack("{s:s, s:s, s:o, s:s, s:o}", "status", status, "reading", reads ? "ok" : err.message,
                                  "storing", stores, "audit", audit, "warnings", warnings));
@@ -252,13 +258,13 @@ void api_audit_unknown(void *payload, struct http_request *request)
     buffer_free(&unknown.texts);
 }
 
-// Who says so is the name typed: unverified until there are logins.
+// Who says so is who is logged in, else the name typed.
 void api_audit_acknowledge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
     json_t *body = service_read_json(request, "by version", &err);
-    const char *by = body ? service_member(body, "by", &err) : NULL;
+    const char *by = body ? service_by(request, body, &err) : NULL;
     const char *version = by ? service_member(body, "version", &err) : NULL;
     if (version && access_audit_acknowledge(service->access, by, version, &err))
         http_reply(request, 204, NULL, "", 0);

@@ -158,7 +158,7 @@ static void mark(struct service *service, struct http_request *request, bool rea
     int64_t version;
     const char *study = http_path_part(request, "study");
     json_t *body = service_read_json(request, "by version", &err);
-    const char *by = body ? service_member(body, "by", &err) : NULL;
+    const char *by = body ? service_by(request, body, &err) : NULL;
     if (by && service_version(body, &version, &err) &&
         (read ? reading_mark_read(service->store, study, version, by, clock_now_ns(), &err)
               : reading_mark_unread(service->store, study, version, by, &err))) {
@@ -238,10 +238,11 @@ static bool write_judgement(struct database *db, void *payload, struct error *er
     return finding_judge(db, payload, err);
 }
 
-static bool read_judgement(const json_t *body, struct finding_judgement *out, struct error *err)
+static bool read_judgement(struct http_request *request, const json_t *body, struct finding_judgement *out,
+                           struct error *err)
 {
     const char *state = service_member(body, "state", err);
-    out->by = state ? service_member(body, "by", err) : NULL;
+    out->by = state ? service_by(request, body, err) : NULL;
     const json_t *comment = json_object_get(body, "comment");
     out->comment = json_string_value(comment);
     if (!out->by || (json_object_get(body, "version") && !service_version(body, &out->version, err)))
@@ -253,7 +254,7 @@ static bool read_judgement(const json_t *body, struct finding_judgement *out, st
            error_set(err, ERROR_BAD_VALUE, "state is '%.20s'; give accepted or rejected", state);
 }
 
-// Who says so is the name typed: unverified until there are logins.
+// Who says so is who is logged in, else the name typed.
 void api_finding_judge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -261,7 +262,7 @@ void api_finding_judge(void *payload, struct http_request *request)
     struct finding_judgement judgement = {
         .id = http_path_part(request, "id"), .version = FINDING_ANY_VERSION, .now_ns = clock_now_ns()};
     json_t *body = service_read_json(request, "state by comment version", &err);
-    if (body && read_judgement(body, &judgement, &err) &&
+    if (body && read_judgement(request, body, &judgement, &err) &&
         store_write(service->store, STORE_DURABLE, write_judgement, &judgement, &err)) {
         http_reply(request, 204, NULL, "", 0);
     } else {
@@ -382,7 +383,7 @@ void api_study_ask(void *payload, struct http_request *request)
     struct error err;
     char detail[96];
     json_t *body = service_read_json(request, "by", &err);
-    const char *by = body ? service_member(body, "by", &err) : NULL;
+    const char *by = body ? service_by(request, body, &err) : NULL;
     if (by && flow_ask(service->flow, http_path_part(request, "study"), clock_now_ns(), &asked, &err))
         service_reply_json(request, 200, asked_to_json(&asked));
     else
