@@ -36,6 +36,11 @@ EXPECTED = {
     ("POST", "/api/worklist/{study}/read"): ACCESSED, ("POST", "/api/worklist/{study}/unread"): ACCESSED,
     ("GET", "/api/studies/{study}/findings"): QUERY, ("GET", "/api/studies/{study}/results"): QUERY, ("POST", "/api/findings/{id}/judge"): ACCESSED, ("POST", "/api/studies/{study}/ask"): ACCESSED,
     ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("GET", "/api/events"): QUERY,
+    ("GET", "/api/login"): None, ("POST", "/api/login/first"): None, ("GET", "/api/session"): None, ("POST", "/api/session"): None, ("DELETE", "/api/session"): None,
+    ("GET", "/api/accounts"): None, ("PUT", "/api/accounts/{name}"): ALERT, ("DELETE", "/api/accounts/{name}"): ALERT, ("PUT", "/api/accounts/{name}/password"): ALERT,
+    ("GET", "/api/sessions"): None, ("DELETE", "/api/sessions/{id}"): ALERT, ("GET", "/api/tokens"): None, ("POST", "/api/tokens"): ALERT, ("DELETE", "/api/tokens/{name}"): ALERT,
+    ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("POST", "/api/rules/try"): QUERY,
+    ("POST", "/api/deliveries/replay"): EXPORT, ("POST", "/api/deliveries/give-up"): EXPORT, ("POST", "/api/deliveries/{id}/give-up"): EXPORT,
     ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
 }
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
@@ -109,7 +114,7 @@ class Audit(unittest.TestCase):
 
     def fill(self, path, number):
         """The path with names of its own, so that no sum of an earlier request takes it in."""
-        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "type": "ImagingStudy"}
+        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "number": f"{90000 + number}", "type": "ImagingStudy"}
         return re.sub(r"\{([^}]*)\}", lambda m: values[m.group(1)], path)
 
     def test_the_table_here_has_every_route_of_the_server(self):
