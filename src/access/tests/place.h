@@ -30,6 +30,7 @@ uint64_t place_sum_counts(const char *text);            // of all lines
 int test_peers(void);
 int test_admission(void);
 int test_allow(void);
+int test_labels(void);
 int test_audit(void);
 int test_audit_anchor(void);
 int test_audit_chain(void);
