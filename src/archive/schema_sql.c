@@ -57,12 +57,18 @@
     " JOIN study AS other ON other.id=theirs.study WHERE mine.study=study.id LIMIT 1), '')"
 
 // The same with who gave the ID, for two patients may have one.
-#define SERIES_SHARED                                                                                                  \
-    "CREATE VIEW series_shared AS SELECT mine.study AS study, 'series ' || series.uid || ' of this study (' ||"        \
-    " own.uid || ') is also in study ' || other.uid || ' of ' || CASE theirs.patient_id WHEN '' THEN"                  \
+#define ANY_STUDY                                                                                                      \
+    "'study ' || other.uid || ' of ' || CASE theirs.patient_id WHEN '' THEN"                                           \
     " 'a patient without ID' ELSE 'patient ' || theirs.patient_id || CASE theirs.issuer WHEN '' THEN '' ELSE ' of '"   \
     " || theirs.issuer END END || CASE theirs.accession WHEN '' THEN '' ELSE ', accession number ' ||"                 \
-    " theirs.accession END || ': one of the two has a wrong Series Instance UID' AS said FROM study_patient AS mine"   \
+    " theirs.accession END"
+#define OTHER_STUDY                                                                                                    \
+    "CASE WHEN EXISTS(SELECT 1 FROM study_label WHERE study_label.study=other.uid AND labels<>0)"                      \
+    " THEN 'a study that not all may see' ELSE " ANY_STUDY " END"
+#define SERIES_SHARED_TELLING(which)                                                                                   \
+    "CREATE VIEW series_shared AS SELECT mine.study AS study, 'series ' || series.uid || ' of this study (' ||"        \
+    " own.uid || ') is also in ' || " which                                                                            \
+    " || ': one of the two has a wrong Series Instance UID' AS said FROM study_patient AS mine"                        \
     " JOIN study AS own ON own.id=mine.study JOIN series ON series.patient=mine.id AND series.instance_count>0"        \
     " JOIN series AS twin ON twin.uid=series.uid AND twin.instance_count>0"                                            \
     " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
@@ -175,7 +181,7 @@ static const char *const base[] = {
     " said TEXT NOT NULL, known TEXT NOT NULL, PRIMARY KEY(instance, tag)) STRICT, WITHOUT ROWID;",
     PATIENT_SHOWN,
     SERIES_HELD_BACK,
-    SERIES_SHARED,
+    SERIES_SHARED_TELLING(ANY_STUDY),
     STUDY_SHOWN_NOW,
     NULL,
 };
@@ -376,11 +382,14 @@ static const char *const steps[] = {
     "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES, ", " SHARED_SERIES " AS shared_series"),
     // Objects and studies without a Patient ID.
     "UPDATE instance SET flags=flags | 256 WHERE identity IN (SELECT id FROM identity WHERE patient_id='');",
-    SERIES_SHARED,
+    SERIES_SHARED_TELLING(ANY_STUDY),
     "DROP VIEW study_shown;" STUDY_SHOWN_SAYING(BY_SERIES,
                                                 ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified"),
     // Two studies of one patient are told apart by their dates.
     "DROP VIEW study_shown;" STUDY_SHOWN_NOW,
+    // That a series is also in a study which not all see is said without saying which.
+    "DROP VIEW study_shown; DROP VIEW series_shared;" SERIES_SHARED_TELLING(OTHER_STUDY),
+    STUDY_SHOWN_NOW,
     NULL,
 };
 

@@ -112,8 +112,12 @@ extern const struct http_route service_routes[]; // `action` is an enum access_a
 // come from loopback and are the local subject; a session or a token will be looked up here.
 const struct access_subject *service_subject(const struct http_request *request);
 
+// What he does not see: an argument of all that answers him with patients' data.
+struct access_scope service_scope(const struct http_request *request);
+
 // http_options.admit, the one place where a request is refused for who asks: 403 with who may not do what, and a line
-// in the audit trail. Then that of audit.c.
+// in the audit trail. Then that of audit.c. For who does not see all, a path's {study} that is not here, or that he
+// does not see, is 404, so that the two are one to him.
 bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err);
 // The same for a subject that is known already; copied.
 bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
@@ -165,9 +169,10 @@ http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomw
 http_handler api_health, api_status;                                   // api/status.c
 http_handler api_metrics;                                              // api/metrics.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
-http_handler api_import;                                               // api/import.c
-http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
-http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;           // api/worklist.c
+http_handler api_labels, api_label_put, api_label_delete, api_study_labels, api_study_labels_put; // api/labels.c
+http_handler api_import;                                                                          // api/import.c
+http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged;   // api/conflicts.c
+http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;             // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_ask;
 http_handler api_rules, api_rule_put, api_rule_delete, api_rule_try; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;

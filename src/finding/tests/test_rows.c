@@ -95,7 +95,7 @@ static bool write_judge(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
     const struct finding_judgement judgement = {call->id, call->state, call->by, "seen", call->version, LATER};
-    return finding_judge(db, &judgement, err);
+    return finding_judge(db, ACCESS_ALL, &judgement, err);
 }
 
 static bool write_withdraw(struct database *db, void *payload, struct error *err)

@@ -314,7 +314,7 @@ static void assert_total(struct place *place, const char *study, int64_t due)
 {
     int64_t total;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_job_total(db, "model", study, &total, &place->err), place->err);
+    assert_ok(queue_job_total(db, ACCESS_ALL, "model", study, &total, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(total, due);
 }
@@ -333,13 +333,13 @@ static void jobs_are_listed_newest_first_and_counted(void **state)
         job_add(place.store, &(struct queue_job){.key = "c", .kind = "model", .study = "9.9"}, T0, &added, &place.err),
         place.err);
     struct database *db = store_read_begin(place.store, &place.err);
-    assert_ok(queue_job_list(db, "model", "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "b");
-    assert_ok(queue_job_list(db, "model", NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "c");
-    assert_ok(queue_job_list(db, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 0);
     store_read_end(place.store, db);
     assert_total(&place, NULL, 3);
@@ -351,7 +351,8 @@ static void jobs_are_listed_newest_first_and_counted(void **state)
     assert_total(&place, NULL, 3); // whatever becomes of them
     int64_t total;
     db = store_read_begin(place.store, &place.err);
-    assert_ok(queue_job_list_state(db, "model", QUEUE_JOB_QUEUED, 1, &place.arena, &jobs, &count, &total, &place.err),
+    assert_ok(queue_job_list_state(db, ACCESS_ALL, "model", QUEUE_JOB_QUEUED, 1, &place.arena, &jobs, &count, &total,
+                                   &place.err),
               place.err);
     assert_int_equal(count, 1);
     assert_int_equal(total, 2);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "support/folder.h"
 #include "support/store.h"
 
@@ -29,8 +30,8 @@ static struct queue_delivery *list_one(struct place *place, enum queue_delivery_
     struct queue_delivery *deliveries;
     size_t count;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, &(struct queue_delivery_filter){.state = state}, 10, &place->arena, &deliveries,
-                                  &count, &place->err),
+    assert_ok(queue_delivery_list(db, ACCESS_ALL, &(struct queue_delivery_filter){.state = state}, 10, &place->arena,
+                                  &deliveries, &count, &place->err),
               place->err);
     store_read_end(place->store, db);
     assert_int_equal(count, 1);
@@ -310,9 +311,10 @@ static bool write_said(struct database *db, void *payload, struct error *err)
 {
     struct said *said = payload;
     if (!said->target)
-        return queue_delivery_give_up(db, said->id, "given up by Dr. A: the old PACS is gone", err);
-    return said->give_up ? queue_delivery_give_up_target(db, "dicom", said->target, "gone", &said->count, err)
-                         : queue_delivery_replay_target(db, "dicom", said->target, T0, &said->count, err);
+        return queue_delivery_give_up(db, ACCESS_ALL, said->id, "given up by Dr. A: the old PACS is gone", err);
+    return said->give_up
+               ? queue_delivery_give_up_target(db, ACCESS_ALL, "dicom", said->target, "gone", &said->count, err)
+               : queue_delivery_replay_target(db, ACCESS_ALL, "dicom", said->target, T0, &said->count, err);
 }
 
 static bool say(struct place *place, struct said *said)
@@ -453,8 +455,9 @@ static size_t count_of(struct place *place, const char *study)
     int64_t total;
     const struct queue_delivery_filter filter = {.state = QUEUE_DELIVERY_WAITING, .study = study};
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, &filter, 10, &place->arena, &deliveries, &count, &place->err), place->err);
-    assert_ok(queue_delivery_total(db, &filter, &total, &place->err), place->err);
+    assert_ok(queue_delivery_list(db, ACCESS_ALL, &filter, 10, &place->arena, &deliveries, &count, &place->err),
+              place->err);
+    assert_ok(queue_delivery_total(db, ACCESS_ALL, &filter, &total, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(total, count);
     return count;
@@ -487,7 +490,7 @@ static void deliveries_are_listed_by_study_those_of_an_older_program_too(void **
     for (size_t i = 0; queue_migration.steps[i + 1]; i++)
         steps[i] = strstr(queue_migration.steps[i], "delivery_study") ? NULL : queue_migration.steps[i];
     const struct store_migration older = {.room = "queue", .steps = steps};
-    const struct store_migration *const rooms[] = {&older, NULL};
+    const struct store_migration *const rooms[] = {&access_migration, &older, NULL};
     folder_make(place.folder, sizeof place.folder);
     arena_init(&place.arena, 64 << 20);
     place.store = open_store(place.folder, rooms, &place.err);
