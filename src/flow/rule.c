@@ -321,7 +321,7 @@ bool flow_active_rule_warnings(struct store *store, struct access *access, struc
               flow_hl7_target_list(store, arena, &entered.targets, &entered.target_count, err);
     for (size_t i = 0; ok && i < count; i++) {
         json_t *texts = json_array();
-        enabled += rules[i].enabled;
+        enabled += rules[i].enabled && *rules[i].model;
         ok = !rules[i].enabled || warn_of_rule(&entered, &rules[i], texts, err);
         json_array_foreach(texts, at, text)
             json_array_append_new(out, json_sprintf("rule '%s': %s", rules[i].name, json_string_value(text)));
