@@ -270,10 +270,11 @@ bool access_label_put(struct access *access, const struct access_label *label, c
     return true;
 }
 
-bool access_label_remove(struct access *access, const char *name, const char *actor, struct error *err)
+bool access_label_remove(struct access *access, struct access_scope scope, const char *name, const char *actor,
+                         struct error *err)
 {
     struct access_label label = {0};
-    struct label_change change = {.label = &label};
+    struct label_change change = {.label = &label, .scope = scope};
     if (!text_copy(label.name, sizeof label.name, name))
         return error_set(err, ERROR_NOT_FOUND, "no label is called %.40s", name);
     if (!store_write(access->store, STORE_DURABLE, write_remove, &change, err))

@@ -36,6 +36,12 @@ enum {
 };
 #define ACCESS_LABELS_ALL ((UINT64_C(1) << ACCESS_LABELS_MAX) - 1)
 
+// What somebody does not see.
+struct access_scope {
+    uint64_t hidden; // bits of the labels that he lacks
+};
+#define ACCESS_ALL ((struct access_scope){0})
+
 struct access_label {
     char name[ACCESS_LABEL_SIZE]; // letters, digits and ._- behind a letter or digit; the key
     char description[ACCESS_LABEL_TEXT_SIZE];
@@ -47,8 +53,10 @@ struct access_label {
 // only that version (CONFLICT). What is so already is left alone. Durable, audited as `actor`, an event CONFIG_CHANGED.
 // LIMIT past ACCESS_LABELS_MAX.
 bool access_label_put(struct access *access, const struct access_label *label, const char *actor, struct error *err);
-// CONFLICT while a study, a peer, or an account has it: *err says which. Else its bit would be another's one day.
-bool access_label_remove(struct access *access, const char *name, const char *actor, struct error *err);
+// CONFLICT while a study, a peer, or an account has it: *err says which, where `scope` (of who removes) sees the study.
+// Else its bit would be another's one day.
+bool access_label_remove(struct access *access, struct access_scope scope, const char *name, const char *actor,
+                         struct error *err);
 bool access_label_get(struct access *access, const char *name, struct access_label *out, struct error *err);
 // All, by name, in `arena`.
 bool access_label_list(struct access *access, struct arena *arena, struct access_label **out, size_t *count,
@@ -67,11 +75,6 @@ bool access_names_read(const json_t *names, const char *what, char out[ACCESS_LA
 json_t *access_names_to_json(const char *names);
 
 // ---- what somebody sees
-
-struct access_scope {
-    uint64_t hidden; // bits of the labels that he lacks
-};
-#define ACCESS_ALL ((struct access_scope){0})
 
 // SQL, true where the study with the UID in `study` may be seen; `hidden` is the parameter that is a scope's.
 #define ACCESS_SEES(study_uid, hidden)                                                                                 \

@@ -6,6 +6,7 @@
 
 struct label_change {
     const struct access_label *label; // as wanted; of a removal its name
+    struct access_scope scope;        // of who removes
     bool changed;                     // out: false when it is as wanted already
     bool was_there;                   // out
     struct access_label before, now;  // out

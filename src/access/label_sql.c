@@ -121,19 +121,30 @@ bool label_row_put(struct database *db, struct label_change *change, struct erro
     return !change->changed || write_row(db, &change->now, change->was_there, err);
 }
 
-// Who may have a label, and one of those who have it, by its name or by its bit.
+// Who may have a label: one of those who have it, by its name or by its bit, and how many they are. Of studies one that
+// is seen by who asks: ?2 is hidden.
 static const struct {
     const char *what, *one;
     bool by_name;
 } holders[] = {
-    {"study", "SELECT min(study) FROM study_label WHERE labels <> 0 AND (labels & ?1) <> 0", false},
+    {"study",
+     "SELECT min(CASE WHEN (labels & ?2) = 0 THEN study END), count(*) FROM study_label WHERE labels <> 0 AND (labels "
+     "& ?1) <> 0",
+     false},
     {"peer",
-     "SELECT min(name) FROM peer WHERE instr(',' || labels || ',', ',' || ?1 || ',') > 0"
+     "SELECT min(name), count(*) FROM peer WHERE instr(',' || labels || ',', ',' || ?1 || ',') > 0"
      " OR instr(',' || puts || ',', ',' || ?1 || ',') > 0",
      true},
 };
 
-static bool check_free(struct database *db, const struct access_label *label, struct error *err)
+static void bind_bits(struct sql *sql, const struct access_label *label, struct access_scope scope)
+{
+    sql_bind_int(sql, 1, (int64_t)(UINT64_C(1) << label->bit));
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
+}
+
+static bool check_free(struct database *db, struct access_scope scope, const struct access_label *label,
+                       struct error *err)
 {
     bool row, free = true;
     for (size_t i = 0; free && i < sizeof holders / sizeof *holders; i++) {
@@ -143,11 +154,11 @@ static bool check_free(struct database *db, const struct access_label *label, st
         if (holders[i].by_name)
             sql_bind_text(sql, 1, label->name);
         else
-            sql_bind_int(sql, 1, (int64_t)(UINT64_C(1) << label->bit));
+            bind_bits(sql, label, scope);
         free = sql_step(sql, &row, err);
-        if (free && sql_text(sql, 0))
+        if (free && sql_int(sql, 1) > 0)
             free = error_set(err, ERROR_CONFLICT, "label %s is that of %s %s: take it from there first", label->name,
-                             holders[i].what, sql_text(sql, 0));
+                             holders[i].what, sql_text(sql, 0) ? sql_text(sql, 0) : "that you do not see");
         sql_done(sql);
     }
     return free;
@@ -160,7 +171,8 @@ bool label_row_remove(struct database *db, struct label_change *change, struct e
     if (!change->was_there)
         return error_set(err, ERROR_NOT_FOUND, "no label is called %s", change->label->name);
     change->changed = true;
-    return check_free(db, &change->before, err) && next_version(db, change->before.name, &change->now.version, err) &&
+    return check_free(db, change->scope, &change->before, err) &&
+           next_version(db, change->before.name, &change->now.version, err) &&
            sql_run(db, err, "DELETE FROM label WHERE name = ?", "t", change->before.name) &&
            tell(db, change->before.name, err);
 }

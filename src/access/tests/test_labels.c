@@ -95,9 +95,9 @@ static void a_label_is_kept_with_a_bit_and_a_version_over_a_restart(void **state
     assert_int_equal(read.bit, 1);
     assert_int_equal(read.version, 2);
     assert_string_equal(read.description, "known to all");
-    assert_ok(access_label_remove(place.access, "vip", "admin", &place.err), place.err);
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err), place.err);
     assert_false(access_label_get(place.access, "vip", &read, &place.err));
-    assert_false(access_label_remove(place.access, "vip", "admin", &place.err));
+    assert_false(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err));
     assert_int_equal(place.err.code, ERROR_NOT_FOUND);
     enter(&place, "vip");
     assert_ok(access_label_get(place.access, "vip", &read, &place.err), place.err);
@@ -146,7 +146,7 @@ static void there_are_sixty_two_at_most(void **state)
     assert_false(access_label_put(place.access, &(struct access_label){.name = "more"}, "admin", &place.err));
     assert_int_equal(place.err.code, ERROR_LIMIT);
     assert_int_equal(bits(&place, "[\"label61\"]"), UINT64_C(1) << 61);
-    assert_ok(access_label_remove(place.access, "label7", "admin", &place.err), place.err);
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "label7", "admin", &place.err), place.err);
     enter(&place, "more");
     assert_int_equal(bits(&place, "[\"more\"]"), UINT64_C(1) << 7);
     place_close(&place);
@@ -181,7 +181,7 @@ static void each_change_is_in_the_audit_trail_and_the_log(void **state)
     enter(&place, "vip");
     enter(&place, "vip");
     assert_int_equal(store_event_last(place.store), before + 1);
-    assert_ok(access_label_remove(place.access, "vip", "admin", &place.err), place.err);
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err), place.err);
     assert_int_equal(store_event_last(place.store), before + 2);
     assert_ok(access_audit_flush(place.access, &place.err), place.err);
     char *trail = place_trail(place.audit);
@@ -204,19 +204,22 @@ static void a_label_that_a_study_or_a_peer_has_is_not_removed(void **state)
     enter(&place, "vi");
     enter(&place, "staff");
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
-    assert_ok(access_label_remove(place.access, "vi", "admin", &place.err), place.err); // a part of a name is none
-    assert_false(access_label_remove(place.access, "vip", "admin", &place.err));
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "vi", "admin", &place.err),
+              place.err); // a part of a name is none
+    assert_false(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err));
     assert_int_equal(place.err.code, ERROR_CONFLICT);
     assert_non_null(strstr(place.err.message, "peer ct"));
     *peer.puts = '\0';
     text_copy(peer.labels, sizeof peer.labels, "staff");
     assert_ok(access_peer_put(place.access, &peer, "admin", &place.err), place.err);
-    assert_false(access_label_remove(place.access, "staff", "admin", &place.err));
+    assert_false(access_label_remove(place.access, ACCESS_ALL, "staff", "admin", &place.err));
     assert_true(label(&place, "1.2.3", "vip"));
-    assert_false(access_label_remove(place.access, "vip", "admin", &place.err));
+    assert_false(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err));
     assert_non_null(strstr(place.err.message, "study 1.2.3"));
+    assert_false(access_label_remove(place.access, (struct access_scope){.hidden = 1}, "vip", "admin", &place.err));
+    assert_non_null(strstr(place.err.message, "study that you do not see"));
     assert_true(set(&place, "1.2.3", 0, 1));
-    assert_ok(access_label_remove(place.access, "vip", "admin", &place.err), place.err);
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err), place.err);
     place_close(&place);
 }
 

@@ -83,7 +83,7 @@ void api_label_delete(void *payload, struct http_request *request)
     struct error err;
     const char *name = http_path_part(request, "name");
     if (check_rules(service, request, name, &err) &&
-        access_label_remove(service->access, name, service_subject(request)->name, &err))
+        access_label_remove(service->access, service_scope(request), name, service_subject(request)->name, &err))
         http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, &err);
