@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/text.h"
 #include "base/wire.h"
 #include "dicom/writer.h"
 #include "finding/finding.h"
@@ -347,6 +348,13 @@ static void receive(int fd, char *out, const char *until)
     }
 }
 
+static size_t number_at(const char *text)
+{
+    uint64_t number = 0;
+    assert_true(text_to_u64(text, strspn(text, "0123456789"), &number));
+    return (size_t)number;
+}
+
 static int ask(struct place *place, const char *method, const char *url, const char *body, char *out)
 {
     int fd = dial(place);
@@ -357,7 +365,7 @@ static int ask(struct place *place, const char *method, const char *url, const c
     dprintf(fd, "\r\n%s", body ? body : "");
     receive(fd, out, NULL);
     close(fd);
-    return atoi(out + strlen("HTTP/1.1 "));
+    return (int)number_at(out + strlen("HTTP/1.1 "));
 }
 
 // With the UIDs and numbers of the hidden study, or of one that is not here.
@@ -596,11 +604,11 @@ static void totals_and_counts_are_of_what_is_seen(void **state)
         json_t *list = read_list(buffers[0]);
         const char *total = strstr(buffers[0], "X-Total-Count: ");
         assert_non_null(total);
-        if (json_array_size(list) == 0 || (size_t)atoi(total + 15) != json_array_size(list))
+        if (json_array_size(list) == 0 || number_at(total + 15) != json_array_size(list))
             fail_msg("%s: %zu of %s", lists[i], json_array_size(list), total);
         sees = true;
         assert_int_equal(ask(place, "GET", lists[i], NULL, buffers[1]), 200);
-        assert_true(atoi(strstr(buffers[1], "X-Total-Count: ") + 15) > atoi(total + 15));
+        assert_true(number_at(strstr(buffers[1], "X-Total-Count: ") + 15) > number_at(total + 15));
         json_decref(list);
     }
     sees = false;
