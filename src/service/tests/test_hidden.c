@@ -116,8 +116,10 @@ static const struct asked {
      "{\"by\": \"Anna\", \"state\": \"accepted\"}"},
     {"GET", "/api/jobs", "/api/jobs", LISTS, NULL},
     {"GET", "/api/jobs", "/api/jobs?study=$S", LISTS, NULL},
+    {"GET", "/api/jobs", "/api/jobs?state=queued", LISTS, NULL},
     {"GET", "/api/rules", "/api/rules", NOTHING, NULL},
     {"PUT", "/api/rules/{name}", NULL, UNASKED, NULL},
+    {"POST", "/api/rules/try", "/api/rules/try", LISTS, "{\"modality\": \"CT\", \"model\": \"none\"}"},
     {"DELETE", "/api/rules/{name}", NULL, UNASKED, NULL},
     {"GET", "/api/hl7-targets", "/api/hl7-targets", NOTHING, NULL},
     {"PUT", "/api/hl7-targets/{name}", NULL, UNASKED, NULL},
@@ -128,7 +130,16 @@ static const struct asked {
     {"POST", "/api/audit/acknowledge", NULL, UNASKED, NULL},
     {"GET", "/api/deliveries", "/api/deliveries", LISTS, NULL},
     {"GET", "/api/deliveries", "/api/deliveries?study=$S", LISTS, NULL},
+    {"GET", "/api/deliveries", "/api/deliveries?state=waiting&kind=walk&target=nowhere", LISTS, NULL},
+    // Of a target he may say what he sees: the others stay as they are (queue: test_outbox.c).
+    {"POST", "/api/deliveries/replay", "/api/deliveries/replay", NOTHING,
+     "{\"kind\": \"dicom\", \"target\": \"nowhere\"}"},
+    {"POST", "/api/deliveries/give-up", NULL, UNASKED, NULL},
+    {"POST", "/api/deliveries/{id}/give-up", "/api/deliveries/$D/give-up", OF_IT,
+     "{\"by\": \"Anna\", \"reason\": \"not wanted\"}"},
     {"POST", "/api/deliveries/{id}/replay", "/api/deliveries/$D/replay", OF_IT, "{}"},
+    {"GET", "/api/quarantine", "/api/quarantine", LISTS, NULL},
+    {"DELETE", "/api/quarantine/{number}", NULL, UNASKED, NULL},
     {"GET", "/api/events", NULL, UNASKED, NULL}, // the test of events does
     {"GET", "/fhir/{type}", "/fhir/metadata", NOTHING, NULL},
     {"GET", "/fhir/{type}", "/fhir/Patient?study=$S", OF_IT, NULL},
@@ -296,6 +307,28 @@ static bool write_work(struct database *db, void *payload, struct error *err)
     return true;
 }
 
+// What is no data set: it goes to the quarantine, where nothing says of which study it is.
+static void put_broken(struct place *place)
+{
+    static const uint8_t bytes[] = {0x08, 0, 0x18, 0, 'U', 'I', 0xFF, 0x7F, '1'};
+    struct archive_stored stored;
+    struct source_memory memory = {bytes, sizeof bytes};
+    const struct archive_origin origin = {.how = "c-store",
+                                          .called = "",
+                                          .calling = "CT1",
+                                          .address = "",
+                                          .issuer = "",
+                                          .sop_class = CT,
+                                          .sop_instance = HIDDEN ".1.9",
+                                          .labels = "vip"};
+    struct archive_writer *writer = archive_writer_open(place->service->archive, &place->err);
+    assert_ok(writer != NULL, place->err);
+    assert_false(archive_put(writer, source_from_memory(&memory), DICOM_TS_EXPLICIT, &origin, clock_now_ns(), &stored,
+                             &place->err));
+    assert_int_equal(place->err.code, ERROR_BAD_DATA);
+    archive_writer_close(writer);
+}
+
 static void fill(struct place *place)
 {
     static const struct object open = {OPEN ".1", OPEN ".1.1", OPEN ".1.1.1", "OPENID", "OPEN", 1},
@@ -311,6 +344,7 @@ static void fill(struct place *place)
     more.series = open.series; // a series with the UID of one of the open study: objects of both are flagged
     more.instance = HIDDEN ".1.2.1";
     put(place, &more, "vip");
+    put_broken(place);
     for (size_t i = 0; i < sizeof sayings / sizeof *sayings; i++)
         assert_ok(store_write(place->service->store, STORE_DURABLE, write_saying, (void *)(uintptr_t)&sayings[i],
                               &place->err),
