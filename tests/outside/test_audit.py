@@ -36,11 +36,13 @@ EXPECTED = {
     ("GET", "/api/studies/{study}/flags"): QUERY, ("GET", "/api/flagged"): QUERY, ("GET", "/api/worklist"): QUERY, ("GET", "/api/worklist/{study}/read"): QUERY,
     ("POST", "/api/worklist/{study}/read"): ACCESSED, ("POST", "/api/worklist/{study}/unread"): ACCESSED,
     ("GET", "/api/studies/{study}/findings"): QUERY, ("GET", "/api/studies/{study}/results"): QUERY, ("POST", "/api/findings/{id}/judge"): ACCESSED, ("POST", "/api/studies/{study}/ask"): ACCESSED,
-    ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("GET", "/api/events"): QUERY,
+    ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("POST", "/api/deliveries/{id}/give-up"): EXPORT, ("POST", "/api/deliveries/replay"): EXPORT, ("POST", "/api/deliveries/give-up"): EXPORT,
+    ("POST", "/api/rules/try"): QUERY, ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("GET", "/api/events"): QUERY,
     ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
 }
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
 BODIES = {
+    ("POST", "/api/rules/try"): {"model": "m"}, ("POST", "/api/deliveries/replay"): {"kind": "hl7", "target": "t"}, ("POST", "/api/deliveries/give-up"): {"kind": "hl7", "target": "t", "by": "Dr Read", "reason": "gone"},
     ("PUT", "/api/peers/{name}"): PEER, ("PUT", "/api/rules/{name}"): {"model": "m"}, ("PUT", "/api/hl7-targets/{name}"): {"host": "127.0.0.1", "port": 1},
     ("POST", "/api/worklist/{study}/read"): {"by": "Dr Read", "version": 0}, ("POST", "/api/worklist/{study}/unread"): {"by": "Dr Read", "version": 0}, ("POST", "/api/findings/{id}/judge"): {"state": "accepted", "by": "Dr Read"},
     ("PUT", "/api/labels/{name}"): {}, ("PUT", "/api/studies/{study}/labels"): {"labels": [], "version": 0},
@@ -111,7 +113,7 @@ class Audit(unittest.TestCase):
 
     def fill(self, path, number):
         """The path with names of its own, so that no sum of an earlier request takes it in."""
-        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "type": "ImagingStudy"}
+        values = {"number": str(90000 + number), "study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "type": "ImagingStudy"}
         return re.sub(r"\{([^}]*)\}", lambda m: values[m.group(1)], path)
 
     def test_the_table_here_has_every_route_of_the_server(self):
