@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access/label.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
@@ -63,6 +64,8 @@ struct access_peer {
     bool tls;                       // it is called, and has to call, over TLS
     char certificate[TLS_FINGERPRINT_SIZE]; // of the one that it must show then (SHA-256 fingerprint); "": any of a
                                             // known authority
+    char labels[ACCESS_LABELS_SIZE];        // names of the labels whose studies it may see; "" none
+    char puts[ACCESS_LABELS_SIZE];          // names of those that a study gets of which it sends an object; "" none
     bool newest;     // what it sends again with other attributes and equal pixels is served, not what was there first
     int64_t version; // raised by each change
 };
@@ -80,8 +83,7 @@ bool access_peer_list(struct access *access, struct arena *arena, struct access_
                       struct error *err);
 // {"name", "title", "host", "port", "rights": ["store", "find", "get", "target"], "plain": "accepted" or "refused",
 // "tls": "required" or "no", "certificate", "issuer", "associations_max", "charset", "versions": "first" or "newest",
-// "version"}; from: name, title, host and
-// rights must be there, port for a target.
+// "labels": [names], "puts": [names], "version"}; from: name, title, host and rights must be there, port for a target.
 json_t *access_peer_to_json(const struct access_peer *peer);                                // owned by the caller
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err); // unknown keys refused
 
@@ -101,6 +103,7 @@ enum access_answer {
 struct access_ticket {
     struct access_peer
         peer; // the entry; for a loopback peer without one, made up with its title and address and all three rights
+    uint64_t labels; // peer.labels as bits; none for a peer without an entry
     char address[48];
     char why[ERROR_MESSAGE_SIZE]; // of a refusal, in a sentence for an administrator
 };

@@ -15,6 +15,7 @@ enum { ACCESS_ADDRESS_SIZE = 48, ACCESS_RESOLVED_MAX = 8 };
 // A peer as admission needs it. `addresses` are those of a host that is a name.
 struct access_known {
     struct access_peer peer;
+    uint64_t labels; // peer.labels as bits
     bool numeric;
     bool resolved;
     int64_t resolved_ns;

@@ -2,6 +2,7 @@
 // NULL for a removal.
 #include "access/access_internal.h"
 #include "access/account_row.h"
+#include "access/label_row.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,9 @@ static const char *const steps[] = {
     "ALTER TABLE peer ADD COLUMN tls INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1));"
     "ALTER TABLE peer ADD COLUMN certificate TEXT NOT NULL DEFAULT '';",
     account_tables,
+    label_tables,
+    "ALTER TABLE peer ADD COLUMN labels TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE peer ADD COLUMN puts TEXT NOT NULL DEFAULT '';",
     NULL,
 };
 
@@ -42,7 +46,7 @@ const struct store_migration access_migration = {.room = "access", .steps = step
 
 #define COLUMNS                                                                                                        \
     "name, title, host, port, rights, plain_accepted, issuer, associations_max, newest, charset, version, tls,"        \
-    " certificate"
+    " certificate, labels, puts"
 
 static void copy_column(char *to, size_t capacity, struct sql *sql, int column)
 {
@@ -66,6 +70,8 @@ static void read_row(struct sql *sql, struct access_peer *out)
     out->version = sql_int(sql, 10);
     out->tls = sql_int(sql, 11) != 0;
     copy_column(out->certificate, sizeof out->certificate, sql, 12);
+    copy_column(out->labels, sizeof out->labels, sql, 13);
+    copy_column(out->puts, sizeof out->puts, sql, 14);
 }
 
 bool access_sql_peer_get(struct database *db, const char *name, struct access_peer *out, bool *found, struct error *err)
@@ -124,7 +130,8 @@ static bool same(const struct access_peer *a, const struct access_peer *b)
     return strcmp(a->title, b->title) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port &&
            a->rights == b->rights && a->plain_accepted == b->plain_accepted && strcmp(a->issuer, b->issuer) == 0 &&
            a->associations_max == b->associations_max && a->newest == b->newest &&
-           strcmp(a->charset, b->charset) == 0 && a->tls == b->tls && strcmp(a->certificate, b->certificate) == 0;
+           strcmp(a->charset, b->charset) == 0 && a->tls == b->tls && strcmp(a->certificate, b->certificate) == 0 &&
+           strcmp(a->labels, b->labels) == 0 && strcmp(a->puts, b->puts) == 0;
 }
 
 // Versions go on after a removal, so that a version names one state for ever.
@@ -170,6 +177,13 @@ static bool check_unique(struct database *db, const struct access_peer *peer, st
                      peer->title, peer->host);
 }
 
+static bool check_labels(struct database *db, const struct access_peer *peer, struct error *err)
+{
+    uint64_t bits;
+    return (label_bits(db, peer->labels, false, &bits, err) && label_bits(db, peer->puts, false, &bits, err)) ||
+           error_prefix(err, "peer %s", peer->name);
+}
+
 static bool remove_row(struct database *db, const char *name, struct error *err)
 {
     return sql_run(db, err, "DELETE FROM peer WHERE name = ?", "t", name);
@@ -178,11 +192,11 @@ static bool remove_row(struct database *db, const char *name, struct error *err)
 static bool write_row(struct database *db, const struct access_peer_change *change, struct error *err)
 {
     const struct access_peer *peer = change->peer;
-    return check_unique(db, peer, err) && remove_row(db, peer->name, err) &&
-           sql_run(db, err, "INSERT INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   "tttiiitiitiit", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
+    return check_unique(db, peer, err) && check_labels(db, peer, err) && remove_row(db, peer->name, err) &&
+           sql_run(db, err, "INSERT INTO peer (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "tttiiitiitiittt", peer->name, peer->title, peer->host, (int64_t)peer->port, (int64_t)peer->rights,
                    (int64_t)peer->plain_accepted, peer->issuer, (int64_t)peer->associations_max, (int64_t)peer->newest,
-                   peer->charset, change->version, (int64_t)peer->tls, peer->certificate);
+                   peer->charset, change->version, (int64_t)peer->tls, peer->certificate, peer->labels, peer->puts);
 }
 
 static bool check_present(const struct access_peer_change *change, const struct access_peer *present, bool found,

@@ -42,7 +42,7 @@ struct access_account {
     char name[ACCESS_NAME_SIZE];  // what is typed: letters, digits and ._-@ in small letters; the key
     char shown[ACCESS_NAME_SIZE]; // the person's name, as judgements carry it
     unsigned roles;               // 1 << enum access_role each; at least one
-    uint64_t labels;
+    uint64_t labels;              // bits (label.h)
     bool enabled;
     bool has_password;
     char issuer[ACCESS_HOST_SIZE], subject[ACCESS_HOST_SIZE]; // of an identity provider; "" none

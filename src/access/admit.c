@@ -128,13 +128,15 @@ static enum access_answer check_wire(const struct access_peer *peer, bool loopba
 
 // With access->lock. The entry, or one made up for loopback.
 static enum access_answer identify(const struct access *access, const char *title, const char *address,
-                                   const struct tls_peer *shown, struct access_peer *out, struct error *why)
+                                   const struct tls_peer *shown, struct access_ticket *ticket, struct error *why)
 {
+    struct access_peer *out = &ticket->peer;
     bool loopback = access_address_is_loopback(address);
     for (size_t i = 0; i < access->known_count; i++) {
         if (!matches(&access->known[i], title, address))
             continue;
         *out = access->known[i].peer;
+        ticket->labels = access->known[i].labels;
         return check_wire(out, loopback, shown, why);
     }
     if (!loopback)
@@ -229,7 +231,7 @@ static enum access_answer admit(struct access *access, const char *title, const 
     struct error why = {.code = ERROR_NONE};
     resolve_title(access, title, now_ns);
     pthread_mutex_lock(&access->lock);
-    enum access_answer answer = identify(access, title, ticket->address, shown, &ticket->peer, &why);
+    enum access_answer answer = identify(access, title, ticket->address, shown, ticket, &why);
     if (why.code != ERROR_NONE)
         text_copy(ticket->why, sizeof ticket->why, why.message);
     if (answer == ACCESS_ADMITTED)

@@ -42,6 +42,7 @@ static const struct {
     [ACCESS_TO_STORE] = {"store objects", TECHNOLOGIST | ADMINISTRATOR | SERVICE, ACCESS_STORE},
     [ACCESS_TO_RECEIVE] = {"be sent objects", 0, ACCESS_TARGET},
     [ACCESS_TO_SEE_RESULTS] = {"see results", CLINIC | ADMINISTRATOR | MODEL_OWNER | SERVICE, 0},
+    [ACCESS_TO_LABEL] = {"say who sees a study", RADIOLOGIST | ADMINISTRATOR, 0},
     [ACCESS_TO_JUDGE] = {"judge", READERS, 0},
     [ACCESS_TO_EXPORT] = {"send to other systems again", TECHNOLOGIST | ADMINISTRATOR, 0},
     [ACCESS_TO_LOG_IN] = {"log in", ACCESS_ROLES_ALL, 0, true},
@@ -65,7 +66,8 @@ static const char *const kinds[ACCESS_KIND_END] = {[ACCESS_LOCAL] = "local progr
 
 struct access_subject access_local_subject(const char *address)
 {
-    struct access_subject subject = {.kind = ACCESS_LOCAL, .name = "http", .roles = ACCESS_ROLES_ALL};
+    struct access_subject subject = {
+        .kind = ACCESS_LOCAL, .name = "http", .roles = ACCESS_ROLES_ALL, .labels = ACCESS_LABELS_ALL};
     text_copy(subject.address, sizeof subject.address, address);
     return subject;
 }
@@ -83,6 +85,11 @@ struct access_subject access_peer_subject(const struct access_peer *peer, const 
     text_copy(subject.name, sizeof subject.name, peer->title);
     text_copy(subject.address, sizeof subject.address, address);
     return subject;
+}
+
+struct access_scope access_scope_of(const struct access_subject *subject)
+{
+    return (struct access_scope){.hidden = ACCESS_LABELS_ALL & ~subject->labels};
 }
 
 static bool is_action(enum access_action action)

@@ -29,6 +29,7 @@ enum access_action {          // none is 0: who asks has to say what for
     ACCESS_TO_STORE,           // bring objects in
     ACCESS_TO_RECEIVE,         // be sent objects: another system's part
     ACCESS_TO_SEE_RESULTS,     // what models said of a study, and what became of it: jobs, results, findings
+    ACCESS_TO_LABEL,           // say who sees a study
     ACCESS_TO_JUDGE,           // findings, conflicts, what is read; and to ask the models again
     ACCESS_TO_EXPORT,          // send to other systems again
     ACCESS_TO_LOG_IN,          // say who one is, and that one leaves
@@ -65,6 +66,7 @@ struct access_subject { // all zero: may do nothing
     char address[ACCESS_HOST_SIZE]; // numeric; of an entry its host
     unsigned roles;                 // 1 << enum access_role each
     unsigned rights;                // enum access_right, of a peer
+    uint64_t labels;                // bits of the labels whose studies he sees (label.h)
     bool verified;                  // that it is who it says; a title and an address are no proof
 };
 
@@ -79,6 +81,9 @@ bool access_allows(const struct access_subject *subject, enum access_action acti
 // The same; false is FORBIDDEN, and names subject and action in words, and who may: "peer CT1 at 10.0.0.7 may not query
 // patients and studies; that takes the role radiologist, ..., or a peer's right find".
 bool access_check(const struct access_subject *subject, enum access_action action, struct error *err);
+
+// What he does not see.
+struct access_scope access_scope_of(const struct access_subject *subject);
 
 // ---- for who shows the table
 

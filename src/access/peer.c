@@ -1,5 +1,6 @@
 #include "access/access_internal.h"
 #include "access/allow.h"
+#include "access/label_row.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -122,12 +123,13 @@ static json_t *rights_to_json(unsigned value)
 
 json_t *access_peer_to_json(const struct access_peer *peer)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I}", "name", peer->name, "title",
-                     peer->title, "host", peer->host, "port", (int)peer->port, "rights", rights_to_json(peer->rights),
-                     "plain", peer->plain_accepted ? "accepted" : "refused", "tls", peer->tls ? "required" : "no",
-                     "certificate", peer->certificate, "issuer", peer->issuer, "associations_max",
-                     (json_int_t)peer->associations_max, "charset", peer->charset, "versions",
-                     peer->newest ? "newest" : "first", "version", (json_int_t)peer->version);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:I}", "name", peer->name,
+                     "title", peer->title, "host", peer->host, "port", (int)peer->port, "rights",
+                     rights_to_json(peer->rights), "plain", peer->plain_accepted ? "accepted" : "refused", "tls",
+                     peer->tls ? "required" : "no", "certificate", peer->certificate, "issuer", peer->issuer,
+                     "associations_max", (json_int_t)peer->associations_max, "charset", peer->charset, "versions",
+                     peer->newest ? "newest" : "first", "labels", access_names_to_json(peer->labels), "puts",
+                     access_names_to_json(peer->puts), "version", (json_int_t)peer->version);
 }
 
 struct text_place {
@@ -224,6 +226,10 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
         return choice_from(value, key, "required", "no", &out->tls, err);
     if (strcmp(key, "certificate") == 0)
         return certificate_from(value, out, err);
+    if (strcmp(key, "labels") == 0)
+        return access_names_read(value, "peer: labels", out->labels, err);
+    if (strcmp(key, "puts") == 0)
+        return access_names_read(value, "peer: puts", out->puts, err);
     if (strcmp(key, "versions") == 0)
         return choice_from(value, key, "newest", "first", &out->newest, err);
     if (strcmp(key, "port") == 0) {
@@ -243,7 +249,7 @@ static bool member_from(const char *key, const json_t *value, struct access_peer
     }
     return refuse(err, "key", key,
                   "is unknown: name, title, host, port, rights, plain, tls, certificate, issuer, associations_max, "
-                  "charset, versions, version");
+                  "charset, versions, labels, puts, version");
 }
 
 bool access_peer_from_json(const json_t *json, struct access_peer *out, struct error *err)
@@ -276,12 +282,14 @@ static bool list(struct access *access, struct arena *arena, struct access_peer 
     return ok;
 }
 
-static struct access_known *known_from(const struct access_peer *peers, size_t count)
+static struct access_known *known_from(const struct access_peer *peers, size_t count, const struct access_label *labels,
+                                       size_t label_count)
 {
     struct access_known *known = calloc(count + 1, sizeof *known);
     for (size_t i = 0; known && i < count; i++) {
         char canonical[ACCESS_ADDRESS_SIZE];
         known[i].peer = peers[i];
+        known[i].labels = label_bits_of(labels, label_count, peers[i].labels);
         access_canonical(canonical, peers[i].host, &known[i].numeric);
     }
     return known;
@@ -290,10 +298,11 @@ static struct access_known *known_from(const struct access_peer *peers, size_t c
 static bool reload(struct access *access, struct arena *arena, struct error *err)
 {
     struct access_peer *peers;
-    size_t count;
-    if (!list(access, arena, &peers, &count, err))
+    struct access_label *labels;
+    size_t count, label_count;
+    if (!list(access, arena, &peers, &count, err) || !access_label_list(access, arena, &labels, &label_count, err))
         return false;
-    struct access_known *known = known_from(peers, count);
+    struct access_known *known = known_from(peers, count, labels, label_count);
     if (!known)
         return error_set(err, ERROR_MEMORY, "no memory for %zu peers", count);
     pthread_mutex_lock(&access->lock);

@@ -238,7 +238,8 @@ static void fill(const struct login_session *session, const char *address, struc
     text_copy(out->id, sizeof out->id, session->row.id);
     text_copy(out->csrf, sizeof out->csrf, session->row.csrf);
     text_copy(out->shown, sizeof out->shown, session->account.shown);
-    out->subject = (struct access_subject){.kind = ACCESS_USER, .roles = session->account.roles, .verified = true};
+    out->subject = (struct access_subject){
+        .kind = ACCESS_USER, .roles = session->account.roles, .labels = session->account.labels, .verified = true};
     text_copy(out->subject.name, sizeof out->subject.name, session->account.name);
     text_copy(out->subject.address, sizeof out->subject.address, address);
 }
@@ -532,7 +533,8 @@ bool access_token_subject(struct access *access, const char *secret, const char 
         there = memcmp(row->digest, digest, HASH_SIZE) == 0 && now_ns < row->token.ends_ns;
         if (!there)
             continue;
-        *out = (struct access_subject){.kind = ACCESS_TOKEN, .roles = row->token.roles, .verified = true};
+        *out = (struct access_subject){
+            .kind = ACCESS_TOKEN, .roles = row->token.roles, .labels = row->token.labels, .verified = true};
         text_copy(out->name, sizeof out->name, row->token.name);
         text_copy(out->address, sizeof out->address, address);
     }

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access/label.h"
 #include "base/arena.h"
 #include "base/reader.h"
 #include "dicom/dataset.h"
@@ -84,6 +85,7 @@ struct archive_origin {
     const char *charset;      // what text is in where the object does not say so (dicom/charset.h); "", NULL not known
     const char *sop_class;    // from the message (C-STORE command, Part 10 meta); NULL when nothing was said
     const char *sop_instance; // likewise; another one inside the data set is refused
+    const char *labels;       // names of those that the study gets, with commas between; "", NULL none
     bool newest;              // the source's policy: of equal pixels with other attributes the newest is served
     const char *preamble;     // of a file, when it is not all zeros: in hexadecimal; NULL: none. Kept, never served.
 };
@@ -190,8 +192,8 @@ bool archive_can_match(enum archive_level level, dicom_tag tag);
 //
 // Newest study first; series and instances by number. BAD_VALUE for a key that is unknown, a range like "9999-0000" or
 // "-", or too many wildcards. *more: there are results past the limit.
-bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
-                  struct archive_row **out, size_t *count, bool *more, struct error *err);
+bool archive_find(struct archive *archive, struct access_scope scope, const struct archive_query *query,
+                  struct arena *arena, struct archive_row **out, size_t *count, bool *more, struct error *err);
 
 // ---- out
 
@@ -216,12 +218,16 @@ struct archive_object {
 // The served objects of a study, of a series of it, or an instance (NULL: all below), by series and instance number.
 // A series is asked for with its study: another one may have its UID. NOT_FOUND when there are none; LIMIT past
 // `arena`.
-bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
-                     struct arena *arena, struct archive_object **out, size_t *count, struct error *err);
+bool archive_objects(struct archive *archive, struct access_scope scope, const char *study, const char *series,
+                     const char *instance, struct arena *arena, struct archive_object **out, size_t *count,
+                     struct error *err);
 
 // Every object kept for this SOP Instance UID, the served one first.
-bool archive_versions(struct archive *archive, const char *instance, struct arena *arena, struct archive_object **out,
-                      size_t *count, struct error *err);
+bool archive_versions(struct archive *archive, struct access_scope scope, const char *instance, struct arena *arena,
+                      struct archive_object **out, size_t *count, struct error *err);
+
+// Whether a study is here, of which objects came, and `scope` sees it.
+bool archive_sees(struct archive *archive, struct access_scope scope, const char *study, bool *out, struct error *err);
 
 // What an object says otherwise than the rows of its study, patient and series said when it came.
 struct archive_difference {
@@ -264,16 +270,18 @@ struct archive_page {
 
 // Conflicts of a study or of all (NULL): it has one of the objects with that UID, served or not. Those that wait for a
 // decision, or also those that have one. A part of them, or the newest ARCHIVE_PAGE_MAX (`page` NULL). None is fine.
-bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct archive_page *page,
-                       struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err);
+bool archive_conflicts(struct archive *archive, struct access_scope scope, const char *study, bool decided_too,
+                       struct archive_page *page, struct arena *arena, struct archive_conflict **out, size_t *count,
+                       struct error *err);
 
 // What a person says of a conflict. ARCHIVE_KEPT: the one that is served stays. ARCHIVE_TAKEN: the newer one is served
 // from now on, and older conflicts of the same object are settled with it; all others are compared with it; the rows of
 // its study, patient and series say what it says; an event OBJECT_SERVED. Taking can be done again later, so that a
 // decision can be taken back. Durable. *out, in `arena`, is the conflict as it is now. NOT_FOUND; CONFLICT when there
 // is nothing to decide.
-bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
-                    struct arena *arena, struct archive_conflict *out, struct error *err);
+bool archive_decide(struct archive *archive, struct access_scope scope, int64_t id, enum archive_decision decision,
+                    const char *by, int64_t now_ns, struct arena *arena, struct archive_conflict *out,
+                    struct error *err);
 
 // How many objects came for a series and are not served: whoever concludes from the series that there is nothing must
 // know.
@@ -294,13 +302,13 @@ struct archive_flagged {
 
 // Objects that have one of the flags (0: any): a part of them, or the newest ARCHIVE_PAGE_MAX (`page` NULL). None is
 // fine.
-bool archive_flagged(struct archive *archive, unsigned flags, struct archive_page *page, struct arena *arena,
-                     struct archive_flagged **out, size_t *count, struct error *err);
+bool archive_flagged(struct archive *archive, struct access_scope scope, unsigned flags, struct archive_page *page,
+                     struct arena *arena, struct archive_flagged **out, size_t *count, struct error *err);
 
 // The sentences that are to be seen before a study is read (identity, conflicts, held_back, rejected, unreadable,
 // shared_series, unidentified); none is fine, as for a study that is not here.
 enum { ARCHIVE_STUDY_FLAGS = 7 };
-bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
+bool archive_study_flags(struct archive *archive, struct access_scope scope, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err);
 
 // The header (everything before the pixel data, values up to `value_max` bytes) as a tree in `arena`. For a deflated
@@ -343,7 +351,7 @@ struct archive_counts {
     int64_t studies, series, instances, conflicts;
     int64_t bytes;
 };
-bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err);
+bool archive_count(struct archive *archive, struct access_scope scope, struct archive_counts *out, struct error *err);
 
 // How much waits for a person's look: open conflicts, studies whose objects name several patients or one in several
 // ways, objects by flag (flagged[n] of the flag 1 << n). For monitoring: only what is wrong is walked.

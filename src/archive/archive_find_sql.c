@@ -247,7 +247,19 @@ static bool add_page(struct condition *where, size_t limit, size_t offset, struc
     return add_value(where, rows, err) && add_value(where, first, err);
 }
 
-static bool make_sql(struct condition *where, const struct archive_query *query, size_t limit, struct error *err)
+static bool add_scope(struct condition *where, struct access_scope scope, struct error *err)
+{
+    if (scope.hidden == 0) // who sees all pays nothing for it
+        return true;
+    const char *hidden = arena_printf(where->arena, "%" PRIu64, scope.hidden);
+    if (!hidden)
+        return error_set(err, ERROR_LIMIT, "the query does not fit into its memory");
+    buffer_printf(&where->sql, " AND " ACCESS_SEES("study.uid", "?%d"), where->count + 1);
+    return add_value(where, hidden, err);
+}
+
+static bool make_sql(struct condition *where, struct access_scope scope, const struct archive_query *query,
+                     size_t limit, struct error *err)
 {
     buffer_text(&where->sql, "SELECT study_patient.id");
     for (size_t i = 0; i < COLUMNS_COUNT; i++)
@@ -257,6 +269,8 @@ static bool make_sql(struct condition *where, const struct archive_query *query,
     buffer_text(&where->sql, from_of_level[query->level]);
     if ((query->study && !compare(where, "study.uid", "=", query->study, err)) ||
         (query->series && query->level > ARCHIVE_STUDY && !compare(where, "series.uid", "=", query->series, err)))
+        return false;
+    if (!add_scope(where, scope, err))
         return false;
     if (query->patient != 0) {
         if (!compare(where, "study_patient.id", "=", arena_printf(where->arena, "%" PRId64, query->patient), err))
@@ -318,8 +332,8 @@ static bool run(struct database *db, const struct condition *where, enum archive
     return ok;
 }
 
-bool archive_find(struct archive *archive, const struct archive_query *query, struct arena *arena,
-                  struct archive_row **out, size_t *count, bool *more, struct error *err)
+bool archive_find(struct archive *archive, struct access_scope scope, const struct archive_query *query,
+                  struct arena *arena, struct archive_row **out, size_t *count, bool *more, struct error *err)
 {
     struct condition where = {.arena = arena};
     size_t limit = query->limit == 0 ? ARCHIVE_LIMIT_DEFAULT : query->limit;
@@ -328,7 +342,7 @@ bool archive_find(struct archive *archive, const struct archive_query *query, st
     *count = 0;
     *more = false;
     buffer_init(&where.sql, SQL_MAX);
-    bool ok = make_sql(&where, query, limit, err);
+    bool ok = make_sql(&where, scope, query, limit, err);
     *out = ok ? arena_calloc(arena, limit, sizeof **out) : NULL;
     if (ok && !*out)
         ok = error_set(err, ERROR_LIMIT, "no memory for %zu results; ask for fewer with limit", limit);

@@ -245,6 +245,7 @@ static bool describe(const struct dicom_dataset *dataset, const struct archive_o
     out->is_image = is_image(dataset, out->sop_class);
     out->is_own = strcmp(origin->how, "job") == 0;
     out->newest = origin->newest;
+    out->labels = origin->labels ? origin->labels : "";
     out->flags = flags_of(dataset, out, arena);
     out->arena = arena;
     return true;
@@ -273,6 +274,8 @@ static char *make_meta(const struct rows_object *object, const struct archive_or
         json_object_set_new(meta, "charset", json_string(object->charset));
     if (meta && origin->preamble)
         json_object_set_new(meta, "preamble", json_string(origin->preamble));
+    if (meta && *object->labels)
+        json_object_set_new(meta, "labels", json_string(object->labels));
     if (meta && origin->newest)
         json_object_set_new(meta, "versions", json_string("newest"));
     char *text = meta ? json_dumps(meta, JSON_COMPACT) : NULL;
@@ -317,6 +320,14 @@ static bool seal(struct archive_writer *writer, struct rows_object *object, cons
     return object->outcome != ARCHIVE_SAME || object->is_mended || withdraw(writer, object, err);
 }
 
+// Of an object that is there already: that its sender's studies have labels holds all the same.
+static bool write_labels(struct database *db, void *payload, struct error *err)
+{
+    const struct rows_object *object = payload;
+    bool changed;
+    return access_study_label(db, object->study, object->labels, &changed, err);
+}
+
 // The same object needs no second sync: what is in the rows was synced before them.
 static bool finish(struct archive_writer *writer, struct rows_object *object, const struct archive_origin *origin,
                    struct error *err)
@@ -327,7 +338,7 @@ static bool finish(struct archive_writer *writer, struct rows_object *object, co
     if (ok && archive_needs_record(object))
         return seal(writer, object, origin, err);
     store_record_drop(writer->lane);
-    return ok;
+    return ok && (!*object->labels || store_write(writer->archive->store, STORE_DURABLE, write_labels, object, err));
 }
 
 static void report(const struct rows_object *object, struct archive_stored *out)
@@ -426,6 +437,7 @@ static bool read_meta(struct again *again, const json_t *meta, struct error *err
                     &again->origin.calling, "issuer", &again->origin.issuer, "how", &again->origin.how, "called",
                     &again->origin.called, "received_ns", &received) != 0)
         return error_set(err, ERROR_BAD_DATA, "the record's meta text cannot be read");
+    again->origin.labels = json_string_value(json_object_get(meta, "labels"));
     const char *versions = json_string_value(json_object_get(meta, "versions"));
     again->origin.newest = versions && strcmp(versions, "newest") == 0;
     again->object.transfer_syntax = again->syntax;

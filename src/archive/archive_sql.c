@@ -11,27 +11,31 @@
 #define OBJECT_COLUMNS                                                                                                 \
     "SELECT study.uid, series.uid, instance.uid, class, syntax, patient_id, issuer, container, offset, size, "         \
     "header_size, instance.number, frames, received_ns, digest, flags, instance.id, series.patient, charset, "         \
-    "study_patient.rank"                                                                                               \
+    "study_patient.rank" OBJECT_TABLES
+#define OBJECT_TABLES                                                                                                  \
     " FROM instance JOIN series ON series.id=instance.series JOIN study_patient ON study_patient.id=series.patient"    \
     " JOIN study ON study.id=study_patient.study WHERE "
 #define OBJECT_ORDER                                                                                                   \
     " ORDER BY CAST(series.number AS INTEGER), series.id, CAST(instance.number AS INTEGER), instance.id"
 
+#define SEEN(hidden) ACCESS_SEES("study.uid", hidden)
+
 enum way { OF_STUDY, OF_SERIES, OF_INSTANCE, OF_INSTANCE_ALONE, OF_VERSIONS };
 
 // One query for each way to ask, so that each uses its index. Of the UIDs of study, series and instance it is given
-// `count` from `first` on.
+// `count` from `first` on, and behind them what is hidden.
 static const struct {
     const char *sql;
     int first, count;
 } queries[] = {
-    [OF_STUDY] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1" OBJECT_ORDER, 0, 1},
-    [OF_SERIES] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER, 0, 2},
-    [OF_INSTANCE] = {OBJECT_COLUMNS
-                     "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2" OBJECT_ORDER,
+    [OF_STUDY] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND " SEEN("?2") OBJECT_ORDER, 0, 1},
+    [OF_SERIES] = {OBJECT_COLUMNS "instance.rank=0 AND study.uid=?1 AND series.uid=?2 AND " SEEN("?3") OBJECT_ORDER, 0,
+                   2},
+    [OF_INSTANCE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?3 AND study.uid=?1 AND series.uid=?2 AND " SEEN(
+                         "?4") OBJECT_ORDER,
                      0, 3},
-    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?1", 2, 1},
-    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?1 ORDER BY instance.rank", 2, 1},
+    [OF_INSTANCE_ALONE] = {OBJECT_COLUMNS "instance.rank=0 AND instance.uid=?1 AND " SEEN("?2"), 2, 1},
+    [OF_VERSIONS] = {OBJECT_COLUMNS "instance.uid=?1 AND " SEEN("?2") " ORDER BY instance.rank", 2, 1},
 };
 
 static bool read_object(struct sql *sql, struct arena *arena, struct archive_object *out)
@@ -92,8 +96,9 @@ static bool collect(struct sql *sql, struct arena *arena, struct archive_object 
     return false;
 }
 
-static bool ask(struct archive *archive, enum way which, const char *study, const char *series, const char *instance,
-                struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+static bool ask(struct archive *archive, struct access_scope scope, enum way which, const char *study,
+                const char *series, const char *instance, struct arena *arena, struct archive_object **out,
+                size_t *count, struct error *err)
 {
     struct database *db = store_read_begin(archive->store, err);
     if (!db)
@@ -102,6 +107,8 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     struct sql *sql = sql_prepare(db, queries[which].sql, err);
     for (int i = 0; sql && i < queries[which].count; i++)
         sql_bind_text(sql, i + 1, values[queries[which].first + i]);
+    if (sql)
+        sql_bind_int(sql, queries[which].count + 1, (int64_t)scope.hidden);
     bool ok = sql && collect(sql, arena, out, count, err);
     sql_done(sql);
     store_read_end(archive->store, db);
@@ -116,17 +123,28 @@ static bool ask(struct archive *archive, enum way which, const char *study, cons
     return ok;
 }
 
-bool archive_objects(struct archive *archive, const char *study, const char *series, const char *instance,
-                     struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
+bool archive_objects(struct archive *archive, struct access_scope scope, const char *study, const char *series,
+                     const char *instance, struct arena *arena, struct archive_object **out, size_t *count,
+                     struct error *err)
 {
     enum way which = instance ? (study && series ? OF_INSTANCE : OF_INSTANCE_ALONE) : series ? OF_SERIES : OF_STUDY;
-    return ask(archive, which, study, series, instance, arena, out, count, err);
+    return ask(archive, scope, which, study, series, instance, arena, out, count, err);
 }
 
-bool archive_versions(struct archive *archive, const char *instance, struct arena *arena, struct archive_object **out,
-                      size_t *count, struct error *err)
+bool archive_versions(struct archive *archive, struct access_scope scope, const char *instance, struct arena *arena,
+                      struct archive_object **out, size_t *count, struct error *err)
 {
-    return ask(archive, OF_VERSIONS, NULL, NULL, instance, arena, out, count, err);
+    return ask(archive, scope, OF_VERSIONS, NULL, NULL, instance, arena, out, count, err);
+}
+
+bool archive_sees(struct archive *archive, struct access_scope scope, const char *study, bool *out, struct error *err)
+{
+    int64_t one;
+    struct database *db = store_read_begin(archive->store, err);
+    bool ok = db && sql_get_int(db, err, &one, out, "SELECT 1 FROM study WHERE uid=?1 AND " SEEN("?2"), "ti", study,
+                                (int64_t)scope.hidden);
+    store_read_end(archive->store, db);
+    return ok;
 }
 
 bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, struct archive_object *out,
@@ -148,7 +166,7 @@ bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, str
 
 // ---- objects with flags, and what contradicts the levels above them
 
-#define FLAGGED "flags>0 AND (flags & ?1)<>0"
+#define FLAGGED "flags>0 AND (flags & ?1)<>0 AND " SEEN("?2")
 
 struct archive_page rows_page(const struct archive_page *asked)
 {
@@ -158,24 +176,27 @@ struct archive_page rows_page(const struct archive_page *asked)
     return page;
 }
 
-static bool list_objects(struct database *db, int64_t mask, const struct archive_page *page, struct arena *arena,
-                         struct archive_object **out, size_t *count, struct error *err)
+static bool list_objects(struct database *db, struct access_scope scope, int64_t mask, const struct archive_page *page,
+                         struct arena *arena, struct archive_object **out, size_t *count, struct error *err)
 {
-    struct sql *sql = sql_prepare(db, OBJECT_COLUMNS FLAGGED " ORDER BY instance.id DESC LIMIT ?2 OFFSET ?3", err);
+    struct sql *sql = sql_prepare(db, OBJECT_COLUMNS FLAGGED " ORDER BY instance.id DESC LIMIT ?3 OFFSET ?4", err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, mask);
-    sql_bind_int(sql, 2, (int64_t)page->limit);
-    sql_bind_int(sql, 3, (int64_t)page->offset);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
+    sql_bind_int(sql, 3, (int64_t)page->limit);
+    sql_bind_int(sql, 4, (int64_t)page->offset);
     bool ok = collect(sql, arena, out, count, err);
     sql_done(sql);
     return ok;
 }
 
-static bool count_objects(struct database *db, int64_t mask, struct archive_page *page, struct error *err)
+static bool count_objects(struct database *db, struct access_scope scope, int64_t mask, struct archive_page *page,
+                          struct error *err)
 {
     int64_t total = 0;
-    bool found, ok = sql_get_int(db, err, &total, &found, "SELECT count(*) FROM instance WHERE " FLAGGED, "i", mask);
+    bool found, ok = sql_get_int(db, err, &total, &found, "SELECT count(*)" OBJECT_TABLES FLAGGED, "ii", mask,
+                                 (int64_t)scope.hidden);
     page->total = (uint64_t)total;
     return ok;
 }
@@ -204,11 +225,11 @@ static bool read_differences(struct database *db, struct arena *arena, struct ar
     return ok;
 }
 
-static bool list_flagged(struct database *db, int64_t mask, const struct archive_page *page, struct arena *arena,
-                         struct archive_flagged **out, size_t *count, struct error *err)
+static bool list_flagged(struct database *db, struct access_scope scope, int64_t mask, const struct archive_page *page,
+                         struct arena *arena, struct archive_flagged **out, size_t *count, struct error *err)
 {
     struct archive_object *objects;
-    if (!list_objects(db, mask, page, arena, &objects, count, err))
+    if (!list_objects(db, scope, mask, page, arena, &objects, count, err))
         return false;
     *out = arena_calloc(arena, *count, sizeof **out);
     if (!*out)
@@ -223,19 +244,19 @@ static bool list_flagged(struct database *db, int64_t mask, const struct archive
     return true;
 }
 
-bool archive_flagged(struct archive *archive, unsigned flags, struct archive_page *page, struct arena *arena,
-                     struct archive_flagged **out, size_t *count, struct error *err)
+bool archive_flagged(struct archive *archive, struct access_scope scope, unsigned flags, struct archive_page *page,
+                     struct arena *arena, struct archive_flagged **out, size_t *count, struct error *err)
 {
     const struct archive_page part = rows_page(page);
     const int64_t mask = flags == 0 ? -1 : (int64_t)flags;
     struct database *db = store_read_begin(archive->store, err);
-    bool ok =
-        db && list_flagged(db, mask, &part, arena, out, count, err) && (!page || count_objects(db, mask, page, err));
+    bool ok = db && list_flagged(db, scope, mask, &part, arena, out, count, err) &&
+              (!page || count_objects(db, scope, mask, page, err));
     store_read_end(archive->store, db);
     return ok;
 }
 
-bool archive_study_flags(struct archive *archive, const char *study, struct arena *arena,
+bool archive_study_flags(struct archive *archive, struct access_scope scope, const char *study, struct arena *arena,
                          const char *out[ARCHIVE_STUDY_FLAGS], size_t *count, struct error *err)
 {
     bool row;
@@ -243,11 +264,14 @@ bool archive_study_flags(struct archive *archive, const char *study, struct aren
     struct database *db = store_read_begin(archive->store, err);
     struct sql *sql = db ? sql_prepare(db,
                                        "SELECT identity, conflicts, held_back, rejected, unreadable, shared_series, "
-                                       "unidentified FROM study_shown WHERE study=?1",
+                                       "unidentified FROM study_shown WHERE study_shown.study=?1 AND " ACCESS_SEES(
+                                           "study_shown.study", "?2"),
                                        err)
                          : NULL;
     if (sql)
         sql_bind_text(sql, 1, study);
+    if (sql)
+        sql_bind_int(sql, 2, (int64_t)scope.hidden);
     bool ok = sql && sql_step(sql, &row, err);
     for (int i = 0; ok && row && i < ARCHIVE_STUDY_FLAGS; i++) {
         const char *text = sql_text(sql, i);
@@ -310,19 +334,37 @@ bool rows_named(void *payload, uint64_t container, bool *out, struct error *err)
 
 // ---- counts
 
-bool archive_count(struct archive *archive, struct archive_counts *out, struct error *err)
+// For who sees all no row is joined to its study.
+static const char count_all[] =
+    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient) AS patients),"
+    " (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM"
+    " series JOIN study_patient ON study_patient.id=patient) AS parts), count(*) FILTER (WHERE rank=0),"
+    " (SELECT count(*) FROM conflict WHERE decision=0), coalesce(sum(size), 0) FROM instance";
+static const char count_seen[] =
+    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient JOIN study"
+    " ON study.id=study_patient.study WHERE " SEEN(
+        "?1") ") AS patients),"
+              " (SELECT count(*) FROM study WHERE " SEEN(
+                  "?1") "), (SELECT count(*) FROM (SELECT DISTINCT study_patient.study,"
+                        " series.uid FROM series JOIN study_patient ON study_patient.id=series.patient JOIN study"
+                        " ON study.id=study_patient.study WHERE " SEEN(
+                            "?1") ") AS parts), count(*) FILTER (WHERE instance.rank=0),"
+                                  " (SELECT count(*) FROM conflict WHERE decision=0 AND " ROWS_CONFLICT_SEEN(
+                                      "?1") "),"
+                                            " coalesce(sum(size), 0) FROM instance JOIN series ON "
+                                            "series.id=instance.series JOIN study_patient"
+                                            " ON study_patient.id=series.patient JOIN study ON "
+                                            "study.id=study_patient.study WHERE " SEEN("?1");
+
+bool archive_count(struct archive *archive, struct access_scope scope, struct archive_counts *out, struct error *err)
 {
     bool row;
     struct database *db = store_read_begin(archive->store, err);
     if (!db)
         return false;
-    struct sql *sql =
-        sql_prepare(db,
-                    "SELECT (SELECT count(*) FROM (SELECT DISTINCT patient_id, issuer FROM study_patient) AS patients),"
-                    " (SELECT count(*) FROM study), (SELECT count(*) FROM (SELECT DISTINCT study, uid FROM "
-                    "series JOIN study_patient ON study_patient.id=patient) AS parts), count(*) FILTER (WHERE rank=0),"
-                    " (SELECT count(*) FROM conflict WHERE decision=0), coalesce(sum(size), 0) FROM instance",
-                    err);
+    struct sql *sql = sql_prepare(db, scope.hidden == 0 ? count_all : count_seen, err);
+    if (sql && scope.hidden != 0)
+        sql_bind_int(sql, 1, (int64_t)scope.hidden);
     bool ok = sql && sql_step(sql, &row, err);
     if (ok)
         *out = (struct archive_counts){sql_int(sql, 0), sql_int(sql, 1), sql_int(sql, 2),

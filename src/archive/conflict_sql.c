@@ -200,6 +200,7 @@ static bool add_row(struct database *db, const struct rows_object *object, int64
 }
 
 struct decision {
+    struct access_scope scope; // of who decides
     int64_t id;
     enum archive_decision decision;
     const char *by;
@@ -396,15 +397,17 @@ static bool read_rows(struct sql *sql, struct arena *arena, struct archive_confl
     return ok;
 }
 
-#define OF_ALL "WHERE (?1=1 OR decision=0)"
+#define OF_ALL "WHERE (?1=1 OR decision=0) AND " ROWS_CONFLICT_SEEN("?2")
 #define OF_STUDY                                                                                                       \
     "WHERE conflict.instance IN (SELECT other.id FROM study JOIN study_patient ON study_patient.study=study.id"        \
     " JOIN series ON series.patient=study_patient.id JOIN instance AS one ON one.series=series.id"                     \
-    " JOIN instance AS other ON other.uid=one.uid WHERE study.uid=?2) AND (?1=1 OR decision=0)"
+    " JOIN instance AS other ON other.uid=one.uid WHERE study.uid=?3) AND (?1=1 OR decision=0) "                       \
+    "AND " ROWS_CONFLICT_SEEN("?2")
 #define IN_PARTS " ORDER BY conflict.instance DESC LIMIT ? OFFSET ?"
 
-static bool list_conflicts(struct database *db, const char *study, bool decided_too, const struct archive_page *page,
-                           struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err)
+static bool list_conflicts(struct database *db, struct access_scope scope, const char *study, bool decided_too,
+                           const struct archive_page *page, struct arena *arena, struct archive_conflict **out,
+                           size_t *count, struct error *err)
 {
     struct sql *sql = study ? sql_prepare(db, CONFLICT_COLUMNS OF_STUDY IN_PARTS, err)
                             : sql_prepare(db, CONFLICT_COLUMNS OF_ALL IN_PARTS, err);
@@ -414,8 +417,9 @@ static bool list_conflicts(struct database *db, const char *study, bool decided_
         sql_done(sql);
         return sql && error_set(err, ERROR_LIMIT, "no memory for conflicts");
     }
-    int last = 1;
-    sql_bind_int(sql, last, decided_too);
+    int last = 2;
+    sql_bind_int(sql, 1, decided_too);
+    sql_bind_int(sql, last, (int64_t)scope.hidden);
     if (study)
         sql_bind_text(sql, ++last, study);
     sql_bind_int(sql, last + 1, (int64_t)page->limit);
@@ -428,39 +432,42 @@ static bool list_conflicts(struct database *db, const char *study, bool decided_
     return true;
 }
 
-static bool count_conflicts(struct database *db, const char *study, bool decided_too, struct archive_page *page,
-                            struct error *err)
+static bool count_conflicts(struct database *db, struct access_scope scope, const char *study, bool decided_too,
+                            struct archive_page *page, struct error *err)
 {
     int64_t total = 0;
-    bool found, ok = study ? sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_STUDY, "it",
-                                         (int64_t)decided_too, study)
-                           : sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_ALL, "i",
-                                         (int64_t)decided_too);
+    const int64_t all = decided_too, hidden = (int64_t)scope.hidden;
+    bool found,
+        ok = study ? sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_STUDY, "iit", all, hidden,
+                                 study)
+                   : sql_get_int(db, err, &total, &found, "SELECT count(*) FROM conflict " OF_ALL, "ii", all, hidden);
     page->total = (uint64_t)total;
     return ok;
 }
 
-bool archive_conflicts(struct archive *archive, const char *study, bool decided_too, struct archive_page *page,
-                       struct arena *arena, struct archive_conflict **out, size_t *count, struct error *err)
+bool archive_conflicts(struct archive *archive, struct access_scope scope, const char *study, bool decided_too,
+                       struct archive_page *page, struct arena *arena, struct archive_conflict **out, size_t *count,
+                       struct error *err)
 {
     const struct archive_page part = rows_page(page);
     struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && list_conflicts(db, study, decided_too, &part, arena, out, count, err) &&
-              (!page || count_conflicts(db, study, decided_too, page, err));
+    bool ok = db && list_conflicts(db, scope, study, decided_too, &part, arena, out, count, err) &&
+              (!page || count_conflicts(db, scope, study, decided_too, page, err));
     store_read_end(archive->store, db);
     return ok;
 }
 
 // ---- decisions
 
-static bool find_conflict(struct database *db, int64_t id, struct arena *arena, struct archive_conflict *out,
-                          struct error *err)
+static bool find_conflict(struct database *db, struct access_scope scope, int64_t id, struct arena *arena,
+                          struct archive_conflict *out, struct error *err)
 {
     size_t count = 0;
-    struct sql *sql = sql_prepare(db, CONFLICT_COLUMNS "WHERE instance=?1", err);
+    struct sql *sql = sql_prepare(db, CONFLICT_COLUMNS "WHERE instance=?1 AND " ROWS_CONFLICT_SEEN("?2"), err);
     if (!sql)
         return false;
     sql_bind_int(sql, 1, id);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
     return read_rows(sql, arena, out, &count, err) &&
            (count > 0 || error_set(err, ERROR_NOT_FOUND, "there is no conflict %lld", (long long)id));
 }
@@ -514,7 +521,7 @@ static bool write_decision(struct database *db, void *payload, struct error *err
     struct archive_conflict conflict;
     struct version now, before;
     bool keep = decision->decision == ARCHIVE_KEPT;
-    if (!find_conflict(db, decision->id, decision->arena, &conflict, err) ||
+    if (!find_conflict(db, decision->scope, decision->id, decision->arena, &conflict, err) ||
         !version_by_id(db, decision->id, decision->arena, &now, err) ||
         !version_served(db, now.uid, decision->arena, &before, err) ||
         !rows_object_by_id(db, before.instance, decision->arena, &decision->before, err))
@@ -533,11 +540,11 @@ static bool write_decision(struct database *db, void *payload, struct error *err
             add_event(db, decision, &before, before.series_uid, &conflict, err));
 }
 
-static bool read_conflict(struct archive *archive, int64_t id, struct arena *arena, struct archive_conflict *out,
-                          struct error *err)
+static bool read_conflict(struct archive *archive, struct access_scope scope, int64_t id, struct arena *arena,
+                          struct archive_conflict *out, struct error *err)
 {
     struct database *db = store_read_begin(archive->store, err);
-    bool ok = db && find_conflict(db, id, arena, out, err) && read_objects(db, id, arena, out, err);
+    bool ok = db && find_conflict(db, scope, id, arena, out, err) && read_objects(db, id, arena, out, err);
     store_read_end(archive->store, db);
     return ok;
 }
@@ -554,17 +561,19 @@ static bool compare_others(struct archive *archive, const struct archive_conflic
     return true;
 }
 
-bool archive_decide(struct archive *archive, int64_t id, enum archive_decision decision, const char *by, int64_t now_ns,
-                    struct arena *arena, struct archive_conflict *out, struct error *err)
+bool archive_decide(struct archive *archive, struct access_scope scope, int64_t id, enum archive_decision decision,
+                    const char *by, int64_t now_ns, struct arena *arena, struct archive_conflict *out,
+                    struct error *err)
 {
-    struct decision change = {.id = id, .decision = decision, .by = by, .now_ns = now_ns, .arena = arena};
+    struct decision change = {
+        .scope = scope, .id = id, .decision = decision, .by = by, .now_ns = now_ns, .arena = arena};
     do {
-        if (!read_conflict(archive, id, arena, out, err) ||
+        if (!read_conflict(archive, scope, id, arena, out, err) ||
             (decision == ARCHIVE_TAKEN && !compare_others(archive, out, &change, err)) ||
             !store_write(archive->store, STORE_DURABLE, write_decision, &change, err))
             return false;
     } while (change.is_stale);
-    bool ok = read_conflict(archive, id, arena, out, err);
+    bool ok = read_conflict(archive, scope, id, arena, out, err);
     out->before = change.before;
     return ok;
 }

@@ -47,6 +47,7 @@ struct rows_object {
     const char *rejection; // why it rejects images, as another system's note; NULL: it is none
     int64_t received_ns;
     bool newest;         // the source's policy
+    const char *labels;  // names of those that its study gets; "" none
     struct arena *arena; // for what rows_put notes
     unsigned flags;
     // set by archive_settle: of what is there under the UID
@@ -139,6 +140,13 @@ bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, str
                        struct error *err);
 
 // ---- conflicts (conflict_sql.c)
+
+// A conflict is seen by who sees the studies of all versions of its object: it tells of each.
+#define ROWS_CONFLICT_SEEN(hidden)                                                                                     \
+    "NOT EXISTS(SELECT 1 FROM instance AS mine JOIN instance AS version ON version.uid=mine.uid JOIN series AS home"   \
+    " ON home.id=version.series JOIN study_patient AS owner ON owner.id=home.patient JOIN study AS one"                \
+    " ON one.id=owner.study JOIN study_label ON study_label.study=one.uid WHERE mine.id=conflict.instance"             \
+    " AND (study_label.labels & " hidden ")<>0)"
 
 // Of an object that was put beside the one that is served: the row, and, when the source's policy says so, the other
 // one served. *taken: it is.

@@ -229,6 +229,12 @@ static bool look_again(struct database *db, struct rows_object *object, bool *go
     return !is_lost_still(object, &same) || mend(db, object, err);
 }
 
+static bool put_labels(struct database *db, const struct rows_object *object, struct error *err)
+{
+    bool changed;
+    return !*object->labels || access_study_label(db, object->study, object->labels, &changed, err);
+}
+
 bool rows_put(struct database *db, void *payload, struct error *err)
 {
     static const enum store_event_kind events[] = {[ARCHIVE_STORED] = STORE_EVENT_OBJECT_STORED,
@@ -239,11 +245,11 @@ bool rows_put(struct database *db, void *payload, struct error *err)
     bool go_on, taken = false;
     if (!look_again(db, object, &go_on, err))
         return false;
-    if (!go_on)
-        return true;
+    if (!go_on) // that it is there already takes nothing from what its study gets
+        return object->is_stale || put_labels(db, object, err);
     if (object->beside > 0)
         object->flags |= ARCHIVE_FLAG_CONFLICT;
-    if (!put_rows(db, object, &instance, err) ||
+    if (!put_rows(db, object, &instance, err) || !put_labels(db, object, err) ||
         (object->beside > 0 && !rows_add_conflict(db, object, instance, &taken, err)))
         return false;
     object->outcome = object->beside == 0 ? ARCHIVE_STORED : taken ? ARCHIVE_REPLACED : ARCHIVE_KEPT_BESIDE;

@@ -67,6 +67,23 @@
     " JOIN series AS twin ON twin.uid=series.uid AND twin.instance_count>0"                                            \
     " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
     " JOIN study AS other ON other.id=theirs.study;"
+#define OTHER_STUDY                                                                                                    \
+    "'study ' || other.uid || ' of ' || CASE theirs.patient_id WHEN '' THEN"                                           \
+    " 'a patient without ID' ELSE 'patient ' || theirs.patient_id || CASE theirs.issuer WHEN '' THEN '' ELSE ' of '"   \
+    " || theirs.issuer END END || CASE theirs.accession WHEN '' THEN '' ELSE ', accession number ' ||"                 \
+    " theirs.accession END"
+#define SHARED_WITH                                                                                                    \
+    " || ': one of the two has a wrong Series Instance UID' AS said FROM study_patient AS mine"                        \
+    " JOIN study AS own ON own.id=mine.study JOIN series ON series.patient=mine.id AND series.instance_count>0"        \
+    " JOIN series AS twin ON twin.uid=series.uid AND twin.instance_count>0"                                            \
+    " JOIN study_patient AS theirs ON theirs.id=twin.patient AND theirs.study<>mine.study"                             \
+    " JOIN study AS other ON other.id=theirs.study;"
+// The same, but for a study that not all see, which is not named.
+#define SERIES_TOLD                                                                                                    \
+    "CREATE VIEW series_told AS SELECT mine.study AS study, 'series ' || series.uid || ' of this study (' ||"          \
+    " own.uid || ') is also in ' || CASE WHEN EXISTS(SELECT 1 FROM study_label WHERE study_label.study=other.uid"      \
+    " AND study_label.labels<>0) THEN 'a study that not all may see' ELSE " OTHER_STUDY " END" SHARED_WITH
+#define TOLD "coalesce((SELECT said FROM series_told WHERE series_told.study=study.id LIMIT 1), '')"
 #define SHARED "coalesce((SELECT said FROM series_shared WHERE series_shared.study=study.id LIMIT 1), '')"
 
 // A name and a birth date may be two people's.
@@ -381,6 +398,9 @@ static const char *const steps[] = {
                                                 ", " SHARED " AS shared_series, " UNIDENTIFIED " AS unidentified"),
     // Two studies of one patient are told apart by their dates.
     "DROP VIEW study_shown;" STUDY_SHOWN_NOW,
+    // That a series is also in a study which not all see is said without saying which.
+    "DROP VIEW study_shown; DROP VIEW series_shared;" SERIES_TOLD,
+    STUDY_SHOWN_SAYING(BY_SERIES, ", " TOLD " AS shared_series, " UNIDENTIFIED " AS unidentified, date"),
     NULL,
 };
 

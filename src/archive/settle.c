@@ -92,7 +92,7 @@ static bool compare_all(struct archive *archive, struct rows_object *object, con
     struct archive_object *known;
     struct compare compare;
     size_t count;
-    if (!archive_versions(archive, object->sop_instance, object->arena, &known, &count, err))
+    if (!archive_versions(archive, ACCESS_ALL, object->sop_instance, object->arena, &known, &count, err))
         return false;
     object->beside = count;
     object->against_count = 0;
@@ -144,7 +144,7 @@ bool archive_compare_versions(struct archive *archive, const char *sop_instance,
     *out = arena_calloc(arena, ROWS_VERSIONS_COMPARED, sizeof **out);
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for the versions of %s", sop_instance);
-    if (!archive_versions(archive, sop_instance, arena, &known, versions, err))
+    if (!archive_versions(archive, ACCESS_ALL, sop_instance, arena, &known, versions, err))
         return false;
     const struct archive_object *served = find_id(known, *versions, id);
     for (size_t i = 0; served && i < *versions && *count < ROWS_VERSIONS_COMPARED; i++)

@@ -1,6 +1,7 @@
-// hilum config diff|apply FILE: peers, rules and HL7 targets of the running server, compared with a file and changed to
-// it.
+// hilum config diff|apply FILE: labels, peers, rules and HL7 targets of the running server, compared with a file and
+// changed to it.
 //
+//   labels:       [{name: staff, description: patients who work here}]
 //   peers:        [{name: pacs, title: PACS, host: 10.0.0.5, port: 104, rights: [target], plain: accepted}]
 //   hl7_targets:  [{name: ris, host: 10.0.0.6, port: 2575}]
 //   rules:        [{name: head, modality: CT, model: head-ct-hyperdense, send_to: [pacs], hl7_to: [ris]}]
@@ -41,16 +42,24 @@ static json_t *normal_target(const json_t *entry, struct error *err)
     return flow_hl7_target_from_json(entry, &target, err) ? flow_hl7_target_to_json(&target) : NULL;
 }
 
-// In the order of the changes: what rules name comes before them.
+static json_t *normal_label(const json_t *entry, struct error *err)
+{
+    struct access_label label;
+    return access_label_from_json(entry, &label, err) ? access_label_to_json(&label) : NULL;
+}
+
+// In the order of the changes: what others name comes before them, and a label goes when nobody names it any more.
 static const struct kind {
     const char *section; // in the file
     const char *path;    // of the API
     const char *word;    // in what is shown
     json_t *(*normal)(const json_t *entry, struct error *err);
+    bool removed_last;
 } kinds[] = {
-    {"peers", "/api/peers", "peer", normal_peer},
-    {"hl7_targets", "/api/hl7-targets", "HL7 target", normal_target},
-    {"rules", "/api/rules", "rule", normal_rule},
+    {"labels", "/api/labels", "label", normal_label, true},
+    {"peers", "/api/peers", "peer", normal_peer, false},
+    {"hl7_targets", "/api/hl7-targets", "HL7 target", normal_target, false},
+    {"rules", "/api/rules", "rule", normal_rule, false},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -263,7 +272,7 @@ static bool differ(struct plan *plan, size_t kind, const char *name, bool apply,
     return !apply || change(plan, kind, name, wanted, err);
 }
 
-static bool go_through(struct plan *plan, size_t kind, bool apply, struct error *err)
+static bool remove_others(struct plan *plan, size_t kind, bool apply, struct error *err)
 {
     const char *name;
     json_t *entry;
@@ -272,6 +281,13 @@ static bool go_through(struct plan *plan, size_t kind, bool apply, struct error 
         if (!json_object_get(plan->wanted[kind], name) && !differ(plan, kind, name, apply, err))
             return false;
     }
+    return true;
+}
+
+static bool put_wanted(struct plan *plan, size_t kind, bool apply, struct error *err)
+{
+    const char *name;
+    json_t *entry;
     json_object_foreach(plan->wanted[kind], name, entry)
     {
         if (!differ(plan, kind, name, apply, err))
@@ -288,7 +304,11 @@ static bool compare(struct plan *plan, const char *path, bool apply, struct erro
         if (plan->wanted[i] && !read_present(plan, i, err))
             return false;
     for (size_t i = 0; i < KINDS; i++)
-        if (plan->wanted[i] && !go_through(plan, i, apply, err))
+        if (plan->wanted[i] &&
+            ((!kinds[i].removed_last && !remove_others(plan, i, apply, err)) || !put_wanted(plan, i, apply, err)))
+            return false;
+    for (size_t i = 0; i < KINDS; i++)
+        if (plan->wanted[i] && kinds[i].removed_last && !remove_others(plan, i, apply, err))
             return false;
     return true;
 }
@@ -312,7 +332,7 @@ int cli_config_apply(const char *server, const char *path, bool apply)
     if (!ok)
         return cli_fail(&err);
     if (!any)
-        printf("%s has no peers:, hl7_targets: or rules:; nothing to change\n", path);
+        printf("%s has no labels:, peers:, hl7_targets: or rules:; nothing to change\n", path);
     else if (plan.changes == 0)
         printf("the server is as %s says\n", path);
     else

@@ -14,11 +14,12 @@ const struct cli_command cli_peer = {"peer", "add NAME | list | remove NAME | ec
                                      "enter or change the DICOM systems that may send, ask or receive", run, false};
 
 struct options {
-    const char *server, *title, *address, *rights, *issuer, *charset, *limit, *versions, *tls, *certificate;
+    const char *server, *title, *address, *rights, *issuer, *charset, *limit, *versions, *tls, *certificate, *labels,
+        *puts;
     bool plain, no_plain, no_echo, json;
 };
 
-static json_t *rights_of(const char *text)
+static json_t *names_of(const char *text)
 {
     json_t *list = json_array();
     while (*text) {
@@ -98,7 +99,11 @@ static bool set_members(const struct options *o, json_t *peer, struct error *err
         json_object_set_new(peer, "port", json_integer(port));
     }
     if (o->rights)
-        json_object_set_new(peer, "rights", rights_of(o->rights));
+        json_object_set_new(peer, "rights", names_of(o->rights));
+    if (o->labels)
+        json_object_set_new(peer, "labels", names_of(o->labels));
+    if (o->puts)
+        json_object_set_new(peer, "puts", names_of(o->puts));
     if (o->limit)
         json_object_set_new(peer, "associations_max", json_integer((json_int_t)limit));
     return true;
@@ -170,7 +175,7 @@ static int add(const struct options *o, const char *name)
     if (!before && (!o->title || !o->address)) {
         return cli_usage("peer add needs --title TITLE and --address HOST:PORT for %s, which is not entered yet", name);
     }
-    json_t *wanted = before ? json_deep_copy(before) : json_pack("{s:o}", "rights", rights_of("store,find,get"));
+    json_t *wanted = before ? json_deep_copy(before) : json_pack("{s:o}", "rights", names_of("store,find,get"));
     json_t *now = set_members(o, wanted, &err) ? put(o, name, wanted, &err) : NULL;
     if (now && before)
         print_changes(name, before, now);
@@ -249,6 +254,8 @@ static int run(int argc, char **argv)
         {"versions", "WHICH",
          "of an object that it sends again with other attributes: first or newest is served (first)", &o.versions,
          NULL},
+        {"labels", "LIST", "labels, with commas between, whose studies it may see; '' for none", &o.labels, NULL},
+        {"puts", "LIST", "labels that a study gets of which it sends an object; '' for none", &o.puts, NULL},
         {"limit", "N", "associations at once; 0 for the usual number", &o.limit, NULL},
         {"no-echo", NULL, "do not try a C-ECHO afterwards", NULL, &o.no_echo},
         {"json", NULL, "list as JSON", NULL, &o.json},

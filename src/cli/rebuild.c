@@ -38,7 +38,8 @@ static void tell(const char *folder, const struct service_rebuilt *found)
                found->conflicts);
     printf("%" PRIu64 " objects could not be read, %" PRIu64 " could not be understood%s\n", found->unreadable,
            found->left_out, found->unreadable + found->left_out > 0 ? ": see the log above" : "");
-    printf("Lost with the old database: peers, rules and targets, results, findings and judgements, jobs and "
+    printf("Lost with the old database: peers, rules and targets, labels that rules and persons gave, results, "
+           "findings and judgements, jobs and "
            "deliveries, what was read, what was decided of conflicts. Segmentations and reports that Hilum made are "
            "there as objects.\n"
            "Nothing is analysed or sent by itself: no rule is entered, and none reaches back to these objects. All "
@@ -81,7 +82,7 @@ static int run(int argc, char **argv)
         {"data", "DIR", "where everything is kept (./hilum-data)", &folder, NULL},
         {"sandbox", "full|reduced", "as the configuration file has it (full)", &sandbox, NULL},
         {"replace", NULL, "give up a sound database too: it is put aside", NULL, &replace},
-        {"confirm", NULL, "peers, rules and targets are entered again: end the alarm", NULL, &confirms},
+        {"confirm", NULL, "peers, rules, targets and labels are entered again: end the alarm", NULL, &confirms},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct shown shown = {0};

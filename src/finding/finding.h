@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access/label.h"
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
@@ -187,9 +188,11 @@ struct finding_judgement {
 };
 enum { FINDING_ANY_VERSION = -1 };
 
-// An event FINDING_JUDGED; from or to REJECTED its result's revision rises, so that everybody who was told hears of it.
-// NOT_FOUND; CONFLICT when it is superseded, and, with who and what, when somebody has judged it since that version.
-bool finding_judge(struct database *db, const struct finding_judgement *judgement, struct error *err);
+// `scope`: of who judges; what he does not see is not there. An event FINDING_JUDGED; from or to REJECTED its result's
+// revision rises, so that everybody who was told hears of it. NOT_FOUND; CONFLICT when it is superseded, and, with who
+// and what, when somebody has judged it since that version.
+bool finding_judge(struct database *db, struct access_scope scope, const struct finding_judgement *judgement,
+                   struct error *err);
 bool finding_list(struct database *db, const char *study, bool superseded_too, struct arena *arena,
                   struct finding **out, size_t *count, struct error *err);
 // The worst of a study's findings that stand, superseded and rejected ones left out: the most urgent, of those the
@@ -204,9 +207,10 @@ bool finding_list_of(struct database *db, const char *result, struct arena *aren
                      struct error *err);
 // NULL in *out: there is no such finding.
 bool finding_get(struct database *db, const char *id, struct arena *arena, struct finding **out, struct error *err);
-// A study in which the model speaks whose Device (see finding_fhir_resources) has this id; NULL in *out: there is none.
-bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
-                             struct error *err);
+// A study that `scope` sees in which the model speaks whose Device (see finding_fhir_resources) has this id; NULL in
+// *out: there is none.
+bool finding_study_of_device(struct database *db, struct access_scope scope, const char *device, struct arena *arena,
+                             const char **out, struct error *err);
 json_t *finding_to_json(const struct finding *finding); // the API's form; docs/openapi.json. NULL: no memory
 // One sentence: "Suspected intracranial hemorrhage, left, 12.3 mL; research use only".
 char *finding_sentence(const struct finding *finding, struct arena *arena);

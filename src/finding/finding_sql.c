@@ -139,14 +139,20 @@ struct judged {
 };
 
 // NOT_FOUND; CONFLICT when it is superseded.
-static bool find_open(struct database *db, const char *id, struct judged *out, struct error *err)
+static bool find_open(struct database *db, struct access_scope scope, const char *id, struct judged *out,
+                      struct error *err)
 {
     bool row = false;
     char shown[64];
-    struct sql *sql = sql_prepare(db, "SELECT study, result, state, version, judged_by FROM finding WHERE id = ?", err);
+    struct sql *sql =
+        sql_prepare(db,
+                    "SELECT study, result, state, version, judged_by FROM finding WHERE id = ?1 AND " ACCESS_SEES(
+                        "finding.study", "?2"),
+                    err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, id);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
     bool ok = sql_step(sql, &row, err);
     if (ok && row) {
         text_copy(out->study, sizeof out->study, object_text(sql_text(sql, 0)));
@@ -190,10 +196,10 @@ static bool raise_revision(struct database *db, const struct judged *was, enum f
                    "it", now_ns, was->result);
 }
 
-bool finding_judge(struct database *db, const struct finding_judgement *j, struct error *err)
+bool finding_judge(struct database *db, struct access_scope scope, const struct finding_judgement *j, struct error *err)
 {
     struct judged was = {0};
-    if (!check_judgement(j, err) || !find_open(db, j->id, &was, err) || !check_version(&was, j, err) ||
+    if (!check_judgement(j, err) || !find_open(db, scope, j->id, &was, err) || !check_version(&was, j, err) ||
         !sql_run(db, err,
                  "UPDATE finding SET state = ?, judged_by = ?, judged_ns = ?, comment = ?, version = version + 1"
                  " WHERE id = ?",

@@ -496,15 +496,18 @@ bool finding_result_failed(struct database *db, const char *model, const char *d
 }
 
 // Models are few: each package's digest is turned into its Device's id and compared.
-bool finding_study_of_device(struct database *db, const char *device, struct arena *arena, const char **out,
-                             struct error *err)
+bool finding_study_of_device(struct database *db, struct access_scope scope, const char *device, struct arena *arena,
+                             const char **out, struct error *err)
 {
     bool row, ok;
     *out = NULL;
-    struct sql *sql =
-        sql_prepare(db, "SELECT model_digest, MIN(study) FROM result WHERE standing <> 1 GROUP BY model_digest", err);
+    struct sql *sql = sql_prepare(db,
+                                  "SELECT model_digest, MIN(study) FROM result WHERE standing <> 1 AND " ACCESS_SEES(
+                                      "result.study", "?1") " GROUP BY model_digest",
+                                  err);
     if (!sql)
         return false;
+    sql_bind_int(sql, 1, (int64_t)scope.hidden);
     while ((ok = sql_step(sql, &row, err)) && row) {
         char uid[DICOM_UID_SIZE];
         object_device_uid(uid, object_text(sql_text(sql, 0)));

@@ -11,6 +11,7 @@ enum { SERIES_ARENA = 64 << 20 };
 struct asking {
     const struct flow_match *matches;
     size_t count;
+    const char *study, *labels; // that it gets; "" none
     int64_t now_ns;
     struct arena *arena;
     int64_t jobs, waiting, answered;
@@ -35,7 +36,10 @@ static bool add_job(struct asking *asking, struct database *db, const struct que
 static bool write_jobs(struct database *db, void *payload, struct error *err)
 {
     struct asking *asking = payload;
+    bool changed;
     asking->jobs = asking->waiting = asking->answered = 0;
+    if (*asking->labels && !access_study_label(db, asking->study, asking->labels, &changed, err))
+        return false;
     for (size_t i = 0; i < asking->count; i++)
         if (!add_job(asking, db, &asking->matches[i].job, err))
             return false;
@@ -57,13 +61,14 @@ static bool ask_series(struct flow *flow, const char *study, const char *series,
                        struct flow_asked *out, struct error *err)
 {
     struct flow_match *matches;
-    struct asking asking = {.now_ns = now_ns, .arena = arena};
-    if (!flow_match_series(flow, study, series, true, arena, &matches, &asking.count, err))
+    struct asking asking = {.study = study, .now_ns = now_ns, .arena = arena};
+    if (!flow_match_series(flow, study, series, true, arena, &matches, &asking.count, &asking.labels, err))
         return err->code == ERROR_NOT_FOUND; // all its images were taken into another study
     out->series++;
     out->unasked += asking.count == 0;
     asking.matches = matches;
-    if (asking.count > 0 && !store_write(flow->options.store, STORE_DURABLE, write_jobs, &asking, err))
+    if ((asking.count > 0 || *asking.labels) &&
+        !store_write(flow->options.store, STORE_DURABLE, write_jobs, &asking, err))
         return false;
     out->jobs += asking.jobs;
     out->waiting += asking.waiting;
@@ -115,9 +120,9 @@ static bool ask_model(struct flow *flow, const struct finding_result *failed, st
                       struct error *err)
 {
     struct flow_match *matches;
-    struct asking asking = {.now_ns = clock_now_ns(), .arena = arena};
+    struct asking asking = {.study = failed->study, .now_ns = clock_now_ns(), .arena = arena};
     size_t count = 0;
-    if (!flow_match_series(flow, failed->study, failed->series, false, arena, &matches, &count, err))
+    if (!flow_match_series(flow, failed->study, failed->series, false, arena, &matches, &count, &asking.labels, err))
         return err->code == ERROR_NOT_FOUND;
     for (size_t i = 0; i < count && !asking.matches; i++)
         if (strcmp(matches[i].rules[0]->model, failed->model) == 0) {

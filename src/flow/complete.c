@@ -4,10 +4,10 @@
 //   _KEPT_BESIDE            whole (present.c)
 //   ASSOCIATION_ENDED       the due time is near
 //   (the due time comes)    the series has a new version: SERIES_COMPLETE
-//   SERIES_COMPLETE         the rules are asked: jobs; and what was said is held against what is there
-//   JOB_DONE                the same where there is no answer; of a job that was given up a report job (given_up.c)
-//   FINDING_JUDGED          what was told is told anew: a report job
-//   (a study is quiet)      negatives that waited are told: report jobs
+//   SERIES_COMPLETE         the rules are asked: labels of the study, jobs; and what was said is held against what is
+//   there JOB_DONE                the same where there is no answer; of a job that was given up a report job
+//   (given_up.c) FINDING_JUDGED          what was told is told anew: a report job (a study is quiet)      negatives
+//   that waited are told: report jobs
 //
 // What reads files or rules is done before the transaction that makes the jobs and moves the cursor.
 #include "flow/internal.h"
@@ -23,6 +23,7 @@ struct step {
     const struct store_event *events;
     size_t count;
     struct flow_doubts *doubts; // by event: of the series that is complete, or whose job has ended
+    const char **labels;        // by event: what rules give its study; NULL or "": none
     const char **unmatched;     // by event: why its series gets no jobs; NULL: the rules were asked
     struct flow_match *matches; // of the SERIES_COMPLETE events
     size_t match_count;
@@ -97,6 +98,11 @@ static bool on_event(struct step *step, struct database *db, const struct store_
 static bool write_step(struct database *db, void *payload, struct error *err)
 {
     struct step *step = payload;
+    bool changed;
+    for (size_t i = 0; i < step->count; i++)
+        if (step->labels[i] && *step->labels[i] &&
+            !access_study_label(db, step->events[i].study, step->labels[i], &changed, err))
+            return false;
     for (size_t i = 0; i < step->count; i++)
         if (!on_event(step, db, &step->events[i], err) ||
             !flow_doubts_write(step->flow, db, &step->doubts[i], step->now_ns, err) ||
@@ -149,7 +155,8 @@ static bool match_all(struct step *step, struct error *err)
 {
     step->doubts = arena_calloc(&step->flow->arena, step->count, sizeof *step->doubts);
     step->unmatched = arena_calloc(&step->flow->arena, step->count, sizeof *step->unmatched);
-    if (!step->doubts || !step->unmatched)
+    step->labels = arena_calloc(&step->flow->arena, step->count, sizeof *step->labels);
+    if (!step->doubts || !step->unmatched || !step->labels)
         return error_set(err, ERROR_LIMIT, "no memory for %zu events", step->count);
     for (size_t i = 0; i < step->count; i++) {
         const struct store_event *event = &step->events[i];
@@ -166,7 +173,7 @@ static bool match_all(struct step *step, struct error *err)
         if (!step->matches)
             return error_set(err, ERROR_LIMIT, "no memory for rules");
         if (!flow_match_series(step->flow, event->study, event->subject, false, &step->flow->arena, &found, &count,
-                               &why)) {
+                               &step->labels[i], &why)) {
             if (is_passing(why.code)) {
                 *err = why;
                 return false;
@@ -197,7 +204,7 @@ static bool makes_jobs(const struct step *step)
 {
     bool makes = step->match_count > 0;
     for (size_t i = 0; i < step->count; i++)
-        makes = makes || step->doubts[i].count > 0 || step->unmatched[i] ||
+        makes = makes || step->doubts[i].count > 0 || step->unmatched[i] || (step->labels[i] && *step->labels[i]) ||
                 step->events[i].kind == STORE_EVENT_OBJECT_SERVED ||
                 step->events[i].kind == STORE_EVENT_FINDING_JUDGED || step->events[i].kind == STORE_EVENT_JOB_DONE;
     return makes;

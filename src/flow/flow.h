@@ -65,11 +65,13 @@ struct flow_rule {
     uint32_t slices_min;
     bool no_contrast; // refuse images with a contrast agent
     // do
-    char model[MODEL_NAME_SIZE];                      // package name to run; "" none
+    char model[MODEL_NAME_SIZE];                      // package name to run; "" none, which only a rule with labels has
     char send_to[FLOW_TARGETS_MAX][ACCESS_NAME_SIZE]; // names of peers (rights: target) that get what the model made
     size_t send_to_count;
     char hl7_to[FLOW_TARGETS_MAX][FLOW_NAME_SIZE]; // names of HL7 targets for the ORU
     size_t hl7_to_count;
+    char labels[FLOW_TARGETS_MAX][ACCESS_LABEL_SIZE]; // names of those that the study gets, before anything is told
+    size_t labels_count;
     int64_t priority;
     int64_t version; // raised by each change
 };
@@ -78,7 +80,8 @@ bool flow_rule_from_json(const json_t *json, struct flow_rule *out,
                          struct error *err); // unknown keys are refused by name
 json_t *flow_rule_to_json(const struct flow_rule *rule);
 // Durable, audited, CONFIG_CHANGED; what is so already is left alone. rule->version 0 replaces whatever is there,
-// another one only that version (CONFLICT); it becomes the present one. LIMIT past FLOW_ROWS_MAX.
+// another one only that version (CONFLICT); it becomes the present one. LIMIT past FLOW_ROWS_MAX. BAD_VALUE names a
+// label that is none.
 bool flow_rule_put(struct store *store, struct access *access, struct flow_rule *rule, const char *actor,
                    struct error *err);
 bool flow_rule_remove(struct store *store, struct access *access, const char *name, const char *actor,

@@ -155,8 +155,10 @@ static bool read_given_up(struct flow_work *work, const char *key, struct queue_
 static bool find_rules(struct flow_work *work, const char *package, struct error *err)
 {
     struct flow_match *matches;
+    const char *labels; // were given when the series was whole
     size_t count = 0;
-    if (!flow_match_series(work->flow, work->job->study, work->job->series, false, &work->arena, &matches, &count, err))
+    if (!flow_match_series(work->flow, work->job->study, work->job->series, false, &work->arena, &matches, &count,
+                           &labels, err))
         return false;
     for (size_t i = 0; i < count; i++)
         if (strcmp(matches[i].rules[0]->model, package) == 0) {

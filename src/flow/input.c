@@ -75,8 +75,8 @@ bool flow_input_look(struct flow_work *work, struct archive_object **objects, si
     bool ok = db && flow_series_version(db, work->job->study, work->job->series, &work->version, err);
     store_read_end(options->store, db);
     if (!ok ||
-        !archive_objects(options->archive, work->job->study, work->job->series, NULL, &work->arena, objects, count,
-                         err) ||
+        !archive_objects(options->archive, ACCESS_ALL, work->job->study, work->job->series, NULL, &work->arena, objects,
+                         count, err) ||
         !archive_held_back(options->archive, work->job->study, work->job->series, &work->held_back, err) ||
         !flow_job_key(key, work->digest, work->after, *objects, *count, &work->held_back, err))
         return false;
@@ -171,7 +171,7 @@ bool flow_context_follow(struct flow *flow, const char *predecessor, struct aren
     out->predecessor_series = "";
     if (!*predecessor)
         return true;
-    if (!archive_objects(flow->options.archive, NULL, NULL, predecessor, arena, &report, &count, err))
+    if (!archive_objects(flow->options.archive, ACCESS_ALL, NULL, NULL, predecessor, arena, &report, &count, err))
         return false;
     out->predecessor_series = report->series;
     return true;

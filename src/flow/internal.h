@@ -125,9 +125,10 @@ struct flow_match {
     size_t rule_count;
 };
 // The rules whose tags match, by model. Reads rows, so outside any transaction. `again`: a job that failed is followed
-// by another one; LIMIT when very many have failed.
+// by another one; LIMIT when very many have failed. *labels: names of those that these rules give the study, with
+// commas between, "" none; also where it fails once the rules are known.
 bool flow_match_series(struct flow *flow, const char *study, const char *series, bool again, struct arena *arena,
-                       struct flow_match **out, size_t *count, struct error *err);
+                       struct flow_match **out, size_t *count, const char **labels, struct error *err);
 const char *flow_field(const struct archive_row *row, dicom_tag tag); // "" when it is not there
 // SHA-256, in hex, over a text and the objects' sorted digests.
 bool flow_inputs_digest(char out[65], const char *text, const struct archive_object *objects, size_t count,

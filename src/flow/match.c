@@ -47,9 +47,9 @@ static bool describe(struct flow *flow, struct subject *out, struct error *err)
     struct archive_object *objects;
     size_t count = 0;
     bool more;
-    if (!archive_find(flow->options.archive, &query, out->arena, &rows, &count, &more, err) ||
-        !archive_objects(flow->options.archive, out->study, out->series, NULL, out->arena, &objects, &out->count,
-                         err) ||
+    if (!archive_find(flow->options.archive, ACCESS_ALL, &query, out->arena, &rows, &count, &more, err) ||
+        !archive_objects(flow->options.archive, ACCESS_ALL, out->study, out->series, NULL, out->arena, &objects,
+                         &out->count, err) ||
         !archive_held_back(flow->options.archive, out->study, out->series, &out->held_back, err))
         return false;
     if (count == 0)
@@ -256,13 +256,21 @@ static bool add_rule(struct flow_match *matches, size_t *count, const struct flo
     return true;
 }
 
+static bool add_labels(const struct flow_rule *rule, struct arena *arena, const char **labels)
+{
+    for (size_t i = 0; *labels && i < rule->labels_count; i++)
+        *labels = arena_printf(arena, "%s%s%s", *labels, **labels ? "," : "", rule->labels[i]);
+    return *labels != NULL;
+}
+
 bool flow_match_series(struct flow *flow, const char *study, const char *series, bool again, struct arena *arena,
-                       struct flow_match **out, size_t *count, struct error *err)
+                       struct flow_match **out, size_t *count, const char **labels, struct error *err)
 {
     struct subject subject = {.arena = arena, .study = study, .series = series, .again = again};
     struct flow_rule *rules;
     size_t rule_count = 0;
     *count = 0;
+    *labels = "";
     if (!flow_rule_list(flow->options.store, arena, &rules, &rule_count, err))
         return false;
     *out = arena_calloc(arena, rule_count, sizeof **out);
@@ -273,9 +281,12 @@ bool flow_match_series(struct flow *flow, const char *study, const char *series,
     if (!describe(flow, &subject, err))
         return false;
     for (size_t i = 0; i < rule_count; i++)
-        if (*rules[i].model && rules[i].enabled && asks_for(flow, &rules[i], &subject) &&
-            !add_rule(*out, count, &rules[i], rule_count, arena))
+        if (rules[i].enabled && asks_for(flow, &rules[i], &subject) &&
+            (!add_labels(&rules[i], arena, labels) ||
+             (*rules[i].model && !add_rule(*out, count, &rules[i], rule_count, arena)))) {
+            *labels = "";
             return error_set(err, ERROR_LIMIT, "no memory for %zu rules", rule_count);
+        }
     bool ok = true;
     for (size_t i = 0; ok && i < *count; i++) {
         struct model_package *package = model_packages_find(flow->options.packages, (*out)[i].rules[0]->model);

@@ -45,7 +45,7 @@ bool flow_series_objects(struct flow *flow, const char *study, const char *serie
                          struct archive_object **out, size_t *count, struct error *err)
 {
     *count = 0;
-    return archive_objects(flow->options.archive, study, series, NULL, arena, out, count, err) ||
+    return archive_objects(flow->options.archive, ACCESS_ALL, study, series, NULL, arena, out, count, err) ||
            err->code == ERROR_NOT_FOUND;
 }
 
@@ -174,7 +174,7 @@ static bool is_awaited(struct flow *flow, struct database *db, const struct find
     struct queue_job *jobs;
     size_t count, size = strlen(result->model);
     if (!flow_series_get(db, result->study, result->series, &flow->arena, &series, err) ||
-        !queue_job_list(db, FLOW_JOB_MODEL, result->study, JOBS_MAX, &flow->arena, &jobs, &count, err))
+        !queue_job_list(db, ACCESS_ALL, FLOW_JOB_MODEL, result->study, JOBS_MAX, &flow->arena, &jobs, &count, err))
         return false;
     *out = series.arrives;
     for (size_t i = 0; i < count; i++)

@@ -186,8 +186,8 @@ static bool store_seg_again(struct report *report, const struct finding_context 
     struct archive_object *object;
     struct buffer seg, again;
     size_t count;
-    if (!archive_objects(flow->options.archive, NULL, NULL, report->findings[0].seg_instance, &report->work->arena,
-                         &object, &count, err))
+    if (!archive_objects(flow->options.archive, ACCESS_ALL, NULL, NULL, report->findings[0].seg_instance,
+                         &report->work->arena, &object, &count, err))
         return false;
     buffer_init(&seg, OBJECT_MAX);
     buffer_init(&again, OBJECT_MAX);
@@ -363,7 +363,7 @@ static bool study_of(struct archive *archive, const struct finding_result *resul
     struct archive_row *rows, *row;
     size_t count = 0;
     bool more;
-    if (!archive_find(archive, &query, arena, &rows, &count, &more, err))
+    if (!archive_find(archive, ACCESS_ALL, &query, arena, &rows, &count, &more, err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "study %s is gone", result->study);

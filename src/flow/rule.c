@@ -1,6 +1,7 @@
 // Rules and HL7 targets: their JSON and their rows.
 #include "flow/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,8 @@ static const struct field rule_fields[] = {
      offsetof(struct flow_rule, send_to_count)},
     {"hl7_to", FIELD_NAMES, offsetof(struct flow_rule, hl7_to), FLOW_NAME_SIZE,
      offsetof(struct flow_rule, hl7_to_count)},
+    {"labels", FIELD_NAMES, offsetof(struct flow_rule, labels), ACCESS_LABEL_SIZE,
+     offsetof(struct flow_rule, labels_count)},
     MEMBER("priority", FIELD_INTEGER, priority, 0),
     {NULL, FIELD_TEXT, 0, 0, 0},
 };
@@ -60,6 +63,13 @@ static bool check_name(const char *name, const char *what, struct error *err)
     return error_set(err, ERROR_BAD_VALUE, "%s name '%.64s': use letters, digits, '.', '_' and '-'", what, name);
 }
 
+static bool check_labels(const json_t *rule, const char *name, struct error *err)
+{
+    char what[FLOW_NAME_SIZE + 32], names[ACCESS_LABELS_SIZE];
+    snprintf(what, sizeof what, "rule '%s': labels", name);
+    return access_names_read(json_object_get(rule, "labels"), what, names, err);
+}
+
 bool flow_rule_from_json(const json_t *json, struct flow_rule *out, struct error *err)
 {
     *out = (struct flow_rule){.enabled = true};
@@ -68,9 +78,9 @@ bool flow_rule_from_json(const json_t *json, struct flow_rule *out, struct error
     bool ok = field_version(json, &out->version, "a rule", err) && fields_read(copy, rule_fields, out, "a rule", err) &&
               check_name(out->name, "rule", err);
     json_decref(copy);
-    if (ok && !*out->model)
-        return error_set(err, ERROR_BAD_VALUE, "rule '%s' does nothing: give it a model", out->name);
-    return ok;
+    if (ok && !*out->model && out->labels_count == 0)
+        return error_set(err, ERROR_BAD_VALUE, "rule '%s' does nothing: give it a model, or labels", out->name);
+    return ok && (out->labels_count == 0 || check_labels(json, out->name, err));
 }
 
 json_t *flow_rule_to_json(const struct flow_rule *rule)
@@ -138,8 +148,11 @@ json_t *flow_hl7_target_to_json(const struct flow_hl7_target *target)
 bool flow_rule_put(struct store *store, struct access *access, struct flow_rule *rule, const char *actor,
                    struct error *err)
 {
+    uint64_t labels;
     json_t *json = flow_rule_to_json(rule);
-    bool ok = named_row_put(store, access, "rule", rule->name, json, &rule->version, actor, err);
+    bool ok = access_labels_read(access, json_object_get(json, "labels"), &labels, err)
+                  ? named_row_put(store, access, "rule", rule->name, json, &rule->version, actor, err)
+                  : error_prefix(err, "rule '%s'", rule->name);
     json_decref(json);
     return ok;
 }
@@ -266,8 +279,8 @@ struct entered {
 
 static bool warn_of_rule(const struct entered *entered, const struct flow_rule *rule, json_t *out, struct error *err)
 {
-    struct model_package *package = model_packages_find(entered->packages, rule->model);
-    if (!package)
+    struct model_package *package = *rule->model ? model_packages_find(entered->packages, rule->model) : NULL;
+    if (!package && *rule->model)
         json_array_append_new(out, json_sprintf("model '%s' is not installed: the rule does nothing until it is; "
                                                 "`hilum model install PACKAGE`, or disable the rule",
                                                 rule->model));
@@ -308,7 +321,7 @@ bool flow_active_rule_warnings(struct store *store, struct access *access, struc
               flow_hl7_target_list(store, arena, &entered.targets, &entered.target_count, err);
     for (size_t i = 0; ok && i < count; i++) {
         json_t *texts = json_array();
-        enabled += rules[i].enabled;
+        enabled += rules[i].enabled && *rules[i].model;
         ok = !rules[i].enabled || warn_of_rule(&entered, &rules[i], texts, err);
         json_array_foreach(texts, at, text)
             json_array_append_new(out, json_sprintf("rule '%s': %s", rules[i].name, json_string_value(text)));

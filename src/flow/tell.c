@@ -105,7 +105,7 @@ bool flow_telling_plan(struct flow *flow, const struct finding_result *result, c
     for (size_t i = 0; i < out->stale_count; i++) {
         struct archive_object *object;
         size_t count;
-        if (!archive_objects(flow->options.archive, NULL, NULL, instances[i], arena, &object, &count, err))
+        if (!archive_objects(flow->options.archive, ACCESS_ALL, NULL, NULL, instances[i], arena, &object, &count, err))
             return false;
         out->stale[i] = (struct finding_object){object->sop_class, object->series, object->sop_instance};
     }
@@ -118,7 +118,7 @@ static bool read_source(struct flow *flow, const char *instance, struct arena *a
 {
     struct archive_object *object;
     size_t count;
-    return archive_objects(flow->options.archive, NULL, NULL, instance, arena, &object, &count, err) &&
+    return archive_objects(flow->options.archive, ACCESS_ALL, NULL, NULL, instance, arena, &object, &count, err) &&
            archive_header(flow->options.archive, object, SOURCE_VALUE_MAX, arena, out, err);
 }
 

@@ -106,6 +106,7 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
                *digest = json_string_value(json_object_get(made, "digest")),
                *after = json_string_value(json_object_get(made, "after"));
     struct flow_match *matches, *match = NULL;
+    const char *labels; // were given when the series was whole
     size_t count;
     work->package = name ? model_packages_find(work->flow->options.packages, name) : NULL;
     if (!work->package)
@@ -115,7 +116,8 @@ static bool ask_again(struct flow_work *work, const json_t *made, struct error *
     if (!work->digest || !work->after)
         return error_set(err, ERROR_LIMIT, "no memory for a job");
     memcpy(work->inputs_key, work->job->key, strnlen(work->job->key, sizeof work->inputs_key - 1));
-    if (!flow_match_series(work->flow, work->job->study, work->job->series, false, &work->arena, &matches, &count, err))
+    if (!flow_match_series(work->flow, work->job->study, work->job->series, false, &work->arena, &matches, &count,
+                           &labels, err))
         return false;
     for (size_t i = 0; i < count && !match; i++)
         match = strcmp(matches[i].rules[0]->model, name) == 0 ? &matches[i] : NULL;

@@ -7,7 +7,7 @@
 //   SENDING  DONE     queue_delivery_done
 //   SENDING  DEAD     queue_delivery_failed, the QUEUE_REFUSALS_MAX-th refusal
 //   DEAD, GIVEN_UP    WAITING   queue_delivery_replay
-//   WAITING, DEAD     GIVEN_UP  queue_delivery_give_up
+//   WAITING, DEAD     GIVEN_UP  queue_delivery_give_up; of a whole target SENDING too, whose sender loses its lease
 //   WAITING, DEAD     OBSOLETE  queue_delivery_obsolete
 //   OBSOLETE          WAITING   queue_delivery_again
 #include "queue/queue_internal.h"
@@ -239,6 +239,7 @@ struct held {
     char target[QUEUE_NAME_MAX + 1];
     char kind[QUEUE_NAME_MAX + 1];
     char subject[QUEUE_NAME_MAX + 1];
+    char study[QUEUE_NAME_MAX + 1];
     int64_t attempts, refusals;
 };
 
@@ -249,13 +250,14 @@ static void read_held(struct sql *sql, struct held *held)
     snprintf(held->subject, sizeof held->subject, "%s", queue_text(sql_text(sql, 2)));
     held->attempts = sql_int(sql, 3);
     held->refusals = sql_int(sql, 4);
+    snprintf(held->study, sizeof held->study, "%s", queue_text(sql_text(sql, 5)));
 }
 
 static bool find_held(struct database *db, int64_t id, int64_t token, struct held *held, struct error *err)
 {
     bool row = false;
     struct sql *sql = sql_prepare(db,
-                                  "SELECT target, kind, subject, attempts, refusals FROM delivery"
+                                  "SELECT target, kind, subject, attempts, refusals, study FROM delivery"
                                   " WHERE id = ? AND token = ? AND state = 1",
                                   err);
     if (!sql)
@@ -304,7 +306,7 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, const c
         !target_answers(db, &held, err))
         return false;
     const struct store_event_detail detail = {.delivery = id, .kind = held.kind, .target = held.target};
-    return store_event_add(db, STORE_EVENT_DELIVERY_DONE, "", held.subject, &detail, err);
+    return store_event_add(db, STORE_EVENT_DELIVERY_DONE, held.study, held.subject, &detail, err);
 }
 
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
@@ -329,11 +331,14 @@ bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum 
 
 // ---- a person's word
 
-static bool find_state(struct database *db, int64_t id, enum queue_delivery_state *out, struct error *err)
+static bool find_state(struct database *db, struct access_scope scope, int64_t id, enum queue_delivery_state *out,
+                       struct error *err)
 {
     int64_t state = 0;
     bool found;
-    if (!sql_get_int(db, err, &state, &found, "SELECT state FROM delivery WHERE id = ?", "i", id))
+    if (!sql_get_int(db, err, &state, &found,
+                     "SELECT state FROM delivery WHERE id = ?1 AND " ACCESS_SEES("delivery.study", "?2"), "ii", id,
+                     (int64_t)scope.hidden))
         return false;
     *out = (enum queue_delivery_state)state;
     return found || error_set(err, ERROR_NOT_FOUND, "no delivery has the number %lld", (long long)id);
@@ -341,10 +346,13 @@ static bool find_state(struct database *db, int64_t id, enum queue_delivery_stat
 
 // Those that a statement is about: one, or all of a target.
 struct which {
+    struct access_scope scope;
     int64_t id; // -1: of the target
     const char *kind, *target;
 };
-#define WHICH(is_in) " ((id = ?1 AND ?1 >= 0) OR (?1 < 0 AND kind = ?2 AND target = ?3)) AND state IN " is_in
+#define WHICH(is_in)                                                                                                   \
+    " ((id = ?1 AND ?1 >= 0) OR (?1 < 0 AND kind = ?2 AND target = ?3)) AND state IN " is_in                           \
+    " AND " ACCESS_SEES("delivery.study", "?4")
 
 // What is given up has ended, and is counted as that.
 static bool count_given_up(struct database *db, const struct which *which, struct error *err)
@@ -352,43 +360,48 @@ static bool count_given_up(struct database *db, const struct which *which, struc
     return sql_run(
         db, err,
         "INSERT INTO delivery_tally (kind, target, state, count)"
-        " SELECT kind, target, 5, count(*) FROM delivery WHERE" WHICH("(0, 3)") " GROUP BY kind, target" TALLIED,
-        "itt", which->id, which->kind, which->target);
+        " SELECT kind, target, 5, count(*) FROM delivery WHERE" WHICH("(0, 1, 3)") " GROUP BY kind, target" TALLIED,
+        "itti", which->id, which->kind, which->target, (int64_t)which->scope.hidden);
 }
 
 static bool give_up(struct database *db, const struct which *which, const char *why, int64_t *count, struct error *err)
 {
     char shown[QUEUE_REASON_MAX + 1];
     if (!count_given_up(db, which, err) ||
-        !sql_run(db, err, "UPDATE delivery SET state = 5, last_error = ?4 WHERE" WHICH("(0, 3)"), "ittt", which->id,
-                 which->kind, which->target, queue_reason(shown, why)))
+        !sql_run(db, err,
+                 "UPDATE delivery SET last_error = ?5, token = token + 1,"
+                 " uncertain = CASE WHEN state = 1 THEN 1 ELSE uncertain END, state = 5 WHERE" WHICH("(0, 1, 3)"),
+                 "ittit", which->id, which->kind, which->target, (int64_t)which->scope.hidden,
+                 queue_reason(shown, why)))
         return false;
     *count = sql_changes(db);
     return true;
 }
 
-bool queue_delivery_give_up(struct database *db, int64_t id, const char *why, struct error *err)
+bool queue_delivery_give_up(struct database *db, struct access_scope scope, int64_t id, const char *why,
+                            struct error *err)
 {
     enum queue_delivery_state state;
     int64_t count;
-    if (!find_state(db, id, &state, err))
+    if (!find_state(db, scope, id, &state, err))
         return false;
     if (state != QUEUE_DELIVERY_WAITING && state != QUEUE_DELIVERY_DEAD)
         return error_set(err, ERROR_CONFLICT, "delivery %lld is %s: only a waiting or dead one can be given up",
                          (long long)id, queue_delivery_state_text(state));
-    return give_up(db, &(struct which){id, "", ""}, why, &count, err);
+    return give_up(db, &(struct which){scope, id, "", ""}, why, &count, err);
 }
 
-bool queue_delivery_give_up_target(struct database *db, const char *kind, const char *target, const char *why,
-                                   int64_t *count, struct error *err)
+bool queue_delivery_give_up_target(struct database *db, struct access_scope scope, const char *kind, const char *target,
+                                   const char *why, int64_t *count, struct error *err)
 {
-    return give_up(db, &(struct which){-1, kind, target}, why, count, err);
+    return give_up(db, &(struct which){scope, -1, kind, target}, why, count, err);
 }
 
-bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, struct error *err)
+bool queue_delivery_replay(struct database *db, struct access_scope scope, int64_t id, int64_t now_ns,
+                           struct error *err)
 {
     enum queue_delivery_state state;
-    if (!find_state(db, id, &state, err))
+    if (!find_state(db, scope, id, &state, err))
         return false;
     if (state != QUEUE_DELIVERY_DEAD && state != QUEUE_DELIVERY_GIVEN_UP)
         return error_set(err, ERROR_CONFLICT,
@@ -403,13 +416,13 @@ bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns, stru
                    now_ns, id);
 }
 
-bool queue_delivery_replay_target(struct database *db, const char *kind, const char *target, int64_t now_ns,
-                                  int64_t *count, struct error *err)
+bool queue_delivery_replay_target(struct database *db, struct access_scope scope, const char *kind, const char *target,
+                                  int64_t now_ns, int64_t *count, struct error *err)
 {
     if (!sql_run(db, err,
                  "UPDATE delivery SET state = 0, attempts = 0, refusals = 0, next_ns = ?"
-                 " WHERE kind = ? AND target = ? AND state = 3",
-                 "itt", now_ns, kind, target))
+                 " WHERE kind = ? AND target = ? AND state = 3 AND " ACCESS_SEES("delivery.study", "?"),
+                 "itti", now_ns, kind, target, (int64_t)scope.hidden))
         return false;
     *count = sql_changes(db);
     return true;
@@ -418,11 +431,14 @@ bool queue_delivery_replay_target(struct database *db, const char *kind, const c
 // ---- lists
 
 // What is not asked for is "". The study has an index of its own.
-#define FILTERED " FROM delivery WHERE state = ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR target = ?3)"
-#define OF_STUDY " AND study = ?4"
+#define FILTERED                                                                                                       \
+    " FROM delivery WHERE state = ?1 AND (?2 = '' OR kind = ?2) AND (?3 = '' OR target = ?3)"                          \
+    " AND " ACCESS_SEES("delivery.study", "?4")
+#define OF_STUDY " AND study = ?5"
 
-bool queue_delivery_list(struct database *db, const struct queue_delivery_filter *filter, size_t limit,
-                         struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err)
+bool queue_delivery_list(struct database *db, struct access_scope scope, const struct queue_delivery_filter *filter,
+                         size_t limit, struct arena *arena, struct queue_delivery **out, size_t *count,
+                         struct error *err)
 {
     void *rows;
     struct sql *sql = sql_prepare(db,
@@ -434,23 +450,24 @@ bool queue_delivery_list(struct database *db, const struct queue_delivery_filter
     sql_bind_int(sql, 1, (int64_t)filter->state);
     sql_bind_text(sql, 2, queue_text(filter->kind));
     sql_bind_text(sql, 3, queue_text(filter->target));
+    sql_bind_int(sql, 4, (int64_t)scope.hidden);
     if (filter->study)
-        sql_bind_text(sql, 4, filter->study);
+        sql_bind_text(sql, 5, filter->study);
     if (!queue_rows(sql, read_delivery, sizeof(struct queue_delivery), limit, arena, &rows, count, err))
         return false;
     *out = rows;
     return true;
 }
 
-bool queue_delivery_total(struct database *db, const struct queue_delivery_filter *filter, int64_t *out,
-                          struct error *err)
+bool queue_delivery_total(struct database *db, struct access_scope scope, const struct queue_delivery_filter *filter,
+                          int64_t *out, struct error *err)
 {
     bool found;
     return filter->study
-               ? sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED OF_STUDY, "ittt", (int64_t)filter->state,
-                             queue_text(filter->kind), queue_text(filter->target), filter->study)
-               : sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED, "itt", (int64_t)filter->state,
-                             queue_text(filter->kind), queue_text(filter->target));
+               ? sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED OF_STUDY, "ittit", (int64_t)filter->state,
+                             queue_text(filter->kind), queue_text(filter->target), (int64_t)scope.hidden, filter->study)
+               : sql_get_int(db, err, out, &found, "SELECT count(*)" FILTERED, "itti", (int64_t)filter->state,
+                             queue_text(filter->kind), queue_text(filter->target), (int64_t)scope.hidden);
 }
 
 static bool read_count(struct sql *sql, struct arena *arena, void *to, struct error *err)

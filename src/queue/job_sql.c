@@ -356,50 +356,59 @@ bool queue_job_get(struct database *db, const char *key, struct arena *arena, st
     return true;
 }
 
-bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
-                    struct queue_job **out, size_t *count, struct error *err)
+#define SEEN "kind = ?1 AND " ACCESS_SEES("job.study", "?2")
+
+bool queue_job_list(struct database *db, struct access_scope scope, const char *kind, const char *study, size_t limit,
+                    struct arena *arena, struct queue_job **out, size_t *count, struct error *err)
 {
     void *rows;
     struct sql *sql =
-        study ? sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ?1 AND study = ?2 ORDER BY number DESC", err)
-              : sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ?1 ORDER BY number DESC", err);
+        study ? sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE " SEEN " AND study = ?3 ORDER BY number DESC", err)
+              : sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE " SEEN " ORDER BY number DESC", err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, kind);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
     if (study)
-        sql_bind_text(sql, 2, study);
+        sql_bind_text(sql, 3, study);
     if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
         return false;
     *out = rows;
     return true;
 }
 
-bool queue_job_total(struct database *db, const char *kind, const char *study, int64_t *out, struct error *err)
+bool queue_job_total(struct database *db, struct access_scope scope, const char *kind, const char *study, int64_t *out,
+                     struct error *err)
 {
     bool found;
-    return study ? sql_get_int(db, err, out, &found, "SELECT count(*) FROM job WHERE kind = ?1 AND study = ?2", "tt",
-                               kind, study)
+    const int64_t hidden = (int64_t)scope.hidden;
+    return study ? sql_get_int(db, err, out, &found, "SELECT count(*) FROM job WHERE " SEEN " AND study = ?3", "tit",
+                               kind, hidden, study)
                  : sql_get_int(db, err, out, &found,
                                "SELECT (SELECT coalesce(sum(count), 0) FROM job_tally WHERE kind = ?1)"
                                " + (SELECT count(*) FROM job WHERE kind = ?1 AND state = 0)"
-                               " + (SELECT count(*) FROM job WHERE kind = ?1 AND state = 1)",
-                               "t", kind);
+                               " + (SELECT count(*) FROM job WHERE kind = ?1 AND state = 1)"
+                               " - (SELECT count(*) FROM study_label JOIN job ON job.study = study_label.study"
+                               " WHERE labels <> 0 AND (labels & ?2) <> 0 AND kind = ?1)",
+                               "ti", kind, hidden);
 }
 
-bool queue_job_list_state(struct database *db, const char *kind, enum queue_job_state state, size_t limit,
-                          struct arena *arena, struct queue_job **out, size_t *count, int64_t *total, struct error *err)
+bool queue_job_list_state(struct database *db, struct access_scope scope, const char *kind, enum queue_job_state state,
+                          size_t limit, struct arena *arena, struct queue_job **out, size_t *count, int64_t *total,
+                          struct error *err)
 {
     void *rows;
     bool found;
-    if (!sql_get_int(db, err, total, &found, "SELECT count(*) FROM job WHERE kind = ? AND state = ?", "ti", kind,
-                     (int64_t)state))
+    if (!sql_get_int(db, err, total, &found, "SELECT count(*) FROM job WHERE " SEEN " AND state = ?3", "tii", kind,
+                     (int64_t)scope.hidden, (int64_t)state))
         return false;
     struct sql *sql =
-        sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE kind = ? AND state = ? ORDER BY number DESC", err);
+        sql_prepare(db, "SELECT " COLUMNS " FROM job WHERE " SEEN " AND state = ?3 ORDER BY number DESC", err);
     if (!sql)
         return false;
     sql_bind_text(sql, 1, kind);
-    sql_bind_int(sql, 2, (int64_t)state);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
+    sql_bind_int(sql, 3, (int64_t)state);
     if (!queue_rows(sql, read_job, sizeof(struct queue_job), limit, arena, &rows, count, err))
         return false;
     *out = rows;

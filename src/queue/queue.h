@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access/label.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "store/database.h"
@@ -139,14 +140,15 @@ bool queue_job_fix(struct database *db, const char *key, int64_t token, const ch
                    const char **out, struct error *err);
 bool queue_job_get(struct database *db, const char *key, struct arena *arena, struct queue_job **out,
                    struct error *err); // NULL: none
-// Newest first; study NULL: of all.
-bool queue_job_list(struct database *db, const char *kind, const char *study, size_t limit, struct arena *arena,
-                    struct queue_job **out, size_t *count, struct error *err);
+// Newest first, of studies that `scope` sees; study NULL: of all.
+bool queue_job_list(struct database *db, struct access_scope scope, const char *kind, const char *study, size_t limit,
+                    struct arena *arena, struct queue_job **out, size_t *count, struct error *err);
 // How many that list has without a limit.
-bool queue_job_total(struct database *db, const char *kind, const char *study, int64_t *out, struct error *err);
+bool queue_job_total(struct database *db, struct access_scope scope, const char *kind, const char *study, int64_t *out,
+                     struct error *err);
 // Those of one state, newest first, and how many there are.
-bool queue_job_list_state(struct database *db, const char *kind, enum queue_job_state state, size_t limit,
-                          struct arena *arena, struct queue_job **out, size_t *count, int64_t *total,
+bool queue_job_list_state(struct database *db, struct access_scope scope, const char *kind, enum queue_job_state state,
+                          size_t limit, struct arena *arena, struct queue_job **out, size_t *count, int64_t *total,
                           struct error *err);
 
 // For monitoring: how many there are of each kind of end, one row for each that there is. What has ended is counted as
@@ -238,16 +240,20 @@ bool queue_delivery_done(struct database *db, int64_t id, int64_t token, const c
 // *dead: that was the last refusal that is taken, or it is damaged; it goes among the dead.
 bool queue_delivery_failed(struct database *db, int64_t id, int64_t token, enum queue_failure how, const char *reason,
                            int64_t now_ns, bool *dead, struct error *err);
-bool queue_delivery_replay(struct database *db, int64_t id, int64_t now_ns,
-                           struct error *err); // DEAD, GIVEN_UP -> WAITING; CONFLICT otherwise
-// A person's word that it is not sent: WAITING, DEAD -> GIVEN_UP; CONFLICT otherwise. What follows in its sequence goes
+// A person's word. `scope`: of who says so; what he does not see is not there, and stays as it is.
+// DEAD, GIVEN_UP -> WAITING; CONFLICT otherwise.
+bool queue_delivery_replay(struct database *db, struct access_scope scope, int64_t id, int64_t now_ns,
+                           struct error *err);
+// It is not sent: WAITING, DEAD -> GIVEN_UP; CONFLICT otherwise. What follows in its sequence goes
 // on, and nothing but a replay brings it back. `why` is kept as last_error.
-bool queue_delivery_give_up(struct database *db, int64_t id, const char *why, struct error *err);
-// Of a target all that are dead, and all that wait or are dead. *count: how many; 0 is fine.
-bool queue_delivery_replay_target(struct database *db, const char *kind, const char *target, int64_t now_ns,
-                                  int64_t *count, struct error *err);
-bool queue_delivery_give_up_target(struct database *db, const char *kind, const char *target, const char *why,
-                                   int64_t *count, struct error *err);
+bool queue_delivery_give_up(struct database *db, struct access_scope scope, int64_t id, const char *why,
+                            struct error *err);
+// Of a target all that are dead, and all that wait, are being sent (which may be known then) or are dead. *count: how
+// many; 0 is fine.
+bool queue_delivery_replay_target(struct database *db, struct access_scope scope, const char *kind, const char *target,
+                                  int64_t now_ns, int64_t *count, struct error *err);
+bool queue_delivery_give_up_target(struct database *db, struct access_scope scope, const char *kind, const char *target,
+                                   const char *why, int64_t *count, struct error *err);
 struct queue_delivery_count {
     const char *kind, *target;
     enum queue_delivery_state state;
@@ -258,15 +264,16 @@ struct queue_delivery_count {
 // DEAD, with 0 if need be.
 bool queue_delivery_counts(struct database *db, struct arena *arena, struct queue_delivery_count **out, size_t *count,
                            struct error *err);
-// Newest first.
+// Newest first, of studies that `scope` sees.
 struct queue_delivery_filter {
     enum queue_delivery_state state;
     const char *study, *kind, *target; // NULL: any
 };
-bool queue_delivery_list(struct database *db, const struct queue_delivery_filter *filter, size_t limit,
-                         struct arena *arena, struct queue_delivery **out, size_t *count, struct error *err);
+bool queue_delivery_list(struct database *db, struct access_scope scope, const struct queue_delivery_filter *filter,
+                         size_t limit, struct arena *arena, struct queue_delivery **out, size_t *count,
+                         struct error *err);
 // How many that list has without a limit.
-bool queue_delivery_total(struct database *db, const struct queue_delivery_filter *filter, int64_t *out,
-                          struct error *err);
+bool queue_delivery_total(struct database *db, struct access_scope scope, const struct queue_delivery_filter *filter,
+                          int64_t *out, struct error *err);
 
 #endif

@@ -100,8 +100,8 @@ bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int
 
 // ---- the list
 
-bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
-                  struct reading_item **out, size_t *count, int64_t *total, struct error *err)
+bool reading_list(struct store *store, struct access_scope scope, const char *study, int64_t now_ns, int64_t cap_ns,
+                  struct arena *arena, struct reading_item **out, size_t *count, int64_t *total, struct error *err)
 {
     *count = 0;
     *total = 0;
@@ -109,10 +109,10 @@ bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_
     struct database *db = *out ? store_read_begin(store, err) : NULL;
     if (!*out)
         return error_set(err, ERROR_LIMIT, "no memory for the reading list");
-    bool ok = db && reading_rows(db, study, arena, *out, count, err);
+    bool ok = db && reading_rows(db, scope, study, arena, *out, count, err);
     bool whole = *count < READING_LIST_MAX;
     *total = (int64_t)*count;
-    ok = ok && (whole || reading_rows_open(db, total, err));
+    ok = ok && (whole || reading_rows_open(db, scope, total, err));
     store_read_end(store, db);
     return ok && reading_order(*out, *count, now_ns, cap_ns, arena, err);
 }
@@ -123,7 +123,7 @@ bool reading_tally(struct store *store, struct reading_tally *out, struct error 
     struct database *db = store_read_begin(store, err);
     bool ok = db && reading_rows_tally(db, out, err);
     if (ok && out->open > READING_LIST_MAX) // those too that are of no images any more
-        ok = reading_rows_open(db, &out->open, err);
+        ok = reading_rows_open(db, ACCESS_ALL, &out->open, err);
     store_read_end(store, db);
     return ok;
 }

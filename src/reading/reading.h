@@ -51,10 +51,10 @@ struct reading_item {
 bool reading_order(struct reading_item *items, size_t count, int64_t now_ns, int64_t cap_ns, struct arena *arena,
                    struct error *err);
 
-// The list from the rows, in order, at most READING_LIST_MAX; of one study where `study` is not NULL: its item, or none
-// when it is not on it. *total: how many there are without a limit.
-bool reading_list(struct store *store, const char *study, int64_t now_ns, int64_t cap_ns, struct arena *arena,
-                  struct reading_item **out, size_t *count, int64_t *total, struct error *err);
+// The list from the rows, in order, at most READING_LIST_MAX, of studies that `scope` sees; of one study where `study`
+// is not NULL: its item, or none when it is not on it. *total: how many there are without a limit.
+bool reading_list(struct store *store, struct access_scope scope, const char *study, int64_t now_ns, int64_t cap_ns,
+                  struct arena *arena, struct reading_item **out, size_t *count, int64_t *total, struct error *err);
 struct reading_tally {
     int64_t open;        // studies on the list, those past its limit too
     int64_t passed_over; // those of them of which something could not be followed

@@ -45,13 +45,14 @@ static bool read_item(struct sql *sql, struct arena *arena, struct reading_item 
     " conflicts, held_back, rejected, unreadable, shared_series, unidentified, reason, passed_over, urgency, "         \
     "arrived_ns,"                                                                                                      \
     " findings, arrived_event, imported, image_event, result_event, doubt_event, date"                                 \
-    " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"
+    " FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study WHERE read_ns IS NULL"                \
+    " AND " ACCESS_SEES("reading_item.study", "?2")
 
-bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
-                  size_t *count, struct error *err)
+bool reading_rows(struct database *db, struct access_scope scope, const char *study, struct arena *arena,
+                  struct reading_item *items, size_t *count, struct error *err)
 {
     bool row, ok;
-    struct sql *sql = study ? sql_prepare(db, ITEMS " AND reading_item.study=?2 LIMIT ?1", err)
+    struct sql *sql = study ? sql_prepare(db, ITEMS " AND reading_item.study=?3 LIMIT ?1", err)
                             : sql_prepare(db,
                                           ITEMS " ORDER BY passed_over<>'' DESC, urgency DESC, imported, arrived_event,"
                                                 " arrived_ns LIMIT ?1",
@@ -59,8 +60,9 @@ bool reading_rows(struct database *db, const char *study, struct arena *arena, s
     if (!sql)
         return false;
     sql_bind_int(sql, 1, READING_LIST_MAX);
+    sql_bind_int(sql, 2, (int64_t)scope.hidden);
     if (study)
-        sql_bind_text(sql, 2, study);
+        sql_bind_text(sql, 3, study);
     while ((ok = sql_step(sql, &row, err)) && row) {
         ok = read_item(sql, arena, &items[(*count)++]) || error_set(err, ERROR_LIMIT, "no memory for the reading list");
         if (!ok)
@@ -80,13 +82,13 @@ static bool note(struct database *db, const struct store_event *event, enum read
     return sql_run(db, err, statements[news], "ti", event->study, (int64_t)event->number);
 }
 
-bool reading_rows_open(struct database *db, int64_t *count, struct error *err)
+bool reading_rows_open(struct database *db, struct access_scope scope, int64_t *count, struct error *err)
 {
     bool found;
     return sql_get_int(db, err, count, &found,
                        "SELECT COUNT(*) FROM reading_item JOIN study_shown ON study_shown.study=reading_item.study"
-                       " WHERE read_ns IS NULL",
-                       "");
+                       " WHERE read_ns IS NULL AND " ACCESS_SEES("reading_item.study", "?1"),
+                       "i", (int64_t)scope.hidden);
 }
 
 bool reading_rows_tally(struct database *db, struct reading_tally *out, struct error *err)

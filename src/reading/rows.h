@@ -7,12 +7,12 @@
 // What has to be seen before a study is read, by kind; the row keeps the number in the log of the last one of each.
 enum reading_news { READING_IMAGE, READING_RESULT, READING_DOUBT, READING_NEWS_COUNT };
 
-// Up to READING_LIST_MAX open ones into `items`, or that of `study` where it is not NULL: the most urgent and those
-// that came first come first out of the rows, so that a list past its limit loses none of those.
-bool reading_rows(struct database *db, const char *study, struct arena *arena, struct reading_item *items,
-                  size_t *count, struct error *err);
+// Up to READING_LIST_MAX open ones that `scope` sees into `items`, or that of `study` where it is not NULL: the most
+// urgent and those that came first come first out of the rows, so that a list past its limit loses none of those.
+bool reading_rows(struct database *db, struct access_scope scope, const char *study, struct arena *arena,
+                  struct reading_item *items, size_t *count, struct error *err);
 // How many are open, of which something can be shown; and both numbers of the tally without that look.
-bool reading_rows_open(struct database *db, int64_t *count, struct error *err);
+bool reading_rows_open(struct database *db, struct access_scope scope, int64_t *count, struct error *err);
 bool reading_rows_tally(struct database *db, struct reading_tally *out, struct error *err);
 // An image came: the study is on the list, again if it was read before. *changed: it was not. `imported`: nobody has
 // sent it; a study of which an image was sent waits whatever is imported later, and one that was imported waits from

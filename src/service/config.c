@@ -78,6 +78,8 @@ static const struct config_key rows[] = {
      NULL, "Peers. A list that is here is the whole list, and takes effect by `hilum config apply FILE` only."},
     {"hl7_targets", CONFIG_LIST, "{name: ris, host: 10.1.2.60, port: 2575, application: RIS, facility: HOSP}", 0, 0,
      NULL, "Where reports go to by HL7; in the same way."},
+    {"labels", CONFIG_LIST, "{name: staff, description: patients who work here}", 0, 0, NULL,
+     "Labels of studies that not all may see; in the same way."},
     {"rules", CONFIG_LIST,
      "{name: head, modality: CT, body_part: HEAD, model: head-ct-hyperdense, send_to: [pacs], hl7_to: [ris]}", 0, 0,
      NULL, "Which model looks at what, and who is told; in the same way."},

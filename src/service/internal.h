@@ -113,6 +113,9 @@ extern const struct http_route service_routes[]; // `action` is an enum access_a
 // Who sends this request: the one place that knows it, asked once for each. Lives as long as the request.
 const struct access_subject *service_subject(const struct http_request *request);
 
+// What he does not see: an argument of all that answers him with patients' data.
+struct access_scope service_scope(const struct http_request *request);
+
 // How he showed it.
 enum service_way { SERVICE_BY_NOTHING, SERVICE_BY_SESSION, SERVICE_BY_TOKEN, SERVICE_BY_COMMAND };
 struct service_login {
@@ -137,7 +140,8 @@ void service_set_cookie(struct http_request *request, const char *secret); // ""
 const char *service_by(struct http_request *request, const json_t *body, struct error *err);
 
 // http_options.admit, the one place where a request is refused for who asks: 403 with who may not do what, and a line
-// in the audit trail. Then that of audit.c.
+// in the audit trail. Then that of audit.c. For who does not see all, a path's {study} that is not here, or that he
+// does not see, is 404, so that the two are one to him.
 bool service_admit(void *payload, struct http_request *request, const struct http_route *route, struct error *err);
 // The same for a subject that is known already; copied.
 bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
@@ -193,9 +197,13 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_login, api_session, api_session_post, api_session_delete, api_first, api_password; // api/login.c
 http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete;  // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;
-http_handler api_import;                                                                        // api/import.c
-http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged; // api/conflicts.c
-http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;           // api/worklist.c
+http_handler api_import;                                                                          // api/import.c
+http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged;   // api/conflicts.c
+http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;             // api/worklist.c
+http_handler api_labels, api_label_put, api_label_delete, api_study_labels, api_study_labels_put; // api/labels.c
+http_handler api_import;                                                                          // api/import.c
+http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged;   // api/conflicts.c
+http_handler api_worklist, api_worklist_mark, api_worklist_read, api_worklist_unread;             // api/worklist.c
 http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_ask;
 http_handler api_rules, api_rule_put, api_rule_delete, api_rule_try; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;

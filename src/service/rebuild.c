@@ -25,7 +25,7 @@ static bool make_rows(struct store *store, bool reduced, struct archive_rebuild 
 {
     struct image_decoder *decoder = image_decoder_open(reduced, err);
     struct archive *archive = decoder ? archive_open_rebuild(store, decoder, rebuild, err) : NULL;
-    bool ok = archive && archive_count(archive, counts, err) && flow_pass_over(store, archive, err);
+    bool ok = archive && archive_count(archive, ACCESS_ALL, counts, err) && flow_pass_over(store, archive, err);
     archive_close(archive);
     image_decoder_close(decoder);
     return ok;

@@ -23,6 +23,21 @@ const struct service_login *service_login(const struct http_request *request)
     return note->login ? note->login : &none;
 }
 
+struct access_scope service_scope(const struct http_request *request)
+{
+    return access_scope_of(service_subject(request));
+}
+
+static bool check_study(struct service *service, struct http_request *request, struct error *err)
+{
+    bool seen = false;
+    const struct access_scope scope = service_scope(request);
+    const char *study = http_path_part(request, "study");
+    return !study || scope.hidden == 0 ||
+           (archive_sees(service->archive, scope, study, &seen, err) &&
+            (seen || error_set(err, ERROR_NOT_FOUND, "there is no study %.64s here", study)));
+}
+
 bool service_admit_subject(struct service *service, struct http_request *request, const struct http_route *route,
                            const struct access_subject *subject, struct error *err)
 {
@@ -36,7 +51,7 @@ bool service_admit_subject(struct service *service, struct http_request *request
         service_about(request, &(struct service_about){.detail = arena_printf(http_arena(request), "%s %s: %s",
                                                                               http_method(request), http_path(request),
                                                                               err->message)});
-    return !note->refused && service_audit_admit(service, route, err);
+    return !note->refused && check_study(service, request, err) && service_audit_admit(service, route, err);
 }
 
 // ---- whether logins are needed

@@ -26,8 +26,8 @@
     X(by, "by", TEXT)                   /* who judged, or has passed over */                                           \
     X(target, "target", TEXT)           /* a peer's or HL7 target's name */                                            \
     X(delivery, "delivery", NUMBER)     /* its id */                                                                   \
-    X(what, "what", TEXT)               /* of configuration: "peer", "rule", "hl7"; passed over: the event's name */   \
-    X(reason, "reason", TEXT)           /* why it was passed over */
+    X(what, "what", TEXT)     /* of configuration: "peer", "rule", "hl7", "label"; passed over: the event's name */    \
+    X(reason, "reason", TEXT) /* why it was passed over */
 
 // The kinds: name, name on the wire, members of the detail.
 //
@@ -48,12 +48,13 @@
 //                                                           or its series' images are
 //                                                           others
 //   FINDING_JUDGED      its UID     the finding's id        finding                         reading, flow
-//   DELIVERY_DONE       ""          SOP Instance UID or     queue                           SSE
+//   DELIVERY_DONE       its UID     SOP Instance UID or     queue                           SSE
 //                                   MSH-10
 //   CONFIG_CHANGED      ""          the entry's name        access, flow                    SSE
-//   WORKLIST_CHANGED    its UID     ""                      reading, archive: a conflict    SSE
-//                                                           is settled, or a series' UID
-//                                                           is another study's too
+//   WORKLIST_CHANGED    its UID,    ""                      reading, archive: a conflict    SSE
+//                       or "": of                           is settled, or a series' UID
+//                       one that                            is another study's too; access:
+//                       not all see                         a study has other labels
 //   PASSED_OVER         its UID     that event's            queue: an event of the study    reading
 //                                                           that nobody could follow
 //

@@ -379,7 +379,8 @@ static void tell_unconfirmed(const struct opening *opening)
                  (unsigned long long)opening->state.rebuild_lost);
     if (store_is_unconfirmed(opening->store))
         alarm_raise(ALARM_REBUILT, "hilum.db",
-                    "rebuilt at %s%s: enter peers, rules and targets again (`hilum config apply FILE`); once they are "
+                    "rebuilt at %s%s: enter peers, rules, targets and labels of studies again (`hilum config apply "
+                    "FILE`); once they are "
                     "there, stop the server and run `hilum rebuild --confirm`",
                     clock_rfc3339(time, opening->state.rebuilt_ns), lost);
 }

@@ -31,6 +31,7 @@ EXPECTED = {
     ("GET", INSTANCE): TRANSFERRED, ("GET", INSTANCE + "/metadata"): TRANSFERRED, ("GET", INSTANCE + "/frames/{frames}"): TRANSFERRED, ("GET", INSTANCE + "/bulkdata/{path...}"): TRANSFERRED,
     ("PUT", "/api/peers/{name}"): ALERT, ("DELETE", "/api/peers/{name}"): ALERT, ("POST", "/api/peers/{name}/echo"): ALERT,
     ("PUT", "/api/rules/{name}"): ALERT, ("DELETE", "/api/rules/{name}"): ALERT, ("PUT", "/api/hl7-targets/{name}"): ALERT, ("DELETE", "/api/hl7-targets/{name}"): ALERT,
+    ("GET", "/api/labels"): None, ("PUT", "/api/labels/{name}"): ALERT, ("DELETE", "/api/labels/{name}"): ALERT, ("GET", "/api/studies/{study}/labels"): QUERY, ("PUT", "/api/studies/{study}/labels"): ACCESSED,
     ("GET", "/api/conflicts"): QUERY, ("POST", "/api/conflicts/{id}/keep"): ACCESSED, ("POST", "/api/conflicts/{id}/take"): ACCESSED,
     ("GET", "/api/studies/{study}/flags"): QUERY, ("GET", "/api/flagged"): QUERY, ("GET", "/api/worklist"): QUERY, ("GET", "/api/worklist/{study}/read"): QUERY,
     ("POST", "/api/worklist/{study}/read"): ACCESSED, ("POST", "/api/worklist/{study}/unread"): ACCESSED,
@@ -45,8 +46,10 @@ EXPECTED = {
 }
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
 BODIES = {
+    ("POST", "/api/rules/try"): {"model": "m"}, ("POST", "/api/deliveries/replay"): {"kind": "hl7", "target": "t"}, ("POST", "/api/deliveries/give-up"): {"kind": "hl7", "target": "t", "by": "Dr Read", "reason": "gone"},
     ("PUT", "/api/peers/{name}"): PEER, ("PUT", "/api/rules/{name}"): {"model": "m"}, ("PUT", "/api/hl7-targets/{name}"): {"host": "127.0.0.1", "port": 1},
     ("POST", "/api/worklist/{study}/read"): {"by": "Dr Read", "version": 0}, ("POST", "/api/worklist/{study}/unread"): {"by": "Dr Read", "version": 0}, ("POST", "/api/findings/{id}/judge"): {"state": "accepted", "by": "Dr Read"},
+    ("PUT", "/api/labels/{name}"): {}, ("PUT", "/api/studies/{study}/labels"): {"labels": [], "version": 0},
     ("POST", "/api/studies/{study}/ask"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/keep"): {"by": "Dr Read"}, ("POST", "/api/conflicts/{id}/take"): {"by": "Dr Read"},
 }
 

@@ -153,7 +153,7 @@ class Commands(unittest.TestCase):
             f.flush()
             checked = hilum("config", "check", f.name)
             self.assertEqual((checked.returncode, checked.stderr), (0, ""))
-        self.assertEqual(re.findall(r"^(\w+):$", rows, re.M), ["peers", "hl7_targets", "rules"])
+        self.assertEqual(re.findall(r"^(\w+):$", rows, re.M), ["peers", "hl7_targets", "labels", "rules"])
 
     def test_localhost_and_ipv6_are_listened_on_and_printed_as_they_can_be_opened(self):
         for host in ("localhost", "127.0.0.2", "[::1]"):

@@ -142,6 +142,27 @@ class Login(unittest.TestCase):
         self.assertEqual(reader.ask("GET", path)[1]["by"], "Dr. reader")
         wait_until(lambda: re.search(r'csd-code="110103"[^\n]*UserID="reader"', self.trail()), 5, "the audit trail names the account")
 
+    def test_who_lacks_a_study_s_label_does_not_see_it_and_a_label_in_use_stays(self):
+        self.site()
+        boss, reader, young = (self.person(name) for name in ("boss", "reader", "young"))
+        subprocess.run([HILUM, "import", "--server", self.server.url(""), a_file("CT_small.dcm")], check=True, capture_output=True, env=self.command_environment())
+        study = wait_until(lambda: reader.ask("GET", "/api/worklist")[1], 10, "the study is on the list")[0]["study"]
+        self.assertEqual(boss.ask("PUT", "/api/labels/vip", {"description": "staff"})[0], 200)
+        self.assertEqual(reader.ask("PUT", f"/api/studies/{study}/labels", {"labels": ["vip"], "version": 0})[0], 200)
+        self.assertEqual(reader.ask("GET", "/api/worklist")[1], [])
+        self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 404)
+        self.assertEqual(boss.ask("PUT", "/api/accounts/young", {"labels": ["vip"]})[0], 200)
+        self.assertEqual(young.ask("GET", "/api/worklist")[0], 401)  # his session ended with the change
+        young = self.person("young")
+        self.assertEqual(young.ask("GET", "/api/session")[1]["labels"], ["vip"])
+        self.assertEqual([item["study"] for item in young.ask("GET", "/api/worklist")[1]], [study])
+        status, made = boss.ask("POST", "/api/tokens", {"name": "viewer", "roles": ["service"], "labels": ["vip"], "days": 1})
+        self.assertEqual(status, 201)
+        self.assertEqual(len(json.loads(self.server.request("/dicom-web/studies", headers={"Authorization": f"Bearer {made['token']}"})[2])), 1)
+        status, why = boss.ask("DELETE", "/api/labels/vip")
+        self.assertEqual(status, 409, why)
+        self.assertEqual(boss.ask("PUT", "/api/accounts/young", {"labels": ["nosuch"]})[0], 400)
+
     def test_each_role_does_its_own(self):
         self.site()
         doors = (("boss", "/api/accounts", 200), ("reader", "/api/accounts", 403), ("watch", "/api/worklist", 403), ("watch", "/api/audit/unknown", 200), ("tech", "/api/deliveries", 200),

@@ -31,6 +31,7 @@ int test_login(void);
 int test_peers(void);
 int test_admission(void);
 int test_allow(void);
+int test_labels(void);
 int test_audit(void);
 int test_audit_anchor(void);
 int test_audit_chain(void);

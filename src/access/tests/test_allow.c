@@ -24,6 +24,7 @@ static const struct {
     {ACCESS_TO_STORE, "--xx--x", ACCESS_STORE},
     {ACCESS_TO_RECEIVE, "-------", ACCESS_TARGET},
     {ACCESS_TO_SEE_RESULTS, "xxxxx-x", 0},
+    {ACCESS_TO_LABEL, "x--x---", 0},
     {ACCESS_TO_JUDGE, "xx-----", 0},
     {ACCESS_TO_EXPORT, "--xx---", 0},
     {ACCESS_TO_LOG_IN, "xxxxxxx", 0},

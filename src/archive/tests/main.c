@@ -9,5 +9,5 @@ int main(int argc, char **argv)
         return again_child_main(argv[2]);
     if (argc > 1 && strcmp(argv[1], "decode") == 0)
         return image_decode_main(argc > 2);
-    return test_put() + test_patients() + test_conflicts() + test_find() + test_read() + test_again();
+    return test_put() + test_patients() + test_conflicts() + test_find() + test_read() + test_labels() + test_again();
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "dicom/writer.h"
 #include "store/database.h"
 #include "support/folder.h"
@@ -16,7 +17,7 @@ const struct archive_origin usual_origin = {
 void place_start(struct place *place)
 {
     place->store = store_open(&(struct store_options){.folder = place->folder}, &place->err);
-    assert_ok(place->store != NULL, place->err);
+    assert_ok(place->store && store_migrate(place->store, &access_migration, &place->err), place->err);
     place->decoder = image_decoder_open(false, &place->err);
     assert_ok(place->decoder != NULL, place->err);
     place->archive = archive_open(place->store, place->decoder, &place->err);
@@ -153,7 +154,7 @@ struct archive_row *find(struct place *p, enum archive_level level, dicom_tag ta
     struct archive_row *rows;
     size_t count;
     bool more;
-    assert_ok(archive_find(p->archive, &query, &p->arena, &rows, &count, &more, &p->err), p->err);
+    assert_ok(archive_find(p->archive, ACCESS_ALL, &query, &p->arena, &rows, &count, &more, &p->err), p->err);
     assert_int_equal(count, wanted);
     return rows;
 }
@@ -183,6 +184,7 @@ size_t find_count(struct place *place, enum archive_level level, dicom_tag tag, 
     struct archive_row *rows;
     size_t count;
     bool more;
-    assert_ok(archive_find(place->archive, &query, &place->arena, &rows, &count, &more, &place->err), place->err);
+    assert_ok(archive_find(place->archive, ACCESS_ALL, &query, &place->arena, &rows, &count, &more, &place->err),
+              place->err);
     return count;
 }

@@ -55,6 +55,7 @@ int test_find(void);
 int test_conflicts(void);
 int test_patients(void);
 int test_read(void);
+int test_labels(void);
 int test_again(void);
 int again_child_main(const char *folder); // until it is killed
 

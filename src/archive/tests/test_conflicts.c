@@ -38,7 +38,8 @@ static struct archive_conflict *conflicts(struct place *p, bool decided_too, siz
     struct archive_conflict *list;
     struct archive_page page = {0};
     size_t count;
-    assert_ok(archive_conflicts(p->archive, NULL, decided_too, &page, &p->arena, &list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, ACCESS_ALL, NULL, decided_too, &page, &p->arena, &list, &count, &p->err),
+              p->err);
     assert_int_equal(count, wanted);
     assert_int_equal(page.total, wanted);
     return list;
@@ -47,7 +48,7 @@ static struct archive_conflict *conflicts(struct place *p, bool decided_too, siz
 static bool decide(struct place *p, int64_t id, enum archive_decision decision)
 {
     struct archive_conflict now;
-    return archive_decide(p->archive, id, decision, "Dr. Who", 77, &p->arena, &now, &p->err);
+    return archive_decide(p->archive, ACCESS_ALL, id, decision, "Dr. Who", 77, &p->arena, &now, &p->err);
 }
 
 // The last byte of the object that is served: that of its pixels.
@@ -56,7 +57,8 @@ static int served_fill(struct place *p)
     struct archive_object *objects;
     struct buffer data;
     size_t count;
-    assert_ok(archive_objects(p->archive, NULL, NULL, "1.2.3.4.5", &p->arena, &objects, &count, &p->err), p->err);
+    assert_ok(archive_objects(p->archive, ACCESS_ALL, NULL, NULL, "1.2.3.4.5", &p->arena, &objects, &count, &p->err),
+              p->err);
     assert_int_equal(count, 1);
     buffer_init(&data, 1 << 20);
     assert_ok(store_read(p->store, &objects[0].place, &data, &p->err), p->err);
@@ -306,7 +308,8 @@ static void demographics_that_were_corrected_are_those_of_the_study_once_they_ar
     assert_string_equal(shown(&p, "patient_name"), "Right^Name");
     assert_string_equal(shown(&p, "identity"), "");
     assert_string_equal(field(find(&p, ARCHIVE_STUDY, 0x00100010, "right^name", 1), 0x00201208), "3");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ACCESS_ALL, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err),
+              p.err);
     assert_int_equal(count, 0);
     put_slices(&p, (struct object){.patient_name = "Right^Name"}, ARCHIVE_SAME);
     place_close(&p);
@@ -372,7 +375,7 @@ static void a_series_of_which_all_was_taken_into_another_study_is_shared_by_nobo
     put(&p, &(struct object){.pixels = true, .fill = 1});
     put(&p, &(struct object){.pixels = true, .fill = 2, .study = "1.2.9"});
     assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
-    assert_ok(archive_study_flags(p.archive, "1.2.9", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "1.2.9", &p.arena, flags, &count, &p.err), p.err);
     for (size_t i = 0; i < count; i++)
         assert_null(strstr(flags[i], "is also in study"));
     place_close(&p);
@@ -391,7 +394,8 @@ static void flags_stay_while_a_study_s_patient_is_in_doubt(void **state)
     put(&p, &(struct object){.pixels = true, .fill = 2});
     assert_ok(decide(&p, conflicts(&p, false, 1)[0].newer.id, ARCHIVE_TAKEN), p.err);
     assert_non_null(strstr(shown(&p, "identity"), "objects of 2 patients"));
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ACCESS_ALL, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err),
+              p.err);
     assert_int_equal(count, 1);
     place_close(&p);
 }
@@ -418,15 +422,15 @@ static void the_study_s_flags_are_those_that_lists_show(void **state)
     (void)state;
     place_open(&p);
     put(&p, &(struct object){.pixels = true, .fill = 1});
-    assert_ok(archive_study_flags(p.archive, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 0);
     put(&p, &(struct object){.pixels = true, .fill = 2});
     put(&p, &(struct object){.instance = "1.2.3.4.6", .patient_id = "P2"});
-    assert_ok(archive_study_flags(p.archive, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 2);
     assert_string_equal(flags[0], shown(&p, "identity"));
     assert_string_equal(flags[1], shown(&p, "conflicts"));
-    assert_ok(archive_study_flags(p.archive, "9.9", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "9.9", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 0);
     place_close(&p);
 }
@@ -435,7 +439,7 @@ static size_t conflicts_of(struct place *p, const char *study, struct archive_co
 {
     struct archive_page page = {0};
     size_t count;
-    assert_ok(archive_conflicts(p->archive, study, false, &page, &p->arena, list, &count, &p->err), p->err);
+    assert_ok(archive_conflicts(p->archive, ACCESS_ALL, study, false, &page, &p->arena, list, &count, &p->err), p->err);
     assert_int_equal(page.total, count);
     return count;
 }
@@ -444,7 +448,7 @@ static const char *held_back(struct place *p, const char *study)
 {
     const char *flags[ARCHIVE_STUDY_FLAGS];
     size_t count;
-    assert_ok(archive_study_flags(p->archive, study, &p->arena, flags, &count, &p->err), p->err);
+    assert_ok(archive_study_flags(p->archive, ACCESS_ALL, study, &p->arena, flags, &count, &p->err), p->err);
     return count > 0 && strstr(flags[count - 1], "held back") ? flags[count - 1] : "";
 }
 
@@ -604,11 +608,11 @@ static void what_a_conflict_differs_in_is_said_against_what_is_served_now(void *
     assert_int_equal(conflicts_of(&p, "2.2", &second), 1); // where it would take something away
     const char *flags[ARCHIVE_STUDY_FLAGS];
     size_t count;
-    assert_ok(archive_study_flags(p.archive, "2.2", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "2.2", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_non_null(strstr(flags[0], "came again"));
     assert_ok(decide(&p, list[0].newer.id, ARCHIVE_TAKEN), p.err); // back again
-    assert_ok(archive_study_flags(p.archive, "2.2", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "2.2", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_non_null(strstr(flags[0], "held back"));
     assert_int_equal(served_fill(&p), 1);

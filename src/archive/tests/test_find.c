@@ -200,7 +200,7 @@ static void unfit_keys_are_refused(void **state)
     for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
         struct archive_query query = {
             .level = unfit[i].level, .matches = {{unfit[i].tag, unfit[i].value}}, .match_count = 1};
-        if (archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err))
+        if (archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err))
             fail_msg("(%08X) '%s' is taken", unfit[i].tag, unfit[i].value);
         assert_int_equal(p.err.code, ERROR_BAD_VALUE);
     }
@@ -218,7 +218,7 @@ static void several_keys_must_all_hold(void **state)
                                   .match_count = 3};
     (void)state;
     fill(&p);
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     for (size_t i = 1; i < rows[0].count; i++)
         assert_true(rows[0].fields[i - 1].tag < rows[0].fields[i].tag);
@@ -234,16 +234,16 @@ static void pages_are_told_from_the_whole_and_newest_comes_first(void **state)
     struct archive_query query = {.level = ARCHIVE_STUDY, .limit = 2};
     (void)state;
     fill(&p);
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 2);
     assert_true(more);
     assert_string_equal(rows[0].fields[0].text, "20260220");
     query.offset = 2;
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_false(more);
     query.offset = (size_t)1 << 40;
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 0);
     place_close(&p);
 }
@@ -260,16 +260,16 @@ static void what_is_asked_of_one_series_is_of_that_series(void **state)
     fill(&p);
     assert_ok(object_put(&p, &(struct object){.study = "1.5", .series = "1.5.2", .instance = "1.5.2.1"}, &stored),
               p.err);
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     for (size_t i = 0; i < rows[0].count; i++)
         if (rows[0].fields[i].tag == 0x0020000E)
             assert_string_equal(rows[0].fields[i].text, "1.5.2");
     query.level = ARCHIVE_INSTANCE;
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     query.study = "1.6"; // which has no such series
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 0);
     place_close(&p);
 }
@@ -287,7 +287,7 @@ static void long_uid_lists_have_an_end(void **state)
     for (int i = 0; i < 290; i++)
         strncat(list, i ? ",1" : "1", 3);
     struct archive_query query = {.level = ARCHIVE_STUDY, .matches = {{0x0020000D, list}}, .match_count = 1};
-    assert_false(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err));
+    assert_false(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err));
     assert_int_equal(p.err.code, ERROR_LIMIT);
     place_close(&p);
 }

@@ -28,7 +28,7 @@ static const char *only_flag(struct place *p, const char *study)
 {
     const char *flags[ARCHIVE_STUDY_FLAGS];
     size_t count;
-    assert_ok(archive_study_flags(p->archive, study, &p->arena, flags, &count, &p->err), p->err);
+    assert_ok(archive_study_flags(p->archive, ACCESS_ALL, study, &p->arena, flags, &count, &p->err), p->err);
     assert_true(count <= 1);
     return count ? flags[0] : "";
 }
@@ -131,13 +131,15 @@ static void a_study_is_shown_under_the_patient_of_its_images_and_not_of_what_was
     assert_string_equal(shown(&p, "patient_name"), "Roe^Jane");
     find(&p, ARCHIVE_STUDY, 0x0020000D, "1.2.3", 2);
     struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .shown = true};
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_string_equal(field(rows, 0x00100020), "P2");
-    assert_ok(archive_objects(p.archive, "1.2.3", "1.2.3.9", NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", "1.2.3.9", NULL, &p.arena, &objects, &count, &p.err),
+              p.err);
     assert_string_equal(objects[0].patient_id, "P1");
     assert_int_equal(objects[0].patient_rank, 0);
-    assert_ok(archive_objects(p.archive, NULL, NULL, "1.2.3.4.1", &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, NULL, NULL, "1.2.3.4.1", &p.arena, &objects, &count, &p.err),
+              p.err);
     assert_int_equal(objects[0].patient_rank, 1);
     place_close(&p);
 }
@@ -157,7 +159,7 @@ static void a_patient_of_whom_nothing_is_served_is_found_by_its_row(void **state
     place_open(&p);
     newest.newest = true;
     put(&p, (struct object){0}, 1, &stored);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
     struct object again = second;
     again.instance = "1.2.3.4.1";
     object_write(&again, &data);
@@ -165,7 +167,7 @@ static void a_patient_of_whom_nothing_is_served_is_found_by_its_row(void **state
     buffer_free(&data);
     find(&p, ARCHIVE_STUDY, 0x0020000D, "1.2.3", 1);
     struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .patient = objects[0].patient};
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_string_equal(field(rows, 0x00100020), "P1");
     place_close(&p);
@@ -184,14 +186,14 @@ static void objects_name_the_patient_they_are_of(void **state)
     put(&p, second, 1, &stored);
     put(&p, (struct object){.issuer = "SITE_A"}, 2, &stored);
     put(&p, second, 3, &stored);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
     assert_int_equal(count, 3);
     assert_string_equal(objects[0].patient_id, "P2");
     assert_string_equal(objects[2].patient_id, "P1");
     assert_string_equal(objects[2].issuer, "SITE_A");
     assert_true(objects[0].patient == objects[1].patient && objects[0].patient != objects[2].patient);
     struct archive_query query = {.level = ARCHIVE_STUDY, .study = "1.2.3", .patient = objects[2].patient};
-    assert_ok(archive_find(p.archive, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
+    assert_ok(archive_find(p.archive, ACCESS_ALL, &query, &p.arena, &rows, &count, &more, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_string_equal(field(rows, 0x00100021), "SITE_A");
     place_close(&p);
@@ -211,13 +213,15 @@ static void two_patients_in_a_study_are_flagged_and_the_list_says_so(void **stat
     assert_int_equal(flags_after(&p, (struct object){0}, 4), 0);
     assert_string_equal(shown(&p, "identity"), "objects of 2 patients: P1 M\xc3\xbcller J\xc3\xb6rg, P2 Roe Jane");
     assert_string_equal(shown(&p, "patient_id"), "P1");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ACCESS_ALL, ARCHIVE_FLAG_IDENTITY, NULL, &p.arena, &flagged, &count, &p.err),
+              p.err);
     assert_int_equal(count, 2);
     assert_int_equal(flagged[0].difference_count, 3);
     assert_int_equal(flagged[0].differences[0].tag, 0x00100010);
     assert_string_equal(flagged[0].differences[1].said, "P2");
     assert_string_equal(flagged[0].differences[1].known, "P1");
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_LEVEL, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ACCESS_ALL, ARCHIVE_FLAG_LEVEL, NULL, &p.arena, &flagged, &count, &p.err),
+              p.err);
     assert_int_equal(count, 0);
     struct archive_faults faults;
     assert_ok(archive_count_faults(p.archive, &faults, &p.err), p.err);
@@ -245,7 +249,8 @@ static void assert_series_flags(struct place *p, size_t due)
     struct archive_flagged *flagged;
     struct archive_faults faults;
     size_t count;
-    assert_ok(archive_flagged(p->archive, ARCHIVE_FLAG_SERIES, NULL, &p->arena, &flagged, &count, &p->err), p->err);
+    assert_ok(archive_flagged(p->archive, ACCESS_ALL, ARCHIVE_FLAG_SERIES, NULL, &p->arena, &flagged, &count, &p->err),
+              p->err);
     assert_ok(archive_count_faults(p->archive, &faults, &p->err), p->err);
     assert_int_equal(count, due);
     assert_int_equal(faults.flagged[7], due);
@@ -497,7 +502,7 @@ static void what_study_or_series_own_is_flagged_with_both_values_and_not_on_the_
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         if (flags_after(&p, owned[i].object, (int)i) != ARCHIVE_FLAG_LEVEL)
             fail_msg("case %zu", i);
-        assert_ok(archive_flagged(p.archive, 0, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+        assert_ok(archive_flagged(p.archive, ACCESS_ALL, 0, NULL, &p.arena, &flagged, &count, &p.err), p.err);
         assert_int_equal(count, i + 1);
         assert_int_equal(flagged[0].difference_count, 1);
         assert_int_equal(flagged[0].differences[0].tag, owned[i].tag);
@@ -736,7 +741,8 @@ static void objects_of_the_program_before_that_name_no_patient_id_are_flagged(vo
     size_t count;
     (void)state;
     open_before(&p, "flags=flags | 256", fill_unidentified);
-    assert_ok(archive_flagged(p.archive, ARCHIVE_FLAG_NO_ID, NULL, &p.arena, &flagged, &count, &p.err), p.err);
+    assert_ok(archive_flagged(p.archive, ACCESS_ALL, ARCHIVE_FLAG_NO_ID, NULL, &p.arena, &flagged, &count, &p.err),
+              p.err);
     assert_int_equal(count, 1);
     assert_string_equal(flagged[0].object.study, "1.2");
     place_close(&p);

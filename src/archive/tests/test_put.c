@@ -8,7 +8,7 @@
 static int64_t instances(struct place *p)
 {
     struct archive_counts counts;
-    assert_ok(archive_count(p->archive, &counts, &p->err), p->err);
+    assert_ok(archive_count(p->archive, ACCESS_ALL, &counts, &p->err), p->err);
     return counts.instances;
 }
 
@@ -27,7 +27,7 @@ static void a_stored_object_is_there_in_rows_event_and_bytes(void **state)
     assert_string_equal(stored.sop_instance, "1.2.3.4.5");
     assert_string_equal(stored.patient_id, "P1");
     assert_int_equal(store_event_last(p.store), 1);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     object_write(&(struct object){.pixels = true}, &sent);
     buffer_init(&kept, 1 << 20);
@@ -68,14 +68,15 @@ static void other_bytes_under_a_known_uid_are_kept_beside_and_the_first_is_serve
     assert_ok(object_put(&p, &(struct object){.pixels = true, .fill = 2}, &stored), p.err);
     assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
     assert_int_equal(stored.flags & ARCHIVE_FLAG_CONFLICT, ARCHIVE_FLAG_CONFLICT);
-    assert_ok(archive_objects(p.archive, NULL, NULL, "1.2.3.4.5", &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, NULL, NULL, "1.2.3.4.5", &p.arena, &objects, &count, &p.err),
+              p.err);
     assert_int_equal(count, 1);
     struct buffer served;
     buffer_init(&served, 1 << 20);
     assert_ok(store_read(p.store, &objects[0].place, &served, &p.err), p.err);
     assert_int_equal(served.data[served.size - 1], 1);
     buffer_free(&served);
-    assert_ok(archive_versions(p.archive, "1.2.3.4.5", &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_versions(p.archive, ACCESS_ALL, "1.2.3.4.5", &p.arena, &objects, &count, &p.err), p.err);
     assert_int_equal(count, 2);
     assert_int_equal(instances(&p), 1);
     assert_int_equal(find_count(&p, ARCHIVE_INSTANCE, 0x00080018, "1.2.3.4.5"), 1);
@@ -265,7 +266,7 @@ static void text_is_read_as_its_sender_is_known_for_and_flagged_when_it_cannot_b
     assert_ok(bytes_put(&p, data.data, data.size, DICOM_TS_EXPLICIT, &origin, &stored), p.err);
     assert_int_equal(stored.flags, 0);
     assert_int_equal(find_count(&p, ARCHIVE_STUDY, 0x00100010, "Müller^Jörg"), 1);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
     assert_string_equal(objects[0].charset, "ISO_IR 100");
     assert_ok(archive_header(p.archive, &objects[0], 4096, &p.arena, &header, &p.err), p.err);
     assert_string_equal(dicom_text(header, 0x00100010, &p.arena), "Müller^Jörg");

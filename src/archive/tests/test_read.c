@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "base/alarm.h"
 #include "store/event.h"
 #include "support/deflate.h"
@@ -15,7 +16,8 @@ static struct archive_object only_object(struct place *p)
 {
     struct archive_object *objects;
     size_t count;
-    assert_ok(archive_objects(p->archive, "1.2.3", NULL, NULL, &p->arena, &objects, &count, &p->err), p->err);
+    assert_ok(archive_objects(p->archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p->arena, &objects, &count, &p->err),
+              p->err);
     assert_int_equal(count, 1);
     return objects[0];
 }
@@ -119,7 +121,7 @@ static void a_reader_ends_where_its_object_does(void **state)
     place_open(&p);
     assert_ok(object_put(&p, &(struct object){.instance = "1.2.3.4.5"}, &stored), p.err);
     assert_ok(object_put(&p, &(struct object){.instance = "1.2.3.4.6"}, &stored), p.err);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p.arena, &objects, &count, &p.err), p.err);
     assert_ok(archive_reader(p.archive, &objects[0], &reader, &p.err), p.err);
     assert_int_equal(reader.size, objects[0].size);
     assert_ok(reader_read(&reader, 0, bytes, 2, &p.err), p.err);
@@ -240,7 +242,7 @@ static void a_damaged_object_is_compared_with_none(void **state)
     flip(&p, &object, object.size - 1);
     assert_ok(object_put(&p, &(struct object){.pixels = true, .patient_name = "Other"}, &stored), p.err);
     assert_int_equal(stored.outcome, ARCHIVE_KEPT_BESIDE);
-    assert_ok(archive_conflicts(p.archive, NULL, false, NULL, &p.arena, &conflicts, &count, &p.err), p.err);
+    assert_ok(archive_conflicts(p.archive, ACCESS_ALL, NULL, false, NULL, &p.arena, &conflicts, &count, &p.err), p.err);
     assert_int_equal(count, 1);
     assert_int_equal(conflicts[0].kind, ARCHIVE_NOT_COMPARED);
     assert_true(alarm_stands(&object));
@@ -272,7 +274,7 @@ static void what_is_lost_is_stored_anew_when_the_same_bytes_come_again(void **st
         assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
         place_reopen(&p);
         const struct archive_object was = only_object(&p);
-        assert_ok(archive_count(p.archive, &before, &p.err), p.err);
+        assert_ok(archive_count(p.archive, ACCESS_ALL, &before, &p.err), p.err);
         ways[i](&p, &was);
         for (int again = 0; again < 2; again++) {
             assert_ok(object_put(&p, &(struct object){.pixels = true}, &stored), p.err);
@@ -286,7 +288,7 @@ static void what_is_lost_is_stored_anew_when_the_same_bytes_come_again(void **st
         place_reopen(&p);
         const struct archive_object now = only_object(&p);
         assert_ok(archive_prove(p.archive, &now, &p.err), p.err);
-        assert_ok(archive_count(p.archive, &after, &p.err), p.err);
+        assert_ok(archive_count(p.archive, ACCESS_ALL, &after, &p.err), p.err);
         assert_memory_equal(&before, &after, sizeof before);
         alarm_clear(ALARM_CONTAINER, NULL);
         place_close(&p);
@@ -306,7 +308,7 @@ static void rebuild(struct place *p, struct archive_rebuild *rebuild)
 {
     place_stop(p);
     p->store = store_open(&(struct store_options){.folder = p->folder, .rebuild = STORE_REBUILD_REPLACE}, &p->err);
-    assert_ok(p->store != NULL, p->err);
+    assert_ok(p->store && store_migrate(p->store, &access_migration, &p->err), p->err);
     p->decoder = image_decoder_open(false, &p->err);
     assert_ok(p->decoder != NULL, p->err);
     p->archive = archive_open_rebuild(p->store, p->decoder, rebuild, &p->err);
@@ -342,20 +344,20 @@ static void a_rebuild_makes_the_rows_that_there_were(void **state)
         if (i % 2 == 0)
             place_reopen(&p); // a pack for each two
     }
-    assert_ok(archive_count(p.archive, &before, &p.err), p.err);
+    assert_ok(archive_count(p.archive, ACCESS_ALL, &before, &p.err), p.err);
     assert_int_equal(before.patients, 2);
-    assert_ok(archive_versions(p.archive, "1.1", &p.arena, &versions, &count, &p.err), p.err);
+    assert_ok(archive_versions(p.archive, ACCESS_ALL, "1.1", &p.arena, &versions, &count, &p.err), p.err);
     memcpy(served, versions[0].digest, HASH_SIZE);
     struct archive_rebuild how = {.progress = count_progress, .payload = &shown_objects};
     rebuild(&p, &how);
     assert_int_equal(how.unreadable + how.left_out, 0);
     assert_int_equal(shown_objects, 4); // the one that came twice was put down
-    assert_ok(archive_count(p.archive, &after, &p.err), p.err);
+    assert_ok(archive_count(p.archive, ACCESS_ALL, &after, &p.err), p.err);
     assert_memory_equal(&before, &after, sizeof before);
-    assert_ok(archive_versions(p.archive, "1.1", &p.arena, &versions, &count, &p.err), p.err);
+    assert_ok(archive_versions(p.archive, ACCESS_ALL, "1.1", &p.arena, &versions, &count, &p.err), p.err);
     assert_int_equal(count, 2);
     assert_memory_equal(served, versions[0].digest, HASH_SIZE);
-    assert_ok(archive_study_flags(p.archive, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
+    assert_ok(archive_study_flags(p.archive, ACCESS_ALL, "1.2.3", &p.arena, flags, &count, &p.err), p.err);
     assert_int_equal(count, 2); // whose objects these are, and what waits for a decision
     place_close(&p);
 }
@@ -372,12 +374,12 @@ static void a_rebuild_counts_what_it_cannot_read_and_brings_back_the_rest(void *
     assert_ok(object_put(&p, &(struct object){.instance = "1.1"}, &stored), p.err);
     assert_ok(object_put(&p, &(struct object){.instance = "1.2"}, &stored), p.err);
     place_reopen(&p);
-    assert_ok(archive_objects(p.archive, "1.2.3", NULL, "1.2", &p.arena, &objects, &count, &p.err), p.err);
+    assert_ok(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, "1.2", &p.arena, &objects, &count, &p.err), p.err);
     flip(&p, &objects[0], 40);
     struct archive_rebuild how = {0};
     rebuild(&p, &how);
     assert_int_equal(how.unreadable, 1);
-    assert_ok(archive_count(p.archive, &counts, &p.err), p.err);
+    assert_ok(archive_count(p.archive, ACCESS_ALL, &counts, &p.err), p.err);
     assert_int_equal(counts.instances, 1);
     alarm_clear(ALARM_CONTAINER, NULL);
     place_close(&p);
@@ -392,11 +394,12 @@ static void what_is_not_there_is_not_found(void **state)
     (void)state;
     place_open(&p);
     assert_ok(object_put(&p, &(struct object){0}, &stored), p.err);
-    assert_false(archive_objects(p.archive, "1.2", NULL, NULL, &p.arena, &objects, &count, &p.err));
+    assert_false(archive_objects(p.archive, ACCESS_ALL, "1.2", NULL, NULL, &p.arena, &objects, &count, &p.err));
     assert_int_equal(p.err.code, ERROR_NOT_FOUND);
-    assert_false(archive_objects(p.archive, "1.2.3", "1.2.3.9", NULL, &p.arena, &objects, &count, &p.err));
-    assert_false(archive_objects(p.archive, "1.9", "1.2.3.4", "1.2.3.4.5", &p.arena, &objects, &count, &p.err));
-    assert_false(archive_versions(p.archive, "1.2.3.4", &p.arena, &objects, &count, &p.err));
+    assert_false(archive_objects(p.archive, ACCESS_ALL, "1.2.3", "1.2.3.9", NULL, &p.arena, &objects, &count, &p.err));
+    assert_false(
+        archive_objects(p.archive, ACCESS_ALL, "1.9", "1.2.3.4", "1.2.3.4.5", &p.arena, &objects, &count, &p.err));
+    assert_false(archive_versions(p.archive, ACCESS_ALL, "1.2.3.4", &p.arena, &objects, &count, &p.err));
     place_close(&p);
 }
 
@@ -416,7 +419,7 @@ static void objects_past_the_memory_given_are_refused(void **state)
         assert_ok(object_put(&p, &(struct object){.instance = instance}, &stored), p.err);
     }
     arena_init(&small, 16 << 10);
-    assert_false(archive_objects(p.archive, "1.2.3", NULL, NULL, &small, &objects, &count, &p.err));
+    assert_false(archive_objects(p.archive, ACCESS_ALL, "1.2.3", NULL, NULL, &small, &objects, &count, &p.err));
     assert_int_equal(p.err.code, ERROR_LIMIT);
     arena_free(&small);
     place_close(&p);
@@ -495,7 +498,7 @@ static size_t count_objects(struct place *p)
 {
     struct archive_object *objects;
     size_t count;
-    if (!archive_objects(p->archive, "1.2.3", NULL, NULL, &p->arena, &objects, &count, &p->err))
+    if (!archive_objects(p->archive, ACCESS_ALL, "1.2.3", NULL, NULL, &p->arena, &objects, &count, &p->err))
         return 0;
     for (size_t i = 0; i < count; i++) {
         struct buffer data;

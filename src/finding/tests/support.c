@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "base/file.h"
 #include "dicom/part10.h"
 #include "support/store.h"
@@ -261,7 +262,7 @@ struct finding_result result_row(const char *job)
 void place_open(struct place *place)
 {
     *place = (struct place){0};
-    static const struct store_migration *const rooms[] = {&finding_migration, NULL};
+    static const struct store_migration *const rooms[] = {&access_migration, &finding_migration, NULL};
     folder_make(place->folder, sizeof place->folder);
     arena_init(&place->arena, 16 << 20);
     place->store = open_store(place->folder, rooms, &place->err);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "finding/object.h"
+
 static struct place place;
 
 static int begin(void **state)
@@ -74,6 +76,7 @@ static struct finding_result result(const char *job, const char *series, enum fi
 }
 
 struct call {
+    struct access_scope scope; // of who judges
     const struct finding_result *result;
     const struct finding *findings;
     size_t count;
@@ -95,7 +98,7 @@ static bool write_judge(struct database *db, void *payload, struct error *err)
 {
     struct call *call = payload;
     const struct finding_judgement judgement = {call->id, call->state, call->by, "seen", call->version, LATER};
-    return finding_judge(db, &judgement, err);
+    return finding_judge(db, call->scope, &judgement, err);
 }
 
 static bool write_withdraw(struct database *db, void *payload, struct error *err)
@@ -792,9 +795,49 @@ static void a_failure_with_another_reason_is_told_and_with_the_same_one_is_not(v
     assert_int_equal(events(&told), 2);
 }
 
+// ---- who does not see a study
+
+static bool write_label(struct database *db, void *payload, struct error *err)
+{
+    bool changed;
+    return access_study_label(db, payload, "vip", &changed, err);
+}
+
+static const char *study_of_device(struct access_scope scope, const char *device)
+{
+    const char *study;
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(db && finding_study_of_device(db, scope, device, &place.arena, &study, &place.err), place.err);
+    store_read_end(place.store, db);
+    return study;
+}
+
+static void who_does_not_see_a_study_judges_nothing_of_it_and_finds_no_device_by_it(void **state)
+{
+    static const struct access_scope nobody = {.hidden = ACCESS_LABELS_ALL};
+    char device[DICOM_UID_SIZE], study[] = "1.2";
+    (void)state;
+    struct finding_result other = result("b", "1.2.3", FINDING_NEGATIVE);
+    struct finding one = row("a-1", "a", "1.2.3");
+    other.study = "1.3"; // behind the hidden one
+    assert_ok(add(&one, 1) && add_result(&other, NULL, 0), place.err);
+    object_device_uid(device, other.model_digest);
+    assert_string_equal(study_of_device(nobody, device), study);
+    assert_ok(store_write(place.store, STORE_DURABLE, write_label, study, &place.err), place.err);
+    assert_string_equal(study_of_device(ACCESS_ALL, device), study);
+    assert_string_equal(study_of_device(nobody, device), "1.3");
+    struct call call = {.scope = nobody, .id = "a-1", .state = FINDING_ACCEPTED, .by = "Dr. A", .version = 0};
+    assert_false(do_write(write_judge, &call));
+    assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    call.scope = ACCESS_ALL;
+    assert_ok(do_write(write_judge, &call), place.err);
+}
+
 int test_rows(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_does_not_see_a_study_judges_nothing_of_it_and_finds_no_device_by_it, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(a_row_gives_back_what_was_put_in, begin, end),
         cmocka_unit_test_setup_teardown(findings_are_added_once, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_job_of_the_model_supersedes_older_findings_of_the_series_only, begin,

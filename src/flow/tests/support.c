@@ -480,7 +480,8 @@ size_t ground_jobs(struct ground *ground, struct queue_job **out)
     size_t count;
     struct database *db = store_read_begin(ground->store, &ground->err);
     assert_ok(db != NULL, ground->err);
-    assert_ok(queue_job_list(db, "model", NULL, 100, &ground->arena, out, &count, &ground->err), ground->err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", NULL, 100, &ground->arena, out, &count, &ground->err),
+              ground->err);
     store_read_end(ground->store, db);
     for (size_t i = 0; i < count / 2; i++) {
         struct queue_job swap = (*out)[i];
@@ -587,12 +588,13 @@ void ground_decide(struct ground *g, enum archive_decision decision, int64_t at_
 {
     struct archive_conflict *conflicts, now;
     size_t count, decided = 0;
-    assert_ok(archive_conflicts(g->archive, "1.2.3", true, NULL, &g->arena, &conflicts, &count, &g->err), g->err);
+    assert_ok(archive_conflicts(g->archive, ACCESS_ALL, "1.2.3", true, NULL, &g->arena, &conflicts, &count, &g->err),
+              g->err);
     for (size_t i = 0; i < count; i++)
         if (memcmp(conflicts[i].newer.digest, conflicts[i].served.digest, HASH_SIZE) != 0) {
-            assert_ok(
-                archive_decide(g->archive, conflicts[i].newer.id, decision, "Dr. Who", at_ns, &g->arena, &now, &g->err),
-                g->err);
+            assert_ok(archive_decide(g->archive, ACCESS_ALL, conflicts[i].newer.id, decision, "Dr. Who", at_ns,
+                                     &g->arena, &now, &g->err),
+                      g->err);
             decided++;
         }
     assert_true(decided > 0);
@@ -603,7 +605,8 @@ const char *ground_class_of(struct ground *g, const char *instance)
 {
     struct archive_object *object;
     size_t count;
-    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err), g->err);
+    assert_ok(archive_objects(g->archive, ACCESS_ALL, NULL, NULL, instance, &g->arena, &object, &count, &g->err),
+              g->err);
     return object->sop_class;
 }
 
@@ -651,7 +654,7 @@ static bool write_judgement(struct database *db, void *payload, struct error *er
                                                 .by = "Ann",
                                                 .version = FINDING_ANY_VERSION,
                                                 .now_ns = GROUND_START + 100 * CLOCK_SECOND};
-    return finding_judge(db, &judgement, err);
+    return finding_judge(db, ACCESS_ALL, &judgement, err);
 }
 
 void ground_judge(struct ground *g, enum finding_state verdict, int64_t at_ns)

@@ -202,7 +202,7 @@ static const struct dicom_dataset *header_in(struct ground *g, const char *insta
     const struct dicom_dataset *header;
     struct archive_object *object;
     size_t count;
-    assert_ok(archive_objects(g->archive, NULL, NULL, instance, &g->arena, &object, &count, &g->err) &&
+    assert_ok(archive_objects(g->archive, ACCESS_ALL, NULL, NULL, instance, &g->arena, &object, &count, &g->err) &&
                   archive_header(g->archive, object, 1 << 10, &g->arena, &header, &g->err),
               g->err);
     return header;

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const two_models[] = {"one", "two", NULL};
@@ -284,6 +285,118 @@ static void hl7_targets_are_checked_kept_and_removed(void **state)
     ground_close(&g);
 }
 
+// ---- labels
+
+static void enter_label(struct ground *g, const char *name)
+{
+    struct access_label label = {0};
+    snprintf(label.name, sizeof label.name, "%s", name);
+    assert_ok(access_label_put(g->access, &label, "test", &g->err), g->err);
+}
+
+// Of the study that send_series sent last, as names.
+static const char *labels_of(struct ground *g)
+{
+    static char text[128];
+    struct store_event *events;
+    struct access_study_labels has = {0};
+    size_t count;
+    struct database *db = store_read_begin(g->store, &g->err);
+    assert_ok(db && store_event_read(db, 0, 10000, &g->arena, &events, &count, &g->err), g->err);
+    for (size_t i = 0; i < count; i++)
+        if (events[i].kind == STORE_EVENT_SERIES_COMPLETE)
+            assert_ok(access_study_labels(db, events[i].study, &has, &g->err), g->err);
+    store_read_end(g->store, db);
+    json_t *names = access_labels_to_json(g->access, has.labels);
+    char *dumped = json_dumps(names, JSON_COMPACT);
+    snprintf(text, sizeof text, "%s", dumped);
+    free(dumped);
+    json_decref(names);
+    return text;
+}
+
+static void rules_that_match_give_the_study_their_labels_with_or_without_a_model(void **state)
+{
+    struct ground g;
+    struct queue_job *jobs;
+    (void)state;
+    ground_open(&g, two_models, NULL);
+    enter_label(&g, "vip");
+    enter_label(&g, "staff");
+    ground_rule(&g, "{\"name\":\"a\",\"labels\":[\"vip\"],\"calling\":\"CT1\"}");
+    ground_rule(&g, "{\"name\":\"b\",\"labels\":[\"staff\"],\"model\":\"one\",\"modality\":\"CT\"}");
+    ground_rule(&g, "{\"name\":\"c\",\"labels\":[\"vip\"],\"enabled\":false}");
+    send_series(&g, &(struct slice){.modality = "CT"}, 3);
+    assert_string_equal(labels_of(&g), "[\"staff\"]");
+    send_series(&g, &(struct slice){.modality = "CT", .calling = "CT1"}, 3);
+    assert_string_equal(labels_of(&g), "[\"staff\",\"vip\"]");
+    assert_int_equal(ground_jobs(&g, &jobs), 2);
+    send_series(&g, &(struct slice){.modality = "MR"}, 3);
+    assert_string_equal(labels_of(&g), "[]");
+    ground_close(&g);
+}
+
+// Before anything is done for the series, and so before anything of it is delivered.
+static void a_study_has_its_labels_when_its_job_is_there(void **state)
+{
+    struct ground g;
+    struct store_event *events;
+    size_t count, labelled = 0, queued = 0;
+    (void)state;
+    ground_open(&g, two_models, NULL);
+    enter_label(&g, "vip");
+    ground_rule(&g, "{\"name\":\"r\",\"labels\":[\"vip\"],\"model\":\"one\"}");
+    send_series(&g, &(struct slice){.modality = "CT"}, 3);
+    struct database *db = store_read_begin(g.store, &g.err);
+    assert_ok(db && store_event_read(db, 0, 10000, &g.arena, &events, &count, &g.err), g.err);
+    store_read_end(g.store, db);
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].kind == STORE_EVENT_WORKLIST_CHANGED && !*events[i].study)
+            labelled = events[i].number;
+        if (events[i].kind == STORE_EVENT_JOB_QUEUED)
+            queued = events[i].number;
+    }
+    assert_true(labelled > 0 && labelled < queued);
+    ground_close(&g);
+}
+
+static void asking_again_asks_the_rules_for_labels_too(void **state)
+{
+    struct ground g;
+    struct flow_asked asked;
+    (void)state;
+    ground_open(&g, two_models, NULL);
+    enter_label(&g, "vip");
+    ground_put_series(&g, &(struct slice){0}, 3, AT(1));
+    ground_end(&g, "SCANNER", AT(1));
+    ground_step(&g, AT(5));
+    assert_string_equal(labels_of(&g), "[]");
+    ground_rule(&g, "{\"name\":\"r\",\"labels\":[\"vip\"]}");
+    assert_ok(flow_ask(g.flow, "1.2.3", AT(6), &asked, &g.err), g.err);
+    assert_string_equal(labels_of(&g), "[\"vip\"]");
+    ground_close(&g);
+}
+
+static void a_rule_names_labels_that_there_are_and_says_all_of_them(void **state)
+{
+    struct ground g;
+    struct flow_rule rule = {.name = "r", .enabled = true, .labels = {"nobody"}, .labels_count = 1}, back;
+    (void)state;
+    ground_open(&g, two_models, NULL);
+    assert_true(ground_rule_refused(&g, "{\"name\":\"r\"}"));
+    assert_non_null(strstr(g.err.message, "give it a model, or labels"));
+    assert_true(ground_rule_refused(&g, "{\"name\":\"r\",\"labels\":[\"a,b\"]}"));
+    assert_non_null(strstr(g.err.message, "rule 'r': labels: 'a,b'"));
+    assert_false(flow_rule_put(g.store, g.access, &rule, "test", &g.err));
+    assert_non_null(strstr(g.err.message, "there is no label 'nobody'"));
+    json_t *json = flow_rule_to_json(&rule);
+    assert_ok(flow_rule_from_json(json, &back, &g.err), g.err);
+    json_decref(json);
+    assert_int_equal(back.labels_count, 1);
+    assert_string_equal(back.labels[0], "nobody");
+    ground_close(&g);
+}
+
 int test_rules(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -298,6 +411,10 @@ int test_rules(void)
         cmocka_unit_test(unfit_rules_are_refused_by_the_name_of_the_member),
         cmocka_unit_test(there_is_an_end_to_how_many_rules_are_kept),
         cmocka_unit_test(hl7_targets_are_checked_kept_and_removed),
+        cmocka_unit_test(rules_that_match_give_the_study_their_labels_with_or_without_a_model),
+        cmocka_unit_test(a_study_has_its_labels_when_its_job_is_there),
+        cmocka_unit_test(asking_again_asks_the_rules_for_labels_too),
+        cmocka_unit_test(a_rule_names_labels_that_there_are_and_says_all_of_them),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }

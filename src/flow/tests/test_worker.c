@@ -247,7 +247,8 @@ static void damage_a_slice(struct ground *g)
     char path[2 * GROUND_PATH];
     size_t count;
     uint8_t byte;
-    assert_ok(archive_objects(g->archive, "1.2.3", NULL, NULL, &g->arena, &objects, &count, &g->err), g->err);
+    assert_ok(archive_objects(g->archive, ACCESS_ALL, "1.2.3", NULL, NULL, &g->arena, &objects, &count, &g->err),
+              g->err);
     const struct archive_object *object = &objects[count - 1];
     snprintf(path, sizeof path, "%s/packs/%010llu.pack", g->folder, (unsigned long long)object->place.container);
     int fd = open(path, O_RDWR | O_CLOEXEC);

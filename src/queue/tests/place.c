@@ -1,5 +1,6 @@
 #include "place.h"
 
+#include "access/access.h"
 #include "support/folder.h"
 #include "support/store.h"
 
@@ -7,7 +8,7 @@ struct store *place_store(const char *folder, struct error *err)
 {
     static const char *const steps[] = {"CREATE TABLE fact (job TEXT NOT NULL, token INTEGER NOT NULL) STRICT", NULL};
     static const struct store_migration facts = {.room = "facts", .steps = steps};
-    static const struct store_migration *const rooms[] = {&queue_migration, &facts, NULL};
+    static const struct store_migration *const rooms[] = {&access_migration, &queue_migration, &facts, NULL};
     return open_store(folder, rooms, err);
 }
 
@@ -194,7 +195,7 @@ static bool write_delivery_failed(struct database *db, void *payload, struct err
 static bool write_delivery_replay(struct database *db, void *payload, struct error *err)
 {
     struct delivery_call *call = payload;
-    return queue_delivery_replay(db, call->id, call->now_ns, err);
+    return queue_delivery_replay(db, ACCESS_ALL, call->id, call->now_ns, err);
 }
 
 static bool write_delivery_obsolete(struct database *db, void *payload, struct error *err)

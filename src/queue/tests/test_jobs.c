@@ -314,9 +314,51 @@ static void assert_total(struct place *place, const char *study, int64_t due)
 {
     int64_t total;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_job_total(db, "model", study, &total, &place->err), place->err);
+    assert_ok(queue_job_total(db, ACCESS_ALL, "model", study, &total, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(total, due);
+}
+
+static bool write_label(struct database *db, void *payload, struct error *err)
+{
+    bool changed;
+    return access_study_label(db, payload, "vip", &changed, err);
+}
+
+static void jobs_of_a_study_that_is_not_seen_are_in_no_list_and_no_total(void **state)
+{
+    static const struct access_scope nobody = {.hidden = ACCESS_LABELS_ALL};
+    struct place place;
+    struct queue_job *jobs;
+    size_t count;
+    int64_t total;
+    bool added;
+    (void)state;
+    place_open(&place);
+    add(&place, "a", 0);
+    assert_ok(
+        job_add(place.store, &(struct queue_job){.key = "c", .kind = "model", .study = "9.9"}, T0, &added, &place.err),
+        place.err);
+    char study[] = "9.9";
+    assert_ok(store_write(place.store, STORE_DURABLE, write_label, study, &place.err), place.err);
+    struct database *db = store_read_begin(place.store, &place.err);
+    assert_ok(queue_job_list(db, nobody, "model", NULL, 10, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_int_equal(count, 1);
+    assert_string_equal(jobs[0].key, "a");
+    assert_ok(queue_job_total(db, nobody, "model", NULL, &total, &place.err), place.err);
+    assert_int_equal(total, 1);
+    assert_ok(queue_job_list(db, nobody, "model", study, 10, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_int_equal(count, 0);
+    assert_ok(queue_job_total(db, nobody, "model", study, &total, &place.err), place.err);
+    assert_int_equal(total, 0);
+    assert_ok(queue_job_list_state(db, nobody, "model", QUEUE_JOB_QUEUED, 10, &place.arena, &jobs, &count, &total,
+                                   &place.err),
+              place.err);
+    assert_true(count == 1 && total == 1);
+    assert_ok(queue_job_total(db, ACCESS_ALL, "model", NULL, &total, &place.err), place.err);
+    assert_int_equal(total, 2);
+    store_read_end(place.store, db);
+    place_close(&place);
 }
 
 static void jobs_are_listed_newest_first_and_counted(void **state)
@@ -333,13 +375,13 @@ static void jobs_are_listed_newest_first_and_counted(void **state)
         job_add(place.store, &(struct queue_job){.key = "c", .kind = "model", .study = "9.9"}, T0, &added, &place.err),
         place.err);
     struct database *db = store_read_begin(place.store, &place.err);
-    assert_ok(queue_job_list(db, "model", "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", "1.2", 10, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "b");
-    assert_ok(queue_job_list(db, "model", NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", NULL, 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 2);
     assert_string_equal(jobs[0].key, "c");
-    assert_ok(queue_job_list(db, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
+    assert_ok(queue_job_list(db, ACCESS_ALL, "model", "none", 2, &place.arena, &jobs, &count, &place.err), place.err);
     assert_int_equal(count, 0);
     store_read_end(place.store, db);
     assert_total(&place, NULL, 3);
@@ -351,7 +393,8 @@ static void jobs_are_listed_newest_first_and_counted(void **state)
     assert_total(&place, NULL, 3); // whatever becomes of them
     int64_t total;
     db = store_read_begin(place.store, &place.err);
-    assert_ok(queue_job_list_state(db, "model", QUEUE_JOB_QUEUED, 1, &place.arena, &jobs, &count, &total, &place.err),
+    assert_ok(queue_job_list_state(db, ACCESS_ALL, "model", QUEUE_JOB_QUEUED, 1, &place.arena, &jobs, &count, &total,
+                                   &place.err),
               place.err);
     assert_int_equal(count, 1);
     assert_int_equal(total, 2);
@@ -464,6 +507,7 @@ int test_jobs(void)
         cmocka_unit_test(jobs_are_counted_by_model_state_outcome_and_cause),
         cmocka_unit_test(kinds_do_not_mix),
         cmocka_unit_test(what_the_first_try_fixed_holds_for_all_tries),
+        cmocka_unit_test(jobs_of_a_study_that_is_not_seen_are_in_no_list_and_no_total),
         cmocka_unit_test(jobs_are_listed_newest_first_and_counted),
         cmocka_unit_test(what_is_too_long_is_refused_or_cut),
         cmocka_unit_test(eight_threads_add_and_do_each_job_once),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "support/folder.h"
 #include "support/store.h"
 
@@ -29,8 +30,8 @@ static struct queue_delivery *list_one(struct place *place, enum queue_delivery_
     struct queue_delivery *deliveries;
     size_t count;
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, &(struct queue_delivery_filter){.state = state}, 10, &place->arena, &deliveries,
-                                  &count, &place->err),
+    assert_ok(queue_delivery_list(db, ACCESS_ALL, &(struct queue_delivery_filter){.state = state}, 10, &place->arena,
+                                  &deliveries, &count, &place->err),
               place->err);
     store_read_end(place->store, db);
     assert_int_equal(count, 1);
@@ -310,9 +311,10 @@ static bool write_said(struct database *db, void *payload, struct error *err)
 {
     struct said *said = payload;
     if (!said->target)
-        return queue_delivery_give_up(db, said->id, "given up by Dr. A: the old PACS is gone", err);
-    return said->give_up ? queue_delivery_give_up_target(db, "dicom", said->target, "gone", &said->count, err)
-                         : queue_delivery_replay_target(db, "dicom", said->target, T0, &said->count, err);
+        return queue_delivery_give_up(db, ACCESS_ALL, said->id, "given up by Dr. A: the old PACS is gone", err);
+    return said->give_up
+               ? queue_delivery_give_up_target(db, ACCESS_ALL, "dicom", said->target, "gone", &said->count, err)
+               : queue_delivery_replay_target(db, ACCESS_ALL, "dicom", said->target, T0, &said->count, err);
 }
 
 static bool say(struct place *place, struct said *said)
@@ -379,11 +381,16 @@ static void all_of_a_target_are_given_up_or_sent_again_at_once_and_no_other_s(vo
     assert_ok(say(&place, &said), place.err);
     assert_int_equal(said.count, 1);
     assert_int_equal(counted(&place, QUEUE_DELIVERY_WAITING), 3);
+    struct queue_delivery *sending = claim(&place, now_ns, &next_ns); // of pacs or ris
+    while (strcmp(sending->target, "ris") != 0)
+        sending = claim(&place, now_ns, &next_ns);
     said.give_up = true;
     assert_ok(say(&place, &said), place.err);
     assert_int_equal(said.count, 2);
+    assert_false(delivery_failed(&place, sending, QUEUE_REFUSED, now_ns)); // its sender has nothing to say any more
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
     assert_int_equal(counted(&place, QUEUE_DELIVERY_GIVEN_UP), 2);
-    assert_string_equal(list_one(&place, QUEUE_DELIVERY_WAITING)->key, "elsewhere");
+    assert_int_equal(counted(&place, QUEUE_DELIVERY_WAITING) + counted(&place, QUEUE_DELIVERY_SENDING), 1);
     place_close(&place);
 }
 
@@ -453,8 +460,9 @@ static size_t count_of(struct place *place, const char *study)
     int64_t total;
     const struct queue_delivery_filter filter = {.state = QUEUE_DELIVERY_WAITING, .study = study};
     struct database *db = store_read_begin(place->store, &place->err);
-    assert_ok(queue_delivery_list(db, &filter, 10, &place->arena, &deliveries, &count, &place->err), place->err);
-    assert_ok(queue_delivery_total(db, &filter, &total, &place->err), place->err);
+    assert_ok(queue_delivery_list(db, ACCESS_ALL, &filter, 10, &place->arena, &deliveries, &count, &place->err),
+              place->err);
+    assert_ok(queue_delivery_total(db, ACCESS_ALL, &filter, &total, &place->err), place->err);
     store_read_end(place->store, db);
     assert_int_equal(total, count);
     return count;
@@ -487,7 +495,7 @@ static void deliveries_are_listed_by_study_those_of_an_older_program_too(void **
     for (size_t i = 0; queue_migration.steps[i + 1]; i++)
         steps[i] = strstr(queue_migration.steps[i], "delivery_study") ? NULL : queue_migration.steps[i];
     const struct store_migration older = {.room = "queue", .steps = steps};
-    const struct store_migration *const rooms[] = {&older, NULL};
+    const struct store_migration *const rooms[] = {&access_migration, &older, NULL};
     folder_make(place.folder, sizeof place.folder);
     arena_init(&place.arena, 64 << 20);
     place.store = open_store(place.folder, rooms, &place.err);
@@ -498,6 +506,85 @@ static void deliveries_are_listed_by_study_those_of_an_older_program_too(void **
     assert_int_equal(count_of(&place, "1.2"), 0);
     assert_int_equal(count_of(&place, NULL), 3);
     assert_int_equal(place_int(&place, "SELECT count(*) FROM delivery WHERE result = '" RESULT_B "' AND key = 'c'"), 1);
+    place_close(&place);
+}
+
+// ---- who does not see a study
+
+static const struct access_scope nobody = {.hidden = ACCESS_LABELS_ALL};
+
+struct hidden_word {
+    struct access_scope scope;
+    int64_t id; // of the hidden study's delivery
+    int64_t count;
+    bool label; // the study gets one; else the word is said
+};
+
+static bool write_hidden_word(struct database *db, void *payload, struct error *err)
+{
+    bool changed;
+    struct hidden_word *word = payload;
+    if (word->label)
+        return access_study_label(db, "9.9", "vip", &changed, err);
+    return queue_delivery_give_up_target(db, word->scope, "dicom", "pacs", "gone", &word->count, err);
+}
+
+static bool write_word_of_one(struct database *db, void *payload, struct error *err)
+{
+    struct hidden_word *word = payload;
+    return queue_delivery_give_up(db, word->scope, word->id, "gone", err);
+}
+
+static bool write_replay_of_one(struct database *db, void *payload, struct error *err)
+{
+    struct hidden_word *word = payload;
+    return queue_delivery_replay(db, word->scope, word->id, T0, err);
+}
+
+static size_t seen(struct place *place, struct access_scope scope, const char *study, enum queue_delivery_state state)
+{
+    struct queue_delivery *deliveries;
+    const struct queue_delivery_filter filter = {.state = state, .study = study};
+    size_t count;
+    int64_t total;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(db && queue_delivery_list(db, scope, &filter, 10, &place->arena, &deliveries, &count, &place->err) &&
+                  queue_delivery_total(db, scope, &filter, &total, &place->err),
+              place->err);
+    store_read_end(place->store, db);
+    assert_int_equal(total, count);
+    return count;
+}
+
+static void who_does_not_see_a_study_neither_lists_nor_ends_nor_replays_what_is_of_it(void **state)
+{
+    struct place place;
+    struct hidden_word word = {.scope = nobody, .label = true};
+    (void)state;
+    place_open(&place);
+    assert_true(delivery_add_row(
+        &place, &(struct queue_delivery){.key = "a", .kind = "dicom", .target = "pacs", .study = "1.1"}, T0));
+    assert_true(delivery_add_row(
+        &place, &(struct queue_delivery){.key = "b", .kind = "dicom", .target = "pacs", .study = "9.9"}, T0));
+    assert_ok(store_write(place.store, STORE_DURABLE, write_hidden_word, &word, &place.err), place.err);
+    assert_int_equal(seen(&place, ACCESS_ALL, NULL, QUEUE_DELIVERY_WAITING), 2);
+    assert_int_equal(seen(&place, nobody, NULL, QUEUE_DELIVERY_WAITING), 1);
+    assert_int_equal(seen(&place, ACCESS_ALL, "9.9", QUEUE_DELIVERY_WAITING), 1);
+    assert_int_equal(seen(&place, nobody, "9.9", QUEUE_DELIVERY_WAITING), 0);
+    word.label = false;
+    word.id = place_int(&place, "SELECT id FROM delivery WHERE key = 'b'");
+    store_write_fn *const ways[] = {write_word_of_one, write_replay_of_one};
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(store_write(place.store, STORE_DURABLE, ways[i], &word, &place.err));
+        assert_int_equal(place.err.code, ERROR_NOT_FOUND);
+    }
+    assert_ok(store_write(place.store, STORE_DURABLE, write_hidden_word, &word, &place.err), place.err);
+    assert_int_equal(word.count, 1);
+    assert_int_equal(seen(&place, ACCESS_ALL, "9.9", QUEUE_DELIVERY_WAITING), 1); // it stays as it was
+    word.scope = ACCESS_ALL;
+    assert_ok(store_write(place.store, STORE_DURABLE, write_hidden_word, &word, &place.err), place.err);
+    assert_int_equal(seen(&place, ACCESS_ALL, NULL, QUEUE_DELIVERY_GIVEN_UP), 2);
+    assert_int_equal(seen(&place, nobody, NULL, QUEUE_DELIVERY_GIVEN_UP), 1);
     place_close(&place);
 }
 
@@ -516,6 +603,7 @@ int test_outbox(void)
         cmocka_unit_test(what_is_obsolete_is_never_sent_and_cannot_be_replayed),
         cmocka_unit_test(what_is_given_up_is_not_sent_holds_up_no_other_and_comes_back_by_a_replay_alone),
         cmocka_unit_test(all_of_a_target_are_given_up_or_sent_again_at_once_and_no_other_s),
+        cmocka_unit_test(who_does_not_see_a_study_neither_lists_nor_ends_nor_replays_what_is_of_it),
         cmocka_unit_test(what_is_obsolete_waits_again_when_it_holds_after_all),
         cmocka_unit_test(what_ended_without_its_answer_may_be_known),
         cmocka_unit_test(what_a_target_may_know_is_what_it_took_or_did_not_answer),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "base/clock.h"
 #include "dicom/writer.h"
 #include "queue/queue.h"
@@ -29,8 +30,8 @@ struct hall {
 
 static void hall_open(struct hall *hall)
 {
-    static const struct store_migration *const rooms[] = {&queue_migration, &finding_migration, &reading_migration,
-                                                          NULL};
+    static const struct store_migration *const rooms[] = {&access_migration, &queue_migration, &finding_migration,
+                                                          &reading_migration, NULL};
     *hall = (struct hall){0};
     folder_make(hall->folder, sizeof hall->folder);
     arena_init(&hall->arena, 16 << 20);
@@ -98,9 +99,9 @@ static size_t list(struct hall *hall, struct reading_item **out)
 {
     size_t count;
     int64_t total;
-    assert_ok(
-        reading_list(hall->store, NULL, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count, &total, &hall->err),
-        hall->err);
+    assert_ok(reading_list(hall->store, ACCESS_ALL, NULL, clock_now_ns(), READING_CAP_NS, &hall->arena, out, &count,
+                           &total, &hall->err),
+              hall->err);
     assert_true(total == (int64_t)count || count == READING_LIST_MAX);
     return count;
 }
@@ -255,7 +256,7 @@ static bool write_verdict(struct database *db, void *payload, struct error *err)
 {
     const struct finding_judgement judgement = {
         "a", *(enum finding_state *)payload, "Ann", "", FINDING_ANY_VERSION, clock_now_ns()};
-    return finding_judge(db, &judgement, err);
+    return finding_judge(db, ACCESS_ALL, &judgement, err);
 }
 
 static void judge(struct hall *hall, enum finding_state state)
@@ -449,8 +450,8 @@ static void a_study_that_came_while_the_clock_was_ahead_waits_from_when_that_is_
     list(&hall, &items);
     assert_int_equal(items[0].waiting_ns, 0);
     step(&hall);
-    assert_ok(reading_list(hall.store, "1.2.3", clock_now_ns() + READING_CAP_NS, READING_CAP_NS, &hall.arena, &items,
-                           &count, &total, &hall.err),
+    assert_ok(reading_list(hall.store, ACCESS_ALL, "1.2.3", clock_now_ns() + READING_CAP_NS, READING_CAP_NS,
+                           &hall.arena, &items, &count, &total, &hall.err),
               hall.err);
     assert_int_equal(count, 1);
     assert_true(items[0].waiting_ns >= READING_CAP_NS && items[0].capped);
@@ -602,9 +603,9 @@ static void past_its_limit_the_list_leaves_out_the_least_urgent_and_says_how_man
     put_of(&hall, "1.2.4", CT, "c-store");
     put(&hall, CT, "import");
     say(&hall, "a", FINDING_POSITIVE);
-    assert_ok(
-        reading_list(hall.store, NULL, clock_now_ns(), READING_CAP_NS, &hall.arena, &items, &count, &total, &hall.err),
-        hall.err);
+    assert_ok(reading_list(hall.store, ACCESS_ALL, NULL, clock_now_ns(), READING_CAP_NS, &hall.arena, &items, &count,
+                           &total, &hall.err),
+              hall.err);
     assert_int_equal(count, READING_LIST_MAX);
     assert_int_equal(total, READING_LIST_MAX + 2);
     assert_string_equal(items[0].study, "1.2.3");

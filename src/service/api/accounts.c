@@ -8,12 +8,13 @@
 
 // ---- accounts
 
-static json_t *account_to_json(const struct access_account *account)
+static json_t *account_to_json(struct service *service, const struct access_account *account)
 {
-    return json_pack("{s:s, s:s, s:o, s:b, s:b, s:s, s:s, s:I}", "name", account->name, "shown", account->shown,
-                     "roles", access_roles_to_json(account->roles), "enabled", account->enabled, "hasPassword",
-                     account->has_password, "issuer", account->issuer, "subject", account->subject, "version",
-                     (json_int_t)account->version);
+    return json_pack("{s:s, s:s, s:o, s:o, s:b, s:b, s:s, s:s, s:I}", "name", account->name, "shown", account->shown,
+                     "roles", access_roles_to_json(account->roles), "labels",
+                     access_labels_to_json(service->access, account->labels), "enabled", account->enabled,
+                     "hasPassword", account->has_password, "issuer", account->issuer, "subject", account->subject,
+                     "version", (json_int_t)account->version);
 }
 
 void api_accounts(void *payload, struct http_request *request)
@@ -28,7 +29,7 @@ void api_accounts(void *payload, struct http_request *request)
     }
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, account_to_json(&accounts[i]));
+        json_array_append_new(list, account_to_json(service, &accounts[i]));
     service_tell_total(request, count);
     service_reply_json(request, 200, list);
 }
@@ -42,10 +43,12 @@ static bool text_member(const json_t *body, const char *name, char *out, size_t 
 }
 
 // What is not named stays as it is; an account that is new is enabled.
-static bool read_account(const json_t *body, struct access_account *account, const char **password, struct error *err)
+static bool read_account(struct service *service, const json_t *body, struct access_account *account,
+                         const char **password, struct error *err)
 {
-    const json_t *roles = json_object_get(body, "roles"), *enabled = json_object_get(body, "enabled"),
-                 *version = json_object_get(body, "version"), *secret = json_object_get(body, "password");
+    const json_t *roles = json_object_get(body, "roles"), *labels = json_object_get(body, "labels"),
+                 *enabled = json_object_get(body, "enabled"), *version = json_object_get(body, "version"),
+                 *secret = json_object_get(body, "password");
     *password = json_string_value(secret);
     if (secret && (!*password || strlen(*password) != json_string_length(secret)))
         return error_set(err, ERROR_BAD_VALUE, "'password' must be a text without NUL");
@@ -58,6 +61,7 @@ static bool read_account(const json_t *body, struct access_account *account, con
            text_member(body, "issuer", account->issuer, sizeof account->issuer, err) &&
            text_member(body, "subject", account->subject, sizeof account->subject, err) &&
            (!roles || access_roles_read(roles, &account->roles, err)) &&
+           (!labels || access_labels_read(service->access, labels, &account->labels, err)) &&
            (!version || service_version(body, &account->version, err));
 }
 
@@ -66,7 +70,7 @@ static void reply_account(struct service *service, struct http_request *request,
     struct access_account account;
     struct error err;
     if (access_account_get(service->access, name, &account, &err))
-        service_reply_json(request, 200, account_to_json(&account));
+        service_reply_json(request, 200, account_to_json(service, &account));
     else
         http_reply_error(request, &err);
 }
@@ -78,14 +82,14 @@ void api_account_put(void *payload, struct http_request *request)
     struct error err;
     const char *name = http_path_part(request, "name"), *password = NULL;
     json_t *body =
-        service_read_json(request, "name shown roles enabled issuer subject password version hasPassword", &err);
+        service_read_json(request, "name shown roles labels enabled issuer subject password version hasPassword", &err);
     bool known = body && access_account_get(service->access, name, &account, &err);
     if (!known)
         account = (struct access_account){.enabled = true};
     bool ok = body && (known || err.code == ERROR_NOT_FOUND) &&
               (text_copy(account.name, sizeof account.name, name) ||
                error_set(&err, ERROR_BAD_VALUE, "the name is longer than any")) &&
-              read_account(body, &account, &password, &err) &&
+              read_account(service, body, &account, &password, &err) &&
               access_account_put(service->access, &account, password, service_subject(request)->name, &err);
     if (ok)
         reply_account(service, request, name);
@@ -140,11 +144,12 @@ void api_sessions_delete(void *payload, struct http_request *request)
 
 // ---- tokens
 
-static json_t *token_to_json(const struct access_token *token)
+static json_t *token_to_json(struct service *service, const struct access_token *token)
 {
     char made[CLOCK_RFC3339_SIZE], ends[CLOCK_RFC3339_SIZE];
-    return json_pack("{s:s, s:o, s:s, s:s, s:s}", "name", token->name, "roles", access_roles_to_json(token->roles),
-                     "made", clock_rfc3339(made, token->made_ns), "ends", clock_rfc3339(ends, token->ends_ns), "madeBy",
+    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s}", "name", token->name, "roles", access_roles_to_json(token->roles),
+                     "labels", access_labels_to_json(service->access, token->labels), "made",
+                     clock_rfc3339(made, token->made_ns), "ends", clock_rfc3339(ends, token->ends_ns), "madeBy",
                      token->made_by);
 }
 
@@ -160,14 +165,15 @@ void api_tokens(void *payload, struct http_request *request)
     }
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, token_to_json(&tokens[i]));
+        json_array_append_new(list, token_to_json(service, &tokens[i]));
     service_reply_json(request, 200, list);
 }
 
-static bool read_token(const json_t *body, struct access_token *out, int64_t now_ns, struct error *err)
+static bool read_token(struct service *service, const json_t *body, struct access_token *out, int64_t now_ns,
+                       struct error *err)
 {
     const char *name = service_member(body, "name", err);
-    const json_t *days = json_object_get(body, "days");
+    const json_t *days = json_object_get(body, "days"), *labels = json_object_get(body, "labels");
     if (!name)
         return false;
     if (!text_copy(out->name, sizeof out->name, name))
@@ -175,7 +181,8 @@ static bool read_token(const json_t *body, struct access_token *out, int64_t now
     if (!json_is_integer(days) || json_integer_value(days) < 1 || json_integer_value(days) > ACCESS_TOKEN_DAYS_MAX)
         return error_set(err, ERROR_BAD_VALUE, "'days' must be a whole number from 1 to %d", ACCESS_TOKEN_DAYS_MAX);
     out->ends_ns = now_ns + json_integer_value(days) * 86400 * CLOCK_SECOND;
-    return access_roles_read(json_object_get(body, "roles"), &out->roles, err);
+    return access_roles_read(json_object_get(body, "roles"), &out->roles, err) &&
+           (!labels || access_labels_read(service->access, labels, &out->labels, err));
 }
 
 void api_token_make(void *payload, struct http_request *request)
@@ -185,11 +192,11 @@ void api_token_make(void *payload, struct http_request *request)
     struct error err;
     char secret[ACCESS_SECRET_SIZE];
     int64_t now_ns = clock_now_ns();
-    json_t *body = service_read_json(request, "name roles days", &err);
-    if (body && read_token(body, &token, now_ns, &err) &&
+    json_t *body = service_read_json(request, "name roles labels days", &err);
+    if (body && read_token(service, body, &token, now_ns, &err) &&
         access_token_make(service->access, &token, service_subject(request)->name, now_ns, secret, &err)) {
         token.made_ns = now_ns;
-        json_t *made = token_to_json(&token);
+        json_t *made = token_to_json(service, &token);
         json_object_set_new(made, "token", json_string(secret));
         service_reply_json(request, 201, made);
     } else {

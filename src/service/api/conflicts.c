@@ -99,8 +99,8 @@ void api_conflicts(void *payload, struct http_request *request)
     bool all;
     size_t count = 0;
     if (!read_state(request, &all, &err) || !read_page(request, &page, &err) ||
-        !archive_conflicts(service->archive, http_query(request, "study"), all, &page, http_arena(request), &conflicts,
-                           &count, &err)) {
+        !archive_conflicts(service->archive, service_scope(request), http_query(request, "study"), all, &page,
+                           http_arena(request), &conflicts, &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
@@ -163,7 +163,8 @@ static void decide(struct service *service, struct http_request *request, enum a
     const char *by = NULL;
     json_t *body = service_read_json(request, "by", &err);
     if (body && read_decision(request, body, &id, &by, &err) &&
-        archive_decide(service->archive, id, decision, by, clock_now_ns(), http_arena(request), &now, &err)) {
+        archive_decide(service->archive, service_scope(request), id, decision, by, clock_now_ns(), http_arena(request),
+                       &now, &err)) {
         tell(service, request, by, word, &now);
         service_reply_json(request, 200, conflict_to_json(&now));
     } else {
@@ -188,8 +189,8 @@ void api_study_flags(void *payload, struct http_request *request)
     struct error err;
     const char *flags[ARCHIVE_STUDY_FLAGS];
     size_t count;
-    if (!archive_study_flags(service->archive, http_path_part(request, "study"), http_arena(request), flags, &count,
-                             &err)) {
+    if (!archive_study_flags(service->archive, service_scope(request), http_path_part(request, "study"),
+                             http_arena(request), flags, &count, &err)) {
         http_reply_error(request, &err);
         return;
     }
@@ -225,7 +226,8 @@ void api_flagged(void *payload, struct http_request *request)
     unsigned flag;
     size_t count = 0;
     if (!read_flag(request, &flag, &err) || !read_page(request, &page, &err) ||
-        !archive_flagged(service->archive, flag, &page, http_arena(request), &flagged, &count, &err)) {
+        !archive_flagged(service->archive, service_scope(request), flag, &page, http_arena(request), &flagged, &count,
+                         &err)) {
         http_reply_error(request, &err);
         return;
     }

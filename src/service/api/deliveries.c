@@ -38,8 +38,10 @@ static bool list(struct service *service, struct http_request *request, const st
     size_t count = 0;
     int64_t of_state = 0;
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && queue_delivery_list(db, filter, DELIVERIES_MAX, http_arena(request), &deliveries, &count, err) &&
-              queue_delivery_total(db, filter, &of_state, err);
+    bool ok = db &&
+              queue_delivery_list(db, service_scope(request), filter, DELIVERIES_MAX, http_arena(request), &deliveries,
+                                  &count, err) &&
+              queue_delivery_total(db, service_scope(request), filter, &of_state, err);
     *total += of_state;
     if (db)
         store_read_end(service->store, db);
@@ -76,6 +78,7 @@ void api_deliveries(void *payload, struct http_request *request)
 // ---- a person's word, of one or of all of a target
 
 struct word {
+    struct access_scope scope; // of who says so
     bool give_up;
     int64_t id;                // of one
     const char *kind, *target; // of all of a target; NULL: of one
@@ -89,10 +92,11 @@ static bool write_word(struct database *db, void *payload, struct error *err)
     int64_t now_ns = clock_now_ns();
     word->count = 1;
     if (!word->target)
-        return word->give_up ? queue_delivery_give_up(db, word->id, word->why, err)
-                             : queue_delivery_replay(db, word->id, now_ns, err);
-    return word->give_up ? queue_delivery_give_up_target(db, word->kind, word->target, word->why, &word->count, err)
-                         : queue_delivery_replay_target(db, word->kind, word->target, now_ns, &word->count, err);
+        return word->give_up ? queue_delivery_give_up(db, word->scope, word->id, word->why, err)
+                             : queue_delivery_replay(db, word->scope, word->id, now_ns, err);
+    return word->give_up
+               ? queue_delivery_give_up_target(db, word->scope, word->kind, word->target, word->why, &word->count, err)
+               : queue_delivery_replay_target(db, word->scope, word->kind, word->target, now_ns, &word->count, err);
 }
 
 // Who gives up says why: both are kept with what is not sent.
@@ -140,7 +144,7 @@ static void answer(struct service *service, struct http_request *request, struct
 
 void api_delivery_replay(void *payload, struct http_request *request)
 {
-    struct word word = {.give_up = false};
+    struct word word = {.scope = service_scope(request), .give_up = false};
     struct error err;
     bool ok = read_id(request, &word, &err);
     answer(payload, request, &word, ok, &err);
@@ -148,7 +152,7 @@ void api_delivery_replay(void *payload, struct http_request *request)
 
 void api_delivery_give_up(void *payload, struct http_request *request)
 {
-    struct word word = {.give_up = true};
+    struct word word = {.scope = service_scope(request), .give_up = true};
     struct error err;
     json_t *body = service_read_json(request, "by reason", &err);
     bool ok = body && read_id(request, &word, &err) && read_why(request, body, &word, &err);
@@ -158,7 +162,7 @@ void api_delivery_give_up(void *payload, struct http_request *request)
 
 void api_deliveries_replay(void *payload, struct http_request *request)
 {
-    struct word word = {.give_up = false};
+    struct word word = {.scope = service_scope(request), .give_up = false};
     struct error err;
     json_t *body = service_read_json(request, "kind target", &err);
     bool ok = body && read_target(body, &word, &err);
@@ -168,7 +172,7 @@ void api_deliveries_replay(void *payload, struct http_request *request)
 
 void api_deliveries_give_up(void *payload, struct http_request *request)
 {
-    struct word word = {.give_up = true};
+    struct word word = {.scope = service_scope(request), .give_up = true};
     struct error err;
     json_t *body = service_read_json(request, "kind target by reason", &err);
     bool ok = body && read_target(body, &word, &err) && read_why(request, body, &word, &err);

@@ -17,7 +17,8 @@ struct stream {
     struct store *store;
     struct service *service;
     struct service_login login;
-    int64_t look_ns; // monotonic: when it is asked again whether that counts
+    int64_t look_ns;           // monotonic: when it is asked again whether that counts
+    struct access_scope scope; // of who listens
     uint64_t after;
     bool reset; // to be told first
     bool fresh; // came without an id: gets the one of now, so that it misses nothing should it break off before the
@@ -51,6 +52,19 @@ static bool may_go_on(struct stream *stream)
     return service_is_still(stream->service, &stream->login);
 }
 
+// Which events are told: those of studies that the listener sees, and what names no study. A delivery of a program
+// before this one names none and is of one.
+static bool mark_seen(const struct stream *stream, struct database *db, const struct store_event *events, size_t count,
+                      bool *seen, struct error *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        seen[i] = stream->scope.hidden == 0 || (!*events[i].study && events[i].kind != STORE_EVENT_DELIVERY_DONE);
+        ok = seen[i] || !*events[i].study || access_sees(db, stream->scope, events[i].study, &seen[i], err);
+    }
+    return ok;
+}
+
 static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
 {
     struct stream *stream = payload;
@@ -74,7 +88,9 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
     arena_reset(&stream->arena);
     uint64_t last = store_event_last(stream->store);
     struct database *db = store_read_begin(stream->store, &err);
-    bool ok = db && store_event_read(db, stream->after, EVENTS_AT_ONCE, &stream->arena, &events, &count, &err);
+    bool seen[EVENTS_AT_ONCE];
+    bool ok = db && store_event_read(db, stream->after, EVENTS_AT_ONCE, &stream->arena, &events, &count, &err) &&
+              mark_seen(stream, db, events, count, seen, &err);
     if (db)
         store_read_end(stream->store, db);
     // Numbers have no gaps, so what is missing in front was dropped.
@@ -84,7 +100,8 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
         return true;
     }
     for (size_t i = 0; ok && i < count; i++) {
-        write_event(out, store_event_epoch(stream->store), &events[i]);
+        if (seen[i])
+            write_event(out, store_event_epoch(stream->store), &events[i]);
         stream->after = events[i].number;
     }
     return ok;
@@ -127,6 +144,7 @@ void api_events(void *payload, struct http_request *request)
     stream->store = service->store;
     stream->service = service;
     stream->login = *service_login(request);
+    stream->scope = service_scope(request);
     arena_init(&stream->arena, STREAM_ARENA);
     place(stream, http_header(request, "Last-Event-ID"));
     http_reply_events(request, next, end, stream);

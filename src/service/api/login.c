@@ -34,11 +34,11 @@ static json_t *session_to_json(struct service *service, const struct access_subj
         [ACCESS_LOCAL] = "local", [ACCESS_USER] = "user", [ACCESS_TOKEN] = "token"};
     char ends[CLOCK_RFC3339_SIZE];
     const char *way = !session ? "" : session->way == ACCESS_BY_PASSWORD ? "password" : "provider";
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:I, s:s?, s:s}", "name", subject->name, "shown",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s?, s:s}", "name", subject->name, "shown",
                      session ? session->shown : subject->name, "kind", kinds[subject->kind], "roles",
-                     access_roles_to_json(subject->roles), "actions", actions_to_json(subject), "csrf",
-                     session ? session->csrf : "", "idle_s",
-                     (json_int_t)(session ? access_idle_ns(service->access) / CLOCK_SECOND : 0), "ends",
+                     access_roles_to_json(subject->roles), "actions", actions_to_json(subject), "labels",
+                     access_labels_to_json(service->access, subject->labels), "csrf", session ? session->csrf : "",
+                     "idle_s", (json_int_t)(session ? access_idle_ns(service->access) / CLOCK_SECOND : 0), "ends",
                      session ? clock_rfc3339(ends, session->ends_ns) : NULL, "way", way);
 }
 

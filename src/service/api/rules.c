@@ -155,7 +155,9 @@ void api_rule_try(void *payload, struct http_request *request)
               (!limit || service_read_count("limit", limit, &query.limit, &err));
     if (query.limit == 0 || query.limit > TRY_SERIES_MAX)
         query.limit = TRY_SERIES_MAX;
-    ok = ok && archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, &err) &&
+    ok = ok &&
+         archive_find(service->archive, service_scope(request), &query, http_arena(request), &rows, &count, &more,
+                      &err) &&
          try_rule(service, &rule, rows, count, matching, &err);
     json_decref(body);
     if (ok) {

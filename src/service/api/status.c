@@ -223,7 +223,7 @@ void api_status(void *payload, struct http_request *request)
     struct error err;
     char started[CLOCK_RFC3339_SIZE];
     json_t *titles = json_array();
-    if (!archive_count(service->archive, &counts, &err)) {
+    if (!archive_count(service->archive, service_scope(request), &counts, &err)) {
         json_decref(titles);
         http_reply_error(request, &err);
         return;

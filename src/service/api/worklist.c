@@ -68,7 +68,7 @@ static bool add_models(struct database *db, const char *study, struct arena *are
     bool arrives;
     if (!finding_result_list(db, study, NULL, false, arena, &results, &result_count, err) ||
         !finding_list(db, study, false, arena, &findings, &finding_count, err) ||
-        !queue_job_list(db, "model", study, JOBS_MAX, arena, &jobs, &job_count, err) ||
+        !queue_job_list(db, ACCESS_ALL, "model", study, JOBS_MAX, arena, &jobs, &job_count, err) ||
         !flow_study_arrives(db, study, &arrives, err))
         return false;
     json_t *models = json_array();
@@ -126,8 +126,8 @@ void api_worklist(void *payload, struct http_request *request)
     int64_t total;
     int64_t cap_ns = config_integer(service->config, "reading.cap_minutes") * 60 * CLOCK_SECOND;
     json_t *list = NULL;
-    if (!reading_list(service->store, http_query(request, "study"), clock_now_ns(), cap_ns, http_arena(request), &items,
-                      &count, &total, &err) ||
+    if (!reading_list(service->store, service_scope(request), http_query(request, "study"), clock_now_ns(), cap_ns,
+                      http_arena(request), &items, &count, &total, &err) ||
         !(list = items_to_json(service->store, items, count, &err))) {
         http_reply_error(request, &err);
         return;
@@ -233,9 +233,15 @@ void api_results(void *payload, struct http_request *request)
     service_reply_json(request, 200, list);
 }
 
+struct judging {
+    struct access_scope scope;
+    struct finding_judgement judgement;
+};
+
 static bool write_judgement(struct database *db, void *payload, struct error *err)
 {
-    return finding_judge(db, payload, err);
+    const struct judging *judging = payload;
+    return finding_judge(db, judging->scope, &judging->judgement, err);
 }
 
 static bool read_judgement(struct http_request *request, const json_t *body, struct finding_judgement *out,
@@ -259,17 +265,19 @@ void api_finding_judge(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    struct finding_judgement judgement = {
-        .id = http_path_part(request, "id"), .version = FINDING_ANY_VERSION, .now_ns = clock_now_ns()};
+    struct judging judging = {
+        .scope = service_scope(request),
+        .judgement = {.id = http_path_part(request, "id"), .version = FINDING_ANY_VERSION, .now_ns = clock_now_ns()}};
+    struct finding_judgement *judgement = &judging.judgement;
     json_t *body = service_read_json(request, "state by comment version", &err);
-    if (body && read_judgement(request, body, &judgement, &err) &&
-        store_write(service->store, STORE_DURABLE, write_judgement, &judgement, &err)) {
+    if (body && read_judgement(request, body, judgement, &err) &&
+        store_write(service->store, STORE_DURABLE, write_judgement, &judging, &err)) {
         http_reply(request, 204, NULL, "", 0);
     } else {
         http_reply_error(request, &err);
     }
-    service_about_judgement(service, request, judgement.id, json_string_value(json_object_get(body, "state")),
-                            judgement.by);
+    service_about_judgement(service, request, judgement->id, json_string_value(json_object_get(body, "state")),
+                            judgement->by);
     json_decref(body);
 }
 
@@ -308,7 +316,8 @@ static bool is_unanswered_of_study(struct database *db, const struct queue_job *
     struct queue_job *jobs;
     struct error err;
     size_t count = 0;
-    if (!is_unanswered(job, 0) || !queue_job_list(db, "model", job->study, JOBS_MAX, arena, &jobs, &count, &err))
+    if (!is_unanswered(job, 0) ||
+        !queue_job_list(db, ACCESS_ALL, "model", job->study, JOBS_MAX, arena, &jobs, &count, &err))
         return is_unanswered(job, 0);
     for (size_t i = 0; i < count; i++)
         if (strcmp(jobs[i].key, job->key) == 0)
@@ -321,14 +330,15 @@ static bool list_jobs(struct database *db, const struct http_request *request, s
                       struct queue_job **out, size_t *count, int64_t *total, struct error *err)
 {
     const char *study = http_query(request, "study"), *wanted = http_query(request, "state");
+    const struct access_scope scope = service_scope(request);
     enum queue_job_state state = QUEUE_JOB_QUEUED;
     if (wanted && study)
         return error_set(err, ERROR_BAD_VALUE, "give study or state: a study's jobs are few");
     if (wanted)
         return parse_state(wanted, &state, err) &&
-               queue_job_list_state(db, "model", state, JOBS_MAX, arena, out, count, total, err);
-    return queue_job_list(db, "model", study, JOBS_MAX, arena, out, count, err) &&
-           queue_job_total(db, "model", study, total, err);
+               queue_job_list_state(db, scope, "model", state, JOBS_MAX, arena, out, count, total, err);
+    return queue_job_list(db, scope, "model", study, JOBS_MAX, arena, out, count, err) &&
+           queue_job_total(db, scope, "model", study, total, err);
 }
 
 static bool add_listed(struct database *db, struct http_request *request, json_t *list, int64_t *total,

@@ -196,7 +196,7 @@ static void answer(struct service *service, struct http_request *request, enum a
     buffer_init(&body, ANSWER_MAX);
     arena_init(&rows_arena, ROWS_MAX);
     bool ok = type && read_search(request, &search, &err) &&
-              archive_find(service->archive, query, &rows_arena, &rows, &count, &more, &err) &&
+              archive_find(service->archive, service_scope(request), query, &rows_arena, &rows, &count, &more, &err) &&
               write_rows(&body, rows, count, level, dicomweb_base(request), &rows_arena, &err);
     arena_free(&rows_arena);
     if (!ok) {

@@ -13,8 +13,9 @@ enum { METADATA_MAX = 256 << 20, HEADER_ARENA = 96 << 20, OBJECT_HEAD_MAX = 1024
 static bool find(struct service *service, struct http_request *request, struct archive_object **objects, size_t *count,
                  struct error *err)
 {
-    return archive_objects(service->archive, http_path_part(request, "study"), http_path_part(request, "series"),
-                           http_path_part(request, "instance"), http_arena(request), objects, count, err);
+    return archive_objects(service->archive, service_scope(request), http_path_part(request, "study"),
+                           http_path_part(request, "series"), http_path_part(request, "instance"), http_arena(request),
+                           objects, count, err);
 }
 
 // ---- objects

@@ -31,9 +31,10 @@ struct asked {
 static bool open_object(struct asked *asked, struct error *err)
 {
     size_t count = 0;
-    if (!archive_objects(asked->service->archive, http_path_part(asked->request, "study"),
-                         http_path_part(asked->request, "series"), http_path_part(asked->request, "instance"),
-                         http_arena(asked->request), &asked->object, &count, err))
+    if (!archive_objects(asked->service->archive, service_scope(asked->request),
+                         http_path_part(asked->request, "study"), http_path_part(asked->request, "series"),
+                         http_path_part(asked->request, "instance"), http_arena(asked->request), &asked->object, &count,
+                         err))
         return false;
     asked->syntax = dicom_transfer_syntax_or_default(asked->object->transfer_syntax);
     // The values of a deflated object have no place in the file: they are loaded.

@@ -84,7 +84,7 @@ bool deliver_dicom(struct service *service, const struct queue_delivery *deliver
         ok = error_set(err, ERROR_FORBIDDEN, "peer '%s' has no right 'target'; enter it with hilum peer add",
                        entry.name);
     if (ok) {
-        ok = archive_objects(service->archive, NULL, NULL, delivery->subject, &arena, &object, &count, err);
+        ok = archive_objects(service->archive, ACCESS_ALL, NULL, NULL, delivery->subject, &arena, &object, &count, err);
         if (!ok && err->code == ERROR_NOT_FOUND) // nothing will bring it back by itself
             *how = QUEUE_REFUSED;
     }

@@ -77,6 +77,7 @@ bool dimse_session_store(struct dimse_session *session, const struct dimse_messa
                                     .association = session->name,
                                     .issuer = session->ticket.peer.issuer,
                                     .charset = service_charset(session->service, session->ticket.peer.charset),
+                                    .labels = session->ticket.peer.puts,
                                     .newest = session->ticket.peer.newest,
                                     .sop_class = message->sop_class,
                                     .sop_instance = message->sop_instance};

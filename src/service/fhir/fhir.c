@@ -27,7 +27,7 @@ static bool find_study(struct service *service, struct http_request *request, co
     struct archive_row *row;
     size_t count = 0;
     bool more;
-    if (!archive_find(service->archive, &query, http_arena(request), &row, &count, &more, err))
+    if (!archive_find(service->archive, service_scope(request), &query, http_arena(request), &row, &count, &more, err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_NOT_FOUND, "there is no study %.80s here", uid);
@@ -79,7 +79,7 @@ static bool find_series(struct service *service, struct http_request *request, s
     size_t count = 0;
     int64_t number;
     bool more;
-    if (!archive_find(service->archive, &query, http_arena(request), &rows, &count, &more, err))
+    if (!archive_find(service->archive, service_scope(request), &query, http_arena(request), &rows, &count, &more, err))
         return false;
     struct finding_study_series *series = arena_calloc(http_arena(request), count, sizeof *series);
     if (!series)
@@ -99,27 +99,37 @@ static bool find_series(struct service *service, struct http_request *request, s
     return true;
 }
 
-static bool study_of_report(struct database *db, const char *id, struct arena *arena, const char **out,
-                            struct error *err)
+// *out stays NULL for a study that `scope` does not see.
+static bool seen(struct database *db, struct access_scope scope, const char *study, const char **out, struct error *err)
+{
+    bool sees = false;
+    bool ok = access_sees(db, scope, study, &sees, err);
+    if (sees)
+        *out = study;
+    return ok;
+}
+
+static bool study_of_report(struct database *db, struct access_scope scope, const char *id, struct arena *arena,
+                            const char **out, struct error *err)
 {
     struct finding_result *result = NULL;
     bool ok = finding_result_get(db, id, arena, &result, err);
-    *out = result ? result->study : NULL;
-    return ok;
+    *out = NULL;
+    return ok && (!result || seen(db, scope, result->study, out, err));
 }
 
-static bool study_of_observation(struct database *db, const char *id, struct arena *arena, const char **out,
-                                 struct error *err)
+static bool study_of_observation(struct database *db, struct access_scope scope, const char *id, struct arena *arena,
+                                 const char **out, struct error *err)
 {
     struct finding *finding = NULL;
     bool ok = finding_get(db, id, arena, &finding, err);
-    *out = finding ? finding->study : NULL;
-    return ok;
+    *out = NULL;
+    return ok && (!finding || seen(db, scope, finding->study, out, err));
 }
 
 // The types that have ids of their own; all else goes by the study's UID.
-typedef bool study_finder(struct database *db, const char *id, struct arena *arena, const char **out,
-                          struct error *err);
+typedef bool study_finder(struct database *db, struct access_scope scope, const char *id, struct arena *arena,
+                          const char **out, struct error *err);
 static study_finder *finder_of(const char *type)
 {
     static const struct {
@@ -143,7 +153,7 @@ static bool study_of_id(struct service *service, struct http_request *request, c
     if (!find)
         return true;
     struct database *db = store_read_begin(service->store, err);
-    bool ok = db && find(db, id, http_arena(request), out, err);
+    bool ok = db && find(db, service_scope(request), id, http_arena(request), out, err);
     store_read_end(service->store, db);
     return ok && (*out || error_set(err, ERROR_NOT_FOUND, "there is no %.40s %.80s here", type, id));
 }
