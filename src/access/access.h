@@ -133,6 +133,7 @@ enum access_event {
     ACCESS_EVENT_NODE,        // another system asked who it is: 110113 Security Alert, 110126 Node Authentication
     ACCESS_EVENT_LOGIN,       // a person: 110114 User Authentication, 110122 Login
     ACCESS_EVENT_LOGOUT,      // 110123 Logout
+    ACCESS_EVENT_AUDIT_USED,  // the trail was looked through: 110101 Audit Log Used
     ACCESS_EVENT_COUNT
 };
 
@@ -149,12 +150,13 @@ struct access_record {
 // Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and
 // copies what it needs; a thread writes and syncs within a second.
 //
-// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute, of a
-// QUERY also per detail, for what was asked is what it tells. Its first line comes within a second of its first access,
-// a second one when the minute ends if there were more; each line holds the number of accesses it stands for, so the
-// counts of all lines add up. The detail is that of the first access. Refused associations are summed in the same way
-// over a second; past 32 new titles and addresses in a second the rest are told together as "(others)". All else is one
-// line each.
+// STORED, QUERY, RETRIEVED, AUDIT_USED and REFUSED are summed: one sum per event, success, actor, address, patient,
+// study and minute, of a QUERY and AUDIT_USED also per detail, for what was asked is what it tells. Its first line
+// comes within a second of its first access, a second one when the minute ends if there were more; each line holds the
+// number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access. Refused
+// associations are summed in the same way over a second; past 32 new titles and addresses in a second the rest are told
+// together as "(others)". Past 32 new patients and studies that were refused in a minute the rest are told together for
+// each actor and address, and past 32 of these as "(others)". All else is one line each.
 //
 // A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
 // counted, and the count is told when the disk takes lines again. That they wait is put into the store's anchor, so

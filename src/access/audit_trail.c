@@ -22,6 +22,17 @@ struct word {
     struct buffer damages;                        // likewise: texts with a NUL behind each
 };
 
+// What is refused, by what is free to invent in it, and how many new ones of each a period has lines for.
+enum refused { REFUSED_ASSOCIATION, REFUSED_OBJECT, REFUSED_SUBJECT, REFUSED_ALL };
+static const struct {
+    int64_t period_ns;
+    uint64_t news;
+} allowed[REFUSED_ALL] = {
+    [REFUSED_ASSOCIATION] = {CLOCK_SECOND, ACCESS_REFUSALS_PER_SECOND},
+    [REFUSED_OBJECT] = {60 * CLOCK_SECOND, ACCESS_REFUSALS_PER_MINUTE},
+    [REFUSED_SUBJECT] = {60 * CLOCK_SECOND, ACCESS_REFUSALS_PER_MINUTE},
+};
+
 struct access_trail {
     pthread_t thread;
     struct store *store;              // or NULL
@@ -47,8 +58,10 @@ struct access_trail {
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
-    int64_t refusal_second;
-    uint64_t refusals; // new ones in that second
+    struct {
+        int64_t period;
+        uint64_t news; // that have begun a sum in it
+    } allowances[REFUSED_ALL];
 };
 
 // ---- what callers do
@@ -140,35 +153,56 @@ static bool add_to_sum(struct access_trail *trail, const struct access_record *r
     return true;
 }
 
-// Titles are free to invent: past a number per second they are told together.
-static bool too_many_refusals(struct access_trail *trail, int64_t now_ns)
+static enum refused refused_of(const struct access_record *record)
 {
-    if (trail->refusal_second != now_ns / CLOCK_SECOND) {
-        trail->refusal_second = now_ns / CLOCK_SECOND;
-        trail->refusals = 0;
+    if (record->event == ACCESS_EVENT_ASSOCIATION)
+        return REFUSED_ASSOCIATION;
+    return *record->patient || *record->study ? REFUSED_OBJECT : REFUSED_SUBJECT;
+}
+
+static bool is_too_new(struct access_trail *trail, enum refused what, int64_t now_ns)
+{
+    int64_t period = now_ns / allowed[what].period_ns;
+    if (trail->allowances[what].period != period) {
+        trail->allowances[what].period = period;
+        trail->allowances[what].news = 0;
     }
-    return trail->refusals++ >= ACCESS_REFUSALS_PER_SECOND;
+    return trail->allowances[what].news++ >= allowed[what].news;
+}
+
+// Titles, addresses and studies are free to invent: past a number in a period the further ones are told together,
+// first without what they are about, then without who. false: it is that already.
+static bool widen(struct access_record *record)
+{
+    static const char others[] = "(others)";
+    bool is_subject = refused_of(record) != REFUSED_OBJECT;
+    if (is_subject && strcmp(record->actor, others) == 0)
+        return false;
+    record->patient = "";
+    record->study = "";
+    if (!is_subject)
+        return true;
+    record->actor = others;
+    record->address = "";
+    record->detail = record->event == ACCESS_EVENT_ASSOCIATION ? "refused associations of further titles and addresses"
+                                                               : "refused to further ones at further addresses";
+    return true;
 }
 
 static void put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)
 {
-    static const struct access_record others = {.event = ACCESS_EVENT_ASSOCIATION,
-                                                .actor = "(others)",
-                                                .address = "",
-                                                .patient = "",
-                                                .study = "",
-                                                .detail = "refused associations of further titles and addresses"};
-    bool sum = access_sum_wanted(record);
-    uint64_t hash = sum ? access_sum_hash(record) : 0;
-    if (sum && add_to_sum(trail, record, hash, now_ns))
-        return;
-    if (record->event == ACCESS_EVENT_ASSOCIATION && !record->success && too_many_refusals(trail, now_ns)) {
-        record = &others;
-        hash = access_sum_hash(record);
-        if (add_to_sum(trail, record, hash, now_ns))
-            return;
+    struct access_record wide = *record;
+    uint64_t hash = 0;
+    if (access_sum_wanted(record)) {
+        bool is_new;
+        do {
+            hash = access_sum_hash(&wide);
+            if (add_to_sum(trail, &wide, hash, now_ns))
+                return;
+            is_new = access_sum_is_refusal(record) && is_too_new(trail, refused_of(&wide), now_ns);
+        } while (is_new && widen(&wide));
     }
-    add_new(trail, record, hash, now_ns);
+    add_new(trail, &wide, hash, now_ns);
 }
 
 void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)

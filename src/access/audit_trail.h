@@ -1,6 +1,7 @@
 // The audit trail's memory: what waits for the disk, what is being summed, and the thread that writes both.
 //
-//   access_audit -> a sum (STORED, QUERY, RETRIEVED, refused ASSOCIATION) or the queue -> thread -> audit_chain
+//   access_audit -> a sum (STORED, QUERY, RETRIEVED, AUDIT_USED, REFUSED, refused ASSOCIATION) or the queue -> thread
+//   -> audit_chain
 //
 // A sum is one key (event, outcome, actor, address, patient, study). It is told (a line is written) at the thread's
 // next turn after its first access, and again with the count since then when its period ends: the minute, or a second
@@ -18,11 +19,14 @@ enum {
     ACCESS_WAITING_MAX = 4 << 20,    // bytes of records in memory
     ACCESS_SUMS_MAX = 2048,          // past this the oldest sum is closed early
     ACCESS_REFUSALS_PER_SECOND = 32, // new titles and addresses; the others of that second are one sum, "(others)"
-    ACCESS_GATHER_MS = 300,          // from a record to the turn that writes it: one sync for many
-    ACCESS_PATIENCE_MS = 1000,       // how long a caller waits for room in memory before its record is counted as lost
-    ACCESS_OWN_LINES = 4,            // at most in a turn, of what the trail says of itself, but for damages
-    ACCESS_AHEAD = 16,               // lines that may come before the next anchor; a turn with more anchors that first
-    ACCESS_LOOK_S = 2,               // between two looks at the file when nothing is written
+    // REFUSED: new patients and studies, past which a subject has one sum for all of them; and new subjects, past which
+    // all have one, "(others)". So a minute of refusals is some 130 lines, whoever asks for whatever how often.
+    ACCESS_REFUSALS_PER_MINUTE = 32,
+    ACCESS_GATHER_MS = 300,    // from a record to the turn that writes it: one sync for many
+    ACCESS_PATIENCE_MS = 1000, // how long a caller waits for room in memory before its record is counted as lost
+    ACCESS_OWN_LINES = 4,      // at most in a turn, of what the trail says of itself, but for damages
+    ACCESS_AHEAD = 16,         // lines that may come before the next anchor; a turn with more anchors that first
+    ACCESS_LOOK_S = 2,         // between two looks at the file when nothing is written
 };
 
 struct access_trail;

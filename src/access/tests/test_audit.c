@@ -120,12 +120,52 @@ static void other_events_are_a_line_each(void **state)
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
-    record.event = ACCESS_EVENT_REFUSED;
+    record.event = ACCESS_EVENT_JUDGED;
     record.success = false;
     for (int i = 0; i < 50; i++)
         access_trail_put(trail, &record, NOON);
     access_trail_close(trail);
     assert_int_equal(verified(folder), 50);
+    folder_delete(folder);
+}
+
+// Counts of all lines of the trail, which are at most `lines_max`.
+static void assert_bounded(const char *folder, uint64_t count, uint64_t lines_max)
+{
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), count);
+    assert_true(verified(folder) <= lines_max);
+    free(text);
+}
+
+static void a_loop_of_refused_requests_is_a_few_lines_and_its_count(void **state)
+{
+    char folder[PLACE_PATH], study[32], actor[32];
+    struct access_record refused = stored;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = open_trail(folder);
+    refused.event = ACCESS_EVENT_REFUSED;
+    refused.success = false;
+    for (int i = 0; i < 5000; i++)
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    flush(trail);
+    assert_bounded(folder, 5000, 2);
+    refused.study = study;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(study, sizeof study, "1.2.3.%d", i);
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    }
+    flush(trail);
+    assert_bounded(folder, 10000, 2 + 2 * (ACCESS_REFUSALS_PER_MINUTE + 1));
+    refused.actor = actor;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(actor, sizeof actor, "CT%d", i);
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    }
+    flush(trail);
+    assert_bounded(folder, 15000, 2 + 4 * (ACCESS_REFUSALS_PER_MINUTE + 1));
+    access_trail_close(trail);
     folder_delete(folder);
 }
 
@@ -386,6 +426,7 @@ int test_audit(void)
         cmocka_unit_test(queries_of_a_minute_are_summed_by_what_was_asked),
         cmocka_unit_test(the_rest_of_a_minute_is_told_when_it_ends),
         cmocka_unit_test(other_events_are_a_line_each),
+        cmocka_unit_test(a_loop_of_refused_requests_is_a_few_lines_and_its_count),
         cmocka_unit_test(a_clock_set_back_loses_no_access),
         cmocka_unit_test(more_sums_than_the_table_holds_are_all_told),
         cmocka_unit_test(a_record_costs_the_caller_little),
