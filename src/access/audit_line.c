@@ -65,8 +65,7 @@ static void xml_character(struct buffer *out, const char *text, size_t length)
         buffer_append(out, text, length);
 }
 
-// At most `size` bytes, cut at a character border.
-static void xml_text(struct buffer *out, const char *text, size_t size)
+void access_line_text(struct buffer *out, const char *text, size_t size)
 {
     size_t left = strnlen(text, size + 1);
     bool cut = left > size;
@@ -86,7 +85,7 @@ static void xml_text(struct buffer *out, const char *text, size_t size)
 static void attribute(struct buffer *out, const char *name, const char *value, size_t size)
 {
     buffer_printf(out, " %s=\"", name);
-    xml_text(out, value, size);
+    access_line_text(out, value, size);
     buffer_byte(out, '"');
 }
 
@@ -113,7 +112,7 @@ static void identification(struct buffer *out, const struct access_line *line, c
         code(out, "EventTypeCode", kind->type, "DCM", kind->type_name);
     if (record->detail[0]) {
         buffer_text(out, "<EventOutcomeDescription>");
-        xml_text(out, record->detail, ACCESS_DETAIL_MAX);
+        access_line_text(out, record->detail, ACCESS_DETAIL_MAX);
         buffer_text(out, "</EventOutcomeDescription>");
     }
     buffer_text(out, "</EventIdentification>");

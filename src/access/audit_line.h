@@ -58,6 +58,9 @@ struct access_line {
 // Appends the line with its line end. The chain's value is left out: it belongs at the returned offset of `out`.
 size_t access_line_write(struct buffer *out, const struct access_line *line);
 
+// A text as it stands in a line, at most `size` bytes of it, cut at a character border.
+void access_line_text(struct buffer *out, const char *text, size_t size);
+
 // "audit.example-1" from whatever the system says. Returns `out`.
 const char *access_line_host(char *out, size_t capacity);
 
