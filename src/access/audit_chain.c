@@ -254,6 +254,7 @@ bool access_chain_commit(struct access_chain *chain, struct error *err)
         return false;
     }
     chain->unanchored += chain->next.seq - chain->safe.seq;
+    chain->written += chain->next.seq - chain->safe.seq;
     chain->safe = chain->next;
     set_head(chain);
     if (chain->safe.size >= chain->segment_max) {

@@ -42,6 +42,7 @@ struct access_chain {
     struct hash *hash;
     bool dirty;                   // bytes behind safe.size may be left of a failed write
     struct store_audit_head head; // the last line on disk
+    uint64_t written;             // lines since it was opened
     uint64_t unanchored;          // lines on disk behind the anchored one; whoever anchors `head` sets it back
     bool broken;                  // what access_chain_open found is no mere unfinished line
     char host[256];

@@ -55,6 +55,7 @@ struct access_trail {
     pthread_cond_t walked;
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool flush_sums;                   // the next one tells all sums
+    struct access_trail_end end;       // as the last turn left it
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
@@ -220,6 +221,14 @@ bool access_trail_healthy(struct access_trail *trail)
     bool healthy = trail->healthy;
     pthread_mutex_unlock(&trail->lock);
     return healthy;
+}
+
+struct access_trail_end access_trail_end(struct access_trail *trail)
+{
+    pthread_mutex_lock(&trail->lock);
+    struct access_trail_end end = trail->end;
+    pthread_mutex_unlock(&trail->lock);
+    return end;
 }
 
 uint64_t access_trail_lost(struct access_trail *trail)
@@ -643,6 +652,12 @@ static void put_back(struct access_trail *trail, struct access_entry_list *list)
     trail->queue.head = list->head;
 }
 
+static void set_end(struct access_trail *trail)
+{
+    const struct access_chain *chain = &trail->chain;
+    trail->end = (struct access_trail_end){chain->segment, chain->safe.size, chain->written};
+}
+
 // Called with the lock, which it drops while it writes.
 static void turn(struct access_trail *trail)
 {
@@ -672,6 +687,7 @@ static void turn(struct access_trail *trail)
     if (!ok && (list.head || tells_lost))
         tell_unwritten(trail);
     pthread_mutex_lock(&trail->lock);
+    set_end(trail);
     put_back(trail, &list);
     trail->bytes -= freed;
     trail->dirty = trail->dirty || trail->queue.head != NULL; // or set meanwhile
@@ -826,6 +842,7 @@ struct access_trail *access_trail_open(struct store *store, const char *folder, 
     buffer_init(&trail->word.damages, 0);
     init_locks(trail);
     bool ok = open_chain(trail, folder, segment_max, err);
+    set_end(trail);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)
         ok = error_set(err, ERROR_MEMORY, "cannot start the audit thread");
     if (ok)

@@ -38,6 +38,13 @@ void access_trail_close(struct access_trail *trail); // writes what waits; NULL 
 
 void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns);
 bool access_trail_flush(struct access_trail *trail, bool sums, struct error *err); // `sums`: of running periods too
+
+// Where what is synced ends, and how many lines were written since the trail was opened.
+struct access_trail_end {
+    uint64_t segment, size, lines;
+};
+struct access_trail_end access_trail_end(struct access_trail *trail);
+
 // access.h
 bool access_trail_unknown(struct access_trail *trail, struct access_unknown *out, struct error *err);
 bool access_trail_acknowledge(struct access_trail *trail, const char *by, const char *version, struct error *err);

@@ -577,11 +577,11 @@ bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
 
 // ---- what persons know of
 
-static bool knowns_add(struct access_knowns *knowns, const struct access_known *known, struct error *err)
+static bool knowns_add(struct access_knowns *knowns, const struct access_known_damage *known, struct error *err)
 {
     if (knowns->count == knowns->capacity) {
         size_t capacity = knowns->capacity ? knowns->capacity * 2 : 64;
-        struct access_known *items = realloc(knowns->items, capacity * sizeof *items);
+        struct access_known_damage *items = realloc(knowns->items, capacity * sizeof *items);
         if (!items)
             return error_set(err, ERROR_MEMORY, "no memory for what is known of the audit files");
         knowns->items = items;
@@ -591,7 +591,7 @@ static bool knowns_add(struct access_knowns *knowns, const struct access_known *
     return true;
 }
 
-static bool take_known(const char *line, struct access_known *out)
+static bool take_known(const char *line, struct access_known_damage *out)
 {
     size_t size = strlen(line);
     if (!says(line, size, ACCESS_KNOWN_WORDS))
@@ -604,7 +604,7 @@ static bool take_known(const char *line, struct access_known *out)
 static bool knowns_read(const char *folder, uint64_t segment, struct access_knowns *knowns, struct error *err)
 {
     char path[ACCESS_PATH_SIZE], line[ACCESS_LINE_MAX];
-    struct access_known known = {.segment = segment};
+    struct access_known_damage known = {.segment = segment};
     if (!access_segment_path(path, folder, segment, err))
         return false;
     FILE *file = fopen(path, "re");

@@ -39,7 +39,7 @@ struct access_walk {
 
 // What persons have said to know of: the digests of damages, and the files that say so.
 struct access_knowns {
-    struct access_known {
+    struct access_known_damage {
         uint8_t digest[HASH_SIZE];
         uint64_t segment;
     } * items; // owned

@@ -8,6 +8,7 @@
 #include "access/access.h"
 #include "access/account.h"
 #include "access/allow.h"
+#include "access/audit_export.h"
 #include "archive/archive.h"
 #include "base/tls.h"
 #include "dimse/dimse.h"
@@ -50,6 +51,7 @@ struct service {
     struct service_tls *tls;
     struct store *store;
     struct access *access;
+    struct access_export *audit_export; // NULL: to nobody
     struct archive *archive;
     struct image_decoder *decoder;
     struct model_packages *packages;
