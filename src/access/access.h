@@ -42,7 +42,9 @@ extern const struct store_migration access_migration;
 // and a new file begun that says so, and so is a database older than the trail or found to be older by the store; an
 // unfinished last line is cut, which the next line tells. Each line's place is anchored once it is synced. Before the
 // replay of the store. Nothing is owned by the caller but the result.
-struct access *access_open(struct store *store, const char *folder, struct error *err);
+// `key`: the file with the chain's key, "" or NULL for FOLDER/audit-key; made when no audit file has had one yet, and
+// when it is gone that is told as a break.
+struct access *access_open(struct store *store, const char *folder, const char *key, struct error *err);
 void access_close(struct access *access);
 
 // ---- peers
@@ -187,9 +189,9 @@ bool access_audit_unknown(struct access *access, struct access_unknown *out, str
 // nobody knows of. CONFLICT: it is something else by now; what he has not seen stands.
 bool access_audit_acknowledge(struct access *access, const char *by, const char *version, struct error *err);
 
-// Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
-// over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
-// cut by the next access_open.
+// Walks the chain of all files in `folder`, with its key where that is there. *lines: how many are sound, or the number
+// of the first broken one (counted over all files; the message names file and line). An unfinished last line, as a
+// crash leaves it, is broken here and cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
 // What is wrong with one file of the trail.
@@ -209,7 +211,10 @@ struct access_damage {
 struct access_audit_check {
     void (*wrong)(void *payload, const struct access_damage *damage);
     void *payload;
-    uint64_t files, lines;             // out: all that were read
+    const char *key;       // the file with the key; NULL or "": FOLDER/audit-key
+    bool has_key;          // out: it is there
+    uint64_t unchecked;    // out: lines made with a key that is not here: whether they were changed cannot be told
+    uint64_t files, lines; // out: all that were read
     uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
     char
@@ -219,5 +224,9 @@ struct access_audit_check {
     bool anchored;                    // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);
+
+// A new key for a trail that lost its own, while no server runs: it counts from the next file on. CONFLICT: there is
+// one.
+bool access_audit_new_key(const char *folder, const char *path, struct error *err);
 
 #endif

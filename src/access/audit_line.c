@@ -164,6 +164,8 @@ size_t access_line_write(struct buffer *out, const struct access_line *line)
                   clock_rfc3339(time, line->time_ns), line->host, line->process, (unsigned long long)line->seq);
     if (line->previous)
         buffer_printf(out, ACCESS_CHAIN_PREVIOUS "%s", line->previous);
+    if (line->previous && line->key)
+        buffer_printf(out, ACCESS_CHAIN_KEY "%s", line->key);
     buffer_text(out, ACCESS_CHAIN_VALUE);
     size_t value_at = out->size;
     buffer_printf(out, ACCESS_CHAIN_END "[sum@32473 count=\"%llu\"] \xEF\xBB\xBF<AuditMessage>",

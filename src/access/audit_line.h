@@ -25,8 +25,10 @@ enum {
 // The element that holds the chain; 32473 is the enterprise number that RFC 5612 keeps for those who have none.
 //     [chain@32473 seq="7" value="HEX"]      and in the first line of a file
 //     [chain@32473 seq="8" previous="HEX" value="HEX"]
+//     [chain@32473 seq="8" previous="HEX" key="NAME" value="HEX"]   when the file's values are made with a key
 #define ACCESS_CHAIN_START "[chain@32473 seq=\""
 #define ACCESS_CHAIN_PREVIOUS "\" previous=\""
+#define ACCESS_CHAIN_KEY "\" key=\""
 #define ACCESS_CHAIN_VALUE "\" value=\""
 #define ACCESS_CHAIN_END "\"]"
 
@@ -51,6 +53,7 @@ struct access_line {
     uint64_t count; // of the accesses it stands for
     uint64_t seq;
     const char *previous; // ACCESS_CHAIN_DIGITS hexadecimal digits, or NULL
+    const char *key;      // with `previous`: the name of the file's key, or NULL
     const char *host;     // letters, digits, '.' and '-' only
     long process;
 };

@@ -305,7 +305,7 @@ static void end_turn(struct access_trail *trail)
 static bool find_damages(struct access_trail *trail, struct buffer *out, struct error *err)
 {
     struct found found;
-    struct access_audit_check check = {.wrong = add_damage, .payload = &found};
+    struct access_audit_check check = {.wrong = add_damage, .payload = &found, .key = trail->chain.key.path};
     found.count = 0;
     buffer_init(&found.texts, (size_t)ACCESS_DAMAGES_MAX * ACCESS_DETAIL_MAX);
     *out = found.texts;
@@ -810,12 +810,13 @@ static bool tell_again(struct access_trail *trail, const char *folder, struct er
     return true;
 }
 
-static bool open_chain(struct access_trail *trail, const char *folder, uint64_t segment_max, struct error *err)
+static bool open_chain(struct access_trail *trail, const char *folder, const char *key, uint64_t segment_max,
+                       struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
     if (trail->store)
         store_anchored_audit(trail->store, &trail->anchored);
-    if (!access_chain_open(&trail->chain, folder, &trail->anchored, found, err))
+    if (!access_chain_open(&trail->chain, folder, key, &trail->anchored, found, err))
         return false;
     trail->chain.segment_max = segment_max;
     compare_with_anchor(trail);
@@ -828,7 +829,8 @@ static bool open_chain(struct access_trail *trail, const char *folder, uint64_t 
            tell_again(trail, folder, err);
 }
 
-struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max, struct error *err)
+struct access_trail *access_trail_open(struct store *store, const char *folder, const char *key, uint64_t segment_max,
+                                       struct error *err)
 {
     struct access_trail *trail = calloc(1, sizeof *trail);
     if (!trail) {
@@ -841,7 +843,7 @@ struct access_trail *access_trail_open(struct store *store, const char *folder, 
     trail->seen_at_ns = clock_monotonic_ns();
     buffer_init(&trail->word.damages, 0);
     init_locks(trail);
-    bool ok = open_chain(trail, folder, segment_max, err);
+    bool ok = open_chain(trail, folder, key, segment_max, err);
     set_end(trail);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)
         ok = error_set(err, ERROR_MEMORY, "cannot start the audit thread");

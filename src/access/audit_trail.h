@@ -31,8 +31,8 @@ enum {
 
 struct access_trail;
 
-// `store` is where the chain's head is anchored; NULL: nowhere.
-struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max,
+// `store` is where the chain's head is anchored; NULL: nowhere. `key` as for access_open.
+struct access_trail *access_trail_open(struct store *store, const char *folder, const char *key, uint64_t segment_max,
                                        struct error *err);
 void access_trail_close(struct access_trail *trail); // writes what waits; NULL is fine
 

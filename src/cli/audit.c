@@ -2,6 +2,7 @@
 // running server: of those that it shows, and of none that comes meanwhile.
 // hilum audit check: the audit trail's hash chain, walked through whole and held against the anchor. It reads only,
 // from the files, so it works beside a running server, without one, and on a copy of a data folder.
+// hilum audit key: a new key for a trail that lost its own.
 // hilum audit show: the lines that fit, newest first, from the files in the same way, or asked of a server.
 #include <inttypes.h>
 #include <jansson.h>
@@ -17,11 +18,12 @@
 static int run(int argc, char **argv);
 
 const struct cli_command cli_audit = {
-    "audit", "check [FOLDER] | show [FOLDER] [OPTIONS] | acknowledge --by NAME [OPTIONS]",
+    "audit", "check [FOLDER] | show [FOLDER] [OPTIONS] | key [FOLDER] | acknowledge --by NAME [OPTIONS]",
     "show who did what, of one patient, study, person or kind, newest first; or check the hash chain of a data "
     "folder's audit trail (./hilum-data): exit status "
     "0 when nothing is wrong but what was acknowledged, else 1; or say that a break "
-    "in it, an older database, missing lines and what is damaged are known, which are shown",
+    "in it, an older database, missing lines and what is damaged are known, which are shown; or make a new key, while "
+    "no server runs, when the old one is lost",
     run, false};
 
 enum { FILES_SHOWN = 100, UNKNOWN_MAX = 4 << 20 };
@@ -57,10 +59,10 @@ static bool tell_standing(const struct access_audit_check *trail)
     return stands;
 }
 
-static int check(const char *folder)
+static int check(const char *folder, const char *key)
 {
     struct telling telling = {0};
-    struct access_audit_check trail = {.wrong = tell, .payload = &telling};
+    struct access_audit_check trail = {.wrong = tell, .payload = &telling, .key = key};
     struct error err;
     if (!access_audit_check(folder, &trail, &err))
         return cli_fail(&err);
@@ -74,6 +76,11 @@ static int check(const char *folder)
         printf("begins with audit-%08" PRIu64 ".log: the files before it are not here\n", trail.first);
     if (!trail.anchored)
         printf("no anchor says how far the trail must reach: an end cut off cannot be seen\n");
+    if (trail.unchecked > 0)
+        printf("%" PRIu64 " lines were made with a key that is not here: whether they were changed cannot be told%s\n",
+               trail.unchecked, trail.has_key ? "" : "; give it with --key");
+    else if (!trail.has_key)
+        printf("there is no key: who could write the files could have computed their chain anew\n");
     bool is_whole = !trail.broken[0] && telling.unknown == 0, wrong = tell_standing(&trail) || !is_whole;
     if (wrong)
         printf("find out why; once you know, say so to the running server: hilum audit acknowledge --by NAME\n");
@@ -237,9 +244,19 @@ static int run_show(struct showing *showing, const char *limit)
     return show(showing);
 }
 
+static int make_key(const char *folder, const char *key)
+{
+    struct error err;
+    if (!access_audit_new_key(folder, key, &err))
+        return cli_fail(&err);
+    printf("a new key counts from the next audit file on; what was made with the one before can be checked only with "
+           "that\n");
+    return CLI_DONE;
+}
+
 static int run(int argc, char **argv)
 {
-    const char *server = NULL, *by = NULL, *limit = NULL;
+    const char *server = NULL, *by = NULL, *limit = NULL, *key = NULL;
     struct showing showing = {.left = SHOWN_MAX};
     const struct cli_option options[] = {
         {"by", "NAME", "with acknowledge: who knows of it; that is told in the trail", &by, NULL},
@@ -251,6 +268,7 @@ static int run(int argc, char **argv)
         {"patient", "ID", "with show: the Patient ID", &showing.values[PATIENT], NULL},
         {"study", "UID", "with show: the Study Instance UID", &showing.values[STUDY], NULL},
         {"event", "EVENT", "with show: a code or a name of PS3.15: 110112, Query", &showing.values[EVENT], NULL},
+        {"key", "FILE", "with check and key: the file with the key (FOLDER/audit-key)", &key, NULL},
         {"limit", "N", "with show: at most so many lines", &limit, NULL},
         {NULL, NULL, NULL, NULL, NULL}};
     int status;
@@ -264,7 +282,9 @@ static int run(int argc, char **argv)
     showing.server = server;
     if (!by && (argc == 2 || (argc == 3 && !server)) && strcmp(what, "show") == 0)
         return run_show(&showing, limit);
+    if (!by && (argc == 2 || argc == 3) && strcmp(what, "key") == 0)
+        return make_key(folder, key);
     if (by || argc < 2 || argc > 3 || strcmp(what, "check") != 0)
-        return cli_usage("audit needs check or show, and a data folder or none, or acknowledge --by NAME");
-    return check(folder);
+        return cli_usage("audit needs check, show or key, and a data folder or none, or acknowledge --by NAME");
+    return check(folder, key);
 }

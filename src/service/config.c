@@ -44,6 +44,9 @@ static const struct config_key keys[] = {
      "Those whose word counts for a peer's certificate, PEM; empty: only certificates that are entered with their "
      "peer, "
      "and the system's for those whom we call."},
+    {"audit.key", CONFIG_TEXT, "", 0, 0, NULL,
+     "The file with the key of the audit trail's chain, for a place apart from the trail; empty: audit-key in the data "
+     "folder."},
     {"audit.syslog", CONFIG_TEXT, "", 0, 0, NULL,
      "The collector that gets the audit trail by syslog over TLS (RFC 5425): HOST:6514; empty: none."},
     {"audit.syslog_certificate", CONFIG_TEXT, "", 0, 0, NULL,

@@ -108,7 +108,7 @@ static bool start_rooms(struct service *service, struct error *err)
     service->store = store_open(&options, err);
     if (!service->store || !service_migrate(service->store, err) || !finding_complete(service->store, err))
         return false;
-    service->access = access_open(service->store, options.folder, err);
+    service->access = access_open(service->store, options.folder, config_text(service->config, "audit.key"), err);
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
     service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
     return service->archive && start_export(service, err) && store_check_start(service->store, err) &&

@@ -2,6 +2,7 @@
 """Every route leaves the line in the audit trail that it should: each one of the table in src/service/routes.c is asked here, and what PS3.15 A.5 calls it is written down here a second time."""
 
 import glob
+import hmac
 import http.client
 import json
 import os
@@ -231,6 +232,21 @@ class Audit(unittest.TestCase):
         self.assertEqual(asked_of_server, shown)
         for wrong in ("from=yesterday", "limit=0", "limit=1001", "before=x", "until=2026-02-30"):
             self.assertEqual(self.ask("GET", f"/api/audit?{wrong}"), 400, wrong)
+
+    def test_the_chain_is_hmac_of_the_line_before_and_the_line_by_the_key_in_the_data_folder(self):
+        with open(os.path.join(self.server.data, "audit-key"), encoding="ascii") as f:
+            word, form, key, first = f.read().split()
+        self.assertEqual((word, form, first), ("hilum-audit-key", "1", "1"))
+        with open(os.path.join(self.server.data, "audit-00000001.log"), "rb") as f:
+            lines = f.read().split(b"\n")[:-1]
+        value = bytes(32)
+        for line in lines:
+            before, digits, behind = re.match(rb'(.*? value=")([0-9a-f]{64})(".*)$', line).groups()
+            value = hmac.new(bytes.fromhex(key), value + before + behind, "sha256").digest()
+            self.assertEqual(value.hex().encode(), digits)
+        without = self.server.command("audit", "check", self.server.data, "--key", "/nowhere/key").stdout
+        self.assertIn("lines were made with a key that is not here", without)
+        self.assertNotIn("a key that is not here", self.server.command("audit", "check", self.server.data).stdout)
 
     def test_polls_of_a_minute_are_one_line_and_one_of_their_number(self):
         before = len([line for line in trail(self.server) if line.detail == "GET /api/worklist"])

@@ -2,11 +2,15 @@
 #include "place.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/audit_chain.h"
@@ -28,7 +32,7 @@ static const struct access_record stored = {.event = ACCESS_EVENT_STORED,
 static struct access_trail *open_trail(const char *folder)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     return trail;
 }
@@ -235,12 +239,14 @@ static void a_record_costs_the_caller_little(void **state)
 // ---- what a line is, seen by another program
 
 static const char checker[] =
-    "import sys,re,glob,hashlib,xml.etree.ElementTree as ET\n"
+    "import sys,re,glob,hmac,xml.etree.ElementTree as ET\n"
     "head=re.compile(r'<85>1 \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z [A-Za-z0-9.-]+ hilum \\d+ "
     "DICOM\\+RFC3881 '\n"
-    " r'\\[chain@32473 seq=\"(\\d+)\"(?: previous=\"([0-9a-f]{64})\")? value=\"([0-9a-f]{64})\"\\]'\n"
+    " r'\\[chain@32473 seq=\"(\\d+)\"(?: previous=\"([0-9a-f]{64})\" key=\"[0-9a-f]{16}\")? "
+    "value=\"([0-9a-f]{64})\"\\]'\n"
     " r'\\[sum@32473 count=\"\\d+\"\\] \\ufeff')\n"
     "value=bytes(32); n=0\n"
+    "key=bytes.fromhex(open(sys.argv[1]+'/audit-key').read().split()[2])\n"
     "for name in sorted(glob.glob(sys.argv[1]+'/audit-*.log')):\n"
     " data=open(name,'rb').read()\n"
     " lines=data.decode('utf-8').splitlines()\n"
@@ -248,7 +254,7 @@ static const char checker[] =
     " for line in lines:\n"
     "  m=head.match(line); assert m, line\n"
     "  without=line[:m.start(3)]+line[m.end(3):]\n"
-    "  value=hashlib.sha256(value+without.encode()).digest()\n"
+    "  value=hmac.new(key,value+without.encode(),'sha256').digest()\n"
     "  n+=1\n"
     "  assert value.hex()==m[3] and int(m[1])==n, n\n"
     "  x=ET.fromstring(line[m.end():])\n"
@@ -281,7 +287,7 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, 8192, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, 8192, &err);
     assert_ok(trail != NULL, err);
     char *longest = malloc(5001);
     memset(longest, '"', 5000);
@@ -397,7 +403,7 @@ static void a_refusal_is_not_told_as_a_success(void **state)
     struct error err;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     for (int success = 0; success < 2; success++)
         access_trail_put(trail,
@@ -419,6 +425,55 @@ static void a_refusal_is_not_told_as_a_success(void **state)
     folder_delete(folder);
 }
 
+// ---- who waits for his turn at the trail
+
+enum { ASKERS = 21, REFUSED_OF_THEM = 4 }; // one walks, 16 wait
+
+static _Atomic int asked_well, asked_in_vain;
+
+static void *ask(void *payload)
+{
+    struct access_unknown unknown;
+    struct error err;
+    if (access_trail_unknown(payload, &unknown, &err)) {
+        buffer_free(&unknown.texts);
+        asked_well++;
+    } else {
+        asked_in_vain += err.code == ERROR_BUSY;
+    }
+    return NULL;
+}
+
+// The walk stands still at a file that is a pipe.
+static void sixteen_wait_for_their_turn_at_the_trail_and_no_more(void **state)
+{
+    char folder[PLACE_PATH], path[PLACE_PATH + 32];
+    pthread_t threads[ASKERS];
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = open_trail(folder);
+    access_trail_put(trail, &stored, NOON);
+    flush(trail);
+    snprintf(path, sizeof path, "%s/audit-00000002.log", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    for (int i = 0; i < ASKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, trail), 0);
+    for (int i = 0; i < 2000 && asked_in_vain < REFUSED_OF_THEM; i++)
+        clock_sleep_ns(5 * CLOCK_MS);
+    assert_int_equal(asked_in_vain, REFUSED_OF_THEM);
+    assert_int_equal(asked_well, 0);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    close(fd);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(asked_in_vain, REFUSED_OF_THEM);
+    assert_int_equal(asked_well, ASKERS - REFUSED_OF_THEM);
+    access_trail_close(trail);
+    folder_delete(folder);
+}
+
 int test_audit(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +489,7 @@ int test_audit(void)
         cmocka_unit_test(a_full_disk_is_told_and_nothing_is_lost_when_it_heals),
         cmocka_unit_test(what_no_longer_fits_into_memory_is_counted_and_told),
         cmocka_unit_test(a_refusal_is_not_told_as_a_success),
+        cmocka_unit_test(sixteen_wait_for_their_turn_at_the_trail_and_no_more),
     };
     return cmocka_run_group_tests_name("access: audit", tests, NULL, NULL);
 }

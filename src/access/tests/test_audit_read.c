@@ -23,7 +23,7 @@ static void write_trail(const char *folder)
     struct error err;
     char found[ERROR_MESSAGE_SIZE], detail[64];
     const char *const patients[] = {"1", "2", strange, "4", "5"};
-    assert_ok(access_chain_open(&chain, folder, &(struct store_audit_head){0}, found, &err), err);
+    assert_ok(access_chain_open(&chain, folder, NULL, &(struct store_audit_head){0}, found, &err), err);
     chain.segment_max = SEGMENT;
     for (int i = 0; i < LINES; i++) {
         snprintf(detail, sizeof detail, "GET /%d", i);
