@@ -104,7 +104,8 @@ struct access_ticket {
     struct access_peer
         peer; // the entry; for a loopback peer without one, made up with its title and address and all three rights
     char address[48];
-    char why[ERROR_MESSAGE_SIZE]; // of a refusal, in a sentence for an administrator
+    char certificate[TLS_FINGERPRINT_SIZE]; // by which an entered peer was verified; "": by nothing
+    char why[ERROR_MESSAGE_SIZE];           // of a refusal, in a sentence for an administrator
 };
 
 // `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and
@@ -142,23 +143,24 @@ enum access_event {
 struct access_record {
     enum access_event event;
     bool success;
-    const char *actor;   // AE title, user or program; never NULL
-    const char *address; // numeric, or ""
-    const char *patient; // patient ID, "" when it does not apply
-    const char *study;   // Study Instance UID or ""
-    const char *detail;  // SOP class, query, reason; cut at 1,000 bytes
+    const char *actor;    // AE title, user or program; never NULL
+    const char *address;  // numeric, or ""
+    const char *patient;  // patient ID, "" when it does not apply
+    const char *study;    // Study Instance UID or ""
+    const char *detail;   // SOP class, query, reason; cut at 1,000 bytes
+    const char *verified; // by what the actor was, "certificate 3f2a..."; NULL or "": by nothing
 };
 
 // Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and
 // copies what it needs; a thread writes and syncs within a second.
 //
 // STORED, QUERY, RETRIEVED, AUDIT_USED and REFUSED are summed: one sum per event, success, actor, address, patient,
-// study and minute, of a QUERY and AUDIT_USED also per detail, for what was asked is what it tells. Its first line
-// comes within a second of its first access, a second one when the minute ends if there were more; each line holds the
-// number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access. Refused
-// associations are summed in the same way over a second; past 32 new titles and addresses in a second the rest are told
-// together as "(others)". Past 32 new patients and studies that were refused in a minute the rest are told together for
-// each actor and address, and past 32 of these as "(others)". All else is one line each.
+// study and minute, of QUERY, AUDIT_USED and REFUSED also per detail, for what was asked is what it tells. Its first
+// line comes within a second of its first access, a second one when the minute ends if there were more; each line holds
+// the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access.
+// Refused associations are summed in the same way over a second; past 32 new titles and addresses in a second the rest
+// are told together as "(others)". Past 32 new requests and objects that were refused in a minute the rest are told
+// together for each actor and address, and past 32 of these as "(others)". All else is one line each.
 //
 // A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
 // counted, and the count is told when the disk takes lines again. That they wait is put into the store's anchor, so

@@ -9,14 +9,15 @@
 
 #define MINUTE (60 * CLOCK_SECOND)
 
-enum { TEXTS = 5 };
+enum { TEXTS = 6 };
 
-static const size_t limits[TEXTS] = {ACCESS_ACTOR_MAX, ACCESS_ADDRESS_MAX, ACCESS_PATIENT_MAX, ACCESS_STUDY_MAX,
-                                     ACCESS_DETAIL_MAX};
+static const size_t limits[TEXTS] = {ACCESS_ACTOR_MAX, ACCESS_ADDRESS_MAX,  ACCESS_PATIENT_MAX,
+                                     ACCESS_STUDY_MAX, ACCESS_VERIFIED_MAX, ACCESS_DETAIL_MAX};
 
 static void texts_of(const struct access_record *record, const char *out[TEXTS])
 {
-    const char *const texts[TEXTS] = {record->actor, record->address, record->patient, record->study, record->detail};
+    const char *const texts[TEXTS] = {record->actor, record->address,  record->patient,
+                                      record->study, record->verified, record->detail};
     for (size_t i = 0; i < TEXTS; i++)
         out[i] = texts[i] ? texts[i] : "";
 }
@@ -80,7 +81,8 @@ struct access_entry *access_entry_new(const struct access_record *record, int64_
                                            .address = texts[1],
                                            .patient = texts[2],
                                            .study = texts[3],
-                                           .detail = texts[4]};
+                                           .verified = texts[4],
+                                           .detail = texts[5]};
     return entry;
 }
 
@@ -103,10 +105,11 @@ bool access_sum_wanted(const struct access_record *record)
            access_sum_is_refusal(record);
 }
 
-// How many of the texts tell sums apart: all but the detail, which is what a query asked and an example of the rest.
+// How many of the texts tell sums apart: all but the detail, which is what somebody asked and an example of the rest.
 static size_t texts_apart(const struct access_record *record)
 {
-    bool asks = record->event == ACCESS_EVENT_QUERY || record->event == ACCESS_EVENT_AUDIT_USED;
+    bool asks = record->event == ACCESS_EVENT_QUERY || record->event == ACCESS_EVENT_AUDIT_USED ||
+                record->event == ACCESS_EVENT_REFUSED;
     return asks ? TEXTS : TEXTS - 1;
 }
 

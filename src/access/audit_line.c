@@ -128,6 +128,8 @@ static void participants(struct buffer *out, const struct access_line *line, con
         attribute(out, "NetworkAccessPointID", record->address, ACCESS_ADDRESS_MAX);
         buffer_text(out, " NetworkAccessPointTypeCode=\"2\"");
     }
+    if (record->verified && *record->verified)
+        attribute(out, "AlternativeUserID", record->verified, ACCESS_VERIFIED_MAX);
     buffer_byte(out, '>');
     role_code(out, kind->role);
     buffer_printf(out, "</ActiveParticipant><ActiveParticipant UserID=\"hilum\" AlternativeUserID=\"%ld\"",

@@ -17,6 +17,7 @@ enum {
     ACCESS_ADDRESS_MAX = 64,
     ACCESS_PATIENT_MAX = 256,
     ACCESS_STUDY_MAX = 128,
+    ACCESS_VERIFIED_MAX = 128,
     ACCESS_DETAIL_MAX = 1000,
     ACCESS_LINE_MAX = 32 << 10, // every byte above escaped to six, and the frame around it
     ACCESS_CHAIN_DIGITS = 2 * HASH_SIZE,

@@ -231,21 +231,22 @@ static bool make_needles(struct reading *reading)
 
 static json_t *line_json(const struct reading *reading, struct span line, const struct event *event)
 {
-    struct span requestor, user, address, detail, outcome, action;
+    struct span requestor, user, address, verified, detail, outcome, action;
     uint64_t seq, count;
     if (!number_of(line, ACCESS_CHAIN_START, &seq) || !number_of(line, "[sum@32473 count=\"", &count) ||
         !between(line, "<ActiveParticipant", '>', &requestor) || !between(requestor, "UserID=\"", '"', &user) ||
         !between(line, "EventOutcomeIndicator=\"", '"', &outcome) || !between(line, "EventActionCode=\"", '"', &action))
         return NULL;
     between(requestor, "NetworkAccessPointID=\"", '"', &address);
+    between(requestor, "AlternativeUserID=\"", '"', &verified);
     between(line, "<EventOutcomeDescription>", '<', &detail);
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "file",
-                     (json_int_t)reading->segment, "seq", (json_int_t)seq, "time",
-                     text_of((struct span){line.text + TIME_AT, TIME_SIZE}), "event",
-                     text_of(event->type_name.size > 0 ? event->type_name : event->name), "code", text_of(event->code),
-                     "action", text_of(action), "outcome", is_text(outcome, "0") ? "success" : "failure", "actor",
-                     text_of(user), "address", text_of(address), "patient", text_of(object_of(line, '1')), "study",
-                     text_of(object_of(line, '2')), "detail", text_of(detail), "count", (json_int_t)count);
+    return json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "file", (json_int_t)reading->segment,
+        "seq", (json_int_t)seq, "time", text_of((struct span){line.text + TIME_AT, TIME_SIZE}), "event",
+        text_of(event->type_name.size > 0 ? event->type_name : event->name), "code", text_of(event->code), "action",
+        text_of(action), "outcome", is_text(outcome, "0") ? "success" : "failure", "actor", text_of(user), "verified",
+        text_of(verified), "address", text_of(address), "patient", text_of(object_of(line, '1')), "study",
+        text_of(object_of(line, '2')), "detail", text_of(detail), "count", (json_int_t)count);
 }
 
 static bool is_line(struct span line)

@@ -34,10 +34,10 @@ struct access_read {
 // "2026-11-24" (its start, UTC) or "2026-11-24T13:03:36Z", with or without fractions. BAD_VALUE.
 bool access_read_time(const char *text, int64_t *out_ns, struct error *err);
 
-// {"lines": [{"file", "seq", "time", "event", "code", "action", "outcome", "actor", "address", "patient", "study",
-// "detail", "count"}], "more": bool, "before": text, "unreadable": lines that were passed over for they are none}.
-// `more`: the trail goes on behind "before", which is asked for next; an answer may have no lines and still say so,
-// when what one answer may read or take is used up. The caller's; NULL: BAD_VALUE (limit or before), or the files
+// {"lines": [{"file", "seq", "time", "event", "code", "action", "outcome", "actor", "verified", "address", "patient",
+// "study", "detail", "count"}], "more": bool, "before": text, "unreadable": lines that were passed over for they are
+// none}. `more`: the trail goes on behind "before", which is asked for next; an answer may have no lines and still say
+// so, when what one answer may read or take is used up. The caller's; NULL: BAD_VALUE (limit or before), or the files
 // cannot be read.
 json_t *access_read(const char *folder, const struct access_read *wanted, struct error *err);
 

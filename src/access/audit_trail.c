@@ -154,11 +154,13 @@ static bool add_to_sum(struct access_trail *trail, const struct access_record *r
     return true;
 }
 
+static const char further[] = "refused too: further requests and objects";
+
 static enum refused refused_of(const struct access_record *record)
 {
     if (record->event == ACCESS_EVENT_ASSOCIATION)
         return REFUSED_ASSOCIATION;
-    return *record->patient || *record->study ? REFUSED_OBJECT : REFUSED_SUBJECT;
+    return record->detail == further ? REFUSED_SUBJECT : REFUSED_OBJECT;
 }
 
 static bool is_too_new(struct access_trail *trail, enum refused what, int64_t now_ns)
@@ -171,22 +173,22 @@ static bool is_too_new(struct access_trail *trail, enum refused what, int64_t no
     return trail->allowances[what].news++ >= allowed[what].news;
 }
 
-// Titles, addresses and studies are free to invent: past a number in a period the further ones are told together,
-// first without what they are about, then without who. false: it is that already.
+// Titles, addresses and what is asked for are free to invent: past a number in a period the further ones are told
+// together, first without what they are about, then without who. false: it is that already.
 static bool widen(struct access_record *record)
 {
     static const char others[] = "(others)";
-    bool is_subject = refused_of(record) != REFUSED_OBJECT;
-    if (is_subject && strcmp(record->actor, others) == 0)
+    bool is_association = record->event == ACCESS_EVENT_ASSOCIATION, is_object = refused_of(record) == REFUSED_OBJECT;
+    if (!is_object && record->actor == others)
         return false;
     record->patient = "";
     record->study = "";
-    if (!is_subject)
+    record->detail = is_association ? "refused associations of further titles and addresses" : further;
+    if (is_object)
         return true;
     record->actor = others;
     record->address = "";
-    record->detail = record->event == ACCESS_EVENT_ASSOCIATION ? "refused associations of further titles and addresses"
-                                                               : "refused to further ones at further addresses";
+    record->verified = "";
     return true;
 }
 

@@ -19,7 +19,7 @@ enum {
     ACCESS_WAITING_MAX = 4 << 20,    // bytes of records in memory
     ACCESS_SUMS_MAX = 2048,          // past this the oldest sum is closed early
     ACCESS_REFUSALS_PER_SECOND = 32, // new titles and addresses; the others of that second are one sum, "(others)"
-    // REFUSED: new patients and studies, past which a subject has one sum for all of them; and new subjects, past which
+    // REFUSED: new requests and objects, past which a subject has one sum for all of them; and new subjects, past which
     // all have one, "(others)". So a minute of refusals is some 130 lines, whoever asks for whatever how often.
     ACCESS_REFUSALS_PER_MINUTE = 32,
     ACCESS_GATHER_MS = 300,    // from a record to the turn that writes it: one sync for many

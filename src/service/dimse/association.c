@@ -230,6 +230,7 @@ void *dimse_service_association(void *payload)
             publish(slot, session.association, true);
             atomic_fetch_add(&session.service->counters.associations, 1);
             session.subject = access_peer_subject(&session.ticket.peer, session.ticket.address);
+            session.subject.verified = *session.ticket.certificate != '\0';
             name_association(&session);
             negotiate(&session);
             run(&session);

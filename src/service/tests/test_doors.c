@@ -75,6 +75,7 @@ static const struct {
     {"DELETE", "/api/hl7-targets/{name}", "---x---"},
     {"GET", "/api/models", "--xxx--"},
     {"POST", "/api/models/rescan", "---xx--"},
+    {"GET", "/api/audit", "---x-x-"},
     {"GET", "/api/audit/unknown", "---x-x-"},
     {"POST", "/api/audit/acknowledge", "---x---"},
     {"GET", "/api/deliveries", "--xx--x"},
