@@ -62,6 +62,7 @@ interop:
 	@$(MAKE) --no-print-directory build
 	@src/fhir/tests/interop.sh $(abspath $(BUILD))
 	@tests/interop/statements.py
+	@tests/interop/rsyslog.py
 
 clean:
 	@rm -rf $(BUILD)

@@ -6,7 +6,7 @@
 #include "access/audit_chain.h"
 #include "access/login.h"
 
-struct access *access_open(struct store *store, const char *folder, struct error *err)
+struct access *access_open(struct store *store, const char *folder, const char *key, struct error *err)
 {
     struct access *access = calloc(1, sizeof *access);
     if (!access) {
@@ -17,7 +17,7 @@ struct access *access_open(struct store *store, const char *folder, struct error
     pthread_mutex_init(&access->reload_lock, NULL);
     pthread_mutex_init(&access->resolve_lock, NULL);
     pthread_mutex_init(&access->lock, NULL);
-    access->trail = access_trail_open(store, folder, ACCESS_SEGMENT_MAX, err);
+    access->trail = access_trail_open(store, folder, key, ACCESS_SEGMENT_MAX, err);
     if (access->trail && access_peers_reload(access, err) && login_open(access, err))
         return access;
     access_close(access);

@@ -43,7 +43,9 @@ extern const struct store_migration access_migration;
 // and a new file begun that says so, and so is a database older than the trail or found to be older by the store; an
 // unfinished last line is cut, which the next line tells. Each line's place is anchored once it is synced. Before the
 // replay of the store. Nothing is owned by the caller but the result.
-struct access *access_open(struct store *store, const char *folder, struct error *err);
+// `key`: the file with the chain's key, "" or NULL for FOLDER/audit-key; made when no audit file has had one yet, and
+// when it is gone that is told as a break.
+struct access *access_open(struct store *store, const char *folder, const char *key, struct error *err);
 void access_close(struct access *access);
 
 // ---- peers
@@ -105,7 +107,8 @@ struct access_ticket {
         peer; // the entry; for a loopback peer without one, made up with its title and address and all three rights
     uint64_t labels; // peer.labels as bits; none for a peer without an entry
     char address[48];
-    char why[ERROR_MESSAGE_SIZE]; // of a refusal, in a sentence for an administrator
+    char certificate[TLS_FINGERPRINT_SIZE]; // by which an entered peer was verified; "": by nothing
+    char why[ERROR_MESSAGE_SIZE];           // of a refusal, in a sentence for an administrator
 };
 
 // `titles` is the NULL-ended list of our own AE titles. Counts the association against its title and address and
@@ -136,28 +139,31 @@ enum access_event {
     ACCESS_EVENT_NODE,        // another system asked who it is: 110113 Security Alert, 110126 Node Authentication
     ACCESS_EVENT_LOGIN,       // a person: 110114 User Authentication, 110122 Login
     ACCESS_EVENT_LOGOUT,      // 110123 Logout
+    ACCESS_EVENT_AUDIT_USED,  // the trail was looked through: 110101 Audit Log Used
     ACCESS_EVENT_COUNT
 };
 
 struct access_record {
     enum access_event event;
     bool success;
-    const char *actor;   // AE title, user or program; never NULL
-    const char *address; // numeric, or ""
-    const char *patient; // patient ID, "" when it does not apply
-    const char *study;   // Study Instance UID or ""
-    const char *detail;  // SOP class, query, reason; cut at 1,000 bytes
+    const char *actor;    // AE title, user or program; never NULL
+    const char *address;  // numeric, or ""
+    const char *patient;  // patient ID, "" when it does not apply
+    const char *study;    // Study Instance UID or ""
+    const char *detail;   // SOP class, query, reason; cut at 1,000 bytes
+    const char *verified; // by what the actor was, "certificate 3f2a..."; NULL or "": by nothing
 };
 
 // Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and
 // copies what it needs; a thread writes and syncs within a second.
 //
-// STORED, QUERY and RETRIEVED are summed: one sum per event, success, actor, address, patient, study and minute, of a
-// QUERY also per detail, for what was asked is what it tells. Its first line comes within a second of its first access,
-// a second one when the minute ends if there were more; each line holds the number of accesses it stands for, so the
-// counts of all lines add up. The detail is that of the first access. Refused associations are summed in the same way
-// over a second; past 32 new titles and addresses in a second the rest are told together as "(others)". All else is one
-// line each.
+// STORED, QUERY, RETRIEVED, AUDIT_USED and REFUSED are summed: one sum per event, success, actor, address, patient,
+// study and minute, of QUERY, AUDIT_USED and REFUSED also per detail, for what was asked is what it tells. Its first
+// line comes within a second of its first access, a second one when the minute ends if there were more; each line holds
+// the number of accesses it stands for, so the counts of all lines add up. The detail is that of the first access.
+// Refused associations are summed in the same way over a second; past 32 new titles and addresses in a second the rest
+// are told together as "(others)". Past 32 new requests and objects that were refused in a minute the rest are told
+// together for each actor and address, and past 32 of these as "(others)". All else is one line each.
 //
 // A full disk is logged once a minute and makes access_audit_healthy false; records wait in memory (4 MiB), then are
 // counted, and the count is told when the disk takes lines again. That they wait is put into the store's anchor, so
@@ -188,9 +194,9 @@ bool access_audit_unknown(struct access *access, struct access_unknown *out, str
 // nobody knows of. CONFLICT: it is something else by now; what he has not seen stands.
 bool access_audit_acknowledge(struct access *access, const char *by, const char *version, struct error *err);
 
-// Walks the chain of all files in `folder`. *lines: how many are sound, or the number of the first broken one (counted
-// over all files; the message names file and line). An unfinished last line, as a crash leaves it, is broken here and
-// cut by the next access_open.
+// Walks the chain of all files in `folder`, with its key where that is there. *lines: how many are sound, or the number
+// of the first broken one (counted over all files; the message names file and line). An unfinished last line, as a
+// crash leaves it, is broken here and cut by the next access_open.
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err);
 
 // What is wrong with one file of the trail.
@@ -210,7 +216,10 @@ struct access_damage {
 struct access_audit_check {
     void (*wrong)(void *payload, const struct access_damage *damage);
     void *payload;
-    uint64_t files, lines;             // out: all that were read
+    const char *key;       // the file with the key; NULL or "": FOLDER/audit-key
+    bool has_key;          // out: it is there
+    uint64_t unchecked;    // out: lines made with a key that is not here: whether they were changed cannot be told
+    uint64_t files, lines; // out: all that were read
     uint64_t sound_files, sound_lines; // out: of those, where nothing is wrong
     uint64_t first;                    // out: the number of the first file, 0: none; those before it may be archived
     char
@@ -220,5 +229,9 @@ struct access_audit_check {
     bool anchored;                    // out: the folder's anchor names a line
 };
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err);
+
+// A new key for a trail that lost its own, while no server runs: it counts from the next file on. CONFLICT: there is
+// one.
+bool access_audit_new_key(const char *folder, const char *path, struct error *err);
 
 #endif

@@ -236,6 +236,9 @@ static enum access_answer admit(struct access *access, const char *title, const 
         text_copy(ticket->why, sizeof ticket->why, why.message);
     if (answer == ACCESS_ADMITTED)
         answer = count_in(access, ticket);
+    // One without an entry may show any certificate.
+    if (answer == ACCESS_ADMITTED && shown && has_entry(&ticket->peer))
+        text_copy(ticket->certificate, sizeof ticket->certificate, shown->fingerprint);
     pthread_mutex_unlock(&access->lock);
     return answer;
 }

@@ -58,6 +58,22 @@ static bool begin_again(struct access_chain *chain, uint64_t last, const char *w
     return true;
 }
 
+static const struct access_key *key_of(const struct access_chain *chain)
+{
+    return chain->key.there ? &chain->key : NULL;
+}
+
+// A file has one key or none: with another one the next file is begun. What a crash left behind its last line would not
+// be cut later.
+static bool change_key(struct access_chain *chain, const struct access_walk *walk, struct error *err)
+{
+    if (chain->safe.first || strcmp(walk->key_name, chain->key.name) == 0)
+        return true;
+    if (ftruncate(chain->fd, (off_t)chain->safe.size) != 0 || fsync(chain->fd) != 0)
+        return error_errno(err, errno, "cannot cut the audit file back");
+    return next_segment(chain, err);
+}
+
 // Takes up the place behind the last sound line of the last file.
 static bool take_up(struct access_chain *chain, const struct access_walk *walk, uint64_t last, char *found,
                     struct error *err)
@@ -68,11 +84,11 @@ static bool take_up(struct access_chain *chain, const struct access_walk *walk, 
     if (!open_segment(chain, last, err))
         return false;
     if (walk->torn == 0)
-        return true;
+        return change_key(chain, walk, err);
     snprintf(found, ERROR_MESSAGE_SIZE, "%llu bytes of an unfinished line were cut off (the last stop was not clean)",
              (unsigned long long)walk->torn);
     chain->dirty = true;
-    return true;
+    return change_key(chain, walk, err);
 }
 
 static bool resume(struct access_chain *chain, uint64_t last, const struct store_audit_head *anchored, char *found,
@@ -80,8 +96,8 @@ static bool resume(struct access_chain *chain, uint64_t last, const struct store
 {
     struct access_walk walk;
     struct error broken;
-    bool sound =
-        access_walk_last(&walk, chain->folder, last, anchored, &broken) || (walk.torn > 0 && walk.segment == last);
+    bool sound = access_walk_last(&walk, chain->folder, last, key_of(chain), anchored, &broken) ||
+                 (walk.torn > 0 && walk.segment == last);
     if (sound && access_walk_reached(&walk, &broken))
         return take_up(chain, &walk, last, found, err);
     if (broken.code != ERROR_BAD_DATA) {
@@ -92,6 +108,15 @@ static bool resume(struct access_chain *chain, uint64_t last, const struct store
     return begin_again(chain, last, broken.message, found, err);
 }
 
+static bool lost_key(struct access_chain *chain, uint64_t last, char *found, struct error *err)
+{
+    char why[ERROR_MESSAGE_SIZE];
+    snprintf(why, sizeof why, "its key %.60s is gone: put it back and restart, or make one: hilum audit key",
+             chain->key.path);
+    chain->broken = true;
+    return begin_again(chain, last, why, found, err);
+}
+
 static bool open_last(struct access_chain *chain, const struct store_audit_head *anchored, char *found,
                       struct error *err)
 {
@@ -100,11 +125,18 @@ static bool open_last(struct access_chain *chain, const struct store_audit_head 
         return false;
     if (anchored->segment > last) // and its number does not come again
         last = anchored->segment;
+    bool has_had_one = false;
+    if (!chain->key.there && !access_walk_has_key(chain->folder, &has_had_one, err))
+        return false;
+    if (has_had_one)
+        return lost_key(chain, last, found, err);
+    if (!chain->key.there && !access_key_make(&chain->key, last + 1, err))
+        return false;
     return last > 0 ? resume(chain, last, anchored, found, err) : next_segment(chain, err);
 }
 
-bool access_chain_open(struct access_chain *chain, const char *folder, const struct store_audit_head *anchored,
-                       char *found, struct error *err)
+bool access_chain_open(struct access_chain *chain, const char *folder, const char *key_path,
+                       const struct store_audit_head *anchored, char *found, struct error *err)
 {
     found[0] = '\0';
     *chain = (struct access_chain){.fd = -1, .segment_max = ACCESS_SEGMENT_MAX};
@@ -113,7 +145,8 @@ bool access_chain_open(struct access_chain *chain, const char *folder, const str
     chain->folder = strdup(folder);
     chain->hash = hash_new();
     bool ok = chain->folder && chain->hash ? true : error_set(err, ERROR_MEMORY, "no memory for the audit trail");
-    ok = ok && file_make_folders(folder, 0700, err) && open_last(chain, anchored, found, err);
+    ok = ok && file_make_folders(folder, 0700, err) && access_key_read(&chain->key, folder, key_path, err) &&
+         open_last(chain, anchored, found, err);
     if (!ok) {
         access_chain_close(chain);
         return false;
@@ -185,10 +218,10 @@ static void seal(struct access_chain *chain, size_t start, size_t value_at)
     char digits[ACCESS_CHAIN_DIGITS + 1];
     struct buffer *batch = &chain->batch;
     size_t without_end = batch->size - 1 - start;
-    hash_start(chain->hash);
+    access_key_start(key_of(chain), chain->hash);
     hash_add(chain->hash, chain->next.value, HASH_SIZE);
     hash_add(chain->hash, batch->data + start, without_end);
-    hash_end(chain->hash, chain->next.value);
+    access_key_end(key_of(chain), chain->hash, chain->next.value);
     text_hex(digits, chain->next.value, HASH_SIZE);
     uint8_t *at = batch->data + value_at;
     memmove(at + ACCESS_CHAIN_DIGITS, at, batch->size - value_at);
@@ -213,6 +246,7 @@ bool access_chain_add(struct access_chain *chain, const struct access_record *re
     if (chain->next.first) {
         text_hex(previous, chain->next.value, HASH_SIZE);
         line.previous = previous;
+        line.key = chain->key.there ? chain->key.name : NULL;
     }
     size_t start = batch->size;
     size_t value_at = access_line_write(batch, &line);
@@ -254,6 +288,7 @@ bool access_chain_commit(struct access_chain *chain, struct error *err)
         return false;
     }
     chain->unanchored += chain->next.seq - chain->safe.seq;
+    chain->written += chain->next.seq - chain->safe.seq;
     chain->safe = chain->next;
     set_head(chain);
     if (chain->safe.size >= chain->segment_max) {

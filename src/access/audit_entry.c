@@ -9,14 +9,15 @@
 
 #define MINUTE (60 * CLOCK_SECOND)
 
-enum { TEXTS = 5 };
+enum { TEXTS = 6 };
 
-static const size_t limits[TEXTS] = {ACCESS_ACTOR_MAX, ACCESS_ADDRESS_MAX, ACCESS_PATIENT_MAX, ACCESS_STUDY_MAX,
-                                     ACCESS_DETAIL_MAX};
+static const size_t limits[TEXTS] = {ACCESS_ACTOR_MAX, ACCESS_ADDRESS_MAX,  ACCESS_PATIENT_MAX,
+                                     ACCESS_STUDY_MAX, ACCESS_VERIFIED_MAX, ACCESS_DETAIL_MAX};
 
 static void texts_of(const struct access_record *record, const char *out[TEXTS])
 {
-    const char *const texts[TEXTS] = {record->actor, record->address, record->patient, record->study, record->detail};
+    const char *const texts[TEXTS] = {record->actor, record->address,  record->patient,
+                                      record->study, record->verified, record->detail};
     for (size_t i = 0; i < TEXTS; i++)
         out[i] = texts[i] ? texts[i] : "";
 }
@@ -80,27 +81,36 @@ struct access_entry *access_entry_new(const struct access_record *record, int64_
                                            .address = texts[1],
                                            .patient = texts[2],
                                            .study = texts[3],
-                                           .detail = texts[4]};
+                                           .verified = texts[4],
+                                           .detail = texts[5]};
     return entry;
 }
 
 // ---- sums
 
-static bool is_refusal(const struct access_record *record)
+static bool is_association(const struct access_record *record)
 {
     return (record->event == ACCESS_EVENT_ASSOCIATION || record->event == ACCESS_EVENT_LOGIN) && !record->success;
+}
+
+bool access_sum_is_refusal(const struct access_record *record)
+{
+    return record->event == ACCESS_EVENT_REFUSED || is_association(record);
 }
 
 bool access_sum_wanted(const struct access_record *record)
 {
     return record->event == ACCESS_EVENT_STORED || record->event == ACCESS_EVENT_QUERY ||
-           record->event == ACCESS_EVENT_RETRIEVED || is_refusal(record);
+           record->event == ACCESS_EVENT_RETRIEVED || record->event == ACCESS_EVENT_AUDIT_USED ||
+           access_sum_is_refusal(record);
 }
 
-// How many of the texts tell sums apart: all but the detail, which is what a query asked and an example of the rest.
+// How many of the texts tell sums apart: all but the detail, which is what somebody asked and an example of the rest.
 static size_t texts_apart(const struct access_record *record)
 {
-    return record->event == ACCESS_EVENT_QUERY ? TEXTS : TEXTS - 1;
+    bool asks = record->event == ACCESS_EVENT_QUERY || record->event == ACCESS_EVENT_AUDIT_USED ||
+                record->event == ACCESS_EVENT_REFUSED;
+    return asks ? TEXTS : TEXTS - 1;
 }
 
 // FNV-1a over what tells sums apart, each text with its end.
@@ -145,7 +155,7 @@ void access_sum_insert(struct access_sums *sums, struct access_entry *entry, uin
     entry->hash = hash;
     entry->same_bucket = *bucket;
     *bucket = entry;
-    entry->until_ns = is_refusal(&entry->record) ? now_ns + CLOCK_SECOND : (now_ns / MINUTE + 1) * MINUTE;
+    entry->until_ns = is_association(&entry->record) ? now_ns + CLOCK_SECOND : (now_ns / MINUTE + 1) * MINUTE;
     access_entry_append(&sums->by_age, entry);
     sums->count++;
 }
@@ -174,7 +184,7 @@ bool access_sum_over(const struct access_entry *entry, int64_t now_ns)
 
 bool access_sum_goes_on(struct access_entry *entry, int64_t now_ns)
 {
-    if (!is_refusal(&entry->record) || entry->count == 0)
+    if (!is_association(&entry->record) || entry->count == 0)
         return false;
     entry->until_ns = now_ns + CLOCK_SECOND;
     return true;

@@ -39,6 +39,7 @@ struct access_sums {
 };
 
 bool access_sum_wanted(const struct access_record *record);
+bool access_sum_is_refusal(const struct access_record *record); // of an association, an object or a request
 struct access_entry *access_sum_find(struct access_sums *sums, const struct access_record *record, uint64_t hash);
 uint64_t access_sum_hash(const struct access_record *record);
 void access_sum_insert(struct access_sums *sums, struct access_entry *entry, uint64_t hash, int64_t now_ns);

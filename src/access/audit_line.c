@@ -28,6 +28,7 @@ static const struct kind {
     [ACCESS_EVENT_NODE] = {"110113", "Security Alert", "110126", "Node Authentication", 'E', NULL, "110150"},
     [ACCESS_EVENT_LOGIN] = {"110114", "User Authentication", "110122", "Login", 'E', NULL, "110150"},
     [ACCESS_EVENT_LOGOUT] = {"110114", "User Authentication", "110123", "Logout", 'E', NULL, "110150"},
+    [ACCESS_EVENT_AUDIT_USED] = {"110101", "Audit Log Used", NULL, NULL, 'R', NULL, "110150"},
     [ACCESS_EVENT_TRAIL] = {"110113", "Security Alert", "110134", "Audit Recording Started", 'E', NULL, "110150"},
 };
 
@@ -64,8 +65,7 @@ static void xml_character(struct buffer *out, const char *text, size_t length)
         buffer_append(out, text, length);
 }
 
-// At most `size` bytes, cut at a character border.
-static void xml_text(struct buffer *out, const char *text, size_t size)
+void access_line_text(struct buffer *out, const char *text, size_t size)
 {
     size_t left = strnlen(text, size + 1);
     bool cut = left > size;
@@ -85,7 +85,7 @@ static void xml_text(struct buffer *out, const char *text, size_t size)
 static void attribute(struct buffer *out, const char *name, const char *value, size_t size)
 {
     buffer_printf(out, " %s=\"", name);
-    xml_text(out, value, size);
+    access_line_text(out, value, size);
     buffer_byte(out, '"');
 }
 
@@ -112,7 +112,7 @@ static void identification(struct buffer *out, const struct access_line *line, c
         code(out, "EventTypeCode", kind->type, "DCM", kind->type_name);
     if (record->detail[0]) {
         buffer_text(out, "<EventOutcomeDescription>");
-        xml_text(out, record->detail, ACCESS_DETAIL_MAX);
+        access_line_text(out, record->detail, ACCESS_DETAIL_MAX);
         buffer_text(out, "</EventOutcomeDescription>");
     }
     buffer_text(out, "</EventIdentification>");
@@ -128,6 +128,8 @@ static void participants(struct buffer *out, const struct access_line *line, con
         attribute(out, "NetworkAccessPointID", record->address, ACCESS_ADDRESS_MAX);
         buffer_text(out, " NetworkAccessPointTypeCode=\"2\"");
     }
+    if (record->verified && *record->verified)
+        attribute(out, "AlternativeUserID", record->verified, ACCESS_VERIFIED_MAX);
     buffer_byte(out, '>');
     role_code(out, kind->role);
     buffer_printf(out, "</ActiveParticipant><ActiveParticipant UserID=\"hilum\" AlternativeUserID=\"%ld\"",
@@ -164,6 +166,8 @@ size_t access_line_write(struct buffer *out, const struct access_line *line)
                   clock_rfc3339(time, line->time_ns), line->host, line->process, (unsigned long long)line->seq);
     if (line->previous)
         buffer_printf(out, ACCESS_CHAIN_PREVIOUS "%s", line->previous);
+    if (line->previous && line->key)
+        buffer_printf(out, ACCESS_CHAIN_KEY "%s", line->key);
     buffer_text(out, ACCESS_CHAIN_VALUE);
     size_t value_at = out->size;
     buffer_printf(out, ACCESS_CHAIN_END "[sum@32473 count=\"%llu\"] \xEF\xBB\xBF<AuditMessage>",

@@ -17,6 +17,7 @@ enum {
     ACCESS_ADDRESS_MAX = 64,
     ACCESS_PATIENT_MAX = 256,
     ACCESS_STUDY_MAX = 128,
+    ACCESS_VERIFIED_MAX = 128,
     ACCESS_DETAIL_MAX = 1000,
     ACCESS_LINE_MAX = 32 << 10, // every byte above escaped to six, and the frame around it
     ACCESS_CHAIN_DIGITS = 2 * HASH_SIZE,
@@ -25,8 +26,10 @@ enum {
 // The element that holds the chain; 32473 is the enterprise number that RFC 5612 keeps for those who have none.
 //     [chain@32473 seq="7" value="HEX"]      and in the first line of a file
 //     [chain@32473 seq="8" previous="HEX" value="HEX"]
+//     [chain@32473 seq="8" previous="HEX" key="NAME" value="HEX"]   when the file's values are made with a key
 #define ACCESS_CHAIN_START "[chain@32473 seq=\""
 #define ACCESS_CHAIN_PREVIOUS "\" previous=\""
+#define ACCESS_CHAIN_KEY "\" key=\""
 #define ACCESS_CHAIN_VALUE "\" value=\""
 #define ACCESS_CHAIN_END "\"]"
 
@@ -51,12 +54,16 @@ struct access_line {
     uint64_t count; // of the accesses it stands for
     uint64_t seq;
     const char *previous; // ACCESS_CHAIN_DIGITS hexadecimal digits, or NULL
+    const char *key;      // with `previous`: the name of the file's key, or NULL
     const char *host;     // letters, digits, '.' and '-' only
     long process;
 };
 
 // Appends the line with its line end. The chain's value is left out: it belongs at the returned offset of `out`.
 size_t access_line_write(struct buffer *out, const struct access_line *line);
+
+// A text as it stands in a line, at most `size` bytes of it, cut at a character border.
+void access_line_text(struct buffer *out, const char *text, size_t size);
 
 // "audit.example-1" from whatever the system says. Returns `out`.
 const char *access_line_host(char *out, size_t capacity);

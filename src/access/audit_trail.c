@@ -22,6 +22,17 @@ struct word {
     struct buffer damages;                        // likewise: texts with a NUL behind each
 };
 
+// What is refused, by what is free to invent in it, and how many new ones of each a period has lines for.
+enum refused { REFUSED_ASSOCIATION, REFUSED_OBJECT, REFUSED_SUBJECT, REFUSED_ALL };
+static const struct {
+    int64_t period_ns;
+    uint64_t news;
+} allowed[REFUSED_ALL] = {
+    [REFUSED_ASSOCIATION] = {CLOCK_SECOND, ACCESS_REFUSALS_PER_SECOND},
+    [REFUSED_OBJECT] = {60 * CLOCK_SECOND, ACCESS_REFUSALS_PER_MINUTE},
+    [REFUSED_SUBJECT] = {60 * CLOCK_SECOND, ACCESS_REFUSALS_PER_MINUTE},
+};
+
 struct access_trail {
     pthread_t thread;
     struct store *store;              // or NULL
@@ -44,11 +55,14 @@ struct access_trail {
     pthread_cond_t walked;
     uint64_t flush_wanted, flush_done; // numbers of turns
     bool flush_sums;                   // the next one tells all sums
+    struct access_trail_end end;       // as the last turn left it
     bool healthy;
     struct error failure;        // of the last turn, when not healthy
     int64_t seen_ns, seen_at_ns; // the callers' clock, and the monotonic one then
-    int64_t refusal_second;
-    uint64_t refusals; // new ones in that second
+    struct {
+        int64_t period;
+        uint64_t news; // that have begun a sum in it
+    } allowances[REFUSED_ALL];
 };
 
 // ---- what callers do
@@ -140,35 +154,58 @@ static bool add_to_sum(struct access_trail *trail, const struct access_record *r
     return true;
 }
 
-// Titles are free to invent: past a number per second they are told together.
-static bool too_many_refusals(struct access_trail *trail, int64_t now_ns)
+static const char further[] = "refused too: further requests and objects";
+
+static enum refused refused_of(const struct access_record *record)
 {
-    if (trail->refusal_second != now_ns / CLOCK_SECOND) {
-        trail->refusal_second = now_ns / CLOCK_SECOND;
-        trail->refusals = 0;
+    if (record->event == ACCESS_EVENT_ASSOCIATION)
+        return REFUSED_ASSOCIATION;
+    return record->detail == further ? REFUSED_SUBJECT : REFUSED_OBJECT;
+}
+
+static bool is_too_new(struct access_trail *trail, enum refused what, int64_t now_ns)
+{
+    int64_t period = now_ns / allowed[what].period_ns;
+    if (trail->allowances[what].period != period) {
+        trail->allowances[what].period = period;
+        trail->allowances[what].news = 0;
     }
-    return trail->refusals++ >= ACCESS_REFUSALS_PER_SECOND;
+    return trail->allowances[what].news++ >= allowed[what].news;
+}
+
+// Titles, addresses and what is asked for are free to invent: past a number in a period the further ones are told
+// together, first without what they are about, then without who. false: it is that already.
+static bool widen(struct access_record *record)
+{
+    static const char others[] = "(others)";
+    bool is_association = record->event == ACCESS_EVENT_ASSOCIATION, is_object = refused_of(record) == REFUSED_OBJECT;
+    if (!is_object && record->actor == others)
+        return false;
+    record->patient = "";
+    record->study = "";
+    record->detail = is_association ? "refused associations of further titles and addresses" : further;
+    if (is_object)
+        return true;
+    record->actor = others;
+    record->address = "";
+    record->verified = "";
+    return true;
 }
 
 static void put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)
 {
-    static const struct access_record others = {.event = ACCESS_EVENT_ASSOCIATION,
-                                                .actor = "(others)",
-                                                .address = "",
-                                                .patient = "",
-                                                .study = "",
-                                                .detail = "refused associations of further titles and addresses"};
-    bool sum = access_sum_wanted(record);
-    uint64_t hash = sum ? access_sum_hash(record) : 0;
-    if (sum && add_to_sum(trail, record, hash, now_ns))
-        return;
-    if (record->event == ACCESS_EVENT_ASSOCIATION && !record->success && too_many_refusals(trail, now_ns)) {
-        record = &others;
-        hash = access_sum_hash(record);
-        if (add_to_sum(trail, record, hash, now_ns))
-            return;
+    struct access_record wide = *record;
+    uint64_t hash = 0;
+    if (access_sum_wanted(record)) {
+        bool is_new;
+        do {
+            hash = access_sum_hash(&wide);
+            if (add_to_sum(trail, &wide, hash, now_ns))
+                return;
+            is_new = access_sum_is_refusal(record) && is_too_new(trail, refused_of(&wide), now_ns);
+        } while (is_new && widen(&wide));
     }
-    add_new(trail, record, hash, now_ns);
+    add_new(trail, &wide, hash, now_ns);
 }
 
 void access_trail_put(struct access_trail *trail, const struct access_record *record, int64_t now_ns)
@@ -186,6 +223,14 @@ bool access_trail_healthy(struct access_trail *trail)
     bool healthy = trail->healthy;
     pthread_mutex_unlock(&trail->lock);
     return healthy;
+}
+
+struct access_trail_end access_trail_end(struct access_trail *trail)
+{
+    pthread_mutex_lock(&trail->lock);
+    struct access_trail_end end = trail->end;
+    pthread_mutex_unlock(&trail->lock);
+    return end;
 }
 
 uint64_t access_trail_lost(struct access_trail *trail)
@@ -262,7 +307,7 @@ static void end_turn(struct access_trail *trail)
 static bool find_damages(struct access_trail *trail, struct buffer *out, struct error *err)
 {
     struct found found;
-    struct access_audit_check check = {.wrong = add_damage, .payload = &found};
+    struct access_audit_check check = {.wrong = add_damage, .payload = &found, .key = trail->chain.key.path};
     found.count = 0;
     buffer_init(&found.texts, (size_t)ACCESS_DAMAGES_MAX * ACCESS_DETAIL_MAX);
     *out = found.texts;
@@ -609,6 +654,12 @@ static void put_back(struct access_trail *trail, struct access_entry_list *list)
     trail->queue.head = list->head;
 }
 
+static void set_end(struct access_trail *trail)
+{
+    const struct access_chain *chain = &trail->chain;
+    trail->end = (struct access_trail_end){chain->segment, chain->safe.size, chain->written};
+}
+
 // Called with the lock, which it drops while it writes.
 static void turn(struct access_trail *trail)
 {
@@ -638,6 +689,7 @@ static void turn(struct access_trail *trail)
     if (!ok && (list.head || tells_lost))
         tell_unwritten(trail);
     pthread_mutex_lock(&trail->lock);
+    set_end(trail);
     put_back(trail, &list);
     trail->bytes -= freed;
     trail->dirty = trail->dirty || trail->queue.head != NULL; // or set meanwhile
@@ -760,12 +812,13 @@ static bool tell_again(struct access_trail *trail, const char *folder, struct er
     return true;
 }
 
-static bool open_chain(struct access_trail *trail, const char *folder, uint64_t segment_max, struct error *err)
+static bool open_chain(struct access_trail *trail, const char *folder, const char *key, uint64_t segment_max,
+                       struct error *err)
 {
     char found[ERROR_MESSAGE_SIZE];
     if (trail->store)
         store_anchored_audit(trail->store, &trail->anchored);
-    if (!access_chain_open(&trail->chain, folder, &trail->anchored, found, err))
+    if (!access_chain_open(&trail->chain, folder, key, &trail->anchored, found, err))
         return false;
     trail->chain.segment_max = segment_max;
     compare_with_anchor(trail);
@@ -778,7 +831,8 @@ static bool open_chain(struct access_trail *trail, const char *folder, uint64_t 
            tell_again(trail, folder, err);
 }
 
-struct access_trail *access_trail_open(struct store *store, const char *folder, uint64_t segment_max, struct error *err)
+struct access_trail *access_trail_open(struct store *store, const char *folder, const char *key, uint64_t segment_max,
+                                       struct error *err)
 {
     struct access_trail *trail = calloc(1, sizeof *trail);
     if (!trail) {
@@ -791,7 +845,8 @@ struct access_trail *access_trail_open(struct store *store, const char *folder, 
     trail->seen_at_ns = clock_monotonic_ns();
     buffer_init(&trail->word.damages, 0);
     init_locks(trail);
-    bool ok = open_chain(trail, folder, segment_max, err);
+    bool ok = open_chain(trail, folder, key, segment_max, err);
+    set_end(trail);
     if (ok && pthread_create(&trail->thread, NULL, run, trail) != 0)
         ok = error_set(err, ERROR_MEMORY, "cannot start the audit thread");
     if (ok)

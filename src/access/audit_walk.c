@@ -92,6 +92,7 @@ bool access_segment_last(const char *folder, uint64_t *last, struct error *err)
 struct chain_element {
     uint64_t seq;
     bool has_previous;
+    char key[ACCESS_KEY_NAME_SIZE]; // ""
     uint8_t previous[HASH_SIZE], value[HASH_SIZE];
     size_t value_at; // where its digits are in the line
 };
@@ -120,6 +121,18 @@ static bool take_digest(const char **at, const char *end, uint8_t out[HASH_SIZE]
     return memcmp(digits, again, ACCESS_CHAIN_DIGITS) == 0;
 }
 
+static bool take_key(const char **at, const char *end, char out[ACCESS_KEY_NAME_SIZE])
+{
+    out[0] = '\0';
+    if (!take_text(at, end, ACCESS_CHAIN_KEY))
+        return true;
+    if (end - *at < ACCESS_KEY_NAME_SIZE)
+        return false;
+    text_copy_n(out, ACCESS_KEY_NAME_SIZE, *at, ACCESS_KEY_NAME_SIZE - 1);
+    *at += ACCESS_KEY_NAME_SIZE - 1;
+    return strspn(out, "0123456789abcdef") == ACCESS_KEY_NAME_SIZE - 1;
+}
+
 static bool take_chain(const char *line, size_t size, struct chain_element *out)
 {
     const char *end = line + size;
@@ -133,7 +146,8 @@ static bool take_chain(const char *line, size_t size, struct chain_element *out)
     if (!text_to_u64(digits, (size_t)(at - digits), &out->seq))
         return false;
     out->has_previous = take_text(&at, end, ACCESS_CHAIN_PREVIOUS);
-    if (out->has_previous && !take_digest(&at, end, out->previous))
+    out->key[0] = '\0';
+    if (out->has_previous && (!take_digest(&at, end, out->previous) || !take_key(&at, end, out->key)))
         return false;
     if (!take_text(&at, end, ACCESS_CHAIN_VALUE))
         return false;
@@ -141,15 +155,15 @@ static bool take_chain(const char *line, size_t size, struct chain_element *out)
     return take_digest(&at, end, out->value) && take_text(&at, end, ACCESS_CHAIN_END);
 }
 
-static void value_of(const uint8_t previous[HASH_SIZE], const char *line, size_t size, size_t value_at,
-                     struct hash *hash, uint8_t out[HASH_SIZE])
+static void value_of(const struct access_key *key, const uint8_t previous[HASH_SIZE], const char *line, size_t size,
+                     size_t value_at, struct hash *hash, uint8_t out[HASH_SIZE])
 {
     size_t behind = value_at + ACCESS_CHAIN_DIGITS;
-    hash_start(hash);
+    access_key_start(key, hash);
     hash_add(hash, previous, HASH_SIZE);
     hash_add(hash, line, value_at);
     hash_add(hash, line + behind, size - behind);
-    hash_end(hash, out);
+    access_key_end(key, hash, out);
 }
 
 // What was found so far, the sentence, and the line.
@@ -264,9 +278,33 @@ static bool check_anchored(struct access_walk *walk, const struct chain_element 
            broken(walk, "is not the line that was there: the trail was written anew", err);
 }
 
-static bool check_line(struct access_walk *walk, const char *line, size_t size, struct hash *hash, struct error *err)
+// A file of after the key must have it: without this, whoever lacks it could write one anew as of the time before.
+static bool check_key(struct access_walk *walk, const struct chain_element *chain, struct error *err)
+{
+    if (walk->line != 1)
+        return true;
+    text_copy(walk->key_name, sizeof walk->key_name, chain->key);
+    bool must = walk->key && walk->segment >= walk->key->from;
+    return !must || strcmp(chain->key, walk->key->name) == 0 ||
+           broken(walk, *chain->key ? "has another key" : "is without the key that files of its time have", err);
+}
+
+static bool check_value(struct access_walk *walk, const struct chain_element *chain, const char *line, size_t size,
+                        struct hash *hash, struct error *err)
 {
     uint8_t value[HASH_SIZE];
+    const struct access_key *key = *walk->key_name ? walk->key : NULL;
+    if (*walk->key_name && (!key || strcmp(walk->key_name, key->name) != 0)) {
+        walk->unchecked++;
+        return true;
+    }
+    value_of(key, walk->value, line, size, chain->value_at, hash, value);
+    return memcmp(value, chain->value, HASH_SIZE) == 0 ||
+           broken(walk, "does not match its chain value: it, or what is before it, was changed", err);
+}
+
+static bool check_line(struct access_walk *walk, const char *line, size_t size, struct hash *hash, struct error *err)
+{
     struct chain_element chain;
     uint64_t wrongs = walk->wrongs;
     walk->line++;
@@ -278,9 +316,7 @@ static bool check_line(struct access_walk *walk, const char *line, size_t size, 
     walk->joined = walk->joined && !begins_anew(walk, &chain, line, size);
     if (!check_joint(walk, &chain, err))
         return false;
-    value_of(walk->value, line, size, chain.value_at, hash, value);
-    if (memcmp(value, chain.value, HASH_SIZE) != 0 &&
-        !broken(walk, "does not match its chain value: it, or what is before it, was changed", err))
+    if (!check_key(walk, &chain, err) || !check_value(walk, &chain, line, size, hash, err))
         return false;
     if (!check_anchored(walk, &chain, err))
         return false;
@@ -389,6 +425,7 @@ static bool check_segment(struct access_walk *walk, const char *folder, uint64_t
     walk->segment = segment;
     walk->line = 0;
     walk->size = 0;
+    walk->key_name[0] = '\0';
     if (!access_segment_path(path, folder, segment, err))
         return false;
     struct hash *hash = hash_new();
@@ -415,9 +452,9 @@ static bool exists(const char *folder, uint64_t segment)
 }
 
 static bool walk_range(struct access_walk *walk, const char *folder, uint64_t from, uint64_t last,
-                       const struct store_audit_head *anchored, struct error *err)
+                       const struct access_key *key, const struct store_audit_head *anchored, struct error *err)
 {
-    *walk = (struct access_walk){.joined = from == 1, .anchored = *anchored};
+    *walk = (struct access_walk){.joined = from == 1, .key = key, .anchored = *anchored};
     bool ok = true;
     for (uint64_t segment = from; ok && segment <= last; segment++)
         ok = check_segment(walk, folder, segment, err);
@@ -431,14 +468,14 @@ static bool begins_a_chain(const struct access_walk *walk, bool whole)
     return sound && walk->seq == walk->lines - (whole ? 0 : 1) && walk->seq > 0;
 }
 
-bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last,
+bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, const struct access_key *key,
                       const struct store_audit_head *anchored, struct error *err)
 {
     uint64_t from = anchored->segment > 0 && anchored->segment < last ? anchored->segment : last;
-    bool whole = walk_range(walk, folder, from, last, anchored, err);
+    bool whole = walk_range(walk, folder, from, last, key, anchored, err);
     if (from < last || !exists(folder, last - 1) || begins_a_chain(walk, whole))
         return whole;
-    return walk_range(walk, folder, last - 1, last, anchored, err);
+    return walk_range(walk, folder, last - 1, last, key, anchored, err);
 }
 
 bool access_walk_reached(const struct access_walk *walk, struct error *err)
@@ -567,9 +604,39 @@ bool access_walk_all(struct access_walk *walk, const char *folder, struct error 
     return ok;
 }
 
+static bool has_key(const char *folder, const struct segments *segments, char *line, bool *out, struct error *err)
+{
+    bool ok = true;
+    for (size_t i = segments->count; ok && !*out && i-- > 0;) {
+        struct chain_element chain;
+        size_t size;
+        ok = first_line(folder, segments->numbers[i], line, &size, err);
+        *out = ok && size > 0 && take_chain(line, size, &chain) && *chain.key;
+    }
+    return ok;
+}
+
+bool access_walk_has_key(const char *folder, bool *out, struct error *err)
+{
+    struct segments segments;
+    char *line = malloc(ACCESS_LINE_MAX);
+    *out = false;
+    bool ok = line || error_set(err, ERROR_MEMORY, "no memory to look at the audit files");
+    if (ok) {
+        ok = segments_list(folder, &segments, err) && has_key(folder, &segments, line, out, err);
+        free(segments.numbers);
+    }
+    free(line);
+    return ok;
+}
+
 bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
 {
-    struct access_walk walk = {0};
+    struct access_key key;
+    *lines = 0;
+    if (!access_key_read(&key, folder, NULL, err))
+        return false;
+    struct access_walk walk = {.key = key.there ? &key : NULL};
     bool ok = access_walk_all(&walk, folder, err);
     *lines = walk.lines;
     return ok;
@@ -577,11 +644,11 @@ bool access_audit_verify(const char *folder, uint64_t *lines, struct error *err)
 
 // ---- what persons know of
 
-static bool knowns_add(struct access_knowns *knowns, const struct access_known *known, struct error *err)
+static bool knowns_add(struct access_knowns *knowns, const struct access_known_damage *known, struct error *err)
 {
     if (knowns->count == knowns->capacity) {
         size_t capacity = knowns->capacity ? knowns->capacity * 2 : 64;
-        struct access_known *items = realloc(knowns->items, capacity * sizeof *items);
+        struct access_known_damage *items = realloc(knowns->items, capacity * sizeof *items);
         if (!items)
             return error_set(err, ERROR_MEMORY, "no memory for what is known of the audit files");
         knowns->items = items;
@@ -591,7 +658,7 @@ static bool knowns_add(struct access_knowns *knowns, const struct access_known *
     return true;
 }
 
-static bool take_known(const char *line, struct access_known *out)
+static bool take_known(const char *line, struct access_known_damage *out)
 {
     size_t size = strlen(line);
     if (!says(line, size, ACCESS_KNOWN_WORDS))
@@ -604,7 +671,7 @@ static bool take_known(const char *line, struct access_known *out)
 static bool knowns_read(const char *folder, uint64_t segment, struct access_knowns *knowns, struct error *err)
 {
     char path[ACCESS_PATH_SIZE], line[ACCESS_LINE_MAX];
-    struct access_known known = {.segment = segment};
+    struct access_known_damage known = {.segment = segment};
     if (!access_segment_path(path, folder, segment, err))
         return false;
     FILE *file = fopen(path, "re");
@@ -637,11 +704,26 @@ static void take_standing(struct access_audit_check *check, const struct access_
                   "records wait that could not be written: they are lost if the server ends before it can write them");
 }
 
+bool access_audit_new_key(const char *folder, const char *path, struct error *err)
+{
+    struct access_key key;
+    uint64_t last;
+    if (!access_key_read(&key, folder, path, err) || !access_segment_last(folder, &last, err))
+        return false;
+    if (key.there)
+        return error_set(err, ERROR_CONFLICT, "%s is a key already; what has it can only be checked with it", key.path);
+    return access_key_make(&key, last + 1, err);
+}
+
 bool access_audit_check(const char *folder, struct access_audit_check *check, struct error *err)
 {
     struct access_knowns knowns = {0};
     struct access_standing standing;
-    struct access_walk walk = {.wrong = check->wrong, .payload = check->payload, .knowns = &knowns};
+    struct access_key key;
+    if (!access_key_read(&key, folder, check->key, err))
+        return false;
+    struct access_walk walk = {
+        .wrong = check->wrong, .payload = check->payload, .knowns = &knowns, .key = key.there ? &key : NULL};
     bool ok = store_anchored_audit_of(folder, &walk.anchored, err) && knowns_list(folder, &knowns, err) &&
               access_walk_all(&walk, folder, err) && access_walk_standing(folder, &standing, err);
     free(knowns.items);
@@ -649,6 +731,8 @@ bool access_audit_check(const char *folder, struct access_audit_check *check, st
         return false;
     take_standing(check, &standing, walk.anchored.unwritten);
     check->lines = walk.lines;
+    check->unchecked = walk.unchecked;
+    check->has_key = key.there;
     check->files = walk.files;
     check->sound_lines = walk.sound_lines;
     check->sound_files = walk.sound_files;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/audit_key.h"
 #include "access/audit_line.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -24,10 +25,13 @@ struct access_walk {
     uint64_t wrongs;                   // told so far
     uint64_t torn;                     // bytes behind them without a line end
     uint8_t value[HASH_SIZE];
-    bool joined;                      // a line was read, or this is the first file: what follows must continue it
-    struct store_audit_head anchored; // a line that must be met; segment 0: none
-    bool reached;                     // it was
-    uint64_t behind;                  // lines since then
+    const struct access_key *key;        // NULL: there is none
+    char key_name[ACCESS_KEY_NAME_SIZE]; // of this file; "": it has none
+    uint64_t unchecked;                  // lines of files with another key, whose values nobody can tell here
+    bool joined;                         // a line was read, or this is the first file: what follows must continue it
+    struct store_audit_head anchored;    // a line that must be met; segment 0: none
+    bool reached;                        // it was
+    uint64_t behind;                     // lines since then
     // With this what is wrong is told, by file, and the walk goes on behind it. NULL: the first wrong ends it.
     void (*wrong)(void *payload, const struct access_damage *damage);
     void *payload;
@@ -39,7 +43,7 @@ struct access_walk {
 
 // What persons have said to know of: the digests of damages, and the files that say so.
 struct access_knowns {
-    struct access_known {
+    struct access_known_damage {
         uint8_t digest[HASH_SIZE];
         uint64_t segment;
     } * items; // owned
@@ -51,7 +55,7 @@ bool access_segment_last(const char *folder, uint64_t *last, struct error *err);
 
 // Checks the last file, those from the anchored line's on, and, when that is the last one alone and begins no chain,
 // the one before it. BAD_DATA: broken; walk->torn above 0: only its end is not whole.
-bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last,
+bool access_walk_last(struct access_walk *walk, const char *folder, uint64_t last, const struct access_key *key,
                       const struct store_audit_head *anchored, struct error *err);
 // Whether what was walked has met the anchored line; BAD_DATA when not.
 bool access_walk_reached(const struct access_walk *walk, struct error *err);
@@ -61,7 +65,9 @@ struct access_standing {
     char text[ACCESS_TALES][ERROR_MESSAGE_SIZE];
 };
 bool access_walk_standing(const char *folder, struct access_standing *out, struct error *err);
-// Checks all, as the caller has set `anchored`, `wrong`, `payload` and `knowns`.
+// Whether a file was begun with a key.
+bool access_walk_has_key(const char *folder, bool *has_key, struct error *err);
+// Checks all, as the caller has set `key`, `anchored`, `wrong`, `payload` and `knowns`.
 bool access_walk_all(struct access_walk *walk, const char *folder, struct error *err);
 
 #endif

@@ -16,7 +16,7 @@
     X(DATABASE, "database", "the database is damaged, or is not the one this data folder had")                         \
     X(CONTAINER, "container", "a file with objects is missing or damaged")                                             \
     X(DIGEST, "digest", "an object's bytes are not those that were stored")                                            \
-    X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written")                             \
+    X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written or sent")                     \
     X(STALLED, "stalled", "what follows from stored objects is not done for anybody")                                  \
     X(CERTIFICATE, "certificate", "our certificate ends soon, has ended, or cannot be read")                           \
     X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")

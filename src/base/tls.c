@@ -53,6 +53,8 @@ static int socket_read(BIO *bio, char *data, int size)
     ssize_t n = recv(one->fd, data, (size_t)size, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         BIO_set_retry_read(bio);
+    if (n == 0)
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF); // for tls_finish: the stream's end, and no reset
     return (int)n;
 }
 
@@ -363,6 +365,42 @@ static void tls_close(void *payload)
     ERR_clear_error();
     (void)SSL_shutdown(one->ssl);
     free_wire(one);
+}
+
+static bool say_goodbye(struct tls_wire *one, int64_t deadline_ns)
+{
+    bool again = true;
+    int n = -1;
+    struct error ignored;
+    while (n < 0 && again) {
+        ERR_clear_error();
+        n = SSL_shutdown(one->ssl);
+        if (n < 0)
+            settle(one, n, deadline_ns, &again, &ignored);
+    }
+    return n >= 0;
+}
+
+// What still comes is of no use to who has said goodbye.
+static bool wait_for_end(struct tls_wire *one, int64_t deadline_ns)
+{
+    uint8_t rest[1024];
+    size_t got;
+    struct error ignored;
+    enum wire_result result = WIRE_OK;
+    while (result == WIRE_OK && clock_monotonic_ns() < deadline_ns)
+        result = tls_receive(one, rest, sizeof rest, deadline_ns, &got, &ignored);
+    return result == WIRE_END ||
+           (result == WIRE_BROKEN && BIO_test_flags(SSL_get_rbio(one->ssl), BIO_FLAGS_IN_EOF) != 0);
+}
+
+bool tls_finish(struct wire *wire, int64_t deadline_ns)
+{
+    struct tls_wire *one = wire->payload;
+    bool quiet = say_goodbye(one, deadline_ns) && wait_for_end(one, deadline_ns);
+    free_wire(one);
+    *wire = (struct wire){0};
+    return quiet;
 }
 
 // ---- the handshake

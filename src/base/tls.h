@@ -55,6 +55,11 @@ bool tls_fingerprint(const char *text, char out[TLS_FINGERPRINT_SIZE]);
 bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int64_t deadline_ns, struct tls_peer *peer,
               struct error *err);
 
+// Says goodbye, waits for the peer's end and closes a wire of tls_wire or tls_connect. true: the peer has ended too, by
+// its own goodbye or the end of its stream and no reset, so it had read all that was sent. A peer that ends without a
+// goodbye may be somebody on the wire who cut it: he could keep back what was sent, and no more.
+bool tls_finish(struct wire *wire, int64_t deadline_ns);
+
 // Where to call, and how.
 struct tls_target {
     const char *host; // a name or a numeric address

@@ -44,6 +44,13 @@ static const struct config_key keys[] = {
      "Those whose word counts for a peer's certificate, PEM; empty: only certificates that are entered with their "
      "peer, "
      "and the system's for those whom we call."},
+    {"audit.key", CONFIG_TEXT, "", 0, 0, NULL,
+     "The file with the key of the audit trail's chain, for a place apart from the trail; empty: audit-key in the data "
+     "folder."},
+    {"audit.syslog", CONFIG_TEXT, "", 0, 0, NULL,
+     "The collector that gets the audit trail by syslog over TLS (RFC 5425): HOST:6514; empty: none."},
+    {"audit.syslog_certificate", CONFIG_TEXT, "", 0, 0, NULL,
+     "SHA-256 fingerprint of the certificate that it must show; empty: any of a known authority."},
     {"memory.peers_mb", CONFIG_INTEGER, "1024", 256, 1 << 20, NULL,
      "What all who send or ask may make the server hold in memory at once; past it they are told to come again (503, "
      "A700H)."},
@@ -209,6 +216,22 @@ static bool check_tls_listen(const char *text, struct error *err)
     return !*text || check_dicom(text, err);
 }
 
+static bool check_syslog(const char *text, struct error *err)
+{
+    char host[SERVICE_HOST_SIZE];
+    uint16_t port;
+    return !*text || read_address(text, host, &port) ||
+           error_set(err, ERROR_BAD_VALUE, "'%.60s' is no HOST:PORT", text);
+}
+
+static bool check_fingerprint(const char *text, struct error *err)
+{
+    char ignored[TLS_FINGERPRINT_SIZE];
+    return !*text || tls_fingerprint(text, ignored) ||
+           error_set(err, ERROR_BAD_VALUE, "'%.100s' is no SHA-256 fingerprint: 64 digits, with or without colons",
+                     text);
+}
+
 static bool check_data(const char *text, struct error *err)
 {
     return *text ? check_folder(text, err) : error_set(err, ERROR_BAD_VALUE, "give a folder");
@@ -226,6 +249,8 @@ static const struct {
               {"dicom.tls_listen", check_tls_listen},
               {"dicom.titles", check_titles},
               {"dicom.charset", check_charset},
+              {"audit.syslog", check_syslog},
+              {"audit.syslog_certificate", check_fingerprint},
               {"models.synonyms", check_synonyms},
               {"models.folder", check_folder},
               {"page.folder", check_folder}};

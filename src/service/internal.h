@@ -8,6 +8,7 @@
 #include "access/access.h"
 #include "access/account.h"
 #include "access/allow.h"
+#include "access/audit_export.h"
 #include "archive/archive.h"
 #include "base/tls.h"
 #include "dimse/dimse.h"
@@ -50,6 +51,7 @@ struct service {
     struct service_tls *tls;
     struct store *store;
     struct access *access;
+    struct access_export *audit_export; // NULL: to nobody
     struct archive *archive;
     struct image_decoder *decoder;
     struct model_packages *packages;
@@ -158,6 +160,7 @@ enum service_audit {         // none is 0: a route has to say
     SERVICE_AUDIT_EXPORTED, // results are sent to another system
     SERVICE_AUDIT_NODE,     // another system is asked who it is
     SERVICE_AUDIT_CHANGED,  // what is installed
+    SERVICE_AUDIT_USED,     // the audit trail is looked through
     SERVICE_AUDIT_ROW,      // a row of configuration: its room tells what was changed, audit.c what was refused
 };
 
@@ -208,6 +211,7 @@ http_handler api_findings, api_results, api_finding_judge, api_jobs, api_study_a
 http_handler api_rules, api_rule_put, api_rule_delete, api_rule_try; // api/rules.c
 http_handler api_hl7_targets, api_hl7_target_put, api_hl7_target_delete;
 http_handler api_models, api_models_rescan;                             // api/models.c
+http_handler api_audit;                                                 // api/audit.c
 http_handler api_audit_unknown, api_audit_acknowledge;                  // api/status.c
 http_handler api_deliveries, api_delivery_replay, api_delivery_give_up; // api/deliveries.c
 http_handler api_deliveries_replay, api_deliveries_give_up;

@@ -12,7 +12,7 @@ static bool note(struct store *store, const char *detail, struct error *err)
                                          .patient = "",
                                          .study = "",
                                          .detail = detail};
-    struct access *access = access_open(store, store_folder(store), err);
+    struct access *access = access_open(store, store_folder(store), NULL, err);
     if (!access)
         return false;
     access_audit(access, &record, clock_now_ns());

@@ -93,6 +93,8 @@ const struct http_route service_routes[] = {
     {"GET", "/api/models", api_models, 0, false, ACCESS_TO_SEE_CONFIGURATION, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/models/rescan", api_models_rescan, BODY_JSON, false, ACCESS_TO_ENTER_MODELS, SERVICE_AUDIT_CHANGED,
      ""},
+    {"GET", "/api/audit", api_audit, 0, false, ACCESS_TO_SEE_AUDIT, SERVICE_AUDIT_USED,
+     "from until actor patient study event limit before"},
     {"GET", "/api/audit/unknown", api_audit_unknown, 0, false, ACCESS_TO_SEE_AUDIT, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/audit/acknowledge", api_audit_acknowledge, BODY_JSON, false, ACCESS_TO_ACKNOWLEDGE,
      SERVICE_AUDIT_ROW, ""},

@@ -77,6 +77,27 @@ bool service_migrate(struct store *store, struct error *err)
     return true;
 }
 
+static struct tls *export_tls(void *payload, struct error *err)
+{
+    struct service *service = payload;
+    return service_tls_side(service->tls, TLS_CLIENT, err);
+}
+
+static bool start_export(struct service *service, struct error *err)
+{
+    char host[SERVICE_HOST_SIZE];
+    struct access_export_options options = {.folder = config_text(service->config, "data"),
+                                            .host = host,
+                                            .fingerprint = config_text(service->config, "audit.syslog_certificate"),
+                                            .tls = export_tls,
+                                            .payload = service};
+    if (!*config_text(service->config, "audit.syslog"))
+        return true;
+    service_listen_address(service->config, "audit.syslog", host, &options.port);
+    service->audit_export = access_export_start(service->access, &options, err);
+    return service->audit_export != NULL;
+}
+
 static bool start_rooms(struct service *service, struct error *err)
 {
     struct store_options options = {.folder = config_text(service->config, "data"),
@@ -87,10 +108,11 @@ static bool start_rooms(struct service *service, struct error *err)
     service->store = store_open(&options, err);
     if (!service->store || !service_migrate(service->store, err) || !finding_complete(service->store, err))
         return false;
-    service->access = access_open(service->store, options.folder, err);
+    service->access = access_open(service->store, options.folder, config_text(service->config, "audit.key"), err);
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
     service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
-    return service->archive && store_check_start(service->store, err) && service_open_logins(service, err);
+    return service->archive && start_export(service, err) && store_check_start(service->store, err) &&
+           service_open_logins(service, err);
 }
 
 // Without ONNX Runtime the archive works and jobs wait; the log says so.
@@ -247,6 +269,9 @@ void service_stop(struct service *service)
     image_decoder_close(service->decoder);
     if (service->access) {
         audit_activity(service, ACCESS_EVENT_STOP);
+        struct error ignored; // an alarm tells of it
+        access_audit_flush(service->access, &ignored);
+        access_export_stop(service->audit_export);
         access_close(service->access);
     }
     store_close(service->store);

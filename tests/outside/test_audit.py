@@ -2,6 +2,7 @@
 """Every route leaves the line in the audit trail that it should: each one of the table in src/service/routes.c is asked here, and what PS3.15 A.5 calls it is written down here a second time."""
 
 import glob
+import hmac
 import http.client
 import json
 import os
@@ -20,7 +21,7 @@ from harness import ROOT, Hilum, free_port, pydicom_files, wait_until
 STUDY = "/dicom-web/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
-QUERY, TRANSFERRED, IMPORT, ACCESSED, EXPORT, ALERT = "110112", "110104", "110107", "110103", "110106", "110113"
+QUERY, TRANSFERRED, IMPORT, ACCESSED, EXPORT, ALERT, USED = "110112", "110104", "110107", "110103", "110106", "110113", "110101"
 # The event of an answer; None: nothing of a patient is told and nothing is changed.
 EXPECTED = {
     ("GET", "/healthz"): None, ("GET", "/metrics"): None, ("GET", "/api/status"): None, ("GET", "/api/peers"): None, ("GET", "/api/rules"): None,
@@ -42,7 +43,7 @@ EXPECTED = {
     ("GET", "/api/sessions"): None, ("DELETE", "/api/sessions/{id}"): ALERT, ("GET", "/api/tokens"): None, ("POST", "/api/tokens"): ALERT, ("DELETE", "/api/tokens/{name}"): ALERT,
     ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("POST", "/api/rules/try"): QUERY,
     ("POST", "/api/deliveries/replay"): EXPORT, ("POST", "/api/deliveries/give-up"): EXPORT, ("POST", "/api/deliveries/{id}/give-up"): EXPORT,
-    ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
+    ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/api/audit"): USED, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,
 }
 PEER = {"title": "AUDITED", "host": "127.0.0.1", "port": 1, "rights": ["target"], "plain": "accepted"}
 BODIES = {
@@ -212,6 +213,43 @@ class Audit(unittest.TestCase):
             self.assertEqual(peer.echo(), 0)
             self.assertTrue(peer.release())
         self.assertEqual(self.server.get_json("/api/status")["instances"], before)
+
+    def test_a_reviewer_finds_what_was_done_to_a_patient_and_that_is_told_once(self):
+        self.told(lambda: self.ask("GET", f"/dicom-web/studies/{self.object.StudyInstanceUID}/metadata"), "metadata")
+        asked = f"/api/audit?patient={self.object.PatientID}&limit=1"
+        wait_until(lambda: self.server.get_json(asked)["lines"], 5, "a line of the patient")
+        found, answer, answers = [], {"more": True, "before": ""}, 0
+        while answer["more"]:
+            answer = self.server.get_json(f"{asked}&before={answer['before']}")
+            found, answers = found + answer["lines"], answers + 1
+        self.assertGreater(answers, 1)
+        self.assertTrue(all(line["patient"] == self.object.PatientID for line in found))
+        stored = [line for line in found if line["code"] == TRANSFERRED and line["action"] == "C"]
+        self.assertEqual((stored[-1]["actor"], stored[-1]["address"], stored[-1]["study"], stored[-1]["outcome"]), ("STORESCU", "127.0.0.1", self.object.StudyInstanceUID, "success"))
+        used = lambda: [line for line in trail(self.server) if line.event == USED and line.detail == f"GET /api/audit patient={self.object.PatientID}"]
+        wait_until(used, 5, "that the trail was looked through")
+        self.assertLessEqual(len(used()), 3)  # the minute may end meanwhile
+        shown = self.server.command("audit", "show", self.server.data, "--patient", self.object.PatientID, "--event", "DICOM Instances Transferred").stdout
+        self.assertIn(f"\tSTORESCU\t127.0.0.1\t{self.object.PatientID}\t{self.object.StudyInstanceUID}\t", shown)
+        asked_of_server = self.server.command("audit", "show", "--server", self.server.url(""), "--patient", self.object.PatientID, "--event", "DICOM Instances Transferred").stdout
+        self.assertEqual(asked_of_server, shown)
+        for wrong in ("from=yesterday", "limit=0", "limit=1001", "before=x", "until=2026-02-30"):
+            self.assertEqual(self.ask("GET", f"/api/audit?{wrong}"), 400, wrong)
+
+    def test_the_chain_is_hmac_of_the_line_before_and_the_line_by_the_key_in_the_data_folder(self):
+        with open(os.path.join(self.server.data, "audit-key"), encoding="ascii") as f:
+            word, form, key, first = f.read().split()
+        self.assertEqual((word, form, first), ("hilum-audit-key", "1", "1"))
+        with open(os.path.join(self.server.data, "audit-00000001.log"), "rb") as f:
+            lines = f.read().split(b"\n")[:-1]
+        value = bytes(32)
+        for line in lines:
+            before, digits, behind = re.match(rb'(.*? value=")([0-9a-f]{64})(".*)$', line).groups()
+            value = hmac.new(bytes.fromhex(key), value + before + behind, "sha256").digest()
+            self.assertEqual(value.hex().encode(), digits)
+        without = self.server.command("audit", "check", self.server.data, "--key", "/nowhere/key").stdout
+        self.assertIn("lines were made with a key that is not here", without)
+        self.assertNotIn("a key that is not here", self.server.command("audit", "check", self.server.data).stdout)
 
     def test_polls_of_a_minute_are_one_line_and_one_of_their_number(self):
         before = len([line for line in trail(self.server) if line.detail == "GET /api/worklist"])

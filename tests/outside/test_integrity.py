@@ -3,6 +3,7 @@
 
 import glob
 import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -425,15 +426,18 @@ class AuditCheck(Folder):
             file.writelines(lines)
 
     def chained(self, lines, value):
-        """The lines as a file that continues `value`, and the value of its last one."""
+        """The lines as a file that continues `value`, and the value of its last one, by the key of the data folder."""
+        with open(self.path("audit-key"), encoding="ascii") as file:
+            key = bytes.fromhex(file.read().split()[2])
+        name = hashlib.sha256(b"hilum audit key" + key).hexdigest()[:16].encode()
         out = []
         for line in lines:
-            line = re.sub(rb' previous="[0-9a-f]{64}"', b"", line)
+            line = re.sub(rb' previous="[0-9a-f]{64}" key="[0-9a-f]{16}"', b"", line)
             if not out:
-                line = line.replace(b' value="', b' previous="%s" value="' % value.encode(), 1)
+                line = line.replace(b' value="', b' previous="%s" key="%s" value="' % (value.encode(), name), 1)
             before, rest = line.split(b' value="', 1)
             text = before + b' value="' + rest[64:].rstrip(b"\n")
-            value = hashlib.sha256(bytes.fromhex(value) + text).hexdigest()
+            value = hmac.new(key, bytes.fromhex(value) + text, "sha256").hexdigest()
             out.append(before + b' value="' + value.encode() + rest[64:])
         return out, value
 

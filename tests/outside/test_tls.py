@@ -87,6 +87,9 @@ class Tls(unittest.TestCase):
         done = self.call("storescu")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(server.get_json("/dicom-web/instances")), 1)
+        show = lambda: server.get_json("/api/audit?actor=CT1&event=110104")["lines"]
+        (line,) = wait_until(show, 5, "the line of what was stored")
+        self.assertEqual(line["verified"], "certificate " + fingerprint(self.scanner[0]).replace(":", "").lower())
         plain = server.storescu(self.object, aet="CT1", check=False)
         self.assertNotEqual(plain.returncode, 0)
         wait_until(lambda: "tls: required, and it came without" in server.log(), 10, "the reason")

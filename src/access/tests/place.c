@@ -14,7 +14,7 @@ static void open_all(struct place *place)
     static const struct store_migration *const rooms[] = {&access_migration, NULL};
     place->store = open_store(place->folder, rooms, &place->err);
     assert_ok(place->store != NULL, place->err);
-    place->access = access_open(place->store, place->audit, &place->err);
+    place->access = access_open(place->store, place->audit, NULL, &place->err);
     assert_ok(place->access != NULL, place->err);
 }
 

@@ -35,5 +35,6 @@ int test_labels(void);
 int test_audit(void);
 int test_audit_anchor(void);
 int test_audit_chain(void);
+int test_audit_read(void);
 
 #endif

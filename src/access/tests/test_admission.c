@@ -326,11 +326,17 @@ static void over_tls_the_certificate_decides(void **state)
             access_admit(place.access, titles, "HILUM", "CT1", "10.1.2.3", &shown, clock_now_ns(), &ticket);
         if (answer != cases[i].answer)
             fail_msg("case %zu: %d, %s", i, (int)answer, ticket.why);
+        assert_string_equal(ticket.certificate, answer == ACCESS_ADMITTED ? cases[i].shown : "");
         if (answer == ACCESS_ADMITTED)
             access_leave(place.access, &ticket);
         else
             assert_true(ticket.why[0] != '\0');
     }
+    struct tls_peer any = {.ends_ns = INT64_MAX, .fingerprint = "abcd"};
+    assert_int_equal(access_admit(place.access, titles, "HILUM", "X", "127.0.0.1", &any, clock_now_ns(), &ticket),
+                     ACCESS_ADMITTED);
+    assert_string_equal(ticket.certificate, ""); // nobody has entered him
+    access_leave(place.access, &ticket);
     assert_int_equal(ask(&place, "CT1", "10.1.2.3", clock_now_ns(), &ticket), ACCESS_NOT_TLS);
     place_close(&place);
 }

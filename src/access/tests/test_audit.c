@@ -2,11 +2,15 @@
 #include "place.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/audit_chain.h"
@@ -28,7 +32,7 @@ static const struct access_record stored = {.event = ACCESS_EVENT_STORED,
 static struct access_trail *open_trail(const char *folder)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     return trail;
 }
@@ -120,12 +124,52 @@ static void other_events_are_a_line_each(void **state)
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
-    record.event = ACCESS_EVENT_REFUSED;
+    record.event = ACCESS_EVENT_JUDGED;
     record.success = false;
     for (int i = 0; i < 50; i++)
         access_trail_put(trail, &record, NOON);
     access_trail_close(trail);
     assert_int_equal(verified(folder), 50);
+    folder_delete(folder);
+}
+
+// Counts of all lines of the trail, which are at most `lines_max`.
+static void assert_bounded(const char *folder, uint64_t count, uint64_t lines_max)
+{
+    char *text = place_trail(folder);
+    assert_int_equal(place_sum_counts(text), count);
+    assert_true(verified(folder) <= lines_max);
+    free(text);
+}
+
+static void a_loop_of_refused_requests_is_a_few_lines_and_its_count(void **state)
+{
+    char folder[PLACE_PATH], study[32], actor[32];
+    struct access_record refused = stored;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = open_trail(folder);
+    refused.event = ACCESS_EVENT_REFUSED;
+    refused.success = false;
+    for (int i = 0; i < 5000; i++)
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    flush(trail);
+    assert_bounded(folder, 5000, 2);
+    refused.study = study;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(study, sizeof study, "1.2.3.%d", i);
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    }
+    flush(trail);
+    assert_bounded(folder, 10000, 2 + 2 * (ACCESS_REFUSALS_PER_MINUTE + 1));
+    refused.actor = actor;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(actor, sizeof actor, "CT%d", i);
+        access_trail_put(trail, &refused, NOON + i * CLOCK_MS);
+    }
+    flush(trail);
+    assert_bounded(folder, 15000, 2 + 4 * (ACCESS_REFUSALS_PER_MINUTE + 1));
+    access_trail_close(trail);
     folder_delete(folder);
 }
 
@@ -195,12 +239,14 @@ static void a_record_costs_the_caller_little(void **state)
 // ---- what a line is, seen by another program
 
 static const char checker[] =
-    "import sys,re,glob,hashlib,xml.etree.ElementTree as ET\n"
+    "import sys,re,glob,hmac,xml.etree.ElementTree as ET\n"
     "head=re.compile(r'<85>1 \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z [A-Za-z0-9.-]+ hilum \\d+ "
     "DICOM\\+RFC3881 '\n"
-    " r'\\[chain@32473 seq=\"(\\d+)\"(?: previous=\"([0-9a-f]{64})\")? value=\"([0-9a-f]{64})\"\\]'\n"
+    " r'\\[chain@32473 seq=\"(\\d+)\"(?: previous=\"([0-9a-f]{64})\" key=\"[0-9a-f]{16}\")? "
+    "value=\"([0-9a-f]{64})\"\\]'\n"
     " r'\\[sum@32473 count=\"\\d+\"\\] \\ufeff')\n"
     "value=bytes(32); n=0\n"
+    "key=bytes.fromhex(open(sys.argv[1]+'/audit-key').read().split()[2])\n"
     "for name in sorted(glob.glob(sys.argv[1]+'/audit-*.log')):\n"
     " data=open(name,'rb').read()\n"
     " lines=data.decode('utf-8').splitlines()\n"
@@ -208,7 +254,7 @@ static const char checker[] =
     " for line in lines:\n"
     "  m=head.match(line); assert m, line\n"
     "  without=line[:m.start(3)]+line[m.end(3):]\n"
-    "  value=hashlib.sha256(value+without.encode()).digest()\n"
+    "  value=hmac.new(key,value+without.encode(),'sha256').digest()\n"
     "  n+=1\n"
     "  assert value.hex()==m[3] and int(m[1])==n, n\n"
     "  x=ET.fromstring(line[m.end():])\n"
@@ -241,7 +287,7 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, 8192, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, 8192, &err);
     assert_ok(trail != NULL, err);
     char *longest = malloc(5001);
     memset(longest, '"', 5000);
@@ -357,7 +403,7 @@ static void a_refusal_is_not_told_as_a_success(void **state)
     struct error err;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     for (int success = 0; success < 2; success++)
         access_trail_put(trail,
@@ -379,6 +425,55 @@ static void a_refusal_is_not_told_as_a_success(void **state)
     folder_delete(folder);
 }
 
+// ---- who waits for his turn at the trail
+
+enum { ASKERS = 21, REFUSED_OF_THEM = 4 }; // one walks, 16 wait
+
+static _Atomic int asked_well, asked_in_vain;
+
+static void *ask(void *payload)
+{
+    struct access_unknown unknown;
+    struct error err;
+    if (access_trail_unknown(payload, &unknown, &err)) {
+        buffer_free(&unknown.texts);
+        asked_well++;
+    } else {
+        asked_in_vain += err.code == ERROR_BUSY;
+    }
+    return NULL;
+}
+
+// The walk stands still at a file that is a pipe.
+static void sixteen_wait_for_their_turn_at_the_trail_and_no_more(void **state)
+{
+    char folder[PLACE_PATH], path[PLACE_PATH + 32];
+    pthread_t threads[ASKERS];
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    struct access_trail *trail = open_trail(folder);
+    access_trail_put(trail, &stored, NOON);
+    flush(trail);
+    snprintf(path, sizeof path, "%s/audit-00000002.log", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    for (int i = 0; i < ASKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, trail), 0);
+    for (int i = 0; i < 2000 && asked_in_vain < REFUSED_OF_THEM; i++)
+        clock_sleep_ns(5 * CLOCK_MS);
+    assert_int_equal(asked_in_vain, REFUSED_OF_THEM);
+    assert_int_equal(asked_well, 0);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    close(fd);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(asked_in_vain, REFUSED_OF_THEM);
+    assert_int_equal(asked_well, ASKERS - REFUSED_OF_THEM);
+    access_trail_close(trail);
+    folder_delete(folder);
+}
+
 int test_audit(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +481,7 @@ int test_audit(void)
         cmocka_unit_test(queries_of_a_minute_are_summed_by_what_was_asked),
         cmocka_unit_test(the_rest_of_a_minute_is_told_when_it_ends),
         cmocka_unit_test(other_events_are_a_line_each),
+        cmocka_unit_test(a_loop_of_refused_requests_is_a_few_lines_and_its_count),
         cmocka_unit_test(a_clock_set_back_loses_no_access),
         cmocka_unit_test(more_sums_than_the_table_holds_are_all_told),
         cmocka_unit_test(a_record_costs_the_caller_little),
@@ -393,6 +489,7 @@ int test_audit(void)
         cmocka_unit_test(a_full_disk_is_told_and_nothing_is_lost_when_it_heals),
         cmocka_unit_test(what_no_longer_fits_into_memory_is_counted_and_told),
         cmocka_unit_test(a_refusal_is_not_told_as_a_success),
+        cmocka_unit_test(sixteen_wait_for_their_turn_at_the_trail_and_no_more),
     };
     return cmocka_run_group_tests_name("access: audit", tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void open_trail(struct place *place)
     static const struct store_migration *const rooms[] = {&access_migration, NULL};
     place->store = open_store(place->folder, rooms, &place->err);
     assert_ok(place->store != NULL, place->err);
-    place->access = access_open(place->store, place->folder, &place->err);
+    place->access = access_open(place->store, place->folder, NULL, &place->err);
     assert_ok(place->access != NULL, place->err);
 }
 
@@ -215,9 +215,11 @@ static void an_end_cut_off_is_told(void **state)
 }
 
 // As sound a chain, of as many lines, by one who can compute it.
+// Also by somebody who has the key.
 static void a_trail_written_anew_is_told(void **state)
 {
     struct place place, other;
+    char keys[2][ACCESS_PATH_SIZE];
     size_t size;
     (void)state;
     make_trail(&place, "X", 4);
@@ -227,6 +229,9 @@ static void a_trail_written_anew_is_told(void **state)
     char *text = load_segment(&other, 1, &size);
     save_segment(&place, 1, text, size);
     free(text);
+    snprintf(keys[0], sizeof keys[0], "%s/audit-key", other.folder);
+    snprintf(keys[1], sizeof keys[1], "%s/audit-key", place.folder);
+    assert_int_equal(rename(keys[0], keys[1]), 0);
     open_trail(&place);
     assert_told(&place, "written anew");
     it_stands_until_somebody_knows(&place);
@@ -651,7 +656,7 @@ static void the_check_says_what_is_wrong_and_where_and_goes_on(void **state)
     size_t size;
     (void)state;
     folder_make(place.folder, sizeof place.folder);
-    struct access_trail *trail = access_trail_open(NULL, place.folder, SEGMENT_MAX, &place.err);
+    struct access_trail *trail = access_trail_open(NULL, place.folder, NULL, SEGMENT_MAX, &place.err);
     struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = "Somebody"};
     record.address = record.patient = record.study = record.detail = "";
     while (last_segment(&place) < 5) {
@@ -859,7 +864,7 @@ static void a_missing_file_makes_its_successor_no_suspect(void **state)
     char path[ACCESS_PATH_SIZE];
     (void)state;
     folder_make(place.folder, sizeof place.folder);
-    struct access_trail *trail = access_trail_open(NULL, place.folder, 1500, &place.err);
+    struct access_trail *trail = access_trail_open(NULL, place.folder, NULL, 1500, &place.err);
     struct access_record record = {.event = ACCESS_EVENT_IMPORTED, .success = true, .actor = "Somebody"};
     record.address = record.patient = record.study = record.detail = "";
     while (last_segment(&place) < 4) {

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@ enum { SMALL_SEGMENT = 3000 };
 static struct access_trail *open_small(const char *folder)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, SMALL_SEGMENT, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, SMALL_SEGMENT, &err);
     assert_ok(trail != NULL, err);
     return trail;
 }
@@ -121,7 +123,7 @@ static void a_line_taken_out_doubled_or_moved_is_found(void **state)
     uint64_t lines;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
     access_trail_close(trail);
@@ -193,7 +195,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
     struct error err;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     put(trail, "X");
     put(trail, "X");
     access_trail_close(trail);
@@ -204,7 +206,7 @@ static void an_unfinished_line_is_cut_and_told(void **state)
         save(folder, 1, bytes.data, size);
         bool cut = size != 0 && size != second;
         assert_int_equal(sound(folder, &lines, &err), !cut);
-        trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+        trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         put(trail, "NEXT");
         access_trail_close(trail);
@@ -242,7 +244,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     uint64_t lines;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     for (int i = 0; i < 3; i++)
         put(trail, "X");
     access_trail_close(trail);
@@ -251,7 +253,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
     save(folder, 1, bytes.data, bytes.size);
     buffer_free(&bytes);
     for (int i = 0; i < 3; i++) {
-        trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+        trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         put(trail, "X");
         access_trail_close(trail);
@@ -270,7 +272,7 @@ static void a_broken_chain_is_told_once_in_a_new_file(void **state)
 static void write_until_killed(const char *folder, int out)
 {
     struct error err;
-    struct access_trail *trail = access_trail_open(NULL, folder, 200000, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, 200000, &err);
     if (!trail)
         _exit(1);
     for (uint64_t done = 0;;) {
@@ -312,7 +314,7 @@ static void kills_leave_a_prefix_and_the_next_start_goes_on(void **state)
     folder_make(folder, PLACE_PATH);
     for (int round = 0; round < 20; round++) {
         sure += run_and_kill(folder, (5 + rand_r(&seed) % 60) * CLOCK_MS);
-        struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+        struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
         assert_ok(trail != NULL, err);
         access_trail_close(trail);
         assert_ok(sound(folder, &lines, &err), err);
@@ -345,7 +347,7 @@ static void a_line_is_synced_before_it_is_called_written(void **state)
     struct error err;
     (void)state;
     folder_make(folder, PLACE_PATH);
-    struct access_trail *trail = access_trail_open(NULL, folder, ACCESS_SEGMENT_MAX, &err);
+    struct access_trail *trail = access_trail_open(NULL, folder, NULL, ACCESS_SEGMENT_MAX, &err);
     assert_ok(trail != NULL, err);
     syncs_fail = true;
     put(trail, "X");
@@ -354,6 +356,145 @@ static void a_line_is_synced_before_it_is_called_written(void **state)
     assert_ok(access_trail_flush(trail, true, &err), err);
     access_trail_close(trail);
     assert_sound(folder, 1);
+    folder_delete(folder);
+}
+
+// ---- the key
+
+static void key_path(const char *folder, char out[PLACE_PATH + 16])
+{
+    snprintf(out, PLACE_PATH + 16, "%s/audit-key", folder);
+}
+
+// As a server of before the key left it: one file.
+static void write_without_key(const char *folder)
+{
+    struct access_chain chain;
+    struct error err;
+    char found[ERROR_MESSAGE_SIZE], path[PLACE_PATH + 16];
+    const struct access_record record = {.event = ACCESS_EVENT_IMPORTED,
+                                         .success = true,
+                                         .actor = "X",
+                                         .address = "",
+                                         .patient = "1",
+                                         .study = "",
+                                         .detail = ""};
+    assert_ok(access_chain_open(&chain, folder, NULL, &(struct store_audit_head){0}, found, &err), err);
+    chain.key.there = false;
+    for (int i = 0; i < 3; i++)
+        assert_true(access_chain_add(&chain, &record, CLOCK_SECOND, 1));
+    assert_ok(access_chain_commit(&chain, &err), err);
+    access_chain_close(&chain);
+    key_path(folder, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+static bool first_line_has_key(const char *folder, uint64_t segment)
+{
+    struct buffer bytes;
+    load(folder, segment, &bytes);
+    const char *end = memchr(bytes.data, '\n', bytes.size);
+    bool has =
+        memmem(bytes.data, (size_t)(end - (char *)bytes.data), ACCESS_CHAIN_KEY, strlen(ACCESS_CHAIN_KEY)) != NULL;
+    buffer_free(&bytes);
+    return has;
+}
+
+static void files_of_before_the_key_stay_and_the_next_one_has_it(void **state)
+{
+    char folder[PLACE_PATH], path[PLACE_PATH + 16];
+    struct stat status;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    write_without_key(folder);
+    write_lines(folder, 2);
+    assert_sound(folder, 5);
+    assert_false(first_line_has_key(folder, 1));
+    assert_true(first_line_has_key(folder, 2));
+    key_path(folder, path);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    folder_delete(folder);
+}
+
+static void a_chain_computed_anew_without_the_key_is_found(void **state)
+{
+    char folder[PLACE_PATH], other[PLACE_PATH];
+    struct error err;
+    struct buffer forged;
+    uint64_t lines;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    folder_make(other, PLACE_PATH);
+    write_lines(folder, 1);
+    write_without_key(other);
+    load(other, 1, &forged);
+    save(folder, 1, forged.data, forged.size);
+    assert_false(sound(folder, &lines, &err));
+    assert_non_null(strstr(err.message, "is without the key"));
+    buffer_free(&forged);
+    folder_delete(other);
+    folder_make(other, PLACE_PATH);
+    write_lines(other, 1);
+    load(other, 1, &forged);
+    save(folder, 1, forged.data, forged.size);
+    assert_false(sound(folder, &lines, &err));
+    assert_non_null(strstr(err.message, "has another key"));
+    buffer_free(&forged);
+    folder_delete(other);
+    folder_delete(folder);
+}
+
+// Without the key only that nothing is missing can be told.
+static void assert_unchecked(const char *folder, uint64_t expected)
+{
+    struct error err;
+    struct access_walk walk = {.lines = 0};
+    assert_ok(access_walk_all(&walk, folder, &err), err);
+    assert_int_equal(walk.unchecked, expected);
+}
+
+static void a_lost_key_is_told_and_no_new_one_is_made(void **state)
+{
+    char folder[PLACE_PATH], path[PLACE_PATH + 16], kept[PLACE_PATH + 16];
+    struct error err;
+    uint64_t lines;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    write_lines(folder, 2);
+    uint64_t before = last_segment(folder);
+    key_path(folder, path);
+    snprintf(kept, sizeof kept, "%s/kept", folder);
+    assert_int_equal(rename(path, kept), 0);
+    assert_unchecked(folder, 2);
+    write_lines(folder, 1);
+    char *text = place_trail(folder);
+    assert_non_null(strstr(text, ACCESS_BROKEN_WORDS "its key "));
+    free(text);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_false(first_line_has_key(folder, before + 1));
+    assert_int_equal(rename(kept, path), 0);
+    write_lines(folder, 1);
+    assert_true(first_line_has_key(folder, last_segment(folder)));
+    assert_false(sound(folder, &lines, &err)); // what was written meanwhile has none, and says so
+    assert_non_null(strstr(err.message, "is without the key"));
+    assert_false(access_audit_new_key(folder, NULL, &err));
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    folder_delete(folder);
+}
+
+static void a_new_key_counts_from_the_next_file(void **state)
+{
+    char folder[PLACE_PATH], path[PLACE_PATH + 16];
+    struct error err;
+    (void)state;
+    folder_make(folder, PLACE_PATH);
+    write_lines(folder, 2);
+    key_path(folder, path);
+    assert_int_equal(unlink(path), 0);
+    assert_ok(access_audit_new_key(folder, NULL, &err), err);
+    write_lines(folder, 2);
+    assert_sound(folder, 4);
     folder_delete(folder);
 }
 
@@ -369,6 +510,10 @@ int test_audit_chain(void)
         cmocka_unit_test(a_broken_chain_is_told_once_in_a_new_file),
         cmocka_unit_test(kills_leave_a_prefix_and_the_next_start_goes_on),
         cmocka_unit_test(a_line_is_synced_before_it_is_called_written),
+        cmocka_unit_test(files_of_before_the_key_stay_and_the_next_one_has_it),
+        cmocka_unit_test(a_chain_computed_anew_without_the_key_is_found),
+        cmocka_unit_test(a_lost_key_is_told_and_no_new_one_is_made),
+        cmocka_unit_test(a_new_key_counts_from_the_next_file),
     };
     return cmocka_run_group_tests_name("access: audit chain", tests, NULL, NULL);
 }

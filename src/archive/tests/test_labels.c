@@ -88,7 +88,7 @@ static void a_rebuild_brings_back_the_labels_of_senders_also_those_that_a_person
     assert_false(sees(&p, nobody, "1.2.3")); // more is protected than was, never less
     assert_true(sees(&p, nobody, "1.2.9"));
     place_reopen(&p);
-    struct access *access = access_open(p.store, p.folder, &p.err);
+    struct access *access = access_open(p.store, p.folder, NULL, &p.err);
     assert_ok(access && access_label_get(access, "vip", &label, &p.err), p.err);
     assert_false(sees(&p, (struct access_scope){.hidden = UINT64_C(1) << label.bit}, "1.2.3"));
     access_close(access);

@@ -1,5 +1,7 @@
 // TLS against Python's, whose client and server are somebody else's; certificates by the openssl program.
+#include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +273,66 @@ static void a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_rea
 
 // ---- files
 
+// ---- a peer by OpenSSL's own calls, that sends records without data: key updates
+
+struct talker {
+    int fd;
+    _Atomic bool stop;
+    _Atomic int records;
+};
+
+static void *talk(void *payload)
+{
+    struct talker *talker = payload;
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(context);
+    SSL_set_fd(ssl, talker->fd);
+    if (SSL_connect(ssl) == 1)
+        while (!talker->stop && SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1)
+            talker->records++;
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+static void records_without_data_do_not_pass_the_deadline(void **state)
+{
+    int pair[2];
+    pthread_t thread;
+    struct wire wire;
+    struct error err;
+    uint8_t byte;
+    size_t got;
+    (void)state;
+    struct tls *tls = open_with(TLS_SERVER, "server", NULL, false, &err);
+    assert_ok(tls != NULL, err);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    struct talker talker = {.fd = pair[1]};
+    assert_int_equal(pthread_create(&thread, NULL, talk, &talker), 0);
+    assert_ok(tls_wire(&wire, pair[0], tls, NULL, clock_monotonic_ns() + PATIENCE, NULL, &err), err);
+    int64_t begun_ns = clock_monotonic_ns();
+    enum wire_result result = wire.receive(wire.payload, &byte, 1, begun_ns + 300 * CLOCK_MS, &got, &err);
+    assert_int_equal(result, WIRE_TIMEOUT);
+    assert_in_range(clock_monotonic_ns() - begun_ns, 300 * CLOCK_MS, 3 * CLOCK_SECOND);
+    assert_true(talker.records > 100);
+    talker.stop = true;
+    wire.close(wire.payload);
+    pthread_join(thread, NULL);
+    close(pair[1]);
+    tls_release(tls);
+}
+
+static void a_chain_of_eight_authorities_counts_and_one_of_nine_does_not(void **state)
+{
+    struct server server;
+    (void)state;
+    assert_int_equal(called(&server, "server", "ca", true, "chain8"), 0);
+    assert_ok(server.shook, server.err);
+    assert_int_not_equal(called(&server, "server", "ca", true, "chain9"), 0);
+    assert_false(server.shook);
+    assert_non_null(strstr(server.err.message, "chain too long"));
+}
+
 static void files_that_do_not_fit_are_named(void **state)
 {
     struct error err;
@@ -318,6 +380,8 @@ int test_tls(void)
         cmocka_unit_test(who_speaks_no_tls_is_told_apart_from_who_is_silent_or_leaves),
         cmocka_unit_test(a_server_is_believed_by_name_and_by_address),
         cmocka_unit_test(a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_reason),
+        cmocka_unit_test(records_without_data_do_not_pass_the_deadline),
+        cmocka_unit_test(a_chain_of_eight_authorities_counts_and_one_of_nine_does_not),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(a_fingerprint_is_64_digits_with_colons_or_without),
     };

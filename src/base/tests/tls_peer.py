@@ -17,10 +17,10 @@ def authority(folder, name):
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN=authority {name}", "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem")
 
 
-def certificate(folder, name, subject, names, by="ca", days=30):
+def certificate(folder, name, subject, names, by="ca", days=30, more=""):
     run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.csr")
     with open(f"{folder}/{name}.ext", "w", encoding="ascii") as file:
-        file.write(f"subjectAltName={names}\n")
+        file.write(f"subjectAltName={names}\n{more}")
     if days > 0:
         run("openssl", "x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", f"{folder}/{by}.pem", "-CAkey", f"{folder}/{by}.key", "-set_serial", "7", "-extfile", f"{folder}/{name}.ext", "-days", str(days), "-out", f"{folder}/{name}.pem")
         return
@@ -40,6 +40,21 @@ def certificates(folder):
     certificate(folder, "ended", "/CN=ended", "DNS:localhost,IP:127.0.0.1", days=0)
     certificate(folder, "strange", "/CN=strange", "DNS:localhost,IP:127.0.0.1", by="stranger")
     certificate(folder, "scanner", "/CN=scanner 1/O=Ward", "DNS:scanner.example")
+    chains(folder, (8, 9))
+
+
+def chains(folder, lengths):
+    """chainN.pem: a certificate with N authorities between it and `ca`, behind it."""
+    by, between = "ca", ""
+    for i in range(1, max(lengths) + 1):
+        certificate(folder, f"link{i}", f"/CN=link {i}", "DNS:link.example", by=by, more="basicConstraints=critical,CA:TRUE\n")
+        by = f"link{i}"
+        with open(f"{folder}/{by}.pem", encoding="ascii") as file:
+            between = file.read() + between
+        if i in lengths:
+            certificate(folder, f"chain{i}", f"/CN=chain {i}", "DNS:chain.example", by=by)
+            with open(f"{folder}/chain{i}.pem", "a", encoding="ascii") as file:
+                file.write(between)
 
 
 def old(context):
@@ -65,7 +80,7 @@ def call(port, what, folder):
             plain.recv(100)
         return 0
     context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
-    if what in ("scanner", "strange"):
+    if what in ("scanner", "strange", "chain8", "chain9"):
         context.load_cert_chain(f"{folder}/{what}.pem", f"{folder}/{what}.key")
     if what == "1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -170,7 +170,7 @@ void ground_open(struct ground *ground, const char *const *models, const char *r
     arena_init(&ground->arena, 64 << 20);
     ground->store = open_store(ground->folder, migrations, &ground->err);
     assert_ok(ground->store != NULL, ground->err);
-    ground->access = access_open(ground->store, ground->folder, &ground->err);
+    ground->access = access_open(ground->store, ground->folder, NULL, &ground->err);
     assert_ok(ground->access != NULL, ground->err);
     ground->archive = archive_open(ground->store, NULL, &ground->err);
     assert_ok(ground->archive != NULL, ground->err);

@@ -96,6 +96,16 @@ static void write_memory(struct buffer *out)
            budget_refusals());
 }
 
+static void write_export(struct buffer *out, struct service *service)
+{
+    if (!service->audit_export)
+        return;
+    struct access_export_state state = access_export_state(service->audit_export);
+    single(out, "hilum_audit_unsent_lines", "gauge", "Lines of the audit trail that the collector is not known to have",
+           state.unsent);
+    single(out, "hilum_audit_unsent_seconds", "gauge", "Since when, at most", (uint64_t)state.unsent_seconds);
+}
+
 // Before the alarms, for it looks at the files.
 static void write_certificate(struct buffer *out, struct service *service)
 {
@@ -257,6 +267,7 @@ void api_metrics(void *payload, struct http_request *request)
     write_counters(&out, service);
     write_memory(&out);
     write_certificate(&out, service);
+    write_export(&out, service);
     write_alarms(&out);
     if (write_disk(&out, service, &err) && write_faults(&out, service, &err) &&
         write_rows(&out, service, http_arena(request), &err)) {

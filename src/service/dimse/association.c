@@ -231,6 +231,7 @@ void *dimse_service_association(void *payload)
             atomic_fetch_add(&session.service->counters.associations, 1);
             session.subject = access_peer_subject(&session.ticket.peer, session.ticket.address);
             session.subject.labels = session.ticket.labels;
+            session.subject.verified = *session.ticket.certificate != '\0';
             name_association(&session);
             negotiate(&session);
             run(&session);

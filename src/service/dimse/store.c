@@ -1,6 +1,7 @@
 // C-STORE (PS3.4 Annex B): the object goes to the archive; the answer leaves when it would survive a power cut.
 #include "service/dimse/dimse_service.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/budget.h"
@@ -12,12 +13,16 @@
 void dimse_session_audit(const struct dimse_session *session, enum access_event event, bool success,
                          const char *patient, const char *study, const char *detail)
 {
+    char verified[TLS_FINGERPRINT_SIZE + 16] = "";
+    if (session->subject.verified)
+        snprintf(verified, sizeof verified, "certificate %s", session->ticket.certificate);
     struct access_record record = {.event = event,
                                    .success = success,
                                    .actor = session->request->calling,
                                    .address = session->request->address,
                                    .patient = patient,
                                    .study = study,
+                                   .verified = verified,
                                    .detail = detail};
     access_audit(session->service->access, &record, clock_now_ns());
 }
