@@ -51,6 +51,9 @@ static int socket_read(BIO *bio, char *data, int size)
     const struct tls_wire *one = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t n = recv(one->fd, data, (size_t)size, MSG_DONTWAIT);
+    int on = 1;
+    if (n > 0) // as wire.c does, for peers with Nagle's algorithm
+        (void)setsockopt(one->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         BIO_set_retry_read(bio);
     if (n == 0)

@@ -95,6 +95,22 @@ class Tls(unittest.TestCase):
         wait_until(lambda: "tls: required, and it came without" in server.log(), 10, "the reason")
         self.assertEqual(self.call("echoscu", aet="ANYBODY").returncode, 0)  # on loopback, with a certificate that counts
 
+    def test_objects_over_tls_wait_for_no_delayed_acknowledgement(self):
+        """Without TCP_NODELAY DCMTK leaves Nagle's algorithm on: each object would wait tens of milliseconds for ours."""
+        server = self.serve()
+        folder = os.path.join(self.folder, "many")
+        os.mkdir(folder)
+        for number in range(100):
+            with open(os.path.join(folder, f"{number}.dcm"), "wb") as file:
+                file.write(corpus.part10(corpus.sound(number + 2), corpus.EXPLICIT, f"{corpus.ROOT}.1.{number + 2}") + bytes(0))
+        self.enter(server, tls="required")
+        seconds = {}
+        for title, port, options in (("PLAIN", server.dicom, []), ("CT1", self.port, ["+tls", self.scanner[1], self.scanner[0], "+cf", self.ours.pem])):
+            began = time.monotonic()
+            subprocess.run(["storescu", "-aet", title, "-aec", "HILUM", *options, "+sd", "127.0.0.1", str(port), folder], check=True, capture_output=True, timeout=60, env={name: value for name, value in os.environ.items() if name != "TCP_NODELAY"})
+            seconds[title] = time.monotonic() - began
+        self.assertLess(seconds["CT1"], seconds["PLAIN"] + 100 * 0.02)
+
     def test_a_certificate_of_a_stranger_or_none_is_refused_with_its_fingerprint(self):
         server = self.serve()
         self.enter(server, tls="required")
