@@ -4,7 +4,7 @@ import type { Dataset } from "./dicom";
 import { t } from "./texts";
 import type { Answers as Described, WorklistItem } from "./types.gen";
 
-export type { Conflict, Delivery, Finding, Hl7Target, Job, Model, Peer, Refused, Result, Rule, Session, WorklistItem as Item } from "./types.gen";
+export type { Conflict, Delivery, Finding, Flagged as Flag, Hl7Target, Job, Model, Peer, Refused, Result, Rule, Session, WorklistItem as Item } from "./types.gen";
 
 type Answers = Described & Coming;
 type Paths<Method extends string> = keyof Answers extends infer Row ? (Row extends `${Method} ${infer Path}` ? Path : never) : never;

@@ -8,7 +8,7 @@ export type Token = { name: string; roles: string[]; labels: string[]; ends?: st
 export type OpenSession = { id: string; name: string; address?: string; way?: string; began?: string; seen?: string };
 export type Step = { step: string; state: "unknown" | "ok" | "warning" | "failed"; said: string; remedy: string };
 export type Connection = { kind: string; name: string; about: string; state: Step["state"]; steps: Step[]; checked: string | null };
-export type AuditLine = { seq: number; time: string; event: string; outcome: string; actor: string; address: string; patient: string; study: string; detail: string; count: number };
+export type AuditLine = { file: number; seq: number; time: string; event: string; outcome: "success" | "failure"; actor: string; address: string; patient: string; study: string; detail: string; count: number };
 
 export interface Coming {
     "GET /api/login": LoginWays;
@@ -26,5 +26,5 @@ export interface Coming {
     "POST /api/login/first": Session;
     "GET /api/connections": Connection[];
     "POST /api/connections/{kind}/{name}/check": Connection;
-    "GET /api/audit": { lines: AuditLine[]; more: boolean };
+    "GET /api/audit": { lines: AuditLine[]; more: boolean; before: string; unreadable: number };
 }

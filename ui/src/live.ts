@@ -1,6 +1,6 @@
 // The server's events, which the store is fed by.
 
-const EVENTS = ["worklist.changed", "result.changed", "finding.judged", "object.kept_beside", "object.served", "series.complete", "job.queued", "job.done", "delivery.done"] as const;
+const EVENTS = ["worklist.changed", "result.changed", "finding.judged", "object.kept_beside", "object.served", "series.complete", "job.queued", "job.done", "delivery.done", "config.changed"] as const;
 const AGAIN_MS = 3_000;
 
 export type Event = (typeof EVENTS)[number];

@@ -52,7 +52,9 @@ function Person({ session }: { session: Session }) {
     if (session.kind !== "user") return null;
     return (
         <span class="person">
-            <bdi title={session.roles.join(", ")}>{session.shown || session.name}</bdi> <button onClick={() => void logOff()}>{t.login.off}</button>
+            <a href="#/me" title={session.roles.join(", ")}>
+                <bdi>{session.shown || session.name}</bdi>
+            </a> <button onClick={() => void logOff()}>{t.login.off}</button>
         </span>
     );
 }

@@ -1,7 +1,11 @@
 // The screens: where each is, what it takes to see it, and the one place that matches an address. A screen more is a row more.
 import type { FunctionComponent } from "preact";
+import { Accounts, Me } from "./accounts";
+import { Audit } from "./audit";
 import { ConflictList } from "./conflicts";
+import { Connections } from "./connections";
 import { List } from "./list";
+import { Operation } from "./operation";
 import { type Action, may } from "./session";
 import { Study } from "./study";
 import { type Texts, t } from "./texts";
@@ -22,6 +26,11 @@ export interface Screen {
 export const SCREENS: Screen[] = [
     { path: "", title: "list", action: "query patients and studies", component: List, isLinked: true },
     { path: "/conflicts", title: "conflicts", action: "query patients and studies", component: ConflictList, isLinked: true },
+    { path: "/operation", title: "operation", action: "see the operation", component: Operation, isLinked: true },
+    { path: "/connections", title: "connections", action: "see the configuration", component: Connections, isLinked: true },
+    { path: "/audit", title: "audit", action: "see the audit trail", component: Audit, isLinked: true },
+    { path: "/accounts", title: "accounts", action: "manage accounts", component: Accounts, isLinked: true },
+    { path: "/me", title: "me", action: "load the page", component: Me, isLinked: false },
     { path: "*", title: "study", action: "query patients and studies", component: Study, isLinked: false },
 ];
 

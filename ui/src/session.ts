@@ -144,6 +144,7 @@ export function useEnd(session: Session): { left: number; forSure: boolean } | n
 // The verified name of who is logged in, or the one that was typed last in this browser.
 export interface Signer {
     name: string;
+    shown: string; // for people
     isVerified: boolean;
     type: (name: string) => void;
 }
@@ -156,7 +157,7 @@ export function useSigner(): Signer {
         localStorage.setItem("name", name);
         setTyped(name);
     };
-    return { name: isVerified ? session.name : typed, isVerified, type };
+    return { name: isVerified ? session.name : typed, shown: isVerified ? session.shown || session.name : typed, isVerified, type };
 }
 
 // ---- what was typed and not sent yet: it outlasts a logoff by time, for the same person in the same tab

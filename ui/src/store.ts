@@ -14,7 +14,7 @@ type Value<K extends Key> = Awaited<ReturnType<Sources[K]["load"]>>;
 export interface Source<T> {
     load: (of: string) => Promise<T>;
     on: readonly Event[] | "anything"; // after which events it is read again
-    every?: (value: T) => number; // ms until it is read again without one; CLOCK_MS without it
+    every?: (value: T) => number; // ms until it is read again without one, 0: never; CLOCK_MS without it
 }
 
 interface Entry {
@@ -39,6 +39,11 @@ function entryOf(key: Key, of: string): [string, Entry] {
     return [name, entry];
 }
 
+function readLater(entry: Entry): void {
+    const ms = entry.value === null || !entry.source.every ? CLOCK_MS : entry.source.every(entry.value);
+    if (ms > 0 && entry.hearers.size > 0) entry.timer = setTimeout(() => void read(entry), ms);
+}
+
 async function read(entry: Entry): Promise<void> {
     const turn = ++entry.asked;
     clearTimeout(entry.timer);
@@ -48,7 +53,7 @@ async function read(entry: Entry): Promise<void> {
     );
     if (turn < entry.taken) return;
     Object.assign(entry, outcome, { taken: turn });
-    if (turn === entry.asked && entry.hearers.size > 0) entry.timer = setTimeout(() => void read(entry), entry.value === null ? CLOCK_MS : (entry.source.every?.(entry.value) ?? CLOCK_MS));
+    if (turn === entry.asked) readLater(entry);
     for (const hear of entry.hearers) hear();
 }
 

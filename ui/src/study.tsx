@@ -175,7 +175,7 @@ interface Shown {
 function Signature({ signer }: { signer: Signer }) {
     return signer.isVerified ? (
         <p class="name">
-            <bdi>{signer.name}</bdi> <small>{t.verified}</small>
+            {t.judgesAs} <bdi class="verified">{signer.shown}</bdi>
         </p>
     ) : (
         <label class="name">
