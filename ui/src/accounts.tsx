@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { date } from "./dates";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
-import { useWho } from "./session";
+import { enter, useWho } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -16,8 +16,10 @@ const FIELDS: readonly Field[] = [
     { name: "roles", words: words.fields.roles, kind: "choices", choices: words.roles },
     { name: "labels", words: words.fields.labels, kind: "list", hint: words.commas },
     { name: "enabled", words: words.fields.enabled, kind: "tick" },
+    { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
+    { name: "subject", words: words.fields.subject, kind: "text", isMore: true },
 ];
-const START: Entry = { enabled: true, roles: [], labels: [] };
+const START: Entry = { enabled: true, roles: [] };
 
 function List() {
     const { value, error, again } = useStore("accounts");
@@ -33,7 +35,7 @@ function List() {
                     { title: words.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: words.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
                     { title: words.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: words.columns.labels, cell: ({ labels }) => labels.join(", ") || t.none },
+                    { title: words.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
                     { title: words.columns.enabled, cell: ({ enabled }) => (enabled ? words.yes : words.no), kind: "short" },
                     {
                         title: "",
@@ -78,14 +80,15 @@ function Tokens() {
                     {all.once} <code>{made}</code> <button onClick={() => setMade("")}>{all.done}</button>
                 </p>
             )}
-            {isAdding && <Form title={all.add} fields={TOKEN_FIELDS} start={{ days: 90, roles: ["service"], labels: [] }} button={all.add} onSend={make} onClose={() => setAdding(false)} />}
+            {isAdding && <Form title={all.add} fields={TOKEN_FIELDS} start={{ days: 90, roles: ["service"] }} button={all.add} onSend={make} onClose={() => setAdding(false)} />}
             <Table
                 name={all.title}
                 columns={[
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: all.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: all.columns.labels, cell: ({ labels }) => labels.join(", ") || t.none },
-                    { title: all.columns.ends, cell: ({ ends }) => date(ends ?? null), kind: "short" },
+                    { title: all.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
+                    { title: all.columns.madeBy, cell: ({ madeBy }) => <bdi>{madeBy}</bdi> },
+                    { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
                     { title: "", cell: ({ name }) => <Deed words={all.revoke} label={`${all.revoke} ${name}`} ask={all.ask(name)} onDo={() => remove("/api/tokens/{name}", { name }).then(() => again())} />, kind: "short" },
                 ]}
                 rows={rows}
@@ -105,10 +108,11 @@ function Sessions() {
                 name={all.title}
                 columns={[
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
-                    { title: all.columns.address, cell: ({ address }) => address },
-                    { title: all.columns.way, cell: ({ way }) => way },
-                    { title: all.columns.began, cell: ({ began }) => date(began ?? null), kind: "short" },
-                    { title: all.columns.seen, cell: ({ seen }) => date(seen ?? null), kind: "short" },
+                    { title: all.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
+                    { title: all.columns.way, cell: ({ way }) => way, kind: "short" },
+                    { title: all.columns.began, cell: ({ began }) => date(began), kind: "short" },
+                    { title: all.columns.used, cell: ({ used }) => date(used), kind: "short" },
+                    { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
                     { title: "", cell: ({ id, name }) => <Deed words={all.end} label={`${all.end}: ${name}`} onDo={() => remove("/api/sessions/{id}", { id }).then(() => again())} />, kind: "short" },
                 ]}
                 rows={rows}
@@ -128,7 +132,10 @@ export function Me() {
     const { session } = useWho();
     const [said, setSaid] = useState("");
     if (!session) return null;
-    const change = (entry: Entry) => put("/api/accounts/{name}/password", { name: session.name }, entry).then(() => setSaid(words.own.changed));
+    const change = (entry: Entry) => put("/api/accounts/{name}/password", { name: session.name }, entry).then((next) => {
+            enter(next); // the others of his have ended
+            setSaid(words.own.changed);
+        });
     return (
         <main class="accounts">
             <header>
@@ -136,7 +143,7 @@ export function Me() {
                 <span class="fact">
                     {words.own.roles} <bdi>{session.roles.join(", ") || t.none}</bdi>
                 </span>
-                {session.labels.length > 0 && (
+                {(session.labels ?? []).length > 0 && (
                     <span class="fact">
                         {words.own.labels} <bdi>{session.labels.join(", ")}</bdi>
                     </span>

@@ -39,10 +39,11 @@ export function whenNobody(hear: () => void): void {
     asker.onNobody = hear;
 }
 
+// What is read may be read by the page itself, with nobody there: it keeps no session going.
 // Errors are problem+json, whose detail is a sentence; without an answer the browser's own words say nothing to a reader.
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-    const changes = (init.method ?? "GET") !== "GET";
-    const headers = { ...init.headers, ...(changes && asker.csrf ? { "X-Hilum-CSRF": asker.csrf } : {}) };
+    const own: Record<string, string> = !init.method ? { "X-Hilum-Background": "1" } : asker.csrf ? { "X-Hilum-CSRF": asker.csrf } : {};
+    const headers = { ...own, ...init.headers };
     const answer = await fetch(path, { ...init, headers }).catch(() => {
         throw new Error(t.server.unreachable);
     });
@@ -51,6 +52,11 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     const why = problem.detail ?? t.server.answered(answer.status, answer.statusText);
     if (answer.status === 401 && path !== "/api/session" && !path.startsWith("/api/login")) asker.onNobody();
     throw new Refusal(answer.status, answer.status === 500 ? t.server.broken(why) : why);
+}
+
+// That somebody is at the page.
+export async function tellActive(): Promise<void> {
+    await fetch("/api/login").catch(() => {}); // he sees what cannot be reached
 }
 
 type Values = Record<string, string | number | boolean>;

@@ -3,9 +3,9 @@ import type { Session } from "./types.gen";
 
 export type Provider = { name: string; words: string; url: string };
 export type LoginWays = { needed: boolean; password: boolean; first: boolean; providers: Provider[] };
-export type Account = { name: string; shown: string; roles: string[]; labels: string[]; enabled: boolean; version: number };
-export type Token = { name: string; roles: string[]; labels: string[]; ends?: string | null; made?: string; used?: string | null };
-export type OpenSession = { id: string; name: string; address?: string; way?: string; began?: string; seen?: string };
+export type Account = { name: string; shown: string; roles: string[]; labels?: string[]; enabled: boolean; hasPassword: boolean; issuer: string; subject: string; version: number };
+export type Token = { name: string; roles: string[]; labels?: string[]; made: string; ends: string; madeBy: string };
+export type OpenSession = { id: string; name: string; shown: string; way: string; began: string; used: string; ends: string };
 export type Step = { step: string; state: "unknown" | "ok" | "warning" | "failed"; said: string; remedy: string };
 export type Connection = { kind: string; name: string; about: string; state: Step["state"]; steps: Step[]; checked: string | null };
 export type AuditLine = { file: number; seq: number; time: string; event: string; outcome: "success" | "failure"; actor: string; address: string; patient: string; study: string; detail: string; count: number };
@@ -15,7 +15,7 @@ export interface Coming {
     "GET /api/accounts": Account[];
     "PUT /api/accounts/{name}": Account;
     "DELETE /api/accounts/{name}": null;
-    "PUT /api/accounts/{name}/password": null;
+    "PUT /api/accounts/{name}/password": Session;
     "GET /api/tokens": Token[];
     "POST /api/tokens": { token: string };
     "DELETE /api/tokens/{name}": null;

@@ -1,6 +1,6 @@
 // Who is at the page, what he may do, and the end of that: one session for all tabs.
 import { useEffect, useState } from "preact/hooks";
-import { Refusal, type Session, askAs, get, post, remove, whenNobody } from "./api";
+import { Refusal, type Session, askAs, get, post, remove, tellActive, whenNobody } from "./api";
 
 // The words of the server's own table (`hilum access table`).
 export type Action =
@@ -23,8 +23,8 @@ export type Action =
 const AGAIN_MS = 3_000;
 const WARNING_S = 60;
 const BACK = "back"; // sessionStorage: where one was before a provider's login
-const ACTIVE = "active"; // localStorage: when somebody was last at one of the tabs
-const NOTED_MS = 1_000;
+const ACTIVE = "active"; // localStorage: when the server was last told that somebody is at one of the tabs
+const TOLD_PER_IDLE = 10; // so often in the time that a session may be idle
 
 interface Who {
     session: Session | null | undefined; // null: nobody; undefined: not known yet
@@ -82,7 +82,8 @@ export async function logInFirst(code: string, name: string, password: string): 
     enter(await post("/api/login/first", {}, { code, name, password }));
 }
 
-function enter(session: Session): void {
+// As who has just shown who he is.
+export function enter(session: Session): void {
     localStorage.setItem(ACTIVE, String(Date.now()));
     become({ session, ended: false });
     tabs.postMessage("in");
@@ -110,9 +111,13 @@ export function comeBack(): void {
 
 // ---- the end with nobody at it
 
-function noteActivity(): void {
+// What the page reads by itself keeps no session going: that somebody is here is told by this alone, now and then.
+function noteActivity(session: Session): void {
     const now = Date.now();
-    if (now - Number(localStorage.getItem(ACTIVE)) > NOTED_MS) localStorage.setItem(ACTIVE, String(now));
+    const often = Math.max(1, Math.min(session.idle_s / TOLD_PER_IDLE, session.idle_s - WARNING_S)); // who is warned is heard
+    if (now - Number(localStorage.getItem(ACTIVE)) < often * 1000) return;
+    localStorage.setItem(ACTIVE, String(now));
+    void tellActive();
 }
 
 // Seconds until the session ends, in its last minute; null before. `forSure`: whatever somebody does.
@@ -127,13 +132,14 @@ export function useEnd(session: Session): { left: number; forSure: boolean } | n
             setEnd(left <= WARNING_S ? { left, forSure: last < idle } : null);
             if (left <= 0) void logOff(true);
         };
-        noteActivity();
+        const note = () => noteActivity(session);
+        note();
         const kinds = ["pointerdown", "pointermove", "keydown", "wheel"];
-        for (const kind of kinds) addEventListener(kind, noteActivity, { passive: true });
+        for (const kind of kinds) addEventListener(kind, note, { passive: true });
         const timer = setInterval(look, 1000);
         return () => {
             clearInterval(timer);
-            for (const kind of kinds) removeEventListener(kind, noteActivity);
+            for (const kind of kinds) removeEventListener(kind, note);
         };
     }, [session]);
     return end;

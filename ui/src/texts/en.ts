@@ -269,7 +269,7 @@ export const en = {
         yes: "yes",
         no: "no",
         ask: (name: string) => `Remove the account ${name}? Its sessions end at once.`,
-        fields: { name: "Name", shown: "Shown as", roles: "Roles", labels: "May see studies labelled", enabled: "May log in", password: "Password" },
+        fields: { name: "Name", shown: "Shown as", roles: "Roles", labels: "May see studies labelled", enabled: "May log in", password: "Password", issuer: "Provider (issuer)", subject: "Known there as (subject)" },
         kept: "empty: as it is",
         commas: "commas between",
         roles: ["radiologist", "resident", "technologist", "administrator", "model owner", "auditor", "service"],
@@ -277,7 +277,7 @@ export const en = {
         tokens: {
             title: "Tokens of programs",
             says: (count: number) => (count === 0 ? "none" : `${count}`),
-            columns: { name: "Name", roles: "Roles", labels: "Labels", ends: "Until", used: "Last used" },
+            columns: { name: "Name", roles: "Roles", labels: "Labels", madeBy: "Made by", ends: "Until" },
             add: "Make a token",
             fields: { name: "Name", roles: "Roles", labels: "May see studies labelled", days: "Days" },
             once: "This is the token. It is shown this once only:",
@@ -287,7 +287,7 @@ export const en = {
         },
         sessions: {
             title: "Who is logged in",
-            columns: { name: "Name", address: "From", way: "By", began: "Since", seen: "Last seen" },
+            columns: { name: "Name", shown: "Shown as", way: "By", began: "Since", used: "Last at it", ends: "Ends" },
             end: "End",
         },
     },
