@@ -2,14 +2,14 @@
 import { useState } from "preact/hooks";
 import { type Finding, post } from "./api";
 import { date } from "./dates";
-import { useDraft } from "./session";
+import { useDraft, useSigner } from "./session";
 import { t } from "./texts";
 
 function Judged({ finding, onChange }: { finding: Finding; onChange: () => void }) {
     return (
         <>
             <p class={`judged ${finding.state}`}>
-                {t.judge.by(finding.state)} <bdi>{finding.judgedBy}</bdi> <small>{t.judge.asTyped}</small> {date(finding.judged)}
+                {t.judge.by(finding.state)} <bdi>{finding.judgedBy}</bdi> <small>{useSigner().isVerified ? t.judge.notRecorded : t.judge.asTyped}</small> {date(finding.judged)}
             </p>
             {finding.comment && (
                 <p class="comment" dir="auto">

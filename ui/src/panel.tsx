@@ -41,7 +41,7 @@ export function Panel({ title, mood, says, tools, error = "", children }: Part) 
 }
 
 export interface Column<T> {
-    title: string;
+    title: string; // "": what can be done with the row
     cell: (row: T) => ComponentChildren;
     kind?: "short" | "long"; // short: never on two lines; long: takes what is left
 }
@@ -66,7 +66,7 @@ export function Table<T>({ name, columns, rows, keyOf, moodOf }: { name: string;
                         <tr key={keyOf(row)} data-key={keyOf(row)} class={moodOf ? `mood ${moodOf(row)}` : ""}>
                             {columns.map(({ title, cell, kind }) => (
                                 <td key={title} class={kind ?? ""}>
-                                    {cell(row)}
+                                    {title ? cell(row) : <div class="deeds">{cell(row)}</div>}
                                 </td>
                             ))}
                         </tr>

@@ -313,6 +313,7 @@ export const en = {
         change: "Change",
         by: (state: string) => `${state} by`,
         asTyped: "(name as typed, not verified)",
+        notRecorded: "(whether the name was verified is not recorded)", // it may be of a time without logins
         nameAbove: "Type your name above first.",
         notYours: "Your role judges nothing.",
     },
