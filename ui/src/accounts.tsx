@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { date } from "./dates";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
-import { enter, useWho } from "./session";
+import { enter, labelsOf, useWho } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -35,7 +35,7 @@ function List() {
                     { title: words.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: words.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
                     { title: words.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: words.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
+                    { title: words.columns.labels, cell: (row) => labelsOf(row)?.join(", ") || t.none, isOfLabels: true },
                     { title: words.columns.enabled, cell: ({ enabled }) => (enabled ? words.yes : words.no), kind: "short" },
                     {
                         title: "",
@@ -72,7 +72,7 @@ function Tokens() {
     const [isAdding, setAdding] = useState(false);
     const [made, setMade] = useState("");
     const rows = value ?? [];
-    const make = (entry: Entry) => post("/api/tokens", {}, entry).then(({ token }) => (setMade(token), again()));
+    const make = (entry: Entry) => post("/api/tokens", {}, entry).then(({ token = "" }) => (setMade(token), again()));
     return (
         <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!isAdding && <button onClick={() => setAdding(true)}>{all.add}</button>}>
             {made && (
@@ -86,7 +86,7 @@ function Tokens() {
                 columns={[
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: all.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: all.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
+                    { title: all.columns.labels, cell: (row) => labelsOf(row)?.join(", ") || t.none, isOfLabels: true },
                     { title: all.columns.madeBy, cell: ({ madeBy }) => <bdi>{madeBy}</bdi> },
                     { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
                     { title: "", cell: ({ name }) => <Deed words={all.revoke} label={`${all.revoke} ${name}`} ask={all.ask(name)} onDo={() => remove("/api/tokens/{name}", { name }).then(() => again())} />, kind: "short" },
@@ -143,9 +143,9 @@ export function Me() {
                 <span class="fact">
                     {words.own.roles} <bdi>{session.roles.join(", ") || t.none}</bdi>
                 </span>
-                {(session.labels ?? []).length > 0 && (
+                {(labelsOf(session) ?? []).length > 0 && (
                     <span class="fact">
-                        {words.own.labels} <bdi>{session.labels.join(", ")}</bdi>
+                        {words.own.labels} <bdi>{labelsOf(session)?.join(", ")}</bdi>
                     </span>
                 )}
             </header>

@@ -13,6 +13,8 @@ export type Readable = Paths<"GET">;
 
 // Who has read a study that is off the list; read null: it is on it, or never was.
 export type Mark = Answer<"GET", "/api/worklist/{study}/read">;
+// How one can log in.
+export type LoginWays = Answer<"GET", "/api/login">;
 // What a model says of a volume, in short.
 export type Said = WorklistItem["models"][number];
 // What came of asking the models again about a study's series.

@@ -1,7 +1,6 @@
 // The door: by password, by a provider, or by the code of the first administrator.
 import { useEffect, useState } from "preact/hooks";
-import { get } from "./api";
-import type { LoginWays } from "./coming";
+import { type LoginWays, get } from "./api";
 import { leaveTo, logIn, logInFirst } from "./session";
 import { t } from "./texts";
 

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
-import { may } from "./session";
+import { labelsOf, may } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -20,6 +20,8 @@ const FIELDS: readonly Field[] = [
     { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
     { name: "charset", words: words.fields.charset, kind: "text", isMore: true },
     { name: "versions", words: words.fields.versions, kind: "choice", choices: ["first", "newest"], isMore: true },
+    { name: "labels", words: words.fields.labels, kind: "list", hint: words.commas, isMore: true },
+    { name: "puts", words: words.fields.puts, kind: "list", hint: words.commas, isMore: true },
     { name: "associations_max", words: words.fields.associations_max, kind: "number", isMore: true },
 ];
 const START: Entry = { port: 104, rights: ["store"] };
@@ -43,6 +45,7 @@ export function Peers() {
                     { title: words.columns.at, cell: ({ host, port }) => <bdi>{`${host}:${port}`}</bdi> },
                     { title: words.columns.rights, cell: ({ rights = [] }) => rights.map((right) => words.rights[right] ?? right).join(", "), kind: "long" },
                     { title: words.columns.tls, cell: ({ tls }) => tls, kind: "short" },
+                    { title: words.columns.labels, cell: (peer) => labelsOf(peer)?.join(", ") || t.none, isOfLabels: true },
                     {
                         title: "",
                         cell: (peer) => (
