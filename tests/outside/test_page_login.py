@@ -80,6 +80,19 @@ class Login(PageTest):
         tab.until("document.querySelector('tr[data-key=anna]')")
         self.assertEqual(next(one for one in self.ask("/api/accounts") if one["name"] == "anna")["roles"], ["radiologist"])
 
+        # Whoever lacks a study's label does not see it; an account is given one.
+        tab.click("button:text-is('Add a label')")
+        tab.fill("form [name=name]", "staff")
+        tab.fill("form [name=description]", "people who work here")
+        tab.click("form button:text-is('Add a label')")
+        tab.until("document.querySelector('[data-key=\"label staff\"]')")
+        tab.click("[aria-label='Edit anna']")
+        tab.fill("form [name=labels]", "staff")
+        tab.click("form button:text-is('Save')")
+        tab.until_text("tr[data-key=anna]", "staff")
+        anna = next(one for one in self.ask("/api/accounts") if one["name"] == "anna")
+        self.assertEqual((anna["labels"], anna["roles"], anna["shown"]), (["staff"], ["radiologist"], "Dr. Anna Roe"))
+
         # A program's token is shown once.
         tab.click("button:text-is('Make a token')")
         tab.fill("form [name=name]", "viewer")

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { date } from "./dates";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
-import { enter, labelsOf, useWho } from "./session";
+import { enter, may, useWho } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -35,7 +35,7 @@ function List() {
                     { title: words.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: words.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
                     { title: words.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: words.columns.labels, cell: (row) => labelsOf(row)?.join(", ") || t.none, isOfLabels: true },
+                    { title: words.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
                     { title: words.columns.enabled, cell: ({ enabled }) => (enabled ? words.yes : words.no), kind: "short" },
                     {
                         title: "",
@@ -86,13 +86,43 @@ function Tokens() {
                 columns={[
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: all.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
-                    { title: all.columns.labels, cell: (row) => labelsOf(row)?.join(", ") || t.none, isOfLabels: true },
+                    { title: all.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
                     { title: all.columns.madeBy, cell: ({ madeBy }) => <bdi>{madeBy}</bdi> },
                     { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
                     { title: "", cell: ({ name }) => <Deed words={all.revoke} label={`${all.revoke} ${name}`} ask={all.ask(name)} onDo={() => remove("/api/tokens/{name}", { name }).then(() => again())} />, kind: "short" },
                 ]}
                 rows={rows}
                 keyOf={({ name }) => name}
+            />
+        </Panel>
+    );
+}
+
+const LABEL_FIELDS: readonly Field[] = [
+    { name: "name", words: words.labels.fields.name, kind: "text", isNeeded: true },
+    { name: "description", words: words.labels.fields.description, kind: "text" },
+];
+
+// The labels that there are: studies, accounts, peers and rules name them.
+function Labels() {
+    const all = words.labels;
+    const { value, error, again } = useStore("labels");
+    const [isAdding, setAdding] = useState(false);
+    const rows = value ?? [];
+    const why = may("change the configuration") ? "" : t.notAllowed("change the configuration");
+    const enterLabel = ({ name, description = "" }: Entry) => put("/api/labels/{name}", { name: String(name) }, { description }).then(again);
+    return (
+        <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!why && !isAdding && <button onClick={() => setAdding(true)}>{all.add}</button>}>
+            {isAdding && <Form title={all.add} fields={LABEL_FIELDS} button={all.add} onSend={enterLabel} onClose={() => setAdding(false)} />}
+            <Table
+                name={all.title}
+                columns={[
+                    { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
+                    { title: all.columns.description, cell: ({ description }) => <bdi>{description}</bdi>, kind: "long" },
+                    { title: "", cell: ({ name }) => <Deed words={t.remove} label={`${t.remove} ${name}`} why={why} ask={all.ask(name)} onDo={() => remove("/api/labels/{name}", { name }).then(() => again())} />, kind: "short" },
+                ]}
+                rows={rows}
+                keyOf={({ name }) => `label ${name}`}
             />
         </Panel>
     );
@@ -143,9 +173,9 @@ export function Me() {
                 <span class="fact">
                     {words.own.roles} <bdi>{session.roles.join(", ") || t.none}</bdi>
                 </span>
-                {(labelsOf(session) ?? []).length > 0 && (
+                {session.labels.length > 0 && (
                     <span class="fact">
-                        {words.own.labels} <bdi>{labelsOf(session)?.join(", ")}</bdi>
+                        {words.own.labels} <bdi>{session.labels.join(", ")}</bdi>
                     </span>
                 )}
             </header>
@@ -166,6 +196,7 @@ export function Accounts() {
             </header>
             <List />
             <Tokens />
+            {may("see the status") && <Labels />}
             <Sessions />
         </main>
     );

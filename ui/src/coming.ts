@@ -1,6 +1,4 @@
 // What the page asks of the server and docs/openapi.json does not describe yet. A row goes away when its path is described there.
-// Of accounts, tokens, peers and sessions, where the server knows labels.
-export type Labelled = { labels?: string[]; puts?: string[] };
 export type Step = { step: string; state: "unknown" | "ok" | "warning" | "failed"; said: string; remedy: string };
 export type Connection = { kind: string; name: string; about: string; state: Step["state"]; steps: Step[]; checked: string | null };
 export type AuditLine = { file: number; seq: number; time: string; event: string; outcome: "success" | "failure"; actor: string; address: string; patient: string; study: string; detail: string; count: number };

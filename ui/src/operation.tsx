@@ -302,6 +302,7 @@ const RULE_FIELDS: readonly Field[] = [
     { name: "model", words: RULE.model, kind: "text", isNeeded: true },
     { name: "send_to", words: RULE.send_to, kind: "list", hint: words.rules.commas },
     { name: "hl7_to", words: RULE.hl7_to, kind: "list", hint: words.rules.commas },
+    { name: "labels", words: RULE.labels, kind: "list", hint: words.rules.commas, isMore: true },
     { name: "description", words: RULE.description, kind: "text", isMore: true },
     { name: "calling", words: RULE.calling, kind: "text", isMore: true },
     { name: "spacing_max_mm", words: RULE.spacing_max_mm, kind: "number", isMore: true },

@@ -1,7 +1,6 @@
 // What the screens of an administrator are made of: sections, tables, deeds that say what came of them, and forms out of a table of fields.
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
-import { hasLabels } from "./session";
 import { t } from "./texts";
 
 export type Mood = "good" | "unknown" | "warning" | "bad";
@@ -44,14 +43,12 @@ export function Panel({ title, mood, says, tools, error = "", children }: Part) 
 export interface Column<T> {
     title: string; // "": what can be done with the row
     cell: (row: T) => ComponentChildren;
-    isOfLabels?: boolean; // not shown where the server knows none
     kind?: "short" | "long"; // short: never on two lines; long: takes what is left
 }
 
 // Nothing where there are no rows: the section's line says so. Many scroll in a box of their own.
-export function Table<T>({ name, columns: all, rows, keyOf, moodOf }: { name: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string | number; moodOf?: (row: T) => Mood }) {
+export function Table<T>({ name, columns, rows, keyOf, moodOf }: { name: string; columns: Column<T>[]; rows: T[]; keyOf: (row: T) => string | number; moodOf?: (row: T) => Mood }) {
     if (rows.length === 0) return null;
-    const columns = all.filter(({ isOfLabels }) => !isOfLabels || hasLabels());
     return (
         <div class="rows" tabIndex={rows.length > 12 ? 0 : undefined} role="region" aria-label={name}>
             <table>
@@ -162,11 +159,6 @@ export interface Field {
 
 export type Entry = Record<string, unknown>;
 
-// Without those of labels, where the server knows none.
-function known(fields: readonly Field[]): readonly Field[] {
-    return hasLabels() ? fields : fields.filter(({ name }) => name !== "labels" && name !== "puts");
-}
-
 interface InputProps {
     field: Field;
     value: unknown;
@@ -219,7 +211,7 @@ interface FormProps {
 }
 
 // One that is sent begins anew.
-export function Form({ title, fields: all, start = {}, fixed, button, onSend, onClose, other }: FormProps) {
+export function Form({ title, fields, start = {}, fixed, button, onSend, onClose, other }: FormProps) {
     const [entry, setEntry] = useState<Entry>(start);
     const [error, setError] = useState("");
     const [busy, setBusy] = useState(false);
@@ -247,7 +239,6 @@ export function Form({ title, fields: all, start = {}, fixed, button, onSend, on
             </Box>
         );
     };
-    const fields = known(all);
     const more = fields.filter(({ isMore }) => isMore);
     return (
         <form class="fields across" aria-label={title} onSubmit={send}>

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
-import { labelsOf, may } from "./session";
+import { may } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -45,7 +45,7 @@ export function Peers() {
                     { title: words.columns.at, cell: ({ host, port }) => <bdi>{`${host}:${port}`}</bdi> },
                     { title: words.columns.rights, cell: ({ rights = [] }) => rights.map((right) => words.rights[right] ?? right).join(", "), kind: "long" },
                     { title: words.columns.tls, cell: ({ tls }) => tls, kind: "short" },
-                    { title: words.columns.labels, cell: (peer) => labelsOf(peer)?.join(", ") || t.none, isOfLabels: true },
+                    { title: words.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
                     {
                         title: "",
                         cell: (peer) => (

@@ -1,7 +1,6 @@
 // Who is at the page, what he may do, and the end of that: one session for all tabs.
 import { useEffect, useState } from "preact/hooks";
 import { Refusal, type Session, askAs, get, post, remove, tellActive, whenNobody } from "./api";
-import type { Labelled } from "./coming";
 
 // The words of the server's own table (`hilum access table`).
 export type Action =
@@ -71,15 +70,6 @@ export function useWho(): Who {
 
 export function may(action: Action): boolean {
     return who.session?.actions.includes(action) ?? false;
-}
-
-// Whether the server knows labels: it says then which ones whoever is here may see.
-export function labelsOf(of: object): string[] | undefined {
-    return (of as Labelled).labels;
-}
-
-export function hasLabels(): boolean {
-    return !!who.session && labelsOf(who.session) !== undefined;
 }
 
 // ---- in and out

@@ -83,6 +83,7 @@ export const SOURCES = {
     quarantine: source({ load: () => getRows("/api/quarantine"), on: [] }),
     models: source({ load: () => get("/api/models"), on: [] }),
     rules: source({ load: () => get("/api/rules"), on: ["config.changed"] }),
+    labels: source({ load: () => get("/api/labels"), on: ["config.changed"] }),
     peers: source({ load: () => get("/api/peers"), on: ["config.changed"] }),
     receivers: source({ load: () => get("/api/hl7-targets"), on: ["config.changed"] }),
     unknown: source({ load: () => get("/api/audit/unknown"), on: [] }),

@@ -190,7 +190,7 @@ export const en = {
                 slices: (count: number) => `at least ${count} slices`,
                 noContrast: "without contrast",
             },
-            fields: { name: "Name", modality: "Modality", body_part: "Body part", model: "Model", description: "Description has", calling: "From (AE title)", spacing_max_mm: "Slices at most apart, mm", slices_min: "Slices at least", no_contrast: "Only without contrast", send_to: "Results to peers", hl7_to: "Results to HL7 receivers", priority: "Priority" },
+            fields: { name: "Name", modality: "Modality", body_part: "Body part", model: "Model", description: "Description has", calling: "From (AE title)", spacing_max_mm: "Slices at most apart, mm", slices_min: "Slices at least", no_contrast: "Only without contrast", send_to: "Results to peers", hl7_to: "Results to HL7 receivers", labels: "Labels the study", priority: "Priority" },
             commas: "commas between",
         },
         models: {
@@ -284,6 +284,14 @@ export const en = {
             done: "I have it",
             ask: (name: string) => `Revoke the token ${name}? Who uses it is refused at once.`,
             revoke: "Revoke",
+        },
+        labels: {
+            title: "Labels of studies",
+            says: (count: number) => (count === 0 ? "none: every study is seen by all who may query" : `${count}`),
+            columns: { name: "Name", description: "For" },
+            add: "Add a label",
+            fields: { name: "Name", description: "For" },
+            ask: (name: string) => `Remove the label ${name}?`,
         },
         sessions: {
             title: "Who is logged in",
