@@ -171,6 +171,40 @@ class Operation(PageTest):
         self.assertEqual(self.server.get_json("/api/hl7-targets")[0]["port"], 2600)
 
 
+class Audit(PageTest):
+    def test_a_reviewer_finds_what_was_done_with_a_study_and_goes_back_page_by_page(self):
+        self.store(new_image("1.2.3"), new_image("1.2.4"))
+        tab = self.tab()
+        tab.goto(self.server.url("/#/audit"))
+        tab.until("document.querySelectorAll('main.audit tbody tr').length > 3")
+        tab.fill("[name=event]", "Application Start")
+        tab.press("Enter")
+        tab.until("document.querySelectorAll('main.audit tbody tr').length === 1")
+        self.assertIn("Application Start", tab.text("main.audit tbody"))
+        tab.fill("[name=event]", "")
+        tab.fill("[name=study]", "1.2.3")
+        tab.press("Enter")
+        tab.until("(rows => rows.length > 0 && rows.every((row) => row.querySelector('.uid')?.title === '1.2.3'))([...document.querySelectorAll('main.audit tbody tr')])")
+        tab.fill("[name=from]", "yesterday")
+        tab.press("Enter")
+        tab.until_text("main .error", "A day is written as")
+        tab.fill("[name=study]", "")
+        tab.fill("[name=from]", "2199-01-01 00:00")
+        tab.press("Enter")
+        tab.until_text("main", "No line of the trail is like that")
+
+        # Older lines, a page at a time.
+        for _ in range(120):
+            self.server.request("/api/peers/none", "DELETE")
+        tab.fill("[name=from]", "")
+        tab.press("Enter")
+        tab.until("document.querySelectorAll('main.audit tbody tr').length === 100")
+        first = tab.text("main.audit tbody tr:first-child")
+        tab.click("button:text-is('Older ones')")
+        tab.until(f"document.querySelector('main.audit tbody tr') && document.querySelector('main.audit tbody tr').innerText !== {first!r} && [...document.querySelectorAll('button')].some((one) => one.innerText === 'The newest')")
+        self.assertEqual(tab.errors(), [])
+
+
 class Peers(PageTest):
     def entered(self, tab, name, title, port, right="target"):
         tab.click("button:text-is('Add a peer')")

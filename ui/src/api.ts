@@ -13,6 +13,7 @@ export type Readable = Paths<"GET">;
 
 // Who has read a study that is off the list; read null: it is on it, or never was.
 export type Mark = Answer<"GET", "/api/worklist/{study}/read">;
+export type AuditLine = Answer<"GET", "/api/audit">["lines"][number];
 // How one can log in.
 export type LoginWays = Answer<"GET", "/api/login">;
 // What a model says of a volume, in short.

@@ -1,8 +1,8 @@
 // The audit trail for a reviewer: who did what, to whose data, from where; newest first, by what is asked for.
 import { useState } from "preact/hooks";
+import type { AuditLine } from "./api";
 import { instant, moment } from "./dates";
 import { type Column, StudyLink, Table, Wrong } from "./panel";
-import type { AuditLine } from "./coming";
 import { useStore } from "./store";
 import { t } from "./texts";
 
@@ -22,7 +22,7 @@ function queryOf(asked: Asked, before: string): string | null {
 
 const COLUMNS: Column<AuditLine>[] = [
     { title: words.columns.time, cell: ({ time }) => <span title={time}>{moment(time)}</span>, kind: "short" },
-    { title: words.columns.actor, cell: ({ actor }) => <bdi>{actor}</bdi> },
+    { title: words.columns.actor, cell: ({ actor, verified }) => <bdi title={verified && words.verified(verified)}>{actor}</bdi> },
     { title: words.columns.event, cell: ({ event, count }) => `${event}${count > 1 ? `, ${words.times(count)}` : ""}` },
     { title: words.columns.outcome, cell: ({ outcome }) => outcome, kind: "short" },
     { title: words.columns.patient, cell: ({ patient }) => <bdi class="id" title={patient}>{patient}</bdi> },

@@ -311,6 +311,7 @@ export const en = {
         none: "No line of the trail is like that.",
         noneYet: "None of the newest lines is like that; older ones may be.",
         unreadable: (count: number) => `${plural(count, "line is", "lines are")} damaged and passed over; hilum audit check tells of them.`,
+        verified: (how: string) => `verified by ${how}`,
         times: (count: number) => `${count} times`,
     },
 
