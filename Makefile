@@ -8,7 +8,7 @@ export BUILD
 build: $(BUILD)/build.ninja ui/dist/index.html
 	@ninja -C $(BUILD)
 
-ui/dist/index.html: ui/index.html ui/package-lock.json ui/vite.config.ts $(wildcard ui/src/*)
+ui/dist/index.html: ui/index.html ui/package-lock.json ui/vite.config.ts ui/tools/types.mjs docs/openapi.json $(wildcard ui/src/*.ts ui/src/*.tsx ui/src/*.css ui/src/*/*.ts)
 	@tools/setup build
 	@cd ui && { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null || \
 	    { echo "make: npm could not fetch the page's packages (ui/package-lock.json); can this machine reach npm's registry?" >&2; false; }; }

@@ -11,7 +11,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "outside"))
 from browser import Browser
 from case import make_head
-from harness import ROOT, Hilum, wait_until
+from harness import ROOT, Hilum, free_port, pydicom_files, wait_until
 from heads import BLEED_SLICE, Head
 from test_runner_faults import REAL, make_package
 
@@ -81,6 +81,44 @@ class Scene:
         return True
 
 
+def stand_still(server):
+    """What an administrator finds on a bad day: a receiver that is gone, an object cut short, a peer that does not answer."""
+    server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": free_port(), "rights": ["target"], "plain": "accepted"})
+    server.put_json("/api/peers/ct1", {"title": "CT1", "host": "127.0.0.1", "port": free_port(), "rights": ["store"]})
+    server.put_json("/api/hl7-targets/ris", {"host": "127.0.0.1", "port": free_port(), "application": "RIS"})
+    server.put_json("/api/rules/head", {"model": REAL, "modality": "CT", "body_part": "HEAD", "send_to": ["pacs"], "hl7_to": ["ris"]})
+    with open(next(path for path in pydicom_files() if path.endswith("CT_small.dcm")), "rb") as file:
+        server.request("/api/import", "POST", file.read()[:3000])
+
+
+def take_operation(scene, browser, out):
+    server = scene.server
+    stand_still(server)
+    scene.scan("delivered", Head(8, bleed=BLEED_SLICE, PatientName="Doe^Judy"))
+    wait_until(lambda: any(row["lastError"] for row in server.get_json("/api/deliveries?state=waiting")), 120, "a delivery that is refused")
+    tab = browser.tab()
+    tab.resize(*LIST)
+    tab.goto(server.url("/#/operation"))
+    tab.until("document.querySelectorAll('.panel').length >= 9 && document.querySelector('tr.mood.bad') && !document.body.innerText.includes('Loading')")
+    tab.fill(".name input", "Dr Example")
+    tab.screenshot(f"{out}/operation.png")
+    tab.goto(server.url("/#/connections"))
+    tab.until("document.querySelector('tr[data-key=pacs]')")
+    tab.click("[aria-label='Echo pacs']")
+    tab.until("document.querySelector('tr[data-key=pacs] [role=alert]')")
+    tab.click("button:has-text('Add a peer')")
+    tab.screenshot(f"{out}/connections.png")
+
+
+def take_login(browser, out):
+    with Hilum(config="http: {names: hilum.example}\n") as server:
+        tab = browser.tab()
+        tab.resize(*STUDY)
+        tab.goto(server.url("/"))
+        tab.until("document.querySelector('.login form')")
+        tab.screenshot(f"{out}/login.png")
+
+
 def take(scene, browser, out):
     tab = browser.tab()
     tab.resize(*LIST)
@@ -107,4 +145,7 @@ def take(scene, browser, out):
 
 if __name__ == "__main__":
     with Scene() as scene, Browser() as browser:
-        take(scene, browser, sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "docs", "screenshots"))
+        folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "docs", "screenshots")
+        take(scene, browser, folder)
+        take_operation(scene, browser, folder)
+        take_login(browser, folder)

@@ -1,147 +1,88 @@
-// The server's API, typed as far as the page uses it (docs/openapi.json).
+// The server's API, in the types that are made of its description (docs/openapi.json), and what every request and refusal has in common.
+import type { Coming } from "./coming";
 import type { Dataset } from "./dicom";
+import { t } from "./texts";
+import type { Answers as Described, WorklistItem } from "./types.gen";
 
-export interface Item {
-    study: string;
-    patientId: string;
-    issuer: string; // who gave the ID; "" where nobody has said
-    patientName: string;
-    accession: string;
-    modality: string;
-    description: string;
-    studyDate: string; // a DA; "" where it names none
-    urgency: "routine" | "urgent" | "stat";
-    reason: string;
-    version: number; // grows with all that has to be seen before it is read
-    arrived: string;
-    waiting_s: number;
-    capped: boolean;
-    imported: boolean; // or rebuilt: nobody waits for it
-    findings: number;
-    flags: string[]; // sentences to be seen before it is read
-    models: Said[];
-    arriving: boolean; // images may still come
-}
+export type { Conflict, Delivery, Finding, Flagged as Flag, Hl7Target, Job, Model, Peer, Refused, Result, Rule, Session, WorklistItem as Item } from "./types.gen";
+
+type Answers = Described & Coming;
+type Paths<Method extends string> = keyof Answers extends infer Row ? (Row extends `${Method} ${infer Path}` ? Path : never) : never;
+type Answer<Method extends string, Path extends string> = `${Method} ${Path}` extends keyof Answers ? Answers[`${Method} ${Path}`] : never;
+export type Readable = Paths<"GET">;
 
 // Who has read a study that is off the list; read null: it is on it, or never was.
-export interface Mark {
-    read: string | null;
-    by: string;
-    version: number;
-}
-
+export type Mark = Answer<"GET", "/api/worklist/{study}/read">;
+export type AuditLine = Answer<"GET", "/api/audit">["lines"][number];
+// How one can log in.
+export type LoginWays = Answer<"GET", "/api/login">;
 // What a model says of a volume, in short.
-export interface Said {
-    model: string;
-    patientId: string;
-    issuer: string;
-    outcome: Result["outcome"] | "waiting";
-    said: string;
-    reason: string;
-    images: Result["images"];
-    told: boolean;
-}
-
-export interface Code {
-    value: string;
-    scheme: string;
-    meaning: string;
-}
-
-export interface Finding {
-    id: string;
-    result: string;
-    study: string;
-    series: string;
-    model: string;
-    modelVersion: string;
-    label: string;
-    concept: Code;
-    site: Code;
-    sentence: string;
-    centroidMm: [number, number, number];
-    segment: number;
-    seg: string;
-    urgency: string;
-    state: "unverified" | "accepted" | "rejected" | "superseded";
-    version: number; // how often it was judged
-    judgedBy: string;
-    judged: string | null;
-    comment: string;
-}
-
-// What one model says of one volume of a series.
-export interface Result {
-    id: string;
-    study: string;
-    series: string;
-    volume: string;
-    patientId: string;
-    issuer: string;
-    model: string;
-    modelVersion: string;
-    outcome: "positive" | "negative" | "not analysed" | "failed";
-    standing: "current" | "superseded" | "withdrawn";
-    said: string;
-    reason: string;
-    images: "present" | "earlier"; // earlier: the series has other images now
-    notes: string;
-    objects: number;
-    coverageMm: number;
-    told: boolean;
-    made: string;
-}
-
-export interface Job {
-    key: string;
-    study: string;
-    series: string;
-    model: string;
-    state: "queued" | "running" | "done" | "failed" | "skipped";
-    outcome: string;
-    reason: string;
-    unanswered: boolean; // skipped without a result: only the reason says why nobody looked
-}
-
+export type Said = WorklistItem["models"][number];
 // What came of asking the models again about a study's series.
-export interface Asked {
-    series: number;
-    arriving: number; // series
-    unasked: number; // series
-    jobs: number;
-    waiting: number; // jobs
-    answered: number; // jobs
+export type Asked = Answer<"POST", "/api/studies/{study}/ask">;
+
+// A refusal, with what the server said of it.
+export class Refusal extends Error {
+    constructor(
+        readonly status: number,
+        why: string,
+    ) {
+        super(why);
+    }
 }
 
-// An object that came under a known SOP Instance UID with something else in it.
-export interface Conflict {
-    id: number;
-    study: string;
-    series: string;
-    instance: string;
-    received: string;
-    kind: "attributes" | "pixels" | "not compared" | "meaning";
-    state: "open" | "kept" | "taken";
-    how: string;
-    from: string;
-    decidedBy: string;
-    decided: string | null;
-    differences: { tag: string; attribute: string; object: string; known: string }[];
+// What every request carries, and who hears that nobody is logged in any more (session.ts).
+const asker = { csrf: "", onNobody: () => {} };
+
+export function askAs(csrf: string): void {
+    asker.csrf = csrf;
 }
 
+export function whenNobody(hear: () => void): void {
+    asker.onNobody = hear;
+}
+
+// What is read may be read by the page itself, with nobody there: it keeps no session going.
 // Errors are problem+json, whose detail is a sentence; without an answer the browser's own words say nothing to a reader.
-async function ask(path: string, init?: RequestInit): Promise<Response> {
-    const answer = await fetch(path, init).catch(() => {
-        throw new Error("The server cannot be reached.");
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+    const own: Record<string, string> = !init.method ? { "X-Hilum-Background": "1" } : asker.csrf ? { "X-Hilum-CSRF": asker.csrf } : {};
+    const headers = { ...own, ...init.headers };
+    const answer = await fetch(path, { ...init, headers }).catch(() => {
+        throw new Error(t.server.unreachable);
     });
     if (answer.ok) return answer;
     const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
-    const why = problem.detail ?? `The server answered ${answer.status} ${answer.statusText}`;
-    throw new Error(answer.status === 500 ? `${why} (an administrator has to see to this)` : why);
+    const why = problem.detail ?? t.server.answered(answer.status, answer.statusText);
+    if (answer.status === 401 && path !== "/api/session" && !path.startsWith("/api/login")) asker.onNobody();
+    throw new Refusal(answer.status, answer.status === 500 ? t.server.broken(why) : why);
 }
 
-export async function get<T>(path: string): Promise<T> {
+// That somebody is at the page.
+export async function tellActive(): Promise<void> {
+    await fetch("/api/login").catch(() => {}); // he sees what cannot be reached
+}
+
+type Values = Record<string, string | number | boolean>;
+
+// A route with its parts filled in; whatever it has no part for is a query, unless it is "". Names come from outside and may be anything.
+export function address(route: string, values: Values = {}): string {
+    const rest = { ...values };
+    const path = route.replace(/\{(\w+)\}/g, (_, name: string) => {
+        const value = rest[name]!;
+        delete rest[name];
+        return encodeURIComponent(value);
+    });
+    const query = Object.entries(rest).filter(([, value]) => value !== "");
+    return path + (query.length > 0 ? `?${query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}` : "");
+}
+
+// Of a path that the description does not have in JSON: DICOMweb's.
+export async function getAt<T>(path: string): Promise<T> {
     return (await ask(path)).json() as Promise<T>;
+}
+
+export async function get<Path extends Readable>(route: Path, values?: Values): Promise<Answer<"GET", Path>> {
+    return getAt(address(route, values));
 }
 
 // The first rows of a list, and a sentence where the server holds more than it gave.
@@ -150,15 +91,36 @@ export interface Rows<T> {
     more: string;
 }
 
-export async function getRows<T>(path: string): Promise<Rows<T>> {
-    const answer = await ask(path);
-    const rows = (await answer.json()) as T[];
+export async function getRows<Path extends Readable>(route: Path, values?: Values): Promise<Rows<Answer<"GET", Path> extends (infer Row)[] ? Row : never>> {
+    const answer = await ask(address(route, values));
+    const rows = await answer.json();
     const total = Number(answer.headers.get("X-Total-Count") ?? rows.length);
-    return { rows, more: total > rows.length ? `These are the first ${rows.length} of ${total}.` : "" };
+    return { rows, more: total > rows.length ? t.more(rows.length, total) : "" };
 }
 
-export async function post(path: string, body: unknown): Promise<Response> {
-    return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+// Whatever changes something; an answer without a body is null.
+async function change(method: string, route: string, values?: Values, body?: unknown) {
+    const init = body === undefined ? { method } : { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    const text = await (await ask(address(route, values), init)).text();
+    return text ? JSON.parse(text) : null;
+}
+
+export function post<Path extends Paths<"POST">>(route: Path, values: Values, body: unknown): Promise<Answer<"POST", Path>> {
+    return change("POST", route, values, body);
+}
+
+export function put<Path extends Paths<"PUT">>(route: Path, values: Values, body: unknown): Promise<Answer<"PUT", Path>> {
+    return change("PUT", route, values, body);
+}
+
+export function remove<Path extends Paths<"DELETE">>(route: Path, values: Values = {}): Promise<Answer<"DELETE", Path>> {
+    return change("DELETE", route, values);
+}
+
+// A gauge of /metrics; null where it is not there.
+export async function gauges(names: string[]): Promise<(number | null)[]> {
+    const text = await (await ask("/metrics")).text();
+    return names.map((name) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? NaN)).map((value) => (Number.isNaN(value) ? null : value));
 }
 
 const ROWS_AT_ONCE = 5000; // the most that one search gives
@@ -167,7 +129,7 @@ const ROWS_AT_ONCE = 5000; // the most that one search gives
 export async function search(path: string): Promise<Dataset[]> {
     const all: Dataset[] = [];
     for (let more = true; more; ) {
-        const some = await get<Dataset[]>(`${path}${path.includes("?") ? "&" : "?"}limit=${ROWS_AT_ONCE}&offset=${all.length}`);
+        const some = await getAt<Dataset[]>(`${path}${path.includes("?") ? "&" : "?"}limit=${ROWS_AT_ONCE}&offset=${all.length}`);
         all.push(...some);
         more = some.length === ROWS_AT_ONCE;
     }
@@ -177,11 +139,6 @@ export async function search(path: string): Promise<Dataset[]> {
 // A path of these parts. UIDs come from outside and may be anything.
 export function path(...parts: (string | number)[]): string {
     return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
-}
-
-// What an administrator has to see to, a sentence each.
-export async function warnings(): Promise<string[]> {
-    return (await get<{ warnings: string[] }>("/healthz")).warnings;
 }
 
 // One frame's bytes out of the multipart answer of WADO-RS.

@@ -1,11 +1,11 @@
 // Objects that came again under a known SOP Instance UID with something else in them: what waits for a decision, and who decided.
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { type Conflict, type Rows, getRows, path, post, search } from "./api";
+import { useState } from "preact/hooks";
+import { type Conflict, type Rows, getRows, post, search } from "./api";
 import { date } from "./dates";
 import { type Dataset, patientName, personName, text } from "./dicom";
-
-export const CONFLICTS = "#/conflicts"; // the address of the list of all; a study's has no slash
+import { useStore } from "./store";
+import { t } from "./texts";
 
 // Those of a study, decided ones too. They are asked for by themselves, so that many decided ones push no open one out.
 export interface Conflicts {
@@ -16,8 +16,7 @@ export interface Conflicts {
 export const NO_CONFLICTS: Conflicts = { open: { rows: [], more: "" }, all: { rows: [], more: "" } };
 
 export async function loadConflicts(study: string): Promise<Conflicts> {
-    const at = `/api/conflicts?study=${encodeURIComponent(study)}`;
-    const [open, all] = await Promise.all([getRows<Conflict>(at), getRows<Conflict>(`${at}&state=all`)]);
+    const [open, all] = await Promise.all([getRows("/api/conflicts", { study }), getRows("/api/conflicts", { study, state: "all" })]);
     return { open, all };
 }
 
@@ -60,9 +59,9 @@ function Differences({ conflict }: { conflict: Conflict }) {
         <table class="differences">
             <thead>
                 <tr>
-                    <th scope="col">Differs</th>
-                    <th scope="col">as it was</th>
-                    <th scope="col">came again as</th>
+                    <th scope="col">{t.conflicts.differs}</th>
+                    <th scope="col">{t.conflicts.asItWas}</th>
+                    <th scope="col">{t.conflicts.cameAs}</th>
                 </tr>
             </thead>
             <tbody>
@@ -103,7 +102,7 @@ function Decided({ group, more, disabled, onTake }: { group: Conflict[]; more: s
             {count(group, more)} with {what(group)}, from <bdi>{from(newest(group))}</bdi> at {date(newest(group).received)}: {DECIDED[state]} by <bdi>{decidedBy}</bdi> {date(last.decided)}{" "}
             {state === "kept" && (
                 <button disabled={disabled} onClick={onTake}>
-                    Take after all
+                    {t.conflicts.takeAfterAll}
                 </button>
             )}
         </li>
@@ -122,8 +121,8 @@ export function Band({ line, children }: { line: ComponentChildren; children: Co
     );
 }
 
-// On the study's page.
-export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name: string; onDone: () => Promise<void> }) {
+// On the study's page. `why`: nothing can be decided; "": it can.
+export function Bands({ conflicts, name, why, onDone }: { conflicts: Conflicts; name: string; why: string; onDone: () => Promise<void> }) {
     const [busy, setBusy] = useState("");
     const [said, setSaid] = useState("");
     const [error, setError] = useState("");
@@ -139,8 +138,8 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
         setSaid("");
         try {
             for (const { id } of all) {
-                setBusy(`${done} of ${all.length} decided ...`);
-                await post(`${path("api", "conflicts", id)}/${word}`, { by: name });
+                setBusy(t.conflicts.underWay(done, all.length));
+                await post(`/api/conflicts/{id}/${word}`, { id }, { by: name });
                 done++;
             }
             setSaid(`${done} of ${all.length} ${SAID[how]}.`);
@@ -151,7 +150,7 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
         await onDone();
     };
 
-    const disabled = !name || !!busy;
+    const disabled = !!why || !!busy;
     return (
         <>
             {open.map(([key, group]) => (
@@ -167,12 +166,12 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
                     <Differences conflict={newest(group)} />
                     <p>
                         <button disabled={disabled} onClick={() => void decide(group, "keep")}>
-                            Keep
+                            {t.conflicts.keep}
                         </button>{" "}
                         <button disabled={disabled} onClick={() => void decide(group, "take")}>
-                            Take the newer {newestOfEach(group).length === 1 ? "one" : "ones"}
+                            {t.conflicts.take(newestOfEach(group).length)}
                         </button>{" "}
-                        {!name && <small>Type your name first.</small>}
+                        {why && <small>{why}.</small>}
                     </p>
                 </Band>
             ))}
@@ -188,7 +187,7 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
             )}
             {decided.length > 0 && (
                 <details class="past">
-                    <summary>Came more than once, and was decided</summary>
+                    <summary>{t.conflicts.past}</summary>
                     {conflicts.all.more && <p>{conflicts.all.more}</p>}
                     <ul>
                         {decided.map(([key, group]) => (
@@ -203,46 +202,26 @@ export function Bands({ conflicts, name, onDone }: { conflicts: Conflicts; name:
 
 const STUDIES_AT_ONCE = 20;
 
-async function loadPatients(studies: string[]): Promise<Dataset[]> {
+export async function loadPatients(studies: string[]): Promise<Dataset[]> {
     const rows: Dataset[] = [];
     for (let i = 0; i < studies.length; i += STUDIES_AT_ONCE) rows.push(...(await search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(studies.slice(i, i + STUDIES_AT_ONCE).join(","))}`)));
     return rows;
 }
 
 // The administrator's list: all studies, a line for what is alike.
-export function ConflictList({ revision }: { revision: number }) {
-    const [conflicts, setConflicts] = useState<Rows<Conflict> | null>(null);
-    const [patients, setPatients] = useState<Dataset[]>([]);
+export function ConflictList() {
     const [all, setAll] = useState(false);
-    const [error, setError] = useState("");
-    useEffect(() => {
-        let current = true;
-        getRows<Conflict>(`/api/conflicts${all ? "?state=all" : ""}`)
-            .then(async (found) => {
-                const rows = await loadPatients([...new Set(found.rows.map(({ study }) => study))]);
-                if (!current) return;
-                setConflicts(found);
-                setPatients(rows);
-                setError("");
-            })
-            .catch((why: Error) => current && setError(why.message));
-        return () => {
-            current = false;
-        };
-    }, [revision, all]);
-    useEffect(() => {
-        const onKey = (event: KeyboardEvent) => event.key === "Escape" && (location.hash = "");
-        addEventListener("keydown", onKey);
-        return () => removeEventListener("keydown", onKey);
-    }, []);
+    const { value, error } = useStore("conflicts", all ? "all" : "");
+    const conflicts = value?.conflicts;
+    const patients = value?.patients ?? [];
     const names = (study: string) => patients.filter((row) => text(row, "0020000D") === study).map(patientName);
     return (
         <main class="conflicts">
             <header>
-                <a href="#">Reading list</a>
-                <h1>Conflicts: what came again with something else in it</h1>
+                <h1>{t.conflicts.title}</h1>
                 <label>
-                    <input type="checkbox" checked={all} onChange={() => setAll(!all)} /> decided ones too
+                    <input type="checkbox" checked={all} onChange={() => setAll(!all)} />
+                    {t.conflicts.decidedToo}
                 </label>
             </header>
             {error && (
@@ -253,7 +232,7 @@ export function ConflictList({ revision }: { revision: number }) {
             <table>
                 <thead>
                     <tr>
-                        {["Study of", "What", "From", "When", "Decision"].map((title) => (
+                        {t.conflicts.columns.map((title) => (
                             <th key={title} scope="col">
                                 {title}
                             </th>
@@ -287,9 +266,9 @@ export function ConflictList({ revision }: { revision: number }) {
                     })}
                 </tbody>
             </table>
-            {conflicts?.rows.length === 0 && <p>Nothing waits for a decision.</p>}
+            {conflicts?.rows.length === 0 && <p>{t.conflicts.none}</p>}
             {conflicts?.more && <p>{conflicts.more}</p>}
-            {!conflicts && !error && <p>Loading ...</p>}
+            {!conflicts && !error && <p>{t.loading}</p>}
         </main>
     );
 }

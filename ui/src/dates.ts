@@ -10,3 +10,16 @@ export function date(value: string | Date | null): string {
     if (typeof value === "string" && (!value.includes("T") || Number.isNaN(at.getTime()))) return value;
     return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
+
+// To the second.
+export function moment(value: string): string {
+    const at = new Date(value);
+    return Number.isNaN(at.getTime()) ? value : `${date(value)}:${two(at.getSeconds())}`;
+}
+
+// What somebody types as this page writes it, "2026-11-28" or "2026-11-28 13:05", as an instant of the API; null: it is none.
+export function instant(typed: string): string | null {
+    const [, day, time = "00:00"] = /^\s*(\d{4}-\d\d-\d\d)(?:[ T]+(\d\d:\d\d(?::\d\d)?))?\s*$/.exec(typed) ?? [];
+    const at = new Date(`${day}T${time}`);
+    return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}

@@ -1,48 +1,44 @@
-// Accepting and rejecting a finding, and changing one's mind. The name is the one typed: there are no logins yet.
+// Accepting and rejecting a finding, and changing one's mind.
 import { useState } from "preact/hooks";
-import { type Finding, path, post } from "./api";
+import { type Finding, post } from "./api";
 import { date } from "./dates";
-
-// The name that was typed last in this browser.
-export function useName(): [string, (name: string) => void] {
-    const [name, setName] = useState(localStorage.getItem("name") ?? "");
-    const keep = (value: string) => {
-        localStorage.setItem("name", value);
-        setName(value);
-    };
-    return [name, keep];
-}
+import { useDraft, useSigner } from "./session";
+import { t } from "./texts";
 
 function Judged({ finding, onChange }: { finding: Finding; onChange: () => void }) {
     return (
         <>
             <p class={`judged ${finding.state}`}>
-                {finding.state} by <bdi>{finding.judgedBy}</bdi> <small>(name as typed, not verified)</small> {date(finding.judged)}
+                {t.judge.by(finding.state)} <bdi>{finding.judgedBy}</bdi> <small>{useSigner().isVerified ? t.judge.notRecorded : t.judge.asTyped}</small> {date(finding.judged)}
             </p>
             {finding.comment && (
                 <p class="comment" dir="auto">
                     {finding.comment}
                 </p>
             )}
-            <button onClick={onChange}>Change</button>
+            <button onClick={onChange}>{t.judge.change}</button>
         </>
     );
 }
 
-export function Judge({ finding, name, onDone }: { finding: Finding; name: string; onDone: () => Promise<void> }) {
-    const [comment, setComment] = useState("");
+// `why`: it cannot be judged; "": it can.
+export function Judge({ finding, name, why, onDone }: { finding: Finding; name: string; why: string; onDone: () => Promise<void> }) {
+    const [comment, setComment] = useDraft(finding.id);
     const [changing, setChanging] = useState(false);
     const [error, setError] = useState("");
+    const finish = () => {
+        setComment("");
+        setChanging(false);
+    };
     const say = (state: string) => {
         setError("");
-        post(`${path("api", "findings", finding.id)}/judge`, { state, by: name, comment, version: finding.version })
+        post("/api/findings/{id}/judge", { id: finding.id }, { state, by: name, comment, version: finding.version })
             .then(onDone)
-            .then(() => setChanging(false))
+            .then(finish)
             .catch((why: Error) => {
                 setError(why.message);
                 return onDone(); // somebody else may have judged it
-            })
-            .catch(() => {}); // the study says that it could not be read
+            });
     };
     const change = () => {
         setError("");
@@ -63,15 +59,15 @@ export function Judge({ finding, name, onDone }: { finding: Finding; name: strin
         );
     return (
         <div class="judge">
-            <textarea aria-label="Comment" placeholder="Comment" rows={1} maxLength={1000} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
-            <button disabled={!name} onClick={() => say("accepted")}>
-                Accept
+            <textarea aria-label={t.judge.comment} placeholder={t.judge.comment} rows={1} maxLength={1000} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
+            <button disabled={!!why} onClick={() => say("accepted")}>
+                {t.judge.accept}
             </button>
-            <button disabled={!name} onClick={() => say("rejected")}>
-                Reject
+            <button disabled={!!why} onClick={() => say("rejected")}>
+                {t.judge.reject}
             </button>
-            {changing && <button onClick={() => setChanging(false)}>Cancel</button>}
-            {!name && <small>Type your name above first.</small>}
+            {changing && <button onClick={finish}>{t.cancel}</button>}
+            {why && <small>{why}</small>}
             {wrong}
         </div>
     );

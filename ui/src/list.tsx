@@ -1,10 +1,11 @@
 // The reading list, in the server's order.
-import { useEffect, useRef, useState } from "preact/hooks";
-import { type Item, warnings } from "./api";
-import { CONFLICTS } from "./conflicts";
+import { useEffect, useRef } from "preact/hooks";
 import { date } from "./dates";
 import { modalities, personName } from "./dicom";
 import { Looked, Why } from "./models";
+import type { Shown } from "./routes";
+import { useStore } from "./store";
+import { t } from "./texts";
 
 function wait(seconds: number): string {
     const minutes = Math.floor(seconds / 60);
@@ -14,21 +15,13 @@ function wait(seconds: number): string {
 }
 
 // What the administrator has to see to: whoever reads should know that something may be missing.
-function Warnings({ revision }: { revision: number }) {
-    const [lines, setLines] = useState<string[]>([]);
-    useEffect(() => {
-        let current = true;
-        warnings()
-            .catch((why: Error) => [`how the server is could not be asked: ${why.message}`])
-            .then((found) => current && setLines(found.map((line) => line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, date))));
-        return () => {
-            current = false;
-        };
-    }, [revision]);
+function Warnings() {
+    const { value, error } = useStore("health");
+    const lines = error ? [t.list.unasked(error)] : (value?.warnings ?? []).map((line) => line.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, date));
     if (lines.length === 0) return null;
     return (
-        <section class="warnings" aria-label="For the administrator">
-            For the administrator ({lines.length}):
+        <section class="warnings" aria-label={t.list.warnings}>
+            {t.list.warnings} ({lines.length}):
             <ul tabIndex={0}>
                 {lines.map((line) => (
                     <li key={line} class="clip" title={line}>
@@ -50,31 +43,31 @@ function onKey(event: KeyboardEvent): void {
     event.preventDefault();
 }
 
-// `from`: the study that was just looked at; its line takes the focus.
-// `more`: a sentence when the list has more than is here.
-export function List({ list, more, from, revision }: { list: Item[] | null; more: string; from: string; revision: number }) {
+// `last`: the study that was just looked at; its line takes the focus.
+export function List({ last }: Shown) {
+    const { value } = useStore("worklist");
+    const list = value?.rows ?? null;
     const body = useRef<HTMLTableSectionElement>(null);
     useEffect(() => {
         addEventListener("keydown", onKey);
-        [...(body.current?.rows ?? [])].find((row) => row.dataset.study === from)?.querySelector("a")?.focus();
+        [...(body.current?.rows ?? [])].find((row) => row.dataset.study === last)?.querySelector("a")?.focus();
         return () => removeEventListener("keydown", onKey);
     }, []);
     return (
         <main>
             <header>
-                <h1>Reading list</h1>
-                <a href={CONFLICTS}>Conflicts</a>
+                <h1>{t.screens.list}</h1>
             </header>
-            <Warnings revision={revision} />
-            {more && (
+            <Warnings />
+            {value?.more && (
                 <p class="warnings" role="alert">
-                    {more} The others are less urgent, and are on nobody's list until some of these are marked read.
+                    {value.more} {t.list.others}
                 </p>
             )}
             <table class="list">
                 <thead>
                     <tr>
-                        {["Urgency", "Patient", "ID", "Study", "Accession", "Study date", "Waiting", "Why here", "Models"].map((name) => (
+                        {t.list.columns.map((name) => (
                             <th key={name} scope="col">
                                 {name}
                             </th>
@@ -86,8 +79,8 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
                         <tr key={item.study} class={item.capped ? "capped" : item.urgency} data-study={item.study}>
                             <td>
                                 {item.urgency}
-                                {item.capped && ", overdue"}
-                                {item.imported && ", imported"}
+                                {item.capped && t.list.overdue}
+                                {item.imported && t.list.imported}
                             </td>
                             <td>
                                 <a class="clip" dir="auto" title={item.patientName} href={`#${encodeURIComponent(item.study)}`}>
@@ -100,7 +93,7 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
                                 </bdi>
                                 {item.issuer && (
                                     <small class="id" title={item.issuer}>
-                                        of <bdi>{item.issuer}</bdi>
+                                        {t.list.of} <bdi>{item.issuer}</bdi>
                                     </small>
                                 )}
                             </td>
@@ -114,8 +107,8 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
                                     {item.accession}
                                 </bdi>
                             </td>
-                            <td class="date">{date(item.studyDate) || <span class="unasked">not given</span>}</td>
-                            <td class="wait" title={`since ${date(item.arrived)}`}>
+                            <td class="date">{date(item.studyDate) || <span class="unasked">{t.list.noDate}</span>}</td>
+                            <td class="wait" title={t.list.since(date(item.arrived))}>
                                 {wait(item.waiting_s)}
                             </td>
                             <td class="why">
@@ -128,13 +121,14 @@ export function List({ list, more, from, revision }: { list: Item[] | null; more
                     ))}
                 </tbody>
             </table>
-            {list && from && !list.some((item) => item.study === from) && (
+            {list && last && !list.some((item) => item.study === last) && (
                 <p>
-                    <a href={`#${encodeURIComponent(from)}`}>Back to the study that was open last</a>, which is not on the list
+                    <a href={`#${encodeURIComponent(last)}`}>{t.list.back}</a>
+                    {t.list.notOnIt}
                 </p>
             )}
-            {list?.length === 0 && <p>Nothing waits to be read.</p>}
-            {!list && <p>Loading the list ...</p>}
+            {list?.length === 0 && <p>{t.list.empty}</p>}
+            {!list && <p>{t.list.loading}</p>}
         </main>
     );
 }

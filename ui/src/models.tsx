@@ -1,6 +1,6 @@
 // What the models say of a study: on the list in short, on the study's page whole. Nothing found is not the same as not looked at.
 import { useState } from "preact/hooks";
-import { type Asked, type Finding, type Item, type Job, type Result, type Said, path, post } from "./api";
+import { type Asked, type Finding, type Item, type Job, type Result, type Said, post } from "./api";
 import { type Dataset, text } from "./dicom";
 
 const NOT_ASKED = "no rule asked for it";
@@ -154,21 +154,20 @@ function askedIn({ series, arriving, unasked, jobs, waiting, answered }: Asked):
 }
 
 // Where nobody has looked, or in vain: by the rules and packages that there are now.
-function AskAgain({ study, name, onDone }: { study: string; name: string; onDone: () => Promise<void> }) {
+function AskAgain({ study, name, why, onDone }: { study: string; name: string; why: string; onDone: () => Promise<void> }) {
     const [said, setSaid] = useState("");
     const [error, setError] = useState("");
     const ask = () => {
         setSaid("");
         setError("");
-        post(`${path("api", "studies", study)}/ask`, { by: name })
-            .then(async (answer) => setSaid(askedIn((await answer.json()) as Asked)))
+        post("/api/studies/{study}/ask", { study }, { by: name })
+            .then((asked) => setSaid(askedIn(asked)))
             .catch((why: Error) => setError(why.message))
-            .then(onDone)
-            .catch(() => {}); // the study says that it could not be read
+            .then(onDone);
     };
     return (
         <p class="ask">
-            <button disabled={!name} title={name ? "" : "Type your name first"} onClick={ask}>
+            <button disabled={!!why} title={why} onClick={ask}>
                 Ask the models again
             </button>{" "}
             {said && <small>{said}</small>}
@@ -184,6 +183,7 @@ function AskAgain({ study, name, onDone }: { study: string; name: string; onDone
 interface Props {
     study: string;
     name: string; // of who asks again
+    why: string; // it cannot be asked; "": it can
     onDone: () => Promise<void>;
     results: Result[]; // past ones too
     jobs: Job[];
@@ -194,7 +194,7 @@ interface Props {
 }
 
 // On the study's page. What does not stand any more is folded away.
-export function Models({ study, name, onDone, results, jobs, images, arriving, nameOf, whereOf }: Props) {
+export function Models({ study, name, why, onDone, results, jobs, images, arriving, nameOf, whereOf }: Props) {
     const [again, setAgain] = useState(false); // somebody has asked here, and reads what came of it
     const past = results.filter(({ standing }) => standing !== "current");
     const done = () => {
@@ -222,7 +222,7 @@ export function Models({ study, name, onDone, results, jobs, images, arriving, n
             {!arriving && unasked.length > 0 && (
                 <p class="unasked">{unasked.length === images.length ? "No rule asked for it." : `No rule asked for ${unasked.map(nameOf).join("; ")}`}</p>
             )}
-            {(again || unanswered || (!arriving && unasked.length > 0)) && <AskAgain study={study} name={name} onDone={done} />}
+            {(again || unanswered || (!arriving && unasked.length > 0)) && <AskAgain study={study} name={name} why={why} onDone={done} />}
             {past.length > 0 && (
                 <details class="past">
                     <summary>{past.length === 1 ? "1 earlier result" : `${past.length} earlier results`}</summary>

@@ -1,16 +1,19 @@
 // One study: its images, what the models say of it, and what a person says of that.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { type Finding, type Item, type Job, type Mark, type Result, get, path, post, search } from "./api";
-import { Band, Bands, type Conflicts, NO_CONFLICTS, loadConflicts } from "./conflicts";
+import { type Finding, type Job, type Mark, type Result, post } from "./api";
+import { Band, Bands, type Conflicts, NO_CONFLICTS } from "./conflicts";
 import { date } from "./dates";
 import { type Dataset, idOf, isImages, patientName, personName, text } from "./dicom";
-import { Judge, useName } from "./judge";
+import { Judge } from "./judge";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
+import type { Shown as Screen } from "./routes";
+import { type Signer, may, useSigner } from "./session";
+import { useStore } from "./store";
+import { t } from "./texts";
 import { Viewer, isTyping } from "./viewer";
 import { type Mask, type Slice, type Stack, loadMask, loadStacks, sliceAt } from "./volume";
 
 const UID_TAIL = 8;
-const LOOK_AGAIN_MS = 2_000; // while a job runs: its start is no event
 
 function isHead(stack: Stack): boolean {
     return /HEAD|BRAIN|SKULL/i.test(stack.bodyPart);
@@ -24,12 +27,13 @@ interface Card {
     where: string; // its series and patient, where there are several
     reason: string; // that it is of earlier images
     isShown: boolean; // the images beside it are its patient's: only then it is judged here
-    name: string;
+    name: string; // of who judges
+    why: string; // it cannot be judged; "": it can
     onShow: () => void;
     onDone: () => Promise<void>;
 }
 
-function FindingCard({ finding, number, slice, isChosen, where, reason, isShown, name, onShow, onDone }: Card) {
+function FindingCard({ finding, number, slice, isChosen, where, reason, isShown, name, why, onShow, onDone }: Card) {
     const card = useRef<HTMLLIElement>(null);
     useEffect(() => {
         if (isChosen) card.current?.scrollIntoView({ block: "nearest" });
@@ -38,7 +42,7 @@ function FindingCard({ finding, number, slice, isChosen, where, reason, isShown,
         <li ref={card} class={`finding ${finding.urgency} ${finding.state} ${isChosen ? "chosen" : ""}`} aria-current={isChosen}>
             <div class="title">
                 <span class={isChosen ? "number chosen" : "number"}>{number}</span>
-                <button class="sentence" title="Show it in the images" onClick={onShow}>
+                <button class="sentence" title={t.study.show} onClick={onShow}>
                     {finding.sentence}
                 </button>
             </div>
@@ -51,12 +55,12 @@ function FindingCard({ finding, number, slice, isChosen, where, reason, isShown,
                     <bdi>{where}</bdi>
                 </p>
             )}
-            {reason && <p class="not-analysed">{reason}; its mask is not drawn</p>}
+            {reason && <p class="not-analysed">{t.study.notDrawn(reason)}</p>}
             {isShown ? (
-                <Judge finding={finding} name={name} onDone={onDone} />
+                <Judge finding={finding} name={name} why={why} onDone={onDone} />
             ) : (
                 <button class="elsewhere" onClick={onShow}>
-                    Show its own images to judge it
+                    {t.study.elsewhere}
                 </button>
             )}
         </li>
@@ -101,18 +105,17 @@ interface Head {
 
 function Header({ patient, mark, why, onMark }: Head) {
     const facts: [string, string][] = [
-        ["ID", patient ? idOf(patient) : ""],
-        ["born", date(text(patient, "00100030"))],
-        ["sex", text(patient, "00100040")],
-        ["study of", date(text(patient, "00080020"))],
-        ["accession", text(patient, "00080050")],
+        [t.study.facts.id, patient ? idOf(patient) : ""],
+        [t.study.facts.born, date(text(patient, "00100030"))],
+        [t.study.facts.sex, text(patient, "00100040")],
+        [t.study.facts.date, date(text(patient, "00080020"))],
+        [t.study.facts.accession, text(patient, "00080050")],
         ["", text(patient, "00081030")],
     ];
     return (
         <header>
-            <a href="#">Reading list</a>
             <h1 class="clip" dir="auto" title={text(patient, "00100010")}>
-                {patient ? personName(text(patient, "00100010")) : "Study"}
+                {patient ? personName(text(patient, "00100010")) : t.study.title}
             </h1>
             {facts.map(
                 ([name, value]) =>
@@ -124,11 +127,11 @@ function Header({ patient, mark, why, onMark }: Head) {
             )}
             {mark?.read && (
                 <span class="fact">
-                    read by <bdi>{mark.by}</bdi> {date(mark.read)}
+                    {t.study.readBy} <bdi>{mark.by}</bdi> {date(mark.read)}
                 </span>
             )}
             <button disabled={!!why} title={why} onClick={onMark}>
-                {mark?.read ? "Mark as unread" : "Mark as read"}
+                {mark?.read ? t.study.markUnread : t.study.markRead}
             </button>
         </header>
     );
@@ -168,6 +171,19 @@ interface Shown {
     stacks: Stack[];
 }
 
+// Whose word it is: of who is logged in, or of the name that is typed.
+function Signature({ signer }: { signer: Signer }) {
+    return signer.isVerified ? (
+        <p class="name">
+            {t.judgesAs} <bdi class="verified">{signer.shown}</bdi>
+        </p>
+    ) : (
+        <label class="name">
+            {t.yourName} <input value={signer.name} maxLength={128} autocomplete="name" onInput={(event) => signer.type(event.currentTarget.value)} /> <small>{t.notVerified}</small>
+        </label>
+    );
+}
+
 // What was taken of a series: its stack is another one since.
 function takenOf({ all }: Conflicts, series: string): string {
     return JSON.stringify(all.rows.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
@@ -178,8 +194,7 @@ function NoStudy({ study, why }: { study: string; why: string }) {
     return (
         <main class="study">
             <header>
-                <a href="#">Reading list</a>
-                <h1>No such study</h1>
+                <h1>{t.study.noSuch}</h1>
             </header>
             {why && (
                 <p class="error" role="alert">
@@ -193,66 +208,24 @@ function NoStudy({ study, why }: { study: string; why: string }) {
     );
 }
 
-// `item`: its line on the reading list, where it has one.
-export function Study({ study, item, revision }: { study: string; item: Item | undefined; revision: number }) {
-    const [series, setSeries] = useState<Dataset[] | null>(null);
+export function Study({ of: study }: Screen) {
+    const { value: known, error: lost, again } = useStore("study", study);
+    const series = known?.series ?? null;
+    const findings = known?.findings ?? null;
+    const { item, mark = null, jobs = [], results = [], conflicts = NO_CONFLICTS, patients = [], flags = [] } = known ?? {};
+    const version = item?.version ?? null; // that is seen; null: it is not on the list
     const [chosen, setChosen] = useState("");
     const [shown, setShown] = useState<Shown | null>(null);
     const [mask, setMask] = useState<Mask | null>(null);
     const [who, setWho] = useState(""); // whose stack of them
     const [slice, setSlice] = useState(0);
-    const [findings, setFindings] = useState<Finding[] | null>(null);
-    const [jobs, setJobs] = useState<Job[]>([]);
-    const [results, setResults] = useState<Result[]>([]);
-    const [conflicts, setConflicts] = useState(NO_CONFLICTS);
-    const [patients, setPatients] = useState<Dataset[]>([]);
-    const [flags, setFlags] = useState<string[]>([]);
     const [goal, setGoal] = useState<Finding | null>(null);
     const [looked, setLooked] = useState(""); // the finding that is looked at
-    const [version, setVersion] = useState<number | null>(null); // of the list's item that is seen; null: it is not on the list
-    const [mark, setMark] = useState<Mark | null>(null); // of who has read it, where it is not on the list
     const [unread, setUnread] = useState(""); // why it could not be marked as read, or as unread
     const [error, setError] = useState("");
-    const [lost, setLost] = useState("");
     const [maskError, setMaskError] = useState("");
-    const [name, setName] = useName();
-
-    const refresh = async () => {
-        const at = path("api", "studies", study);
-        // Before the rest: what comes while that is read has not been seen.
-        const [own] = await get<Item[]>(`/api/worklist?study=${encodeURIComponent(study)}`);
-        const read = own ? null : await get<Mark>(`${path("api", "worklist", study)}/read`);
-        const [all, said, runs, twice, doubts, rows, whose] = await Promise.all([
-            get<Finding[]>(`${at}/findings`),
-            get<Result[]>(`${at}/results?past=true`),
-            get<Job[]>(`/api/jobs?study=${encodeURIComponent(study)}`),
-            loadConflicts(study),
-            get<string[]>(`${at}/flags`),
-            search(`${path("dicom-web", "studies", study)}/series`),
-            search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
-        ]);
-        setVersion(own?.version ?? null);
-        setMark(read);
-        setFindings(all);
-        setResults(said);
-        setJobs(runs);
-        setConflicts(twice);
-        setFlags([...new Set([...(own?.flags ?? []), ...doubts])]);
-        setSeries(rows);
-        setPatients(whose);
-        setLost("");
-    };
-    const again = () => refresh().catch((why: Error) => setLost(why.message));
-
-    useEffect(() => {
-        void again();
-    }, [revision]);
-
-    const waiting = jobs.some((job) => job.state === "queued" || job.state === "running");
-    useEffect(() => {
-        const timer = waiting ? setInterval(() => void again(), LOOK_AGAIN_MS) : undefined;
-        return () => clearInterval(timer);
-    }, [waiting]);
+    const signer = useSigner();
+    const name = signer.name.trim();
 
     // The first finding is looked at when the study is opened, not again when another comes while somebody reads.
     const images = series && onePerUid(series.filter((one) => isImages(text(one, "00080060"))));
@@ -291,7 +264,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                 look(same ?? stacks[0], same?.slices.findIndex(isBefore));
                 setShown({ series: chosen, stacks });
             })
-            .catch((why: Error) => current && setError(`The images cannot be shown: ${why.message}`));
+            .catch((why: Error) => current && setError(t.study.lost(why.message)));
         return () => {
             current = false;
         };
@@ -335,7 +308,6 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     useLayoutEffect(() => {
         const onKey = (event: KeyboardEvent) => {
             if (isTyping(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
-            if (event.key === "Escape") location.hash = "";
             const before = findings?.findIndex(({ id }) => id === looked) ?? -1;
             const next = event.key === "f" && findings?.[(before + 1) % findings.length];
             if (next) show(next);
@@ -348,22 +320,24 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const markRead = () => {
         setUnread("");
         const open = unjudgedIn(findings ?? []);
-        if (!confirm(`${open && `${open}. `}Take this study off the reading list${open && " all the same"}? Its images stay.`)) return;
-        post(`${path("api", "worklist", study)}/read`, { by: name, version })
+        if (!confirm(t.study.ask(open))) return;
+        post("/api/worklist/{study}/read", { study }, { by: name, version })
             .then(() => (location.hash = ""))
             .catch((why: Error) => {
-                setUnread(`Not marked as read: ${why.message}`);
+                setUnread(t.study.notRead(why.message));
                 return again();
             });
     };
 
     const markUnread = () => {
         setUnread("");
-        post(`${path("api", "worklist", study)}/unread`, { by: name, version: mark?.version })
-            .catch((why: Error) => setUnread(`Not marked as unread: ${why.message}`))
+        post("/api/worklist/{study}/unread", { study }, { by: name, version: mark?.version })
+            .catch((why: Error) => setUnread(t.study.notUnread(why.message)))
             .then(again);
     };
-    const whyNot = !name.trim() ? "Type your name first" : version === null && !mark?.read ? "It is not on the reading list" : "";
+    const isJudge = may("judge");
+    const whyNot = !isJudge ? t.judge.notYours : name ? "" : t.nameFirst; // nothing is judged
+    const whyNotRead = whyNot || (version === null && !mark?.read ? t.study.notListed : "");
 
     // Whose a series is, where not all patients of the study have objects in it.
     const ownersOf = (uid: string) => {
@@ -396,19 +370,19 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
     const wrong = unread || error || lost;
     return (
         <main class="study">
-            <Header patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNot} onMark={mark?.read ? markUnread : markRead} />
+            <Header patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNotRead} onMark={mark?.read ? markUnread : markRead} />
             {wrong && (
                 <p class="error" role="alert">
                     {wrong}
                 </p>
             )}
             <Patients patients={patients} flags={flags} />
-            <Bands conflicts={conflicts} name={name.trim()} onDone={again} />
+            <Bands conflicts={conflicts} name={name} why={whyNot} onDone={again} />
             <div class="panes">
                 <section>
                     {images && images.length > 1 && (
                         <label class="series">
-                            Series{" "}
+                            {t.study.series}{" "}
                             <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
                                 {images.map((one) => (
                                     <option key={text(one, "0020000E")} value={text(one, "0020000E")}>
@@ -420,7 +394,7 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                     )}
                     {shown && shown.stacks.length > 1 && (
                         <label class="series whose">
-                            Patient{" "}
+                            {t.study.patient}{" "}
                             <select value={stack?.who} onChange={(event) => look(shown.stacks.find((one) => one.who === event.currentTarget.value))}>
                                 {shown.stacks.map((one) => (
                                     <option key={one.who} value={one.who}>
@@ -436,23 +410,21 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                         </p>
                     )}
                     {shown && stack && <Viewer key={shown.series + stack.who} stack={stack} mask={mask} chosen={1 + (findings ?? []).findIndex(isLookedAt)} slice={slice} onSlice={setSlice} head={isHead(stack)} />}
-                    {shown && !stack && <p>This series has no images.</p>}
-                    {series?.length === 0 && <p>No image of this study is served.</p>}
+                    {shown && !stack && <p>{t.study.noImages}</p>}
+                    {series?.length === 0 && <p>{t.study.noneServed}</p>}
                     {series && series.length > 0 && images?.length === 0 && (
-                        <p>This study has no images, only {[...new Set(series.map((one) => text(one, "00080060")))].join(", ")}.</p>
+                        <p>{t.study.onlyOthers([...new Set(series.map((one) => text(one, "00080060")))].join(", "))}</p>
                     )}
-                    {!shown && !wrong && (chosen || !series) && <p>Loading images ...</p>}
+                    {!shown && !wrong && (chosen || !series) && <p>{t.study.loading}</p>}
                     {maskError && (
                         <p class="error" role="alert">
-                            Mask: {maskError}
+                            {t.study.mask} {maskError}
                         </p>
                     )}
                 </section>
                 <aside>
-                    <label class="name">
-                        Your name <input value={name} maxLength={128} autocomplete="name" onInput={(event) => setName(event.currentTarget.value)} /> <small>as typed, not verified</small>
-                    </label>
-                    <h2>Findings</h2>
+                    {isJudge && <Signature signer={signer} />}
+                    <h2>{t.study.findings}</h2>
                     <ul>
                         {findings?.map((finding) => (
                             <FindingCard
@@ -464,16 +436,17 @@ export function Study({ study, item, revision }: { study: string; item: Item | u
                                 where={whereOf(resultOf(finding) ?? finding)}
                                 reason={resultOf(finding)?.reason ?? ""}
                                 isShown={isShown(finding)}
-                                name={name.trim()}
+                                name={name}
+                                why={isJudge && whyNot ? t.judge.nameAbove : whyNot}
                                 onShow={() => show(finding)}
-                                onDone={refresh}
+                                onDone={again}
                             />
                         ))}
                     </ul>
                     {findings?.length === 0 && <NothingFound results={results} jobs={jobs} arriving={item?.arriving ?? false} reported={isReported((series ?? []).map((one) => text(one, "00080060")))} whereOf={whereOf} />}
-                    {!findings && <p>{lost ? "Not known: they could not be read." : "Loading ..."}</p>}
-                    <h2>Models</h2>
-                    <Models study={study} name={name.trim()} onDone={again} results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
+                    {!findings && <p>{lost ? t.study.unknown : t.loading}</p>}
+                    <h2>{t.study.models}</h2>
+                    <Models study={study} name={name} why={whyNot} onDone={again} results={results} jobs={jobs} images={images ?? []} arriving={item?.arriving ?? false} nameOf={nameOf} whereOf={whereOf} />
                 </aside>
             </div>
         </main>

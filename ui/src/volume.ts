@@ -1,5 +1,5 @@
 // A series as a stack of frames, and the segmentations over it. Pixels are fetched frame by frame, when they are looked at.
-import { frame, get, path, search } from "./api";
+import { frame, getAt, path, search } from "./api";
 import { type Dataset, items, numbers, text, whoOf, withPatient } from "./dicom";
 import { type Plane, type Turn, NO_TURN, dot, planeOf, scrollOf, turnOf } from "./geometry";
 import { type Format, type Picture, type Rescale, type Window, decode, refusal } from "./pixels";
@@ -113,11 +113,11 @@ const ASKED_AT_ONCE = 6;
 // One answer tells of all images, or of none when one cannot be read: then each is asked, and how many say nothing is told.
 async function datasetsOf(at: string, found: Dataset[]): Promise<{ images: Dataset[]; lost: string }> {
     try {
-        return { images: await get<Dataset[]>(`${at}/metadata`), lost: "" };
+        return { images: await getAt<Dataset[]>(`${at}/metadata`), lost: "" };
     } catch (why) {
         const images: Dataset[] = [];
         for (let i = 0; i < found.length; i += ASKED_AT_ONCE) {
-            const some = found.slice(i, i + ASKED_AT_ONCE).map((one) => get<Dataset[]>(`${instancePath(one)}/metadata`));
+            const some = found.slice(i, i + ASKED_AT_ONCE).map((one) => getAt<Dataset[]>(`${instancePath(one)}/metadata`));
             for (const answer of await Promise.allSettled(some)) if (answer.status === "fulfilled") images.push(...answer.value);
         }
         if (images.length === 0) throw why;
@@ -197,9 +197,9 @@ function segmentOf(dataset: Dataset | undefined, frame: number): number {
 
 // Adds one SEG's frames; false when some lie on no slice: such a mask would be drawn in the wrong place, so it is not drawn.
 async function addMask(mask: Mask, stack: Stack, study: string, { seg, segments }: Shown): Promise<boolean> {
-    const [found] = await get<Dataset[]>(`${path("dicom-web", "studies", study, "instances")}?SOPInstanceUID=${encodeURIComponent(seg)}`);
+    const [found] = await getAt<Dataset[]>(`${path("dicom-web", "studies", study, "instances")}?SOPInstanceUID=${encodeURIComponent(seg)}`);
     if (!found) throw new Error("the segmentation is not stored yet");
-    const [dataset] = await get<Dataset[]>(`${instancePath(found)}/metadata`);
+    const [dataset] = await getAt<Dataset[]>(`${instancePath(found)}/metadata`);
     if (!dataset || whoOf(found, dataset) !== stack.who) throw new Error("a segmentation is of another patient than these slices, so its mask is not shown");
     const frames = slicesOf(dataset, "");
     const places = frames.map((frame) => stack.slices.findIndex((slice) => liesOn(slice, frame)));

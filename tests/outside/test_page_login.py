@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+"""The page where logins are needed: the first administrator, accounts, who may see what, whose word a judgement is, and the end of a session with nobody at it."""
+
+import json
+import os
+import re
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import ROOT, wait_until
+from heads import BLEED_SLICE, Head
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
+from case import PageTest
+
+PASSWORD = "correct horse battery"
+
+
+class Login(PageTest):
+    @classmethod
+    def prepare(cls):
+        return "flow:\n  negative_quiet_s: 1\nhttp:\n  names: hilum.example\n"
+
+    @classmethod
+    def ask(cls, path, method="GET", body=None):
+        """As the program's own commands do."""
+        with open(os.path.join(cls.server.data, "token"), encoding="utf-8") as file:
+            headers = {"Authorization": f"Bearer {file.read().strip()}", "Content-Type": "application/json"}
+        status, _, answer = cls.server.request(path, method, json.dumps(body).encode() if body is not None else None, headers)
+        assert status in (200, 201, 204), f"{method} {path} answered {status}: {answer[:300]!r}"
+        return json.loads(answer) if answer else None
+
+    def account(self, name, shown, *roles):
+        self.ask(f"/api/accounts/{name}", "PUT", {"shown": shown, "roles": list(roles), "password": PASSWORD})
+
+    def fresh(self, address=""):
+        """A tab in which nobody is logged in."""
+        tab = self.tab()
+        tab.evaluate("fetch('/api/session').then((answer) => answer.json()).then(({ csrf }) => fetch('/api/session', { method: 'DELETE', headers: { 'X-Hilum-CSRF': csrf ?? '' } })).then(() => true, () => true)")
+        tab.evaluate("(sessionStorage.clear(), localStorage.clear())")
+        tab.goto("about:blank")
+        tab.goto(self.server.url(f"/#{address}"))
+        tab.until("document.querySelector('.login form')")
+        return tab
+
+    def log_in(self, tab, name, password=PASSWORD):
+        tab.fill("[name=name]", name)
+        tab.fill("[name=password]", password)
+        tab.press("Enter")
+
+    def check_errors(self, tab):
+        self.assertEqual([line for line in tab.errors() if not re.search("status of 40[01]", line)], [])
+
+    def test_1_the_first_administrator_comes_in_by_the_code_and_enters_a_reader(self):
+        tab = self.fresh("/accounts")
+        self.assertIn("The first administrator", tab.text("main"))
+        self.assertEqual(tab.evaluate("document.activeElement.name"), "code")
+        with open(os.path.join(self.server.data, "first-administrator"), encoding="utf-8") as file:
+            code = file.read().strip()
+        for field, text in (("code", code), ("name", "root"), ("password", PASSWORD), ("again", PASSWORD + "!")):
+            tab.fill(f"[name={field}]", text)
+        tab.press("Enter")
+        tab.until_text(".login .error", "not the same")
+        tab.fill("[name=again]", PASSWORD)
+        tab.press("Enter")
+        tab.until("document.querySelector('main.accounts tr[data-key=root]')")  # where one wanted to be
+        self.assertIn("root", tab.text(".person"))
+        self.assertIn("Accounts", tab.texts("nav a"))
+
+        tab.click("button:text-is('Add an account')")
+        for field, text in (("name", "anna"), ("shown", "Dr. Anna Roe"), ("password", "short")):
+            tab.fill(f"form [name={field}]", text)
+        tab.click("form [value=radiologist]")
+        tab.click("form button:text-is('Save')")
+        tab.until_text("form .error", "password")
+        tab.fill("form [name=password]", PASSWORD)
+        tab.click("form button:text-is('Save')")
+        tab.until("document.querySelector('tr[data-key=anna]')")
+        self.assertEqual(next(one for one in self.ask("/api/accounts") if one["name"] == "anna")["roles"], ["radiologist"])
+
+        # Whoever lacks a study's label does not see it; an account is given one.
+        tab.click("button:text-is('Add a label')")
+        tab.fill("form [name=name]", "staff")
+        tab.fill("form [name=description]", "people who work here")
+        tab.click("form button:text-is('Add a label')")
+        tab.until("document.querySelector('[data-key=\"label staff\"]')")
+        tab.click("[aria-label='Edit anna']")
+        tab.fill("form [name=labels]", "staff")
+        tab.click("form button:text-is('Save')")
+        tab.until_text("tr[data-key=anna]", "staff")
+        anna = next(one for one in self.ask("/api/accounts") if one["name"] == "anna")
+        self.assertEqual((anna["labels"], anna["roles"], anna["shown"]), (["staff"], ["radiologist"], "Dr. Anna Roe"))
+
+        # A program's token is shown once.
+        tab.click("button:text-is('Make a token')")
+        tab.fill("form [name=name]", "viewer")
+        tab.click("form button:text-is('Make a token')")
+        token = tab.until("document.querySelector('.band code')?.innerText")
+        self.assertEqual(self.server.request("/api/worklist", headers={"Authorization": f"Bearer {token}"})[0], 200)
+        tab.click("button:text-is('I have it')")
+        self.assertIn("Revoke", tab.text("tr[data-key=viewer]") + tab.ask("[aria-label='Revoke viewer']"))
+        tab.accept()
+        wait_until(lambda: self.server.request("/api/worklist", headers={"Authorization": f"Bearer {token}"})[0] == 401, 10, "it is revoked")
+        self.check_errors(tab)
+
+    def test_2_a_reader_sees_what_a_reader_may_and_signs_with_his_own_name(self):
+        self.account("anna", "Dr. Anna Roe", "radiologist")
+        head = Head(1, bleed=BLEED_SLICE)
+        self.server.storescu(*head.save(tempfile.mkdtemp(dir=self.folder)), aet="CT1")
+        wait_until(lambda: self.ask(f"/api/studies/{head.study}/findings"), 60, "a finding")
+        tab = self.fresh(head.study)
+        self.log_in(tab, "anna", "wrong horse battery")
+        tab.until("document.querySelector('.login .error')")
+        self.log_in(tab, "anna")
+        tab.until("document.querySelector('.finding')")
+        self.assertEqual(tab.texts("nav a"), ["Reading list", "Conflicts"])
+        self.assertIn("You judge as Dr. Anna Roe", tab.text("aside"))
+        self.assertEqual(tab.texts(".name input"), [])
+        tab.fill(".judge textarea", "as in the report")
+        tab.click(".judge button:has-text('Accept')")
+        tab.until_text(".judged", "accepted by Dr. Anna Roe")
+        (finding,) = self.ask(f"/api/studies/{head.study}/findings")
+        self.assertEqual((finding["state"], finding["judgedBy"], finding["comment"]), ("accepted", "Dr. Anna Roe", "as in the report"))
+        tab.goto(self.server.url("/#/operation"))
+        tab.until_text("main", "Your role may not see the operation")
+
+        # A comment that was not sent outlasts a session that was ended; one that was logged off by hand does not.
+        tab.goto(self.server.url(f"/#{head.study}"))
+        tab.click(".finding button:has-text('Change')")
+        tab.fill(".judge textarea", "half a thought")
+        for one in self.ask("/api/sessions"):
+            self.ask(f"/api/sessions/{one['id']}", "DELETE")
+        tab.until("document.querySelector('.login form')", 40)
+        self.assertNotIn("Day", tab.text("body"))
+        self.log_in(tab, "anna")
+        tab.until("document.querySelector('.finding')")
+        tab.click(".finding button:has-text('Change')")
+        tab.click(".person button")
+        tab.until("document.querySelector('.login form')")
+        self.assertEqual(tab.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('draft'))"), [])
+        self.check_errors(tab)
+
+    def test_3_with_nobody_there_the_session_ends_a_minute_after_it_was_said(self):
+        self.account("anna", "Dr. Anna Roe", "radiologist")
+        tab = self.fresh()
+        self.log_in(tab, "anna")
+        tab.until("document.querySelector('main h1')?.innerText === 'Reading list'")
+        idle = tab.evaluate("fetch('/api/session').then((answer) => answer.json()).then(({ idle_s }) => idle_s)")
+        since = "localStorage.setItem('active', String(Date.now() - {0} * 1000))"
+        tab.evaluate(since.format(idle - 59))
+        tab.until_text(".ending", "you are logged off in")
+        tab.click(".ending button")
+        tab.until("!document.querySelector('.ending')")
+        tab.evaluate(since.format(idle + 1))
+        tab.until_text(".login", "You were logged off because nobody was here")
+        self.assertEqual([one for one in self.ask("/api/sessions") if one["name"] == "anna"], [])
+        self.check_errors(tab)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,203 @@
+// Who may log in, which programs have tokens, and who is logged in now.
+import { useState } from "preact/hooks";
+import { post, put, remove } from "./api";
+import { date } from "./dates";
+import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
+import { enter, may, useWho } from "./session";
+import { useStore } from "./store";
+import { t } from "./texts";
+
+const words = t.accounts;
+
+const FIELDS: readonly Field[] = [
+    { name: "name", words: words.fields.name, kind: "text", isNeeded: true },
+    { name: "shown", words: words.fields.shown, kind: "text" },
+    { name: "password", words: words.fields.password, kind: "secret", hint: words.kept },
+    { name: "roles", words: words.fields.roles, kind: "choices", choices: words.roles },
+    { name: "labels", words: words.fields.labels, kind: "list", hint: words.commas },
+    { name: "enabled", words: words.fields.enabled, kind: "tick" },
+    { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
+    { name: "subject", words: words.fields.subject, kind: "text", isMore: true },
+];
+const START: Entry = { enabled: true, roles: [] };
+
+function List() {
+    const { value, error, again } = useStore("accounts");
+    const [edited, setEdited] = useState<Entry | null>(null);
+    const rows = value ?? [];
+    const save = ({ password, ...entry }: Entry) => put("/api/accounts/{name}", { name: String(entry.name) }, password ? { ...entry, password } : entry).then(again);
+    return (
+        <Panel title={words.title} says={value ? rows.length : t.loading} error={error} tools={!edited && <button onClick={() => setEdited(START)}>{words.add}</button>}>
+            {edited && <Form key={String(edited.name)} title={words.add} fields={FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
+            <Table
+                name={words.title}
+                columns={[
+                    { title: words.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
+                    { title: words.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
+                    { title: words.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
+                    { title: words.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
+                    { title: words.columns.enabled, cell: ({ enabled }) => (enabled ? words.yes : words.no), kind: "short" },
+                    {
+                        title: "",
+                        cell: (account) => (
+                            <>
+                                <button aria-label={`${t.edit} ${account.name}`} onClick={() => setEdited(account)}>
+                                    {t.edit}
+                                </button>
+                                <Deed words={t.remove} label={`${t.remove} ${account.name}`} ask={words.ask(account.name)} onDo={() => remove("/api/accounts/{name}", { name: account.name }).then(() => again())} />
+                            </>
+                        ),
+                        kind: "short",
+                    },
+                ]}
+                rows={rows}
+                keyOf={({ name }) => name}
+                moodOf={({ enabled }) => (enabled ? "good" : "unknown")}
+            />
+        </Panel>
+    );
+}
+
+const TOKEN = words.tokens.fields;
+const TOKEN_FIELDS: readonly Field[] = [
+    { name: "name", words: TOKEN.name, kind: "text", isNeeded: true },
+    { name: "days", words: TOKEN.days, kind: "number", isNeeded: true },
+    { name: "roles", words: TOKEN.roles, kind: "choices", choices: words.roles },
+    { name: "labels", words: TOKEN.labels, kind: "list", hint: words.commas },
+];
+
+function Tokens() {
+    const all = words.tokens;
+    const { value, error, again } = useStore("tokens");
+    const [isAdding, setAdding] = useState(false);
+    const [made, setMade] = useState("");
+    const rows = value ?? [];
+    const make = (entry: Entry) => post("/api/tokens", {}, entry).then(({ token = "" }) => (setMade(token), again()));
+    return (
+        <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!isAdding && <button onClick={() => setAdding(true)}>{all.add}</button>}>
+            {made && (
+                <p class="band" role="status">
+                    {all.once} <code>{made}</code> <button onClick={() => setMade("")}>{all.done}</button>
+                </p>
+            )}
+            {isAdding && <Form title={all.add} fields={TOKEN_FIELDS} start={{ days: 90, roles: ["service"] }} button={all.add} onSend={make} onClose={() => setAdding(false)} />}
+            <Table
+                name={all.title}
+                columns={[
+                    { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
+                    { title: all.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
+                    { title: all.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
+                    { title: all.columns.madeBy, cell: ({ madeBy }) => <bdi>{madeBy}</bdi> },
+                    { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
+                    { title: "", cell: ({ name }) => <Deed words={all.revoke} label={`${all.revoke} ${name}`} ask={all.ask(name)} onDo={() => remove("/api/tokens/{name}", { name }).then(() => again())} />, kind: "short" },
+                ]}
+                rows={rows}
+                keyOf={({ name }) => name}
+            />
+        </Panel>
+    );
+}
+
+const LABEL_FIELDS: readonly Field[] = [
+    { name: "name", words: words.labels.fields.name, kind: "text", isNeeded: true },
+    { name: "description", words: words.labels.fields.description, kind: "text" },
+];
+
+// The labels that there are: studies, accounts, peers and rules name them.
+function Labels() {
+    const all = words.labels;
+    const { value, error, again } = useStore("labels");
+    const [isAdding, setAdding] = useState(false);
+    const rows = value ?? [];
+    const why = may("change the configuration") ? "" : t.notAllowed("change the configuration");
+    const enterLabel = ({ name, description = "" }: Entry) => put("/api/labels/{name}", { name: String(name) }, { description }).then(again);
+    return (
+        <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!why && !isAdding && <button onClick={() => setAdding(true)}>{all.add}</button>}>
+            {isAdding && <Form title={all.add} fields={LABEL_FIELDS} button={all.add} onSend={enterLabel} onClose={() => setAdding(false)} />}
+            <Table
+                name={all.title}
+                columns={[
+                    { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
+                    { title: all.columns.description, cell: ({ description }) => <bdi>{description}</bdi>, kind: "long" },
+                    { title: "", cell: ({ name }) => <Deed words={t.remove} label={`${t.remove} ${name}`} why={why} ask={all.ask(name)} onDo={() => remove("/api/labels/{name}", { name }).then(() => again())} />, kind: "short" },
+                ]}
+                rows={rows}
+                keyOf={({ name }) => `label ${name}`}
+            />
+        </Panel>
+    );
+}
+
+function Sessions() {
+    const all = words.sessions;
+    const { value, error, again } = useStore("sessions");
+    const rows = value ?? [];
+    return (
+        <Panel title={all.title} says={value ? rows.length : t.loading} error={error}>
+            <Table
+                name={all.title}
+                columns={[
+                    { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
+                    { title: all.columns.shown, cell: ({ shown }) => <bdi>{shown}</bdi> },
+                    { title: all.columns.way, cell: ({ way }) => way, kind: "short" },
+                    { title: all.columns.began, cell: ({ began }) => date(began), kind: "short" },
+                    { title: all.columns.used, cell: ({ used }) => date(used), kind: "short" },
+                    { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
+                    { title: "", cell: ({ id, name }) => <Deed words={all.end} label={`${all.end}: ${name}`} onDo={() => remove("/api/sessions/{id}", { id }).then(() => again())} />, kind: "short" },
+                ]}
+                rows={rows}
+                keyOf={({ id }) => id}
+            />
+        </Panel>
+    );
+}
+
+const OWN_FIELDS: readonly Field[] = [
+    { name: "old", words: words.own.old, kind: "secret", isNeeded: true },
+    { name: "new", words: words.own.new, kind: "secret", isNeeded: true },
+];
+
+// What everybody may see and change of his own.
+export function Me() {
+    const { session } = useWho();
+    const [said, setSaid] = useState("");
+    if (!session) return null;
+    const change = (entry: Entry) => put("/api/accounts/{name}/password", { name: session.name }, entry).then((next) => {
+            enter(next); // the others of his have ended
+            setSaid(words.own.changed);
+        });
+    return (
+        <main class="accounts">
+            <header>
+                <h1>{session.shown || session.name}</h1>
+                <span class="fact">
+                    {words.own.roles} <bdi>{session.roles.join(", ") || t.none}</bdi>
+                </span>
+                {session.labels.length > 0 && (
+                    <span class="fact">
+                        {words.own.labels} <bdi>{session.labels.join(", ")}</bdi>
+                    </span>
+                )}
+            </header>
+            {session.kind === "user" && (
+                <Panel title={words.own.title} mood="good" says={said}>
+                    {session.way === "password" ? <Form title={words.own.title} fields={OWN_FIELDS} button={words.own.change} onSend={change} /> : <p>{words.own.provider}</p>}
+                </Panel>
+            )}
+        </main>
+    );
+}
+
+export function Accounts() {
+    return (
+        <main class="accounts">
+            <header>
+                <h1>{t.screens.accounts}</h1>
+            </header>
+            <List />
+            <Tokens />
+            {may("see the status") && <Labels />}
+            <Sessions />
+        </main>
+    );
+}
