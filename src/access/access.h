@@ -151,7 +151,7 @@ struct access_record {
     const char *patient;  // patient ID, "" when it does not apply
     const char *study;    // Study Instance UID or ""
     const char *detail;   // SOP class, query, reason; cut at 1,000 bytes
-    const char *verified; // by what the actor was, "certificate 3f2a..."; NULL or "": by nothing
+    const char *verified; // by what the actor was: "login", "token", "certificate 3f2a..."; NULL or "": by nothing
 };
 
 // Appends to the hash-chained files (audit_chain.h). It only puts the record into memory (about a microsecond) and

@@ -114,6 +114,9 @@ static void tell(struct service *service, struct http_request *request, const st
     struct access_record record = {
         .event = success ? kinds[route->kind].answered : refused,
         .success = success,
+        .verified = note->subject.kind == ACCESS_USER    ? "login"
+                    : note->subject.kind == ACCESS_TOKEN ? "token"
+                                                         : "",
         .actor = is_known(&note->subject) ? note->subject.name : first_of(about->by, note->subject.name, NULL),
         .address = http_address(request),
         .patient = first_of(about->patient, NULL, ""),

@@ -140,7 +140,11 @@ class Login(unittest.TestCase):
         self.assertEqual(reader.ask("POST", path, {"by": "Somebody Else", "version": item["version"]})[0], 400)
         self.assertEqual(reader.ask("POST", path, {"version": item["version"]})[0], 204)
         self.assertEqual(reader.ask("GET", path)[1]["by"], "Dr. reader")
-        wait_until(lambda: re.search(r'csd-code="110103"[^\n]*UserID="reader"', self.trail()), 5, "the audit trail names the account")
+        wait_until(lambda: re.search(r'csd-code="110103"[^\n]*UserID="reader"[^>]*AlternativeUserID="login"', self.trail()), 5, "the audit trail names the account, and how it was known")
+        watch = self.person("watch")
+        lines = wait_until(lambda: watch.ask("GET", "/api/audit?actor=reader&event=110103")[1]["lines"], 5, "the auditor finds it")
+        self.assertEqual({(line["actor"], line["verified"]) for line in lines}, {("reader", "login")})
+        self.assertEqual(reader.ask("GET", "/api/audit")[0], 403)
 
     def test_who_lacks_a_study_s_label_does_not_see_it_and_a_label_in_use_stays(self):
         self.site()
