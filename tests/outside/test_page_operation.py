@@ -196,6 +196,7 @@ class Audit(PageTest):
         # Older lines, a page at a time.
         for _ in range(120):
             self.server.request("/api/peers/none", "DELETE")
+        wait_until(lambda: len(self.server.get_json("/api/audit?limit=130")["lines"]) > 110, 10, "the lines are written")
         tab.fill("[name=from]", "")
         tab.press("Enter")
         tab.until("document.querySelectorAll('main.audit tbody tr').length === 100")
