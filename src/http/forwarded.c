@@ -1,6 +1,9 @@
 // Where a request comes from, when a proxy that is trusted stands in front: Forwarded (RFC 7239), else X-Forwarded-For
 // and X-Forwarded-Proto. Each proxy adds to the right; from there on those that are trusted are passed over, and the
-// first other one is the client. What a client says of itself stands further left, and counts for nothing.
+// first other one is the client. What a client says of itself stands further left, and counts for nothing. A proxy may
+// add a line or lengthen the one that is there, so that all lines of a name are one list, in their order; and it may
+// pass on the kind of header that it does not write itself as the client sent it, so that both kinds must tell the
+// same.
 #include "http/internal.h"
 
 #include <arpa/inet.h>
@@ -104,49 +107,118 @@ static const char *parameter(const char *element, size_t size, const char *name,
     return NULL;
 }
 
+// A quoted comma or semicolon (in a host, for one) would be taken for the end of an element.
+static bool is_flat(const char *list)
+{
+    bool quoted = false;
+    for (; *list; list++) {
+        quoted ^= *list == '"';
+        if (*list == '\\' || (quoted && (*list == ',' || *list == ';')))
+            return false;
+    }
+    return !quoted;
+}
+
+// What the proxies tell.
+struct told {
+    struct in6_addr address;
+    bool secure;
+};
+
 static bool is_word(const char *text, size_t size, const char *word)
 {
     return text && size == strlen(word) && strncasecmp(text, word, size) == 0;
 }
 
 // Both lists have an element for each proxy; of a list that is shorter the last one counts for all.
-static void walk(struct http_request *request, const char *list, bool is_rfc, const char *protocols)
+static void walk(const struct http_server *server, const char *list, bool is_rfc, const char *protocols,
+                 struct told *told)
 {
-    const struct http_server *server = request->connection->server;
-    struct in6_addr address = request->connection->address;
-    size_t left = strlen(list), protocols_left = protocols ? strlen(protocols) : 0, length, node_size;
-    while (left > 0 && is_trusted(server, &address)) {
+    size_t left = strlen(list), protocols_left = strlen(protocols), length, node_size;
+    while (left > 0 && is_trusted(server, &told->address)) {
         const char *element = last_of(list, &left, &length);
         const char *node = is_rfc ? parameter(element, length, "for", &node_size) : element;
         if (!is_rfc)
             node_size = length;
         if (is_rfc) {
             const char *protocol = parameter(element, length, "proto", &length);
-            request->secure = is_word(protocol, length, "https");
+            told->secure = is_word(protocol, length, "https");
         } else if (protocols_left > 0) {
             const char *protocol = last_of(protocols, &protocols_left, &length);
-            request->secure = is_word(protocol, length, "https");
+            told->secure = is_word(protocol, length, "https");
         }
-        if (!node || !parse_node(node, node_size, &address))
+        if (!node || !parse_node(node, node_size, &told->address))
             return; // "unknown", or hidden: the proxy is all that is known
-        char text[INET6_ADDRSTRLEN];
-        http_address_text(&address, text);
-        request->client = arena_strdup(&request->arena, text);
     }
 }
 
-void http_look_at_proxies(struct http_request *request)
+struct lines {
+    struct arena *arena;
+    const char *name;
+    const char *list; // NULL: no line of that name
+    bool failed;
+};
+
+static enum MHD_Result add_line(void *payload, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct lines *lines = payload;
+    if (!text_same_fold(name, lines->name))
+        return MHD_YES;
+    value = value ? value : "";
+    lines->list = lines->list ? arena_printf(lines->arena, "%s,%s", lines->list, value) : value;
+    lines->failed = !lines->list;
+    return lines->failed ? MHD_NO : MHD_YES;
+}
+
+// All lines of that name as one list; *list NULL: there are none.
+static bool list_of(struct http_request *request, const char *name, const char **list)
+{
+    struct lines lines = {.arena = &request->arena, .name = name};
+    MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, add_line, &lines);
+    *list = lines.list;
+    return !lines.failed || http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+}
+
+static bool tell(struct http_request *request, const struct told *told)
+{
+    char text[INET6_ADDRSTRLEN];
+    http_address_text(&told->address, text);
+    request->secure = told->secure;
+    request->client = arena_strdup(&request->arena, text);
+    return request->client || http_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+}
+
+// What X-Forwarded-For and -Proto tell; both may be absent.
+static void walk_old(const struct http_server *server, const char *list, const char *protocols, struct told *told)
+{
+    if (list && *list)
+        walk(server, list, false, protocols ? protocols : "", told);
+    else if (protocols)
+        told->secure = is_word(protocols, strlen(protocols), "https");
+}
+
+bool http_look_at_proxies(struct http_request *request)
 {
     const struct http_connection *connection = request->connection;
+    const char *rfc, *list, *protocols;
+    struct told told = {connection->address, connection->secure}, old = told;
     request->secure = connection->secure;
     if (!is_trusted(connection->server, &connection->address))
-        return;
-    const char *rfc = http_header(request, "Forwarded"), *list = http_header(request, "X-Forwarded-For");
-    const char *protocols = http_header(request, "X-Forwarded-Proto");
-    if (rfc)
-        walk(request, rfc, true, NULL);
-    else if (list || protocols)
-        walk(request, list ? list : "", false, protocols);
-    if (!rfc && !list && protocols)
-        request->secure = is_word(protocols, strlen(protocols), "https");
+        return true;
+    if (!list_of(request, "Forwarded", &rfc) || !list_of(request, "X-Forwarded-For", &list) ||
+        !list_of(request, "X-Forwarded-Proto", &protocols))
+        return false;
+    walk_old(connection->server, list, protocols, &old);
+    if (!rfc)
+        return tell(request, &old);
+    if (!is_flat(rfc))
+        return http_refuse(request, MHD_HTTP_BAD_REQUEST, "Forwarded has a comma, semicolon or backslash in quotes");
+    walk(connection->server, rfc, true, "", &told);
+    if ((list || protocols) &&
+        (memcmp(&told.address, &old.address, sizeof old.address) != 0 || told.secure != old.secure))
+        return http_refuse(request, MHD_HTTP_BAD_REQUEST,
+                           "Forwarded and X-Forwarded-For tell two clients; let the "
+                           "proxy remove the one that it does not write itself");
+    return tell(request, &told);
 }

@@ -11,8 +11,12 @@
 //             separator or whose value has a control character; two Host headers; two Content-Length headers, one that
 //             is no number or stands beside a Transfer-Encoding; a Transfer-Encoding other than "chunked" (the
 //             connection is closed)
+//   400       of a trusted proxy: Forwarded and X-Forwarded-For that tell two clients, or a Forwarded that cannot be
+//   taken
+//             apart at its commas and semicolons
 //   400       a target that is no path, has a bad escape, NUL, control character, backslash, "//", a dot segment or
 //             broken UTF-8 after decoding, or too many query parameters
+//   400       a Host that is neither NAME nor ADDRESS, with or without :PORT
 //   403       a Host that is a name neither "localhost" nor in options.hosts (a page elsewhere that rebinds its name to
 //             us); numbers are not names, so any address will do
 //   403       POST, PUT, PATCH, DELETE with an Origin that is not the Host (a form on a page elsewhere)

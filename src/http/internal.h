@@ -132,8 +132,8 @@ bool http_fronts_have(struct http_fronts *fronts, int fd);
 // Breaks off what is carried for it, whose reader does not take it.
 void http_fronts_cut(struct http_fronts *fronts, int fd);
 
-// forwarded.c: sets the request's client and whether it is secure.
-void http_look_at_proxies(struct http_request *request);
+// forwarded.c: sets the request's client and whether it is secure; a check of http_screen.
+bool http_look_at_proxies(struct http_request *request);
 
 // connection.c
 struct in6_addr http_address_of(const struct sockaddr *address);

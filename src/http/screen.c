@@ -169,7 +169,12 @@ static bool check_host(struct http_request *request)
     const char *host = http_header(request, "Host");
     if (!host) // HTTP/1.0; no browser speaks that
         return true;
-    if (host_name(host, name) && host_is_ours(request->connection->server, name))
+    if (!host_name(host, name))
+        return http_refuse(request, MHD_HTTP_BAD_REQUEST,
+                           "the Host '%s' is neither NAME nor ADDRESS, with or without "
+                           ":PORT",
+                           text_show(shown, sizeof shown, host, strlen(host)));
+    if (host_is_ours(request->connection->server, name))
         return true;
     return http_refuse(request, MHD_HTTP_FORBIDDEN, "the Host '%s' is not a name of this server; add it to its names",
                        text_show(shown, sizeof shown, host, strlen(host)));
@@ -295,8 +300,8 @@ static bool check_stopping(struct http_request *request)
 bool http_screen(struct http_request *request)
 {
     static bool (*const checks[])(struct http_request * request) = {
-        check_headers, check_framing, check_target,   check_host,   check_origin,
-        check_route,   check_query,   check_encoding, check_length, check_stopping,
+        check_headers, http_look_at_proxies, check_framing,  check_target, check_host,     check_origin,
+        check_route,   check_query,          check_encoding, check_length, check_stopping,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!checks[i](request))

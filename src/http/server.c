@@ -172,7 +172,6 @@ static void take_headers(struct http_request *request, const char *method, const
     request->version = version;
     request->body_start_ns = clock_monotonic_ns();
     http_connection_allow(request->connection, server->request_seconds, 0);
-    http_look_at_proxies(request);
     if ((!http_screen(request) || !admit(request) || !open_body(request)) && answer_before_body(request)) {
         request->stage = HTTP_STAGE_REPLY;
         reply_refusal(request);

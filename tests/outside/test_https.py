@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Hilum, free_port, pydicom_files, wait_until
+from harness import ROOT, Hilum, free_port, pydicom_files, wait_for_port, wait_until
 from test_tls import Authority
 
 ELSEWHERE = "192.0.2.7"
@@ -163,6 +163,73 @@ class Https(unittest.TestCase):
             self.assertEqual(status, 401, header)
         self.assertEqual(self.server.request("/api/status", headers={"Host": "other.example.org"})[0], 403)
         wait_until(lambda: ELSEWHERE in "".join(path.read_text() for path in pathlib.Path(self.server.data).glob("audit-*.log")), 5, "the client's address is in the audit trail")
+
+    def raw(self, *lines):
+        """The status of a request by a bare socket, with these header lines."""
+        with socket.create_connection(("127.0.0.1", self.server.http), timeout=20) as s:
+            s.sendall(("GET /api/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + "".join(line + "\r\n" for line in lines) + "\r\n").encode())
+            return int(s.makefile("rb").readline().split()[1])
+
+    def said(self, address):
+        return any(address in path.read_text() for path in pathlib.Path(self.server.data).glob("audit-*.log"))
+
+    def test_what_a_client_says_of_itself_counts_for_nothing_behind_a_proxy_that_adds_lines_or_passes_the_other_kind_on(self):
+        self.start(", trusted_proxies: 127.0.0.1")
+        self.assertEqual(self.raw("X-Forwarded-For: 192.0.2.66", f"X-Forwarded-For: {ELSEWHERE}"), 401)
+        self.assertEqual(self.raw("Forwarded: for=192.0.2.66", f"Forwarded: for={ELSEWHERE};proto=https"), 401)
+        wait_until(lambda: self.said(ELSEWHERE), 5, "the client's address is in the audit trail")
+        for lines in (("Forwarded: for=192.0.2.66", f"X-Forwarded-For: {ELSEWHERE}"), ("Forwarded: for=192.0.2.66", "X-Forwarded-Proto: https"),
+                      (f"Forwarded: for={ELSEWHERE}", f"X-Forwarded-For: {ELSEWHERE}", "X-Forwarded-Proto: https"), (f'Forwarded: host="a;for=192.0.2.66";for={ELSEWHERE}',), ('Forwarded: for="192.0.2.66',)):
+            self.assertEqual(self.raw(*lines), 400, lines)
+        self.assertEqual(self.raw(f"Forwarded: for={ELSEWHERE};proto=https", f"X-Forwarded-For: {ELSEWHERE}", "X-Forwarded-Proto: https"), 401)
+        self.assertFalse(self.said("192.0.2.66"))
+
+    def nginx(self):
+        """Debian's, with the file that deploy/ gives for it, and this test's names and ports. Returns its port."""
+        port = free_port()
+        text = pathlib.Path(ROOT, "deploy/nginx.conf").read_text(encoding="utf-8")
+        for old, new in (("127.0.0.1:8080", f"127.0.0.1:{self.server.http}"), ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"), ("/etc/ssl/private/pacs.hospital.example.key", self.key),
+                         ("/etc/ssl/pacs.hospital.example.pem", self.certificate), ("pacs.hospital.example", "localhost")):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        path = os.path.join(self.folder, "nginx.conf")
+        folders = "".join(f"{what}_temp_path {self.folder}/{what};\n" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        pathlib.Path(path).write_text(f"daemon off; master_process off; pid {self.folder}/nginx.pid; error_log {self.folder}/nginx.log;\nevents {{}}\nhttp {{ access_log off;\n{folders}{text} }}\n", encoding="utf-8")
+        process = subprocess.Popen(["/usr/sbin/nginx", "-e", f"{self.folder}/nginx.log", "-c", path])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        wait_for_port(port, process=process)
+        return port
+
+    def test_behind_nginx_with_the_file_of_deploy_all_works_as_before_it(self):
+        self.start(", names: pacs.hospital.example, trusted_proxies: 127.0.0.1")
+        url = f"https://localhost:{self.nginx()}"
+        token = "Authorization: Bearer " + pathlib.Path(self.server.data, "token").read_text(encoding="ascii").strip()
+        headers = self.curl("-D", "-", "-o", "/dev/null", f"{url}/healthz").decode()
+        self.assertIn(" 200 ", headers)
+        self.assertIn("Strict-Transport-Security", headers)
+        code = ["-o", "/dev/null", "-w", "%{http_code}"]
+        self.assertEqual(self.curl(*code, f"{url}/api/status"), b"401")
+        self.assertEqual(self.curl(*code, "-H", "Forwarded: for=192.0.2.66", "-H", "X-Forwarded-For: 192.0.2.66", f"{url}/api/status"), b"401")
+        self.assertFalse(self.said("192.0.2.66"))
+        changes = ["--data-binary", f"@{a_file('CT_small.dcm')}", "-H", "Content-Type: application/dicom", "-H", token]
+        self.assertEqual(self.curl(*code, *changes, "-H", "Origin: https://other.example", f"{url}/api/import"), b"403")
+        self.assertEqual(self.curl(*code, *changes, "-H", f"Origin: {url}", f"{url}/api/import"), b"200")
+        study = json.loads(self.curl("-H", token, f"{url}/dicom-web/studies"))[0]["0020000D"]["Value"][0]
+        self.assertIn(f'"{url}/', self.curl("-H", token, f"{url}/dicom-web/studies/{study}/metadata").decode())
+        events = subprocess.Popen(["curl", "-sSN", "--cacert", self.authority.pem, "-H", token, f"{url}/api/events"], stdout=subprocess.PIPE)
+        self.assertEqual(events.stdout.readline(), b":\n")  # at once, though nothing has happened
+        events.terminate()
+        events.communicate()
+
+    @unittest.skipUnless(shutil.which("testssl"), "testssl is not installed")
+    def test_testssl_finds_nothing_of_medium_or_more(self):
+        self.start()
+        found = os.path.join(self.folder, "found.json")
+        subprocess.run(["testssl", "--quiet", "--color", "0", "--nodns", "none", "--add-ca", self.authority.pem, "--jsonfile", found, "-p", "-s", "-f", "-U", f"localhost:{self.port}"], stdout=subprocess.DEVNULL, timeout=500)
+        lines = json.loads(pathlib.Path(found).read_text(encoding="utf-8"))
+        self.assertGreater(len([line for line in lines if line["severity"] == "OK"]), 10)
+        self.assertEqual([line for line in lines if line["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL")], [])
 
     def test_what_a_client_says_of_itself_counts_for_nothing(self):
         self.start()
