@@ -1,6 +1,7 @@
 // TLS against Python's, whose client and server are somebody else's; certificates by the openssl program.
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,6 +285,7 @@ struct talker {
 static void *talk(void *payload)
 {
     struct talker *talker = payload;
+    signal(SIGPIPE, SIG_IGN); // OpenSSL's own socket raises it when the other side has ended
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL *ssl = SSL_new(context);
     SSL_set_fd(ssl, talker->fd);
