@@ -216,10 +216,11 @@ void check_caller(struct check *check, const struct access_caller *caller)
     tell_refusal(check, caller);
 }
 
+// Several entries may share an address, so the title tells; who calls by a title of no entry is a connection by
+// himself.
 static bool is_from(const struct access_caller *caller, const struct access_peer *peer)
 {
-    return strcmp(caller->peer, peer->name) == 0 || strcmp(caller->title, peer->title) == 0 ||
-           strcmp(caller->address, peer->host) == 0;
+    return strcmp(caller->peer, peer->name) == 0 || strcmp(caller->title, peer->title) == 0;
 }
 
 static const struct access_caller *last_admitted(const struct access_caller *callers, size_t count, const char *name)
@@ -230,8 +231,7 @@ static const struct access_caller *last_admitted(const struct access_caller *cal
     return NULL;
 }
 
-// A refusal before its last success is over. Several entries may share an address: only what has this one's title, or
-// the title of none, is its fault.
+// A refusal before its last success is over.
 static void tell_calls(struct check *check, const struct access_peer *peer)
 {
     struct access_caller *callers;
