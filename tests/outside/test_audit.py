@@ -119,7 +119,7 @@ class Audit(unittest.TestCase):
 
     def fill(self, path, number):
         """The path with names of its own, so that no sum of an earlier request takes it in."""
-        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "number": f"{90000 + number}", "type": "ImagingStudy"}
+        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "kind": "peer", "name": f"audited{number}", "id": f"{90000 + number}", "number": f"{90000 + number}", "type": "ImagingStudy"}
         return re.sub(r"\{([^}]*)\}", lambda m: values[m.group(1)], path)
 
     def test_the_table_here_has_every_route_of_the_server(self):
