@@ -9,6 +9,7 @@
 
 #include "access/access.h"
 #include "access/audit_trail.h"
+#include "access/callers.h"
 
 enum { ACCESS_ADDRESS_SIZE = 48, ACCESS_RESOLVED_MAX = 8 };
 
@@ -46,7 +47,14 @@ struct access {
     struct access_count counts[ACCESS_ASSOCIATIONS_ALL];
     size_t count_rows;
     uint32_t total, without_entry;
+    struct access_caller callers[ACCESS_CALLERS_MAX];
+    size_t caller_count;
 };
+
+// ---- callers.c
+
+void access_note_call(struct access *access, const char *called, const char *calling,
+                      const struct access_ticket *ticket, enum access_answer answer, int64_t now_ns);
 
 // ---- peer.c
 

@@ -276,5 +276,6 @@ enum access_answer access_admit(struct access *access, const char *const *titles
         text_copy(ticket->why, sizeof ticket->why, answer_text(answer));
     if (answer != ACCESS_ADMITTED)
         audit_refusal(access, calling, ticket, now_ns);
+    access_note_call(access, called, calling, ticket, answer, now_ns);
     return answer;
 }

@@ -18,6 +18,11 @@
 #include "store/database.h"
 #include "store/event.h"
 
+// Storage classes of the objects that are made of results.
+#define FINDING_SEG_CLASS "1.2.840.10008.5.1.4.1.1.66.4"
+#define FINDING_KEY_CLASS "1.2.840.10008.5.1.4.1.1.88.59"
+#define FINDING_SR_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
+
 enum finding_urgency { FINDING_ROUTINE, FINDING_URGENT, FINDING_STAT };
 enum finding_state { FINDING_UNVERIFIED, FINDING_ACCEPTED, FINDING_REJECTED, FINDING_SUPERSEDED };
 

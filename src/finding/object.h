@@ -117,9 +117,6 @@ static inline const char *object_text(const char *text)
     return text ? text : "";
 }
 
-#define OBJECT_SEG_CLASS "1.2.840.10008.5.1.4.1.1.66.4"
-#define OBJECT_KEY_CLASS "1.2.840.10008.5.1.4.1.1.88.59"
-#define OBJECT_SR_CLASS "1.2.840.10008.5.1.4.1.1.88.34"
 #define OBJECT_MANUFACTURER "Hilum"
 #define OBJECT_EARLIER "said of earlier images; those that are there now have no answer yet"
 

@@ -6,7 +6,7 @@
 
 enum { OBJECTS_MAX = 1024 };
 
-static const struct object_kind kind = {OBJECT_KEY_CLASS, "KO", NULL, "rejection", "Rejected AI result"};
+static const struct object_kind kind = {FINDING_KEY_CLASS, "KO", NULL, "rejection", "Rejected AI result"};
 
 CONTENT_DCM(description, "113012", "Key Object Description");
 static const struct finding_code titles[] = {
@@ -39,7 +39,7 @@ static void write_content(struct object *object, const struct finding_object *ob
     content_observer(w, object->context);
     write_description(object);
     for (size_t i = 0; i < count; i++)
-        content_object(w, strcmp(objects[i].sop_class, OBJECT_SEG_CLASS) == 0 ? "IMAGE" : "COMPOSITE", NULL,
+        content_object(w, strcmp(objects[i].sop_class, FINDING_SEG_CLASS) == 0 ? "IMAGE" : "COMPOSITE", NULL,
                        objects[i].sop_class, objects[i].sop_instance, 0);
     dicom_write_sequence_end(w);
 }

@@ -9,7 +9,7 @@
 
 enum { LABEL_MAX = 64, FRAMES_MAX = 65536 };
 
-static const struct object_kind kind = {OBJECT_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation"};
+static const struct object_kind kind = {FINDING_SEG_CLASS, "SEG", "DERIVED\\PRIMARY", "seg", "Segmentation"};
 
 static const struct finding_code category = {"49755003", "SCT", "Morphologically Abnormal Structure"};
 static const struct finding_code family = {"123110", "DCM", "Artificial Intelligence"};
@@ -399,7 +399,7 @@ static bool check_ours(const struct finding_context *context, const struct dicom
     dicom_text_copy(seg, 0x00080018, uid, sizeof uid);
     dicom_text_copy(seg, 0x0020000D, study, sizeof study);
     dicom_text_copy(context->source, 0x0020000D, own, sizeof own);
-    if (strcmp(sop_class, OBJECT_SEG_CLASS) != 0 || strcmp(study, own) != 0)
+    if (strcmp(sop_class, FINDING_SEG_CLASS) != 0 || strcmp(study, own) != 0)
         return error_set(err, ERROR_BAD_VALUE, "object %.64s is no segmentation of study %.64s", uid, own);
     return object_find_series(context->result, kind.purpose, uid, study) ||
            error_set(err, ERROR_BAD_VALUE, "segmentation %.64s is none of result %.64s", uid, context->result->id);

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "finding/content.h"
 
-static const struct object_kind kind = {OBJECT_SR_CLASS, "SR", NULL, "sr", "AI result"};
+static const struct object_kind kind = {FINDING_SR_CLASS, "SR", NULL, "sr", "AI result"};
 
 CONTENT_DCM(report, "126000", "Imaging Measurement Report");
 CONTENT_DCM(procedure_reported, "121058", "Procedure reported");
@@ -147,7 +147,7 @@ static void put_finding(struct sr *sr, const struct finding *finding)
     content_uid(w, CONTENT_CONTEXT, &tracking_uid, uid);
     content_code(w, CONTENT_CONTAINS, &finding_name, &finding->concept);
     put_site(sr, finding);
-    content_object(w, "IMAGE", &referenced_segment, OBJECT_SEG_CLASS, sr->object.context->seg, finding->segment);
+    content_object(w, "IMAGE", &referenced_segment, FINDING_SEG_CLASS, sr->object.context->seg, finding->segment);
     content_uid(w, CONTENT_CONTAINS, &source_series, sr->object.series);
     put_number(sr, &volume, round(finding->volume_ml * 1e3) / 1e3, &millilitre);
     if (sr->object.context->result->calibrated)
@@ -200,7 +200,7 @@ static void write_content(struct sr *sr)
 static void write_predecessor(struct sr *sr)
 {
     const char *const instance = object_text(sr->object.context->predecessor);
-    const struct content_series series = {sr->predecessor_series, OBJECT_SR_CLASS, &instance, 1};
+    const struct content_series series = {sr->predecessor_series, FINDING_SR_CLASS, &instance, 1};
     if (*instance)
         content_evidence(&sr->object.writer, 0x0040A360, sr->object.study, &series, 1);
 }
@@ -210,7 +210,7 @@ static void write_evidence(struct sr *sr)
     const struct finding_context *context = sr->object.context;
     const struct content_series series[] = {
         {sr->object.series, context->slice_class, context->slice_instances, context->geometry->slices},
-        {sr->seg_series, OBJECT_SEG_CLASS, &context->seg, 1},
+        {sr->seg_series, FINDING_SEG_CLASS, &context->seg, 1},
     };
     content_evidence(&sr->object.writer, 0x0040A375, sr->object.study, series, sr->standing > 0 ? 2 : 1);
 }

@@ -43,6 +43,7 @@ struct service_counters { // since start, for /metrics
 struct dimse_service;
 struct deliverer;
 struct service_tls;
+struct checks;
 
 struct service {
     const json_t *config;
@@ -61,6 +62,7 @@ struct service {
     struct reading *reading;
     struct deliverer *deliver_dicom, *deliver_hl7;
     char page_folder[4096];
+    struct checks *checks; // of connections
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -90,6 +92,11 @@ struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct
 // The same for browsers, who are asked for no certificate.
 struct tls *service_tls_web(struct service_tls *tls, struct error *err);
 int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
+
+// ---- check/connections.c: what the last checks of connections said
+
+struct checks *checks_open(struct error *err);
+void checks_close(struct checks *checks); // NULL is fine
 
 // ---- dimse/call.c
 
@@ -197,6 +204,7 @@ http_handler wado_retrieve, wado_metadata, wado_frames, wado_bulkdata; // dicomw
 http_handler api_health, api_status;                                   // api/status.c
 http_handler api_metrics;                                              // api/metrics.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
+http_handler api_connections, api_connection_check;                    // check/connections.c
 http_handler api_login, api_session, api_session_post, api_session_delete, api_first, api_password; // api/login.c
 http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete;  // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;

@@ -230,8 +230,8 @@ struct service *service_start(const struct config *config, struct error *err)
               start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
-    ok = ok && start_flow(service, err) && (service->dimse = dimse_service_start(service, err)) != NULL &&
-         start_http(service, err);
+    ok = ok && (service->checks = checks_open(err)) != NULL && start_flow(service, err) &&
+         (service->dimse = dimse_service_start(service, err)) != NULL && start_http(service, err);
     if (ok) {
         log_info("service",
                  "zone: %s now (TZ, else /etc/localtime); times of scanners that name none are read in it, results are "
@@ -275,6 +275,7 @@ void service_stop(struct service *service)
         access_close(service->access);
     }
     store_close(service->store);
+    checks_close(service->checks);
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);
     free(service->titles.text);

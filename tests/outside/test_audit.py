@@ -32,6 +32,7 @@ EXPECTED = {
     ("GET", INSTANCE): TRANSFERRED, ("GET", INSTANCE + "/metadata"): TRANSFERRED, ("GET", INSTANCE + "/frames/{frames}"): TRANSFERRED, ("GET", INSTANCE + "/bulkdata/{path...}"): TRANSFERRED,
     ("PUT", "/api/peers/{name}"): ALERT, ("DELETE", "/api/peers/{name}"): ALERT, ("POST", "/api/peers/{name}/echo"): ALERT,
     ("PUT", "/api/rules/{name}"): ALERT, ("DELETE", "/api/rules/{name}"): ALERT, ("PUT", "/api/hl7-targets/{name}"): ALERT, ("DELETE", "/api/hl7-targets/{name}"): ALERT,
+    ("GET", "/api/connections"): None, ("POST", "/api/connections/{kind}/{name}/check"): ALERT,
     ("GET", "/api/labels"): None, ("PUT", "/api/labels/{name}"): ALERT, ("DELETE", "/api/labels/{name}"): ALERT, ("GET", "/api/studies/{study}/labels"): QUERY, ("PUT", "/api/studies/{study}/labels"): ACCESSED,
     ("GET", "/api/conflicts"): QUERY, ("POST", "/api/conflicts/{id}/keep"): ACCESSED, ("POST", "/api/conflicts/{id}/take"): ACCESSED,
     ("GET", "/api/studies/{study}/flags"): QUERY, ("GET", "/api/flagged"): QUERY, ("GET", "/api/worklist"): QUERY, ("GET", "/api/worklist/{study}/read"): QUERY,
@@ -118,7 +119,7 @@ class Audit(unittest.TestCase):
 
     def fill(self, path, number):
         """The path with names of its own, so that no sum of an earlier request takes it in."""
-        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "name": f"audited{number}", "id": f"{90000 + number}", "number": f"{90000 + number}", "type": "ImagingStudy"}
+        values = {"study": f"1.2.3.{number}", "series": "1.2.4", "instance": "1.2.5", "frames": "1", "path...": f"none{number}", "kind": "peer", "name": f"audited{number}", "id": f"{90000 + number}", "number": f"{90000 + number}", "type": "ImagingStudy"}
         return re.sub(r"\{([^}]*)\}", lambda m: values[m.group(1)], path)
 
     def test_the_table_here_has_every_route_of_the_server(self):

@@ -218,7 +218,7 @@ class Peers(PageTest):
     def test_a_peer_is_entered_in_five_fields_answers_and_is_changed(self):
         tab = self.tab()
         tab.goto(self.server.url("/#/connections"))
-        tab.until_text("main", "This server checks no connections by itself")
+        tab.until_text("main", "this machine's clock")
         with Hilum() as pacs:
             self.entered(tab, "pacs", "HILUM", pacs.dicom)
             (peer,) = self.server.get_json("/api/peers")

@@ -1,12 +1,10 @@
 // The server's API, in the types that are made of its description (docs/openapi.json), and what every request and refusal has in common.
-import type { Coming } from "./coming";
 import type { Dataset } from "./dicom";
 import { t } from "./texts";
-import type { Answers as Described, WorklistItem } from "./types.gen";
+import type { Answers, WorklistItem } from "./types.gen";
 
-export type { Conflict, Delivery, Finding, Flagged as Flag, Hl7Target, Job, Model, Peer, Refused, Result, Rule, Session, WorklistItem as Item } from "./types.gen";
+export type { Conflict, Connection, ConnectionStep as Step, Delivery, Finding, Flagged as Flag, Hl7Target, Job, Model, Peer, Refused, Result, Rule, Session, WorklistItem as Item } from "./types.gen";
 
-type Answers = Described & Coming;
 type Paths<Method extends string> = keyof Answers extends infer Row ? (Row extends `${Method} ${infer Path}` ? Path : never) : never;
 type Answer<Method extends string, Path extends string> = `${Method} ${Path}` extends keyof Answers ? Answers[`${Method} ${Path}`] : never;
 export type Readable = Paths<"GET">;

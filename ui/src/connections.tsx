@@ -1,7 +1,6 @@
 // Whether this server and the others understand each other: each connection step by step, what is wrong, on which side, and what to do.
 import { useState } from "preact/hooks";
-import { post } from "./api";
-import type { Connection, Step } from "./coming";
+import { type Connection, type Step, post } from "./api";
 import { date } from "./dates";
 import { Deed, type Mood, Panel, Wrong } from "./panel";
 import { Peers } from "./peers";
@@ -89,7 +88,6 @@ function CheckAll({ rows, onDone }: { rows: Connection[]; onDone: () => Promise<
 
 function Checks() {
     const { value, error, again } = useStore("connections");
-    if (value === "none") return <p>{words.none}</p>;
     const rows = [...(value ?? [])].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
     const count = (wanted: Step["state"]) => rows.filter(({ state }) => state === wanted).length;
     const mood = MOODS[ORDER.find((state) => count(state) > 0) ?? "ok"];

@@ -1,6 +1,5 @@
 // What the store can hold: how each is read, and which events may change it.
-import { type Finding, type Item, type Job, type Mark, Refusal, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
-import type { Connection } from "./coming";
+import { type Finding, type Item, type Job, type Mark, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
 import { type Conflicts, loadConflicts, loadPatients } from "./conflicts";
 import type { Dataset } from "./dicom";
 import type { Source } from "./store";
@@ -42,14 +41,6 @@ async function loadConflictList(state: string) {
     return { conflicts, patients: await loadPatients([...new Set(conflicts.rows.map(({ study }) => study))]) };
 }
 
-// "none": this server checks none.
-async function loadConnections(): Promise<Connection[] | "none"> {
-    return get("/api/connections").catch((why: unknown) => {
-        if (why instanceof Refusal && why.status === 404) return "none" as const;
-        throw why;
-    });
-}
-
 // What somebody has to see to is of several states: for STUCK all of these, else the one that is named.
 export const STUCK = "stuck";
 
@@ -87,7 +78,7 @@ export const SOURCES = {
     peers: source({ load: () => get("/api/peers"), on: ["config.changed"] }),
     receivers: source({ load: () => get("/api/hl7-targets"), on: ["config.changed"] }),
     unknown: source({ load: () => get("/api/audit/unknown"), on: [] }),
-    connections: source({ load: loadConnections, on: ["config.changed"] }),
+    connections: source({ load: () => get("/api/connections"), on: ["config.changed"] }),
     accounts: source({ load: () => get("/api/accounts"), on: [] }),
     tokens: source({ load: () => get("/api/tokens"), on: [] }),
     sessions: source({ load: () => get("/api/sessions"), on: [] }),

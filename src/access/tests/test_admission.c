@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/callers.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -68,6 +69,59 @@ static void a_loopback_peer_needs_no_entry(void **state)
     assert_string_equal(ticket.address, "127.0.0.1");
     assert_int_equal(ticket.peer.rights, ACCESS_STORE | ACCESS_FIND | ACCESS_GET);
     access_leave(place.access, &ticket);
+    place_close(&place);
+}
+
+static void who_called_is_known_with_what_he_was_answered(void **state)
+{
+    struct place place;
+    struct access_ticket ticket;
+    struct access_caller *callers;
+    struct arena arena;
+    size_t count;
+    (void)state;
+    place_open(&place);
+    arena_init(&arena, 1 << 20);
+    for (int64_t second = 1; second <= 3; second++)
+        access_admit(place.access, titles, "HILUMX", "CT9 ", "10.0.0.7", NULL, second * CLOCK_SECOND, &ticket);
+    assert_int_equal(ask(&place, "CT1", "127.0.0.1", 9 * CLOCK_SECOND, &ticket), ACCESS_ADMITTED);
+    access_leave(place.access, &ticket);
+    assert_ok(access_callers(place.access, &arena, &callers, &count, &place.err), place.err);
+    assert_int_equal(count, 2);
+    assert_string_equal(callers[0].title, "CT1");
+    assert_int_equal(callers[0].admitted_ns, 9 * CLOCK_SECOND);
+    assert_int_equal(callers[0].refused, 0);
+    assert_string_equal(callers[1].title, "CT9");
+    assert_string_equal(callers[1].called, "HILUMX");
+    assert_string_equal(callers[1].address, "10.0.0.7");
+    assert_int_equal(callers[1].refused, 3);
+    assert_int_equal(callers[1].refused_ns, 3 * CLOCK_SECOND);
+    assert_int_equal(callers[1].answer, ACCESS_CALLED_UNKNOWN);
+    arena_free(&arena);
+    place_close(&place);
+}
+
+static void of_too_many_callers_the_one_heard_of_longest_ago_is_forgotten(void **state)
+{
+    struct place place;
+    struct access_ticket ticket;
+    struct access_caller *callers;
+    struct arena arena;
+    char title[ACCESS_TITLE_SIZE];
+    size_t count;
+    (void)state;
+    place_open(&place);
+    arena_init(&arena, 1 << 20);
+    for (int i = 0; i <= ACCESS_CALLERS_MAX; i++) {
+        snprintf(title, sizeof title, "CT%d", i);
+        access_admit(place.access, titles, "HILUMX", title, "10.0.0.7", NULL, (i + 1) * CLOCK_SECOND, &ticket);
+    }
+    assert_ok(access_callers(place.access, &arena, &callers, &count, &place.err), place.err);
+    assert_int_equal(count, ACCESS_CALLERS_MAX);
+    snprintf(title, sizeof title, "CT%d", ACCESS_CALLERS_MAX);
+    assert_string_equal(callers[0].title, title);
+    assert_string_equal(callers[count - 1].title, "CT1");
+    arena_free(&arena);
     place_close(&place);
 }
 
@@ -354,6 +408,8 @@ int test_admission(void)
         cmocka_unit_test(invented_titles_and_loopback_addresses_leave_half_to_peers_with_an_entry),
         cmocka_unit_test(all_associations_together_have_a_limit),
         cmocka_unit_test(a_hundred_thousand_refusals_keep_memory_and_trail_small),
+        cmocka_unit_test(who_called_is_known_with_what_he_was_answered),
+        cmocka_unit_test(of_too_many_callers_the_one_heard_of_longest_ago_is_forgotten),
         cmocka_unit_test(refusals_of_one_peer_make_one_line_a_second),
         cmocka_unit_test(counts_of_many_threads_come_back_to_none),
     };

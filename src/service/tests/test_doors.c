@@ -52,6 +52,8 @@ static const struct {
     {"PUT", "/api/peers/{name}", "---x---"},
     {"DELETE", "/api/peers/{name}", "---x---"},
     {"POST", "/api/peers/{name}/echo", "---x---"},
+    {"GET", "/api/connections", "--xx--x"},
+    {"POST", "/api/connections/{kind}/{name}/check", "---x---"},
     {"GET", "/api/labels", "xxxxx-x"},
     {"PUT", "/api/labels/{name}", "---x---"},
     {"DELETE", "/api/labels/{name}", "---x---"},

@@ -105,6 +105,8 @@ static const struct asked {
     {"PUT", "/api/peers/{name}", NULL, UNASKED, NULL},
     {"DELETE", "/api/peers/{name}", NULL, UNASKED, NULL},
     {"POST", "/api/peers/{name}/echo", NULL, UNASKED, NULL},
+    {"GET", "/api/connections", NULL, UNASKED, NULL}, // targets and counts, and no study
+    {"POST", "/api/connections/{kind}/{name}/check", NULL, UNASKED, NULL},
     {"GET", "/api/labels", "/api/labels", NOTHING, NULL},
     {"PUT", "/api/labels/{name}", NULL, UNASKED, NULL},
     // Whoever may configure asks what holds it, and is told of one.

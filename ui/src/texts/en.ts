@@ -219,11 +219,10 @@ export const en = {
 
     connections: {
         title: "Checks",
-        none: "This server checks no connections by itself. A peer below answers an echo.",
         says: (failed: number, warnings: number, unknown: number) =>
             [failed > 0 && `${failed} failed`, warnings > 0 && `${plural(warnings, "warning", "warnings")}`, unknown > 0 && `${unknown} not checked`].filter(Boolean).join(", ") || "all is well",
         states: { unknown: "not checked", ok: "ok", warning: "warning", failed: "failed" },
-        kinds: { peer: "DICOM peer", hl7: "HL7 receiver", tls: "certificate", clock: "clock", disk: "disk", provider: "login provider", audit: "audit collector", server: "this server" } as Record<string, string>,
+        kinds: { peer: "DICOM peer", caller: "caller without an entry", hl7: "HL7 receiver", tls: "certificate", clock: "clock", disk: "disk", provider: "login provider", audit: "audit collector", server: "this server" } as Record<string, string>,
         check: "Check now",
         checkAll: "Check all",
         checking: (done: number, all: number) => `${done} of ${all} checked ...`,
