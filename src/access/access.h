@@ -140,6 +140,7 @@ enum access_event {
     ACCESS_EVENT_LOGIN,       // a person: 110114 User Authentication, 110122 Login
     ACCESS_EVENT_LOGOUT,      // 110123 Logout
     ACCESS_EVENT_AUDIT_USED,  // the trail was looked through: 110101 Audit Log Used
+    ACCESS_EVENT_EMERGENCY,   // somebody sees all labels for a while: 110113, 110127 Emergency Override Started
     ACCESS_EVENT_COUNT
 };
 

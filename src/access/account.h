@@ -26,6 +26,9 @@ enum {
     ACCESS_SESSIONS_MAX = 4096,
     ACCESS_SESSIONS_PER_ACCOUNT = 16, // the oldest ends for the next
     ACCESS_SESSION_HOURS = 12,
+    ACCESS_EMERGENCY_MINUTES = 60,
+    ACCESS_REASON_MIN = 10, // characters of why it is one
+    ACCESS_REASON_MAX = 500,
     ACCESS_TOKENS_MAX = 1000,
     ACCESS_TOKEN_DAYS_MAX = 400,
     ACCESS_SECRET_SIZE = 48, // text of 256 bits, and its kind
@@ -90,6 +93,7 @@ struct access_session {
     char shown[ACCESS_NAME_SIZE];
     enum access_way way;
     int64_t began_ns, used_ns, ends_ns; // ends_ns: at the latest
+    int64_t emergency_ns;               // until when subject.labels are all; 0: there is no emergency
 };
 
 // How long a session may be without a request; 15 minutes at the start.
@@ -109,6 +113,11 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
 // The session of a secret, which is used by that; `idle`: looked at without using it. false: there is none (any more).
 bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
                     struct access_session *out);
+// An emergency ("break the glass"): for ACCESS_EMERGENCY_MINUTES the session sees the studies of all labels. Its roles
+// stay: whether they may is for the caller. The line of the audit trail, with `reason`, is on disk before anything is
+// seen, and an alarm stands meanwhile. It ends with the session and with the process. BAD_VALUE: a reason that is none.
+bool access_session_emergency(struct access *access, const char *secret, const char *reason, const char *address,
+                              int64_t now_ns, struct access_session *out, struct error *err);
 void access_log_out(struct access *access, const char *secret, const char *address, int64_t now_ns);
 // Those that go on, newest first, in `arena`.
 bool access_session_list(struct access *access, struct arena *arena, int64_t now_ns, struct access_session **out,

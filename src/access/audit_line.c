@@ -29,6 +29,8 @@ static const struct kind {
     [ACCESS_EVENT_LOGIN] = {"110114", "User Authentication", "110122", "Login", 'E', NULL, "110150"},
     [ACCESS_EVENT_LOGOUT] = {"110114", "User Authentication", "110123", "Logout", 'E', NULL, "110150"},
     [ACCESS_EVENT_AUDIT_USED] = {"110101", "Audit Log Used", NULL, NULL, 'R', NULL, "110150"},
+    [ACCESS_EVENT_EMERGENCY] = {"110113", "Security Alert", "110127", "Emergency Override Started", 'E', NULL,
+                                "110150"},
     [ACCESS_EVENT_TRAIL] = {"110113", "Security Alert", "110134", "Audit Recording Started", 'E', NULL, "110150"},
 };
 

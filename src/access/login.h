@@ -13,7 +13,8 @@
 struct login_session {
     struct session_row row;
     struct access_account account;
-    int64_t saved_ns; // of row.used_ns what the database has
+    int64_t saved_ns;     // of row.used_ns what the database has
+    int64_t emergency_ns; // until when it sees all labels
 };
 
 struct login {
@@ -21,6 +22,7 @@ struct login {
     struct tries tries;
     atomic_bool any; // there is an account
     _Atomic int64_t idle_ns;
+    _Atomic int64_t emergency_ns; // when the last emergency ends, and its alarm; 0: there is none
 
     pthread_mutex_t reload_lock; // taken before `lock`: one reload at a time
     pthread_mutex_t lock;        // of what follows

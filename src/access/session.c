@@ -6,6 +6,7 @@
 
 #include "access/access_internal.h"
 #include "access/login.h"
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -69,7 +70,7 @@ static const struct login_session *find_session(const struct login *login, const
     return NULL;
 }
 
-// What memory knows better: when each was used.
+// What memory knows better: when each was used, and its emergency.
 static void take_over(struct login *login, struct login *next, int64_t accounts)
 {
     pthread_mutex_lock(&login->lock);
@@ -77,6 +78,7 @@ static void take_over(struct login *login, struct login *next, int64_t accounts)
         const struct login_session *known = find_session(login, next->sessions[i].row.digest);
         if (known && known->row.used_ns > next->sessions[i].row.used_ns)
             next->sessions[i].row.used_ns = known->row.used_ns;
+        next->sessions[i].emergency_ns = known ? known->emergency_ns : 0;
     }
     free(login->sessions);
     free(login->tokens);
@@ -229,17 +231,21 @@ static bool write_end(struct database *db, void *payload, struct error *err)
     return session_row_end(db, payload, err);
 }
 
-static void fill(const struct login_session *session, const char *address, struct access_session *out)
+static void fill(const struct login_session *session, const char *address, int64_t now_ns, struct access_session *out)
 {
+    bool emergency = now_ns < session->emergency_ns;
     *out = (struct access_session){.way = session->row.way,
                                    .began_ns = session->row.began_ns,
                                    .used_ns = session->row.used_ns,
-                                   .ends_ns = session->row.ends_ns};
+                                   .ends_ns = session->row.ends_ns,
+                                   .emergency_ns = emergency ? session->emergency_ns : 0};
     text_copy(out->id, sizeof out->id, session->row.id);
     text_copy(out->csrf, sizeof out->csrf, session->row.csrf);
     text_copy(out->shown, sizeof out->shown, session->account.shown);
-    out->subject = (struct access_subject){
-        .kind = ACCESS_USER, .roles = session->account.roles, .labels = session->account.labels, .verified = true};
+    out->subject = (struct access_subject){.kind = ACCESS_USER,
+                                           .roles = session->account.roles,
+                                           .labels = emergency ? ACCESS_LABELS_ALL : session->account.labels,
+                                           .verified = true};
     text_copy(out->subject.name, sizeof out->subject.name, session->account.name);
     text_copy(out->subject.address, sizeof out->subject.address, address);
 }
@@ -286,7 +292,7 @@ static bool begin(struct access *access, const struct access_account *account, e
          !store_write(access->store, STORE_DURABLE, write_end, extra, err)) ||
         !store_write(access->store, STORE_DURABLE, write_session, &row, err) || !login_reload(access, err))
         return false;
-    fill(&(struct login_session){.row = row, .account = *account}, address, out);
+    fill(&(struct login_session){.row = row, .account = *account}, address, now_ns, out);
     audit(access, ACCESS_EVENT_LOGIN, true, account->name, address,
           way == ACCESS_BY_PASSWORD ? "by password" : "by an identity provider", now_ns);
     return true;
@@ -359,6 +365,14 @@ static void save_use(struct access *access, const struct session_row *row)
         log_debug("access", "when a session was used is not kept: %s", err.message);
 }
 
+// The alarm of emergencies ends with the last of them, when the next session is looked at.
+static void end_emergencies(struct login *login, int64_t now_ns)
+{
+    int64_t ends_ns = login->emergency_ns;
+    if (ends_ns && now_ns >= ends_ns && atomic_compare_exchange_strong(&login->emergency_ns, &ends_ns, 0))
+        alarm_clear(ALARM_EMERGENCY, NULL);
+}
+
 bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
                     struct access_session *out)
 {
@@ -366,6 +380,7 @@ bool access_session(struct access *access, const char *secret, const char *addre
     uint8_t digest[HASH_SIZE];
     struct session_row row;
     bool save = false;
+    end_emergencies(login, now_ns);
     hash_of(secret, strlen(secret), digest);
     pthread_mutex_lock(&login->lock);
     struct login_session *session = (struct login_session *)(uintptr_t)find_session(login, digest);
@@ -377,13 +392,56 @@ bool access_session(struct access *access, const char *secret, const char *addre
             session->saved_ns = now_ns;
     }
     if (there) {
-        fill(session, address, out);
+        fill(session, address, now_ns, out);
         row = session->row;
     }
     pthread_mutex_unlock(&login->lock);
     if (save)
         save_use(access, &row);
     return there;
+}
+
+static bool check_reason(const char *reason, struct error *err)
+{
+    size_t size = strlen(reason);
+    return (text_is_visible(reason, size) && size >= ACCESS_REASON_MIN && size <= ACCESS_REASON_MAX) ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "an emergency needs its reason in words, of %d to %d characters on one line: it stands in the "
+                     "audit trail",
+                     ACCESS_REASON_MIN, ACCESS_REASON_MAX);
+}
+
+static void begin_emergency(struct login *login, const char *secret, int64_t ends_ns)
+{
+    uint8_t digest[HASH_SIZE];
+    hash_of(secret, strlen(secret), digest);
+    pthread_mutex_lock(&login->lock);
+    struct login_session *session = (struct login_session *)(uintptr_t)find_session(login, digest);
+    if (session)
+        session->emergency_ns = ends_ns;
+    login->emergency_ns = ends_ns;
+    pthread_mutex_unlock(&login->lock);
+}
+
+bool access_session_emergency(struct access *access, const char *secret, const char *reason, const char *address,
+                              int64_t now_ns, struct access_session *out, struct error *err)
+{
+    char ends[CLOCK_RFC3339_SIZE];
+    int64_t ends_ns = now_ns + ACCESS_EMERGENCY_MINUTES * 60 * CLOCK_SECOND;
+    if (!check_reason(reason, err))
+        return false;
+    if (!access_session(access, secret, address, true, now_ns, out))
+        return error_set(err, ERROR_LOGIN, "nobody is logged in here");
+    audit(access, ACCESS_EVENT_EMERGENCY, true, out->subject.name, address, reason, now_ns);
+    if (!access_audit_flush(access, err))
+        return false;
+    alarm_raise(ALARM_EMERGENCY, out->subject.name,
+                "%s sees the studies of all labels until %s, by an emergency: the audit trail has his reason, and an "
+                "administrator can end his session",
+                out->subject.name, clock_rfc3339(ends, ends_ns));
+    begin_emergency(access->login, secret, ends_ns);
+    return access_session(access, secret, address, true, now_ns, out) ||
+           error_set(err, ERROR_LOGIN, "the session has ended meanwhile");
 }
 
 static bool end(struct access *access, const uint8_t digest[HASH_SIZE], struct error *err)
@@ -416,7 +474,7 @@ bool access_session_list(struct access *access, struct arena *arena, int64_t now
     for (size_t i = login->session_count; *out && i-- > 0;) {
         const struct login_session *session = &login->sessions[i];
         if (now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns)
-            fill(session, "", &(*out)[(*count)++]);
+            fill(session, "", now_ns, &(*out)[(*count)++]);
     }
     pthread_mutex_unlock(&login->lock);
     return *out || error_set(err, ERROR_MEMORY, "no memory for the sessions");

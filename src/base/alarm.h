@@ -19,7 +19,8 @@
     X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written or sent")                     \
     X(STALLED, "stalled", "what follows from stored objects is not done for anybody")                                  \
     X(CERTIFICATE, "certificate", "our certificate ends soon, has ended, or cannot be read")                           \
-    X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")
+    X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")                  \
+    X(EMERGENCY, "emergency", "somebody sees studies of all labels for a while, by an emergency that he stated")
 
 enum alarm_kind {
 #define X(name, word, text) ALARM_##name,

@@ -205,8 +205,9 @@ http_handler api_health, api_status;                                   // api/st
 http_handler api_metrics;                                              // api/metrics.c
 http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/peers.c
 http_handler api_connections, api_connection_check;                    // check/connections.c
-http_handler api_login, api_session, api_session_post, api_session_delete, api_first, api_password; // api/login.c
-http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete;  // api/accounts.c
+http_handler api_login, api_session, api_session_post, api_emergency, api_session_delete, api_first,
+    api_password;                                                                                  // api/login.c
+http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete; // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;
 http_handler api_import;                                                                          // api/import.c
 http_handler api_conflicts, api_conflict_keep, api_conflict_take, api_study_flags, api_flagged;   // api/conflicts.c

@@ -39,6 +39,7 @@ const struct http_route service_routes[] = {
     {"POST", "/api/login/first", api_first, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/session", api_session, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/session", api_session_post, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
+    {"POST", "/api/session/break-glass", api_emergency, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_ROW, ""},
     {"DELETE", "/api/session", api_session_delete, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/accounts", api_accounts, 0, false, ACCESS_TO_MANAGE_ACCOUNTS, SERVICE_AUDIT_NONE, ""},
     {"PUT", "/api/accounts/{name}", api_account_put, BODY_JSON, false, ACCESS_TO_MANAGE_ACCOUNTS, SERVICE_AUDIT_ROW,

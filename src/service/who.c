@@ -230,7 +230,8 @@ bool service_is_still(struct service *service, const struct service_login *login
     int64_t now_ns = clock_now_ns();
     switch (login->way) {
     case SERVICE_BY_SESSION:
-        return access_session(service->access, login->secret, "", true, now_ns, &session);
+        return access_session(service->access, login->secret, "", true, now_ns, &session) &&
+               session.subject.labels == login->session.subject.labels; // an emergency has begun, or has ended
     case SERVICE_BY_TOKEN:
         return access_token_subject(service->access, login->secret, "", now_ns, &subject);
     case SERVICE_BY_COMMAND:

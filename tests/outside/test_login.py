@@ -167,6 +167,32 @@ class Login(unittest.TestCase):
         self.assertEqual(status, 409, why)
         self.assertEqual(boss.ask("PUT", "/api/accounts/young", {"labels": ["nosuch"]})[0], 400)
 
+    def test_in_an_emergency_a_reader_sees_every_study_and_everybody_learns_of_it(self):
+        self.site()
+        boss, reader, tech = (self.person(name) for name in ("boss", "reader", "tech"))
+        subprocess.run([HILUM, "import", "--server", self.server.url(""), a_file("CT_small.dcm")], check=True, capture_output=True, env=self.command_environment())
+        study = wait_until(lambda: reader.ask("GET", "/api/worklist")[1], 10, "the study is on the list")[0]["study"]
+        self.assertEqual(boss.ask("PUT", "/api/labels/vip", {})[0], 200)
+        self.assertEqual(reader.ask("PUT", f"/api/studies/{study}/labels", {"labels": ["vip"], "version": 0})[0], 200)
+        self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 404)
+        stream = subprocess.Popen(["curl", "-sN", "-H", f"Cookie: {reader.cookie}", self.server.url("/api/events")], stdout=subprocess.PIPE)
+        self.addCleanup(stream.stdout.close)
+        self.assertEqual(stream.stdout.readline(), b":\n")
+        why = {"reason": "unconscious in the emergency room"}
+        self.assertEqual(tech.ask("POST", "/api/session/break-glass", why)[0], 403)
+        self.assertEqual(reader.ask("POST", "/api/session/break-glass", {"reason": "x"})[0], 400)
+        self.assertEqual(self.server.request("/api/session/break-glass", "POST", json.dumps(why).encode(), JSON)[0], 401)
+        self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 404)
+        status, session = reader.ask("POST", "/api/session/break-glass", why)
+        self.assertEqual((status, session["labels"]), (200, ["vip"]))
+        self.assertRegex(session["emergency"], r"^\d{4}-")
+        self.assertIn(why["reason"], self.trail())
+        self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 200)
+        self.assertEqual([item["study"] for item in reader.ask("GET", "/api/worklist")[1]], [study])
+        self.assertEqual(self.person("reader").ask("GET", "/api/worklist")[1], [])  # another session of his
+        self.assertEqual(stream.wait(10), 0)  # a stream goes on as it was opened, or not at all
+        self.assertIn("an emergency", json.dumps(boss.ask("GET", "/healthz")[1]))
+
     def test_each_role_does_its_own(self):
         self.site()
         doors = (("boss", "/api/accounts", 200), ("reader", "/api/accounts", 403), ("watch", "/api/worklist", 403), ("watch", "/api/audit/unknown", 200), ("tech", "/api/deliveries", 200),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "access/account.h"
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -99,6 +100,40 @@ static void a_session_ends_after_a_while_without_use_and_at_its_end_and_a_look_i
     access_set_idle(place.access, 48 * 3600 * CLOCK_SECOND);
     assert_true(access_session(place.access, secret, HERE, false, now_ns + 11 * 3600 * CLOCK_SECOND, &session));
     assert_false(access_session(place.access, secret, HERE, false, now_ns + 13 * 3600 * CLOCK_SECOND, &session));
+    place_close(&place);
+}
+
+static void an_emergency_shows_all_labels_for_an_hour_to_one_session_and_the_trail_has_its_reason(void **state)
+{
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE], other[ACCESS_SECRET_SIZE];
+    const int64_t now_ns = clock_now_ns(), hour_ns = ACCESS_EMERGENCY_MINUTES * 60 * CLOCK_SECOND;
+    (void)state;
+    open_with_two(&place);
+    access_set_idle(place.access, 4 * hour_ns);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    assert_false(access_session_emergency(place.access, secret, "because", HERE, now_ns, &session, &place.err));
+    assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+    assert_int_equal(alarm_count(ALARM_EMERGENCY), 0);
+    assert_ok(access_session_emergency(place.access, secret, "unconscious in the emergency room", HERE, now_ns,
+                                       &session, &place.err),
+              place.err);
+    assert_int_equal(alarm_count(ALARM_EMERGENCY), 1);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, other), place.err); // which reads all sessions anew
+    assert_true(access_session(place.access, secret, HERE, true, now_ns + hour_ns - 1, &session));
+    assert_true(session.subject.labels == ACCESS_LABELS_ALL && session.emergency_ns == now_ns + hour_ns);
+    assert_true(access_session(place.access, other, HERE, true, now_ns, &session));
+    assert_true(session.subject.labels == 0 && session.emergency_ns == 0);
+    assert_true(access_session(place.access, secret, HERE, true, now_ns + hour_ns, &session));
+    assert_true(session.subject.labels == 0 && session.emergency_ns == 0);
+    struct alarm alarms[ALARMS_MAX];
+    uint64_t unlisted;
+    assert_int_equal(alarm_list(alarms, &unlisted), 0);
+    char *trail = place_trail(place.audit);
+    assert_int_equal(place_count(trail, "csd-code=\"110127\""), 1);
+    assert_int_equal(place_count(trail, "unconscious in the emergency room"), 1);
+    free(trail);
     place_close(&place);
 }
 
@@ -349,6 +384,7 @@ int test_login(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_login_gives_a_session_that_outlives_a_restart_and_ends_when_it_is_left),
         cmocka_unit_test(a_session_ends_after_a_while_without_use_and_at_its_end_and_a_look_is_no_use),
+        cmocka_unit_test(an_emergency_shows_all_labels_for_an_hour_to_one_session_and_the_trail_has_its_reason),
         cmocka_unit_test(what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s),
         cmocka_unit_test(the_last_administrator_who_can_log_in_stays),
         cmocka_unit_test(nobody_learns_which_names_there_are),

@@ -32,14 +32,15 @@ static json_t *session_to_json(struct service *service, const struct access_subj
 {
     static const char *const kinds[ACCESS_KIND_END] = {
         [ACCESS_LOCAL] = "local", [ACCESS_USER] = "user", [ACCESS_TOKEN] = "token"};
-    char ends[CLOCK_RFC3339_SIZE];
+    char ends[CLOCK_RFC3339_SIZE], emergency[CLOCK_RFC3339_SIZE];
     const char *way = !session ? "" : session->way == ACCESS_BY_PASSWORD ? "password" : "provider";
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s?, s:s}", "name", subject->name, "shown",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s?, s:s, s:s?}", "name", subject->name, "shown",
                      session ? session->shown : subject->name, "kind", kinds[subject->kind], "roles",
                      access_roles_to_json(subject->roles), "actions", actions_to_json(subject), "labels",
                      access_labels_to_json(service->access, subject->labels), "csrf", session ? session->csrf : "",
                      "idle_s", (json_int_t)(session ? access_idle_ns(service->access) / CLOCK_SECOND : 0), "ends",
-                     session ? clock_rfc3339(ends, session->ends_ns) : NULL, "way", way);
+                     session ? clock_rfc3339(ends, session->ends_ns) : NULL, "way", way, "emergency",
+                     session && session->emergency_ns ? clock_rfc3339(emergency, session->emergency_ns) : NULL);
 }
 
 void api_session(void *payload, struct http_request *request)
@@ -126,6 +127,24 @@ void api_session_post(void *payload, struct http_request *request)
     const char *password = body && read_name(body, name, &err) ? secret_member(body, "password", &err) : NULL;
     if (!password || !log_in(payload, request, name, password, &wait_s, &err))
         reply_refused(request, &err, wait_s);
+    json_decref(body);
+}
+
+void api_emergency(void *payload, struct http_request *request)
+{
+    struct service *service = payload;
+    const struct service_login *login = service_login(request);
+    struct access_session session;
+    struct error err;
+    json_t *body = service_read_json(request, "reason", &err);
+    const char *reason = body ? service_member(body, "reason", &err) : NULL;
+    bool ok = reason && (login->way == SERVICE_BY_SESSION ||
+                         error_set(&err, ERROR_FORBIDDEN, "an emergency is a person's, who is logged in"));
+    if (ok && access_session_emergency(service->access, login->secret, reason, http_address(request), clock_now_ns(),
+                                       &session, &err))
+        service_reply_json(request, 200, session_to_json(service, &session.subject, &session));
+    else
+        http_reply_error(request, &err);
     json_decref(body);
 }
 

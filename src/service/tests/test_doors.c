@@ -37,6 +37,7 @@ static const struct {
     {"POST", "/api/login/first", "xxxxxxx"},
     {"GET", "/api/session", "xxxxxxx"},
     {"POST", "/api/session", "xxxxxxx"},
+    {"POST", "/api/session/break-glass", "xx-----"},
     {"DELETE", "/api/session", "xxxxxxx"},
     {"GET", "/api/accounts", "---x---"},
     {"PUT", "/api/accounts/{name}", "---x---"},
