@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 export BUILD
 
-.PHONY: build run demo test lint bench soak fuzz interop setup clean
+.PHONY: build run demo test lint bench soak fuzz interop deb test-deb setup clean
 
 build: $(BUILD)/build.ninja ui/dist/index.html
 	@ninja -C $(BUILD)
@@ -63,6 +63,17 @@ interop:
 	@src/fhir/tests/interop.sh $(abspath $(BUILD))
 	@tests/interop/statements.py
 	@tests/interop/rsyslog.py
+
+# The package for Debian 12 (docs/install.md).
+deb:
+	@tools/setup build
+	@$(MAKE) --no-print-directory build
+	@tools/deb $(BUILD)
+
+# The package's whole life in a clean Debian; needs root and Debian's mirror.
+test-deb: deb
+	@tools/setup interop
+	@BUILD=$(BUILD) /usr/bin/python3 tests/interop/deb.py
 
 clean:
 	@rm -rf $(BUILD)

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "cli/cli.h"
 #include "service/service.h"
 
@@ -54,6 +55,14 @@ static bool have_open_files(struct error *err)
                      (unsigned long long)limit.rlim_cur, OPEN_FILES_LEAST, OPEN_FILES_WANTED, OPEN_FILES_WANTED);
 }
 
+// systemd waits for READY=1 (Type=notify) and ends a unit that never says it; so failing is worth a line only.
+static void tell(const char *state)
+{
+    struct error err;
+    if (!notify_send(state, &err))
+        log_warning("serve", "%s", err.message);
+}
+
 static int serve(const struct config *config)
 {
     struct error err;
@@ -78,7 +87,9 @@ static int serve(const struct config *config)
     printf("hilum: ready, page at http://%s/, DICOM at %s\n", service_http_address(service, http),
            service_dicom_address(service, dicom));
     fflush(stdout);
+    tell("READY=1");
     wait_for_signal(&signals);
+    tell("STOPPING=1");
     service_stop(service);
     return CLI_DONE;
 }

@@ -4,6 +4,7 @@ int test_alarm(void);
 int test_config(void);
 int test_file(void);
 int test_memory(void);
+int test_notify(void);
 int test_process(void);
 int test_text(void);
 int test_tls(void);
@@ -21,5 +22,6 @@ int main(int argc, char **argv)
         return process_reader_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "process-parent") == 0)
         return process_parent_main();
-    return test_alarm() + test_config() + test_file() + test_memory() + test_process() + test_text() + test_tls();
+    return test_alarm() + test_config() + test_file() + test_memory() + test_notify() + test_process() + test_text() +
+           test_tls();
 }
