@@ -94,12 +94,20 @@ static bool is_there(const struct access_export *one, const struct place *place)
     return memmem(from, (size_t)(line + size - from), place->value, strlen(place->value)) != NULL;
 }
 
+// "CURSOR_FORM SEGMENT OFFSET VALUE\n", whole; the value "-" is none.
 static bool parse_place(const char *text, struct place *out)
 {
-    int end = 0;
-    bool ok = sscanf(text, CURSOR_FORM " %" SCNu64 " %" SCNu64 " %64[0-9a-f-]\n%n", &out->segment, &out->offset,
-                     out->value, &end) == 3 &&
-              end > 0 && text[end] == '\0';
+    const size_t form = strlen(CURSOR_FORM " ");
+    if (!text_starts(text, CURSOR_FORM " "))
+        return false;
+    const char *segment = text + form, *offset = segment + strcspn(segment, " \n");
+    if (!text_to_u64(segment, (size_t)(offset - segment), &out->segment) || *offset++ != ' ')
+        return false;
+    const char *value = offset + strcspn(offset, " \n");
+    if (!text_to_u64(offset, (size_t)(value - offset), &out->offset) || *value++ != ' ')
+        return false;
+    size_t size = strspn(value, "0123456789abcdef-");
+    bool ok = strcmp(value + size, "\n") == 0 && text_copy_n(out->value, sizeof out->value, value, size);
     if (ok && strcmp(out->value, "-") == 0)
         out->value[0] = '\0';
     return ok && (out->offset == 0 || strlen(out->value) == ACCESS_CHAIN_DIGITS);

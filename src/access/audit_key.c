@@ -37,13 +37,20 @@ static bool set(struct access_key *key, const char *digits, uint64_t from)
     return true;
 }
 
+// "FORM DIGITS NUMBER\n", whole.
 static bool parse(struct access_key *key, const char *text)
 {
     char digits[2 * HASH_SIZE + 1];
     uint64_t from;
-    int end = 0;
-    return sscanf(text, FORM " %64[0-9a-f] %" SCNu64 "\n%n", digits, &from, &end) == 2 && end > 0 && !text[end] &&
-           from > 0 && set(key, digits, from);
+    if (!text_starts(text, FORM " "))
+        return false;
+    text += strlen(FORM " ");
+    size_t size = strspn(text, "0123456789abcdef");
+    if (!text_copy_n(digits, sizeof digits, text, size) || text[size] != ' ')
+        return false;
+    const char *number = text + size + 1, *end = number + strcspn(number, "\n");
+    return strcmp(end, "\n") == 0 && text_to_u64(number, (size_t)(end - number), &from) && from > 0 &&
+           set(key, digits, from);
 }
 
 bool access_key_read(struct access_key *key, const char *folder, const char *path, struct error *err)
