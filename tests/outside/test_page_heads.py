@@ -180,7 +180,7 @@ class Failures(PageTest):
         models = os.path.join(cls.folder, "models")
         for name, graph in (("sound", None), ("endless", "endless"), ("hungry", "hungry")):
             make_package(models, name, graph)
-        return f"models:\n  folder: {models}\n  timeout_seconds: 4\n  memory_mb: 1024\n  workers: 2\n"
+        return f"models:\n  folder: {models}\n  timeout_seconds: 15\n  memory_mb: 1024\n  workers: 2\n"
 
     def test_a_failed_jobs_reason_is_on_the_page_and_the_rest_goes_on(self):
         for model in ("endless", "hungry", "sound"):
