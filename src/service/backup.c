@@ -21,7 +21,8 @@ enum {
     LOOK_SECONDS = 20,  // between two looks at the clock
     RETRY_MINUTES = 60, // after a failure
     DAY_MINUTES = 24 * 60,
-    SILENT_HOURS = 50, // without a backup, until it is an alarm: two nights, and a slow one
+    SILENT_HOURS = 50, // since the last one, until it is an alarm: two nights, and a slow one
+    NEVER_HOURS = 1,   // since the start, where there is none
     BESIDE_MAX = 4096, // files of models, certificates, configuration
     MODELS_DEPTH = 4,
 };
@@ -305,6 +306,21 @@ static int64_t last_due(const struct backups *backups, int64_t now_ns)
     return (now - parts.tm_sec - (time_t)since * 60) * CLOCK_SECOND;
 }
 
+// A copy on the same disk is lost with it, and may fill it: one is made there only when somebody asks.
+static bool is_on_one_disk(const struct backups *backups)
+{
+    char path[STORE_FOLDER_MAX + 1];
+    struct stat here, there;
+    text_copy(path, sizeof path, backups->folder);
+    while (stat(path, &there) != 0) { // the folder, or where it will be made
+        char *slash = strrchr(path, '/');
+        if (!slash || errno != ENOENT)
+            return false; // trying says why
+        slash[slash == path] = '\0';
+    }
+    return stat(store_folder(backups->service->store), &here) == 0 && here.st_dev == there.st_dev;
+}
+
 // By the times alone, so that a server that was off at the minute makes it when it is back, and one after a failure.
 static bool is_due(const struct backups *backups, int64_t now_ns)
 {
@@ -312,19 +328,26 @@ static bool is_due(const struct backups *backups, int64_t now_ns)
         return false;
     int64_t due_ns = last_due(backups, now_ns);
     bool rests = backups->failed_ns > due_ns && now_ns - backups->failed_ns < RETRY_MINUTES * 60 * CLOCK_SECOND;
-    return due_ns > backups->last_ns && due_ns > backups->service->started_ns - DAY_MINUTES * 60 * CLOCK_SECOND &&
-           !rests;
+    return due_ns > backups->last_ns && !rests && !is_on_one_disk(backups);
 }
 
 static void tell_silence(const struct backups *backups, int64_t now_ns)
 {
-    char last[CLOCK_RFC3339_SIZE];
-    int64_t since = backups->last_ns > 0 ? backups->last_ns : backups->service->started_ns;
-    if (backups->at < 0 || now_ns - since < SILENT_HOURS * 3600 * CLOCK_SECOND)
+    char last[CLOCK_RFC3339_SIZE] = "there is none";
+    bool never = backups->last_ns == 0;
+    int64_t silent_ns = now_ns - (never ? backups->service->started_ns : backups->last_ns);
+    if (!never)
+        clock_rfc3339(last, backups->last_ns);
+    if (backups->at < 0 || silent_ns < (never ? NEVER_HOURS : SILENT_HOURS) * 3600 * CLOCK_SECOND)
         alarm_clear(ALARM_BACKUP, "age");
+    else if (is_on_one_disk(backups))
+        alarm_raise(ALARM_BACKUP, "age",
+                    "the last one: %s. %.80s is on the data folder's own disk, where none is made by itself: mount "
+                    "another disk there, or name another folder",
+                    last, backups->folder);
     else
-        alarm_raise(ALARM_BACKUP, "age", "the last one in %.80s is of %s: hilum backup says what is wrong",
-                    backups->folder, backups->last_ns > 0 ? clock_rfc3339(last, backups->last_ns) : "never");
+        alarm_raise(ALARM_BACKUP, "age", "the last one in %.80s: %s. `hilum backup` says what is wrong",
+                    backups->folder, last);
 }
 
 static void wait_a_while(struct backups *backups)

@@ -229,7 +229,8 @@ static bool is_plain(const char *path)
         if (size == 0 || (size == 1 && part[0] == '.') || (size == 2 && part[0] == '.' && part[1] == '.'))
             return false;
     }
-    return *path != '\0';
+    size_t whole = strlen(path);
+    return whole > 0 && path[whole - 1] != '/';
 }
 
 static bool put_listed(struct putting *putting, const struct backup_file *file, struct error *err)

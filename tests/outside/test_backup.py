@@ -230,7 +230,15 @@ class WhileItWorks(Backed):
         databases = len(self.objects())
         self.assertLess(databases, 16)
 
-    def test_a_server_that_has_none_makes_one_by_itself_and_the_page_can_ask(self):
+    def test_a_server_that_has_none_makes_one_by_itself_on_another_disk_only(self):
+        server = self.server(at="02:30")
+        time.sleep(1)
+        told = server.get_json("/api/backups")
+        self.assertEqual((told["backups"], told["running"], told["failed"]), ([], None, None), "one was made on the data folder's own disk")
+        server.stop()
+        self.vault = tempfile.mkdtemp(prefix="hilum-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, self.vault)
+        self.assertNotEqual(os.stat(self.vault).st_dev, os.stat(self.folder).st_dev)
         server = self.server(at="02:30")
         wait_until(lambda: server.get_json("/api/backups")["backups"], 10, "a first backup")
         told = server.get_json("/api/backups")
