@@ -176,6 +176,7 @@ class WhileItWorks(Backed):
                 store(server, number)
                 acknowledged.append(number)
                 number += 1
+                time.sleep(0.01)
 
         threads = [threading.Thread(target=send, args=(first,)) for first in (1000, 5000, 9000)]
         for thread in threads:
