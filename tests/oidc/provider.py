@@ -132,7 +132,7 @@ class Surfer:
                 answer = self.get(url)
             elif 'name="login"' in answer.text:
                 url = urllib.parse.urljoin(url, html.unescape(re.search(r'action="([^"]*)"', answer.text)[1]))
-                answer = self.get(url, {"prompt": "login", "login": login, "password": "anything"})
+                answer = self.get(url, {"login": login, "password": "anything"})
             else:
                 raise AssertionError(f"{url} answered {answer.status}: {answer.text[:500]}")
         raise AssertionError("the provider sends the browser in circles")

@@ -29,7 +29,16 @@ const provider = new Provider(options.issuer ?? origin, {
     conformIdTokenClaims: false,
     cookies: { keys: ["of the tests"] },
     pkce: { methods: ["S256"], required: () => true },
-    features: { rpInitiatedLogout: { enabled: true } },
+    // Pages of few words: oidc-provider's own fetch fonts from elsewhere.
+    features: {
+        devInteractions: { enabled: false },
+        rpInitiatedLogout: {
+            enabled: true,
+            logoutSource: (ctx, form) => (ctx.body = `${form}<button form="op.logoutForm" name="logout" value="yes">Log off</button>`),
+            postLogoutSuccessSource: (ctx) => (ctx.body = "logged off"),
+        },
+    },
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_, id) => {
         const person = JSON.parse(readFileSync(options.people, "utf8"))[id];
         return person && { accountId: id, claims: () => ({ sub: id, ...person }) };
@@ -42,8 +51,18 @@ const provider = new Provider(options.issuer ?? origin, {
         return grant;
     },
 });
+async function readForm(request) {
+    let text = "";
+    for await (const piece of request) text += piece;
+    return new URLSearchParams(text);
+}
 provider.use(async (ctx, next) => {
-    await next();
+    if (!ctx.path.startsWith("/interaction/")) await next();
+    else if (ctx.method === "GET") ctx.body = `<form method="post" action="${ctx.path}"><input name="login"><input name="password" type="password"><button>Log in</button></form>`;
+    else {
+        const form = await readForm(ctx.req);
+        ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, { login: { accountId: form.get("login") } }));
+    }
     if (options.clock_s) ctx.set("Date", new Date(Date.now()).toUTCString());
 });
 const server = options.tls ? createTls({ key: readFileSync(options.tls.key), cert: readFileSync(options.tls.cert) }, provider.callback()) : createPlain(provider.callback());
