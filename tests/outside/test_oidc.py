@@ -6,13 +6,17 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import ROOT, Hilum, wait_until
+from harness import HILUM, ROOT, Hilum, wait_until
+from test_tls import Authority
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "oidc"))
 from provider import Provider, Surfer
@@ -24,9 +28,9 @@ CALLBACK = "/api/session/provider/callback"
 class Site(unittest.TestCase):
     """A server and its provider, for each test."""
 
-    def site(self, public=False, start=True, boss=True, **settings):
+    def site(self, public=False, start=True, boss=True, tls=None, **settings):
         self.server = Hilum()
-        self.provider = Provider(self.server.url(CALLBACK), public)
+        self.provider = Provider(self.server.url(CALLBACK), public, **({"tls": tls} if tls else {}))
         self.addCleanup(self.provider.close)
         self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["readers", "staff"])
         self.provider.set("bob", name="Bob", preferred_username="bob", groups=["porters"])
@@ -37,6 +41,11 @@ class Site(unittest.TestCase):
         self.addCleanup(self.server.__exit__, None, None, None)
         if boss:
             self.command("/api/accounts/boss", "PUT", {"shown": "Boss", "roles": ["administrator"], "password": PASSWORD})
+
+    def configure(self, **settings):
+        self.server.stop()
+        self.server.config = self.provider.config(**settings)
+        self.server.start()
 
     def begin(self, surfer, login):
         return surfer.to_callback(self.server.url("/api/session/provider"), login)
@@ -286,6 +295,69 @@ class Faults(Site):
         self.provider.start(clock_s=600)
         surfer, why = self.log_in("ada")
         self.check_refused(surfer, why, "one of the two clocks is off")
+
+
+class Checked(Site):
+    """`hilum check` of the provider: each planted fault is named, on its side."""
+
+    def check(self):
+        return self.command("/api/connections/provider/login/check", "POST", {})
+
+    def step(self, step, state):
+        connection = self.check()
+        found = next((one for one in connection["steps"] if one["step"] == step), None)
+        self.assertIsNotNone(found, connection)
+        self.assertEqual((found["state"], connection["state"]), (state, "ok" if state == "ok" else "failed"), connection)
+        return found
+
+    def test_a_provider_that_is_well_is_so_and_says_what_to_register(self):
+        self.site()
+        connection = self.check()
+        self.assertEqual([(step["step"], step["state"]) for step in connection["steps"]], [("reach", "ok"), ("clock", "ok"), ("description", "ok"), ("keys", "ok")])
+        self.assertIn(self.server.url(CALLBACK), connection["steps"][2]["said"])
+        shown = subprocess.run([HILUM, "check", "--server", self.server.url("")], env=dict(os.environ, HILUM_TOKEN_FILE=os.path.join(self.server.data, "token")), capture_output=True, text=True, check=False)
+        self.assertIn("provider", shown.stdout)
+
+    def test_a_provider_that_is_down_is_called_so(self):
+        self.site(start=False)
+        found = self.step("reach", "failed")
+        self.assertIn("nothing listens", found["said"])
+        self.assertIn("on the side of Testing: start its service", found["remedy"])
+        self.assertIn("oidc.issuer", found["remedy"])
+
+    def test_a_clock_that_is_off_is_called_so_with_both_times(self):
+        self.site(start=False)
+        for ahead in (45, -45):
+            self.provider.start(clock_s=ahead)
+            found = self.step("clock", "failed")
+            self.assertRegex(found["said"], r"the clock is off by 4[3-6] s: it is \S+Z here, and \S+Z at Testing")
+            self.assertRegex(found["remedy"], "^on this side first|^on the side of Testing")
+            self.provider.stop()
+        self.provider.start(clock_s=10)
+        self.assertEqual(self.check()["state"], "ok")
+
+    def test_another_issuer_is_called_so(self):
+        self.site(start=False)
+        self.provider.start(issuer=self.provider.issuer + "/")
+        self.assertIn("to the last slash", self.step("issuer", "failed")["remedy"])
+
+    def test_an_address_where_there_is_no_provider_is_called_so(self):
+        self.site()
+        self.configure(issuer=self.provider.issuer + "/nothing")
+        self.assertIn("answers 404", self.step("description", "failed")["said"])
+
+    def test_a_certificate_of_an_unknown_authority_is_called_so_and_counts_once_its_authority_is_named(self):
+        folder = tempfile.mkdtemp(prefix="hilum-oidc-tls-")
+        self.addCleanup(shutil.rmtree, folder)
+        authority = Authority(folder, "authority")
+        certificate, key = authority.sign("provider")
+        self.site(tls={"key": key, "cert": certificate})
+        self.assertIn("oidc.authorities", self.step("tls", "failed")["remedy"])
+        surfer = Surfer()
+        surfer.get(self.server.url("/api/session/provider"))
+        self.assertIn("does not count", self.told(surfer))
+        self.configure(authorities=authority.pem)
+        self.step("tls", "ok")
 
 
 if __name__ == "__main__":
