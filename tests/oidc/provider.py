@@ -78,6 +78,8 @@ class Provider:
                 return self
             except RuntimeError:
                 if not patience:
+                    with open(os.path.join(self.folder, "log.txt"), encoding="utf-8") as log:
+                        sys.stderr.write(log.read()[-2000:])
                     raise
                 time.sleep(0.5)
 

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Login by an identity provider: npm's oidc-provider and a browser of few lines, and what must not be believed."""
 
+import concurrent.futures
 import html
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -276,6 +278,21 @@ class Faults(Site):
         url = self.begin(surfer, "ada")
         self.provider.stop()
         self.check_refused(surfer, self.end(surfer, url), "does not answer")
+
+    def test_a_provider_that_hangs_holds_four_and_nobody_else(self):
+        self.site(start=False)
+        with socket.create_server(("127.0.0.1", self.provider.port), backlog=64):  # takes connections, and says nothing
+            began = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                waiting = [pool.submit(lambda surfer: (surfer.get(self.server.url("/api/session/provider")), self.told(surfer))[1], Surfer()) for _ in range(8)]
+                wait_until(lambda: sum(one.done() for one in waiting) == 4, 5, "four are told at once that others wait")
+                status, _, _ = self.server.request("/api/session", "POST", json.dumps({"name": "boss", "password": PASSWORD}).encode(), {"Content-Type": "application/json"})
+                self.assertEqual(status, 200)
+                self.assertLess(time.monotonic() - began, 6)
+                told = sorted(one.result() for one in waiting)
+            self.assertLess(time.monotonic() - began, 13)
+            self.assertEqual(["4 logins wait for Testing already" in why for why in told], [True] * 4 + [False] * 4, told)
+            self.assertIn("did not answer in time", told[-1])
 
     def test_a_provider_of_another_issuer_is_not_believed(self):
         self.site(start=False)
