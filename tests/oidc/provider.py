@@ -107,7 +107,7 @@ class Surfer:
     """Keeps cookies, follows no redirect by itself."""
 
     def __init__(self):
-        self.cookies = http.cookiejar.CookieJar()
+        self.cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(secure_protocols=("http", "https")))  # loopback is as good as TLS, as browsers have it
 
         class Stay(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *ignored):
@@ -123,7 +123,7 @@ class Surfer:
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())
 
-    def to_callback(self, url, login):
+    def to_callback(self, url, login, password="anything"):
         """From our button to the address that the provider sends the browser back to, which is not followed yet."""
         answer = self.get(url)
         for _ in range(8):
@@ -132,9 +132,9 @@ class Surfer:
                 if "/api/session/provider/callback" in url:
                     return url
                 answer = self.get(url)
-            elif 'name="login"' in answer.text:
+            elif 'name="password"' in answer.text:
                 url = urllib.parse.urljoin(url, html.unescape(re.search(r'action="([^"]*)"', answer.text)[1]))
-                answer = self.get(url, {"login": login, "password": "anything"})
+                answer = self.get(url, {"login": login, "username": login, "password": password})
             else:
                 raise AssertionError(f"{url} answered {answer.status}: {answer.text[:500]}")
         raise AssertionError("the provider sends the browser in circles")

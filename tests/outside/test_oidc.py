@@ -247,15 +247,6 @@ class Refused(Site):
         url = self.server.url(f"{CALLBACK}?state={state}&iss={issuer}&error=%3Cb%3Ecall&error_description=0800")
         self.check_refused(surfer, self.end(surfer, url), "an error of no form")
 
-    def test_a_login_that_nobody_takes_up_makes_room_for_the_next(self):
-        self.site()
-        first = Surfer()
-        url = self.begin(first, "ada")
-        for _ in range(1024):
-            Surfer().get(self.server.url("/api/session/provider"))
-        self.check_refused(first, self.end(first, url), "did not begin here")
-        self.assertIsNone(self.log_in("ada")[1])
-
 
 class Faults(Site):
     def test_while_the_provider_is_down_the_page_says_so_and_passwords_work(self):
