@@ -404,10 +404,8 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
         wanted.labels = row.account.labels;
         wanted.enabled = row.account.enabled;
     }
-    if (!wanted.enabled) {
-        audit(access, ACCESS_EVENT_LOGIN, false, wanted.name, address, "the account is disabled", now_ns);
+    if (!wanted.enabled)
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
-    }
     return access_account_put(access, &wanted, NULL, "identity provider", err) &&
            begin(access, &wanted, ACCESS_BY_PROVIDER, address, now_ns, secret, out, err);
 }

@@ -66,6 +66,8 @@ export const en = {
         again: "Password, again",
         differ: "The two passwords are not the same.",
         make: "Make this account and log in",
+        elsewhere: (provider: string) => `You are logged off here, and may still be logged in at ${provider}.`,
+        endThere: "Log off there too",
         noWay: "This server offers no way to log in; its administrator has to see to that.",
     },
 
