@@ -3,7 +3,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 export BUILD
 
-.PHONY: build run demo test lint bench soak fuzz interop deb test-deb setup clean
+.PHONY: build run demo test lint bench soak fuzz interop deb test-deb afternoon setup clean
 
 build: $(BUILD)/build.ninja ui/dist/index.html
 	@ninja -C $(BUILD)
@@ -75,6 +75,11 @@ deb:
 test-deb: deb
 	@tools/setup interop
 	@BUILD=$(BUILD) /usr/bin/python3 tests/interop/deb.py
+
+# An IT department's afternoon with the package, in a clean Debian and a network of its own; needs root and Debian's mirror.
+afternoon: build
+	@tools/setup build test interop
+	@BUILD=$(BUILD) tests/outside/afternoon.py
 
 clean:
 	@rm -rf $(BUILD)

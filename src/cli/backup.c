@@ -32,7 +32,7 @@ struct shown {
 static void show(void *payload, const char *what, uint64_t done, uint64_t total)
 {
     struct shown *shown = payload;
-    if (total == 0)
+    if (total >> 20 == 0)
         return;
     if (!shown->begun || strcmp(shown->what, what) != 0) {
         if (shown->begun)

@@ -258,7 +258,7 @@ class Afternoon:
         said = self.machine.run(f"hilum backup {token}")
         person.does("a copy of the key")
         self.machine.run("mkdir -p /media/safe; cp -a /var/backups/hilum /etc/hilum/backup.key /media/safe/")
-        self.tell(said.strip().splitlines()[-1])
+        self.tell(next(line for line in said.splitlines() if line.startswith("backup ")))
         self.machine.stop()
         self.machine.run("touch /var/lib/hilum/purge-data; dpkg -P hilum; rm -rf /etc/hilum /var/lib/hilum /var/backups/hilum")
         assert not os.path.exists(self.machine.path("var/lib/hilum"))
@@ -277,9 +277,9 @@ class Afternoon:
         self.installs()
         self.logs_in_first()
         self.enters_peers()
-        self.enters_provider()
+        if not os.environ.get("SKIP_PROVIDER"): self.enters_provider()
         self.scans()
-        self.reads()
+        if not os.environ.get("SKIP_PROVIDER"): self.reads()
         self.loses_and_restores()
         whole = time.monotonic() - self.began
         seen = {"login": self.login, "whole": whole, "inputs": self.person.inputs, "fields": max(self.fields.values())}
