@@ -63,6 +63,7 @@ interop:
 	@src/fhir/tests/interop.sh $(abspath $(BUILD))
 	@tests/interop/statements.py
 	@tests/interop/rsyslog.py
+	@tests/interop/clients.py
 	@tests/interop/keycloak.py
 
 # The package for Debian 12 (docs/install.md).
@@ -77,8 +78,9 @@ test-deb: deb
 	@BUILD=$(BUILD) /usr/bin/python3 tests/interop/deb.py
 
 # An IT department's afternoon with the package, in a clean Debian and a network of its own; needs root and Debian's mirror.
-afternoon: build
+afternoon:
 	@tools/setup build test interop
+	@$(MAKE) --no-print-directory build
 	@BUILD=$(BUILD) tests/outside/afternoon.py
 
 clean:
