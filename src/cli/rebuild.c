@@ -49,10 +49,10 @@ static void tell(const char *folder, const struct service_rebuilt *found)
            folder, folder);
 }
 
-static int confirm(const char *folder)
+static int confirm(const char *folder, const char *audit_key)
 {
     struct error err;
-    if (!service_rebuild_confirm(folder, &err))
+    if (!service_rebuild_confirm(folder, audit_key, &err))
         return cli_fail(&err);
     printf("the rebuild of %s is confirmed\n", folder);
     return CLI_DONE;
@@ -76,11 +76,12 @@ static bool is_folder(const char *path)
 
 static int run(int argc, char **argv)
 {
-    const char *folder = "./hilum-data", *sandbox = "full";
+    const char *folder = "./hilum-data", *sandbox = "full", *audit_key = NULL;
     bool replace = false, confirms = false;
     const struct cli_option options[] = {
         {"data", "DIR", "where everything is kept (./hilum-data)", &folder, NULL},
         {"sandbox", "full|reduced", "as the configuration file has it (full)", &sandbox, NULL},
+        {"audit-key", "FILE", "where audit.key of the configuration has the trail's key elsewhere", &audit_key, NULL},
         {"replace", NULL, "give up a sound database too: it is put aside", NULL, &replace},
         {"confirm", NULL, "peers, rules, targets and labels are entered again: end the alarm", NULL, &confirms},
         {NULL, NULL, NULL, NULL, NULL},
@@ -100,8 +101,9 @@ static int run(int argc, char **argv)
         .folder = folder,
         .reduced = strcmp(sandbox, "reduced") == 0,
         .replace = replace,
+        .audit_key = audit_key,
         .progress = show,
         .payload = &shown,
     };
-    return confirms ? confirm(folder) : rebuild(&how);
+    return confirms ? confirm(folder, audit_key) : rebuild(&how);
 }

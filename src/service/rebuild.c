@@ -3,7 +3,7 @@
 #include "service/internal.h"
 #include "service/service.h"
 
-static bool note(struct store *store, const char *detail, struct error *err)
+static bool note(struct store *store, const char *audit_key, const char *detail, struct error *err)
 {
     const struct access_record record = {.event = ACCESS_EVENT_CHANGED,
                                          .success = true,
@@ -12,7 +12,7 @@ static bool note(struct store *store, const char *detail, struct error *err)
                                          .patient = "",
                                          .study = "",
                                          .detail = detail};
-    struct access *access = access_open(store, store_folder(store), NULL, err);
+    struct access *access = access_open(store, store_folder(store), audit_key, err);
     if (!access)
         return false;
     access_audit(access, &record, clock_now_ns());
@@ -39,7 +39,7 @@ bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebui
     struct archive_counts counts = {0};
     struct store *store = store_open(&options, err);
     bool ok = store && service_migrate(store, err) && make_rows(store, rebuild->reduced, &rows, &counts, err) &&
-              note(store, "the database was rebuilt from objects", err) &&
+              note(store, rebuild->audit_key, "the database was rebuilt from objects", err) &&
               store_rebuild_done(store, rows.unreadable + rows.left_out, err);
     store_close(store);
     *out = (struct service_rebuilt){.objects = counts.instances,
@@ -51,11 +51,11 @@ bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebui
     return ok;
 }
 
-bool service_rebuild_confirm(const char *folder, struct error *err)
+bool service_rebuild_confirm(const char *folder, const char *audit_key, struct error *err)
 {
     struct store *store = store_open(&(struct store_options){.folder = folder}, err);
     bool ok = store && service_migrate(store, err) && store_rebuild_confirm(store, err) &&
-              note(store, "the rebuild of the database was confirmed", err);
+              note(store, audit_key, "the rebuild of the database was confirmed", err);
     store_close(store);
     return ok;
 }

@@ -37,8 +37,9 @@ void service_stop(struct service *service);
 
 struct service_rebuild {
     const char *folder;
-    bool reduced; // the sandbox of the decoder that compares pixels, as the configuration has it
-    bool replace; // also a sound database
+    bool reduced;          // the sandbox of the decoder that compares pixels, as the configuration has it
+    bool replace;          // also a sound database
+    const char *audit_key; // audit.key of the configuration; NULL or "": in the folder
     void (*progress)(void *payload, const char *what, uint64_t done, uint64_t total); // of "packs", then of "objects"
     void *payload;
 };
@@ -52,7 +53,7 @@ struct service_rebuilt {
 bool service_rebuild(const struct service_rebuild *rebuild, struct service_rebuilt *out, struct error *err);
 // Somebody has entered again what was lost: the alarm is over. CONFLICT when a server runs there, or no rebuild waits
 // for it.
-bool service_rebuild_confirm(const char *folder, struct error *err);
+bool service_rebuild_confirm(const char *folder, const char *audit_key, struct error *err);
 
 // `configured`, or when that is "" the path `relative` to the folder of the program. false when it does not fit.
 bool service_beside(char *out, size_t capacity, const char *configured, const char *relative);

@@ -678,6 +678,19 @@ class Rebuild(Folder):
         self.assertIn("container 1", done.stderr)
         self.assertIn("1 objects could not be brought back", " ".join(self.start().get_json("/healthz")["warnings"]))  # until the confirmation
 
+    def test_a_trail_whose_key_is_elsewhere_goes_on_unbroken(self):
+        key = os.path.join(self.folder, "trail.key")
+        self.server = Hilum(self.data, config=f"audit: {{key: {key}}}\ndisk: {{low_water_mb: 0}}\n").start()
+        store(self.server, 1)
+        self.stop()
+        for path in glob.glob(self.path("hilum.db*")):
+            os.unlink(path)
+        self.assertEqual(self.rebuild("--audit-key", key).returncode, 0)
+        self.assertEqual(self.rebuild("--confirm", "--audit-key", key).returncode, 0)
+        self.assertEqual(os.path.exists(self.path("audit-key")), False)
+        checked = subprocess.run([HILUM, "audit", "check", self.data, "--key", key], capture_output=True, text=True, timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
