@@ -75,10 +75,19 @@ static long long number_of(const json_t *json, const char *name)
     return (long long)json_integer_value(json_object_get(json, name));
 }
 
+// The newest whose list can be read: the one that was just made.
+static const json_t *newest_of(const json_t *json)
+{
+    const json_t *all = json_object_get(json, "backups");
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (json_is_true(json_object_get(json_array_get(all, i), "readable")))
+            return json_array_get(all, i);
+    return NULL;
+}
+
 static int tell_end(const json_t *json)
 {
-    const json_t *failed = json_object_get(json, "failed"),
-                 *newest = json_array_get(json_object_get(json, "backups"), 0);
+    const json_t *failed = json_object_get(json, "failed"), *newest = newest_of(json);
     if (json_is_object(failed)) {
         fprintf(stderr, "hilum: no backup was made: %s\n", text_of(failed, "reason"));
         return CLI_FAILED;
@@ -149,33 +158,36 @@ static int list(const char *folder, const struct backup_key *key)
 static void tell_bad(void *payload, const char *file, const char *why)
 {
     (void)payload;
-    cli_complain(file, "in the backup", why);
+    cli_complain(file, " in the backup", why);
 }
 
-static int check(const char *folder, const struct backup_key *key, const char *name)
+static int check(const char *folder, const struct backup_key *key, const char *name, bool drop)
 {
     struct backup_checked found;
     struct shown shown = {0};
     struct error err;
-    if (!backup_check(folder, key, name, tell_bad, show, &shown, &found, &err))
+    if (!backup_check(folder, key, name, drop, tell_bad, show, &shown, &found, &err))
         return cli_fail(&err);
     show_end(&shown);
     printf("%" PRIu64 " files, %" PRIu64 " MiB: %s", found.files, found.bytes >> 20,
            found.bad == 0 ? "each is as it was written\n" : "");
     if (found.bad > 0)
-        printf("%" PRIu64 " are missing or damaged\n", found.bad);
+        printf("%" PRIu64 " are missing or damaged%s\n", found.bad,
+               drop ? ": they are taken out, and the next backup writes again what the archive has"
+                    : "; with --drop they are taken out, and the next backup writes them again");
     return found.bad == 0 ? CLI_DONE : CLI_FAILED;
 }
 
 static int run_backup(int argc, char **argv)
 {
     const char *server = CLI_SERVER, *folder = NULL, *key_path = NULL;
-    bool begin = false;
+    bool begin = false, drop = false;
     const struct cli_option options[] = {
         {"server", "URL", "the server that makes one (" CLI_SERVER ")", &server, NULL},
         {"begin", NULL, "also where no backups are, though there were: a new disk", NULL, &begin},
         {"folder", "DIR", "list, check: the folder of backups (backup.folder)", &folder, NULL},
         {"key", "FILE", "list, check: their key (backup.key)", &key_path, NULL},
+        {"drop", NULL, "check: take out what is bad, so that the next backup writes it again", NULL, &drop},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct backup_key key;
@@ -197,7 +209,7 @@ static int run_backup(int argc, char **argv)
         return cli_usage("backup %s needs --folder DIR and --key FILE", what);
     if (!backup_key_read(key_path, &key, &err))
         return cli_fail(&err);
-    return checks ? check(folder, &key, argc == 3 ? argv[2] : NULL) : list(folder, &key);
+    return checks ? check(folder, &key, argc == 3 ? argv[2] : NULL, drop) : list(folder, &key);
 }
 
 // ---- restore

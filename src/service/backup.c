@@ -196,6 +196,23 @@ static void tell_made(const struct backups *backups, const struct backup_made *m
                     made->name, made->damaged, made->left_out);
     else
         alarm_clear(ALARM_BACKUP, "last");
+    if (made->kept[0])
+        alarm_raise(ALARM_BACKUP, "old ones", "backups past backup.keep stay in %.60s: %.160s", backups->folder,
+                    made->kept);
+    else
+        alarm_clear(ALARM_BACKUP, "old ones");
+    if (made->healed > 0)
+        log_warning("backup", "%" PRIu64 " files of earlier backups had rotted in %s: look at its disk", made->healed,
+                    backups->folder);
+}
+
+// Who may write there can damage what is there. A file system of the network may show all as everybody's.
+static void tell_open_folder(const struct backups *backups)
+{
+    struct stat status;
+    if (stat(backups->folder, &status) == 0 && (status.st_mode & 022) != 0)
+        log_warning("backup", "others may write into %s (mode %03o), and so damage or remove the backups",
+                    backups->folder, (unsigned)status.st_mode & 0777);
 }
 
 static void tell_failed(const struct backups *backups, const struct error *err)
@@ -279,6 +296,7 @@ static void work(struct backups *backups, bool begin)
     bool ok = make(backups, begin, &made, &err);
     if (ok) {
         note_folder(backups);
+        tell_open_folder(backups);
         tell_made(backups, &made, clock_monotonic_ns() - began_ns);
         list_made(backups);
     } else if (err.code != ERROR_CANCELLED)
@@ -410,7 +428,7 @@ struct backups *backups_start(struct service *service, struct error *err)
     backups->folder = config_text(service->config, "backup.folder");
     backups->key_path = config_text(service->config, "backup.key");
     backups->keep = (unsigned)config_integer(service->config, "backup.keep");
-    if (!service_backup_time(config_text(service->config, "backup.at"), &backups->at))
+    if (!service_backup_time(config_text(service->config, "backup.at"), &backups->at) || store_is_copy(service->store))
         backups->at = -1;
     bool ok =
         !*backups->folder || backup_key_read(backups->key_path, &backups->key, err) || error_prefix(err, "backup.key");

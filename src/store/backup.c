@@ -40,6 +40,7 @@ struct making {
     struct backup_list list, before; // before: of the newest backup there is, or empty
     json_t *files;                   // of the head; borrowed
     uint8_t anchor[ANCHOR_BYTES];
+    uint64_t number;         // of the backup
     uint64_t container_last; // that the copied database knows
     const char *what;        // is being read
     uint64_t done, total;
@@ -441,10 +442,24 @@ static bool open_container(const struct store *store, uint64_t container, struct
     return error_errno(err, errno, "cannot look at container %" PRIu64, container);
 }
 
+// What lies on a disk for years rots: in turn each is looked at again, and what is bad is written again.
+static bool is_sound(struct making *making, const struct backup_row *row)
+{
+    struct error why;
+    if ((row->container + making->number) % BACKUP_LOOKS != 0 ||
+        vault_get(&making->vault, row->name, row->size, -1, NULL, &why))
+        return true;
+    making->made->healed++;
+    log_warning("backup", "container %" PRIu64 " in %s had rotted (%s), and is written again", row->container,
+                making->order->folder, why.message);
+    return false;
+}
+
 static bool is_known(struct making *making, struct backup_row *row)
 {
     const struct backup_row *before = row->packed ? backup_list_find(&making->before, row->container) : NULL;
-    if (!before || !before->packed || before->size != row->size || !vault_has(&making->vault, before->name, row->size))
+    if (!before || !before->packed || before->size != row->size ||
+        !vault_has(&making->vault, before->name, row->size) || !is_sound(making, before))
         return false;
     memcpy(row->name, before->name, sizeof row->name);
     making->made->files++;
@@ -616,8 +631,12 @@ static bool choose_name(struct making *making, struct error *err)
         return error_set(err, ERROR_INTERNAL, "the clock shows no time");
     strftime(date, sizeof date, "%Y%m%d", &parts);
     strftime(time, sizeof time, "%H%M%S", &parts);
-    snprintf(making->made->name, sizeof making->made->name, "%06llu-%sT%sZ", (unsigned long long)(number + 1) % 1000000,
-             date, time);
+    making->number = number + 1;
+    if (making->number > 999999)
+        return error_set(err, ERROR_LIMIT,
+                         "%.160s/lists has a backup with the last number that there is, 999999: remove it",
+                         making->order->folder);
+    snprintf(making->made->name, sizeof making->made->name, "%06u-%sT%sZ", (unsigned)making->number, date, time);
     return true;
 }
 
@@ -635,21 +654,31 @@ static bool begin_list(struct making *making, struct error *err)
     return making->files != NULL || error_set(err, ERROR_MEMORY, "no memory for a backup's list");
 }
 
-// The newest list, whose packs need not be read again where they are of the same archive.
-static void read_before(struct making *making)
+// The newest list, whose packs need not be read again. Of another archive, or of this one as it was later, it is none
+// to go on from.
+static bool read_before(struct making *making, struct error *err)
 {
     char name[BACKUP_NAME_SIZE];
     struct error why;
     const char *archive = json_string_value(json_object_get(making->list.head, "archive"));
     if (!backup_list_choose(&making->vault, NULL, name, &why))
-        return;
+        return true;
     if (!backup_list_read(&making->vault, name, &making->before, &why)) {
         log_warning("backup", "the last backup cannot be read, so that all is read anew: %s", why.message);
-        return;
+        return true;
     }
     const char *before = json_string_value(json_object_get(making->before.head, "archive"));
     if (!before || strcmp(before, archive) != 0)
-        backup_list_free(&making->before);
+        return error_set(err, ERROR_CONFLICT,
+                         "the backups in %.100s are of archive %.16s, and this is %s: name another folder",
+                         making->order->folder, before ? before : "?", archive);
+    json_int_t epoch = json_integer_value(json_object_get(making->before.head, "epoch"));
+    return epoch <= (json_int_t)atomic_load(&making->store->board.epoch) ||
+           error_set(
+               err, ERROR_CONFLICT,
+               "the newest backup in %.100s, %s, is of this archive after it was put back elsewhere: another server "
+               "runs with it. Stop one of the two; this one may go on into another folder",
+               making->order->folder, name);
 }
 
 static bool finish_list(struct making *making, struct error *err)
@@ -664,10 +693,8 @@ static bool finish_list(struct making *making, struct error *err)
 
 static bool take_all(struct making *making, struct captured *captured, struct error *err)
 {
-    bool ok = choose_name(making, err) && begin_list(making, err);
-    if (ok)
-        read_before(making);
-    return ok && capture(making, captured, err) && take_database(making, err) && take_containers(making, err) &&
+    return choose_name(making, err) && begin_list(making, err) && read_before(making, err) &&
+           capture(making, captured, err) && take_database(making, err) && take_containers(making, err) &&
            take_captured(making, captured, err) && take_tombstones(making, err) && take_anchor(making, err) &&
            take_beside(making, err) && put_database(making, err) && finish_list(making, err) && goes_on(making, err) &&
            backup_list_write(&making->vault, making->made->name, &making->list, err);
@@ -758,6 +785,11 @@ bool backup_make(struct store *store, const struct backup_order *order, struct b
     struct captured captured = {0};
     struct error why;
     *out = (struct backup_made){0};
+    if (store->copied)
+        return error_set(
+            err, ERROR_CONFLICT,
+            "this is a copy beside its original (hilum restore --copy), which makes no backups: they would "
+            "stand among the original's");
     if (!vault_open(&making.vault, order->folder, order->key, order->begin ? VAULT_BEGIN : VAULT_WRITE, err))
         return false;
     making.vault.stop = order->stop;
@@ -765,7 +797,7 @@ bool backup_make(struct store *store, const struct backup_order *order, struct b
     remove_copy(store);
     // The backup is whole all the same.
     if (ok && order->keep > 0 && !drop_oldest(&making.vault, order->keep, &why))
-        log_warning("backup", "old backups stay in %s: %s", order->folder, why.message);
+        text_copy(out->kept, sizeof out->kept, why.message);
     captured_free(&captured);
     backup_list_free(&making.list);
     backup_list_free(&making.before);

@@ -60,12 +60,17 @@ struct backup_made {
     char name[BACKUP_NAME_SIZE]; // "000012-20261129T021500Z": its number, and when
     uint64_t files, bytes;       // of the archive
     uint64_t new_files, new_bytes;
+    uint64_t healed;               // files of earlier backups that had rotted, and were written again
+    char kept[ERROR_MESSAGE_SIZE]; // why backups past `keep` are still there; "": they are not
     uint64_t damaged;  // containers that are missing or have a record that does not match its digest; alarms name them
     uint64_t left_out; // of `beside`: cannot be read; the log names them
 };
 
-// FULL when either disk has no room, CONFLICT when another backup goes on there, FORBIDDEN for another key. What was
-// written before a failure stays, and the next one needs not write it again.
+// FULL when either disk has no room, FORBIDDEN for another key. CONFLICT when another backup goes on there, when the
+// backups there are of another archive, or of this one when it had come further than this store (another server runs
+// with it), and in a copy beside its original. What was written before a failure stays, and the next one needs not
+// write it again. Of the packs that earlier backups have one of BACKUP_LOOKS is read again and compared each time.
+enum { BACKUP_LOOKS = 32 };
 bool backup_make(struct store *store, const struct backup_order *order, struct backup_made *out, struct error *err);
 
 // ---- looking
@@ -87,8 +92,9 @@ struct backup_checked {
     uint64_t bad; // missing, cut or changed
 };
 // Reads all files of a backup (`name` NULL: the newest) and compares each with its digest. `tell` gets each that is
-// bad. true with bad > 0: it was looked through, and is damaged.
-bool backup_check(const char *folder, const struct backup_key *key, const char *name,
+// bad; with `drop` it is removed, so that the next backup writes it again. true with bad > 0: it was looked through,
+// and is damaged.
+bool backup_check(const char *folder, const struct backup_key *key, const char *name, bool drop,
                   void (*tell)(void *payload, const char *file, const char *why), backup_progress_fn *progress,
                   void *payload, struct backup_checked *out, struct error *err);
 

@@ -314,7 +314,7 @@ static bool compare_containers(struct store *store, const struct state *state, s
 static void tell_restored(struct store *store, const struct state *state)
 {
     char why[ERROR_MESSAGE_SIZE], time[CLOCK_RFC3339_SIZE];
-    copy_stands = state->copied;
+    copy_stands = store->copied = state->copied;
     if (state->copied)
         alarm_raise(
             ALARM_DATABASE, "copy",
@@ -330,6 +330,11 @@ static void tell_restored(struct store *store, const struct state *state)
 bool store_is_restored(const struct store *store)
 {
     return store->restored;
+}
+
+bool store_is_copy(const struct store *store)
+{
+    return store->copied;
 }
 
 static bool write_told(struct database *db, void *payload, struct error *err)

@@ -266,6 +266,7 @@ struct store {
     uint8_t id[STORE_ID_SIZE];
     bool was_clean;                 // the last stop
     char older[ERROR_MESSAGE_SIZE]; // why the database is an older copy [A5, A7a to A7c]; "": it is none
+    bool copied;                    // beside its original
     bool restored;                  // at this start, from a backup
     atomic_bool restored_untold;    // no line of the audit trail says so yet
     _Atomic(enum rebuild_state) rebuild;

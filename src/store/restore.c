@@ -71,6 +71,7 @@ struct reading {
     uint64_t done, total;
     void (*tell)(void *payload, const char *file, const char *why);
     struct backup_checked *checked;
+    bool drop;
 };
 
 static void tick(void *payload, uint64_t bytes)
@@ -86,7 +87,7 @@ static bool open_reading(struct reading *reading, const char *folder, const stru
                          struct error *err)
 {
     struct backup_listed head = {0};
-    if (!vault_open(&reading->vault, folder, key, VAULT_READ, err))
+    if (!vault_open(&reading->vault, folder, key, reading->drop ? VAULT_WRITE : VAULT_READ, err))
         return false;
     if (backup_list_choose(&reading->vault, name, reading->name, err) &&
         backup_list_read(&reading->vault, reading->name, &reading->list, err)) {
@@ -127,13 +128,15 @@ static void check_one(struct reading *reading, const char *path, const uint8_t n
     reading->checked->bad++;
     if (reading->tell)
         reading->tell(reading->payload, path, why.message);
+    if (reading->drop && !vault_remove(&reading->vault, name, &why) && reading->tell)
+        reading->tell(reading->payload, path, why.message);
 }
 
-bool backup_check(const char *folder, const struct backup_key *key, const char *name,
+bool backup_check(const char *folder, const struct backup_key *key, const char *name, bool drop,
                   void (*tell)(void *payload, const char *file, const char *why), backup_progress_fn *progress,
                   void *payload, struct backup_checked *out, struct error *err)
 {
-    struct reading reading = {.progress = progress, .payload = payload, .tell = tell, .checked = out};
+    struct reading reading = {.progress = progress, .payload = payload, .tell = tell, .checked = out, .drop = drop};
     struct backup_file file;
     char path[64];
     *out = (struct backup_checked){0};

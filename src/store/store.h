@@ -106,6 +106,8 @@ bool store_alarm_older_stands(void);
 // The folder was put back from a backup (backup.h), and this is the first start since: what the database knows of who
 // is logged in is of then.
 bool store_is_restored(const struct store *store);
+// It is a copy beside its original, for a trial.
+bool store_is_copy(const struct store *store);
 
 // The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);

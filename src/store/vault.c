@@ -106,13 +106,13 @@ bool backup_key_read(const char *path, struct backup_key *out, struct error *err
 
 // ---- opening
 
-static const char mark_file[] = "hilum-backups";
+static const char mark_file[] = "hilum-backups", mark_words[] = "hilum backups 1, key ";
 
 // Says whose backups these are: the form, and the name of the key.
 static bool read_mark(const struct vault *vault, const struct backup_key *key, struct error *err)
 {
     char text[128] = "", name[BACKUP_KEY_NAME_SIZE];
-    int fd = openat(vault->fd, mark_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(vault->fd, mark_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? error_set(err, ERROR_NOT_FOUND, "there are no backups in %.200s", vault->folder)
                                : error_errno(err, errno, "cannot open %.200s/%s", vault->folder, mark_file);
@@ -120,7 +120,9 @@ static bool read_mark(const struct vault *vault, const struct backup_key *key, s
     close(fd);
     if (got < 0)
         return error_errno(err, errno, "cannot read %.200s/%s", vault->folder, mark_file);
-    if (sscanf(text, "hilum backups 1, key %16[0-9a-f]", name) != 1)
+    size_t words = sizeof mark_words - 1;
+    if (strncmp(text, mark_words, words) != 0 ||
+        !text_copy_n(name, sizeof name, text + words, strcspn(text + words, "\n")))
         return error_set(err, ERROR_BAD_DATA, "%.200s/%s is damaged, or of a newer program", vault->folder, mark_file);
     if (strcmp(name, key->name) != 0)
         return error_set(err, ERROR_FORBIDDEN, "the backups in %.200s are of key %s, and this is key %s", vault->folder,
@@ -150,7 +152,7 @@ static bool begin(const struct vault *vault, const struct backup_key *key, struc
         return error_set(err, ERROR_CONFLICT,
                          "%.200s holds other things than backups: name an empty folder, or a new one", vault->folder);
     snprintf(path, sizeof path, "%s/%s", vault->folder, mark_file);
-    int size = snprintf(text, sizeof text, "hilum backups 1, key %s\n", key->name);
+    int size = snprintf(text, sizeof text, "%s%s\n", mark_words, key->name);
     return file_replace(path, text, (size_t)size, 0600, err);
 }
 
@@ -187,8 +189,9 @@ static bool open_parts(struct vault *vault, const struct backup_key *key, enum v
     if ((use == VAULT_BEGIN && !begin(vault, key, err)) || !read_mark(vault, key, err) ||
         (use != VAULT_READ && (!make_parts(vault, err) || !lock(vault, err))))
         return false;
-    vault->objects_fd = openat(vault->fd, "objects", flags);
-    vault->lists_fd = openat(vault->fd, "lists", flags);
+    // Who else may write here makes no link of them to files of others, which would be taken for ours.
+    vault->objects_fd = openat(vault->fd, "objects", flags | O_NOFOLLOW);
+    vault->lists_fd = openat(vault->fd, "lists", flags | O_NOFOLLOW);
     return (vault->objects_fd >= 0 && vault->lists_fd >= 0) ||
            error_errno(err, errno, "cannot open the folders in %.200s", vault->folder);
 }
@@ -365,17 +368,26 @@ static bool unseal(struct vault *vault, int in, uint64_t in_size, const struct t
 
 // ---- objects
 
+// Whatever stands there, a pipe too, was left by an earlier write or put there by others. -1 with errno.
+static int make_new(int folder_fd, const char *name)
+{
+    unlinkat(folder_fd, name, 0);
+    return openat(folder_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 static bool put_in_place(const struct vault *vault, const char *temporary, const uint8_t name[VAULT_NAME_SIZE],
                          uint64_t size, bool *is_new, struct error *err)
 {
     char path[PATH_SIZE], part[3];
+    struct stat status;
     path_of(name, path);
     text_copy_n(part, sizeof part, path, 2);
+    // What is there goes for what was just written: it may have rotted.
     *is_new = !vault_has(vault, name, size);
-    if (!*is_new)
-        return unlinkat(vault->objects_fd, temporary, 0) == 0 || error_errno(err, errno, "cannot remove %s", temporary);
     if (mkdirat(vault->objects_fd, part, 0700) != 0 && errno != EEXIST)
         return error_errno(err, errno, "cannot make %.200s/objects/%s", vault->folder, part);
+    if (fstatat(vault->objects_fd, part, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode))
+        return error_set(err, ERROR_CONFLICT, "%.200s/objects/%s is no folder: remove it", vault->folder, part);
     return renameat(vault->objects_fd, temporary, vault->objects_fd, path) == 0 ||
            error_errno(err, errno, "cannot name %.200s/objects/%s", vault->folder, path);
 }
@@ -386,7 +398,7 @@ bool vault_put(struct vault *vault, int fd, uint64_t size, const struct vault_ti
     static const char temporary[] = "new.tmp"; // one writer has the folder
     const struct origin origin = {.fd = fd, .size = size};
     uint8_t digest[HASH_SIZE];
-    int out = openat(vault->objects_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int out = make_new(vault->objects_fd, temporary);
     if (out < 0)
         return error_errno(err, errno, "cannot write into %.200s", vault->folder);
     hash_start(vault->hash);
@@ -413,7 +425,7 @@ bool vault_has(const struct vault *vault, const uint8_t name[VAULT_NAME_SIZE], u
 static bool open_sealed(int folder_fd, const char *path, int *fd, uint64_t *size, struct error *err)
 {
     struct stat status;
-    *fd = openat(folder_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    *fd = openat(folder_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // a pipe is not waited for
     if (*fd < 0)
         return errno == ENOENT ? error_set(err, ERROR_NOT_FOUND, "it is not there")
                                : error_errno(err, errno, "cannot open it");
@@ -457,7 +469,7 @@ bool vault_write_list(struct vault *vault, const char *name, const struct buffer
     char path[PATH_SIZE], temporary[PATH_SIZE];
     list_path(path, name, ".list");
     list_path(temporary, name, ".tmp");
-    int out = openat(vault->lists_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int out = make_new(vault->lists_fd, temporary);
     if (out < 0)
         return error_errno(err, errno, "cannot write into %.200s/lists", vault->folder);
     hash_start(vault->hash);
@@ -505,12 +517,23 @@ static int compare_names(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-// "NAME.list" of a name that fits.
+bool vault_is_name(const char *name)
+{
+    static const char form[] = "000000-00000000T000000Z";
+    if (strlen(name) != sizeof form - 1)
+        return false;
+    for (size_t i = 0; form[i]; i++)
+        if (form[i] == '0' ? name[i] < '0' || name[i] > '9' : name[i] != form[i])
+            return false;
+    return true;
+}
+
+// "NAME.list"; what is called otherwise is none of ours.
 static bool is_list(const char *file, char name[BACKUP_NAME_SIZE])
 {
     const char *dot = strrchr(file, '.');
     return dot && strcmp(dot, ".list") == 0 && dot - file < BACKUP_NAME_SIZE &&
-           text_copy_n(name, BACKUP_NAME_SIZE, file, (size_t)(dot - file));
+           text_copy_n(name, BACKUP_NAME_SIZE, file, (size_t)(dot - file)) && vault_is_name(name);
 }
 
 static bool add_name(char (**names)[BACKUP_NAME_SIZE], size_t *count, const char *name, struct error *err)
@@ -551,14 +574,16 @@ static int compare_objects(const void *a, const void *b)
     return memcmp(a, b, VAULT_NAME_SIZE);
 }
 
+// One of our names that is among `names`, or none of ours.
 static bool is_wanted(const char *part, const char *file, const uint8_t *names, size_t count)
 {
     char hex[2 * VAULT_NAME_SIZE + 8];
     uint8_t name[VAULT_NAME_SIZE];
     size_t size;
     snprintf(hex, sizeof hex, "%s%.*s", part, 2 * VAULT_NAME_SIZE, file);
-    return text_unhex(hex, name, sizeof name, &size) && size == sizeof name && count > 0 &&
-           bsearch(name, names, count, VAULT_NAME_SIZE, compare_objects) != NULL;
+    if (!text_unhex(hex, name, sizeof name, &size) || size != sizeof name)
+        return true;
+    return count > 0 && bsearch(name, names, count, VAULT_NAME_SIZE, compare_objects) != NULL;
 }
 
 static void sweep_part(const struct vault *vault, unsigned part, const uint8_t *names, size_t count, uint64_t *removed)
@@ -573,6 +598,14 @@ static void sweep_part(const struct vault *vault, unsigned part, const uint8_t *
             ++*removed;
     if (folder)
         closedir(folder);
+}
+
+bool vault_remove(struct vault *vault, const uint8_t name[VAULT_NAME_SIZE], struct error *err)
+{
+    char path[PATH_SIZE];
+    path_of(name, path);
+    return unlinkat(vault->objects_fd, path, 0) == 0 || errno == ENOENT ||
+           error_errno(err, errno, "cannot remove %.200s/objects/%s", vault->folder, path);
 }
 
 bool vault_sweep(struct vault *vault, const uint8_t *names, size_t count, uint64_t *removed, struct error *err)

@@ -22,8 +22,9 @@ struct vault {
 
 enum vault_use { VAULT_READ, VAULT_WRITE, VAULT_BEGIN };
 
-// NOT_FOUND: no backups are there (with BEGIN an absent or empty folder becomes one). FORBIDDEN: those of another key.
-// To write is to hold its lock: CONFLICT.
+// Who else may write into the folder can damage what is there, and no more: what is no file or folder of ours is
+// refused or left alone. NOT_FOUND: no backups are there (with BEGIN an absent or empty folder becomes one). FORBIDDEN:
+// those of another key. To write is to hold its lock: CONFLICT.
 bool vault_open(struct vault *vault, const char *folder, const struct backup_key *key, enum vault_use use,
                 struct error *err);
 void vault_close(struct vault *vault);
@@ -43,9 +44,13 @@ bool vault_has(const struct vault *vault, const uint8_t name[VAULT_NAME_SIZE], u
 bool vault_get(struct vault *vault, const uint8_t name[VAULT_NAME_SIZE], uint64_t size, int out,
                const struct vault_tick *tick, struct error *err);
 
+// What is bad goes, so that the next write brings it anew. That it is not there is fine.
+bool vault_remove(struct vault *vault, const uint8_t name[VAULT_NAME_SIZE], struct error *err);
+
 // Lists: one for each backup, by its name. Written whole, with all that was put before it, or not at all.
 bool vault_write_list(struct vault *vault, const char *name, const struct buffer *bytes, struct error *err);
 bool vault_read_list(struct vault *vault, const char *name, struct buffer *out, struct error *err);
+bool vault_is_name(const char *name); // "000012-20261129T021500Z"
 bool vault_remove_list(struct vault *vault, const char *name, struct error *err);
 // Names, oldest first; the caller frees the array.
 bool vault_lists(const struct vault *vault, char (**names)[BACKUP_NAME_SIZE], size_t *count, struct error *err);

@@ -342,6 +342,58 @@ class Damage(Backed):
         self.refused(self.backup(server, check=False), "holds other things than backups")
         self.assertEqual(os.listdir(self.vault), ["thesis.doc"])
 
+    def test_what_has_rotted_in_the_folder_is_written_again_when_somebody_says_so(self):
+        server = self.make()
+        lines = lambda *more: self.run_hilum("backup", "check", *more, "--folder", self.vault, "--key", self.key, check=False)
+        for path in self.objects():
+            if not lines().returncode:
+                self.flip(path)
+        self.assertEqual(lines().returncode, 1)
+        bad = lines("--drop")
+        self.assertIn("1 are missing or damaged: they are taken out", bad.stdout)
+        self.backup(server)
+        self.assertEqual(lines().returncode, 0, lines().stderr)
+
+    def test_a_pipe_or_a_link_in_the_folder_holds_nobody_up_and_leads_nowhere(self):
+        server = self.make()
+        prey = os.path.join(self.folder, "prey")
+        os.makedirs(os.path.join(prey, "ab"))
+        precious = os.path.join(prey, "ab", "0" * 62)
+        with open(precious, "w", encoding="ascii") as f:
+            f.write("x")
+        (name,) = os.listdir(os.path.join(self.vault, "lists"))
+        os.rename(os.path.join(self.vault, "lists", name), os.path.join(self.folder, name))
+        for made in (name, "000009-20260101T000000Z.list", "000002.tmp"):
+            os.mkfifo(os.path.join(self.vault, "lists", made))
+        os.mkfifo(os.path.join(self.vault, "objects", "new.tmp"))
+        with open(os.path.join(self.vault, "lists", "zz\x1b[31mred.list"), "w", encoding="ascii") as f:
+            f.write("x")
+        began = time.monotonic()
+        self.assertIn("its list is damaged", self.run_hilum("backup", "list", "--folder", self.vault, "--key", self.key).stdout)
+        self.assertRegex(self.backup(server).stdout, "backup 000010-")  # behind the highest that is there
+        self.assertLess(time.monotonic() - began, 20)
+        os.rename(os.path.join(self.vault, "objects"), os.path.join(self.vault, "objects.away"))
+        os.symlink(prey, os.path.join(self.vault, "objects"))
+        self.refused(self.backup(server, check=False), "cannot open the folders")
+        self.assertTrue(os.path.exists(precious))
+        self.assertEqual(server.stop(), 0)
+
+    def test_a_copy_makes_no_backups_and_neither_does_another_archive_nor_one_that_was_put_back_elsewhere(self):
+        server = self.make()
+        copy, place = os.path.join(self.folder, "copy"), os.path.join(self.folder, "place")
+        self.restore(copy, "--copy")
+        trial = self.server(copy)
+        self.refused(self.backup(trial, check=False), "copy beside its original")
+        trial.stop()
+        other = self.server(os.path.join(self.folder, "other"))
+        self.refused(self.backup(other, check=False), "are of archive", "name another folder")
+        other.stop()
+        self.restore(place)
+        second = self.server(place)
+        self.backup(second)
+        self.refused(self.backup(server, check=False), "another server runs with it")
+        self.backup(second)
+
     def test_what_the_configuration_says_of_backups_is_checked_at_the_start(self):
         for lines, words in (("  folder: /srv/b\n", "needs backup.key"), ("  folder: b\n  key: k\n", "does not begin with /"), ("  at: 25:00\n", "is no time of the day"),
                              (f"  folder: {self.data}/b\n  key: {self.key}\n", "is in the data folder"), (f"  folder: {self.vault}\n  key: {self.key}x\n", "backup.key")):

@@ -240,6 +240,38 @@ static void one_that_is_ended_leaves_what_it_wrote_for_the_next(void **state)
     kept_remove(&kept);
 }
 
+static void what_has_rotted_is_found_in_turn_and_written_again(void **state)
+{
+    struct kept kept;
+    struct vault vault;
+    struct backup_list list;
+    struct backup_checked checked;
+    struct error err;
+    char hex[2 * VAULT_NAME_SIZE + 1], path[2 * HELPER_PATH];
+    uint64_t healed = 0, replayed;
+    (void)state;
+    kept_make(&kept);
+    put(&kept, "1-5000");
+    helper_reopen(&kept.place, &replayed); // the pack has left lanes/
+    make(&kept);
+    open_list(&kept, &vault, &list);
+    text_hex(hex, list.rows[0].name, VAULT_NAME_SIZE);
+    snprintf(path, sizeof path, "%s/objects/%.2s/%s", kept.vault, hex, hex + 2);
+    backup_list_free(&list);
+    vault_close(&vault);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "rot", 3, 1000), 3);
+    close(fd);
+    for (int i = 0; i < BACKUP_LOOKS; i++) {
+        make(&kept);
+        healed += kept.made.healed;
+    }
+    assert_int_equal(healed, 1);
+    assert_ok(backup_check(kept.vault, &kept.key, NULL, false, NULL, NULL, NULL, &checked, &err), err);
+    assert_int_equal(checked.bad, 0);
+    kept_remove(&kept);
+}
+
 static void two_do_not_write_into_one_folder_at_once(void **state)
 {
     struct kept kept;
@@ -271,7 +303,7 @@ static void the_oldest_go_and_no_file_that_a_list_names(void **state)
         make(&kept);
     }
     assert_int_equal(helper_count(kept.vault, "lists", ".list"), 2);
-    assert_ok(backup_check(kept.vault, &kept.key, NULL, NULL, NULL, NULL, &checked, &err), err);
+    assert_ok(backup_check(kept.vault, &kept.key, NULL, false, NULL, NULL, NULL, &checked, &err), err);
     assert_int_equal(checked.bad, 0);
     assert_ok(put_back(&kept, false, &err), err);
     kept_remove(&kept);
@@ -287,6 +319,7 @@ int test_backup(void)
         cmocka_unit_test(a_list_whose_files_lead_out_of_the_folder_is_refused),
         cmocka_unit_test(a_list_of_another_backup_under_its_name_is_refused),
         cmocka_unit_test(one_that_is_ended_leaves_what_it_wrote_for_the_next),
+        cmocka_unit_test(what_has_rotted_is_found_in_turn_and_written_again),
         cmocka_unit_test(two_do_not_write_into_one_folder_at_once),
         cmocka_unit_test(the_oldest_go_and_no_file_that_a_list_names),
     };
