@@ -115,6 +115,24 @@ class Login(Site):
         again = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(Surfer().get(self.server.url("/api/session/provider")).location).query))
         self.assertFalse({asked[name] for name in ("state", "nonce", "code_challenge")} & set(again.values()))
 
+    def test_behind_a_proxy_the_way_back_is_https_and_in_the_clear_there_is_none(self):
+        self.site()
+        self.server.stop()
+        self.server.config += "http: {names: hilum.example.org, trusted_proxies: 127.0.0.1}\n"
+        self.server.start()
+        url = self.server.url("/api/session/provider")
+        answer = Surfer().get(url, headers={"Host": "hilum.example.org", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"})
+        asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(answer.location).query))
+        self.assertEqual(asked["redirect_uri"], f"https://hilum.example.org{CALLBACK}")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^__Secure-hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax; Secure$")
+        for proxy in ({}, {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "http"}):
+            answer = Surfer().get(url, headers={"Host": "hilum.example.org", **proxy})
+            self.assertEqual(answer.location, "/")
+            cookie = answer.headers["Set-Cookie"].split(";")[0]
+            _, _, text = self.server.request("/api/login", headers={"Host": "hilum.example.org", "Cookie": cookie, **proxy})
+            self.assertIn("needs HTTPS", json.loads(text)["refused"])
+        self.assertEqual(Surfer().get(url, headers={"Host": "evil.example.org"}).status, 403)
+
     def test_a_public_client_has_no_secret(self):
         self.site(public=True, client_secret_file="")
         surfer, why = self.log_in("ada")
