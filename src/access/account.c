@@ -183,6 +183,13 @@ bool access_account_put(struct access *access, const struct access_account *acco
     return change_account(access, &change, err);
 }
 
+bool login_account_put(struct access *access, const struct access_account *account, bool is_new, const char *actor,
+                       struct error *err)
+{
+    struct account_change change = {.account = account, .name = account->name, .actor = actor, .is_new = is_new};
+    return check_account(account, err) && change_account(access, &change, err);
+}
+
 bool access_account_remove(struct access *access, const char *name, const char *actor, struct error *err)
 {
     struct account_change change = {.name = name, .actor = actor};

@@ -29,6 +29,7 @@ struct account_change {
     const char *actor;
     int64_t now_ns;
     bool first;                // CONFLICT when there is any account
+    bool is_new;               // FORBIDDEN when there is one of its name
     bool changed, was_there;   // out
     struct account_row before; // out
     int64_t version;           // out

@@ -143,6 +143,9 @@ static bool check_version(const struct account_change *change, struct error *err
     const struct access_account *wanted = change->account;
     if (!wanted)
         return change->was_there || error_set(err, ERROR_NOT_FOUND, "no account is called %s", change->name);
+    if (change->is_new && change->was_there)
+        return error_set(err, ERROR_FORBIDDEN,
+                         "the account %s is another one's here: an administrator has to rename it", change->name);
     if (wanted->version == 0 || (change->was_there && wanted->version == change->before.account.version))
         return true;
     return error_set(err, ERROR_CONFLICT, "account %s was changed since (version %lld, not %lld): read it again",

@@ -39,6 +39,10 @@ void login_close(struct login *login);
 bool login_reload(struct access *access, struct error *err); // from the rows
 
 bool login_account(struct access *access, const char *name, struct account_row *out, bool *found, struct error *err);
+// What a provider says of a person: `is_new`: FORBIDDEN where the name is an account's by then; else only the version
+// that was read is replaced, so that nothing that an administrator does meanwhile is undone.
+bool login_account_put(struct access *access, const struct access_account *account, bool is_new, const char *actor,
+                       struct error *err);
 // One try with a password, which is counted and, where it fails, told in the audit trail.
 bool login_try(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
                struct account_row *out, int *wait_s, struct error *err);

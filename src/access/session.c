@@ -375,14 +375,6 @@ static bool find_by_provider(struct access *access, const struct access_account 
 {
     struct database *db = store_read_begin(access->store, err);
     bool ok = db && account_row_by_provider(db, wanted->issuer, wanted->subject, out, found, err);
-    if (ok && !*found) {
-        struct account_row other;
-        bool taken;
-        ok = account_row_get(db, wanted->name, &other, &taken, err) &&
-             (!taken ||
-              error_set(err, ERROR_FORBIDDEN, "the account %s is another one's here: an administrator has to rename it",
-                        wanted->name));
-    }
     if (db)
         store_read_end(access->store, db);
     return ok;
@@ -403,10 +395,11 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
         text_copy(wanted.name, sizeof wanted.name, row.account.name);
         wanted.labels = row.account.labels;
         wanted.enabled = row.account.enabled;
+        wanted.version = row.account.version;
     }
     if (!wanted.enabled)
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
-    return access_account_put(access, &wanted, NULL, "identity provider", err) &&
+    return login_account_put(access, &wanted, !found, "identity provider", err) &&
            begin(access, &wanted, ACCESS_BY_PROVIDER, address, now_ns, secret, out, err);
 }
 

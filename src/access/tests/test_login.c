@@ -361,6 +361,11 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
     text_copy(account.name, sizeof account.name, "doctor");
     assert_false(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err));
     assert_int_equal(place.err.code, ERROR_FORBIDDEN);
+    assert_ok(access_account_get(place.access, "p.reader", &kept, &place.err), place.err);
+    kept.version--; // somebody has changed it since it was read
+    kept.enabled = true;
+    assert_false(login_account_put(place.access, &kept, false, "identity provider", &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
     assert_false(log_in(&place, "p.reader", "", HERE, secret)); // it has no password
     place_close(&place);
 }
