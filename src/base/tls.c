@@ -21,9 +21,13 @@
 #include "base/wait.h"
 
 // RFC 9325, section 4.2: what TLS 1.2 may use; TLS 1.3 has only such.
-static const char suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-                             "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:P-256:P-384";
+const struct tls_policy tls_policy = {
+    .versions = "TLSv1.2:TLSv1.3",
+    .suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+              "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+    .suites13 = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+    .groups = "X25519:P-256:P-384",
+};
 
 enum { CHAIN_MAX = 8 };                                // authorities between a certificate and one that is known
 enum { GATHER_SIZE = 64 << 10, JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
@@ -213,7 +217,10 @@ static bool set_policy(SSL_CTX *context)
     SSL_CTX_set_verify_depth(context, CHAIN_MAX);
     static const unsigned char id[] = "hilum"; // of sessions, which a server that asks for certificates must name
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(context, suites) == 1 && SSL_CTX_set1_groups_list(context, groups) == 1 &&
+           SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(context, tls_policy.suites) == 1 &&
+           SSL_CTX_set_ciphersuites(context, tls_policy.suites13) == 1 &&
+           SSL_CTX_set1_groups_list(context, tls_policy.groups) == 1 &&
            SSL_CTX_set_session_id_context(context, id, sizeof id - 1) == 1;
 }
 

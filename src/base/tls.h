@@ -15,6 +15,15 @@ enum tls_side { TLS_SERVER, TLS_CLIENT };
 // Who we are and whom we believe; from any thread, read only. Counted: who holds one releases it.
 struct tls;
 
+// The policy, as it is set.
+struct tls_policy {
+    const char *versions; // with ':' between
+    const char *suites;   // of TLS 1.2, in our order, with ':' between (OpenSSL's names)
+    const char *suites13; // of TLS 1.3, likewise (RFC 8446)
+    const char *groups;   // of the key exchange
+};
+extern const struct tls_policy tls_policy;
+
 struct tls_options {
     enum tls_side side;
     const char *certificate; // PEM file: ours, behind it the authorities between; NULL: none (a client only)

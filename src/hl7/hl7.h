@@ -25,6 +25,9 @@ enum {
     HL7_CONTROL_OWN_MAX = 20,
 };
 
+#define HL7_VERSION "2.5.1"         // MSH-12 of what we write
+#define HL7_CHARSET "UNICODE UTF-8" // MSH-18
+
 struct hl7_message; // in an arena
 
 // Line ends are CR, LF or CR LF; the bytes are copied. BAD_DATA when it does not begin with a whole MSH: usable

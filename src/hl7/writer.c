@@ -164,8 +164,8 @@ void hl7_write_header(struct hl7_writer *writer, const struct hl7_header *header
     hl7_raw(writer, 9, header->type, strlen(header->type)); // its components are its own
     hl7_field(writer, 10, header->control);
     hl7_field(writer, 11, header->processing);
-    hl7_field(writer, 12, "2.5.1");
-    hl7_field(writer, 18, "UNICODE UTF-8");
+    hl7_field(writer, 12, HL7_VERSION);
+    hl7_field(writer, 18, HL7_CHARSET);
 }
 
 // ---- acknowledgements

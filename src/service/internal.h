@@ -100,6 +100,8 @@ void checks_close(struct checks *checks); // NULL is fine
 
 // ---- dimse/call.c
 
+extern const struct dimse_proposal service_echo; // of C-ECHO
+
 // An association with an entered peer, as its entry says: plain, or over TLS with the certificate that it must show.
 struct dimse_association *dimse_service_call(struct service *service, const struct access_peer *entry,
                                              const struct dimse_proposal *proposals, size_t count,

@@ -153,7 +153,7 @@ static void tell_echo(struct check *check, struct dimse_association *association
 
 static void call(struct check *check, const struct access_peer *peer)
 {
-    struct dimse_proposal proposals[1 + SENT] = {{DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}}};
+    struct dimse_proposal proposals[1 + SENT] = {service_echo};
     bool target = peer->rights & ACCESS_TARGET;
     int64_t left_ns = (check->deadline_ns - clock_monotonic_ns()) / 2;
     const struct dimse_timers timers = {left_ns, left_ns, left_ns, CLOCK_SECOND};

@@ -88,6 +88,16 @@ static const struct {
     [ACCESS_TOTAL_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_CONGESTION},
 };
 
+bool service_rejection(size_t index, struct service_rejection *out)
+{
+    enum access_answer answer = (enum access_answer)(index + 1); // the first is admission
+    if (index + 1 >= ACCESS_ANSWER_END)
+        return false;
+    *out = (struct service_rejection){access_answer_words(answer), rejections[answer].result,
+                                      rejections[answer].reason >> 8, rejections[answer].reason & 0xFF};
+    return true;
+}
+
 static bool admit(struct dimse_session *session, struct dimse_slot *slot)
 {
     const struct dimse_request *request = session->request;
