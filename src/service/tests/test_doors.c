@@ -94,6 +94,7 @@ static const struct {
     {"GET", "/api/quarantine", "--xx--x"},
     {"DELETE", "/api/quarantine/{number}", "---x---"},
     {"GET", "/api/events", "xxxx--x"},
+    {"WS", "/api/events", "xxxx--x"},
     {"GET", "/fhir/{type}", "xxxx--x"},
     {"GET", "/fhir/{type}/{id}", "xxxx--x"},
     {"GET", "/", "xxxxxx-"},
