@@ -270,6 +270,36 @@ class Tls(unittest.TestCase):
             self.assertIn(says, refused.stderr)
         self.assertFalse(os.path.exists(path("y.pem")))
 
+    def test_our_own_echo_and_send_speak_tls_both_ways_and_say_what_is_wrong(self):
+        server = self.serve()
+        self.enter(server, tls="required", title="HILUM")
+        us = ["--tls", "--authorities", self.ours.pem, "--certificate", self.scanner[0], "--key", self.scanner[1]]
+        to = f"127.0.0.1:{self.port}"
+        self.assertIn("answered 0000H", server.command("echo", to, *us).stdout)
+        self.assertIn("1 sent", server.command("send", to, self.object, *us).stdout)
+        self.assertEqual(len(server.get_json("/dicom-web/instances")), 1)
+        port = free_port()
+        folder = self.pacs(port, self.ours.sign("pacs"), self.ours.pem)
+        self.assertIn("answered 0000H", server.command("echo", f"localhost:{port}", "--aec", "PACS", *us).stdout)
+        server.command("send", f"localhost:{port}", self.object, "--aec", "PACS", *us)
+        self.assertEqual(len(os.listdir(folder)), 1)
+        nothing = os.path.join(self.folder, "nothing.pem")
+        for options, status, says in (
+            (["--tls", "--authorities", self.strangers.pem, "--certificate", self.scanner[0], "--key", self.scanner[1]], 1, "none of the known authorities has signed it"),
+            (["--tls", "--certificate", self.scanner[0], "--key", self.scanner[1]], 1, "none of the known authorities has signed it"),  # the system's
+            (["--tls", "--authorities", self.ours.pem], 1, ""),  # the server asks for ours; what it says of that depends on the version
+            (["--tls", "--authorities", self.ours.pem, "--certificate", self.stranger[0], "--key", self.stranger[1]], 1, "permanently"),
+            (["--tls", "--authorities", nothing], 1, nothing), (["--tls", "--authorities", self.ours.pem, "--certificate", self.scanner[0], "--key", self.server_key], 1, "server.key: key values mismatch"),
+            (["--tls", "--certificate", self.scanner[0]], 2, "--key is missing"), (["--tls", "--key", self.scanner[1]], 2, "--certificate is missing"), (["--authorities", self.ours.pem], 2, "--authorities goes with --tls"),
+            ([], 1, ""),
+        ):
+            for command in (["echo", to], ["send", to, self.object]):
+                refused = server.command(*command, *options, check=False)
+                self.assertEqual(refused.returncode, status, options)
+                self.assertIn(says, refused.stderr, options)
+        spoken = server.command("echo", f"127.0.0.1:{server.dicom}", *us, check=False)
+        self.assertIn("no TLS", spoken.stderr)
+
     def test_files_that_do_not_fit_start_nothing_and_are_named(self):
         self.server_key = self.scanner[1]
         server = Hilum(config=f"dicom:\n  tls_listen: 127.0.0.1:{self.port}\ntls:\n  certificate: {self.server_pem}\n  key: {self.server_key}\n")
