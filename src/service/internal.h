@@ -44,6 +44,7 @@ struct dimse_service;
 struct deliverer;
 struct service_tls;
 struct checks;
+struct heard;
 
 struct service {
     const json_t *config;
@@ -63,6 +64,7 @@ struct service {
     struct deliverer *deliver_dicom, *deliver_hl7;
     char page_folder[4096];
     struct checks *checks; // of connections
+    struct heard *heard;   // of others
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -92,6 +94,16 @@ struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct
 // The same for browsers, who are asked for no certificate.
 struct tls *service_tls_web(struct service_tls *tls, struct error *err);
 int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
+
+// ---- check/heard.c: what was heard of others by the way, for the checks; any thread
+
+enum heard_kind { HEARD_HTTP_AT_DICOM, HEARD_TLS_AT_DICOM, HEARD_PLAIN_AT_TLS, HEARD_DICOM_AT_HTTP, HEARD_END };
+struct heard *heard_open(struct error *err);
+void heard_close(struct heard *heard); // NULL is fine
+// Somebody spoke another protocol than ours to one of our ports; told in the log once a minute.
+void heard_foreign(struct heard *heard, enum heard_kind kind, const char *address);
+// A system said what time it is, when it was `ours_ns` here.
+void heard_time(struct heard *heard, const char *who, int64_t said_ns, int64_t ours_ns);
 
 // ---- check/connections.c: what the last checks of connections said
 

@@ -226,8 +226,8 @@ struct service *service_start(const struct config *config, struct error *err)
     budget_set((uint64_t)config_integer(service->config, "memory.peers_mb") << 20);
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
               service_names_read(&service->names, config_text(service->config, "http.names"), err) &&
-              (service->tls = service_tls_open(service->config, err)) != NULL && check_sandbox(service, err) &&
-              start_rooms(service, err);
+              (service->tls = service_tls_open(service->config, err)) != NULL &&
+              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && (service->checks = checks_open(err)) != NULL && start_flow(service, err) &&
@@ -276,6 +276,7 @@ void service_stop(struct service *service)
     }
     store_close(service->store);
     checks_close(service->checks);
+    heard_close(service->heard);
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);
     free(service->titles.text);
