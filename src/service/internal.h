@@ -93,7 +93,8 @@ void service_tls_close(struct service_tls *tls); // NULL is fine
 struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct error *err);
 // The same for browsers, who are asked for no certificate.
 struct tls *service_tls_web(struct service_tls *tls, struct error *err);
-int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
+int64_t service_tls_ends_ns(struct service_tls *tls);      // when our certificate ends; INT64_MAX: there is none
+int64_t service_tls_lists_end_ns(struct service_tls *tls); // when a list of revoked ones is late; INT64_MAX: never
 
 // ---- check/heard.c: what was heard of others by the way, for the checks; any thread
 
