@@ -41,6 +41,9 @@
 //   403       an Origin that is not the Host, as above: a page elsewhere would come with our cookie
 //   426       another Sec-WebSocket-Version than 13
 //
+// What comes without TLS is looked at before libmicrohttpd has it (door.c): another protocol's first byte is told to
+// options.foreign, and the connection closed.
+//
 // TLS is OpenSSL's, by the one policy of base/tls.h: a thread of each connection shakes hands and carries the bytes
 // between its socket and one of a pair, whose other end libmicrohttpd has (front.c). libmicrohttpd's own TLS is
 // GnuTLS's, with a policy of its own.
@@ -102,6 +105,9 @@ struct http_route {
 
 struct http_server;
 
+// What is no HTTP, by its first byte, at the port without TLS.
+enum http_foreign { HTTP_FOREIGN_DICOM, HTTP_FOREIGN_TLS };
+
 struct http_options {
     const char *host; // numeric
     uint16_t port;    // 0: any free one
@@ -132,6 +138,9 @@ struct http_options {
     // is refused otherwise is not told. NULL: none.
     bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
                      struct error *err);
+    // Somebody spoke another protocol to the port without TLS, and his connection was closed; with `payload`, on the
+    // listener's thread. NULL: nobody is told.
+    void (*foreign)(void *payload, enum http_foreign what, const char *address);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };

@@ -104,6 +104,7 @@ struct http_server {
     _Atomic int64_t waits; // what connections wait for, counted
     const char *trusted_proxies;
     struct http_fronts *fronts; // NULL: TLS is spoken nowhere
+    struct http_door *door;
 
     atomic_bool stopping;
 
@@ -121,6 +122,11 @@ struct http_server {
 // server.c: a listening socket that does not block. BAD_VALUE: no numeric address.
 bool http_listen_on(const char *host, uint16_t port, int *fd, struct error *err);
 uint16_t http_bound_port(int fd);
+
+// door.c: who accepts without TLS. Takes the listening socket, on success.
+struct http_door *http_door_start(struct http_server *server, const struct http_options *options, int listening,
+                                  struct error *err);
+void http_door_stop(struct http_door *door); // takes no more connections; NULL is fine
 
 // front.c: what speaks TLS in front of libmicrohttpd.
 struct http_fronts *http_fronts_start(struct http_server *server, const struct http_options *options,

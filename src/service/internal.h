@@ -98,7 +98,14 @@ int64_t service_tls_lists_end_ns(struct service_tls *tls); // when a list of rev
 
 // ---- check/heard.c: what was heard of others by the way, for the checks; any thread
 
-enum heard_kind { HEARD_HTTP_AT_DICOM, HEARD_TLS_AT_DICOM, HEARD_PLAIN_AT_TLS, HEARD_DICOM_AT_HTTP, HEARD_END };
+enum heard_kind {
+    HEARD_HTTP_AT_DICOM,
+    HEARD_TLS_AT_DICOM,
+    HEARD_PLAIN_AT_TLS,
+    HEARD_DICOM_AT_HTTP,
+    HEARD_TLS_AT_HTTP,
+    HEARD_END
+};
 struct heard *heard_open(struct error *err);
 void heard_close(struct heard *heard); // NULL is fine
 // Somebody spoke another protocol than ours to one of our ports; told in the log once a minute.

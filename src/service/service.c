@@ -37,6 +37,12 @@ static struct tls *web_tls(void *payload, struct error *err)
     return service_tls_web(service->tls, err);
 }
 
+static void on_foreign(void *payload, enum http_foreign what, const char *address)
+{
+    struct service *service = payload;
+    heard_foreign(service->heard, what == HTTP_FOREIGN_DICOM ? HEARD_DICOM_AT_HTTP : HEARD_TLS_AT_HTTP, address);
+}
+
 static bool start_http(struct service *service, struct error *err)
 {
     char host[SERVICE_HOST_SIZE], tls_host[SERVICE_HOST_SIZE];
@@ -49,7 +55,8 @@ static bool start_http(struct service *service, struct error *err)
                                    .spool = config_text(service->config, "data"),
                                    .can_spool = can_spool,
                                    .admit = service_admit,
-                                   .answered = service_audit_answer};
+                                   .answered = service_audit_answer,
+                                   .foreign = on_foreign};
     service_listen_address(service->config, "http.listen", host, &options.port);
     if (*config_text(service->config, "http.tls_listen")) {
         service_listen_address(service->config, "http.tls_listen", tls_host, &options.tls_port);

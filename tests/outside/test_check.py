@@ -242,6 +242,15 @@ class Faults(unittest.TestCase):
         self.named(self.heard(server, "HTTP to our DICOM port"), "calls", "127.0.0.1 spoke HTTP to our DICOM port 3 times", "the port of http.listen")
         self.assertEqual(server.log().count("127.0.0.1 speaks HTTP to our DICOM port"), 1)
 
+    def test_a_scanner_and_a_browser_with_https_at_our_http_port(self):
+        server = self.serve()
+        for _ in range(3):
+            self.assertNotEqual(subprocess.run(["echoscu", "-to", "5", "-ta", "5", "-aec", "HILUM", "127.0.0.1", str(server.http)], capture_output=True, timeout=60, check=False).returncode, 0)
+        self.named(self.heard(server, "DICOM to our HTTP port"), "calls", "127.0.0.1 spoke DICOM to our HTTP port 3 times", "the port of dicom.listen")
+        self.assertEqual(server.log().count("127.0.0.1 speaks DICOM to our HTTP port"), 1)
+        subprocess.run(["curl", "-sk", "-m", "5", f"https://127.0.0.1:{server.http}/"], check=False, timeout=60)
+        self.named(self.heard(server, "TLS to our HTTP port without TLS"), "calls", "spoke TLS to our HTTP port", "http:// in place of https://")
+
     def test_tls_at_our_plain_dicom_port_and_the_other_way_round(self):
         ours = Authority(self.folder, "authority")
         pem, key = ours.sign("server")

@@ -25,6 +25,8 @@ static const struct {
                             "accepted"},
     [HEARD_DICOM_AT_HTTP] = {"DICOM to our HTTP port",
                              "on its side: the port of dicom.listen (often 104 or 11112) in place of the HTTP port"},
+    [HEARD_TLS_AT_HTTP] = {"TLS to our HTTP port without TLS",
+                           "on its side: http:// in place of https://, or the port of http.tls_listen"},
 };
 
 struct heard {
