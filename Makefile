@@ -65,6 +65,7 @@ interop:
 	@tests/interop/rsyslog.py
 	@tests/interop/clients.py
 	@tests/interop/keycloak.py
+	@tests/interop/at_rest.py
 
 # The package for Debian 12 (docs/install.md).
 deb:

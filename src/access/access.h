@@ -99,8 +99,10 @@ enum access_answer {
     ACCESS_NOT_TLS,
     ACCESS_CERTIFICATE,
     ACCESS_PEER_LIMIT,
-    ACCESS_TOTAL_LIMIT
+    ACCESS_TOTAL_LIMIT,
+    ACCESS_ANSWER_END
 };
+const char *access_answer_words(enum access_answer answer); // "too many associations in all"
 
 struct access_ticket {
     struct access_peer

@@ -10,7 +10,7 @@
 
 #define RESOLVE_AGAIN_NS (60 * CLOCK_SECOND)
 
-static const char *answer_text(enum access_answer answer)
+const char *access_answer_words(enum access_answer answer)
 {
     static const char *const texts[] = {
         [ACCESS_ADMITTED] = "admitted",
@@ -273,7 +273,7 @@ enum access_answer access_admit(struct access *access, const char *const *titles
     else
         answer = admit(access, title, shown, now_ns, ticket);
     if (answer != ACCESS_ADMITTED && !ticket->why[0])
-        text_copy(ticket->why, sizeof ticket->why, answer_text(answer));
+        text_copy(ticket->why, sizeof ticket->why, access_answer_words(answer));
     if (answer != ACCESS_ADMITTED)
         audit_refusal(access, calling, ticket, now_ns);
     access_note_call(access, called, calling, ticket, answer, now_ns);

@@ -184,6 +184,15 @@ struct archive_row {
     int64_t patient; // whose it is (archive_object.patient)
 };
 
+// An attribute that is kept of objects, at the level at which it is; `matching` in words ("range"), NULL: it is
+// returned, and not matched. For who shows the table; false past the last.
+struct archive_attribute {
+    enum archive_level level;
+    dicom_tag tag;
+    const char *matching;
+};
+bool archive_attribute(size_t index, struct archive_attribute *out);
+
 // True when a key can be matched at this level.
 bool archive_can_match(enum archive_level level, dicom_tag tag);
 

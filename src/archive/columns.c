@@ -42,6 +42,25 @@ enum archive_level columns_level(enum columns_table table)
     return table == COLUMNS_INSTANCE ? ARCHIVE_INSTANCE : table == COLUMNS_SERIES ? ARCHIVE_SERIES : ARCHIVE_STUDY;
 }
 
+bool archive_attribute(size_t index, struct archive_attribute *out)
+{
+    static const char *const matching[] = {
+        [COLUMNS_TEXT] = "single value, wildcard",
+        [COLUMNS_NAME] = "single value, wildcard, folded",
+        [COLUMNS_UID] = "single value, list of UIDs",
+        [COLUMNS_DATE] = "single value, range",
+        [COLUMNS_TIME] = "single value, range",
+        [COLUMNS_NUMBER] = "single value",
+        [COLUMNS_MODALITIES] = "single value: of any series",
+        [COLUMNS_SHOWN] = NULL,
+    };
+    if (index >= COLUMNS_COUNT)
+        return false;
+    const struct columns_column *column = &columns[index];
+    *out = (struct archive_attribute){columns_level(column->table), column->tag, matching[column->match]};
+    return true;
+}
+
 // ---- differences
 
 #define UNREADABLE "\xEF\xBF\xBD" // U+FFFD: text in an unknown character set (ARCHIVE_FLAG_CHARSET)

@@ -48,3 +48,8 @@ void hash_of(const void *data, size_t size, uint8_t out[HASH_SIZE])
 {
     SHA256(data, size, out);
 }
+
+void hash_sha1_of(const void *data, size_t size, uint8_t out[HASH_SHA1_SIZE])
+{
+    SHA1(data, size, out);
+}

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -21,17 +22,24 @@
 #include "base/wait.h"
 
 // RFC 9325, section 4.2: what TLS 1.2 may use; TLS 1.3 has only such.
-static const char suites[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-                             "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:P-256:P-384";
+const struct tls_policy tls_policy = {
+    .versions = "TLSv1.2:TLSv1.3",
+    .suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+              "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
+    .suites13 = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+    .groups = "X25519:P-256:P-384",
+};
 
 enum { CHAIN_MAX = 8 };                                // authorities between a certificate and one that is known
+enum { LISTS_MAX = 32 };                               // of revoked certificates in a file, one for each authority
 enum { GATHER_SIZE = 64 << 10, JOIN_SIZE = 16 << 10 }; // small parts leave in one record, which holds so much
 
 struct tls {
     SSL_CTX *context;
     atomic_int holders;
-    int64_t ends_ns;
+    int64_t ends_ns, lists_end_ns;
+    X509_CRL *lists[LISTS_MAX]; // of revoked certificates; owned
+    size_t list_count;
 };
 
 struct tls_wire {
@@ -202,6 +210,39 @@ static bool load_authorities(struct tls *tls, const struct tls_options *options,
     return true;
 }
 
+static bool add_list(struct tls *tls, X509_CRL *list, const char *path, struct error *err)
+{
+    const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
+    int64_t end_ns = next ? asn1_ns(next) : INT64_MAX;
+    if (tls->list_count == LISTS_MAX) {
+        X509_CRL_free(list);
+        return error_set(err, ERROR_BAD_VALUE, "the revoked certificates %s: more than %d lists", path, LISTS_MAX);
+    }
+    tls->lists[tls->list_count++] = list;
+    if (end_ns < tls->lists_end_ns)
+        tls->lists_end_ns = end_ns;
+    return true;
+}
+
+static bool load_lists(struct tls *tls, const char *path, struct error *err)
+{
+    bool ok = true;
+    BIO *file = path ? BIO_new_file(path, "r") : NULL;
+    if (!path)
+        return true;
+    for (X509_CRL *list; ok && file && (list = PEM_read_bio_X509_CRL(file, NULL, NULL, NULL));)
+        ok = add_list(tls, list, path, err);
+    // The end of the file is told as a beginning that is not there.
+    bool whole = file && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    BIO_free(file);
+    if (!ok)
+        return false;
+    if (tls->list_count == 0 || !whole)
+        return file_refused("the revoked certificates", path, err);
+    ERR_clear_error();
+    return true;
+}
+
 static bool set_policy(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -213,7 +254,10 @@ static bool set_policy(SSL_CTX *context)
     SSL_CTX_set_verify_depth(context, CHAIN_MAX);
     static const unsigned char id[] = "hilum"; // of sessions, which a server that asks for certificates must name
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(context, suites) == 1 && SSL_CTX_set1_groups_list(context, groups) == 1 &&
+           SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(context, tls_policy.suites) == 1 &&
+           SSL_CTX_set_ciphersuites(context, tls_policy.suites13) == 1 &&
+           SSL_CTX_set1_groups_list(context, tls_policy.groups) == 1 &&
            SSL_CTX_set_session_id_context(context, id, sizeof id - 1) == 1;
 }
 
@@ -229,8 +273,8 @@ struct tls *tls_open(const struct tls_options *options, struct error *err)
         return NULL;
     }
     atomic_init(&tls->holders, 1);
-    tls->ends_ns = INT64_MAX;
-    if (load_own(tls, options, err) && load_authorities(tls, options, err))
+    tls->ends_ns = tls->lists_end_ns = INT64_MAX;
+    if (load_own(tls, options, err) && load_authorities(tls, options, err) && load_lists(tls, options->revoked, err))
         return tls;
     tls_release(tls);
     return NULL;
@@ -246,6 +290,8 @@ void tls_release(struct tls *tls)
 {
     if (!tls || atomic_fetch_sub(&tls->holders, 1) > 1)
         return;
+    for (size_t i = 0; i < tls->list_count; i++)
+        X509_CRL_free(tls->lists[i]);
     SSL_CTX_free(tls->context);
     free(tls);
 }
@@ -253,6 +299,11 @@ void tls_release(struct tls *tls)
 int64_t tls_ends_ns(const struct tls *tls)
 {
     return tls->ends_ns;
+}
+
+int64_t tls_lists_end_ns(const struct tls *tls)
+{
+    return tls->lists_end_ns;
 }
 
 // ---- bytes
@@ -420,7 +471,37 @@ static const char *words_of(long verified)
     return X509_verify_cert_error_string(verified);
 }
 
-static void describe_peer(SSL *ssl, struct tls_peer *out)
+// Named by a list of its issuer's. Where the issuer is there the list must have its signature; else the file's word
+// counts, which is the administrator's.
+static bool is_revoked(const struct tls *tls, X509 *certificate, X509 *issuer)
+{
+    for (size_t i = 0; i < tls->list_count; i++) {
+        X509_REVOKED *entry;
+        X509_CRL *list = tls->lists[i];
+        if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_issuer_name(certificate)) != 0)
+            continue;
+        if (issuer && X509_CRL_verify(list, X509_get0_pubkey(issuer)) != 1)
+            continue;
+        if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1) // 2: taken from the list again
+            return true;
+    }
+    return false;
+}
+
+// The certificate, or an authority between it and one that is known.
+static bool chain_is_revoked(const struct tls *tls, SSL *ssl, X509 *certificate)
+{
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+    const int count = chain ? sk_X509_num(chain) : 0;
+    bool revoked = count == 0 && is_revoked(tls, certificate, NULL);
+    for (int i = 0; i < count; i++)
+        revoked =
+            revoked || is_revoked(tls, sk_X509_value(chain, i), i + 1 < count ? sk_X509_value(chain, i + 1) : NULL);
+    ERR_clear_error();
+    return revoked;
+}
+
+static void describe_peer(const struct tls *tls, SSL *ssl, struct tls_peer *out)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
@@ -432,6 +513,7 @@ static void describe_peer(SSL *ssl, struct tls_peer *out)
     long verified = SSL_get_verify_result(ssl);
     if (certificate && verified != X509_V_OK)
         text_copy(out->wrong, sizeof out->wrong, words_of(verified));
+    out->revoked = certificate && chain_is_revoked(tls, ssl, certificate);
     BIO *memory = certificate ? BIO_new(BIO_s_mem()) : NULL;
     if (!memory)
         return;
@@ -528,7 +610,7 @@ bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int6
         return false;
     }
     if (peer)
-        describe_peer(one->ssl, peer);
+        describe_peer(tls, one->ssl, peer);
     *wire =
         (struct wire){.receive = tls_receive, .send = tls_send, .shut = tls_shut, .close = tls_close, .payload = one};
     return true;
@@ -565,6 +647,8 @@ bool tls_judge(const struct tls_peer *peer, const char *fingerprint, struct erro
         snprintf(why, sizeof why, "it has ended at %s", clock_rfc3339(when, peer->ends_ns));
         return refuse_peer(peer, why, err);
     }
+    if (peer->revoked)
+        return refuse_peer(peer, "its issuer has revoked it, or an authority above it (tls.revoked)", err);
     if (*fingerprint)
         return strcmp(fingerprint, peer->fingerprint) == 0 ||
                refuse_peer(peer, "another one is entered for this peer", err);

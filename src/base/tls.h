@@ -15,12 +15,22 @@ enum tls_side { TLS_SERVER, TLS_CLIENT };
 // Who we are and whom we believe; from any thread, read only. Counted: who holds one releases it.
 struct tls;
 
+// The policy, as it is set.
+struct tls_policy {
+    const char *versions; // with ':' between
+    const char *suites;   // of TLS 1.2, in our order, with ':' between (OpenSSL's names)
+    const char *suites13; // of TLS 1.3, likewise (RFC 8446)
+    const char *groups;   // of the key exchange
+};
+extern const struct tls_policy tls_policy;
+
 struct tls_options {
     enum tls_side side;
     const char *certificate; // PEM file: ours, behind it the authorities between; NULL: none (a client only)
     const char *key;         // PEM file, without a password
     const char *authorities; // PEM file of those whose word counts for a peer's certificate; NULL: a client takes the
                              // system's, a server asks its peers for none
+    const char *revoked;     // PEM file of lists of revoked certificates (RFC 5280, section 5); NULL: none
     bool peer_must_show;     // server: a peer without a certificate is refused
     bool judged_later; // the handshake ends whatever the peer's certificate is; tls_judge then says whether it counts
 };
@@ -30,6 +40,10 @@ struct tls *tls_open(const struct tls_options *options, struct error *err);
 struct tls *tls_hold(struct tls *tls);
 void tls_release(struct tls *tls);          // NULL is fine
 int64_t tls_ends_ns(const struct tls *tls); // of our own certificate; INT64_MAX: there is none
+// When the first of the lists of revoked certificates is to be followed by a newer one (nextUpdate); INT64_MAX: none
+// says. What a list names stays revoked behind that, and what it does not name counts: a list that is late shuts nobody
+// out.
+int64_t tls_lists_end_ns(const struct tls *tls);
 
 enum { TLS_TEXT_SIZE = 128, TLS_FINGERPRINT_SIZE = 65 };
 
@@ -39,11 +53,13 @@ struct tls_peer {
     char subject[TLS_TEXT_SIZE];            // of the peer's certificate (RFC 4514), made harmless
     char fingerprint[TLS_FINGERPRINT_SIZE]; // SHA-256 of the certificate, hex
     int64_t ends_ns;                        // when it ends; 0: no certificate
+    bool revoked;                           // by its issuer's list, it or an authority between
     char wrong[TLS_TEXT_SIZE];              // where it is judged later: what is wrong with it; "": nothing
 };
 
 // Does the certificate count? Where `fingerprint` is "", when nothing is wrong with it; else when it is just that one,
-// whoever signed it, and it has not ended. FORBIDDEN with its subject, its fingerprint and what is wrong.
+// whoever signed it, and it has not ended. One that is revoked does not, entered or not. FORBIDDEN with its subject,
+// its fingerprint and what is wrong.
 bool tls_judge(const struct tls_peer *peer, const char *fingerprint, struct error *err);
 // "AB:CD:..." as tools print it, or "abcd...": 64 lower-case digits into `out`; false: it is no SHA-256 fingerprint.
 bool tls_fingerprint(const char *text, char out[TLS_FINGERPRINT_SIZE]);

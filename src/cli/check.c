@@ -20,12 +20,11 @@ static const char *member(const json_t *object, const char *name)
     return text ? text : "";
 }
 
-static json_t *ask(const char *server, const char *method, const char *path, struct error *err)
+static json_t *ask(const char *server, const char *method, const char *path, const char *body, struct error *err)
 {
     struct buffer answer;
-    bool posts = strcmp(method, "POST") == 0;
     buffer_init(&answer, ANSWER_MAX);
-    bool ok = cli_call(server, method, path, posts ? "{}" : NULL, posts ? 2 : 0, &answer, err);
+    bool ok = cli_call(server, method, path, body, body ? strlen(body) : 0, &answer, err);
     json_t *json = ok ? json_loads((const char *)answer.data, 0, NULL) : NULL;
     if (ok && !json)
         error_set(err, ERROR_PROTOCOL, "%.100s%.100s gave no JSON", server, path);
@@ -33,7 +32,7 @@ static json_t *ask(const char *server, const char *method, const char *path, str
     return json;
 }
 
-static json_t *check(const char *server, const json_t *connection, struct error *err)
+static json_t *check(const char *server, const json_t *connection, const char *body, struct error *err)
 {
     struct buffer path;
     buffer_init(&path, 4096);
@@ -41,7 +40,7 @@ static json_t *check(const char *server, const json_t *connection, struct error 
     buffer_percent(&path, member(connection, "name"));
     buffer_text(&path, "/check");
     buffer_byte(&path, '\0');
-    json_t *now = buffer_check(&path, "a path", err) ? ask(server, "POST", (const char *)path.data, err) : NULL;
+    json_t *now = buffer_check(&path, "a path", err) ? ask(server, "POST", (const char *)path.data, body, err) : NULL;
     buffer_free(&path);
     return now;
 }
@@ -83,8 +82,8 @@ static bool all_there(const json_t *list, int count, char **names, struct error 
 }
 
 // Those named, checked now; *failed: one of them is not well. NULL with *err.
-static json_t *check_all(const char *server, const json_t *list, int count, char **names, bool *failed,
-                         struct error *err)
+static json_t *check_all(const char *server, const json_t *list, int count, char **names, const char *body,
+                         bool *failed, struct error *err)
 {
     size_t i;
     json_t *connection, *out = json_array();
@@ -92,7 +91,7 @@ static json_t *check_all(const char *server, const json_t *list, int count, char
     {
         if (!is_named(connection, count, names))
             continue;
-        json_t *now = check(server, connection, err);
+        json_t *now = check(server, connection, body, err);
         if (!now) {
             json_decref(out);
             return NULL;
@@ -119,9 +118,10 @@ static void print_all(const json_t *list, bool as_json)
 static int run(int argc, char **argv)
 {
     const char *server = CLI_SERVER;
-    bool as_json = false, failed = false;
+    bool as_json = false, failed = false, test_object = false;
     const struct cli_option options[] = {
         {"json", NULL, "as the API tells it", NULL, &as_json},
+        {"test-object", NULL, "send the peers named one synthetic image, patient HILUM^TEST, too", NULL, &test_object},
         {"server", "URL", "the running server (" CLI_SERVER ")", &server, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
@@ -129,9 +129,13 @@ static int run(int argc, char **argv)
     struct error err;
     if (!cli_options(&argc, argv, &cli_check, options, &status))
         return status;
-    json_t *list = ask(server, "GET", "/api/connections", &err);
+    if (test_object && argc < 2)
+        return cli_usage("--test-object needs the names of those who are to get it");
+    json_t *list = ask(server, "GET", "/api/connections", NULL, &err);
     bool ok = list && all_there(list, argc - 1, argv + 1, &err);
-    json_t *now = ok ? check_all(server, list, argc - 1, argv + 1, &failed, &err) : NULL;
+    json_t *now =
+        ok ? check_all(server, list, argc - 1, argv + 1, test_object ? "{\"test_object\":true}" : "{}", &failed, &err)
+           : NULL;
     if (now)
         print_all(now, as_json);
     status = !now ? cli_fail(&err) : failed ? CLI_FAILED : CLI_DONE;

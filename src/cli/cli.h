@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/tls.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -54,11 +55,32 @@ bool cli_call_file(const char *server, const char *path, int fd, unsigned long l
 bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, struct error *err), void *payload,
               size_t *unreadable, struct error *err);
 
+// The titles of an association that a command asks for, and whether it speaks TLS.
+struct cli_dicom {
+    const char *called, *calling;
+    bool tls;
+    const char *authorities, *certificate, *key; // PEM files; NULL: the system's, none
+};
+// Their rows in a table of options.
+#define CLI_DICOM_OPTIONS(call)                                                                                        \
+    {"aec", "TITLE", "the peer's AE title (" CLI_TITLE ")", &(call)->called, NULL},                                    \
+        {"aet", "TITLE", "ours (" CLI_TITLE ")", &(call)->calling, NULL},                                              \
+        {"tls", NULL, "speak TLS; the peer must show a certificate that counts", NULL, &(call)->tls},                  \
+        {"authorities", "FILE", "PEM: those whose word counts for it, in place of the system's", &(call)->authorities, \
+         NULL},                                                                                                        \
+        {"certificate", "FILE", "PEM: ours, for a peer that asks for one", &(call)->certificate, NULL},                \
+    {                                                                                                                  \
+        "key", "FILE", "PEM: its key", &(call)->key, NULL                                                              \
+    }
+int cli_dicom_check(const struct cli_dicom *call); // CLI_USAGE, told, when they do not go together
+// *out is the caller's (tls_release), NULL without TLS. false: a file is not what it should be.
+bool cli_dicom_tls(const struct cli_dicom *call, struct tls **out, struct error *err);
+
 // Tells on stderr what is wrong with a file: "hilum: PATH WORDS: REASON", fit for a terminal whatever the names hold.
 void cli_complain(const char *path, const char *words, const char *reason);
 
 extern const struct cli_command cli_access, cli_account, cli_token, cli_audit, cli_backup, cli_cert, cli_check,
-    cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_rebuild, cli_restore,
-    cli_runner, cli_send, cli_serve, cli_version;
+    cli_config, cli_conformance, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_rebuild,
+    cli_restore, cli_runner, cli_send, cli_serve, cli_version;
 
 #endif

@@ -36,12 +36,9 @@ static int echo(const struct dimse_peer *peer)
 
 static int run(int argc, char **argv)
 {
-    const char *called = CLI_TITLE, *calling = CLI_TITLE;
-    const struct cli_option options[] = {
-        {"aec", "TITLE", "the peer's AE title (" CLI_TITLE ")", &called, NULL},
-        {"aet", "TITLE", "ours (" CLI_TITLE ")", &calling, NULL},
-        {NULL, NULL, NULL, NULL, NULL},
-    };
+    struct cli_dicom call = {.called = CLI_TITLE, .calling = CLI_TITLE};
+    const struct cli_option options[] = {CLI_DICOM_OPTIONS(&call), {NULL, NULL, NULL, NULL, NULL}};
+    struct error err;
     char host[256];
     uint16_t port;
     int status = CLI_FAILED;
@@ -49,6 +46,13 @@ static int run(int argc, char **argv)
         return status;
     if (argc > 2 || !text_host_port(argc == 2 ? argv[1] : CLI_DICOM, host, sizeof host, &port))
         return cli_usage("echo takes one HOST:PORT");
-    struct dimse_peer peer = {.host = host, .port = port, .called = called, .calling = calling};
-    return echo(&peer);
+    if (cli_dicom_check(&call) != CLI_DONE)
+        return CLI_USAGE;
+    struct dimse_peer peer = {
+        .host = host, .port = port, .called = call.called, .calling = call.calling, .fingerprint = ""};
+    if (!cli_dicom_tls(&call, &peer.tls, &err))
+        return cli_fail(&err);
+    status = echo(&peer);
+    tls_release(peer.tls);
+    return status;
 }

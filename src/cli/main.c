@@ -6,9 +6,9 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_serve,   &cli_send,    &cli_echo,  &cli_import, &cli_peer,    &cli_check,  &cli_model,
-    &cli_config,  &cli_account, &cli_token, &cli_access, &cli_audit,   &cli_cert,   &cli_backup,
-    &cli_restore, &cli_rebuild, &cli_dump,  &cli_json,   &cli_version, &cli_decode, &cli_runner,
+    &cli_serve,       &cli_send,    &cli_echo,  &cli_import,  &cli_peer,   &cli_check,  &cli_model,  &cli_config,
+    &cli_conformance, &cli_account, &cli_token, &cli_access,  &cli_audit,  &cli_cert,   &cli_backup, &cli_restore,
+    &cli_rebuild,     &cli_dump,    &cli_json,  &cli_version, &cli_decode, &cli_runner,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -20,7 +20,7 @@ static void print_help(FILE *to)
             HILUM_VERSION);
     for (size_t i = 0; i < COMMANDS; i++)
         if (!commands[i]->hidden)
-            fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->help);
+            fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->help);
     fprintf(to, "\n`hilum help COMMAND` or `hilum COMMAND --help` tells more of each.\n");
 }
 

@@ -203,12 +203,8 @@ static bool is_peer(const char *text, char *host, size_t capacity, uint16_t *por
 
 static int run(int argc, char **argv)
 {
-    const char *called = CLI_TITLE, *calling = CLI_TITLE;
-    const struct cli_option options[] = {
-        {"aec", "TITLE", "the peer's AE title (" CLI_TITLE ")", &called, NULL},
-        {"aet", "TITLE", "ours (" CLI_TITLE ")", &calling, NULL},
-        {NULL, NULL, NULL, NULL, NULL},
-    };
+    struct cli_dicom call = {.called = CLI_TITLE, .calling = CLI_TITLE};
+    const struct cli_option options[] = {CLI_DICOM_OPTIONS(&call), {NULL, NULL, NULL, NULL, NULL}};
     char host[256];
     struct sending sending = {0};
     struct error err;
@@ -222,11 +218,18 @@ static int run(int argc, char **argv)
     if (!named)
         text_host_port(CLI_DICOM, host, sizeof host, &sending.peer.port);
     sending.peer.host = host;
-    sending.peer.called = called;
-    sending.peer.calling = calling;
+    sending.peer.called = call.called;
+    sending.peer.calling = call.calling;
+    sending.peer.fingerprint = "";
+    if (cli_dicom_check(&call) != CLI_DONE)
+        return CLI_USAGE;
+    if (!cli_dicom_tls(&call, &sending.peer.tls, &err))
+        return cli_fail(&err);
     sending.block = malloc(BLOCK);
-    if (!sending.block)
+    if (!sending.block) {
+        tls_release(sending.peer.tls);
         return CLI_FAILED;
+    }
     int64_t started_ns = clock_monotonic_ns();
     bool ok = cli_walk(files, look_at, &sending, &sending.failed, &err) && send_all(&sending, &err);
     printf("%zu sent, %zu with a warning, %zu refused, %zu passed over, in %.1f s\n", sending.sent, sending.warned,
@@ -235,6 +238,7 @@ static int run(int argc, char **argv)
         free(sending.items[i].path);
     free(sending.items);
     free(sending.block);
+    tls_release(sending.peer.tls);
     if (!ok)
         return cli_fail(&err);
     return sending.failed == 0 && sending.sent > 0 ? CLI_DONE : CLI_FAILED;

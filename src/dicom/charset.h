@@ -25,6 +25,16 @@ struct dicom_charset {
                            // repertoire, or nothing that is known
 };
 
+// A term that is known: a set by its ISO-IR number ("ISO_IR 100", "ISO 2022 IR 100"; `wide`: two bytes a character, so
+// with code extensions alone), or where `name` is not NULL a name, in capitals and without what stands between letters
+// and digits ("GB18030", "LATIN1").
+struct dicom_charset_row {
+    unsigned ir; // 0: none
+    bool wide;
+    const char *name;
+};
+bool dicom_charset_row(size_t index, struct dicom_charset_row *out); // for who shows the table; false past the last
+
 // True when every term of `charset` is one that is known here; "" and NULL are.
 bool dicom_charset_is_known(const char *charset);
 

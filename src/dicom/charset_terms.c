@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "dicom/charset.h"
+
 static const struct charset_set sets[] = {
     {6, NULL, 0, false, 0, "(B"},           {14, NULL, 0, false, 0, "(J"},
     {13, "CP932", 1, false, 0, ")I"},       {100, "ISO-8859-1", 1, false, 0, "-A"},
@@ -127,4 +129,16 @@ struct charset_term charset_term(const char *text, size_t size)
     if (ir == IR_UTF8)
         return (struct charset_term){.encoding = "UTF-8"};
     return (struct charset_term){.set = charset_set_by_ir(ir)};
+}
+
+bool dicom_charset_row(size_t index, struct dicom_charset_row *out)
+{
+    enum { SETS = sizeof sets / sizeof *sets, NAMES = sizeof names / sizeof *names };
+    if (index < SETS)
+        *out = (struct dicom_charset_row){.ir = sets[index].ir, .wide = sets[index].wide};
+    else if (index == SETS)
+        *out = (struct dicom_charset_row){.ir = IR_UTF8};
+    else if (index <= SETS + NAMES)
+        *out = (struct dicom_charset_row){.ir = names[index - SETS - 1].ir, .name = names[index - SETS - 1].name};
+    return index <= SETS + NAMES;
 }

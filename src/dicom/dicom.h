@@ -133,6 +133,7 @@ struct dicom_transfer_syntax {
     bool encapsulated;
     bool lossy;
     bool big_endian_pixels; // of (7FE0,0010) alone, in a little-endian data set
+    bool by_reference;      // no pixels, but where they are (JPIP)
 };
 
 const struct dicom_transfer_syntax *dicom_transfer_syntax(const char *uid); // NULL when not in the table

@@ -88,6 +88,10 @@ struct dimse_request {
 
 // ---- acceptor
 
+// The words of the failure when what came first was no PDU but another protocol's beginning.
+#define DIMSE_SPEAKS_HTTP "it speaks HTTP, not DICOM"
+#define DIMSE_SPEAKS_TLS "it speaks TLS, not DICOM without TLS"
+
 // Takes the connected socket `fd` (owned from here on, closed on failure too) and reads the association request
 // within ARTIM. Malformed requests are answered: A-ASSOCIATE-RJ for an unknown protocol version, application
 // context, or unfit AE title; A-ABORT for what cannot be parsed (user-information or item lengths that lie, another

@@ -148,6 +148,20 @@ static enum dimse_event keep(struct dimse_association *a, const struct pdu_form 
     return form->event;
 }
 
+// What speaks so, by its first bytes; NULL: nobody knows.
+static const char *foreign_words(const uint8_t *header)
+{
+    static const struct {
+        const char *begin, *words;
+    } known[] = {{"GET /", DIMSE_SPEAKS_HTTP},  {"POST /", DIMSE_SPEAKS_HTTP}, {"PUT /", DIMSE_SPEAKS_HTTP},
+                 {"HEAD /", DIMSE_SPEAKS_HTTP}, {"OPTION", DIMSE_SPEAKS_HTTP}, {"DELETE", DIMSE_SPEAKS_HTTP},
+                 {"CONNEC", DIMSE_SPEAKS_HTTP}, {"PRI * ", DIMSE_SPEAKS_HTTP}, {"\x16\x03", DIMSE_SPEAKS_TLS}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (memcmp(header, known[i].begin, strlen(known[i].begin)) == 0)
+            return known[i].words;
+    return NULL;
+}
+
 enum dimse_event dimse_pdu_receive(struct dimse_association *a, int64_t wait_ns)
 {
     a->pdu_size = a->pdu_at = 0;
@@ -166,7 +180,12 @@ enum dimse_event dimse_pdu_receive(struct dimse_association *a, int64_t wait_ns)
     a->in_start += DIMSE_PDU_HEADER;
     if (type == 0 || type > DIMSE_PDU_ABORT) {
         a->skip = length;
-        dimse_fail(a, ERROR_PROTOCOL, "PDU type 0x%02X does not exist", type);
+        const char *foreign =
+            a->state == DIMSE_STA2_AWAIT_REQUEST ? foreign_words(a->in + a->in_start - DIMSE_PDU_HEADER) : NULL;
+        if (foreign)
+            dimse_fail(a, ERROR_PROTOCOL, "%s", foreign);
+        else
+            dimse_fail(a, ERROR_PROTOCOL, "PDU type 0x%02X does not exist", type);
         return invalid(a, DIMSE_ABORT_UNRECOGNIZED_PDU);
     }
     const struct pdu_form *form = &forms[type];

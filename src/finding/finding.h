@@ -320,6 +320,8 @@ struct finding_said {
     bool final; // with status F or C
 };
 
+#define FINDING_ORU_TYPE "ORU^R01^ORU_R01" // MSH-9
+
 // ORU^R01 2.5.1 of one result as it is now: one OBR (OBR-3 the topic or the accession number, OBR-18 the accession
 // number), NTE what was looked at or why there is no result, first OBX the Study Instance UID (ST 113014^DICOM
 // Study^DCM), then for each finding that is not rejected, with its segment number as sub-ID (under an accession number

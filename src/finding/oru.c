@@ -398,7 +398,7 @@ bool finding_to_oru(const struct finding_study *study, const struct finding_resu
     put_observed_of(&oru);
     arena_init(&oru.arena, SCRATCH_MAX);
     hl7_write_header(&oru.writer, &(struct hl7_header){"HILUM", "", receiver->application, receiver->facility,
-                                                       "ORU^R01^ORU_R01", receiver->control, "P", sent_ns});
+                                                       FINDING_ORU_TYPE, receiver->control, "P", sent_ns});
     put_patient(&oru);
     put_request(&oru, hl7_time(issued, result->changed_ns));
     put_note(&oru);

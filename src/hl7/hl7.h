@@ -25,6 +25,9 @@ enum {
     HL7_CONTROL_OWN_MAX = 20,
 };
 
+#define HL7_VERSION "2.5.1"         // MSH-12 of what we write
+#define HL7_CHARSET "UNICODE UTF-8" // MSH-18
+
 struct hl7_message; // in an arena
 
 // Line ends are CR, LF or CR LF; the bytes are copied. BAD_DATA when it does not begin with a whole MSH: usable
@@ -77,6 +80,8 @@ const char *hl7_value(const char *text);
 enum { HL7_TIME_SIZE = 24 };
 // "20261124140336.123+0100": in this server's zone. `out` has HL7_TIME_SIZE characters. Returns `out`.
 const char *hl7_time(char *out, int64_t time_ns);
+// The same read (2.A.22): to the second at least, in the zone that it names, else in ours. false: it is less, or none.
+bool hl7_time_read(const char *text, int64_t *out);
 
 // MSH of 2.5.1 with UNICODE UTF-8; `type` as "ORU^R01^ORU_R01"; `control` is MSH-10 (at most HL7_CONTROL_OWN_MAX
 // characters, asserted).
@@ -124,8 +129,9 @@ bool mllp_receive(struct mllp_connection *connection, struct buffer *out, int64_
 // passed over (a late answer to an earlier try). true when one came, whatever it says: look at the code. MISMATCH when
 // only such came: both control IDs are in the message.
 struct mllp_answer {
-    char code[3];   // MSA-1: "AA", "AE", "AR", "CA", "CE", "CR"
-    char text[160]; // ERR-8, else MSA-3, for a person; cut at a character border
+    char code[3];    // MSA-1: "AA", "AE", "AR", "CA", "CE", "CR"
+    char text[160];  // ERR-8, else MSA-3, for a person; cut at a character border
+    int64_t said_ns; // MSH-7: what time it was there, by its zone or, where it names none, ours; 0: it does not say
 };
 bool mllp_deliver(struct mllp_connection *connection, const char *message, size_t size, const char *control,
                   int64_t timeout_ns, struct mllp_answer *answer, struct error *err);

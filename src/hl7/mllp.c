@@ -189,10 +189,13 @@ static bool read_answer(const struct buffer *received, const char *control, stru
         return answer_full(err);
     if (strlen(code) != 2 || !strchr("AC", code[0]) || !strchr("AER", code[1]))
         return error_set(err, ERROR_PROTOCOL, "the answer's MSA-1 is \"%.20s\", not AA, AE, AR, CA, CE or CR", code);
+    const char *when = hl7_get(message, "MSH", 0, 7, 1, 1, 1, arena);
     *ours = strcmp(about, control) == 0;
     if (!*ours)
         text_show(other, OTHER_SIZE, about, strlen(about));
     if (*ours) {
+        if (!when || !hl7_time_read(when, &answer->said_ns))
+            answer->said_ns = 0;
         text_copy(answer->code, sizeof answer->code, code);
         text_show(answer->text, sizeof answer->text, text, strlen(text));
     }

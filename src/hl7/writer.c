@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "hl7/message.h"
@@ -149,6 +150,46 @@ const char *hl7_time(char *out, int64_t time_ns)
     return out;
 }
 
+static int number(const char *digits, size_t count)
+{
+    int value = 0;
+    for (size_t i = 0; i < count; i++)
+        value = value * 10 + (digits[i] - '0');
+    return value;
+}
+
+bool hl7_time_read(const char *text, int64_t *out)
+{
+    enum { TO_SECONDS = 14, ZONE = 4 };
+    static const char digits[] = "0123456789";
+    if (strspn(text, digits) != TO_SECONDS)
+        return false;
+    struct tm parts = {.tm_year = number(text, 4) - 1900,
+                       .tm_mon = number(text + 4, 2) - 1,
+                       .tm_mday = number(text + 6, 2),
+                       .tm_hour = number(text + 8, 2),
+                       .tm_min = number(text + 10, 2),
+                       .tm_sec = number(text + 12, 2)};
+    const struct tm said = parts;
+    const char *rest = text + TO_SECONDS;
+    if (*rest == '.')
+        rest += 1 + strspn(rest + 1, digits);
+    int64_t seconds = timegm(&parts);
+    if (parts.tm_mon != said.tm_mon || parts.tm_mday != said.tm_mday || parts.tm_hour != said.tm_hour ||
+        parts.tm_min != said.tm_min || parts.tm_year < 70)
+        return false;
+    *out = seconds * CLOCK_SECOND;
+    if (*rest == '\0') {
+        *out -= clock_zone_ns(clock_zone(*out));
+        return true;
+    }
+    if ((*rest != '+' && *rest != '-') || strspn(rest + 1, digits) != ZONE || rest[1 + ZONE] != '\0')
+        return false;
+    int64_t zone_ns = (number(rest + 1, 2) * 60 + number(rest + 3, 2)) * 60 * CLOCK_SECOND;
+    *out -= *rest == '+' ? zone_ns : -zone_ns;
+    return true;
+}
+
 void hl7_write_header(struct hl7_writer *writer, const struct hl7_header *header)
 {
     char time[HL7_TIME_SIZE];
@@ -164,8 +205,8 @@ void hl7_write_header(struct hl7_writer *writer, const struct hl7_header *header
     hl7_raw(writer, 9, header->type, strlen(header->type)); // its components are its own
     hl7_field(writer, 10, header->control);
     hl7_field(writer, 11, header->processing);
-    hl7_field(writer, 12, "2.5.1");
-    hl7_field(writer, 18, "UNICODE UTF-8");
+    hl7_field(writer, 12, HL7_VERSION);
+    hl7_field(writer, 18, HL7_CHARSET);
 }
 
 // ---- acknowledgements

@@ -1,4 +1,5 @@
-// Server-sent events: a reply without an end, made on the connection's thread.
+// Streams of events: replies without an end, made on the connection's thread. This file has what is said, and
+// server-sent events; upgrade.c carries the same by WebSocket.
 #include "http/internal.h"
 
 #include <poll.h>
@@ -12,17 +13,6 @@ static const int64_t silence_ns = 15 * CLOCK_SECOND;
 
 enum { BLOCK = 8 << 10 };
 
-struct events {
-    struct http_connection *connection;
-    http_events_fn *next;
-    void *payload;
-    struct buffer out;
-    size_t sent; // of out
-    int64_t last_ns;
-    bool over;
-    void (*done)(void *payload);
-};
-
 static bool peer_left(const struct http_connection *connection)
 {
     struct pollfd poll_fd = {.fd = connection->fd, .events = POLLRDHUP};
@@ -30,7 +20,7 @@ static bool peer_left(const struct http_connection *connection)
 }
 
 // Fills `out`, or sets `over`.
-static void wait_for_event(struct events *events)
+static void wait_for_event(struct http_events *events)
 {
     buffer_clear(&events->out);
     events->sent = 0;
@@ -39,7 +29,7 @@ static void wait_for_event(struct events *events)
             events->over = true;
             return;
         }
-        if (!events->next(events->payload, slice_ns, &events->out))
+        if (!events->next(events->payload, slice_ns, events))
             events->over = true;
         else if (events->out.size == 0 && clock_monotonic_ns() - events->last_ns >= silence_ns)
             buffer_text(&events->out, ":\n\n");
@@ -49,7 +39,7 @@ static void wait_for_event(struct events *events)
 static ssize_t read_events(void *payload, uint64_t position, char *to, size_t room)
 {
     (void)position;
-    struct events *events = payload;
+    struct http_events *events = payload;
     if (events->sent == events->out.size && !events->over)
         wait_for_event(events);
     if (events->out.failed) {
@@ -68,8 +58,9 @@ static ssize_t read_events(void *payload, uint64_t position, char *to, size_t ro
 
 static void end_events(void *payload)
 {
-    struct events *events = payload;
+    struct http_events *events = payload;
     buffer_free(&events->out);
+    buffer_free(&events->event);
     if (events->done)
         events->done(events->payload);
 }
@@ -109,23 +100,66 @@ static void refuse_stream(struct http_request *request, void (*done)(void *paylo
     http_reply_error(request, err);
 }
 
+// ---- what is said
+
+struct buffer *http_event_begin(struct http_events *events, const char *id, const char *name)
+{
+    events->is_named = name != NULL;
+    if (!events->is_websocket) {
+        buffer_printf(&events->out, "id: %s\n", id);
+        if (name)
+            buffer_printf(&events->out, "event: %s\ndata: ", name);
+        return &events->out;
+    }
+    buffer_clear(&events->event);
+    buffer_text(&events->event, "{\"id\":");
+    buffer_json_string(&events->event, id, strlen(id));
+    if (name) {
+        buffer_text(&events->event, ",\"event\":");
+        buffer_json_string(&events->event, name, strlen(name));
+        buffer_text(&events->event, ",\"data\":");
+    }
+    return &events->event;
+}
+
+void http_event_end(struct http_events *events)
+{
+    if (!events->is_websocket) {
+        buffer_text(&events->out, events->is_named ? "\n\n" : "\n");
+        return;
+    }
+    buffer_byte(&events->event, '}');
+    events->out.failed |= events->event.failed;
+    websocket_write(&events->out, WEBSOCKET_TEXT, events->event.data, events->event.size, NULL);
+}
+
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload)
 {
     struct http_connection *connection = request->connection;
-    struct events *events = arena_alloc(&request->arena, sizeof *events);
+    struct http_events *events = arena_alloc(&request->arena, sizeof *events);
     struct error err;
     if ((!events && !error_set(&err, ERROR_MEMORY, "no memory for an event stream")) ||
         !http_stream_begin(connection, &err)) {
         refuse_stream(request, done, payload, &err);
         return;
     }
-    *events = (struct events){connection, next, payload, .last_ns = clock_monotonic_ns(), .done = done};
+    *events = (struct http_events){.connection = connection,
+                                   .next = next,
+                                   .payload = payload,
+                                   .is_websocket = strcmp(request->route->method, HTTP_WEBSOCKET) == 0,
+                                   .last_ns = clock_monotonic_ns(),
+                                   .done = done};
     buffer_init(&events->out, HTTP_EVENTS_BUFFER);
-    buffer_text(&events->out, ":\n\n"); // so that the headers leave now, not with the first event
+    buffer_init(&events->event, HTTP_EVENTS_BUFFER);
     request->keeps_arena = true;
     request->done = end_events;
     request->payload = events;
     connection->deadline_ns = 0;
+    if (events->is_websocket) {
+        http_upgrade(request, events);
+        return;
+    }
+    buffer_text(&events->out, ":\n\n"); // so that the headers leave now, not with the first event
     http_set_header(request, "Cache-Control", "no-store");
     http_queue(request, MHD_HTTP_OK, "text/event-stream",
                MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_events, events, NULL));

@@ -35,6 +35,15 @@
 // {"title", "status", "detail"}; 503 has a Retry-After. What every reply has for browsers stands in reply.c's table.
 // HEAD is served by GET's route.
 //
+// A GET that asks for an upgrade to a WebSocket (RFC 6455) goes to the route of that path whose method is
+// HTTP_WEBSOCKET, where there is one; without one the upgrade is passed over. Refused besides, before admit:
+//   400       not HTTP/1.1, no "Connection: Upgrade", no Sec-WebSocket-Key of 16 bytes
+//   403       an Origin that is not the Host, as above: a page elsewhere would come with our cookie
+//   426       another Sec-WebSocket-Version than 13
+//
+// What comes without TLS is looked at before libmicrohttpd has it (door.c): another protocol's first byte is told to
+// options.foreign, and the connection closed.
+//
 // TLS is OpenSSL's, by the one policy of base/tls.h: a thread of each connection shakes hands and carries the bytes
 // between its socket and one of a pair, whose other end libmicrohttpd has (front.c). libmicrohttpd's own TLS is
 // GnuTLS's, with a policy of its own.
@@ -54,9 +63,9 @@
 enum {
     HTTP_CONNECTIONS_MAX = 256,
     HTTP_PER_ADDRESS_MAX = 64,
-    HTTP_HANDSHAKES_MAX = 64,    // that have not ended, of all addresses
-    HTTP_HANDSHAKE_SECONDS = 10, // of one
-    HTTP_EVENT_STREAMS_MAX = 64,
+    HTTP_HANDSHAKES_MAX = 64,                // that have not ended, of all addresses
+    HTTP_HANDSHAKE_SECONDS = 10,             // of one
+    HTTP_EVENT_STREAMS_MAX = 64,             // WebSockets among them
     HTTP_EVENT_STREAMS_PER_ADDRESS_MAX = 16, // of one that is not loopback, so that it keeps connections for the rest
     HTTP_RETRY_SECONDS = 5,                  // what a problem of status 503 says in Retry-After
     HTTP_IDLE_SECONDS = 60,                  // between requests, and without a byte moving
@@ -72,11 +81,14 @@ enum {
     HTTP_DISCARD_MAX = 1 << 20,   // what is read of a refused body, so that the client sees the reply; of one that was
                                   // on its way into a file all, up to the route's limit
     HTTP_EVENTS_BUFFER = 1 << 20, // what one call of http_events_fn may append
+    HTTP_WEBSOCKET_SECONDS = 5,   // to take what is sent, at HTTP_RATE_MIN after them; who is slower is cut off
 };
 
 struct http_request; // lives until the reply was sent
 
 typedef void http_handler(void *payload, struct http_request *request);
+
+#define HTTP_WEBSOCKET "WS" // as a route's method
 
 // A row of the routes table. `path` has literal segments and {name} segments, which match one non-empty segment; a last
 // segment "{name...}" matches the rest, which may be empty. First match wins.
@@ -92,6 +104,9 @@ struct http_route {
 };
 
 struct http_server;
+
+// What is no HTTP, by its first byte, at the port without TLS.
+enum http_foreign { HTTP_FOREIGN_DICOM, HTTP_FOREIGN_TLS };
 
 struct http_options {
     const char *host; // numeric
@@ -123,6 +138,9 @@ struct http_options {
     // is refused otherwise is not told. NULL: none.
     bool (*answered)(void *payload, struct http_request *request, const struct http_route *route, int status,
                      struct error *err);
+    // Somebody spoke another protocol to the port without TLS, and his connection was closed; with `payload`, on the
+    // listener's thread. NULL: nobody is told.
+    void (*foreign)(void *payload, enum http_foreign what, const char *address);
     int idle_seconds;    // 0: HTTP_IDLE_SECONDS
     int request_seconds; // 0: HTTP_REQUEST_SECONDS
 };
@@ -198,12 +216,22 @@ void http_reply_status(struct http_request *request, int status,
 void http_reply_parts(struct http_request *request, int status, const char *type, const struct reader *parts,
                       size_t count, void (*done)(void *payload), void *payload);
 
-// Server-sent events: `next` appends whole events ("id: ..\nevent: ..\ndata: ..\n\n") to `out`, waiting up to
-// timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the stream. After 15 silent
-// seconds a comment line keeps the connection. Runs on the connection's thread until the peer leaves or the server
-// stops. `done` as above; past HTTP_EVENT_STREAMS_MAX, or HTTP_EVENT_STREAMS_PER_ADDRESS_MAX of one address, it is
-// called at once and 503 sent, and the connection closed.
-typedef bool http_events_fn(void *payload, int64_t timeout_ns, struct buffer *out);
+// A stream of events, server-sent or by WebSocket as the route was asked for. `next` adds whole events to `out`,
+// waiting up to timeout_ns (a quarter of a second at most, so that a stop is seen) for one; false ends the stream. Runs
+// on the connection's thread until the peer leaves or the server stops. `done` as above; past HTTP_EVENT_STREAMS_MAX,
+// or HTTP_EVENT_STREAMS_PER_ADDRESS_MAX of one address, it is called at once and 503 sent, and the connection closed.
+//
+// Server-sent: "id: ..\nevent: ..\ndata: ..\n\n"; after 15 silent seconds a comment line keeps the connection.
+// By WebSocket: one text message an event, {"id": .., "event": .., "data": ..}; nothing is taken but pings, pongs and
+// close frames (1003). Half options.idle_seconds without a word a ping is sent, and after as long again without an
+// answer the connection ends. It is closed with 1001 when `next` ends it or the server stops.
+struct http_events;
+typedef bool http_events_fn(void *payload, int64_t timeout_ns, struct http_events *out);
 void http_reply_events(struct http_request *request, http_events_fn *next, void (*done)(void *payload), void *payload);
+
+// One event: its data, JSON in one line, are appended to what _begin gives, until _end. `name` NULL: an id alone, which
+// is no event to a reader but kept and sent back (Last-Event-ID), and has no data.
+struct buffer *http_event_begin(struct http_events *out, const char *id, const char *name);
+void http_event_end(struct http_events *out);
 
 #endif

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "http/http.h"
+#include "http/websocket.h"
 
 enum http_stage { HTTP_STAGE_IDLE, HTTP_STAGE_LINE, HTTP_STAGE_BODY, HTTP_STAGE_REPLY };
 
@@ -103,6 +104,7 @@ struct http_server {
     _Atomic int64_t waits; // what connections wait for, counted
     const char *trusted_proxies;
     struct http_fronts *fronts; // NULL: TLS is spoken nowhere
+    struct http_door *door;
 
     atomic_bool stopping;
 
@@ -120,6 +122,11 @@ struct http_server {
 // server.c: a listening socket that does not block. BAD_VALUE: no numeric address.
 bool http_listen_on(const char *host, uint16_t port, int *fd, struct error *err);
 uint16_t http_bound_port(int fd);
+
+// door.c: who accepts without TLS. Takes the listening socket, on success.
+struct http_door *http_door_start(struct http_server *server, const struct http_options *options, int listening,
+                                  struct error *err);
+void http_door_stop(struct http_door *door); // takes no more connections; NULL is fine
 
 // front.c: what speaks TLS in front of libmicrohttpd.
 struct http_fronts *http_fronts_start(struct http_server *server, const struct http_options *options,
@@ -157,6 +164,26 @@ void http_request_end(struct http_request *request); // does nothing when there 
 bool http_stream_begin(struct http_connection *connection, struct error *err);
 void http_stream_end(struct http_connection *connection);
 
+// A stream of events of either kind, in the request's arena.
+struct http_events {
+    struct http_connection *connection;
+    http_events_fn *next;
+    void *payload;
+    struct buffer out;   // whole events, framed
+    struct buffer event; // by WebSocket: the one that is being made
+    bool is_websocket, is_named;
+    size_t sent; // of out
+    int64_t last_ns;
+    bool over;
+    void (*done)(void *payload);
+};
+
+// upgrade.c: the answer to a handshake that http_screen has let pass; the stream is carried until its end.
+void http_upgrade(struct http_request *request, struct http_events *events);
+bool http_asks_upgrade(const struct http_request *request); // to a WebSocket
+// false with the refusal set.
+bool http_screen_upgrade(struct http_request *request);
+
 // target.c: path and query out of request->target.
 bool http_target_parse(struct http_request *request, struct error *err);
 
@@ -167,6 +194,7 @@ bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE]);
 
 // screen.c: false with the refusal set.
 bool http_screen(struct http_request *request);
+bool http_origin_is_ours(struct http_request *request); // where it is told; a check
 bool http_refuse(struct http_request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4))); // false
 

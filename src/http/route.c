@@ -68,9 +68,8 @@ static void allow_method(char allow[HTTP_ALLOW_SIZE], const char *method)
     memcpy(allow + used, method, strlen(method) + 1);
 }
 
-bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE])
+static bool find(struct http_request *request, const char *method, char allow[HTTP_ALLOW_SIZE])
 {
-    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
     allow[0] = '\0';
     for (const struct http_route *route = request->connection->server->routes; route->method; route++) {
         if (!match(request, route->path))
@@ -79,9 +78,17 @@ bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE])
             request->route = route;
             return true;
         }
-        allow_method(allow, route->method);
+        if (strcmp(route->method, HTTP_WEBSOCKET) != 0)
+            allow_method(allow, route->method);
         if (strcmp(route->method, "GET") == 0)
             allow_method(allow, "HEAD");
     }
     return false;
+}
+
+bool http_route_find(struct http_request *request, char allow[HTTP_ALLOW_SIZE])
+{
+    bool is_taken = strcmp(request->method, HTTP_WEBSOCKET) == 0; // a word of the table's, no method
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : is_taken ? "" : request->method;
+    return (http_asks_upgrade(request) && find(request, HTTP_WEBSOCKET, allow)) || find(request, method, allow);
 }

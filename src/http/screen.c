@@ -215,15 +215,20 @@ static bool changes_state(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
-static bool check_origin(struct http_request *request)
+bool http_origin_is_ours(struct http_request *request)
 {
     char shown[80];
     const char *origin = http_header(request, "Origin");
     const char *host = http_header(request, "Host");
-    if (!origin || !changes_state(request->method) || (host && origin_is_host(origin, host)))
+    if (!origin || (host && origin_is_host(origin, host)))
         return true;
-    return http_refuse(request, MHD_HTTP_FORBIDDEN, "a page of '%s' may not change anything here",
+    return http_refuse(request, MHD_HTTP_FORBIDDEN, "a page of '%s' may not change anything here, or listen",
                        text_show(shown, sizeof shown, origin, strlen(origin)));
+}
+
+static bool check_origin(struct http_request *request)
+{
+    return !changes_state(request->method) || http_origin_is_ours(request);
 }
 
 static bool check_route(struct http_request *request)
@@ -300,8 +305,8 @@ static bool check_stopping(struct http_request *request)
 bool http_screen(struct http_request *request)
 {
     static bool (*const checks[])(struct http_request * request) = {
-        check_headers, http_look_at_proxies, check_framing,  check_target, check_host,     check_origin,
-        check_route,   check_query,          check_encoding, check_length, check_stopping,
+        check_headers, http_look_at_proxies, check_framing, check_target,   check_host,   check_origin,
+        check_route,   http_screen_upgrade,  check_query,   check_encoding, check_length, check_stopping,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (!checks[i](request))

@@ -344,17 +344,19 @@ static void server_free(struct http_server *server)
     free(server);
 }
 
-// libmicrohttpd's own limit is above ours: at its limit it stops accepting, and the next peer would wait unanswered.
-static struct MHD_Daemon *start_daemon(struct http_server *server, int fd)
+// libmicrohttpd's own limit is above ours: at its limit it stops accepting, and the next peer would wait unanswered. It
+// has no socket to listen on: door.c and front.c give it its connections.
+static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
-    return MHD_start_daemon(
-        MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_accept,
-        server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTIONS_MAX + LEAVING_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)server->idle_seconds,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
-        on_unescape, server, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_NO_LISTEN_SOCKET |
+                                MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_UPGRADE,
+                            0, on_accept, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)HTTP_CONNECTIONS_MAX + LEAVING_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)server->idle_seconds, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, server,
+                            MHD_OPTION_URI_LOG_CALLBACK, on_uri, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+                            server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
 }
 
 static bool start_threads(struct http_server *server, const struct http_options *options, int fd, struct error *err)
@@ -362,15 +364,18 @@ static bool start_threads(struct http_server *server, const struct http_options 
     int number = pthread_create(&server->watch, NULL, http_connection_watch, server);
     if (number != 0)
         return error_errno(err, number, "cannot start the HTTP server's watch thread");
-    server->daemon = start_daemon(server, fd);
+    server->daemon = start_daemon(server);
     if (!server->daemon)
-        error_set(err, ERROR_INTERNAL, "libmicrohttpd did not start on port %u", server->port);
-    else if (!options->tls_host || (server->fronts = http_fronts_start(server, options, err)))
+        error_set(err, ERROR_INTERNAL, "libmicrohttpd did not start for port %u", server->port);
+    else if ((!options->tls_host || (server->fronts = http_fronts_start(server, options, err))) &&
+             (server->door = http_door_start(server, options, fd, err)))
         return true;
     server->stopping = true;
+    http_fronts_quiesce(server->fronts);
     pthread_join(server->watch, NULL);
     if (server->daemon)
         MHD_stop_daemon(server->daemon);
+    http_fronts_stop(server->fronts);
     return false;
 }
 
@@ -389,15 +394,11 @@ struct http_server *http_server_start(const struct http_options *options, struct
     struct http_server *server = server_new(options, fd);
     if (!server)
         error_set(err, ERROR_MEMORY, "no memory for the HTTP server");
-    bool has_daemon = false;
     if (server && start_threads(server, options, fd, err))
         return server;
-    if (server) {
-        has_daemon = server->daemon != NULL; // which has closed the socket
+    if (server)
         server_free(server);
-    }
-    if (!has_daemon)
-        close(fd);
+    close(fd);
     return NULL;
 }
 
@@ -430,12 +431,10 @@ void http_server_stop(struct http_server *server)
     if (!server)
         return;
     http_fronts_quiesce(server->fronts);
-    int fd = MHD_quiesce_daemon(server->daemon);
+    http_door_stop(server->door);
     wait_for_replies(server);
     pthread_join(server->watch, NULL);
     MHD_stop_daemon(server->daemon);
     http_fronts_stop(server->fronts);
-    if (fd >= 0)
-        close(fd);
     server_free(server);
 }

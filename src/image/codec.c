@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "image/codecs.h"
+#include "image/decoder.h"
 
 static const struct codec {
     const char *uid;
@@ -35,6 +36,11 @@ static const struct codec *find_codec(const char *transfer_syntax)
         if (strcmp(codecs[i].uid, transfer_syntax) == 0)
             return &codecs[i];
     return NULL;
+}
+
+bool image_decodes(const struct dicom_transfer_syntax *syntax)
+{
+    return syntax->encapsulated ? find_codec(syntax->uid) != NULL : !syntax->by_reference;
 }
 
 bool image_code_begins(const char *transfer_syntax, const struct image_format *format, const uint8_t *data, size_t size)

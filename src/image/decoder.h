@@ -20,6 +20,10 @@ enum {
 struct image_decoder *image_decoder_open(bool reduced, struct error *err);
 void image_decoder_close(struct image_decoder *decoder); // no call may be under way; NULL is fine
 
+// Whether frames in this transfer syntax of the table can be decoded, natively or by a codec; not: they are kept and
+// served as they came.
+bool image_decodes(const struct dicom_transfer_syntax *syntax);
+
 // Children that ended otherwise than for idleness or by image_decoder_close, since it was opened.
 uint64_t image_decoder_deaths(const struct image_decoder *decoder);
 

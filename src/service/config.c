@@ -45,6 +45,9 @@ static const struct config_key keys[] = {
      "Those whose word counts for a peer's certificate, PEM; empty: only certificates that are entered with their "
      "peer, "
      "and the system's for those whom we call."},
+    {"tls.revoked", CONFIG_TEXT, "", 0, 0, NULL,
+     "Lists of certificates that their authorities have revoked (CRLs), PEM; a peer that shows one of them is refused. "
+     "A newer file is taken without a restart; a list that is late is a warning."},
     {"audit.key", CONFIG_TEXT, "", 0, 0, NULL,
      "The file with the key of the audit trail's chain, for a place apart from the trail; empty: audit-key in the data "
      "folder."},

@@ -46,6 +46,7 @@ struct service_tls;
 struct checks;
 struct backups;
 struct oidc;
+struct heard;
 
 struct service {
     const json_t *config;
@@ -68,6 +69,7 @@ struct service {
     struct checks *checks; // of connections
     struct backups *backups;
     struct oidc *oidc;     // NULL: no identity provider is configured
+    struct heard *heard;   // of others
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -96,7 +98,25 @@ void service_tls_close(struct service_tls *tls); // NULL is fine
 struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct error *err);
 // The same for browsers, who are asked for no certificate.
 struct tls *service_tls_web(struct service_tls *tls, struct error *err);
-int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate ends; INT64_MAX: there is none
+int64_t service_tls_ends_ns(struct service_tls *tls);      // when our certificate ends; INT64_MAX: there is none
+int64_t service_tls_lists_end_ns(struct service_tls *tls); // when a list of revoked ones is late; INT64_MAX: never
+
+// ---- check/heard.c: what was heard of others by the way, for the checks; any thread
+
+enum heard_kind {
+    HEARD_HTTP_AT_DICOM,
+    HEARD_TLS_AT_DICOM,
+    HEARD_PLAIN_AT_TLS,
+    HEARD_DICOM_AT_HTTP,
+    HEARD_TLS_AT_HTTP,
+    HEARD_END
+};
+struct heard *heard_open(struct error *err);
+void heard_close(struct heard *heard); // NULL is fine
+// Somebody spoke another protocol than ours to one of our ports; told in the log once a minute.
+void heard_foreign(struct heard *heard, enum heard_kind kind, const char *address);
+// A system said what time it is, when it was `ours_ns` here.
+void heard_time(struct heard *heard, const char *who, int64_t said_ns, int64_t ours_ns);
 
 // ---- check/connections.c: what the last checks of connections said
 
@@ -120,6 +140,8 @@ int64_t backups_last_ns(struct backups *backups);
 bool backups_are_made(const struct backups *backups);
 
 // ---- dimse/call.c
+
+extern const struct dimse_proposal service_echo; // of C-ECHO
 
 // An association with an entered peer, as its entry says: plain, or over TLS with the certificate that it must show.
 struct dimse_association *dimse_service_call(struct service *service, const struct access_peer *entry,

@@ -1,7 +1,7 @@
-// Every path the server answers, in one place. docs/openapi.json describes those under /api.
-// The columns behind the body's say what a subject must be allowed to do (access/allow.h), which line an answer leaves
-// in the audit trail (audit.c), and which query parameters the route knows: NULL where they are DICOMweb's, FHIR's
-// or an identity provider's, or nothing is asked for.
+// Every path the server answers, in one place; WS is what a GET becomes that asks for a WebSocket (http.h).
+// docs/openapi.json describes those under /api. The columns behind the body's say what a subject must be allowed to do
+// (access/allow.h), which line an answer leaves in the audit trail (audit.c), and which query parameters the route
+// knows: NULL where they are DICOMweb's, FHIR's or an identity provider's, or nothing is asked for.
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -119,7 +119,8 @@ const struct http_route service_routes[] = {
      ""},
     {"GET", "/api/backups", api_backups, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/backups", api_backup_make, BODY_JSON, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_CHANGED, ""},
-    {"GET", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, ""},
+    {"GET", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "after"},
+    {"WS", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "after"},
     {"GET", "/fhir/{type}", fhir_search, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
     {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
     {"GET", "/", page_index, 0, false, ACCESS_TO_LOAD_PAGE, SERVICE_AUDIT_NONE, NULL},

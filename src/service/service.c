@@ -38,6 +38,12 @@ static struct tls *web_tls(void *payload, struct error *err)
     return service_tls_web(service->tls, err);
 }
 
+static void on_foreign(void *payload, enum http_foreign what, const char *address)
+{
+    struct service *service = payload;
+    heard_foreign(service->heard, what == HTTP_FOREIGN_DICOM ? HEARD_DICOM_AT_HTTP : HEARD_TLS_AT_HTTP, address);
+}
+
 static bool start_http(struct service *service, struct error *err)
 {
     char host[SERVICE_HOST_SIZE], tls_host[SERVICE_HOST_SIZE];
@@ -50,7 +56,8 @@ static bool start_http(struct service *service, struct error *err)
                                    .spool = config_text(service->config, "data"),
                                    .can_spool = can_spool,
                                    .admit = service_admit,
-                                   .answered = service_audit_answer};
+                                   .answered = service_audit_answer,
+                                   .foreign = on_foreign};
     service_listen_address(service->config, "http.listen", host, &options.port);
     if (*config_text(service->config, "http.tls_listen")) {
         service_listen_address(service->config, "http.tls_listen", tls_host, &options.tls_port);
@@ -229,7 +236,8 @@ struct service *service_start(const struct config *config, struct error *err)
     bool has_provider = *config_text(service->config, "oidc.issuer");
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
               service_names_read(&service->names, config_text(service->config, "http.names"), err) &&
-              (service->tls = service_tls_open(service->config, err)) != NULL && check_sandbox(service, err) &&
+              (service->tls = service_tls_open(service->config, err)) != NULL &&
+              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) &&
               (!has_provider || (service->oidc = oidc_open(service->config, err)) != NULL) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
@@ -282,6 +290,7 @@ void service_stop(struct service *service)
     store_close(service->store);
     checks_close(service->checks);
     oidc_close(service->oidc);
+    heard_close(service->heard);
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);
     free(service->titles.text);

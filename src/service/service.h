@@ -10,6 +10,8 @@
 #include "access/allow.h"
 #include "base/config.h"
 #include "base/error.h"
+#include "dimse/dimse.h"
+#include "fhir/fhir.h"
 
 struct service;
 
@@ -68,6 +70,27 @@ struct service_door {
 };
 // The routes of HTTP, then the services of DIMSE. false past the last.
 bool service_door(size_t index, struct service_door *out);
+
+// Whether the service of DIMSE behind the door at `index` can be agreed on in this transfer syntax.
+bool service_door_takes(size_t index, const char *transfer_syntax);
+
+// ---- what it says to others, and how it refuses; with the doors what a conformance statement tells
+
+// What is asked of others over DICOM, as SCU.
+struct service_call {
+    const char *name;
+    const struct dimse_proposal *proposal; // NULL: one for each object, of its class and transfer syntax
+};
+extern const struct service_call service_calls[]; // ended by name NULL
+
+// How an association is rejected: PS3.8 table 9-21. false past the last.
+struct service_rejection {
+    const char *why;
+    unsigned result, source, reason;
+};
+bool service_rejection(size_t index, struct service_rejection *out);
+
+const struct fhir_capability *service_fhir(size_t *count); // the resources
 
 // Where it listens: "127.0.0.1:8080", "[::1]:8080". They return `out`.
 enum { SERVICE_ADDRESS_SIZE = 272 };

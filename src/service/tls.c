@@ -12,12 +12,13 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { FILES = 3, WARN_DAYS = 30 };
+enum { CERTIFICATE, KEY, AUTHORITIES, REVOKED, FILES };
+enum { WARN_DAYS = 30 };
 #define LOOK_AGAIN_NS CLOCK_SECOND
 
 struct service_tls {
     pthread_mutex_t lock;
-    const char *paths[FILES]; // of the certificate, the key and the authorities; "" none
+    const char *paths[FILES]; // "" none
     struct stat known[FILES]; // as they were when they were read
     struct tls *sides[2];     // by enum tls_side; NULL: none
     struct tls *web;          // for browsers, who are asked for no certificate; NULL: none
@@ -26,7 +27,7 @@ struct service_tls {
 
 static bool is_configured(const struct service_tls *tls)
 {
-    return *tls->paths[0] || *tls->paths[2];
+    return *tls->paths[CERTIFICATE] || *tls->paths[AUTHORITIES] || *tls->paths[REVOKED];
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -55,9 +56,10 @@ static const char *given(const char *path)
 static struct tls *open_side(const struct service_tls *tls, enum tls_side side, struct error *err)
 {
     return tls_open(&(struct tls_options){.side = side,
-                                          .certificate = given(tls->paths[0]),
-                                          .key = given(tls->paths[1]),
-                                          .authorities = given(tls->paths[2]),
+                                          .certificate = given(tls->paths[CERTIFICATE]),
+                                          .key = given(tls->paths[KEY]),
+                                          .authorities = given(tls->paths[AUTHORITIES]),
+                                          .revoked = given(tls->paths[REVOKED]),
                                           .peer_must_show = true,
                                           .judged_later = true},
                     err);
@@ -65,15 +67,16 @@ static struct tls *open_side(const struct service_tls *tls, enum tls_side side, 
 
 static struct tls *open_web(const struct service_tls *tls, struct error *err)
 {
-    return tls_open(
-        &(struct tls_options){.side = TLS_SERVER, .certificate = given(tls->paths[0]), .key = given(tls->paths[1])},
-        err);
+    return tls_open(&(struct tls_options){.side = TLS_SERVER,
+                                          .certificate = given(tls->paths[CERTIFICATE]),
+                                          .key = given(tls->paths[KEY])},
+                    err);
 }
 
 // All or none: a certificate with another one's key is not half taken.
 static bool read_files(struct service_tls *tls, struct error *err)
 {
-    bool serves = *tls->paths[0];
+    bool serves = *tls->paths[CERTIFICATE];
     struct tls *client = open_side(tls, TLS_CLIENT, err);
     struct tls *server = client && serves ? open_side(tls, TLS_SERVER, err) : NULL;
     struct tls *web = server ? open_web(tls, err) : NULL;
@@ -101,8 +104,22 @@ static void warn_of_end(const struct service_tls *tls)
         alarm_clear(ALARM_CERTIFICATE, "end");
     else
         alarm_raise(ALARM_CERTIFICATE, "end",
-                    "our certificate %.100s %s at %s: renew it, it is taken without a restart", tls->paths[0],
+                    "our certificate %.100s %s at %s: renew it, it is taken without a restart", tls->paths[CERTIFICATE],
                     left_ns > 0 ? "ends" : "has ended", clock_rfc3339(when, ends_ns));
+}
+
+// A list that is late shuts nobody out: a hospital does not stop for a file. But it is said.
+static void warn_of_late_list(const struct service_tls *tls)
+{
+    char when[CLOCK_RFC3339_SIZE];
+    int64_t end_ns = tls->sides[TLS_CLIENT] ? tls_lists_end_ns(tls->sides[TLS_CLIENT]) : INT64_MAX;
+    if (end_ns > clock_now_ns())
+        alarm_clear(ALARM_CERTIFICATE, "revoked");
+    else
+        alarm_raise(ALARM_CERTIFICATE, "revoked",
+                    "a list of revoked certificates in %.100s should have been followed by a newer one at %s; what was "
+                    "revoked since is not known, and is let in: get the newer one",
+                    tls->paths[REVOKED], clock_rfc3339(when, end_ns));
 }
 
 // With the lock.
@@ -116,7 +133,7 @@ static void refresh(struct service_tls *tls)
     tls->looked_ns = now_ns;
     if (look(tls, now)) {
         if (read_files(tls, &err)) {
-            log_info("service", "the certificate and its authorities are read anew");
+            log_info("service", "the certificate, its authorities and what is revoked are read anew");
             alarm_clear(ALARM_CERTIFICATE, "files");
         } else {
             alarm_raise(ALARM_CERTIFICATE, "files", "the ones before it stay in force, for %s", err.message);
@@ -124,11 +141,12 @@ static void refresh(struct service_tls *tls)
         memcpy(tls->known, now, sizeof now);
     }
     warn_of_end(tls);
+    warn_of_late_list(tls);
 }
 
 struct service_tls *service_tls_open(const json_t *config, struct error *err)
 {
-    static const char *const keys[FILES] = {"tls.certificate", "tls.key", "tls.authorities"};
+    static const char *const keys[FILES] = {"tls.certificate", "tls.key", "tls.authorities", "tls.revoked"};
     struct service_tls *tls = calloc(1, sizeof *tls);
     if (!tls) {
         error_set(err, ERROR_MEMORY, "no memory for TLS");
@@ -140,6 +158,7 @@ struct service_tls *service_tls_open(const json_t *config, struct error *err)
     look(tls, tls->known);
     if (!is_configured(tls) || read_files(tls, err)) {
         warn_of_end(tls);
+        warn_of_late_list(tls);
         return tls;
     }
     service_tls_close(tls);
@@ -191,4 +210,14 @@ int64_t service_tls_ends_ns(struct service_tls *tls)
     int64_t ends_ns = tls->sides[TLS_SERVER] ? tls_ends_ns(tls->sides[TLS_SERVER]) : INT64_MAX;
     pthread_mutex_unlock(&tls->lock);
     return ends_ns;
+}
+
+int64_t service_tls_lists_end_ns(struct service_tls *tls)
+{
+    pthread_mutex_lock(&tls->lock);
+    if (is_configured(tls))
+        refresh(tls);
+    int64_t end_ns = tls->sides[TLS_CLIENT] ? tls_lists_end_ns(tls->sides[TLS_CLIENT]) : INT64_MAX;
+    pthread_mutex_unlock(&tls->lock);
+    return end_ns;
 }

@@ -303,3 +303,11 @@ bool service_door(size_t index, struct service_door *out)
     *out = (struct service_door){offer->name, offer->sop_class, offer->action, true};
     return true;
 }
+
+bool service_door_takes(size_t index, const char *transfer_syntax)
+{
+    char proposed[1][DICOM_UID_SIZE];
+    const struct dimse_context context = {.proposed = proposed, .proposed_count = 1};
+    return text_copy(proposed[0], sizeof proposed[0], transfer_syntax) &&
+           dimse_offers[index - count_routes()].choose(&context) != NULL;
+}

@@ -494,9 +494,48 @@ def hl7():
         yield b"F" + frame
 
 
+# ---- WebSocket frames (fuzz_websocket.c: 'M' a message to write, 'R' a reason, 'K' a key, 'S' a server's frames, else a client's)
+
+
+def frame(first, payload=b"", mask=None, form=None):
+    """`form`: the bytes that the length takes behind the second byte, where they are not the fewest."""
+    size = len(payload)
+    form = form if form is not None else 0 if size < 126 else 2 if size < 65536 else 8
+    length = bytes([size if form == 0 else 126 if form == 2 else 127]) + (size.to_bytes(form, "big") if form else b"")
+    if mask is not None:
+        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        length = bytes([length[0] | 0x80]) + length[1:] + mask
+    return bytes([first]) + length + payload
+
+
+def websocket():
+    mask = b"\x37\xfa\x21\x3d"
+    for size in (0, 1, 125, 126, 2000, 65536):
+        yield b"M" + b"m" * size
+        yield b"R" + b"r" * min(size, 200)
+    for key in (b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25jZQ=", b"dGhlIHNhbXBsZSBub25jZQAA", b"R\xc3\xbc\xff"):
+        yield b"K" + key
+        yield b"R" + key * 9
+    for letter, m in ((b"S", None), (b"C", mask), (b"C", None), (b"S", mask)):
+        for text in (b"", b"Hello", "Gr\u00fc\u00dfe \U0001f600".encode(), b"\xed\xa0\x80", b"\xc3", b"x" * 125, b"x" * 126, b"x" * 2000):
+            yield letter + frame(0x81, text, m) + frame(0x82, text, m)
+            for cut in range(0, min(len(text), 8)):
+                yield letter + frame(0x01, text[:cut], m) + frame(0x89, b"ping", m) + frame(0x80, text[cut:], m) + frame(0x88, b"\x03\xe8bye", m)
+        for code in (0, 999, 1000, 1004, 1005, 1006, 1014, 1015, 2999, 3000, 4999, 5000):
+            yield letter + frame(0x88, code.to_bytes(2, "big"), m)
+        for payload in (b"", b"\x03", b"\x03\xe8\xff", b"\x03\xe8" + b"x" * 123, b"x" * 126):
+            yield letter + frame(0x88, payload, m) + frame(0x8A, payload[:125], m)
+        for first in range(256):
+            yield letter + frame(first, b"ab", m) + frame(0x80, b"c", m)
+        for form, size in ((2, 5), (8, 5), (8, 200)):
+            yield letter + frame(0x82, b"x" * size, m, form)
+        yield letter + frame(0x02, b"x" * 60000, m) + frame(0x80, b"x" * 5536, m)
+        yield letter + b"\x82" + (b"\xff" if m else b"\x7f") + b"\x80" + bytes(7) + b"abcd"
+
+
 def main(name, folder):
     os.makedirs(folder, exist_ok=True)
-    for seed in {"reader": reader, "part10": part10, "frames": frames, "codec": codec, "pdu": pdu, "hl7": hl7}[name]():
+    for seed in {"reader": reader, "part10": part10, "frames": frames, "codec": codec, "pdu": pdu, "hl7": hl7, "websocket": websocket}[name]():
         with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as f:
             f.write(seed)
 

@@ -10,8 +10,8 @@ MANNERS = ("silent", "AE", "AR", "late")  # the first tries; after those each me
 
 
 class Listener:
-    def __init__(self, manners=MANNERS):
-        self.manners = list(manners)
+    def __init__(self, manners=MANNERS, when="20261124"):
+        self.manners, self.when = list(manners), when  # `when`: MSH-7 of what it answers
         self.tries = []  # (manner, control ID)
         self.accepted = {}  # control ID -> list of messages
         self.in_order = []  # the same messages, as they came
@@ -59,7 +59,7 @@ class Listener:
         if code == "AA":
             self.accepted.setdefault(control, []).append(text)
             self.in_order.append(text)
-        reply = f"MSH|^~\\&|RIS|TEST|HILUM||20261124||ACK|{control}A|P|2.5.1\rMSA|{code}|{control}|{'not now' if code != 'AA' else ''}\r"
+        reply = f"MSH|^~\\&|RIS|TEST|HILUM||{self.when}||ACK|{control}A|P|2.5.1\rMSA|{code}|{control}|{'not now' if code != 'AA' else ''}\r"
         connection.sendall(b"\x0b" + reply.encode() + b"\x1c\r")
 
     def stop(self):

@@ -43,9 +43,10 @@ def fits(value, schema, where):
 
 
 class Api(unittest.TestCase):
+    # What a GET becomes as a WebSocket ("WS") is described with it.
     def test_every_route_is_described_and_every_description_is_a_route(self):
         with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
-            routes = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/(?:api/|healthz|metrics)[^"]*)"', f.read())}
+            routes = {(method.lower().replace("ws", "get"), path) for method, path in re.findall(r'\{"([A-Z]+)", "(/(?:api/|healthz|metrics)[^"]*)"', f.read())}
         described = {(method, path) for path, methods in OPENAPI["paths"].items() for method in methods}
         self.assertEqual(routes, described)
 
@@ -64,7 +65,7 @@ class Api(unittest.TestCase):
     def test_the_query_parameters_that_are_taken_are_those_described(self):
         with open(os.path.join(ROOT, "src", "service", "routes.c"), encoding="utf-8") as f:
             table = f.read()
-        taken = {(method.lower(), path): set(names.split()) for method, path, names in re.findall(r'\{"([A-Z]+)",\s*"(/api/[^"]*)",[^{}]*?"([^"]*)"\}', table)}
+        taken = {(method.lower().replace("ws", "get"), path): set(names.split()) for method, path, names in re.findall(r'\{"([A-Z]+)",\s*"(/api/[^"]*)",[^{}]*?"([^"]*)"\}', table)}
         whatever = {(method.lower(), path) for method, path in re.findall(r'\{"([A-Z]+)",\s*"(/api/[^"]*)",[^{}"]*NULL\}', table)}
         described = {(method, path): {p["name"] for p in row.get("parameters", []) if p["in"] == "query"} for path, methods in OPENAPI["paths"].items() for method, row in methods.items() if path.startswith("/api/")}
         self.assertEqual(whatever, {("get", "/api/session/provider/callback")})  # what a provider adds is to be passed over (RFC 6749, 4.1.2)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A check of a connection names what is wrong, on which side, and the remedy: faults are planted with other people's programs as the far side (DCMTK, openssl, Python's web server and sockets)."""
 
+import datetime
 import http.server
 import json
 import os
@@ -14,7 +15,9 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Hilum, free_port, wait_for_port
+from harness import Hilum, free_port, multipart, wait_for_port, wait_until
+from hl7_listener import Listener
+from test_outbox import put_in
 from test_tls import Authority
 
 PROFILE = """
@@ -227,7 +230,102 @@ class Faults(unittest.TestCase):
         self.enter(server, "ct2", 104, title="CT2", rights=("store",), issuer="SITE_B")
         self.named(self.check(server, "ct1"), "issuer", "patient IDs would merge", "--issuer", state="warning")
 
+    def heard(self, server, speaks):
+        """The row of who spoke another protocol, checked."""
+        (row,) = wait_until(lambda: [one for one in server.get_json("/api/connections") if one["kind"] == "caller" and speaks in one["about"]], 10, f"a row of {speaks}")
+        return self.check(server, row["name"], "caller")
+
+    def test_a_browser_at_our_dicom_port(self):
+        server = self.serve()
+        for _ in range(3):
+            subprocess.run(["curl", "-s", "-m", "5", f"http://127.0.0.1:{server.dicom}/"], check=False, timeout=60)
+        self.named(self.heard(server, "HTTP to our DICOM port"), "calls", "127.0.0.1 spoke HTTP to our DICOM port 3 times", "the port of http.listen")
+        self.assertEqual(server.log().count("127.0.0.1 speaks HTTP to our DICOM port"), 1)
+
+    def test_a_scanner_and_a_browser_with_https_at_our_http_port(self):
+        server = self.serve()
+        for _ in range(3):
+            self.assertNotEqual(subprocess.run(["echoscu", "-to", "5", "-ta", "5", "-aec", "HILUM", "127.0.0.1", str(server.http)], capture_output=True, timeout=60, check=False).returncode, 0)
+        self.named(self.heard(server, "DICOM to our HTTP port"), "calls", "127.0.0.1 spoke DICOM to our HTTP port 3 times", "the port of dicom.listen")
+        self.assertEqual(server.log().count("127.0.0.1 speaks DICOM to our HTTP port"), 1)
+        subprocess.run(["curl", "-sk", "-m", "5", f"https://127.0.0.1:{server.http}/"], check=False, timeout=60)
+        self.named(self.heard(server, "TLS to our HTTP port without TLS"), "calls", "spoke TLS to our HTTP port", "http:// in place of https://")
+
+    def test_tls_at_our_plain_dicom_port_and_the_other_way_round(self):
+        ours = Authority(self.folder, "authority")
+        pem, key = ours.sign("server")
+        port = free_port()
+        server = self.serve(f"dicom: {{tls_listen: '127.0.0.1:{port}'}}\ntls: {{certificate: {pem}, key: {key}, authorities: {ours.pem}}}\n")
+        subprocess.run(["echoscu", "-to", "5", "-aec", "HILUM", "+tla", "+cf", ours.pem, "127.0.0.1", str(server.dicom)], capture_output=True, timeout=60, check=False)
+        self.named(self.heard(server, "TLS to our DICOM port without TLS"), "calls", "spoke TLS", "dicom.tls_listen")
+        subprocess.run(["echoscu", "-to", "5", "-aec", "HILUM", "127.0.0.1", str(port)], capture_output=True, timeout=60, check=False)
+        self.named(self.heard(server, "without TLS to our DICOM port of TLS"), "calls", "spoke without TLS", "switch TLS on")
+
+    # ---- the test object
+
+    def test_one_test_object_is_sent_when_it_is_asked_for(self):
+        server, far = self.serve(), self.serve()
+        self.enter(server, "pacs", far.dicom, title="HILUM")
+        self.check(server, "pacs")
+        self.assertEqual(far.get_json("/dicom-web/instances"), [])
+        for _ in range(2):
+            said = server.command("check", "pacs", "--test-object", "--server", server.url("")).stdout
+            self.assertIn("pacs took the test object with status 0000H; patient HILUM^TEST", said)
+        (study,) = far.get_json("/dicom-web/studies")
+        self.assertEqual((study["00100010"]["Value"], study["00201208"]["Value"]), ([{"Alphabetic": "HILUM^TEST"}], [1]))
+        uid = study["0020000D"]["Value"][0]
+        _, headers, body = far.request(f"/dicom-web/studies/{uid}", headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
+        path = os.path.join(self.folder, "object.dcm")
+        ((_, content),) = multipart(headers, body)
+        with open(path, "wb") as file:
+            file.write(content)
+        judged = subprocess.run(["dciodvfy", path], capture_output=True, text=True, timeout=60, check=False)
+        self.assertNotIn("Error", judged.stdout + judged.stderr)
+        self.assertIn("TEST OBJECT, NO PATIENT", subprocess.run(["dcmdump", path], capture_output=True, text=True, timeout=60, check=True).stdout)
+
+    def ask(self, server, kind, name, body):
+        status, _, answer = server.request(f"/api/connections/{kind}/{name}/check", "POST", json.dumps(body).encode())
+        return status, json.loads(answer)
+
+    def test_what_becomes_of_a_test_object_that_is_not_taken(self):
+        space = os.statvfs(tempfile.gettempdir())
+        server, full = self.serve(), self.serve(f"disk: {{low_water_mb: {(space.f_bavail * space.f_frsize >> 20) + 10000}}}\n")
+        self.enter(server, "full", full.dicom, title="HILUM")
+        self.named(self.ask(server, "peer", "full", {"test_object": True})[1], "test object", "did not take the test object: status A700H", "A7xx says that it has no room")
+        self.enter(server, "picky", self.storescp("-xf", self.path("scp.cfg", PROFILE), "Default"))
+        self.named(self.ask(server, "peer", "picky", {"test_object": True})[1], "test object", "does not take Secondary Capture", "")
+        self.enter(server, "closed", free_port(), title="CLOSED")
+        self.step(self.ask(server, "peer", "closed", {"test_object": True})[1], "test object", "unknown")
+        self.enter(server, "ct1", 104, title="CT1", rights=("store",))
+        for kind, name, body, says in (("peer", "ct1", {"test_object": True}, "has none"), ("disk", "data", {"test_object": True}, "has none"), ("peer", "full", {"test_object": "yes"}, "neither true nor false"), ("peer", "full", {"object": True}, "which nobody reads")):
+            status, answer = self.ask(server, kind, name, body)
+            self.assertEqual(status, 400)
+            self.assertIn(says, answer["detail"])
+        self.assertEqual(server.command("check", "--test-object", "--server", server.url(""), check=False).returncode, 2)
+
     # ---- what is ours
+
+    def test_a_clock_that_is_not_ours(self):
+        """Both times are named; whose is right says the kernel, of ours."""
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        late = Listener(manners=(), when=(moment - datetime.timedelta(hours=1)).strftime("%Y%m%d%H%M%S+0000"))
+        good = Listener(manners=(), when=(moment.astimezone(datetime.timezone(datetime.timedelta(hours=2)))).strftime("%Y%m%d%H%M%S.%f")[:18] + "+0200")
+        silent = Listener(manners=(), when=moment.strftime("%Y%m%d"))
+        for listener in (late, good, silent):
+            self.addCleanup(listener.stop)
+        server = self.serve()
+        for name, listener in (("late", late), ("good", good), ("silent", silent)):
+            server.put_json(f"/api/hl7-targets/{name}", {"host": "127.0.0.1", "port": listener.port})
+        self.assertEqual(server.stop(), 0)
+        put_in(server, [("hl7", name, f"M-{name}") for name in ("late", "good", "silent")])
+        server.start()
+        wait_until(lambda: late.accepted and good.accepted and silent.accepted, 10, "all are told")
+        steps = wait_until(lambda: [one for one in [[one for one in self.check(server, "clock", "clock")["steps"] if one["step"] == "clock of others"]] if len(one) == 2], 10, "what was heard")[0]
+        states = {one["said"].split()[0]: one for one in steps}
+        self.assertEqual({name: one["state"] for name, one in states.items()}, {"late": "warning", "good": "ok"})
+        self.assertRegex(states["late"]["said"], r"late said that it was \S+Z \(MSH-7\) when it was \S+Z here: 36\d\d s behind")
+        self.named(self.check(server, "late", "hl7"), "clock of others", "behind", "clock", state="warning")
+        self.assertNotIn("clock of others", str(self.check(server, "silent", "hl7")))
 
     def test_a_full_disk(self):
         space = os.statvfs(tempfile.gettempdir())

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pydicom
 from harness import HILUM, ROOT, Hilum, free_port, pydicom_files
 
-COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "access", "audit", "dump", "json", "version")
+COMMANDS = ("serve", "send", "echo", "import", "peer", "model", "config", "conformance", "access", "audit", "dump", "json", "version")
 
 
 def hilum(*arguments):

@@ -16,6 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import websocket
 from harness import ROOT, Hilum, free_port, pydicom_files, wait_for_port, wait_until
 from test_tls import Authority
 
@@ -221,6 +222,9 @@ class Https(unittest.TestCase):
         self.assertEqual(events.stdout.readline(), b":\n")  # at once, though nothing has happened
         events.terminate()
         events.communicate()
+        one = websocket.create_connection(f"{url.replace('https', 'wss')}/api/events", timeout=20, header=[token], origin=url, sslopt={"ca_certs": self.authority.pem})
+        self.assertIn("id", json.loads(one.recv()))
+        one.close()
 
     @unittest.skipUnless(shutil.which("testssl"), "testssl is not installed")
     def test_testssl_finds_nothing_of_medium_or_more(self):

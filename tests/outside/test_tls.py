@@ -49,6 +49,21 @@ class Authority:
         return self.path(name, "pem"), self.path(name, "key")
 
 
+    def revoke(self, *pems, ends="20990101000000Z"):
+        """A list of these and of those that were revoked before, which is to be followed by a newer one at `ends`."""
+        config, database = self.path(self.name, "cnf"), self.path(self.name, "index")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"[ca]\ndefault_ca=own\n[own]\ndatabase={database}\ncertificate={self.pem}\nprivate_key={self.path(self.name, 'key')}\ndefault_md=sha256\n")
+        with open(database, "a", encoding="ascii"):
+            pass
+        for pem in pems:
+            run("openssl", "ca", "-config", config, "-revoke", pem)
+        made = self.path(self.name, "crl.new")
+        run("openssl", "ca", "-config", config, "-gencrl", "-crl_lastupdate", "20260101000000Z", "-crl_nextupdate", ends, "-out", made)
+        os.rename(made, self.path(self.name, "crl"))
+        return self.path(self.name, "crl")
+
+
 def fingerprint(pem):
     return run("openssl", "x509", "-in", pem, "-noout", "-fingerprint", "-sha256").strip().split("=")[1]
 
@@ -269,6 +284,89 @@ class Tls(unittest.TestCase):
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn(says, refused.stderr)
         self.assertFalse(os.path.exists(path("y.pem")))
+
+    def test_a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(self):
+        self.server_pem, self.server_key = self.ours.sign("server", days=365)
+        listed = self.ours.revoke()
+        server = self.serve(f"  revoked: {listed}\n")
+        self.enter(server, tls="required")
+        other = self.ours.sign("another-scanner")
+        self.assertEqual(self.call("storescu").returncode, 0)
+        self.ours.revoke(self.scanner[0])
+        wait_until(lambda: self.call("echoscu").returncode != 0, 10, "the list is read")
+        wait_until(lambda: "its issuer has revoked it" in server.log(), 10, "the reason")
+        self.assertEqual(self.call("echoscu", shows=other).returncode, 0)
+        self.enter(server, tls="required", certificate=fingerprint(self.scanner[0]))  # entered, and revoked all the same
+        self.assertNotEqual(self.call("echoscu").returncode, 0)
+        self.assertEqual(server.get_json("/healthz")["warnings"], [])
+        # Whom we call shows a certificate too.
+        port, pacs = free_port(), self.ours.sign("pacs")
+        self.pacs(port, pacs, self.ours.pem)
+        server.put_json("/api/peers/pacs", {"title": "PACS", "host": "127.0.0.1", "port": port, "rights": ["target"], "tls": "required"})
+        self.assertEqual(server.request("/api/peers/pacs/echo", "POST", b"{}")[0], 200)
+        self.ours.revoke(pacs[0])
+        wait_until(lambda: b"has revoked it" in server.request("/api/peers/pacs/echo", "POST", b"{}")[2], 10, "it is refused")
+
+    def test_a_list_that_is_late_is_told_and_shuts_nobody_out_but_whom_it_names(self):
+        self.server_pem, self.server_key = self.ours.sign("server", days=365)
+        other = self.ours.sign("another-scanner")
+        server = self.serve(f"  revoked: {self.ours.revoke(self.scanner[0], ends='20260201000000Z')}\n")
+        self.enter(server, tls="required")
+        self.assertEqual(self.call("echoscu", shows=other).returncode, 0)
+        self.assertNotEqual(self.call("echoscu").returncode, 0)
+        self.assertIn("should have been followed by a newer one at 2026-02-01T00:00:00", " ".join(server.get_json("/healthz")["warnings"]))
+        self.assertRegex(server.request("/metrics")[2].decode(), r"(?m)^hilum_revoked_ends_seconds 1769904000$")
+        self.ours.revoke()
+        wait_until(lambda: not server.get_json("/healthz")["warnings"], 10, "there is a newer one")
+        with open(self.ours.path("authority", "crl"), "w", encoding="ascii") as file:
+            file.write("nothing\n")
+        wait_until(lambda: "the ones before it stay in force" in " ".join(server.get_json("/healthz")["warnings"]), 10, "the alarm")
+        self.assertNotEqual(self.call("echoscu").returncode, 0)
+
+    def test_a_list_that_its_authority_has_not_signed_says_nothing_and_one_that_is_none_starts_nothing(self):
+        folder = os.path.join(self.folder, "forger")
+        os.mkdir(folder)
+        forger = Authority(folder, "authority")  # of the same name
+        server = self.serve(f"  revoked: {forger.revoke(self.scanner[0])}\n")
+        self.enter(server, tls="required")
+        self.assertEqual(self.call("echoscu").returncode, 0)
+        server.stop()
+        for path in (self.ours.pem, os.path.join(self.folder, "absent")):
+            bad = Hilum(config=f"tls:\n  revoked: {path}\n")
+            self.addCleanup(shutil.rmtree, bad.folder)
+            bad.launch()
+            self.assertEqual(bad.process.wait(20), 1)
+            self.assertIn(f"the revoked certificates {path}: ", bad.log())
+
+    def test_our_own_echo_and_send_speak_tls_both_ways_and_say_what_is_wrong(self):
+        server = self.serve()
+        self.enter(server, tls="required", title="HILUM")
+        us = ["--tls", "--authorities", self.ours.pem, "--certificate", self.scanner[0], "--key", self.scanner[1]]
+        to = f"127.0.0.1:{self.port}"
+        self.assertIn("answered 0000H", server.command("echo", to, *us).stdout)
+        self.assertIn("1 sent", server.command("send", to, self.object, *us).stdout)
+        self.assertEqual(len(server.get_json("/dicom-web/instances")), 1)
+        port = free_port()
+        folder = self.pacs(port, self.ours.sign("pacs"), self.ours.pem)
+        self.assertIn("answered 0000H", server.command("echo", f"localhost:{port}", "--aec", "PACS", *us).stdout)
+        server.command("send", f"localhost:{port}", self.object, "--aec", "PACS", *us)
+        self.assertEqual(len(os.listdir(folder)), 1)
+        nothing = os.path.join(self.folder, "nothing.pem")
+        for options, status, says in (
+            (["--tls", "--authorities", self.strangers.pem, "--certificate", self.scanner[0], "--key", self.scanner[1]], 1, "none of the known authorities has signed it"),
+            (["--tls", "--certificate", self.scanner[0], "--key", self.scanner[1]], 1, "none of the known authorities has signed it"),  # the system's
+            (["--tls", "--authorities", self.ours.pem], 1, ""),  # the server asks for ours; what it says of that depends on the version
+            (["--tls", "--authorities", self.ours.pem, "--certificate", self.stranger[0], "--key", self.stranger[1]], 1, "permanently"),
+            (["--tls", "--authorities", nothing], 1, nothing), (["--tls", "--authorities", self.ours.pem, "--certificate", self.scanner[0], "--key", self.server_key], 1, "server.key: key values mismatch"),
+            (["--tls", "--certificate", self.scanner[0]], 2, "--key is missing"), (["--tls", "--key", self.scanner[1]], 2, "--certificate is missing"), (["--authorities", self.ours.pem], 2, "--authorities goes with --tls"),
+            ([], 1, ""),
+        ):
+            for command in (["echo", to], ["send", to, self.object]):
+                refused = server.command(*command, *options, check=False)
+                self.assertEqual(refused.returncode, status, options)
+                self.assertIn(says, refused.stderr, options)
+        spoken = server.command("echo", f"127.0.0.1:{server.dicom}", *us, check=False)
+        self.assertIn("no TLS", spoken.stderr)
 
     def test_files_that_do_not_fit_start_nothing_and_are_named(self):
         self.server_key = self.scanner[1]

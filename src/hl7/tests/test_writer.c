@@ -137,6 +137,34 @@ static void a_time_is_in_the_zone_of_this_server(void **state)
     }
 }
 
+static void a_time_is_read_in_its_zone_or_ours(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; // behind noon of 24 November 2026 in UTC
+    } rows[] = {{"20261124120000", -3600},           {"20261124130000", 0},          {"20261124120001+0000", 1},
+                {"20261124120000.9999-0330", 12600}, {"20261125020000.000+1400", 0}, {"20260724140000", -123 * 86400}};
+    static const char *const bad[] = {"",
+                                      "20261124",
+                                      "202611241200",
+                                      "20261324120000",
+                                      "20260230120000",
+                                      "20261124120000+01",
+                                      "20261124120000Z",
+                                      "20261124120000+0100x",
+                                      "20261124250000"};
+    int64_t time_ns;
+    (void)state;
+    set_zone("Europe/Berlin");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_true(hl7_time_read(rows[i].text, &time_ns));
+        assert_int_equal(time_ns, (NOON_2026_11_24 + rows[i].seconds) * CLOCK_SECOND);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(hl7_time_read(bad[i], &time_ns));
+    set_zone("UTC");
+}
+
 #define ASKED "MSH|^~\\&|RIS^1.2^ISO|HOSP|HILUM|RAD|20261124||ADT^A08|Q\\T\\7|T|2.3\rPID|1\r"
 
 static void an_acknowledgement_turns_the_header_round(void **state)
@@ -233,6 +261,7 @@ int test_writer(void)
         cmocka_unit_test_setup_teardown(segments_have_their_fields_at_their_numbers, begin, end),
         cmocka_unit_test_setup_teardown(any_text_comes_back_as_it_was, begin, end),
         cmocka_unit_test(a_time_is_in_the_zone_of_this_server),
+        cmocka_unit_test(a_time_is_read_in_its_zone_or_ours),
         cmocka_unit_test_setup_teardown(an_acknowledgement_turns_the_header_round, begin, end),
         cmocka_unit_test_setup_teardown(a_refusal_says_why_in_msa_and_err, begin, end),
         cmocka_unit_test_setup_teardown(each_refusal_has_its_own_condition_in_err, begin, end),

@@ -177,14 +177,17 @@ struct stream {
     int sent;
 };
 
-static bool next_event(void *payload, int64_t timeout_ns, struct buffer *out)
+static bool next_event(void *payload, int64_t timeout_ns, struct http_events *out)
 {
+    char id[24];
     struct stream *stream = payload;
     if (stream->sent == stream->fixture->events_to_send) {
         clock_sleep_ns(timeout_ns < 20 * CLOCK_MS ? timeout_ns : 20 * CLOCK_MS);
         return true;
     }
-    buffer_printf(out, "id: 1-%d\ndata: event\n\n", ++stream->sent);
+    snprintf(id, sizeof id, "1-%d", ++stream->sent);
+    buffer_text(http_event_begin(out, id, "made"), "{}");
+    http_event_end(out);
     return stream->sent < 1000;
 }
 
@@ -224,6 +227,7 @@ static const struct http_route routes[] = {
     {"GET", "/failed-buffer", handle_failed_buffer, 0, false, 0, 0, NULL},
     {"GET", "/accepts", handle_accepts, 0, false, 0, 0, NULL},
     {"GET", "/events", handle_events, 0, false, 0, 0, NULL},
+    {HTTP_WEBSOCKET, "/events", handle_events, 0, false, 0, 0, "after"},
     {0},
 };
 

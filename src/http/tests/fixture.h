@@ -53,6 +53,8 @@ int test_requests(void);
 int test_limits(void);
 int test_replies(void);
 int test_events(void);
+int test_websocket(void);
+int test_upgrade(void);
 int test_client(void);
 
 #endif

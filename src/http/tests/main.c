@@ -2,5 +2,6 @@
 
 int main(void)
 {
-    return test_requests() + test_limits() + test_replies() + test_events() + test_client();
+    return test_requests() + test_limits() + test_replies() + test_events() + test_websocket() + test_upgrade() +
+           test_client();
 }

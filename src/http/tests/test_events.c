@@ -36,7 +36,7 @@ static void events_arrive_when_they_happen(void **state)
     for (int i = 1; i <= 3; i++) {
         int64_t start_ns = clock_monotonic_ns();
         fixture->events_to_send = i;
-        fixture_read(fixture, fd, "data: event\n\n");
+        fixture_read(fixture, fd, "event: made\ndata: {}\n\n");
         assert_true(clock_monotonic_ns() - start_ns < 200 * CLOCK_MS);
     }
     assert_non_null(strstr(fixture->answer, "id: 1-3\n"));

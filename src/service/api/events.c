@@ -1,9 +1,11 @@
-// GET /api/events: the log as server-sent events, ids "EPOCH-NUMBER". A reader comes back with Last-Event-ID and misses
-// nothing; an id of another epoch, or past the end, is answered with a `reset` event: read the present state anew
-// (docs/store-format.md, E2). So is a reader that is behind what the log still holds.
+// GET /api/events: the log as server-sent events or by WebSocket, ids "EPOCH-NUMBER". A reader comes back with
+// Last-Event-ID, or by WebSocket, where a page can set no header, with ?after=, and misses nothing; an id of another
+// epoch, or past the end, is answered with a `reset` event: read the present state anew (docs/store-format.md, E2). So
+// is a reader that is behind what the log still holds.
 #include "service/internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,7 @@
 #include "base/text.h"
 #include "store/event.h"
 
-enum { EVENTS_AT_ONCE = 100, STREAM_ARENA = 4 << 20 };
+enum { EVENTS_AT_ONCE = 100, STREAM_ARENA = 4 << 20, ID_SIZE = 48 };
 
 struct stream {
     struct store *store;
@@ -26,20 +28,29 @@ struct stream {
     struct arena arena;
 };
 
-static void write_event(struct buffer *out, uint64_t epoch, const struct store_event *event)
+static const char *id_of(const struct stream *stream, uint64_t number, char out[ID_SIZE])
 {
-    buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: %s\ndata: {\"study\":", epoch, event->number,
-                  store_event_name(event->kind));
-    buffer_json_string(out, event->study, strlen(event->study));
-    buffer_text(out, ",\"subject\":");
-    buffer_json_string(out, event->subject, strlen(event->subject));
-    buffer_text(out, "}\n\n");
+    snprintf(out, ID_SIZE, "%" PRIu64 "-%" PRIu64, store_event_epoch(stream->store), number);
+    return out;
 }
 
-static void write_reset(const struct stream *stream, struct buffer *out)
+static void write_event(const struct stream *stream, const struct store_event *event, struct http_events *out)
 {
-    buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\nevent: reset\ndata: {}\n\n", store_event_epoch(stream->store),
-                  stream->after);
+    char id[ID_SIZE];
+    struct buffer *data = http_event_begin(out, id_of(stream, event->number, id), store_event_name(event->kind));
+    buffer_text(data, "{\"study\":");
+    buffer_json_string(data, event->study, strlen(event->study));
+    buffer_text(data, ",\"subject\":");
+    buffer_json_string(data, event->subject, strlen(event->subject));
+    buffer_byte(data, '}');
+    http_event_end(out);
+}
+
+static void write_reset(const struct stream *stream, struct http_events *out)
+{
+    char id[ID_SIZE];
+    buffer_text(http_event_begin(out, id_of(stream, stream->after, id), "reset"), "{}");
+    http_event_end(out);
 }
 
 // Once a second: a stream goes no longer than the login that it was opened with.
@@ -65,8 +76,9 @@ static bool mark_seen(const struct stream *stream, struct database *db, const st
     return ok;
 }
 
-static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
+static bool next(void *payload, int64_t timeout_ns, struct http_events *out)
 {
+    char id[ID_SIZE];
     struct stream *stream = payload;
     if (!may_go_on(stream))
         return false;
@@ -80,7 +92,8 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
     }
     if (stream->fresh) { // an id alone is no event to the reader, but it is kept and sent back
         stream->fresh = false;
-        buffer_printf(out, "id: %" PRIu64 "-%" PRIu64 "\n\n", store_event_epoch(stream->store), stream->after);
+        http_event_begin(out, id_of(stream, stream->after, id), NULL);
+        http_event_end(out);
         return true;
     }
     if (!store_event_wait(stream->store, stream->after, timeout_ns))
@@ -101,7 +114,7 @@ static bool next(void *payload, int64_t timeout_ns, struct buffer *out)
     }
     for (size_t i = 0; ok && i < count; i++) {
         if (seen[i])
-            write_event(out, store_event_epoch(stream->store), &events[i]);
+            write_event(stream, &events[i], out);
         stream->after = events[i].number;
     }
     return ok;
@@ -146,6 +159,7 @@ void api_events(void *payload, struct http_request *request)
     stream->login = *service_login(request);
     stream->scope = service_scope(request);
     arena_init(&stream->arena, STREAM_ARENA);
-    place(stream, http_header(request, "Last-Event-ID"));
+    const char *after = http_query(request, "after");
+    place(stream, after ? after : http_header(request, "Last-Event-ID"));
     http_reply_events(request, next, end, stream);
 }

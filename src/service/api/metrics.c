@@ -113,6 +113,11 @@ static void write_certificate(struct buffer *out, struct service *service)
     if (ends_ns != INT64_MAX)
         single(out, "hilum_certificate_ends_seconds", "gauge", "When our certificate ends, in seconds since 1970",
                (uint64_t)(ends_ns / CLOCK_SECOND));
+    int64_t lists_ns = service_tls_lists_end_ns(service->tls);
+    if (lists_ns != INT64_MAX)
+        single(out, "hilum_revoked_ends_seconds", "gauge",
+               "When the first list of revoked certificates should be followed by a newer one, in seconds since 1970",
+               (uint64_t)(lists_ns / CLOCK_SECOND));
 }
 
 static void write_backups(struct buffer *out, struct service *service)

@@ -86,12 +86,11 @@ void api_peer_delete(void *payload, struct http_request *request)
 static bool echo(struct service *service, const struct access_peer *entry, uint16_t *status, int64_t *took_ns,
                  struct error *err)
 {
-    static const struct dimse_proposal proposal = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
     struct dimse_timers timers = {.artim_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .idle_ns = ECHO_SECONDS * CLOCK_SECOND,
                                   .transfer_ns = ECHO_SECONDS * CLOCK_SECOND};
     int64_t started = clock_monotonic_ns();
-    struct dimse_association *association = dimse_service_call(service, entry, &proposal, 1, &timers, err);
+    struct dimse_association *association = dimse_service_call(service, entry, &service_echo, 1, &timers, err);
     if (!association)
         return false;
     if (!dimse_echo(association, status, err)) {

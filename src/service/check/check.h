@@ -4,6 +4,7 @@
 #define SERVICE_CHECK_H
 
 #include "access/callers.h"
+#include "base/clock.h"
 #include "service/internal.h"
 
 enum check_state { CHECK_UNKNOWN, CHECK_OK, CHECK_WARNING, CHECK_FAILED }; // the worst one rules
@@ -25,6 +26,7 @@ struct check {
     json_t *steps; // owned
     enum check_state state;
     int64_t deadline_ns; // monotonic, of all of it
+    bool test_object;    // one is to be sent where that makes sense
     struct check_names names;
 };
 
@@ -57,6 +59,30 @@ void check_server(struct check *check);
 void check_caller(struct check *check, const struct access_caller *caller);
 // Whether the kernel calls this machine's clock synchronised: OK, WARNING (it does not), UNKNOWN.
 enum check_state check_synchronised(void);
+// Sends a target the test object, and says what it answered (object.c).
+#define CHECK_TEST_PATIENT "HILUM^TEST"
+void check_test_object(struct check *check, const struct access_peer *peer);
+
+// ---- heard.c: what was heard of others by the way; any thread
+
+struct heard_foreign { // who spoke another protocol to one of our ports
+    enum heard_kind kind;
+    char address[48];
+    uint64_t count;
+    int64_t last_ns;
+};
+const char *heard_speaks(enum heard_kind kind);                                      // "HTTP to our DICOM port"
+bool heard_foreign_at(struct heard *heard, size_t index, struct heard_foreign *out); // false past the last
+void check_foreign(struct check *check, const struct heard_foreign *foreign);
+
+#define HEARD_CLOCK_OFF_NS (30 * CLOCK_SECOND) // what is told
+struct heard_clock {
+    char who[ACCESS_NAME_SIZE]; // an HL7 target's name
+    int64_t said_ns, ours_ns;   // its time, and ours when it came
+};
+bool heard_clock_at(struct heard *heard, size_t index, struct heard_clock *out); // false past the last
+void check_clock_of(struct check *check, const struct heard_clock *heard, bool ours_is_synchronised);
+
 // What waits for a target, and what was given up.
 void check_deliveries(struct check *check, const char *kind, const char *target);
 

@@ -47,6 +47,7 @@ struct item {
     const struct access_peer *peer;       // of kind "peer"
     const struct flow_hl7_target *target; // of kind "hl7"
     const struct access_caller *caller;   // of kind "caller"
+    const struct heard_foreign *foreign;  // likewise, who spoke another protocol
     void (*own)(struct check *check);     // of the others
 };
 
@@ -110,6 +111,16 @@ static bool add_caller(struct items *items, const struct access_caller *caller, 
                               arena_printf(arena, "has no entry and calls %s", caller->called), .caller = caller});
 }
 
+static bool add_foreign(struct items *items, const struct heard_foreign *foreign, struct arena *arena)
+{
+    struct heard_foreign *kept = arena_alloc(arena, sizeof *kept);
+    if (!kept)
+        return false;
+    *kept = *foreign;
+    return add(items, &(struct item){"caller", arena_printf(arena, "%s: %s", kept->address, heard_speaks(kept->kind)),
+                                     arena_printf(arena, "speaks %s", heard_speaks(kept->kind)), .foreign = kept});
+}
+
 static bool has(const struct items *items, const char *kind, const char *name)
 {
     for (size_t i = 0; i < items->count; i++)
@@ -128,13 +139,17 @@ static bool list_items(struct service *service, struct arena *arena, struct item
     struct access_peer *peers;
     struct flow_hl7_target *targets;
     struct access_caller *callers;
-    size_t peer_count = 0, target_count = 0, caller_count = 0;
+    struct heard_foreign foreign;
+    size_t peer_count = 0, target_count = 0, caller_count = 0, foreign_count = 0;
     if (!access_peer_list(service->access, arena, &peers, &peer_count, err) ||
         !flow_hl7_target_list(service->store, arena, &targets, &target_count, err) ||
         !access_callers(service->access, arena, &callers, &caller_count, err))
         return false;
+    while (heard_foreign_at(service->heard, foreign_count, &foreign))
+        foreign_count++;
     items->count = 0;
-    items->list = arena_calloc(arena, OWN + peer_count + target_count + caller_count, sizeof *items->list);
+    items->list =
+        arena_calloc(arena, OWN + peer_count + target_count + caller_count + foreign_count, sizeof *items->list);
     bool ok = items->list != NULL;
     for (size_t i = 0; ok && i < OWN; i++)
         if (is_there(service, &own[i]))
@@ -150,6 +165,8 @@ static bool list_items(struct service *service, struct arena *arena, struct item
             !has(items, "caller", name))
             ok = add_caller(items, &callers[i], arena);
     }
+    for (size_t i = 0; ok && i < foreign_count && heard_foreign_at(service->heard, i, &foreign); i++)
+        ok = add_foreign(items, &foreign, arena);
     return ok || error_set(err, ERROR_MEMORY, "no memory for the list of connections");
 }
 
@@ -181,6 +198,8 @@ static void run(struct check *check, const struct item *item)
         check_hl7(check, item->target);
     else if (item->caller)
         check_caller(check, item->caller);
+    else if (item->foreign)
+        check_foreign(check, item->foreign);
     else
         item->own(check);
 }
@@ -207,10 +226,14 @@ static bool claim(struct checks *checks, const char *key, size_t *place, struct 
     return true;
 }
 
-static json_t *check_item(struct service *service, struct arena *arena, const struct item *item, struct error *err)
+static json_t *check_item(struct service *service, struct arena *arena, const struct item *item, bool test_object,
+                          struct error *err)
 {
     struct checks *checks = service->checks;
-    struct check check = {.service = service, .arena = arena, .deadline_ns = clock_monotonic_ns() + DEADLINE_NS};
+    struct check check = {.service = service,
+                          .arena = arena,
+                          .deadline_ns = clock_monotonic_ns() + DEADLINE_NS,
+                          .test_object = test_object};
     const char *key = arena_printf(arena, "%s/%s", item->kind, item->name);
     char now[CLOCK_RFC3339_SIZE];
     size_t place;
@@ -280,6 +303,21 @@ static const struct item *find(const struct items *items, const char *kind, cons
     return NULL;
 }
 
+// An object is sent to whom we may send objects, and to nobody else.
+static bool read_test_object(struct http_request *request, const struct item *item, bool *out, struct error *err)
+{
+    json_t *body = service_read_json(request, "test_object", err);
+    const json_t *member = json_object_get(body, "test_object");
+    bool ok = body && (!member || json_is_boolean(member) ||
+                       error_set(err, ERROR_BAD_VALUE, "test_object is neither true nor false"));
+    *out = ok && json_is_true(member);
+    json_decref(body);
+    if (!*out || (item->peer && item->peer->rights & ACCESS_TARGET))
+        return ok;
+    return error_set(err, ERROR_BAD_VALUE, "a test object goes to a peer with the right target; %s %s has none",
+                     item->kind, item->name);
+}
+
 void api_connection_check(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -288,7 +326,10 @@ void api_connection_check(void *payload, struct http_request *request)
     const struct item *item = list_items(service, http_arena(request), &items, &err)
                                   ? find(&items, http_path_part(request, "kind"), http_path_part(request, "name"), &err)
                                   : NULL;
-    json_t *out = item ? check_item(service, http_arena(request), item, &err) : NULL;
+    bool test_object = false;
+    json_t *out = item && read_test_object(request, item, &test_object, &err)
+                      ? check_item(service, http_arena(request), item, test_object, &err)
+                      : NULL;
     if (!out) {
         http_reply_error(request, &err);
         return;

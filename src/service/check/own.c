@@ -96,6 +96,7 @@ enum check_state check_synchronised(void)
 
 void check_clock(struct check *check)
 {
+    struct heard_clock heard;
     enum check_state state = check_synchronised();
     if (state == CHECK_UNKNOWN)
         check_say(check, "synchronised", CHECK_UNKNOWN, "the kernel does not say whether the clock is synchronised",
@@ -106,6 +107,8 @@ void check_clock(struct check *check)
                   "on this side: let chrony or systemd-timesyncd run, with the hospital's time server");
     else
         check_say(check, "synchronised", CHECK_OK, "the clock is synchronised", "");
+    for (size_t i = 0; heard_clock_at(check->service->heard, i, &heard); i++)
+        check_clock_of(check, &heard, check_synchronised() == CHECK_OK);
 }
 
 void check_audit(struct check *check)

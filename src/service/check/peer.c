@@ -153,7 +153,7 @@ static void tell_echo(struct check *check, struct dimse_association *association
 
 static void call(struct check *check, const struct access_peer *peer)
 {
-    struct dimse_proposal proposals[1 + SENT] = {{DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}}};
+    struct dimse_proposal proposals[1 + SENT] = {service_echo};
     bool target = peer->rights & ACCESS_TARGET;
     int64_t left_ns = (check->deadline_ns - clock_monotonic_ns()) / 2;
     const struct dimse_timers timers = {left_ns, left_ns, left_ns, CLOCK_SECOND};
@@ -304,8 +304,13 @@ void check_peer(struct check *check, const struct access_peer *peer)
 {
     const struct check_target to = {peer->host, peer->port, peer->tls, peer->certificate};
     if (peer->rights & ACCESS_TARGET) {
-        if (check_reach(check, &to))
+        bool reached = check_reach(check, &to);
+        if (reached)
             call(check, peer);
+        if (check->test_object && reached)
+            check_test_object(check, peer);
+        else if (check->test_object)
+            check_say(check, "test object", CHECK_UNKNOWN, "no test object was sent: {name} was not reached", "");
         check_deliveries(check, "dicom", peer->name);
     }
     if (peer->rights & (ACCESS_STORE | ACCESS_FIND | ACCESS_GET))
@@ -324,5 +329,9 @@ void check_hl7(struct check *check, const struct flow_hl7_target *target)
     if (check_reach(check, &to))
         check_say(check, "answer", CHECK_UNKNOWN,
                   "no message is sent for a check; the next delivery shows whether {name} answers", "");
+    struct heard_clock heard;
+    for (size_t i = 0; heard_clock_at(check->service->heard, i, &heard); i++)
+        if (strcmp(heard.who, target->name) == 0)
+            check_clock_of(check, &heard, check_synchronised() == CHECK_OK);
     check_deliveries(check, "hl7", target->name);
 }

@@ -88,6 +88,16 @@ static const struct {
     [ACCESS_TOTAL_LIMIT] = {DIMSE_REJECT_TRANSIENT, DIMSE_REJECT_CONGESTION},
 };
 
+bool service_rejection(size_t index, struct service_rejection *out)
+{
+    enum access_answer answer = (enum access_answer)(index + 1); // the first is admission
+    if (index + 1 >= ACCESS_ANSWER_END)
+        return false;
+    *out = (struct service_rejection){access_answer_words(answer), rejections[answer].result,
+                                      rejections[answer].reason >> 8, rejections[answer].reason & 0xFF};
+    return true;
+}
+
 static bool admit(struct dimse_session *session, struct dimse_slot *slot)
 {
     const struct dimse_request *request = session->request;
@@ -199,6 +209,18 @@ static struct dimse_association *listen_request(struct dimse_session *session, c
     return association;
 }
 
+// Another protocol than ours: said where who looks for the reason finds it.
+static void note_foreign(const struct dimse_slot *slot, const struct error *err)
+{
+    struct heard *heard = slot->dimse->service->heard;
+    if (strcmp(err->message, DIMSE_SPEAKS_HTTP) == 0)
+        heard_foreign(heard, HEARD_HTTP_AT_DICOM, slot->address);
+    else if (strcmp(err->message, DIMSE_SPEAKS_TLS) == 0)
+        heard_foreign(heard, HEARD_TLS_AT_DICOM, slot->address);
+    else if (slot->tls && err->code == ERROR_PROTOCOL && strstr(err->message, "speaks no TLS"))
+        heard_foreign(heard, HEARD_PLAIN_AT_TLS, slot->address);
+}
+
 static bool was_ousted(struct dimse_slot *slot)
 {
     pthread_mutex_lock(&slot->dimse->mutex);
@@ -223,6 +245,7 @@ void *dimse_service_association(void *payload)
         else
             log_warning("dimse", "connection from %s without an association: %s", slot->address, err.message);
         audit_end(session.service, "(unknown)", slot->address, &err);
+        note_foreign(slot, &err);
         atomic_fetch_add(&session.service->counters.associations_refused, 1);
     } else {
         session.request = dimse_request(session.association);

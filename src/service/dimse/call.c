@@ -1,6 +1,14 @@
 // Associations that we ask for.
 #include "service/internal.h"
 
+const struct dimse_proposal service_echo = {DIMSE_VERIFICATION, {DICOM_TS_IMPLICIT, DICOM_TS_EXPLICIT}};
+
+const struct service_call service_calls[] = {
+    {"C-ECHO", &service_echo},
+    {"C-STORE", NULL},
+    {NULL, NULL},
+};
+
 struct dimse_association *dimse_service_call(struct service *service, const struct access_peer *entry,
                                              const struct dimse_proposal *proposals, size_t count,
                                              const struct dimse_timers *timers, struct error *err)

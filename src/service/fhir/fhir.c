@@ -205,6 +205,12 @@ static const struct fhir_capability capabilities[] = {
 };
 enum { TYPES = sizeof capabilities / sizeof *capabilities };
 
+const struct fhir_capability *service_fhir(size_t *count)
+{
+    *count = TYPES;
+    return capabilities;
+}
+
 static bool check_type(const char *type, struct error *err)
 {
     for (size_t i = 0; i < TYPES; i++)

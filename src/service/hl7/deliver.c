@@ -63,6 +63,8 @@ static bool send(struct service *service, const struct queue_delivery *delivery,
     bool ok =
         mllp_deliver(connection, (const char *)message->data, message->size, delivery->subject, ANSWER_NS, answer, err);
     mllp_close(connection);
+    if (ok && answer->said_ns)
+        heard_time(service->heard, target->name, answer->said_ns, clock_now_ns());
     if (!ok && err->code == ERROR_MISMATCH)
         *how = QUEUE_MISANSWERED;
     return ok;

@@ -98,6 +98,7 @@ static const struct {
     {"GET", "/api/backups", "--xx--x"},
     {"POST", "/api/backups", "---x---"},
     {"GET", "/api/events", "xxxx--x"},
+    {"WS", "/api/events", "xxxx--x"},
     {"GET", "/fhir/{type}", "xxxx--x"},
     {"GET", "/fhir/{type}/{id}", "xxxx--x"},
     {"GET", "/", "xxxxxx-"},

@@ -164,6 +164,7 @@ static const struct asked {
     {"GET", "/api/backups", NULL, UNASKED, NULL}, // names, times and sizes, and no study
     {"POST", "/api/backups", NULL, UNASKED, NULL},
     {"GET", "/api/events", NULL, UNASKED, NULL}, // the test of events does
+    {"WS", "/api/events", NULL, UNASKED, NULL},
     {"GET", "/fhir/{type}", "/fhir/metadata", NOTHING, NULL},
     {"GET", "/fhir/{type}", "/fhir/Patient?study=$S", OF_IT, NULL},
     {"GET", "/fhir/{type}", "/fhir/ImagingStudy?study=$S", OF_IT, NULL},
@@ -690,12 +691,16 @@ static void what_speaks_in_an_open_study_too_is_told_of_from_there(void **state)
 
 // ---- events
 
-static void listen_to(struct place *place, bool with_label, const char *until)
+#define UPGRADE                                                                                                        \
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                                       \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+static void listen_to(struct place *place, bool with_label, const char *upgrade, const char *until)
 {
     sees = with_label;
     int fd = dial(place);
-    dprintf(fd, "GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nLast-Event-ID: %llu-0\r\n\r\n",
-            http_server_port(place->http), (unsigned long long)store_event_epoch(place->service->store));
+    dprintf(fd, "GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%sLast-Event-ID: %llu-0\r\n\r\n",
+            http_server_port(place->http), upgrade, (unsigned long long)store_event_epoch(place->service->store));
     receive(fd, buffers[0], until);
     close(fd);
 }
@@ -722,12 +727,15 @@ static void events_are_of_studies_that_are_seen(void **state)
     assert_ok(store_write(place->service->store, STORE_DURABLE, deliver, NULL, &place->err), place->err);
     assert_ok(access_label_put(place->service->access, &(struct access_label){.name = "the-last"}, "test", &place->err),
               place->err);
-    listen_to(place, true, "the-last");
-    assert_true(tells(buffers[0]));
-    assert_non_null(strstr(buffers[0], HIDDEN ".1.5")); // the delivery
-    listen_to(place, false, "the-last");
-    assert_non_null(strstr(buffers[0], OPEN ".1.5"));
-    assert_false(tells(buffers[0]));
+    for (int i = 0; i < 2; i++) {
+        const char *upgrade = i == 0 ? "" : UPGRADE;
+        listen_to(place, true, upgrade, "the-last");
+        assert_true(tells(buffers[0]));
+        assert_non_null(strstr(buffers[0], HIDDEN ".1.5")); // the delivery
+        listen_to(place, false, upgrade, "the-last");
+        assert_non_null(strstr(buffers[0], OPEN ".1.5"));
+        assert_false(tells(buffers[0]));
+    }
 }
 
 // His list is told that it is another one, by an event that names no study.
