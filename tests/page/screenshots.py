@@ -110,6 +110,22 @@ def take_operation(scene, browser, out):
     tab.screenshot(f"{out}/connections.png")
 
 
+def take_backups(browser, out):
+    folder = tempfile.mkdtemp(prefix="hilum-scene-")
+    vault, key = os.path.join(folder, "backups"), os.path.join(folder, "backup.key")
+    Hilum.command(None, "backup", "key", key)
+    with Hilum(config=f"backup: {{folder: {vault}, key: {key}, at: '02:30'}}\n") as server:
+        for _ in range(2):
+            server.command("backup", "--server", server.url(""))
+        tab = browser.tab()
+        tab.resize(*LIST)
+        tab.goto(server.url("/#/operation"))
+        tab.until("document.querySelectorAll('.panel tr.mood.good').length >= 2 && !document.body.innerText.includes('Loading')")
+        tab.evaluate("[...document.querySelectorAll('.panel')].find((one) => one.querySelector('h2').innerText === 'Backups').scrollIntoView({ block: 'center' })")
+        tab.screenshot(f"{out}/backups.png")
+    shutil.rmtree(folder)
+
+
 def take_login(browser, out):
     with Hilum(config="http: {names: hilum.example}\n") as server:
         tab = browser.tab()
@@ -148,4 +164,5 @@ if __name__ == "__main__":
         folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "docs", "screenshots")
         take(scene, browser, folder)
         take_operation(scene, browser, folder)
+        take_backups(browser, folder)
         take_login(browser, folder)

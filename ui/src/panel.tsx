@@ -7,6 +7,12 @@ export type Mood = "good" | "unknown" | "warning" | "bad";
 
 const UID_TAIL = 12;
 
+export function bytes(count: number | null | undefined): string {
+    if (count === null || count === undefined) return "";
+    const power = count < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3));
+    return `${(count / 1000 ** power).toFixed(power === 0 || count / 1000 ** power >= 100 ? 0 : 1)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
 export function Wrong({ error }: { error: string }) {
     if (!error) return null;
     return (

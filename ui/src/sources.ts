@@ -77,6 +77,7 @@ export const SOURCES = {
     labels: source({ load: () => get("/api/labels"), on: ["config.changed"] }),
     peers: source({ load: () => get("/api/peers"), on: ["config.changed"] }),
     receivers: source({ load: () => get("/api/hl7-targets"), on: ["config.changed"] }),
+    backups: source({ load: () => get("/api/backups"), on: [], every: ({ running }) => (running ? SOON_MS : 30_000) }),
     unknown: source({ load: () => get("/api/audit/unknown"), on: [] }),
     connections: source({ load: () => get("/api/connections"), on: ["config.changed"] }),
     accounts: source({ load: () => get("/api/accounts"), on: [] }),

@@ -217,6 +217,33 @@ export const en = {
         },
     },
 
+    backups: {
+        title: "Backups",
+        off: "none are made",
+        none: "This server makes no backups: when its disk fails, its images and everything that was judged are lost. To have one made each day:",
+        todo: [
+            ["Make a key on the server, and keep a copy of it elsewhere, on paper too:", "hilum backup key /etc/hilum/backup.key"],
+            ["Write into the configuration file, with a folder on another disk, best on another machine's:", 'backup:\n  folder: /mnt/backups/hilum\n  key: /etc/hilum/backup.key\n  at: "02:30"'],
+            ["Start the server again. It makes the first backup at once, and then one each day; they are shown here.", "systemctl restart hilum"],
+        ] as [string, string][],
+        last: (when: string, age: string) => `the last one ${when}, ${age} ago`,
+        noneYet: "none yet",
+        facts: { folder: "in", at: "made", keep: "kept at most", key: "sealed with the key" },
+        each: (time: string) => `each day at ${time} by the server's clock`,
+        asked: "only when somebody asks",
+        copy: "A copy of this key must be kept elsewhere, on paper too: without it no backup can be read, by anybody.",
+        make: "Make one now",
+        isMaking: "One is being made.",
+        making: (since: string) => `One is being made, since ${since}:`,
+        parts: { database: "the database", objects: "images and what else came", "audit trail": "the audit trail" } as Record<string, string>,
+        done: (done: string, total: string) => (total ? `${done} of ${total}` : done),
+        failed: (when: string) => `The last try, ${when}, made none:`,
+        columns: { time: "Made", name: "Name", files: "Files", bytes: "Size", version: "By version", state: "How it is" },
+        whole: "whole",
+        damaged: (count: number) => `with damage: ${plural(count, "container was", "containers were")} missing or damaged; the alarms and the log name them`,
+        unreadable: "cannot be read: its list is damaged, or another key sealed it",
+    },
+
     connections: {
         title: "Checks",
         says: (failed: number, warnings: number, unknown: number) =>
