@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The page where logins are needed: the first administrator, accounts, who may see what, whose word a judgement is, and the end of a session with nobody at it."""
+"""The page where logins are needed: the first administrator, accounts, who may see what, whose word a judgement is, the end of a session with nobody at it, and emergencies."""
 
 import json
 import os
@@ -13,12 +13,14 @@ from harness import ROOT, wait_until
 from heads import BLEED_SLICE, Head
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
-from case import PageTest
+from case import PageTest, new_image
 
 PASSWORD = "correct horse battery"
 
 
-class Login(PageTest):
+class LoginTest(PageTest):
+    """A server that needs logins."""
+
     @classmethod
     def prepare(cls):
         return "flow:\n  negative_quiet_s: 1\nhttp:\n  names: hilum.example\n"
@@ -32,8 +34,9 @@ class Login(PageTest):
         assert status in (200, 201, 204), f"{method} {path} answered {status}: {answer[:300]!r}"
         return json.loads(answer) if answer else None
 
-    def account(self, name, shown, *roles):
-        self.ask(f"/api/accounts/{name}", "PUT", {"shown": shown, "roles": list(roles), "password": PASSWORD})
+    @classmethod
+    def account(cls, name, shown, *roles):
+        cls.ask(f"/api/accounts/{name}", "PUT", {"shown": shown, "roles": list(roles), "password": PASSWORD})
 
     def fresh(self, address=""):
         """A tab in which nobody is logged in."""
@@ -50,9 +53,24 @@ class Login(PageTest):
         tab.fill("[name=password]", password)
         tab.press("Enter")
 
-    def check_errors(self, tab):
-        self.assertEqual([line for line in tab.errors() if not re.search("status of 40[01]", line)], [])
+    def check_errors(self, tab, expected="status of 40[01]"):
+        self.assertEqual([line for line in tab.errors() if not re.search(expected, line)], [])
 
+    def hide(self, number, *labels):
+        """A study that has these labels."""
+        study = f"1.2.826.0.1.3680043.10.1.{number}"
+        path = os.path.join(self.folder, f"{number}.dcm")
+        new_image(study, PatientName="Hidden^From^Many").save_as(path, write_like_original=False)
+        self.server.storescu(path)
+        for label in labels:
+            if label not in [one["name"] for one in self.ask("/api/labels")]:
+                self.ask(f"/api/labels/{label}", "PUT", {"description": f"for {label}"})
+        version = self.ask(f"/api/studies/{study}/labels")["version"]
+        self.ask(f"/api/studies/{study}/labels", "PUT", {"labels": list(labels), "version": version})
+        return study
+
+
+class Login(LoginTest):
     def test_1_the_first_administrator_comes_in_by_the_code_and_enters_a_reader(self):
         tab = self.fresh("/accounts")
         self.assertIn("The first administrator", tab.text("main"))
@@ -157,6 +175,72 @@ class Login(PageTest):
         tab.until_text(".login", "You were logged off because nobody was here")
         self.assertEqual([one for one in self.ask("/api/sessions") if one["name"] == "anna"], [])
         self.check_errors(tab)
+
+
+class Emergency(LoginTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.account("root", "Root", "administrator")
+
+    def test_in_an_emergency_a_reader_sees_a_hidden_study_says_why_and_is_told_all_the_while(self):
+        study = self.hide(4, "staff")
+        self.account("eve", "Dr. Eve Poe", "radiologist")
+        tab = self.fresh(study)
+        self.log_in(tab, "eve")
+        tab.until_text("main h1", "No such study")
+        tab.until("document.querySelector('details.emergency')")
+        self.assertNotIn("an alarm stands", tab.text("main"))  # quiet until somebody opens it
+        tab.click("details.emergency summary")
+        for words in ("one hour", "audit trail", "an alarm stands"):
+            self.assertIn(words, tab.text("details.emergency"))
+        button = "details.emergency button"
+        tab.fill("[name=reason]", "too short")
+        self.assertTrue(tab.evaluate(f"document.querySelector({button!r}).disabled"))
+        tab.fill("[name=reason]", "unconscious in the emergency room,\nno colleague is here")
+        tab.click(button)
+        tab.until_text(".emergency-banner", "Emergency access until")
+        tab.until("document.querySelector('.stage canvas')")  # the study, without being asked for again
+        self.assertIn("Hidden, From Many", tab.text("main h1"))
+        self.assertRegex(tab.text(".emergency-banner"), r"until \d{4}-\d\d-\d\d \d\d:\d\d")
+        self.check_in_sight(tab)
+        for place in ("", "/conflicts", "/me", "/nowhere"):
+            tab.evaluate(f"location.hash = '{place}'")
+            tab.until(f"!document.querySelector('.study') && document.querySelector('.emergency-banner') && location.hash.slice(1) === '{place}'")
+            self.assertEqual(tab.texts("details.emergency"), [])
+        self.assertTrue(any("an emergency" in line for line in self.ask("/healthz")["warnings"]))
+        lines = wait_until(lambda: [line for line in self.ask("/api/audit")["lines"] if "unconscious in the emergency room, no colleague is here" in json.dumps(line)], 10, "the reason in the trail")
+        self.assertEqual(len(lines), 1)
+
+        tab.click(".emergency-banner button")
+        tab.until("document.querySelector('.login form')")
+        self.log_in(tab, "eve")
+        tab.until("document.querySelector('main h1')")
+        self.assertEqual(tab.texts(".emergency-banner"), [])
+        tab.evaluate(f"location.hash = '{study}'")
+        tab.until_text("main h1", "No such study")
+
+        # Its end by itself is seen without anything being pressed.
+        tab.evaluate("location.hash = '/me'")
+        tab.click("details.emergency summary")
+        tab.fill("[name=reason]", "unconscious in the emergency room")
+        tab.click(button)
+        tab.until("document.querySelector('.emergency-banner')")
+        self.answer_otherwise(tab, "/api/session", "(body) => { body.emergency = null; body.labels = []; }")
+        tab.until("!document.querySelector('.emergency-banner') && document.querySelector('details.emergency')", 40)
+        self.check_errors(tab, "status of 40[14]")
+
+    def test_who_does_not_read_or_sees_all_studies_is_offered_no_emergency(self):
+        study = self.hide(5, "staff")
+        self.account("tom", "Tom Technologist", "technologist")
+        self.account("ada", "Dr. Ada All", "radiologist")
+        self.ask("/api/accounts/ada", "PUT", {"labels": [one["name"] for one in self.ask("/api/labels")]})
+        for name, place, words in (("tom", study, "No such study"), ("ada", "1.2.3.4.5", "No such study"), ("ada", "/me", "Ada")):
+            tab = self.fresh(place)
+            self.log_in(tab, name)
+            tab.until_text("main h1", words)
+            tab.until("document.querySelector('[role=status].live')")
+            self.assertEqual(tab.texts("details.emergency"), [], name)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { date } from "./dates";
+import { EmergencyAccess } from "./emergency";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
 import { enter, may, useWho } from "./session";
 import { useStore } from "./store";
@@ -184,6 +185,7 @@ export function Me() {
                     {session.way === "password" ? <Form title={words.own.title} fields={OWN_FIELDS} button={words.own.change} onSend={change} /> : <p>{words.own.provider}</p>}
                 </Panel>
             )}
+            <EmergencyAccess />
         </main>
     );
 }

@@ -1,6 +1,6 @@
 // What the store can hold: how each is read, and which events may change it.
-import { type Finding, type Item, type Job, type Mark, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
-import { type Conflicts, loadConflicts, loadPatients } from "./conflicts";
+import { type Finding, type Item, type Job, type Mark, Refusal, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
+import { type Conflicts, NO_CONFLICTS, loadConflicts, loadPatients } from "./conflicts";
 import type { Dataset } from "./dicom";
 import type { Source } from "./store";
 
@@ -19,7 +19,7 @@ export interface Study {
     patients: Dataset[];
 }
 
-async function loadStudy(study: string): Promise<Study> {
+async function readStudy(study: string): Promise<Study> {
     // Before the rest: what comes while that is read has not been seen.
     const [item] = await get("/api/worklist", { study });
     const mark = item ? null : await get("/api/worklist/{study}/read", { study });
@@ -33,6 +33,16 @@ async function loadStudy(study: string): Promise<Study> {
         search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
     ]);
     return { item, mark, findings, results, jobs, conflicts, flags: [...new Set([...(item?.flags ?? []), ...doubts])], series, patients };
+}
+
+// Whoever does not see a study is answered as if it were not here.
+const NOWHERE: Study = { item: undefined, mark: null, findings: [], results: [], jobs: [], conflicts: NO_CONFLICTS, flags: [], series: [], patients: [] };
+
+async function loadStudy(study: string): Promise<Study> {
+    return readStudy(study).catch((why: Error) => {
+        if (why instanceof Refusal && why.status === 404) return NOWHERE;
+        throw why;
+    });
 }
 
 // `of`: open ones for "", all for "all".

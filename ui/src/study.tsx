@@ -4,6 +4,7 @@ import { type Finding, type Job, type Mark, type Result, post } from "./api";
 import { Band, Bands, type Conflicts, NO_CONFLICTS } from "./conflicts";
 import { date } from "./dates";
 import { type Dataset, idOf, isImages, patientName, personName, text } from "./dicom";
+import { EmergencyAccess } from "./emergency";
 import { Judge } from "./judge";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import type { Shown as Screen } from "./routes";
@@ -204,6 +205,7 @@ function NoStudy({ study, why }: { study: string; why: string }) {
             <p class="nowhere">
                 There is no study <bdi>{study}</bdi> here. If its images are still to come, they are shown as soon as they are stored.
             </p>
+            <EmergencyAccess />
         </main>
     );
 }

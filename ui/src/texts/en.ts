@@ -69,6 +69,21 @@ export const en = {
         noWay: "This server offers no way to log in; its administrator has to see to that.",
     },
 
+    emergency: {
+        title: "Emergency access",
+        follows: "In an emergency you can see studies that are not for everybody. When you begin:",
+        consequences: [
+            "for one hour you see the studies of all labels, and may do with them what your role may;",
+            "your name, your reason and each look stand in the audit trail for good;",
+            "an alarm stands meanwhile: those who run this system see that you do it, and can end it.",
+        ],
+        reason: (min: number, max: number) => `Why it is an emergency (${min} to ${max} characters)`,
+        begin: "Begin emergency access",
+        stands: (until: string) => `Emergency access until ${until}.`,
+        meanwhile: "You see the studies of all labels; your reason and each look stand in the audit trail.",
+        end: "End it (log off)",
+    },
+
     list: {
         columns: ["Urgency", "Patient", "ID", "Study", "Accession", "Study date", "Waiting", "Why here", "Models"],
         warnings: "For the administrator",
