@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The page where logins are needed: the first administrator, accounts, who may see what, whose word a judgement is, the end of a session with nobody at it, and emergencies."""
+"""The page where logins are needed: the first administrator, accounts, who may see what, whose word a judgement is, the end of a session with nobody at it, emergencies, and labels."""
 
 import json
 import os
@@ -241,6 +241,101 @@ class Emergency(LoginTest):
             tab.until_text("main h1", words)
             tab.until("document.querySelector('[role=status].live')")
             self.assertEqual(tab.texts("details.emergency"), [], name)
+
+
+class Labels(LoginTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.account("root", "Root", "administrator")
+        for label, about in (("staff", "people who work here"), ("vip", "known to the public")):
+            cls.ask(f"/api/labels/{label}", "PUT", {"description": about})
+        for name, roles, labels in (("anna", ["radiologist"], ["staff"]), ("tom", ["technologist"], []), ("tess", ["technologist"], ["staff"]), ("root", ["administrator"], ["staff", "vip"])):
+            cls.account(name, name.title(), *roles)
+            cls.ask(f"/api/accounts/{name}", "PUT", {"labels": labels})
+
+    def opened_by(self, name, place):
+        tab = self.fresh(place)
+        self.log_in(tab, name)
+        tab.until("document.querySelector('main h1')")
+        return tab
+
+    def labels(self, study):
+        return self.ask(f"/api/studies/{study}/labels")["labels"]
+
+    def test_who_may_takes_a_label_away_and_is_told_who_sees_the_study_then(self):
+        study = self.hide(6, "staff")
+        tab = self.opened_by("tess", study)
+        tab.until_text(".tags", "staff")
+        self.assertEqual(tab.evaluate("document.querySelectorAll('.tags button, .tags select').length"), 0)
+        self.assertEqual(tab.evaluate("document.querySelector('.tag').title"), "people who work here")
+        self.check_in_sight(tab)
+
+        tab = self.opened_by("root", study)
+        tab.until("document.querySelector('.tag button')")
+        self.assertIn("Your role may not retrieve objects", tab.text("main"))
+        self.assertEqual(tab.texts("main [role=alert]"), [])
+        asked = tab.ask("[aria-label='Take the label staff away']")
+        for words in ("seen by all who may query", "tom (account)"):
+            self.assertIn(words, asked)
+        self.assertNotIn("anna", asked)  # she sees it already
+        tab.accept()
+        wait_until(lambda: self.labels(study) == [], 10, "taken away")
+        tab.until("!document.querySelector('.tag')")
+        tab.select(".tags select", "staff")
+        tab.until_text(".tag", "staff")
+        tab.select(".tags select", "vip")
+        wait_until(lambda: self.labels(study) == ["staff", "vip"], 10, "added")
+        self.assertIn("have the label vip", tab.ask("[aria-label='Take the label staff away']"))
+        tab.accept()
+        wait_until(lambda: self.labels(study) == ["vip"], 10, "one is taken away, the other stays")
+        self.check_errors(tab)
+
+    def test_whoever_would_lose_sight_of_the_study_is_asked_before(self):
+        study = self.hide(7, "staff")
+        tab = self.opened_by("anna", study)
+        tab.until("document.querySelector('.tags select')")
+        tab.evaluate("(window.confirm = (words) => { window.asked = words; return false; }, true)")
+        tab.select(".tags select", "vip")
+        self.assertIn("you will not see this study any more", tab.until("window.asked"))
+        self.assertEqual(self.labels(study), ["staff"])
+        tab.evaluate("(window.confirm = () => true)")
+        tab.until("!document.querySelector('.tags select').disabled")
+        tab.select(".tags select", "vip")
+        tab.until_text("main h1", "No such study")
+        self.assertEqual(self.labels(study), ["staff", "vip"])
+
+    def test_labels_that_somebody_else_changed_meanwhile_are_told_and_stay(self):
+        study = self.hide(8, "staff")
+        tab = self.opened_by("root", study)
+        tab.until("document.querySelector('.tags select')")
+        tab.evaluate("(() => { const real = window.fetch; window.fetch = (path, init) => real(path, init?.method === 'PUT' ? { ...init, body: init.body.replace(/\"version\":\\d+/, '\"version\":0') } : init); })()")
+        tab.select(".tags select", "vip")
+        tab.until_text(".tags .error", "Nothing was changed")
+        self.assertIn("It has now: staff.", tab.text(".tags .error"))
+        self.assertEqual(self.labels(study), ["staff"])
+
+    def test_an_administrator_makes_a_label_changes_its_words_and_sees_who_has_it(self):
+        self.ask("/api/tokens", "POST", {"name": "viewer", "roles": ["service"], "days": 3, "labels": ["staff"]})
+        self.ask("/api/peers/ct", "PUT", {"title": "CT", "host": "127.0.0.1", "port": 104, "rights": ["store"], "puts": ["staff"]})
+        tab = self.opened_by("root", "/accounts")
+        tab.until_text("[data-key='label staff']", "viewer (program)")
+        for words in ("people who work here", "anna (account)", "ct (peer)"):
+            self.assertIn(words, tab.text("[data-key='label staff']"))
+        self.assertNotIn("tom", tab.text("[data-key='label staff']"))
+        tab.click("button:text-is('Add a label')")
+        tab.fill("form [name=name]", "vip")
+        tab.fill("form [name=description]", "other words")
+        tab.click("form button:text-is('Add a label')")
+        tab.until_text("form .error", "There is a label vip already")
+        tab.fill("form [name=name]", "trial")
+        tab.click("form button:text-is('Add a label')")
+        tab.until_text("[data-key='label trial']", "other words")
+        tab.click("[aria-label='Edit trial']")
+        tab.fill("form [name=description]", "of the trial")
+        tab.click("form button:text-is('Save')")
+        tab.until_text("[data-key='label trial']", "of the trial")
+        self.check_errors(tab)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ export const SOURCES = {
     worklist: source({ load: () => getRows("/api/worklist"), on: "anything" }),
     health: source({ load: () => get("/healthz"), on: "anything" }),
     study: source({ load: loadStudy, on: "anything", every: ({ jobs }) => (jobs.some(isUnderWay) ? SOON_MS : 30_000) }),
+    // Each reading leaves a line in the audit trail.
+    studyLabels: source({ load: (study) => get("/api/studies/{study}/labels", { study }), on: ["worklist.changed", "series.complete"], every: () => 0 }),
     conflicts: source({ load: loadConflictList, on: OBJECTS }),
     status: source({ load: () => get("/api/status"), on: OBJECTS }),
     disk: source({ load: () => gauges(["hilum_disk_free_bytes", "hilum_disk_low_water_bytes"]), on: ["series.complete"] }),

@@ -6,6 +6,7 @@ import { date } from "./dates";
 import { type Dataset, idOf, isImages, patientName, personName, text } from "./dicom";
 import { EmergencyAccess } from "./emergency";
 import { Judge } from "./judge";
+import { StudyLabels } from "./labels";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import type { Shown as Screen } from "./routes";
 import { type Signer, may, useSigner } from "./session";
@@ -98,13 +99,14 @@ function unjudgedIn(findings: Finding[]): string {
 }
 
 interface Head {
+    study: string;
     patient: Dataset | undefined;
     mark: Mark | null; // of who has read it
     why: string; // it cannot be marked as read, or as unread; "": it can
     onMark: () => void;
 }
 
-function Header({ patient, mark, why, onMark }: Head) {
+function Header({ study, patient, mark, why, onMark }: Head) {
     const facts: [string, string][] = [
         [t.study.facts.id, patient ? idOf(patient) : ""],
         [t.study.facts.born, date(text(patient, "00100030"))],
@@ -131,6 +133,7 @@ function Header({ patient, mark, why, onMark }: Head) {
                     {t.study.readBy} <bdi>{mark.by}</bdi> {date(mark.read)}
                 </span>
             )}
+            <StudyLabels study={study} />
             <button disabled={!!why} title={why} onClick={onMark}>
                 {mark?.read ? t.study.markUnread : t.study.markRead}
             </button>
@@ -226,6 +229,7 @@ export function Study({ of: study }: Screen) {
     const [unread, setUnread] = useState(""); // why it could not be marked as read, or as unread
     const [error, setError] = useState("");
     const [maskError, setMaskError] = useState("");
+    const mayLook = may("retrieve objects");
     const signer = useSigner();
     const name = signer.name.trim();
 
@@ -252,7 +256,7 @@ export function Study({ of: study }: Screen) {
     // Images that come late, or that are taken for others, make the stacks anew; whoever reads stays at the slice.
     const stored = text(images?.find((one) => text(one, "0020000E") === chosen), "00201209") + takenOf(conflicts, chosen);
     useEffect(() => {
-        if (!chosen) return;
+        if (!chosen || !mayLook) return;
         let current = true;
         const before = shown?.series === chosen ? stack?.slices[slice] : undefined;
         if (!before) setShown(null);
@@ -372,7 +376,7 @@ export function Study({ of: study }: Screen) {
     const wrong = unread || error || lost;
     return (
         <main class="study">
-            <Header patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNotRead} onMark={mark?.read ? markUnread : markRead} />
+            <Header study={study} patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNotRead} onMark={mark?.read ? markUnread : markRead} />
             {wrong && (
                 <p class="error" role="alert">
                     {wrong}
@@ -417,7 +421,8 @@ export function Study({ of: study }: Screen) {
                     {series && series.length > 0 && images?.length === 0 && (
                         <p>{t.study.onlyOthers([...new Set(series.map((one) => text(one, "00080060")))].join(", "))}</p>
                     )}
-                    {!shown && !wrong && (chosen || !series) && <p>{t.study.loading}</p>}
+                    {!mayLook && <p>{t.notAllowed("retrieve objects")}</p>}
+                    {mayLook && !shown && !wrong && (chosen || !series) && <p>{t.study.loading}</p>}
                     {maskError && (
                         <p class="error" role="alert">
                             {t.study.mask} {maskError}

@@ -84,6 +84,20 @@ export const en = {
         end: "End it (log off)",
     },
 
+    labels: {
+        title: "Labels: who lacks one of them does not see this study",
+        add: "Add a label",
+        take: (label: string) => `Take the label ${label} away`,
+        account: (name: string) => `${name} (account)`,
+        token: (name: string) => `${name} (program)`,
+        peer: (name: string) => `${name} (peer)`,
+        askTake: (label: string, rest: string[], who: string[]) =>
+            `Take the label ${label} away? Then this study is seen by ${rest.length > 0 ? `all who may query and have ${rest.length === 1 ? "the label" : "all of the labels"} ${rest.join(", ")}` : "all who may query"}, also without ${label}.${who.length > 0 ? `\n\nThese do not see it now, and will: ${who.join(", ")}, where role or rights let them query.` : ""}`,
+        askLose: (label: string) => `You do not have the label ${label} yourself: once this study has it, you will not see this study any more. Add it?`,
+        conflict: (now: string[] | null) => `Nothing was changed: the labels of this study were changed by somebody else meanwhile.${now ? ` It has now: ${now.join(", ") || "none"}.` : ""} Look at them, and do it again if it is still right.`,
+        lost: (why: string) => `Its labels could not be read: ${why}`,
+    },
+
     list: {
         columns: ["Urgency", "Patient", "ID", "Study", "Accession", "Study date", "Waiting", "Why here", "Models"],
         warnings: "For the administrator",
@@ -329,8 +343,12 @@ export const en = {
         labels: {
             title: "Labels of studies",
             says: (count: number) => (count === 0 ? "none: every study is seen by all who may query" : `${count}`),
-            columns: { name: "Name", description: "For" },
+            columns: { name: "Name", description: "For", seen: "Its studies are seen by", given: "Given by" },
             add: "Add a label",
+            edit: (name: string) => `The label ${name}`,
+            isThere: (name: string) => `There is a label ${name} already; change that one with "Edit".`,
+            rule: (name: string) => `${name} (rule)`,
+            byHand: "who labels a study by hand",
             fields: { name: "Name", description: "For" },
             ask: (name: string) => `Remove the label ${name}?`,
         },
