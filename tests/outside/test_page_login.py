@@ -98,6 +98,12 @@ class Login(LoginTest):
         tab.until("document.querySelector('tr[data-key=anna]')")
         self.assertEqual(next(one for one in self.ask("/api/accounts") if one["name"] == "anna")["roles"], ["radiologist"])
 
+        # Deeds are signed with the name that is logged in: none is asked for.
+        tab.evaluate("location.hash = '/operation'")
+        tab.until_text("main .name", "You act as root")
+        self.assertEqual(tab.texts(".name input"), [])
+        tab.evaluate("location.hash = '/accounts'")
+
         # Whoever lacks a study's label does not see it; an account is given one.
         tab.click("button:text-is('Add a label')")
         tab.fill("form [name=name]", "staff")

@@ -6,6 +6,7 @@ import { Backups } from "./backups";
 import { date } from "./dates";
 import { type Column, Deed, type Entry, type Field, Form, type Mood, Panel, StudyLink, Table, bytes } from "./panel";
 import { type Action, may, useSigner } from "./session";
+import { Signature } from "./signature";
 import { STUCK } from "./sources";
 import { useStore } from "./store";
 import { t } from "./texts";
@@ -476,11 +477,7 @@ export function Operation() {
         <main class="operation">
             <header>
                 <h1>{t.screens.operation}</h1>
-                {!signer.isVerified && (
-                    <label class="name">
-                        {words.name} <input value={signer.name} maxLength={128} autocomplete="name" onInput={(event) => signer.type(event.currentTarget.value)} /> <small>{t.notVerified}</small>
-                    </label>
-                )}
+                <Signature signer={signer} verified={words.signs} typed={words.name} />
             </header>
             {SECTIONS.map(([action, Section], at) => may(action) && <Section key={at} acting={acting} />)}
         </main>

@@ -9,7 +9,8 @@ import { Judge } from "./judge";
 import { StudyLabels } from "./labels";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import type { Shown as Screen } from "./routes";
-import { type Signer, may, useSigner } from "./session";
+import { may, useSigner } from "./session";
+import { Signature } from "./signature";
 import { useStore } from "./store";
 import { t } from "./texts";
 import { Viewer, isTyping } from "./viewer";
@@ -133,7 +134,7 @@ function Header({ study, patient, mark, why, onMark }: Head) {
                     {t.study.readBy} <bdi>{mark.by}</bdi> {date(mark.read)}
                 </span>
             )}
-            <StudyLabels study={study} />
+            {patient && <StudyLabels study={study} />}
             <button disabled={!!why} title={why} onClick={onMark}>
                 {mark?.read ? t.study.markUnread : t.study.markRead}
             </button>
@@ -173,19 +174,6 @@ function isSame(a: Dataset, b: Dataset): boolean {
 interface Shown {
     series: string;
     stacks: Stack[];
-}
-
-// Whose word it is: of who is logged in, or of the name that is typed.
-function Signature({ signer }: { signer: Signer }) {
-    return signer.isVerified ? (
-        <p class="name">
-            {t.judgesAs} <bdi class="verified">{signer.shown}</bdi>
-        </p>
-    ) : (
-        <label class="name">
-            {t.yourName} <input value={signer.name} maxLength={128} autocomplete="name" onInput={(event) => signer.type(event.currentTarget.value)} /> <small>{t.notVerified}</small>
-        </label>
-    );
 }
 
 // What was taken of a series: its stack is another one since.
@@ -430,7 +418,7 @@ export function Study({ of: study }: Screen) {
                     )}
                 </section>
                 <aside>
-                    {isJudge && <Signature signer={signer} />}
+                    {isJudge && <Signature signer={signer} verified={t.judgesAs} typed={t.yourName} />}
                     <h2>{t.study.findings}</h2>
                     <ul>
                         {findings?.map((finding) => (

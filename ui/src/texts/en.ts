@@ -13,7 +13,7 @@ export const en = {
     more: (shown: number, total: number) => `These are the first ${shown} of ${total}.`,
     nameFirst: "Type your name first",
     yourName: "Your name",
-    notVerified: "as typed, not verified",
+    notVerified: "as typed: no login is needed here, so the name is not verified",
     judgesAs: "You judge as",
     cancel: "Cancel",
     underWay: "...",
@@ -158,6 +158,7 @@ export const en = {
 
     operation: {
         name: "Whoever acts here signs with this name:",
+        signs: "You act as",
         server: {
             title: "Server",
             ok: "all is well",
