@@ -14,6 +14,12 @@ from test_outbox import put_in
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
 from case import SCREENS, PageTest, new_image
 
+PHONE = (390, 844)
+# What is used or read, and is not whole in the window.
+OUTSIDE = """[...document.querySelectorAll('button, select, input, a, td, th, h1, h2, .id, .clip')].filter((one) => one.offsetParent).filter((one) => {
+    const { left, right } = one.getBoundingClientRect();
+    return left < 0 || right > innerWidth || (one.matches('.id, .clip') && (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 1));
+}).map((one) => `${one.tagName} ${one.className} ${one.innerText.slice(0, 60)}`)"""
 PLACES = ("/", "/conflicts", "/operation", "/connections", "/audit", "/accounts", "/me")
 # WCAG 2.1, 1.4.3: every text that is seen and can be used, beside the colour behind it. [what it says, ratio] of those that are too faint.
 FAINT = """(() => {
@@ -80,6 +86,28 @@ class Operation(PageTest):
                 self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth"), f"{place} at {width}")
         tab.goto(self.server.url("/#/nothing"))
         tab.until_text("main", "There is no such screen")
+
+    def test_on_a_phone_nothing_is_cut_and_every_button_is_in_reach(self):
+        self.store(new_image("1.2.5", PatientID="A-LONG-IDENTIFIER-0000-0001", StudyDescription="Wrist, left, in two planes, with the hand and the forearm"))
+        self.server.put_json("/api/peers/phone", {"title": "PHONE", "host": "127.0.0.1", "port": free_port(), "rights": ["store", "find"]})
+        self.server.put_json("/api/labels/phone", {"description": "for a narrow window"})
+        self.server.request("/api/import", "POST", b"x" * 200)
+        tab = self.tab()
+        tab.resize(*PHONE)
+        forms = {"/operation": ("Add a rule", "Add a receiver"), "/connections": ("Add a peer",), "/accounts": ("Add an account", "Make a token", "Add a label")}
+        for place in (*PLACES, "1.2.5"):
+            tab.goto(self.server.url(f"/#{place.removeprefix('/') if place == '/' else place}"))
+            tab.until("document.querySelector('main h1') && !document.body.innerText.includes('Loading')")
+            for button in forms.get(place, ()):
+                tab.click(f"button:text-is('{button}')")
+            tab.evaluate("[...document.querySelectorAll('form details')].forEach((one) => (one.open = true))")
+            self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth"), place)
+            self.assertEqual(tab.evaluate(OUTSIDE), [], place)
+        tab.until("document.querySelector('.stage canvas')")
+        stage, slider, aside = tab.evaluate("['.stage', '.scroll', 'aside'].map((one) => document.querySelector(one).getBoundingClientRect()).map((box) => [box.top, box.bottom, box.width])")
+        self.assertGreater(stage[2], PHONE[0] * 0.8, "the image is small")
+        self.assertLessEqual(stage[1], slider[0], "the image covers its slider")
+        self.assertLessEqual(slider[1], aside[0], "the slider covers what is beside the images")
 
     def test_what_waits_for_a_target_that_is_gone_is_given_up_for_a_reason_and_sent_again(self):
         self.server.stop()

@@ -71,7 +71,7 @@ export function Table<T>({ name, columns, rows, keyOf, moodOf }: { name: string;
                     {rows.map((row) => (
                         <tr key={keyOf(row)} data-key={keyOf(row)} class={moodOf ? `mood ${moodOf(row)}` : ""}>
                             {columns.map(({ title, cell, kind }) => (
-                                <td key={title} class={kind ?? ""}>
+                                <td key={title} class={kind ?? ""} data-title={title}>
                                     {title ? cell(row) : <div class="deeds">{cell(row)}</div>}
                                 </td>
                             ))}
