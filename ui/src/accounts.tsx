@@ -20,6 +20,8 @@ const FIELDS: readonly Field[] = [
     { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
     { name: "subject", words: words.fields.subject, kind: "text", isMore: true },
 ];
+// One that is new has no password to keep.
+const NEW_FIELDS = FIELDS.map(({ hint, ...field }) => (field.kind === "secret" ? field : { ...field, hint }));
 const START: Entry = { enabled: true, roles: [] };
 
 function List() {
@@ -29,7 +31,7 @@ function List() {
     const save = ({ password, ...entry }: Entry) => put("/api/accounts/{name}", { name: String(entry.name) }, password ? { ...entry, password } : entry).then(again);
     return (
         <Panel title={words.title} says={value ? rows.length : t.loading} error={error} tools={!edited && <button onClick={() => setEdited(START)}>{words.add}</button>}>
-            {edited && <Form key={String(edited.name)} title={words.add} fields={FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
+            {edited && <Form key={String(edited.name)} title={edited.name ? words.edit(String(edited.name)) : words.add} fields={edited.name ? FIELDS : NEW_FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
             <Table
                 name={words.title}
                 columns={[

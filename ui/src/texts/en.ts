@@ -284,7 +284,6 @@ export const en = {
         checkAll: "Check all",
         checking: (done: number, all: number) => `${done} of ${all} checked ...`,
         checked: "checked",
-        never: "not checked yet",
         remedy: "What to do:",
     },
 
@@ -322,6 +321,7 @@ export const en = {
         title: "Accounts",
         columns: { name: "Name", shown: "Shown as", roles: "Roles", labels: "Labels", enabled: "May log in" },
         add: "Add an account",
+        edit: (name: string) => `The account ${name}`,
         yes: "yes",
         no: "no",
         ask: (name: string) => `Remove the account ${name}? Its sessions end at once.`,
