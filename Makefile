@@ -63,6 +63,7 @@ interop:
 	@src/fhir/tests/interop.sh $(abspath $(BUILD))
 	@tests/interop/statements.py
 	@tests/interop/rsyslog.py
+	@tests/interop/keycloak.py
 
 # The package for Debian 12 (docs/install.md).
 deb:

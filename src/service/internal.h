@@ -45,6 +45,7 @@ struct deliverer;
 struct service_tls;
 struct checks;
 struct backups;
+struct oidc;
 
 struct service {
     const json_t *config;
@@ -66,6 +67,7 @@ struct service {
     char page_folder[4096];
     struct checks *checks; // of connections
     struct backups *backups;
+    struct oidc *oidc;     // NULL: no identity provider is configured
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -155,13 +157,15 @@ const struct service_login *service_login(const struct http_request *request);
 // Whether that still counts: for what goes on after its request was answered. Any thread.
 bool service_is_still(struct service *service, const struct service_login *login);
 
-// Logins are needed where there is an account, or where others than who is on this machine can reach HTTP: over TLS off
-// loopback, or by a proxy. Else whoever is on loopback is ACCESS_LOCAL.
+// Logins are needed where there is an account or an identity provider, or where others than who is on this machine can
+// reach HTTP: over TLS off loopback, or by a proxy. Else whoever is on loopback is ACCESS_LOCAL.
 bool service_needs_logins(const struct service *service);
 // At the start: DATA/token, which the program's own commands show, and where nobody can log in yet the code for the
 // first administrator.
 bool service_open_logins(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
+// The value of a cookie (RFC 6265, section 4.2) that is as long as a secret; false: there is none.
+bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE]);
 
 // Whose word a body is: of who is logged in his name, whatever is typed (another one is BAD_VALUE); of others the
 // member "by". NULL with *err; in the request's arena, or the body's.
@@ -226,6 +230,7 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_connections, api_connection_check;                    // check/connections.c
 http_handler api_login, api_session, api_session_post, api_emergency, api_session_delete, api_first,
     api_password;                                                                                  // api/login.c
+http_handler oidc_begin, oidc_callback;                                                            // oidc/login.c
 http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete; // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;
 http_handler api_import;                                                                          // api/import.c

@@ -1,7 +1,7 @@
 // Every path the server answers, in one place. docs/openapi.json describes those under /api.
 // The columns behind the body's say what a subject must be allowed to do (access/allow.h), which line an answer leaves
-// in the audit trail (audit.c), and which query parameters the route knows: NULL where they are DICOMweb's or FHIR's,
-// or nothing is asked for.
+// in the audit trail (audit.c), and which query parameters the route knows: NULL where they are DICOMweb's, FHIR's
+// or an identity provider's, or nothing is asked for.
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -39,6 +39,8 @@ const struct http_route service_routes[] = {
     {"POST", "/api/login/first", api_first, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/session", api_session, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/session", api_session_post, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
+    {"GET", "/api/session/provider", oidc_begin, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
+    {"GET", "/api/session/provider/callback", oidc_callback, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, NULL},
     {"POST", "/api/session/break-glass", api_emergency, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_ROW, ""},
     {"DELETE", "/api/session", api_session_delete, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/accounts", api_accounts, 0, false, ACCESS_TO_MANAGE_ACCOUNTS, SERVICE_AUDIT_NONE, ""},

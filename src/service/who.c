@@ -68,7 +68,7 @@ static bool listens_elsewhere(const struct service *service)
 
 bool service_needs_logins(const struct service *service)
 {
-    return access_accounts_exist(service->access) || service->names.list[0] ||
+    return access_accounts_exist(service->access) || service->oidc || service->names.list[0] ||
            *config_text(service->config, "http.trusted_proxies") || listens_elsewhere(service);
 }
 
@@ -117,10 +117,9 @@ static const char *cookie_name(const struct http_request *request)
     return http_is_secure(request) ? "__Host-hilum" : "hilum";
 }
 
-// The value of our cookie (RFC 6265, section 4.2), of the length that a secret has.
-static bool read_cookie(const struct http_request *request, char out[ACCESS_SECRET_SIZE])
+bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE])
 {
-    const char *name = cookie_name(request), *p = http_header(request, "Cookie");
+    const char *p = http_header(request, "Cookie");
     for (size_t size = strlen(name); p && *p; p += strcspn(p, ";"), p += strspn(p, "; "))
         if (strncmp(p, name, size) == 0 && p[size] == '=')
             return text_copy_n(out, ACCESS_SECRET_SIZE, p + size + 1, strcspn(p + size + 1, "; "));
@@ -190,9 +189,9 @@ static bool by_token(struct service *service, struct http_request *request, cons
 static bool by_session(struct service *service, struct http_request *request, const struct http_route *route,
                        struct service_login *login, struct access_subject *out, bool *found, struct error *err)
 {
-    *found =
-        read_cookie(request, login->secret) && access_session(service->access, login->secret, http_address(request),
-                                                              is_background(request), clock_now_ns(), &login->session);
+    *found = service_read_cookie(request, cookie_name(request), login->secret) &&
+             access_session(service->access, login->secret, http_address(request), is_background(request),
+                            clock_now_ns(), &login->session);
     if (!*found)
         return true;
     login->way = SERVICE_BY_SESSION;

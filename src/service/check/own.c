@@ -87,14 +87,20 @@ void check_disk(struct check *check)
     check_say(check, "write", CHECK_OK, "4 KiB were written and synced in {error} ms", "");
 }
 
-void check_clock(struct check *check)
+enum check_state check_synchronised(void)
 {
     struct timex state = {0};
     int answer = adjtimex(&state);
-    if (answer < 0)
+    return answer < 0 ? CHECK_UNKNOWN : answer == TIME_ERROR || (state.status & STA_UNSYNC) ? CHECK_WARNING : CHECK_OK;
+}
+
+void check_clock(struct check *check)
+{
+    enum check_state state = check_synchronised();
+    if (state == CHECK_UNKNOWN)
         check_say(check, "synchronised", CHECK_UNKNOWN, "the kernel does not say whether the clock is synchronised",
                   "on this side: see to chrony or systemd-timesyncd");
-    else if (answer == TIME_ERROR || (state.status & STA_UNSYNC))
+    else if (state == CHECK_WARNING)
         check_say(check, "synchronised", CHECK_WARNING,
                   "the kernel says that nothing synchronises this machine's clock",
                   "on this side: let chrony or systemd-timesyncd run, with the hospital's time server");

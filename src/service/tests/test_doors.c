@@ -37,6 +37,8 @@ static const struct {
     {"POST", "/api/login/first", "xxxxxxx"},
     {"GET", "/api/session", "xxxxxxx"},
     {"POST", "/api/session", "xxxxxxx"},
+    {"GET", "/api/session/provider", "xxxxxxx"},
+    {"GET", "/api/session/provider/callback", "xxxxxxx"},
     {"POST", "/api/session/break-glass", "xx-----"},
     {"DELETE", "/api/session", "xxxxxxx"},
     {"GET", "/api/accounts", "---x---"},

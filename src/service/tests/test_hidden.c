@@ -90,6 +90,8 @@ static const struct asked {
     {"POST", "/api/login/first", NULL, UNASKED, NULL},
     {"GET", "/api/session", "/api/session", NOTHING, NULL},
     {"POST", "/api/session", NULL, UNASKED, NULL},
+    {"GET", "/api/session/provider", "/api/session/provider", NOTHING, NULL},
+    {"GET", "/api/session/provider/callback", "/api/session/provider/callback?state=$S", NOTHING, NULL},
     {"POST", "/api/session/break-glass", NULL, UNASKED, NULL},
     {"DELETE", "/api/session", NULL, UNASKED, NULL},
     {"GET", "/api/accounts", "/api/accounts", NOTHING, NULL},
