@@ -190,17 +190,17 @@ static void tell_made(const struct backups *backups, const struct backup_made *m
              took_ns / CLOCK_SECOND, backups->folder, backups->key_path);
     note_audit(backups, true, detail);
     if (made->damaged + made->left_out > 0)
-        alarm_raise(ALARM_BACKUP, "last",
+        alarm_raise(ALARM_BACKUP, "last backup",
                     "backup %s has %" PRIu64 " damaged or missing containers and lacks %" PRIu64
                     " files; the log names them",
                     made->name, made->damaged, made->left_out);
     else
-        alarm_clear(ALARM_BACKUP, "last");
+        alarm_clear(ALARM_BACKUP, "last backup");
     if (made->kept[0])
-        alarm_raise(ALARM_BACKUP, "old ones", "backups past backup.keep stay in %.60s: %.160s", backups->folder,
+        alarm_raise(ALARM_BACKUP, "old backups", "backups past backup.keep stay in %.60s: %.160s", backups->folder,
                     made->kept);
     else
-        alarm_clear(ALARM_BACKUP, "old ones");
+        alarm_clear(ALARM_BACKUP, "old backups");
     if (made->healed > 0)
         log_warning("backup", "%" PRIu64 " files of earlier backups had rotted in %s: look at its disk", made->healed,
                     backups->folder);
@@ -220,7 +220,7 @@ static void tell_failed(const struct backups *backups, const struct error *err)
     char detail[ERROR_MESSAGE_SIZE + 32];
     snprintf(detail, sizeof detail, "no backup was made: %s", err->message);
     note_audit(backups, false, detail);
-    alarm_raise(ALARM_BACKUP, "last", "none was made into %.60s: %.160s", backups->folder, err->message);
+    alarm_raise(ALARM_BACKUP, "last backup", "none was made into %.60s: %.160s", backups->folder, err->message);
 }
 
 static bool make(struct backups *backups, bool begin, struct backup_made *made, struct error *err)
@@ -357,14 +357,14 @@ static void tell_silence(const struct backups *backups, int64_t now_ns)
     if (!never)
         clock_rfc3339(last, backups->last_ns);
     if (backups->at < 0 || silent_ns < (never ? NEVER_HOURS : SILENT_HOURS) * 3600 * CLOCK_SECOND)
-        alarm_clear(ALARM_BACKUP, "age");
+        alarm_clear(ALARM_BACKUP, "age of the backups");
     else if (is_on_one_disk(backups))
-        alarm_raise(ALARM_BACKUP, "age",
+        alarm_raise(ALARM_BACKUP, "age of the backups",
                     "the last one: %s. %.80s is on the data folder's own disk, where none is made by itself: mount "
                     "another disk there, or name another folder",
                     last, backups->folder);
     else
-        alarm_raise(ALARM_BACKUP, "age", "the last one in %.80s: %s. `hilum backup` says what is wrong",
+        alarm_raise(ALARM_BACKUP, "age of the backups", "the last one in %.80s: %s. `hilum backup` says what is wrong",
                     backups->folder, last);
 }
 
@@ -425,6 +425,7 @@ struct backups *backups_start(struct service *service, struct error *err)
         return NULL;
     }
     backups->service = service;
+    backups->made = json_array();
     backups->folder = config_text(service->config, "backup.folder");
     backups->key_path = config_text(service->config, "backup.key");
     backups->keep = (unsigned)config_integer(service->config, "backup.keep");
@@ -501,7 +502,7 @@ json_t *backups_to_json(struct backups *backups)
     json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:O}", "folder", backups->folder, "key",
                              backups->runs ? backups->key.name : "", "at", at, "keep", (int)backups->keep, "last",
                              time_or_null(backups->last_ns), "running", running_to_json(backups), "failed",
-                             failed_to_json(backups), "backups", backups->made ? backups->made : json_array());
+                             failed_to_json(backups), "backups", backups->made);
     pthread_mutex_unlock(&backups->lock);
     return json;
 }

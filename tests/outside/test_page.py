@@ -76,8 +76,9 @@ class Way(PageTest):
         tab.drag("canvas", [50, 10], "right")
         tab.until("document.querySelector('.stage .window').innerText === 'C 50 W 130'")
 
-        # A judgement needs a name; another tab sees it at once; a mind can be changed.
+        # A judgement needs a name, which is said to be nobody's but the typist's; another tab sees it at once; a mind can be changed.
         self.assertTrue(tab.evaluate("[...document.querySelectorAll('.judge button')].every((button) => button.disabled)"))
+        self.assertIn("no login is needed here, so the name is not verified", tab.text("aside .name"))
         tab.fill(".name input", "Dr Test")
         tab.fill(".judge textarea", "as in the report")
         tab.click(".judge button:has-text('Accept')")

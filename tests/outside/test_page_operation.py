@@ -14,6 +14,12 @@ from test_outbox import put_in
 sys.path.insert(0, os.path.join(ROOT, "tests", "page"))
 from case import SCREENS, PageTest, new_image
 
+PHONE = (390, 844)
+# What is used or read, and is not whole in the window.
+OUTSIDE = """[...document.querySelectorAll('button, select, input, a, td, th, h1, h2, .id, .clip')].filter((one) => one.offsetParent).filter((one) => {
+    const { left, right } = one.getBoundingClientRect();
+    return left < 0 || right > innerWidth || (one.matches('.id, .clip') && (one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 1));
+}).map((one) => `${one.tagName} ${one.className} ${one.innerText.slice(0, 60)}`)"""
 PLACES = ("/", "/conflicts", "/operation", "/connections", "/audit", "/accounts", "/me")
 # WCAG 2.1, 1.4.3: every text that is seen and can be used, beside the colour behind it. [what it says, ratio] of those that are too faint.
 FAINT = """(() => {
@@ -81,6 +87,28 @@ class Operation(PageTest):
         tab.goto(self.server.url("/#/nothing"))
         tab.until_text("main", "There is no such screen")
 
+    def test_on_a_phone_nothing_is_cut_and_every_button_is_in_reach(self):
+        self.store(new_image("1.2.5", PatientID="A-LONG-IDENTIFIER-0000-0001", StudyDescription="Wrist, left, in two planes, with the hand and the forearm"))
+        self.server.put_json("/api/peers/phone", {"title": "PHONE", "host": "127.0.0.1", "port": free_port(), "rights": ["store", "find"]})
+        self.server.put_json("/api/labels/phone", {"description": "for a narrow window"})
+        self.server.request("/api/import", "POST", b"x" * 200)
+        tab = self.tab()
+        tab.resize(*PHONE)
+        forms = {"/operation": ("Add a rule", "Add a receiver"), "/connections": ("Add a peer",), "/accounts": ("Add an account", "Make a token", "Add a label")}
+        for place in (*PLACES, "1.2.5"):
+            tab.goto(self.server.url(f"/#{place.removeprefix('/') if place == '/' else place}"))
+            tab.until("document.querySelector('main h1') && !document.body.innerText.includes('Loading')")
+            for button in forms.get(place, ()):
+                tab.click(f"button:text-is('{button}')")
+            tab.evaluate("[...document.querySelectorAll('form details')].forEach((one) => (one.open = true))")
+            self.assertFalse(tab.evaluate("document.documentElement.scrollWidth > innerWidth"), place)
+            self.assertEqual(tab.evaluate(OUTSIDE), [], place)
+        tab.until("document.querySelector('.stage canvas')")
+        stage, slider, aside = tab.evaluate("['.stage', '.scroll', 'aside'].map((one) => document.querySelector(one).getBoundingClientRect()).map((box) => [box.top, box.bottom, box.width])")
+        self.assertGreater(stage[2], PHONE[0] * 0.8, "the image is small")
+        self.assertLessEqual(stage[1], slider[0], "the image covers its slider")
+        self.assertLessEqual(slider[1], aside[0], "the slider covers what is beside the images")
+
     def test_what_waits_for_a_target_that_is_gone_is_given_up_for_a_reason_and_sent_again(self):
         self.server.stop()
         put_in(self.server, [("hl7", "old-ris", f"m{number}") for number in range(3)])
@@ -91,6 +119,7 @@ class Operation(PageTest):
         tab.until("document.querySelector('[aria-label=\"Give up all: old-ris\"]').disabled", 5, "nobody signs")
         tab.fill(".name input", "Dr. Admin")
         tab.click("[aria-label='Give up all: old-ris']")
+        tab.until("document.activeElement.matches('.deed input')")
         tab.press("Escape")  # of the line that asks, not of the screen
         tab.click("[aria-label='Give up all: old-ris']")
         tab.fill(".deed input", "the RIS was taken out of service")
@@ -103,6 +132,16 @@ class Operation(PageTest):
         wait_until(lambda: len(self.server.get_json("/api/deliveries?state=given%20up")) == 2, 10, "one goes out again")
         self.says(tab, "Deliveries", "1 on the way")
         self.assertEqual(tab.errors(), [])
+
+    def test_where_no_backup_is_made_it_is_told_what_to_write(self):
+        tab = self.opened("/operation", "")
+        self.says(tab, "Backups", "hilum backup key")
+        lines = tab.texts(".todo pre")
+        key = os.path.join(self.folder, "backup.key")
+        Hilum.command(None, "backup", "key", key)
+        config = lines[1].replace("/etc/hilum/backup.key", key).replace("/mnt/backups/hilum", os.path.join(self.folder, "vault"))
+        with Hilum(config=config) as server:  # what is told is what the server takes
+            self.assertEqual(server.get_json("/api/backups")["at"], "02:30")
 
     def test_a_look_that_never_was_says_why_and_is_asked_for_again(self):
         self.server.request("/api/rules/head-ct-hyperdense", "DELETE")  # the package's own
@@ -169,6 +208,53 @@ class Operation(PageTest):
         tab.click("form button:text-is('Save')")
         tab.until_text("form .error", "port")
         self.assertEqual(self.server.get_json("/api/hl7-targets")[0]["port"], 2600)
+
+
+class Backups(PageTest):
+    @classmethod
+    def prepare(cls):
+        cls.vault, cls.key = os.path.join(cls.folder, "vault"), os.path.join(cls.folder, "backup.key")
+        Hilum.command(None, "backup", "key", cls.key)
+        return f"backup:\n  folder: {cls.vault}\n  key: {cls.key}\n  at: '03:30'\n"
+
+    def test_one_is_made_when_asked_and_why_the_next_was_not_is_told_with_its_alarm(self):
+        tab = self.tab()
+        tab.goto(self.server.url("/#/operation"))
+        part = "section.panel:has(h2:text-is('Backups'))"
+        said = "[...document.querySelectorAll('section.panel')].find((one) => one.querySelector('h2').innerText === 'Backups')"
+        tab.until(f"{said}?.innerText.includes('none yet')")
+        for words in (self.vault, "each day at 03:30", "A copy of this key must be kept elsewhere"):
+            self.assertIn(words, tab.evaluate(f"{said}.innerText"))
+        tab.click(f"{part} button:text-is('Make one now')")
+        tab.until(f"{said}.querySelectorAll('tbody tr').length === 1")
+        (made,) = self.server.get_json("/api/backups")["backups"]
+        row = tab.evaluate(f"{said}.querySelector('tbody tr').innerText")
+        self.assertIn(made["name"], row)
+        self.assertIn("whole", row)
+        self.assertRegex(tab.evaluate(f"{said}.innerText"), "the last one .*, 0 min ago")
+        self.assertIn(self.server.get_json("/api/backups")["key"], tab.evaluate(f"{said}.innerText"))
+        tab.click(f"{part} button:text-is('Make one now')")
+        tab.until(f"{said}.querySelectorAll('tbody tr').length === 2")
+        self.assertGreater(*tab.evaluate(f"[...{said}.querySelectorAll('tbody tr')].map((row) => row.dataset.key)"), "the newest is the first")
+
+        os.rename(self.vault, self.vault + ".away")
+        tab.click(f"{part} button:text-is('Make one now')")
+        tab.until(f"{said}.querySelector('[role=alert]')?.innerText.includes('is its disk mounted?')")
+        tab.goto(self.server.url("/#"))
+        tab.until_text(".warnings", "last backup: none was made into")
+        self.assertEqual(tab.errors(), [])
+
+    def test_one_that_is_being_made_shows_how_far_it_is_and_those_with_damage_are_marked(self):
+        tab = self.tab()
+        made = '{ name: "000003-X", readable: true, time: "2026-11-29T02:30:00Z", files: 9, bytes: 5e9, damaged: 2, version: "1" }, { name: "000002-X", readable: false }'
+        running = '{ since: "2026-11-29T03:30:00Z", what: "objects", done: 2500000, total: 10000000 }'
+        self.answer_otherwise(tab, "/api/backups", f"(body) => {{ body.running = {running}; body.backups = [{made}]; body.last = '2026-11-29T02:30:00Z'; }}")
+        tab.evaluate("location.hash = '#/operation'")
+        tab.until_text(".making", "2.5 MB of 10.0 MB")
+        self.assertEqual(tab.evaluate("document.querySelector('.making progress').position"), 0.25)
+        self.assertTrue(tab.evaluate("[...document.querySelectorAll('button')].find((one) => one.innerText === 'Make one now').disabled"))
+        self.assertIn("2 containers were missing or damaged", tab.text("tr.bad[data-key='000003-X']"))
+        self.assertIn("cannot be read", tab.text("tr.bad[data-key='000002-X']"))
 
 
 class Audit(PageTest):

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Makes the pictures of docs/screenshots: `tests/page/screenshots.py [FOLDER]`. A real head with a SYNTHETIC bleed and synthetic heads with each kind of doubt go through the program; no person is in them."""
 
+import json
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from test_runner_faults import REAL, make_package
 
 LIST, STUDY = (1280, 800), (1080, 700)  # the window of each picture, so that it stays under 200 kB
 MASKED = "document.querySelector('.finding') && document.querySelector('canvas')?.dataset.masked === 'true'"
+PASSWORD = "correct horse battery"
 FAILING = "hungry"  # a model that takes more memory than it may
 
 
@@ -110,6 +112,22 @@ def take_operation(scene, browser, out):
     tab.screenshot(f"{out}/connections.png")
 
 
+def take_backups(browser, out):
+    folder = tempfile.mkdtemp(prefix="hilum-scene-")
+    vault, key = os.path.join(folder, "backups"), os.path.join(folder, "backup.key")
+    Hilum.command(None, "backup", "key", key)
+    with Hilum(config=f"backup: {{folder: {vault}, key: {key}, at: '02:30'}}\n") as server:
+        for _ in range(2):
+            server.command("backup", "--server", server.url(""))
+        tab = browser.tab()
+        tab.resize(*LIST)
+        tab.goto(server.url("/#/operation"))
+        tab.until("document.querySelectorAll('.panel tr.mood.good').length >= 2 && !document.body.innerText.includes('Loading')")
+        tab.evaluate("[...document.querySelectorAll('.panel')].find((one) => one.querySelector('h2').innerText === 'Backups').scrollIntoView({ block: 'center' })")
+        tab.screenshot(f"{out}/backups.png")
+    shutil.rmtree(folder)
+
+
 def take_login(browser, out):
     with Hilum(config="http: {names: hilum.example}\n") as server:
         tab = browser.tab()
@@ -117,6 +135,58 @@ def take_login(browser, out):
         tab.goto(server.url("/"))
         tab.until("document.querySelector('.login form')")
         tab.screenshot(f"{out}/login.png")
+
+
+def ask(server, path, value):
+    """As the program's own commands do."""
+    with open(os.path.join(server.data, "token"), encoding="utf-8") as file:
+        headers = {"Authorization": f"Bearer {file.read().strip()}", "Content-Type": "application/json"}
+    status, _, answer = server.request(path, "PUT", json.dumps(value).encode(), headers)
+    assert status == 200, answer
+
+
+def log_in(tab, server, name, place):
+    tab.goto("about:blank")
+    tab.goto(server.url(f"/#{place}"))
+    tab.until("document.querySelector('.login form')")
+    tab.fill("[name=name]", name)
+    tab.fill("[name=password]", PASSWORD)
+    tab.press("Enter")
+    tab.until("document.querySelector('main h1')")
+
+
+def take_accounts(scene, browser, out):
+    """Accounts and labels, a labelled study, and an emergency of who lacks its label."""
+    with Hilum(config="http: {names: hilum.example}\n") as server:
+        ask(server, "/api/accounts/root", {"shown": "Root", "roles": ["administrator"], "password": PASSWORD})
+        for label, about in (("staff", "patients who work here"), ("trial", "of the trial, for its readers")):
+            ask(server, f"/api/labels/{label}", {"description": about})
+        for name, shown, role, labels in (("anna", "Dr. Anna Roe", "radiologist", ["staff", "trial"]), ("eve", "Dr. Eve Poe", "radiologist", []), ("tom", "Tom Doe", "technologist", ["staff"]), ("root", "Root", "administrator", ["staff"])):
+            ask(server, f"/api/accounts/{name}", {"shown": shown, "roles": [role], "labels": labels, "password": PASSWORD})
+        head = Head(9, PatientName="Doe^Judith")
+        server.storescu(*head.save(tempfile.mkdtemp(dir=scene.folder), head.slices[::4]), aet="CT1")
+        ask(server, f"/api/studies/{head.study}/labels", {"labels": ["staff"], "version": 0})
+        tab = browser.tab()
+        tab.resize(*LIST)
+        log_in(tab, server, "root", "/accounts")
+        tab.until("document.querySelectorAll('tr[data-key]').length >= 7")
+        tab.screenshot(f"{out}/accounts.png")
+        tab.click(".person button")
+        tab.resize(*STUDY)
+        log_in(tab, server, "anna", head.study)
+        tab.until("document.querySelector('.tag')")
+        tab.slice_shown()
+        tab.screenshot(f"{out}/labels.png")
+        tab.click(".person button")
+        log_in(tab, server, "eve", head.study)
+        tab.until("document.querySelector('details.emergency')")
+        tab.click("details.emergency summary")
+        tab.fill("[name=reason]", "unconscious in the emergency room, nobody else is here")
+        tab.screenshot(f"{out}/emergency.png")
+        tab.click("details.emergency button")
+        tab.until("document.querySelector('.emergency-banner')")
+        tab.slice_shown()
+        tab.screenshot(f"{out}/emergency-study.png")
 
 
 def take(scene, browser, out):
@@ -148,4 +218,6 @@ if __name__ == "__main__":
         folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "docs", "screenshots")
         take(scene, browser, folder)
         take_operation(scene, browser, folder)
+        take_backups(browser, folder)
         take_login(browser, folder)
+        take_accounts(scene, browser, folder)

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { post, put, remove } from "./api";
 import { date } from "./dates";
+import { EmergencyAccess } from "./emergency";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
 import { enter, may, useWho } from "./session";
 import { useStore } from "./store";
@@ -19,6 +20,8 @@ const FIELDS: readonly Field[] = [
     { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
     { name: "subject", words: words.fields.subject, kind: "text", isMore: true },
 ];
+// One that is new has no password to keep.
+const NEW_FIELDS = FIELDS.map(({ hint, ...field }) => (field.kind === "secret" ? field : { ...field, hint }));
 const START: Entry = { enabled: true, roles: [] };
 
 function List() {
@@ -28,7 +31,7 @@ function List() {
     const save = ({ password, ...entry }: Entry) => put("/api/accounts/{name}", { name: String(entry.name) }, password ? { ...entry, password } : entry).then(again);
     return (
         <Panel title={words.title} says={value ? rows.length : t.loading} error={error} tools={!edited && <button onClick={() => setEdited(START)}>{words.add}</button>}>
-            {edited && <Form key={String(edited.name)} title={words.add} fields={FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
+            {edited && <Form key={String(edited.name)} title={edited.name ? words.edit(String(edited.name)) : words.add} fields={edited.name ? FIELDS : NEW_FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
             <Table
                 name={words.title}
                 columns={[
@@ -107,19 +110,50 @@ const LABEL_FIELDS: readonly Field[] = [
 function Labels() {
     const all = words.labels;
     const { value, error, again } = useStore("labels");
-    const [isAdding, setAdding] = useState(false);
+    const accounts = useStore("accounts").value ?? [];
+    const tokens = useStore("tokens").value ?? [];
+    const peers = useStore("peers").value ?? [];
+    const rules = useStore("rules").value ?? [];
+    const [edited, setEdited] = useState<Entry | null>(null);
     const rows = value ?? [];
     const why = may("change the configuration") ? "" : t.notAllowed("change the configuration");
-    const enterLabel = ({ name, description = "" }: Entry) => put("/api/labels/{name}", { name: String(name) }, { description }).then(again);
+    // `version`: of the label that was looked at; one that is added takes no other's place.
+    const save = async ({ name, description = "", version }: Entry) => {
+        if (!version && rows.some((one) => one.name === name)) throw new Error(all.isThere(String(name)));
+        await put("/api/labels/{name}", { name: String(name) }, version ? { description, version } : { description });
+        await again();
+    };
+    const seenBy = (label: string) => [
+        ...accounts.filter(({ labels }) => labels.includes(label)).map(({ name }) => t.labels.account(name)),
+        ...tokens.filter(({ labels }) => labels.includes(label)).map(({ name }) => t.labels.token(name)),
+        ...peers.filter(({ labels = [] }) => labels.includes(label)).map(({ name = "" }) => t.labels.peer(name)),
+    ];
+    const givenBy = (label: string) => [
+        ...peers.filter(({ puts = [] }) => puts.includes(label)).map(({ name = "" }) => t.labels.peer(name)),
+        ...rules.filter(({ labels = [] }) => labels.includes(label)).map(({ name = "" }) => all.rule(name)),
+    ];
     return (
-        <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!why && !isAdding && <button onClick={() => setAdding(true)}>{all.add}</button>}>
-            {isAdding && <Form title={all.add} fields={LABEL_FIELDS} button={all.add} onSend={enterLabel} onClose={() => setAdding(false)} />}
+        <Panel title={all.title} says={value ? all.says(rows.length) : t.loading} error={error} tools={!why && !edited && <button onClick={() => setEdited({})}>{all.add}</button>}>
+            {edited && <Form key={String(edited.name)} title={edited.name ? all.edit(String(edited.name)) : all.add} fields={LABEL_FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={edited.name ? t.save : all.add} onSend={save} onClose={() => setEdited(null)} />}
             <Table
                 name={all.title}
                 columns={[
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: all.columns.description, cell: ({ description }) => <bdi>{description}</bdi>, kind: "long" },
-                    { title: "", cell: ({ name }) => <Deed words={t.remove} label={`${t.remove} ${name}`} why={why} ask={all.ask(name)} onDo={() => remove("/api/labels/{name}", { name }).then(() => again())} />, kind: "short" },
+                    { title: all.columns.seen, cell: ({ name }) => <bdi>{seenBy(name).join(", ") || t.none}</bdi>, kind: "long" },
+                    { title: all.columns.given, cell: ({ name }) => <bdi>{givenBy(name).join(", ") || all.byHand}</bdi> },
+                    {
+                        title: "",
+                        cell: (label) => (
+                            <>
+                                <button disabled={!!why} title={why} aria-label={`${t.edit} ${label.name}`} onClick={() => setEdited({ ...label })}>
+                                    {t.edit}
+                                </button>
+                                <Deed words={t.remove} label={`${t.remove} ${label.name}`} why={why} ask={all.ask(label.name)} onDo={() => remove("/api/labels/{name}", { name: label.name }).then(() => again())} />
+                            </>
+                        ),
+                        kind: "short",
+                    },
                 ]}
                 rows={rows}
                 keyOf={({ name }) => `label ${name}`}
@@ -184,6 +218,7 @@ export function Me() {
                     {session.way === "password" ? <Form title={words.own.title} fields={OWN_FIELDS} button={words.own.change} onSend={change} /> : <p>{words.own.provider}</p>}
                 </Panel>
             )}
+            <EmergencyAccess />
         </main>
     );
 }

@@ -54,7 +54,7 @@ function Row({ connection, onDone }: { connection: Connection; onDone: () => Pro
                         </>
                     )}
                 </span>
-                <span class="fact when">{checked ? `${words.checked} ${date(checked)}` : words.never}</span>
+                <span class="fact when">{checked && `${words.checked} ${date(checked)}`}</span>
             </summary>
             <Steps steps={steps} />
             <p>

@@ -23,3 +23,11 @@ export function instant(typed: string): string | null {
     const at = new Date(`${day}T${time}`);
     return Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
+
+// How long something lasts.
+export function span(seconds: number): string {
+    const minutes = Math.floor(seconds / 60);
+    const hours = Math.floor(minutes / 60);
+    if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+    return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+}

@@ -1,18 +1,11 @@
 // The reading list, in the server's order.
 import { useEffect, useRef } from "preact/hooks";
-import { date } from "./dates";
+import { date, span } from "./dates";
 import { modalities, personName } from "./dicom";
 import { Looked, Why } from "./models";
 import type { Shown } from "./routes";
 import { useStore } from "./store";
 import { t } from "./texts";
-
-function wait(seconds: number): string {
-    const minutes = Math.floor(seconds / 60);
-    const hours = Math.floor(minutes / 60);
-    if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-    return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
-}
 
 // What the administrator has to see to: whoever reads should know that something may be missing.
 function Warnings() {
@@ -109,7 +102,7 @@ export function List({ last }: Shown) {
                             </td>
                             <td class="date">{date(item.studyDate) || <span class="unasked">{t.list.noDate}</span>}</td>
                             <td class="wait" title={t.list.since(date(item.arrived))}>
-                                {wait(item.waiting_s)}
+                                {span(item.waiting_s)}
                             </td>
                             <td class="why">
                                 <Why item={item} />

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Session } from "./api";
 import { date } from "./dates";
+import { Emergency } from "./emergency";
 import type { Stream } from "./live";
 import { Login } from "./login";
 import { type Screen, linked, match, titleOf } from "./routes";
@@ -106,6 +107,7 @@ function Shell({ session }: { session: Session }) {
                 <b>{t.product}</b> <Navigation present={present?.screen} /> <span class="use">{t.use}</span> <Person session={session} /> <How stream={stream} error={error} read={read} />
             </div>
             <Ending session={session} />
+            <Emergency session={session} />
             {error && (
                 <p class="error banner" role="alert">
                     {error}
@@ -128,7 +130,8 @@ function App() {
         comeBack();
         void askWho();
     }, []);
-    if (who.session) return <Shell key={who.session.name} session={who.session} />;
+    // In an emergency other studies are seen: the whole page, and the stream of events, begin anew.
+    if (who.session) return <Shell key={`${who.session.name} ${who.session.emergency ? "in an emergency" : ""}`} session={who.session} />;
     return (
         <>
             <div class="banner">

@@ -2,9 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { type Delivery, type Flag, type Hl7Target, type Job, type Rule, post, put, remove } from "./api";
+import { Backups } from "./backups";
 import { date } from "./dates";
-import { type Column, Deed, type Entry, type Field, Form, type Mood, Panel, StudyLink, Table } from "./panel";
+import { type Column, Deed, type Entry, type Field, Form, type Mood, Panel, StudyLink, Table, bytes } from "./panel";
 import { type Action, may, useSigner } from "./session";
+import { Signature } from "./signature";
 import { STUCK } from "./sources";
 import { useStore } from "./store";
 import { t } from "./texts";
@@ -18,12 +20,6 @@ interface Acting {
 
 function whyNot(action: Action, acting?: Acting): string {
     return may(action) ? (acting?.why ?? "") : t.notAllowed(action);
-}
-
-export function bytes(count: number | null | undefined): string {
-    if (count === null || count === undefined) return "";
-    const power = count < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3));
-    return `${(count / 1000 ** power).toFixed(power === 0 || count / 1000 ** power >= 100 ? 0 : 1)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
 // ---- the server
@@ -470,6 +466,7 @@ const SECTIONS: [Action, (props: { acting: Acting }) => ComponentChildren][] = [
     ["see the configuration", Rules],
     ["see the configuration", Models],
     ["see the configuration", Receivers],
+    ["see the operation", Backups],
     ["see the audit trail", Unknown],
 ];
 
@@ -480,11 +477,7 @@ export function Operation() {
         <main class="operation">
             <header>
                 <h1>{t.screens.operation}</h1>
-                {!signer.isVerified && (
-                    <label class="name">
-                        {words.name} <input value={signer.name} maxLength={128} autocomplete="name" onInput={(event) => signer.type(event.currentTarget.value)} /> <small>{t.notVerified}</small>
-                    </label>
-                )}
+                <Signature signer={signer} verified={words.signs} typed={words.name} />
             </header>
             {SECTIONS.map(([action, Section], at) => may(action) && <Section key={at} acting={acting} />)}
         </main>

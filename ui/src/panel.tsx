@@ -7,6 +7,12 @@ export type Mood = "good" | "unknown" | "warning" | "bad";
 
 const UID_TAIL = 12;
 
+export function bytes(count: number | null | undefined): string {
+    if (count === null || count === undefined) return "";
+    const power = count < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(count) / 3));
+    return `${(count / 1000 ** power).toFixed(power === 0 || count / 1000 ** power >= 100 ? 0 : 1)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
 export function Wrong({ error }: { error: string }) {
     if (!error) return null;
     return (
@@ -65,7 +71,7 @@ export function Table<T>({ name, columns, rows, keyOf, moodOf }: { name: string;
                     {rows.map((row) => (
                         <tr key={keyOf(row)} data-key={keyOf(row)} class={moodOf ? `mood ${moodOf(row)}` : ""}>
                             {columns.map(({ title, cell, kind }) => (
-                                <td key={title} class={kind ?? ""}>
+                                <td key={title} class={kind ?? ""} data-title={title}>
                                     {title ? cell(row) : <div class="deeds">{cell(row)}</div>}
                                 </td>
                             ))}

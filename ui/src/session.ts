@@ -14,6 +14,7 @@ export type Action =
     | "query patients and studies"
     | "retrieve objects"
     | "see results"
+    | "say who sees a study"
     | "judge"
     | "send to other systems again"
     | "see the audit trail"
@@ -50,7 +51,8 @@ function become(next: Partial<Who>): void {
 
 export async function askWho(): Promise<void> {
     try {
-        become({ session: await get("/api/session") });
+        const session = await get("/api/session");
+        become({ session: JSON.stringify(session) === JSON.stringify(who.session) ? who.session : session }); // the same one: nothing begins anew
     } catch (why) {
         if (why instanceof Refusal && why.status === 401) {
             become({ session: null });
@@ -147,7 +149,7 @@ export function useEnd(session: Session): { left: number; forSure: boolean } | n
             clearInterval(timer);
             for (const kind of kinds) removeEventListener(kind, note);
         };
-    }, [session]);
+    }, [session.kind, session.idle_s, session.ends]);
     return end;
 }
 

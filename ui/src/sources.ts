@@ -1,6 +1,6 @@
 // What the store can hold: how each is read, and which events may change it.
-import { type Finding, type Item, type Job, type Mark, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
-import { type Conflicts, loadConflicts, loadPatients } from "./conflicts";
+import { type Finding, type Item, type Job, type Mark, Refusal, type Result, type Rows, gauges, get, getRows, path, search } from "./api";
+import { type Conflicts, NO_CONFLICTS, loadConflicts, loadPatients } from "./conflicts";
 import type { Dataset } from "./dicom";
 import type { Source } from "./store";
 
@@ -19,7 +19,7 @@ export interface Study {
     patients: Dataset[];
 }
 
-async function loadStudy(study: string): Promise<Study> {
+async function readStudy(study: string): Promise<Study> {
     // Before the rest: what comes while that is read has not been seen.
     const [item] = await get("/api/worklist", { study });
     const mark = item ? null : await get("/api/worklist/{study}/read", { study });
@@ -33,6 +33,16 @@ async function loadStudy(study: string): Promise<Study> {
         search(`/dicom-web/studies?StudyInstanceUID=${encodeURIComponent(study)}`),
     ]);
     return { item, mark, findings, results, jobs, conflicts, flags: [...new Set([...(item?.flags ?? []), ...doubts])], series, patients };
+}
+
+// Whoever does not see a study is answered as if it were not here.
+const NOWHERE: Study = { item: undefined, mark: null, findings: [], results: [], jobs: [], conflicts: NO_CONFLICTS, flags: [], series: [], patients: [] };
+
+async function loadStudy(study: string): Promise<Study> {
+    return readStudy(study).catch((why: Error) => {
+        if (why instanceof Refusal && why.status === 404) return NOWHERE;
+        throw why;
+    });
 }
 
 // `of`: open ones for "", all for "all".
@@ -65,6 +75,8 @@ export const SOURCES = {
     worklist: source({ load: () => getRows("/api/worklist"), on: "anything" }),
     health: source({ load: () => get("/healthz"), on: "anything" }),
     study: source({ load: loadStudy, on: "anything", every: ({ jobs }) => (jobs.some(isUnderWay) ? SOON_MS : 30_000) }),
+    // Each reading leaves a line in the audit trail.
+    studyLabels: source({ load: (study) => get("/api/studies/{study}/labels", { study }), on: ["worklist.changed", "series.complete"], every: () => 0 }),
     conflicts: source({ load: loadConflictList, on: OBJECTS }),
     status: source({ load: () => get("/api/status"), on: OBJECTS }),
     disk: source({ load: () => gauges(["hilum_disk_free_bytes", "hilum_disk_low_water_bytes"]), on: ["series.complete"] }),
@@ -77,6 +89,7 @@ export const SOURCES = {
     labels: source({ load: () => get("/api/labels"), on: ["config.changed"] }),
     peers: source({ load: () => get("/api/peers"), on: ["config.changed"] }),
     receivers: source({ load: () => get("/api/hl7-targets"), on: ["config.changed"] }),
+    backups: source({ load: () => get("/api/backups"), on: [], every: ({ running }) => (running ? SOON_MS : 30_000) }),
     unknown: source({ load: () => get("/api/audit/unknown"), on: [] }),
     connections: source({ load: () => get("/api/connections"), on: ["config.changed"] }),
     accounts: source({ load: () => get("/api/accounts"), on: [] }),

@@ -60,7 +60,7 @@ async function read(entry: Entry): Promise<void> {
 function subscribe(name: string, entry: Entry, hear: () => void): () => void {
     entries.set(name, entry);
     entry.hearers.add(hear);
-    if (entry.asked === 0) void read(entry);
+    if (entry.hearers.size === 1) void read(entry); // while nobody heard, nothing was read
     return () => {
         entry.hearers.delete(hear);
         if (entry.hearers.size > 0) return;

@@ -4,10 +4,13 @@ import { type Finding, type Job, type Mark, type Result, post } from "./api";
 import { Band, Bands, type Conflicts, NO_CONFLICTS } from "./conflicts";
 import { date } from "./dates";
 import { type Dataset, idOf, isImages, patientName, personName, text } from "./dicom";
+import { EmergencyAccess } from "./emergency";
 import { Judge } from "./judge";
+import { StudyLabels } from "./labels";
 import { Models, NothingFound, type WhereOf, doubtsOf, isReported } from "./models";
 import type { Shown as Screen } from "./routes";
-import { type Signer, may, useSigner } from "./session";
+import { may, useSigner } from "./session";
+import { Signature } from "./signature";
 import { useStore } from "./store";
 import { t } from "./texts";
 import { Viewer, isTyping } from "./viewer";
@@ -97,13 +100,14 @@ function unjudgedIn(findings: Finding[]): string {
 }
 
 interface Head {
+    study: string;
     patient: Dataset | undefined;
     mark: Mark | null; // of who has read it
     why: string; // it cannot be marked as read, or as unread; "": it can
     onMark: () => void;
 }
 
-function Header({ patient, mark, why, onMark }: Head) {
+function Header({ study, patient, mark, why, onMark }: Head) {
     const facts: [string, string][] = [
         [t.study.facts.id, patient ? idOf(patient) : ""],
         [t.study.facts.born, date(text(patient, "00100030"))],
@@ -130,6 +134,7 @@ function Header({ patient, mark, why, onMark }: Head) {
                     {t.study.readBy} <bdi>{mark.by}</bdi> {date(mark.read)}
                 </span>
             )}
+            {patient && <StudyLabels study={study} />}
             <button disabled={!!why} title={why} onClick={onMark}>
                 {mark?.read ? t.study.markUnread : t.study.markRead}
             </button>
@@ -171,19 +176,6 @@ interface Shown {
     stacks: Stack[];
 }
 
-// Whose word it is: of who is logged in, or of the name that is typed.
-function Signature({ signer }: { signer: Signer }) {
-    return signer.isVerified ? (
-        <p class="name">
-            {t.judgesAs} <bdi class="verified">{signer.shown}</bdi>
-        </p>
-    ) : (
-        <label class="name">
-            {t.yourName} <input value={signer.name} maxLength={128} autocomplete="name" onInput={(event) => signer.type(event.currentTarget.value)} /> <small>{t.notVerified}</small>
-        </label>
-    );
-}
-
 // What was taken of a series: its stack is another one since.
 function takenOf({ all }: Conflicts, series: string): string {
     return JSON.stringify(all.rows.filter((one) => one.series === series && one.state === "taken").map(({ id, decided }) => [id, decided]));
@@ -204,6 +196,7 @@ function NoStudy({ study, why }: { study: string; why: string }) {
             <p class="nowhere">
                 There is no study <bdi>{study}</bdi> here. If its images are still to come, they are shown as soon as they are stored.
             </p>
+            <EmergencyAccess />
         </main>
     );
 }
@@ -224,6 +217,7 @@ export function Study({ of: study }: Screen) {
     const [unread, setUnread] = useState(""); // why it could not be marked as read, or as unread
     const [error, setError] = useState("");
     const [maskError, setMaskError] = useState("");
+    const mayLook = may("retrieve objects");
     const signer = useSigner();
     const name = signer.name.trim();
 
@@ -250,7 +244,7 @@ export function Study({ of: study }: Screen) {
     // Images that come late, or that are taken for others, make the stacks anew; whoever reads stays at the slice.
     const stored = text(images?.find((one) => text(one, "0020000E") === chosen), "00201209") + takenOf(conflicts, chosen);
     useEffect(() => {
-        if (!chosen) return;
+        if (!chosen || !mayLook) return;
         let current = true;
         const before = shown?.series === chosen ? stack?.slices[slice] : undefined;
         if (!before) setShown(null);
@@ -370,7 +364,7 @@ export function Study({ of: study }: Screen) {
     const wrong = unread || error || lost;
     return (
         <main class="study">
-            <Header patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNotRead} onMark={mark?.read ? markUnread : markRead} />
+            <Header study={study} patient={stack?.patient ?? series?.[0]} mark={mark} why={whyNotRead} onMark={mark?.read ? markUnread : markRead} />
             {wrong && (
                 <p class="error" role="alert">
                     {wrong}
@@ -415,7 +409,8 @@ export function Study({ of: study }: Screen) {
                     {series && series.length > 0 && images?.length === 0 && (
                         <p>{t.study.onlyOthers([...new Set(series.map((one) => text(one, "00080060")))].join(", "))}</p>
                     )}
-                    {!shown && !wrong && (chosen || !series) && <p>{t.study.loading}</p>}
+                    {!mayLook && <p>{t.notAllowed("retrieve objects")}</p>}
+                    {mayLook && !shown && !wrong && (chosen || !series) && <p>{t.study.loading}</p>}
                     {maskError && (
                         <p class="error" role="alert">
                             {t.study.mask} {maskError}
@@ -423,7 +418,7 @@ export function Study({ of: study }: Screen) {
                     )}
                 </section>
                 <aside>
-                    {isJudge && <Signature signer={signer} />}
+                    {isJudge && <Signature signer={signer} verified={t.judgesAs} typed={t.yourName} />}
                     <h2>{t.study.findings}</h2>
                     <ul>
                         {findings?.map((finding) => (

@@ -13,7 +13,7 @@ export const en = {
     more: (shown: number, total: number) => `These are the first ${shown} of ${total}.`,
     nameFirst: "Type your name first",
     yourName: "Your name",
-    notVerified: "as typed, not verified",
+    notVerified: "as typed: no login is needed here, so the name is not verified",
     judgesAs: "You judge as",
     cancel: "Cancel",
     underWay: "...",
@@ -69,6 +69,35 @@ export const en = {
         elsewhere: (provider: string) => `You are logged off here, and may still be logged in at ${provider}.`,
         endThere: "Log off there too",
         noWay: "This server offers no way to log in; its administrator has to see to that.",
+    },
+
+    emergency: {
+        title: "Emergency access",
+        follows: "In an emergency you can see studies that are not for everybody. When you begin:",
+        consequences: [
+            "for one hour you see the studies of all labels, and may do with them what your role may;",
+            "your name, your reason and each look stand in the audit trail for good;",
+            "an alarm stands meanwhile: those who run this system see that you do it, and can end it.",
+        ],
+        reason: (min: number, max: number) => `Why it is an emergency (${min} to ${max} characters)`,
+        begin: "Begin emergency access",
+        stands: (until: string) => `Emergency access until ${until}.`,
+        meanwhile: "You see the studies of all labels; your reason and each look stand in the audit trail.",
+        end: "End it (log off)",
+    },
+
+    labels: {
+        title: "Labels: who lacks one of them does not see this study",
+        add: "Add a label",
+        take: (label: string) => `Take the label ${label} away`,
+        account: (name: string) => `${name} (account)`,
+        token: (name: string) => `${name} (program)`,
+        peer: (name: string) => `${name} (peer)`,
+        askTake: (label: string, rest: string[], who: string[]) =>
+            `Take the label ${label} away? Then this study is seen by ${rest.length > 0 ? `all who may query and have ${rest.length === 1 ? "the label" : "all of the labels"} ${rest.join(", ")}` : "all who may query"}, also without ${label}.${who.length > 0 ? `\n\nThese do not see it now, and will: ${who.join(", ")}, where role or rights let them query.` : ""}`,
+        askLose: (label: string) => `You do not have the label ${label} yourself: once this study has it, you will not see this study any more. Add it?`,
+        conflict: (now: string[] | null) => `Nothing was changed: the labels of this study were changed by somebody else meanwhile.${now ? ` It has now: ${now.join(", ") || "none"}.` : ""} Look at them, and do it again if it is still right.`,
+        lost: (why: string) => `Its labels could not be read: ${why}`,
     },
 
     list: {
@@ -131,6 +160,7 @@ export const en = {
 
     operation: {
         name: "Whoever acts here signs with this name:",
+        signs: "You act as",
         server: {
             title: "Server",
             ok: "all is well",
@@ -219,6 +249,33 @@ export const en = {
         },
     },
 
+    backups: {
+        title: "Backups",
+        off: "none are made",
+        none: "This server makes no backups: when its disk fails, its images and everything that was judged are lost. To have one made each day:",
+        todo: [
+            ["Make a key on the server, and keep a copy of it elsewhere, on paper too:", "hilum backup key /etc/hilum/backup.key"],
+            ["Write into the configuration file, with a folder on another disk, best on another machine's:", 'backup:\n  folder: /mnt/backups/hilum\n  key: /etc/hilum/backup.key\n  at: "02:30"'],
+            ["Start the server again. It makes the first backup at once, and then one each day; they are shown here.", "systemctl restart hilum"],
+        ] as [string, string][],
+        last: (when: string, age: string) => `the last one ${when}, ${age} ago`,
+        noneYet: "none yet",
+        facts: { folder: "in", at: "made", keep: "kept at most", key: "sealed with the key" },
+        each: (time: string) => `each day at ${time} by the server's clock`,
+        asked: "only when somebody asks",
+        copy: "A copy of this key must be kept elsewhere, on paper too: without it no backup can be read, by anybody.",
+        make: "Make one now",
+        isMaking: "One is being made.",
+        making: (since: string) => `One is being made, since ${since}:`,
+        parts: { database: "the database", objects: "images and what else came", "audit trail": "the audit trail" } as Record<string, string>,
+        done: (done: string, total: string) => (total ? `${done} of ${total}` : done),
+        failed: (when: string) => `The last try, ${when}, made none:`,
+        columns: { time: "Made", name: "Name", files: "Files", bytes: "Size", version: "By version", state: "How it is" },
+        whole: "whole",
+        damaged: (count: number) => `with damage: ${plural(count, "container was", "containers were")} missing or damaged; the alarms and the log name them`,
+        unreadable: "cannot be read: its list is damaged, or another key sealed it",
+    },
+
     connections: {
         title: "Checks",
         says: (failed: number, warnings: number, unknown: number) =>
@@ -229,7 +286,6 @@ export const en = {
         checkAll: "Check all",
         checking: (done: number, all: number) => `${done} of ${all} checked ...`,
         checked: "checked",
-        never: "not checked yet",
         remedy: "What to do:",
     },
 
@@ -268,6 +324,7 @@ export const en = {
         title: "Accounts",
         columns: { name: "Name", shown: "Shown as", roles: "Roles", labels: "Labels", enabled: "May log in" },
         add: "Add an account",
+        edit: (name: string) => `The account ${name}`,
         yes: "yes",
         no: "no",
         ask: (name: string) => `Remove the account ${name}? Its sessions end at once.`,
@@ -290,8 +347,12 @@ export const en = {
         labels: {
             title: "Labels of studies",
             says: (count: number) => (count === 0 ? "none: every study is seen by all who may query" : `${count}`),
-            columns: { name: "Name", description: "For" },
+            columns: { name: "Name", description: "For", seen: "Its studies are seen by", given: "Given by" },
             add: "Add a label",
+            edit: (name: string) => `The label ${name}`,
+            isThere: (name: string) => `There is a label ${name} already; change that one with "Edit".`,
+            rule: (name: string) => `${name} (rule)`,
+            byHand: "who labels a study by hand",
             fields: { name: "Name", description: "For" },
             ask: (name: string) => `Remove the label ${name}?`,
         },
