@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "access/access_internal.h"
+#include "access/account.h"
 #include "access/label_row.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -280,5 +281,41 @@ bool access_label_remove(struct access *access, struct access_scope scope, const
     if (!store_write(access->store, STORE_DURABLE, write_remove, &change, err))
         return false;
     audit(access, &change, true, actor);
+    return true;
+}
+
+static bool may_look(const struct access_account *account)
+{
+    const struct access_subject subject = {.kind = ACCESS_USER, .roles = account->roles, .verified = true};
+    return account->enabled && access_allows(&subject, ACCESS_TO_QUERY);
+}
+
+static bool is_seen(const struct access_account *accounts, size_t count, uint64_t labels)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((labels & ~accounts[i].labels) == 0 && may_look(&accounts[i]))
+            return true;
+    return false;
+}
+
+bool access_labels_unseen(struct access *access, struct arena *arena, struct access_unseen **out, size_t *count,
+                          struct error *err)
+{
+    struct access_account *accounts;
+    size_t account_count, sets = 0;
+    *count = 0;
+    *out = arena_calloc(arena, ACCESS_UNSEEN_MAX, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_MEMORY, "no memory for the labels");
+    struct database *db = store_read_begin(access->store, err);
+    bool ok = db && label_row_sets(db, *out, &sets, err);
+    store_read_end(access->store, db);
+    if (!ok || sets == 0)
+        return ok;
+    if (!access_account_list(access, arena, &accounts, &account_count, err))
+        return false;
+    for (size_t i = 0; i < sets; i++)
+        if (!is_seen(accounts, account_count, (*out)[i].labels))
+            (*out)[(*count)++] = (*out)[i];
     return true;
 }

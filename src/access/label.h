@@ -74,6 +74,16 @@ json_t *access_labels_to_json(struct access *access, uint64_t labels);
 bool access_names_read(const json_t *names, const char *what, char out[ACCESS_LABELS_SIZE], struct error *err);
 json_t *access_names_to_json(const char *names);
 
+// Sets of labels that studies have and no account has together that may log in and look at studies: these studies are
+// on nobody's list. In `arena`, at most ACCESS_UNSEEN_MAX.
+enum { ACCESS_UNSEEN_MAX = 64 };
+struct access_unseen {
+    uint64_t labels;
+    int64_t studies;
+};
+bool access_labels_unseen(struct access *access, struct arena *arena, struct access_unseen **out, size_t *count,
+                          struct error *err);
+
 // ---- what somebody sees
 
 // SQL, true where the study with the UID in `study` may be seen; `hidden` is the parameter that is a scope's.

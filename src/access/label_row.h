@@ -24,4 +24,7 @@ bool label_bits(struct database *db, const char *names, bool enter, uint64_t *ou
 // The same by rows that were read; what is none of them gives nothing.
 uint64_t label_bits_of(const struct access_label *labels, size_t count, const char *names);
 
+// The sets of labels that studies have, with how many have each.
+bool label_row_sets(struct database *db, struct access_unseen out[ACCESS_UNSEEN_MAX], size_t *count, struct error *err);
+
 #endif

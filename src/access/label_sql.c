@@ -258,3 +258,17 @@ bool access_study_labels_set(struct database *db, const char *study, uint64_t la
                          study, (long long)now->version, (long long)version);
     return now->labels == labels || (write_study(db, study, labels, err) && access_study_labels(db, study, now, err));
 }
+
+bool label_row_sets(struct database *db, struct access_unseen out[ACCESS_UNSEEN_MAX], size_t *count, struct error *err)
+{
+    bool row = true, ok;
+    struct sql *sql = sql_prepare(
+        db, "SELECT labels, count(*) FROM study_label WHERE labels <> 0 GROUP BY labels ORDER BY labels", err);
+    *count = 0;
+    if (!sql)
+        return false;
+    while ((ok = sql_step(sql, &row, err)) && row && *count < ACCESS_UNSEEN_MAX)
+        out[(*count)++] = (struct access_unseen){(uint64_t)sql_int(sql, 0), sql_int(sql, 1)};
+    sql_done(sql);
+    return ok;
+}

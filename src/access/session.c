@@ -13,6 +13,7 @@
 
 #define SAVE_NS (60 * CLOCK_SECOND) // how far the database may be behind with when a session was used
 #define IDLE_NS (15 * 60 * CLOCK_SECOND)
+#define AHEAD_NS (60 * CLOCK_SECOND) // by which a clock is corrected without a word
 
 // ---- memory and rows
 
@@ -90,9 +91,21 @@ static struct login_session *find_session(const struct login *login, const uint8
     return found ? *found : NULL;
 }
 
+// A clock that was ahead, and is right again, makes no session longer: what is of a while after now ends.
+static bool is_ahead(int64_t time_ns, int64_t now_ns)
+{
+    return time_ns - now_ns > AHEAD_NS;
+}
+
 static bool goes_on(const struct login *login, const struct login_session *session, int64_t now_ns)
 {
-    return now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns;
+    return now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns &&
+           !is_ahead(session->row.used_ns, now_ns) && !is_ahead(session->row.began_ns, now_ns);
+}
+
+static bool is_emergency(int64_t ends_ns, int64_t now_ns)
+{
+    return now_ns < ends_ns && !is_ahead(ends_ns - ACCESS_EMERGENCY_MINUTES * 60 * CLOCK_SECOND, now_ns);
 }
 
 // What memory knows better: when each was used, and its emergency.
@@ -262,7 +275,7 @@ static bool write_end(struct database *db, void *payload, struct error *err)
 
 static void fill(const struct login_session *session, const char *address, int64_t now_ns, struct access_session *out)
 {
-    bool emergency = now_ns < session->emergency_ns;
+    bool emergency = is_emergency(session->emergency_ns, now_ns);
     *out = (struct access_session){.way = session->row.way,
                                    .began_ns = session->row.began_ns,
                                    .used_ns = session->row.used_ns,
@@ -424,7 +437,7 @@ static void save_use(struct access *access, const struct session_row *row)
 static void end_emergencies(struct login *login, int64_t now_ns)
 {
     int64_t ends_ns = login->emergency_ns;
-    if (ends_ns && now_ns >= ends_ns && atomic_compare_exchange_strong(&login->emergency_ns, &ends_ns, 0))
+    if (ends_ns && !is_emergency(ends_ns, now_ns) && atomic_compare_exchange_strong(&login->emergency_ns, &ends_ns, 0))
         alarm_clear(ALARM_EMERGENCY, NULL);
 }
 
@@ -471,7 +484,7 @@ static void begin_emergency(struct login *login, const char *secret, int64_t end
     uint8_t digest[HASH_SIZE];
     hash_of(secret, strlen(secret), digest);
     pthread_mutex_lock(&login->lock);
-    struct login_session *session = (struct login_session *)(uintptr_t)find_session(login, digest);
+    struct login_session *session = find_session(login, digest);
     if (session)
         session->emergency_ns = ends_ns;
     login->emergency_ns = ends_ns;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "base/wait.h"
 
@@ -166,11 +167,23 @@ static bool has_ended(const char *path, int64_t ends_ns, struct error *err)
                      clock_rfc3339(when, ends_ns));
 }
 
+// A pipe in a certificate's place would hold up everybody who waits for it.
+static bool is_file(const char *what, const char *path, struct error *err)
+{
+    int fd = file_open(path, NULL, err);
+    if (fd < 0)
+        return error_prefix(err, "%s", what);
+    close(fd);
+    return true;
+}
+
 static bool load_own(struct tls *tls, const struct tls_options *options, struct error *err)
 {
     if (!options->certificate)
         return options->side == TLS_CLIENT ||
                error_set(err, ERROR_BAD_VALUE, "a server needs a certificate and its key");
+    if (!is_file("the certificate", options->certificate, err) || !is_file("the key", options->key, err))
+        return false;
     if (SSL_CTX_use_certificate_chain_file(tls->context, options->certificate) != 1)
         return file_refused("the certificate", options->certificate, err);
     tls->ends_ns = asn1_ns(X509_get0_notAfter(SSL_CTX_get0_certificate(tls->context)));
@@ -203,6 +216,8 @@ static bool load_authorities(struct tls *tls, const struct tls_options *options,
     if (!options->authorities)
         return SSL_CTX_set_default_verify_paths(tls->context) == 1 ||
                error_set(err, ERROR_BAD_VALUE, "the system's authorities cannot be read");
+    if (!is_file("the authorities", options->authorities, err))
+        return false;
     if (SSL_CTX_load_verify_file(tls->context, options->authorities) != 1)
         return file_refused("the authorities", options->authorities, err);
     if (server)
@@ -227,9 +242,11 @@ static bool add_list(struct tls *tls, X509_CRL *list, const char *path, struct e
 static bool load_lists(struct tls *tls, const char *path, struct error *err)
 {
     bool ok = true;
-    BIO *file = path ? BIO_new_file(path, "r") : NULL;
     if (!path)
         return true;
+    if (!is_file("the revoked certificates", path, err))
+        return false;
+    BIO *file = BIO_new_file(path, "r");
     for (X509_CRL *list; ok && file && (list = PEM_read_bio_X509_CRL(file, NULL, NULL, NULL));)
         ok = add_list(tls, list, path, err);
     // The end of the file is told as a beginning that is not there.

@@ -159,6 +159,9 @@ void http_server_stop(struct http_server *server);
 
 struct arena *http_arena(struct http_request *request);
 const char *http_method(const struct http_request *request);
+// It has come by a proxy, as far as anybody can see: HTTP/1.0, which nginx speaks by itself, or one of the headers that
+// proxies add.
+bool http_came_by_proxy(const struct http_request *request);
 const char *http_path(const struct http_request *request); // decoded
 const char *http_path_part(const struct http_request *request,
                            const char *name); // the route's {name}; NULL when the route has none

@@ -65,6 +65,16 @@ void *http_note(const struct http_request *request)
     return request->note;
 }
 
+bool http_came_by_proxy(const struct http_request *request)
+{
+    static const char *const names[] = {"Forwarded",         "X-Forwarded-For", "X-Forwarded-Host",
+                                        "X-Forwarded-Proto", "X-Real-IP",       "Via"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (http_header(request, names[i]))
+            return true;
+    return request->version && strcmp(request->version, "HTTP/1.0") == 0;
+}
+
 const char *http_method(const struct http_request *request)
 {
     return request->method;

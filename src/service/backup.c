@@ -223,11 +223,29 @@ static void tell_failed(const struct backups *backups, const struct error *err)
     alarm_raise(ALARM_BACKUP, "last backup", "none was made into %.60s: %.160s", backups->folder, err->message);
 }
 
+// With a key that is in no file any more nobody could read the backup.
+static bool check_key(const struct backups *backups, struct error *err)
+{
+    struct backup_key now;
+    if (!backup_key_read(backups->key_path, &now, err))
+        return false;
+    return memcmp(now.bytes, backups->key.bytes, sizeof now.bytes) == 0 ||
+           error_set(
+               err, ERROR_CONFLICT,
+               "%.100s holds another key than at the start of the server, %s: bring back the one of before, %s, or "
+               "name another folder and restart",
+               backups->key_path, now.name, backups->key.name);
+}
+
 static bool make(struct backups *backups, bool begin, struct backup_made *made, struct error *err)
 {
     struct beside *beside = calloc(1, sizeof *beside);
     if (!beside)
         return error_set(err, ERROR_MEMORY, "no memory for a backup");
+    if (!check_key(backups, err)) {
+        free(beside);
+        return false;
+    }
     arena_init(&beside->arena, 16 << 20);
     gather(backups, beside);
     json_t *said = said_of(backups->service);
@@ -270,14 +288,15 @@ static void list_made(struct backups *backups)
     struct arena arena;
     struct error err;
     size_t count = 0;
-    int64_t last_ns = 0;
+    int64_t last_ns = 0, now_ns = clock_now_ns();
     arena_init(&arena, 64 << 20);
     json_t *made = json_array();
     if (!backup_list(backups->folder, &backups->key, &arena, &all, &count, &err) && err.code != ERROR_NOT_FOUND)
         log_warning("backup", "%s", err.message);
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(made, listed_to_json(&all[i]));
-        if (all[i].whole && all[i].made_ns > last_ns)
+        // One that a clock ahead has dated keeps no other from being made.
+        if (all[i].whole && all[i].made_ns > last_ns && all[i].made_ns <= now_ns)
             last_ns = all[i].made_ns;
     }
     arena_free(&arena);
@@ -345,8 +364,10 @@ static bool is_due(const struct backups *backups, int64_t now_ns)
     if (backups->at < 0)
         return false;
     int64_t due_ns = last_due(backups, now_ns);
-    bool rests = backups->failed_ns > due_ns && now_ns - backups->failed_ns < RETRY_MINUTES * 60 * CLOCK_SECOND;
-    return due_ns > backups->last_ns && !rests && !is_on_one_disk(backups);
+    bool rests = backups->failed_ns > due_ns && backups->failed_ns <= now_ns &&
+                 now_ns - backups->failed_ns < RETRY_MINUTES * 60 * CLOCK_SECOND;
+    bool made = due_ns <= backups->last_ns && backups->last_ns <= now_ns;
+    return !made && !rests && !is_on_one_disk(backups);
 }
 
 static void tell_silence(const struct backups *backups, int64_t now_ns)

@@ -199,6 +199,21 @@ static bool by_session(struct service *service, struct http_request *request, co
     return check_csrf(request, route, &login->session, err);
 }
 
+// Without logins whoever is on this machine may do everything; but behind a proxy that nobody has told of everybody
+// seems to be. He may see that it serves, and no more.
+static bool is_local(const struct http_request *request, const struct http_route *route, struct access_subject *out,
+                     struct error *err)
+{
+    if (!http_came_by_proxy(request)) {
+        *out = access_local_subject(http_address(request));
+        return true;
+    }
+    return route->action == ACCESS_TO_SEE_HEALTH ||
+           error_set(err, ERROR_FORBIDDEN,
+                     "this came by a proxy, and without logins each of its users would be this machine's: set "
+                     "http.trusted_proxies to its address and http.names to the names that it is called by");
+}
+
 static bool find_subject(struct service *service, struct http_request *request, const struct http_route *route,
                          struct service_login *login, struct access_subject *out, struct error *err)
 {
@@ -210,7 +225,7 @@ static bool find_subject(struct service *service, struct http_request *request, 
     if (!by_session(service, request, route, login, out, &found, err))
         return false;
     if (!found && access_address_is_loopback(address) && !service_needs_logins(service))
-        *out = access_local_subject(address);
+        return is_local(request, route, out, err);
     return true;
 }
 

@@ -134,6 +134,17 @@ class Hilum:
             raise AssertionError(f"GET {path} answered {status}: {body[:300]!r}")
         return json.loads(body)
 
+    def token(self):
+        """Of the program's own commands, which see all."""
+        with open(os.path.join(self.data, "token"), encoding="ascii") as f:
+            return f.read().strip()
+
+    def get_json_as_command(self, path):
+        status, _, body = self.request(path, headers={"Authorization": "Bearer " + self.token()})
+        if status != 200:
+            raise AssertionError(f"GET {path} answered {status}: {body[:300]!r}")
+        return json.loads(body)
+
     def put_json(self, path, value, method="PUT"):
         status, _, body = self.request(path, method, json.dumps(value).encode(), {"Content-Type": "application/json"})
         if status not in (200, 201, 204):

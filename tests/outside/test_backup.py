@@ -23,7 +23,7 @@ from hl7_listener import Listener
 from test_integrity import path_of, store
 from test_outbox import put_in
 
-COUNT = re.compile(r"(\d+) files, (\d+) MiB")
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 def object_of(server, number):
@@ -322,6 +322,27 @@ class Damage(Backed):
         self.refused(self.run_hilum("backup", "list", "--folder", self.vault, "--key", other, check=False), "is no backup key")
         self.refused(self.run_hilum("backup", "list", "--folder", self.folder, "--key", self.key, check=False), "there are no backups in")
         self.assertIn("running", server.get_json("/api/backups"))
+
+    def test_a_key_that_is_in_no_file_any_more_makes_no_backup(self):
+        server = self.make()
+        os.rename(self.key, self.key + ".away")
+        self.refused(self.backup(server, check=False), "backup.key")
+        self.assertIn("backup.key", server.request("/healthz")[2].decode())
+        self.run_hilum("backup", "key", self.key)
+        self.refused(self.backup(server, check=False), "holds another key than at the start")
+        os.replace(self.key + ".away", self.key)
+        self.backup(server)
+
+    @unittest.skipUnless(os.path.exists(FAKETIME), "libfaketime is not installed")
+    def test_a_backup_that_a_clock_ahead_has_dated_keeps_no_other_from_being_made(self):
+        self.vault = tempfile.mkdtemp(prefix="hilum-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, self.vault)
+        config = f"backup:\n  folder: {self.vault}\n  key: {self.key}\n  at: '02:30'\n"
+        for ahead, names in (("+9d", 1), ("+0d", 2)):
+            server = Hilum(data=self.data, config=config, env={"LD_PRELOAD": FAKETIME, "FAKETIME": ahead}).start()
+            self.servers.append(server)
+            wait_until(lambda: len(server.get_json("/api/backups")["backups"]) == names, 20, f"backup {names}")
+            server.stop()
 
     def test_a_disk_that_is_not_mounted_gets_no_new_backups_without_a_word(self):
         server = self.make()

@@ -202,6 +202,24 @@ class Https(unittest.TestCase):
         wait_for_port(port, process=process)
         return port
 
+    def test_behind_a_proxy_that_nobody_has_told_of_nobody_is_this_machine_s(self):
+        """Without logins who is here may do everything; nginx's plain proxy_pass asks with our own address as Host, by HTTP/1.0."""
+        self.start()
+        self.bring("CT_small.dcm")
+        for name, value in (("X-Forwarded-For", ELSEWHERE), ("Forwarded", f"for={ELSEWHERE}"), ("Via", "1.1 proxy"), ("X-Real-IP", ELSEWHERE)):
+            status, _, body = self.server.request("/dicom-web/studies", headers={name: value})
+            self.assertEqual((status, b"http.trusted_proxies" in body), (403, True), name)
+            self.assertEqual(self.server.request("/healthz", headers={name: value})[0], 200)
+        if shutil.which("nginx"):
+            port = free_port()
+            path = os.path.join(self.folder, "plain.conf")
+            pathlib.Path(path).write_text(f"daemon off; pid {self.folder}/pid; error_log stderr; events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{self.server.http}; }} }} }}\n", encoding="ascii")
+            nginx = subprocess.Popen(["nginx", "-p", self.folder, "-c", path], stderr=subprocess.DEVNULL)
+            self.addCleanup(lambda: (nginx.terminate(), nginx.wait()))
+            wait_for_port(port)
+            answer = subprocess.run(["curl", "-s", "-w", " %{http_code}", f"http://127.0.0.1:{port}/dicom-web/studies"], capture_output=True, text=True, check=True).stdout
+            self.assertTrue(answer.endswith(" 403") and "http.trusted_proxies" in answer, answer)
+
     def test_behind_nginx_with_the_file_of_deploy_all_works_as_before_it(self):
         self.start(", names: pacs.hospital.example, trusted_proxies: 127.0.0.1")
         url = f"https://localhost:{self.nginx()}"
@@ -237,8 +255,8 @@ class Https(unittest.TestCase):
 
     def test_what_a_client_says_of_itself_counts_for_nothing(self):
         self.start()
-        self.assertEqual(self.server.request("/api/status", headers={"X-Forwarded-For": ELSEWHERE, "X-Forwarded-Proto": "https"})[0], 200)
-        self.assertNotIn("Strict-Transport-Security", str(self.server.request("/api/status", headers={"X-Forwarded-Proto": "https"})[1]))
+        self.assertEqual(self.server.request("/healthz", headers={"X-Forwarded-For": ELSEWHERE, "X-Forwarded-Proto": "https"})[0], 200)
+        self.assertNotIn("Strict-Transport-Security", str(self.server.request("/healthz", headers={"X-Forwarded-Proto": "https"})[1]))
 
     def test_names_and_proxies_that_are_none_are_refused_with_their_line(self):
         for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address")):

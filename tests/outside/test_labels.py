@@ -49,6 +49,22 @@ class Labels(unittest.TestCase):
             self.assertEqual(server.request("/api/labels/vip", "DELETE")[0], 204)
             self.assertEqual([label["name"] for label in server.get_json("/api/labels")], ["staff"])
 
+    def test_studies_that_nobody_sees_are_told(self):
+        with Hilum() as server:
+            server.put_json("/api/labels/vip", {})
+            server.put_json("/api/labels/staff", {})
+            server.storescu(CT)
+            self.assertEqual(self.put(server, ["vip", "staff"], 0)[0], 200)
+            told = lambda: [line for line in server.get_json_as_command("/healthz")["warnings"] if "nobody sees these studies" in line]
+            self.assertEqual(told(), [])  # who is on this machine does
+            secret = "correct horse battery"
+            server.put_json("/api/accounts/root", {"shown": "Root", "roles": ["administrator"], "password": secret})
+            token = {"Authorization": "Bearer " + server.token(), "Content-Type": "application/json"}
+            for name, role, labels, seen in (("anna", "radiologist", ["vip"], False), ("mara", "model owner", ["vip", "staff"], False), ("bert", "radiologist", ["vip", "staff"], True)):
+                body = json.dumps({"shown": name, "roles": [role], "password": secret, "labels": labels}).encode()
+                self.assertEqual(server.request(f"/api/accounts/{name}", "PUT", body, token)[0] // 100, 2)
+                self.assertEqual(told() == [], seen, name)
+
     def test_a_peer_gives_what_it_sends_its_labels_and_a_rebuild_gives_them_again(self):
         with tempfile.TemporaryDirectory(prefix="hilum-labels-") as folder:
             with Hilum(data=os.path.join(folder, "data")) as server:

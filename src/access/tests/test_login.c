@@ -371,6 +371,28 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
 }
 
 // A bar with much room: a look-up takes a microsecond or so.
+static void a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer(void **state)
+{
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    int wait_s;
+    const int64_t now_ns = clock_now_ns(), ahead_ns = now_ns + 24 * 3600 * CLOCK_SECOND;
+    (void)state;
+    open_with_two(&place);
+    assert_ok(access_log_in(place.access, "doctor", PASSWORD, HERE, ahead_ns, secret, &session, &wait_s, &place.err),
+              place.err);
+    assert_ok(access_session_emergency(place.access, secret, "unconscious in the emergency room", HERE, ahead_ns,
+                                       &session, &place.err),
+              place.err);
+    assert_true(access_session(place.access, secret, HERE, true, ahead_ns - 10 * CLOCK_SECOND, &session));
+    assert_false(access_session(place.access, secret, HERE, false, now_ns, &session));
+    struct alarm alarms[ALARMS_MAX];
+    uint64_t unlisted;
+    assert_int_equal(alarm_list(alarms, &unlisted), 0);
+    place_close(&place);
+}
+
 static bool write_many(struct database *db, void *payload, struct error *err)
 {
     const int64_t *now_ns = payload;
@@ -443,6 +465,7 @@ int test_login(void)
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
         cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
+        cmocka_unit_test(a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer),
         cmocka_unit_test(people_who_went_away_keep_nobody_out),
         cmocka_unit_test(a_session_is_looked_up_within_20_microseconds_beside_4096),
     };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -347,6 +348,12 @@ static void files_that_do_not_fit_are_named(void **state)
     assert_null(open_with(TLS_SERVER, "server", "nothing", false, &err));
     assert_non_null(strstr(err.message, "the authorities"));
     assert_null(open_with(TLS_SERVER, "server", NULL, true, &err));
+    // A pipe is not waited for.
+    snprintf(path, sizeof path, "%s/pipe.pem", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(open_with(TLS_SERVER, "pipe", NULL, false, &err));
+    assert_non_null(strstr(err.message, "pipe.pem"));
+    assert_null(open_with(TLS_SERVER, "server", "pipe", false, &err));
     snprintf(path, sizeof path, "%s/server.pem", folder);
     snprintf(key, sizeof key, "%s/strange.key", folder);
     assert_null(tls_open(&(struct tls_options){.side = TLS_SERVER, .certificate = path, .key = key}, &err));

@@ -181,6 +181,29 @@ static void warn_of_packages(struct service *service, json_t *warnings)
     json_decref(refused);
 }
 
+// Studies that labels hide from everybody who could look at them.
+static void warn_of_unseen(struct service *service, struct arena *arena, json_t *warnings)
+{
+    struct access_unseen *unseen;
+    struct error err;
+    size_t count = 0;
+    if (!service_needs_logins(service))
+        return; // whoever is on this machine sees all
+    if (!access_labels_unseen(service->access, arena, &unseen, &count, &err))
+        warn(warnings, json_sprintf("the labels cannot be looked at: %s", err.message));
+    for (size_t i = 0; i < count; i++) {
+        json_t *names = access_labels_to_json(service->access, unseen[i].labels);
+        char *text = json_dumps(names, JSON_COMPACT);
+        warn(warnings,
+             json_sprintf("%" PRId64 " studies have the labels %s, and no account that may look at studies has "
+                          "them: nobody sees these studies. Give the labels to accounts, or take them off the "
+                          "studies and out of the rule or peer that gives them",
+                          unseen[i].studies, text ? text : "?"));
+        free(text);
+        json_decref(names);
+    }
+}
+
 // 503 only when nothing can be served: a server that takes no objects still shows those that it has.
 void api_health(void *payload, struct http_request *request)
 {
@@ -195,6 +218,7 @@ void api_health(void *payload, struct http_request *request)
     if (!reads)
         warn(warnings, json_sprintf("nothing can be read: %s", err.message));
     warn_of_models(service, http_arena(request), warnings);
+    warn_of_unseen(service, http_arena(request), warnings);
     warn_of_failing(service, warnings);
     warn_of_packages(service, warnings);
     service_config_missing(service->config, warn_of_folder, warnings);
