@@ -64,6 +64,7 @@ interop:
 	@tests/interop/statements.py
 	@tests/interop/rsyslog.py
 	@tests/interop/at_rest.py
+	@tests/interop/keycloak.py
 
 # The package for Debian 12 (docs/install.md).
 deb:

@@ -106,7 +106,7 @@ bool access_log_in(struct access *access, const char *name, const char *password
                    char secret[ACCESS_SECRET_SIZE], struct access_session *out, int *wait_s, struct error *err);
 // The word of an identity provider, that the caller has checked: the account of that issuer and subject is made or
 // brought up to date (name, shown, roles; labels stay as they were). FORBIDDEN when it is disabled, or its name is
-// another account's.
+// another account's; a refusal is the caller's to tell the audit trail.
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, const char *address,
                                int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out,
                                struct error *err);

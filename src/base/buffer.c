@@ -165,6 +165,16 @@ void buffer_json_string(struct buffer *buffer, const char *text, size_t size)
     buffer_byte(buffer, '"');
 }
 
+void buffer_percent(struct buffer *buffer, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~";
+    for (; *text; text++)
+        if (strchr(plain, *text))
+            buffer_byte(buffer, (uint8_t)*text);
+        else
+            buffer_printf(buffer, "%%%02X", (unsigned)(uint8_t)*text);
+}
+
 void buffer_base64(struct buffer *buffer, const void *data, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -37,6 +37,8 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size);
 
 // A JSON string with its quotes; invalid UTF-8 becomes U+FFFD. `size` bytes of `text`.
 void buffer_json_string(struct buffer *buffer, const char *text, size_t size);
+// Percent-encoded but for RFC 3986's unreserved characters: as a part of a path, a query's or a form's value.
+void buffer_percent(struct buffer *buffer, const char *text);
 void buffer_base64(struct buffer *buffer, const void *data, size_t size);
 
 // false when an append failed: LIMIT, or BUSY where the budget had no room. `what` names the content.

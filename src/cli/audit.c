@@ -163,13 +163,8 @@ static json_t *read_folder(const struct showing *showing, size_t limit, const ch
 
 static void add_parameter(struct buffer *path, const char *name, const char *value)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~";
     buffer_printf(path, "&%s=", name);
-    for (; *value; value++)
-        if (strchr(plain, *value))
-            buffer_byte(path, (uint8_t)*value);
-        else
-            buffer_printf(path, "%%%02X", (uint8_t)*value);
+    buffer_percent(path, value);
 }
 
 static json_t *ask_lines(const struct showing *showing, size_t limit, const char *before, struct error *err)

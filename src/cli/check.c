@@ -32,25 +32,12 @@ static json_t *ask(const char *server, const char *method, const char *path, con
     return json;
 }
 
-// The name as a part of a path (RFC 3986).
-static void append_part(struct buffer *path, const char *text)
-{
-    for (; *text; text++) {
-        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
-                     (*text >= '0' && *text <= '9') || strchr("-._~", *text);
-        if (plain)
-            buffer_byte(path, (uint8_t)*text);
-        else
-            buffer_printf(path, "%%%02X", (unsigned)(unsigned char)*text);
-    }
-}
-
 static json_t *check(const char *server, const json_t *connection, const char *body, struct error *err)
 {
     struct buffer path;
     buffer_init(&path, 4096);
     buffer_printf(&path, "/api/connections/%s/", member(connection, "kind"));
-    append_part(&path, member(connection, "name"));
+    buffer_percent(&path, member(connection, "name"));
     buffer_text(&path, "/check");
     buffer_byte(&path, '\0');
     json_t *now = buffer_check(&path, "a path", err) ? ask(server, "POST", (const char *)path.data, body, err) : NULL;

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
+
+#define MAX_DATE INT64_C(9000000000) // whose nanoseconds fit, by far
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -53,20 +56,56 @@ static void set_body(CURL *curl, const struct http_call *call, struct upload *up
     curl_easy_setopt(curl, CURLOPT_READDATA, upload);
 }
 
-static bool report(CURLcode code, const struct http_call *call, const struct buffer *out, struct error *err)
+// `details` are libcurl's words for this failure, where it has some.
+static bool report(CURLcode code, const struct http_call *call, const char *details, const struct buffer *out,
+                   struct error *err)
 {
     if (out->failed)
         return buffer_check(out, "the answer", err);
-    if (code == CURLE_OPERATION_TIMEDOUT)
+    const char *why = *details ? details : curl_easy_strerror(code);
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
         return error_set(err, ERROR_TIMEOUT, "%s did not answer in time", call->url);
-    return error_set(err, ERROR_CLOSED, "%s does not answer (%s); is the server running there?", call->url,
-                     curl_easy_strerror(code));
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return error_set(err, ERROR_NOT_FOUND, "%s: the host's name is not known", call->url);
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return error_set(err, ERROR_FORBIDDEN, "%s shows a certificate that does not count (%s)", call->url, why);
+    case CURLE_SSL_CONNECT_ERROR:
+        return error_set(err, ERROR_PROTOCOL, "no TLS with %s (%s)", call->url, why);
+    case CURLE_SSL_CACERT_BADFILE:
+        return error_set(err, ERROR_BAD_VALUE, "%s holds no certificates of authorities", call->authorities);
+    default:
+        return error_set(err, ERROR_CLOSED, "%s does not answer (%s); is the server running there?", call->url,
+                         curl_easy_strerror(code));
+    }
+}
+
+static void set_identity(CURL *curl, const struct http_call *call)
+{
+    if (call->user) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERNAME, call->user);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, call->password);
+    }
+    if (call->authorities)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, call->authorities);
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+}
+
+// Its seconds since 1970; 0 for what is none.
+static void read_date(CURL *curl, int64_t *out)
+{
+    struct curl_header *header;
+    time_t seconds = curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+                         ? curl_getdate(header->value, NULL)
+                         : -1;
+    *out = seconds > 0 && seconds < MAX_DATE ? (int64_t)seconds * CLOCK_SECOND : 0;
 }
 
 bool http_client_call(const struct http_call *call, int *status, struct buffer *out, struct error *err)
 {
     struct upload upload = {call->fd, 0, call->size};
-    char type[128], token[256];
+    char type[128], token[256], details[CURL_ERROR_SIZE] = "";
     long code = 0;
     pthread_once(&once, initialise);
     CURL *curl = curl_easy_init();
@@ -84,6 +123,10 @@ bool http_client_call(const struct http_call *call, int *status, struct buffer *
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ns / 1000000));
+    if (call->connect_ns)
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(call->connect_ns / 1000000));
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
+    set_identity(curl, call);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, out);
     set_body(curl, call, &upload);
@@ -91,8 +134,10 @@ bool http_client_call(const struct http_call *call, int *status, struct buffer *
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
     CURLcode result = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    if (call->date_ns)
+        read_date(curl, call->date_ns);
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     *status = (int)code;
-    return result == CURLE_OK || report(result, call, out, err);
+    return result == CURLE_OK || report(result, call, details, out, err);
 }

@@ -8,6 +8,7 @@
 #include "base/wire.h"
 #include "dicom/charset.h"
 #include "service/internal.h"
+#include "service/oidc/oidc.h"
 
 static const struct config_key keys[] = {
     {"data", CONFIG_TEXT, "./hilum-data", 0, 0, NULL, "The folder for objects, database and audit trail."},
@@ -59,6 +60,21 @@ static const struct config_key keys[] = {
      "A700H)."},
     {"login.idle_minutes", CONFIG_INTEGER, "15", 1, 720, NULL,
      "How long who has logged in may do nothing until the session ends."},
+    {"oidc.issuer", CONFIG_TEXT, "", 0, 0, NULL,
+     "The identity provider that people may log in by (OpenID Connect), as it calls itself: "
+     "https://login.example.org/realms/site; empty: none."},
+    {"oidc.name", CONFIG_TEXT, "the hospital's login", 0, 0, NULL, "What the button says after \"Log in with\"."},
+    {"oidc.client_id", CONFIG_TEXT, "", 0, 0, NULL, "By what name the provider knows this server."},
+    {"oidc.client_secret_file", CONFIG_TEXT, "", 0, 0, NULL,
+     "The file with the secret that it gave this server, mode 0600; empty: a public client."},
+    {"oidc.scopes", CONFIG_TEXT, "openid profile email", 0, 0, NULL,
+     "What is asked for; some providers send groups only for a scope of that name."},
+    {"oidc.groups_claim", CONFIG_TEXT, "groups", 0, 0, NULL,
+     "Where the ID token has the groups of a person; with dots between a member of a member: realm_access.roles."},
+    {"oidc.roles", CONFIG_TEXT, "", 0, 0, NULL,
+     "Which group has which role here: \"radiology=radiologist, it=administrator\"; who is in none is refused."},
+    {"oidc.authorities", CONFIG_TEXT, "", 0, 0, NULL,
+     "Those whose word counts for the provider's certificate, PEM; empty: tls.authorities, else the system's."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
@@ -78,6 +94,15 @@ static const struct config_key keys[] = {
      "Kept free on the disk: what would leave less, an object or an upload, is refused (A700H, 507); reading goes on."},
     {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
      "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
+    {"backup.folder", CONFIG_TEXT, "", 0, 0, NULL,
+     "The folder of backups, best on another machine's disk; empty: none are made."},
+    {"backup.key", CONFIG_TEXT, "", 0, 0, NULL,
+     "The file with their key, mode 0600; `hilum backup key FILE` makes one. Keep a copy of it elsewhere: without it "
+     "no "
+     "backup can be read."},
+    {"backup.at", CONFIG_TEXT, "02:30", 0, 0, NULL,
+     "When one is made each day, by the server's zone; empty: only when somebody asks (`hilum backup`)."},
+    {"backup.keep", CONFIG_INTEGER, "14", 1, 10000, NULL, "How many are kept; the oldest go past that."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -240,6 +265,20 @@ static bool check_data(const char *text, struct error *err)
     return *text ? check_folder(text, err) : error_set(err, ERROR_BAD_VALUE, "give a folder");
 }
 
+// It is made by the server, whose working folder nobody thinks of.
+static bool check_backups(const char *text, struct error *err)
+{
+    return !*text || (*text == '/' ? check_folder(text, err)
+                                   : error_set(err, ERROR_BAD_VALUE, "'%.100s' does not begin with /", text));
+}
+
+static bool check_at(const char *text, struct error *err)
+{
+    int minutes;
+    return !*text || service_backup_time(text, &minutes) ||
+           error_set(err, ERROR_BAD_VALUE, "'%.40s' is no time of the day, such as 02:30", text);
+}
+
 static const struct {
     const char *key;
     bool (*check)(const char *text, struct error *err);
@@ -252,11 +291,15 @@ static const struct {
               {"dicom.tls_listen", check_tls_listen},
               {"dicom.titles", check_titles},
               {"dicom.charset", check_charset},
+              {"oidc.issuer", oidc_issuer_check},
+              {"oidc.roles", oidc_roles_check},
               {"audit.syslog", check_syslog},
               {"audit.syslog_certificate", check_fingerprint},
               {"models.synonyms", check_synonyms},
               {"models.folder", check_folder},
-              {"page.folder", check_folder}};
+              {"page.folder", check_folder},
+              {"backup.folder", check_backups},
+              {"backup.at", check_at}};
 
 void service_config_missing(const json_t *config, void (*tell)(void *payload, const char *text), void *payload)
 {
@@ -285,9 +328,33 @@ static bool check_tls(const struct config *config, struct error *err)
     return has_certificate || !needs || error_set(err, ERROR_BAD_VALUE, "%s needs tls.certificate and tls.key", needs);
 }
 
+static bool check_backup(const struct config *config, struct error *err)
+{
+    const char *folder = config_text(config->tree, "backup.folder"), *data = config_text(config->tree, "data");
+    size_t size = strlen(data);
+    if (*folder && !*config_text(config->tree, "backup.key"))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "backup.folder needs backup.key: `hilum backup key FILE` makes one, mode 0600");
+    if (*folder && strncmp(folder, data, size) == 0 && (folder[size] == '/' || folder[size] == '\0'))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "backup.folder %.100s is in the data folder, and is lost with it: name another disk's",
+                         folder);
+    return true;
+}
+
+// A provider of which half is known would be a button that lets nobody in.
+static bool check_provider(const struct config *config, struct error *err)
+{
+    static const char *const needed[] = {"oidc.client_id", "oidc.roles", "oidc.name", "oidc.groups_claim"};
+    for (size_t i = 0; *config_text(config->tree, "oidc.issuer") && i < sizeof needed / sizeof *needed; i++)
+        if (!*config_text(config->tree, needed[i]))
+            return error_set(err, ERROR_BAD_VALUE, "oidc.issuer needs %s", needed[i]);
+    return true;
+}
+
 bool service_config_check(const struct config *config, struct error *err)
 {
-    if (!check_tls(config, err))
+    if (!check_tls(config, err) || !check_backup(config, err) || !check_provider(config, err))
         return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {

@@ -45,9 +45,12 @@ struct deliverer;
 struct service_tls;
 struct checks;
 struct heard;
+struct backups;
+struct oidc;
 
 struct service {
     const json_t *config;
+    const char *config_name; // of the file; borrowed
     struct service_titles titles;
     struct service_names names; // that the site gives this server
     struct service_tls *tls;
@@ -65,6 +68,8 @@ struct service {
     char page_folder[4096];
     struct checks *checks; // of connections
     struct heard *heard;   // of others
+    struct backups *backups;
+    struct oidc *oidc; // NULL: no identity provider is configured
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -118,6 +123,22 @@ void heard_time(struct heard *heard, const char *who, int64_t said_ns, int64_t o
 struct checks *checks_open(struct error *err);
 void checks_close(struct checks *checks); // NULL is fine
 
+// ---- backup.c: when backups are made, and what became of them
+
+// "HH:MM" as minutes of the day; false: it is none.
+bool service_backup_time(const char *text, int *minutes);
+// Begins the thread that makes them. NULL: the configuration names a key that cannot be read.
+struct backups *backups_start(struct service *service, struct error *err);
+void backups_stop(struct backups *backups); // one that is being made is given up; NULL is fine
+// One is made now, by the thread. `begin`: in a folder where none is, though there were some before. CONFLICT: one goes
+// on, or no folder is configured.
+bool backups_ask(struct backups *backups, bool begin, struct error *err);
+// For who asks how it stands; the caller's. NULL: no memory.
+json_t *backups_to_json(struct backups *backups);
+// When the last one was made whole that this server knows of, 0: none; and whether any are to be made.
+int64_t backups_last_ns(struct backups *backups);
+bool backups_are_made(const struct backups *backups);
+
 // ---- dimse/call.c
 
 extern const struct dimse_proposal service_echo; // of C-ECHO
@@ -158,13 +179,15 @@ const struct service_login *service_login(const struct http_request *request);
 // Whether that still counts: for what goes on after its request was answered. Any thread.
 bool service_is_still(struct service *service, const struct service_login *login);
 
-// Logins are needed where there is an account, or where others than who is on this machine can reach HTTP: over TLS off
-// loopback, or by a proxy. Else whoever is on loopback is ACCESS_LOCAL.
+// Logins are needed where there is an account or an identity provider, or where others than who is on this machine can
+// reach HTTP: over TLS off loopback, or by a proxy. Else whoever is on loopback is ACCESS_LOCAL.
 bool service_needs_logins(const struct service *service);
 // At the start: DATA/token, which the program's own commands show, and where nobody can log in yet the code for the
 // first administrator.
 bool service_open_logins(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
+// The value of a cookie (RFC 6265, section 4.2) that is as long as a secret; false: there is none.
+bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE]);
 
 // Whose word a body is: of who is logged in his name, whatever is typed (another one is BAD_VALUE); of others the
 // member "by". NULL with *err; in the request's arena, or the body's.
@@ -229,6 +252,7 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_connections, api_connection_check;                    // check/connections.c
 http_handler api_login, api_session, api_session_post, api_emergency, api_session_delete, api_first,
     api_password;                                                                                  // api/login.c
+http_handler oidc_begin, oidc_callback;                                                            // oidc/login.c
 http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete; // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;
 http_handler api_import;                                                                          // api/import.c
@@ -247,6 +271,7 @@ http_handler api_audit_unknown, api_audit_acknowledge;                  // api/s
 http_handler api_deliveries, api_delivery_replay, api_delivery_give_up; // api/deliveries.c
 http_handler api_deliveries_replay, api_deliveries_give_up;
 http_handler api_quarantine, api_quarantine_delete; // api/quarantine.c
+http_handler api_backups, api_backup_make;          // api/backups.c
 http_handler api_events;                            // api/events.c
 http_handler fhir_search, fhir_read;                // fhir/fhir.c
 http_handler page_index, page_asset;                // page/page.c

@@ -1,7 +1,7 @@
 // Every path the server answers, in one place; WS is what a GET becomes that asks for a WebSocket (http.h).
 // docs/openapi.json describes those under /api. The columns behind the body's say what a subject must be allowed to do
 // (access/allow.h), which line an answer leaves in the audit trail (audit.c), and which query parameters the route
-// knows: NULL where they are DICOMweb's or FHIR's, or nothing is asked for.
+// knows: NULL where they are DICOMweb's, FHIR's or an identity provider's, or nothing is asked for.
 #include "service/internal.h"
 
 #include <stdio.h>
@@ -39,6 +39,8 @@ const struct http_route service_routes[] = {
     {"POST", "/api/login/first", api_first, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/session", api_session, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"POST", "/api/session", api_session_post, BODY_JSON, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
+    {"GET", "/api/session/provider", oidc_begin, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
+    {"GET", "/api/session/provider/callback", oidc_callback, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, NULL},
     {"POST", "/api/session/break-glass", api_emergency, BODY_JSON, false, ACCESS_TO_JUDGE, SERVICE_AUDIT_ROW, ""},
     {"DELETE", "/api/session", api_session_delete, 0, false, ACCESS_TO_LOG_IN, SERVICE_AUDIT_NONE, ""},
     {"GET", "/api/accounts", api_accounts, 0, false, ACCESS_TO_MANAGE_ACCOUNTS, SERVICE_AUDIT_NONE, ""},
@@ -115,6 +117,8 @@ const struct http_route service_routes[] = {
     {"GET", "/api/quarantine", api_quarantine, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_QUERY, ""},
     {"DELETE", "/api/quarantine/{number}", api_quarantine_delete, 0, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_CHANGED,
      ""},
+    {"GET", "/api/backups", api_backups, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_NONE, ""},
+    {"POST", "/api/backups", api_backup_make, BODY_JSON, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_CHANGED, ""},
     {"GET", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "after"},
     {"WS", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, "after"},
     {"GET", "/fhir/{type}", fhir_search, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},

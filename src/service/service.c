@@ -16,6 +16,7 @@
 #include "queue/queue.h"
 #include "service/deliver.h"
 #include "service/internal.h"
+#include "service/oidc/oidc.h"
 #include "store/event.h"
 
 enum { PATH_SIZE = 4096 };
@@ -226,18 +227,22 @@ struct service *service_start(const struct config *config, struct error *err)
         return NULL;
     }
     service->config = config->tree;
+    service->config_name = config->name;
     pthread_mutex_init(&service->import_mutex, NULL);
     char zone[CLOCK_ZONE_SIZE];
     service->started_ns = clock_now_ns();
     set_log_level(config_text(service->config, "log"));
     budget_set((uint64_t)config_integer(service->config, "memory.peers_mb") << 20);
+    bool has_provider = *config_text(service->config, "oidc.issuer");
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
               service_names_read(&service->names, config_text(service->config, "http.names"), err) &&
               (service->tls = service_tls_open(service->config, err)) != NULL &&
-              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) && start_rooms(service, err);
+              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) &&
+              (!has_provider || (service->oidc = oidc_open(service->config, err)) != NULL) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && (service->checks = checks_open(err)) != NULL && start_flow(service, err) &&
+         (service->backups = backups_start(service, err)) != NULL &&
          (service->dimse = dimse_service_start(service, err)) != NULL && start_http(service, err);
     if (ok) {
         log_info("service",
@@ -264,6 +269,7 @@ void service_stop(struct service *service)
         store_event_wake(service->store);
     http_server_stop(service->http);
     dimse_service_stop(service->dimse);
+    backups_stop(service->backups);
     deliverer_stop(service->deliver_dicom);
     deliverer_stop(service->deliver_hl7);
     flow_stop(service->flow);
@@ -284,6 +290,7 @@ void service_stop(struct service *service)
     store_close(service->store);
     checks_close(service->checks);
     heard_close(service->heard);
+    oidc_close(service->oidc);
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);
     free(service->titles.text);

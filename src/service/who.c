@@ -68,7 +68,7 @@ static bool listens_elsewhere(const struct service *service)
 
 bool service_needs_logins(const struct service *service)
 {
-    return access_accounts_exist(service->access) || service->names.list[0] ||
+    return access_accounts_exist(service->access) || service->oidc || service->names.list[0] ||
            *config_text(service->config, "http.trusted_proxies") || listens_elsewhere(service);
 }
 
@@ -78,6 +78,20 @@ static bool in_data(const struct service *service, const char *name, char out[ST
     return size > 0 && size < STORE_FOLDER_MAX + 64;
 }
 
+// Who was logged in when the backup was made may have been sent away since.
+static bool end_sessions(struct service *service, struct error *err)
+{
+    struct access_session *sessions;
+    struct arena arena;
+    size_t count = 0;
+    arena_init(&arena, 16 << 20);
+    bool ok = access_session_list(service->access, &arena, clock_now_ns(), &sessions, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = access_session_end(service->access, sessions[i].id, "hilum", err) || err->code == ERROR_NOT_FOUND;
+    arena_free(&arena);
+    return ok;
+}
+
 bool service_open_logins(struct service *service, struct error *err)
 {
     char path[STORE_FOLDER_MAX + 64], line[ACCESS_SECRET_SIZE + 1];
@@ -85,7 +99,8 @@ bool service_open_logins(struct service *service, struct error *err)
     if (!access_secret_make("hc_", service->command_secret) || !in_data(service, "token", path))
         return error_set(err, ERROR_INTERNAL, "no token for the program's own commands can be made");
     snprintf(line, sizeof line, "%s\n", service->command_secret);
-    if (!file_replace(path, line, strlen(line), 0600, err))
+    if (!file_replace(path, line, strlen(line), 0600, err) ||
+        (store_is_restored(service->store) && !end_sessions(service, err)))
         return false;
     if (!service_needs_logins(service) || access_accounts_exist(service->access))
         return true;
@@ -102,10 +117,9 @@ static const char *cookie_name(const struct http_request *request)
     return http_is_secure(request) ? "__Host-hilum" : "hilum";
 }
 
-// The value of our cookie (RFC 6265, section 4.2), of the length that a secret has.
-static bool read_cookie(const struct http_request *request, char out[ACCESS_SECRET_SIZE])
+bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE])
 {
-    const char *name = cookie_name(request), *p = http_header(request, "Cookie");
+    const char *p = http_header(request, "Cookie");
     for (size_t size = strlen(name); p && *p; p += strcspn(p, ";"), p += strspn(p, "; "))
         if (strncmp(p, name, size) == 0 && p[size] == '=')
             return text_copy_n(out, ACCESS_SECRET_SIZE, p + size + 1, strcspn(p + size + 1, "; "));
@@ -175,9 +189,9 @@ static bool by_token(struct service *service, struct http_request *request, cons
 static bool by_session(struct service *service, struct http_request *request, const struct http_route *route,
                        struct service_login *login, struct access_subject *out, bool *found, struct error *err)
 {
-    *found =
-        read_cookie(request, login->secret) && access_session(service->access, login->secret, http_address(request),
-                                                              is_background(request), clock_now_ns(), &login->session);
+    *found = service_read_cookie(request, cookie_name(request), login->secret) &&
+             access_session(service->access, login->secret, http_address(request), is_background(request),
+                            clock_now_ns(), &login->session);
     if (!*found)
         return true;
     login->way = SERVICE_BY_SESSION;

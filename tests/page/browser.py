@@ -53,7 +53,12 @@ class Tab:
         """The script's value, once it is true."""
         end = time.monotonic() + seconds
         while True:
-            value = self.evaluate(script)
+            try:
+                value = self.evaluate(script)
+            except AssertionError as error:
+                if "Execution context was destroyed" not in str(error):  # it is on its way to another page
+                    raise
+                value = None
             if value:
                 return value
             if time.monotonic() > end:

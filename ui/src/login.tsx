@@ -1,7 +1,7 @@
 // The door: by password, by a provider, or by the code of the first administrator.
 import { useEffect, useState } from "preact/hooks";
 import { type LoginWays, get } from "./api";
-import { leaveTo, logIn, logInFirst } from "./session";
+import { type Elsewhere, leaveTo, logIn, logInFirst } from "./session";
 import { t } from "./texts";
 
 function useWays(): { ways: LoginWays | null; error: string } {
@@ -73,12 +73,22 @@ async function makeFirst(typed: Record<string, string>): Promise<void> {
 }
 
 // `ended`: the session before ended by time.
-export function Login({ ended }: { ended: boolean }) {
+export function Login({ ended, elsewhere }: { ended: boolean; elsewhere: Elsewhere | null }) {
     const { ways, error } = useWays();
     return (
         <main class="login">
             <h1>{ways?.first ? t.login.firstTitle : t.login.title}</h1>
             {ended && <p role="status">{t.login.ended}</p>}
+            {elsewhere && (
+                <p role="status">
+                    {t.login.elsewhere(elsewhere.provider)} <a href={elsewhere.url}>{t.login.endThere}</a>
+                </p>
+            )}
+            {ways?.refused && (
+                <p class="error" role="alert">
+                    {ways.refused}
+                </p>
+            )}
             {error && (
                 <p class="error" role="alert">
                     {error}

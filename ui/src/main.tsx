@@ -139,7 +139,7 @@ function App() {
                     {who.error}
                 </p>
             )}
-            {who.session === null ? <Login ended={who.ended} /> : <main>{!who.error && <p>{t.loading}</p>}</main>}
+            {who.session === null ? <Login ended={who.ended} elsewhere={who.elsewhere} /> : <main>{!who.error && <p>{t.loading}</p>}</main>}
         </>
     );
 }

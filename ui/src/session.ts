@@ -26,13 +26,19 @@ const BACK = "back"; // sessionStorage: where one was before a provider's login
 const ACTIVE = "active"; // localStorage: when the server was last told that somebody is at one of the tabs
 const TOLD_PER_IDLE = 10; // so often in the time that a session may be idle
 
+export interface Elsewhere {
+    provider: string;
+    url: string; // where that is ended
+}
+
 interface Who {
     session: Session | null | undefined; // null: nobody; undefined: not known yet
     error: string; // why it is not known
     ended: boolean; // by time, with nobody at it
+    elsewhere: Elsewhere | null; // where one that was logged off here is logged in still
 }
 
-let who: Who = { session: undefined, error: "", ended: false };
+let who: Who = { session: undefined, error: "", ended: false, elsewhere: null };
 const hearers = new Set<(who: Who) => void>();
 const tabs = new BroadcastChannel("hilum session");
 
@@ -85,15 +91,15 @@ export async function logInFirst(code: string, name: string, password: string): 
 // As who has just shown who he is.
 export function enter(session: Session): void {
     localStorage.setItem(ACTIVE, String(Date.now()));
-    become({ session, ended: false });
+    become({ session, ended: false, elsewhere: null });
     tabs.postMessage("in");
 }
 
 // By hand: what was not sent is not kept either. By time it is.
 export async function logOff(ended = false): Promise<void> {
     if (!ended) for (const key of Object.keys(sessionStorage)) if (key.startsWith(DRAFT)) sessionStorage.removeItem(key);
-    await remove("/api/session").catch(() => {}); // it has ended there already, or ends by itself
-    become({ session: null, ended });
+    const elsewhere = await remove("/api/session").catch(() => null); // it has ended there already, or ends by itself
+    become({ session: null, ended, elsewhere });
     tabs.postMessage("out");
 }
 

@@ -158,6 +158,17 @@ static void base64_matches_rfc_4648(void **state)
     }
 }
 
+static void percent_keeps_what_rfc_3986_does_not_reserve(void **state)
+{
+    struct buffer buffer;
+    (void)state;
+    buffer_init(&buffer, 100);
+    buffer_percent(&buffer, "aZ9-._~ +/%&=?\xC3\xBC");
+    buffer_byte(&buffer, 0);
+    assert_string_equal((char *)buffer.data, "aZ9-._~%20%2B%2F%25%26%3D%3F%C3%BC");
+    buffer_free(&buffer);
+}
+
 static void buffer_take_hands_over(void **state)
 {
     struct buffer buffer;
@@ -184,6 +195,7 @@ int test_memory(void)
         cmocka_unit_test(who_works_for_peers_shares_a_budget_and_the_others_do_not),
         cmocka_unit_test(json_strings_are_escaped_and_always_utf8),
         cmocka_unit_test(base64_matches_rfc_4648),
+        cmocka_unit_test(percent_keeps_what_rfc_3986_does_not_reserve),
         cmocka_unit_test(buffer_take_hands_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

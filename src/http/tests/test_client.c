@@ -31,8 +31,11 @@ static struct answer call(const struct fixture *fixture, const char *path, struc
 static void client_gets_and_posts_memory_and_files(void **state)
 {
     struct fixture *fixture = *state;
-    struct answer got = call(fixture, "/body", (struct http_call){.method = "GET", .fd = -1});
+    int64_t date_ns = -1, apart_ns;
+    struct answer got = call(fixture, "/body", (struct http_call){.method = "GET", .fd = -1, .date_ns = &date_ns});
     assert_true(got.ok && got.status == 200);
+    apart_ns = clock_now_ns() - date_ns; // whole seconds, which a server may keep for a while
+    assert_true(apart_ns > -2 * CLOCK_SECOND && apart_ns < 5 * CLOCK_SECOND);
     buffer_free(&got.body);
     got = call(fixture, "/body",
                (struct http_call){.method = "POST", .type = "text/plain", .body = "hello", .fd = -1, .size = 5});

@@ -6,14 +6,15 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "service/oidc/oidc.h"
 
 void api_login(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     service_reply_json(request, 200,
-                       json_pack("{s:b, s:b, s:b, s:[]}", "needed", service_needs_logins(service), "password",
+                       json_pack("{s:b, s:b, s:b, s:o, s:o*}", "needed", service_needs_logins(service), "password",
                                  access_accounts_exist(service->access), "first", access_first_is_due(service->access),
-                                 "providers"));
+                                 "providers", oidc_ways(service), "refused", oidc_refusal(service, request)));
 }
 
 // ---- the session
@@ -148,6 +149,25 @@ void api_emergency(void *payload, struct http_request *request)
     json_decref(body);
 }
 
+// The provider's session is not ours to end: the answer says where he ends it (RP-Initiated Logout 1.0), if he likes.
+static bool end_at_provider(struct service *service, struct http_request *request, const struct service_login *login)
+{
+    char url[OIDC_URL_SIZE];
+    struct buffer whole;
+    if (login->way != SERVICE_BY_SESSION || login->session.way != ACCESS_BY_PROVIDER || !service->oidc ||
+        !oidc_knows_logout(service->oidc, url))
+        return false;
+    const struct oidc_settings *settings = oidc_settings(service->oidc);
+    buffer_init(&whole, 8 << 10);
+    buffer_printf(&whole, "%s%sclient_id=", url, strchr(url, '?') ? "&" : "?");
+    buffer_percent(&whole, settings->client_id);
+    buffer_byte(&whole, '\0');
+    service_reply_json(request, 200,
+                       whole.failed ? NULL : json_pack("{s:s, s:s}", "provider", settings->name, "url", whole.data));
+    buffer_free(&whole);
+    return true;
+}
+
 void api_session_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -155,7 +175,8 @@ void api_session_delete(void *payload, struct http_request *request)
     if (login->way == SERVICE_BY_SESSION)
         access_log_out(service->access, login->secret, http_address(request), clock_now_ns());
     service_set_cookie(request, "");
-    http_reply(request, 204, NULL, "", 0);
+    if (!end_at_provider(service, request, login))
+        http_reply(request, 204, NULL, "", 0);
 }
 
 void api_first(void *payload, struct http_request *request)

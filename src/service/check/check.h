@@ -12,6 +12,7 @@ enum check_state { CHECK_UNKNOWN, CHECK_OK, CHECK_WARNING, CHECK_FAILED }; // th
 // What words may name, "" where it is not known.
 struct check_names {
     const char *name;    // of the entry: {name}
+    const char *entry;   // what tells where it is: {entry}, "the entry of ris"
     const char *title;   // its AE title: {title}
     const char *host;    // {host}
     const char *address; // "HOST:PORT": {address}
@@ -50,12 +51,14 @@ bool check_reach(struct check *check, const struct check_target *to);
 void check_peer(struct check *check, const struct access_peer *peer);
 void check_hl7(struct check *check, const struct flow_hl7_target *target);
 void check_audit(struct check *check);
+void check_provider(struct check *check);
 void check_disk(struct check *check);
 void check_clock(struct check *check);
-bool check_is_synchronised(void); // our clock, as the kernel has it
 void check_certificate(struct check *check);
 void check_server(struct check *check);
 void check_caller(struct check *check, const struct access_caller *caller);
+// Whether the kernel calls this machine's clock synchronised: OK, WARNING (it does not), UNKNOWN.
+enum check_state check_synchronised(void);
 // Sends a target the test object, and says what it answered (object.c).
 #define CHECK_TEST_PATIENT "HILUM^TEST"
 void check_test_object(struct check *check, const struct access_peer *peer);

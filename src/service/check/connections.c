@@ -43,6 +43,7 @@ void checks_close(struct checks *checks)
 
 struct item {
     const char *kind, *name, *about;
+    const char *entry;                    // the setting that says where it is; NULL: an entry of this name
     const struct access_peer *peer;       // of kind "peer"
     const struct flow_hl7_target *target; // of kind "hl7"
     const struct access_caller *caller;   // of kind "caller"
@@ -55,7 +56,9 @@ static const struct item own[] = {
     {"tls", "certificate", "our certificate", .own = check_certificate},
     {"disk", "data", "the disk of the data folder", .own = check_disk},
     {"clock", "clock", "this machine's clock", .own = check_clock},
-    {"audit", "collector", "the collector of the audit trail (audit.syslog)", .own = check_audit},
+    {"audit", "collector", "the collector of the audit trail (audit.syslog)", .entry = "audit.syslog",
+     .own = check_audit},
+    {"provider", "login", "the identity provider (oidc.issuer)", .entry = "oidc.issuer", .own = check_provider},
 };
 enum { OWN = sizeof own / sizeof *own };
 
@@ -128,7 +131,7 @@ static bool has(const struct items *items, const char *kind, const char *name)
 
 static bool is_there(const struct service *service, const struct item *item)
 {
-    return strcmp(item->kind, "audit") != 0 || *config_text(service->config, "audit.syslog");
+    return !item->entry || *config_text(service->config, item->entry);
 }
 
 static bool list_items(struct service *service, struct arena *arena, struct items *items, struct error *err)
@@ -176,12 +179,14 @@ static void name_all(struct check *check, const struct item *item)
     char *address = arena_alloc(check->arena, SERVICE_ADDRESS_SIZE);
     if (address && *host)
         text_show_host_port(address, SERVICE_ADDRESS_SIZE, host, port);
-    check->names = (struct check_names){.name = item->name,
-                                        .title = item->peer ? item->peer->title : "",
-                                        .host = host,
-                                        .address = address && *host ? address : item->about,
-                                        .ours = check->service->titles.list[0],
-                                        .error = ""};
+    check->names = (struct check_names){
+        .name = item->name,
+        .entry = item->entry ? item->entry : arena_printf(check->arena, "the entry of %s", item->name),
+        .title = item->peer ? item->peer->title : "",
+        .host = host,
+        .address = address && *host ? address : item->about,
+        .ours = check->service->titles.list[0],
+        .error = ""};
 }
 
 static void run(struct check *check, const struct item *item)

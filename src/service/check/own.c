@@ -87,29 +87,28 @@ void check_disk(struct check *check)
     check_say(check, "write", CHECK_OK, "4 KiB were written and synced in {error} ms", "");
 }
 
-bool check_is_synchronised(void)
+enum check_state check_synchronised(void)
 {
     struct timex state = {0};
     int answer = adjtimex(&state);
-    return answer >= 0 && answer != TIME_ERROR && !(state.status & STA_UNSYNC);
+    return answer < 0 ? CHECK_UNKNOWN : answer == TIME_ERROR || (state.status & STA_UNSYNC) ? CHECK_WARNING : CHECK_OK;
 }
 
 void check_clock(struct check *check)
 {
-    struct timex state = {0};
+    enum check_state state = check_synchronised();
     struct heard_clock heard;
-    int answer = adjtimex(&state);
-    if (answer < 0)
+    if (state == CHECK_UNKNOWN)
         check_say(check, "synchronised", CHECK_UNKNOWN, "the kernel does not say whether the clock is synchronised",
                   "on this side: see to chrony or systemd-timesyncd");
-    else if (!check_is_synchronised())
+    else if (state == CHECK_WARNING)
         check_say(check, "synchronised", CHECK_WARNING,
                   "the kernel says that nothing synchronises this machine's clock",
                   "on this side: let chrony or systemd-timesyncd run, with the hospital's time server");
     else
         check_say(check, "synchronised", CHECK_OK, "the clock is synchronised", "");
     for (size_t i = 0; heard_clock_at(check->service->heard, i, &heard); i++)
-        check_clock_of(check, &heard, check_is_synchronised());
+        check_clock_of(check, &heard, check_synchronised() == CHECK_OK);
 }
 
 void check_audit(struct check *check)

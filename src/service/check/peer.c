@@ -332,6 +332,6 @@ void check_hl7(struct check *check, const struct flow_hl7_target *target)
     struct heard_clock heard;
     for (size_t i = 0; heard_clock_at(check->service->heard, i, &heard); i++)
         if (strcmp(heard.who, target->name) == 0)
-            check_clock_of(check, &heard, check_is_synchronised());
+            check_clock_of(check, &heard, check_synchronised() == CHECK_OK);
     check_deliveries(check, "hl7", target->name);
 }

@@ -14,15 +14,14 @@ static const struct symptom {
     const char *part, *said, *remedy;
 } symptoms[] = {
     {"reach", ERROR_NOT_FOUND, "", "the name {host} is not known to this server's name look-up ({error})",
-     "on this side: correct the host in the entry of {name}, or have the DNS that this server asks know {host}"},
+     "on this side: correct the host in {entry}, or have the DNS that this server asks know {host}"},
     {"reach", ERROR_TIMEOUT, "",
      "nothing comes back from {address}: a firewall drops what is sent there, or no machine has this address",
-     "in the network: let this server connect to {address}; or on this side: correct the address in the entry of "
-     "{name}"},
+     "in the network: let this server connect to {address}; or on this side: correct the address in {entry}"},
     {"reach", ERROR_CLOSED, "refused",
      "the machine {host} answers that nothing listens at {address}: the port is closed",
      "on the side of {name}: start its service, and see at which port it listens; or on this side: correct the port "
-     "in the entry of {name}"},
+     "in {entry}"},
     {"reach", ERROR_NONE, "", "{address} cannot be reached: {error}",
      "in the network: see to the route from this server to {host}"},
 
@@ -57,6 +56,33 @@ static const struct symptom {
     {"tls", ERROR_NONE, "", "no TLS with {address}: {error}",
      "on the side of {name}: allow TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3 (BCP 195)"},
 
+    {"https", ERROR_BAD_VALUE, "", "the authorities for {name} cannot be read: {error}",
+     "on this side: oidc.authorities, or tls.authorities where that is empty, has to be a PEM file that this server "
+     "can "
+     "read"},
+    {"https", ERROR_FORBIDDEN, "expired", "the certificate of {name} has ended ({error})",
+     "on the side of {name}: renew its certificate"},
+    {"https", ERROR_FORBIDDEN, "subject name", "the certificate of {name} is not made out for {host} ({error})",
+     "on this side: call {name} in oidc.issuer as its certificate has it; or on the side of {name}: a certificate for "
+     "{host}"},
+    {"https", ERROR_FORBIDDEN, "", "the certificate of {name} does not count: {error}",
+     "on this side: name the file with the certificate of the authority that signed it in oidc.authorities (empty: "
+     "tls.authorities, else the system's)"},
+    {"https", ERROR_NONE, "", "no TLS with {address}: {error}",
+     "on the side of {name}: TLS 1.2 or 1.3 at this port; or on this side: correct the port in {entry}"},
+    {"description", ERROR_TIMEOUT, "", "{address} takes the connection, and its answer does not come: {error}",
+     "on the side of {name}: see whether its service hangs"},
+    {"description", ERROR_BAD_DATA, "answers 404", "{name} is not found where {entry} says: {error}",
+     "on this side: correct {entry}; it is the address that {name} shows as its issuer (Keycloak: "
+     "https://HOST/realms/REALM)"},
+    {"description", ERROR_NONE, "", "{name} does not describe itself as OpenID Connect Discovery has it: {error}",
+     "on the side of {name}: see its log; or on this side: correct {entry}"},
+    {"issuer", ERROR_NONE, "", "{name} is another issuer than the one that is configured: {error}",
+     "on this side: write oidc.issuer just as {name} calls itself, to the last slash; or on the side of {name}: "
+     "correct its own address (Keycloak: hostname)"},
+    {"keys", ERROR_NONE, "", "the keys that {name} signs with do not come: {error}",
+     "on the side of {name}: see its log; without them no ID token can be believed"},
+
     {"http", ERROR_NONE, "", "{address} is a web server's port: it answers in HTTP, and DICOM was expected",
      "on this side: enter the DICOM port of {name} (often 104 or 11112) in place of its HTTP port"},
     {"tls there", ERROR_NONE, "", "{address} speaks TLS, and the entry of {name} says that it is called without",
@@ -89,7 +115,7 @@ static const char *value_of(const struct check_names *names, const char *key, si
 {
     const struct {
         const char *key, *value;
-    } rows[] = {{"name", names->name},       {"title", names->title}, {"host", names->host},
+    } rows[] = {{"name", names->name},       {"entry", names->entry}, {"title", names->title}, {"host", names->host},
                 {"address", names->address}, {"ours", names->ours},   {"error", names->error}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strlen(rows[i].key) == size && memcmp(rows[i].key, key, size) == 0)
@@ -131,15 +157,25 @@ static bool fits(const struct symptom *symptom, const char *step, const struct e
            strstr(err->message, symptom->part);
 }
 
-// What is behind "http" and "tls there" is told as what failed: the title.
+// What is told as another step than the one whose rows fit: "http" and "tls there" are why the title failed.
+static const char *told(const char *step)
+{
+    static const struct {
+        const char *step, *told;
+    } rows[] = {{"http", "title"}, {"tls there", "title"}, {"https", "tls"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(step, rows[i].step) == 0)
+            return rows[i].told;
+    return step;
+}
+
 void check_fail(struct check *check, const char *step, const struct error *err)
 {
-    bool probed = strcmp(step, "http") == 0 || strcmp(step, "tls there") == 0;
     check->names.error = err->message;
     for (size_t i = 0; i < sizeof symptoms / sizeof *symptoms; i++) {
         if (!fits(&symptoms[i], step, err))
             continue;
-        check_say(check, probed ? "title" : step, CHECK_FAILED, symptoms[i].said, symptoms[i].remedy);
+        check_say(check, told(step), CHECK_FAILED, symptoms[i].said, symptoms[i].remedy);
         return;
     }
     check_say(check, step, CHECK_FAILED, "{error}", "");

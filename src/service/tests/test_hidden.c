@@ -90,6 +90,8 @@ static const struct asked {
     {"POST", "/api/login/first", NULL, UNASKED, NULL},
     {"GET", "/api/session", "/api/session", NOTHING, NULL},
     {"POST", "/api/session", NULL, UNASKED, NULL},
+    {"GET", "/api/session/provider", "/api/session/provider", NOTHING, NULL},
+    {"GET", "/api/session/provider/callback", "/api/session/provider/callback?state=$S", NOTHING, NULL},
     {"POST", "/api/session/break-glass", NULL, UNASKED, NULL},
     {"DELETE", "/api/session", NULL, UNASKED, NULL},
     {"GET", "/api/accounts", "/api/accounts", NOTHING, NULL},
@@ -159,6 +161,8 @@ static const struct asked {
     {"POST", "/api/deliveries/{id}/replay", "/api/deliveries/$D/replay", OF_IT, "{}"},
     {"GET", "/api/quarantine", "/api/quarantine", LISTS, NULL},
     {"DELETE", "/api/quarantine/{number}", NULL, UNASKED, NULL},
+    {"GET", "/api/backups", NULL, UNASKED, NULL}, // names, times and sizes, and no study
+    {"POST", "/api/backups", NULL, UNASKED, NULL},
     {"GET", "/api/events", NULL, UNASKED, NULL}, // the test of events does
     {"WS", "/api/events", NULL, UNASKED, NULL},
     {"GET", "/fhir/{type}", "/fhir/metadata", NOTHING, NULL},

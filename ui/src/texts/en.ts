@@ -66,6 +66,8 @@ export const en = {
         again: "Password, again",
         differ: "The two passwords are not the same.",
         make: "Make this account and log in",
+        elsewhere: (provider: string) => `You are logged off here, and may still be logged in at ${provider}.`,
+        endThere: "Log off there too",
         noWay: "This server offers no way to log in; its administrator has to see to that.",
     },
 
@@ -250,7 +252,7 @@ export const en = {
             rights: "It may",
             tls: "TLS",
             certificate: "Certificate's SHA-256",
-            plain: "Without TLS or signature",
+            plain: "Without TLS it is",
             issuer: "Issuer of its patient IDs",
             charset: "Character set where it names none",
             versions: "Of what it sends twice show the",
@@ -258,6 +260,7 @@ export const en = {
             labels: "May see studies labelled",
             puts: "What it sends is labelled",
         },
+        named: "empty: as its title",
         commas: "commas between",
     },
 

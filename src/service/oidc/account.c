@@ -1,0 +1,128 @@
+// What a provider says of a person, as an account here. Groups are matched as they are written.
+#include "service/oidc/oidc.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/text.h"
+
+static const char *claim(const json_t *claims, const char *name)
+{
+    const char *text = json_string_value(json_object_get(claims, name));
+    return text && *text ? text : NULL;
+}
+
+// ---- the name
+
+static char fitted(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c && strchr("abcdefghijklmnopqrstuvwxyz0123456789._-@", c) ? c : '_';
+}
+
+// One '_' for each character that a name has not; longer ones are cut. What two persons' names become alike by is
+// refused by the access room for the second.
+static void fit_name(char out[ACCESS_NAME_SIZE], const char *name)
+{
+    size_t at = 0;
+    name += strspn(name, ".-");
+    for (; *name && at < ACCESS_NAME_SIZE - 1; name++)
+        if (((unsigned char)*name & 0xC0) != 0x80)
+            out[at++] = fitted(*name);
+    out[at] = '\0';
+}
+
+static bool read_names(const json_t *claims, const char *provider, struct access_account *out, struct error *err)
+{
+    const char *name = claim(claims, "preferred_username"), *shown = claim(claims, "name");
+    if (!name)
+        name = claim(claims, "email");
+    fit_name(out->name, name ? name : "");
+    if (!*out->name)
+        return error_set(err, ERROR_FORBIDDEN,
+                         "%.40s gives no name of the person: its ID token needs preferred_username or email (scopes "
+                         "profile and email)",
+                         provider);
+    if (!shown || !text_is_visible(shown, strlen(shown)))
+        shown = out->name;
+    size_t size = 0, next;
+    while (shown[size] && (next = text_utf8_length(shown + size, strlen(shown + size))) > 0 &&
+           size + next < ACCESS_NAME_SIZE)
+        size += next;
+    text_copy_n(out->shown, sizeof out->shown, shown, size);
+    return true;
+}
+
+// ---- the groups
+
+// "realm_access.roles" is a member of a member; a name with dots that is there as it is counts first.
+static const json_t *at_path(const json_t *claims, const char *path)
+{
+    const json_t *value = json_object_get(claims, path);
+    char word[ACCESS_HOST_SIZE];
+    const char *dot = strchr(path, '.');
+    if (value || !dot || !text_copy_n(word, sizeof word, path, (size_t)(dot - path)))
+        return value;
+    return at_path(json_object_get(claims, word), dot + 1);
+}
+
+static const char *group_at(const json_t *groups, size_t index)
+{
+    return json_is_string(groups) ? (index == 0 ? json_string_value(groups) : NULL)
+                                  : json_string_value(json_array_get(groups, index));
+}
+
+static size_t count_groups(const json_t *groups)
+{
+    size_t count = json_is_string(groups) ? 1 : json_array_size(groups);
+    return count < OIDC_GROUPS_MAX ? count : OIDC_GROUPS_MAX;
+}
+
+// Names those that came, so that an administrator can copy one; and a provider that has left them out says so in
+// "_claim_names" (OpenID Connect Core, section 5.6.2; Entra's overage).
+static bool refuse_groups(const json_t *claims, const json_t *groups, const struct oidc_settings *settings,
+                          struct error *err)
+{
+    char text[120], shown[40];
+    struct buffer list;
+    if (json_object_get(json_object_get(claims, "_claim_names"), settings->groups_claim))
+        return error_set(err, ERROR_FORBIDDEN,
+                         "%.40s has left the groups out because there are too many: let it send only those that are "
+                         "assigned to this application",
+                         settings->name);
+    if (count_groups(groups) == 0)
+        return error_set(err, ERROR_FORBIDDEN,
+                         "%.40s names no groups of yours: its ID token needs the claim '%.60s' (oidc.groups_claim)",
+                         settings->name, settings->groups_claim);
+    buffer_init(&list, 1 << 10);
+    for (size_t i = 0; i < count_groups(groups) && i < 8; i++) {
+        const char *group = group_at(groups, i);
+        if (group)
+            buffer_printf(&list, "%s%s", list.size ? ", " : "", text_show(shown, sizeof shown, group, strlen(group)));
+    }
+    text_show(text, sizeof text, list.data ? (const char *)list.data : "", list.size);
+    buffer_free(&list);
+    return error_set(err, ERROR_FORBIDDEN,
+                     "none of your groups at %.40s has a role here: %s; an administrator gives "
+                     "one with oidc.roles",
+                     settings->name, text);
+}
+
+bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings, struct access_account *out,
+                     struct error *err)
+{
+    const json_t *groups = at_path(claims, settings->groups_claim);
+    *out = (struct access_account){.enabled = true};
+    if (!read_names(claims, settings->name, out, err))
+        return false;
+    for (size_t i = 0; i < count_groups(groups); i++) {
+        const char *group = group_at(groups, i);
+        out->roles |= group ? oidc_roles_of_group(settings->roles, group) : 0;
+    }
+    if (out->roles == 0)
+        return refuse_groups(claims, groups, settings, err);
+    return (text_copy(out->issuer, sizeof out->issuer, settings->issuer) &&
+            text_copy(out->subject, sizeof out->subject, json_string_value(json_object_get(claims, "sub")))) ||
+           error_set(err, ERROR_FORBIDDEN, "issuer or subject is longer than %d bytes", ACCESS_HOST_SIZE - 1);
+}

@@ -1,0 +1,372 @@
+#!/usr/bin/python3
+"""Login by an identity provider: npm's oidc-provider and a browser of few lines, and what must not be believed."""
+
+import concurrent.futures
+import html
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import HILUM, ROOT, Hilum, wait_until
+from test_tls import Authority
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "oidc"))
+from provider import Provider, Surfer
+
+PASSWORD = "correct horse battery"
+CALLBACK = "/api/session/provider/callback"
+
+
+class Site(unittest.TestCase):
+    """A server and its provider, for each test."""
+
+    def site(self, public=False, start=True, boss=True, tls=None, **settings):
+        self.server = Hilum()
+        self.provider = Provider(self.server.url(CALLBACK), public, **({"tls": tls} if tls else {}))
+        self.addCleanup(self.provider.close)
+        self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["readers", "staff"])
+        self.provider.set("bob", name="Bob", preferred_username="bob", groups=["porters"])
+        if start:
+            self.provider.start()
+        self.server.config = self.provider.config(**settings)
+        self.server.start()
+        self.addCleanup(self.server.__exit__, None, None, None)
+        if boss:
+            self.command("/api/accounts/boss", "PUT", {"shown": "Boss", "roles": ["administrator"], "password": PASSWORD})
+
+    def configure(self, **settings):
+        self.server.stop()
+        self.server.config = self.provider.config(**settings)
+        self.server.start()
+
+    def begin(self, surfer, login):
+        return surfer.to_callback(self.server.url("/api/session/provider"), login)
+
+    def log_in(self, login, surfer=None):
+        """The browser, and what the page is told: None, or why not."""
+        surfer = surfer or Surfer()
+        return surfer, self.end(surfer, self.begin(surfer, login))
+
+    def end(self, surfer, url):
+        answer = surfer.get(url)
+        self.assertEqual((answer.status, answer.location), (302, "/"), answer.text)
+        self.assertEqual((answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]), ("no-store", "no-referrer"))
+        return self.told(surfer)
+
+    def told(self, surfer):
+        return surfer.get(self.server.url("/api/login")).json().get("refused")
+
+    def session(self, surfer):
+        answer = surfer.get(self.server.url("/api/session"))
+        return answer.json() if answer.status == 200 else None
+
+    def command(self, path, method="GET", body=None):
+        """As the program's own commands do."""
+        token = pathlib.Path(self.server.data, "token").read_text(encoding="utf-8").strip()
+        status, _, text = self.server.request(path, method, body and json.dumps(body).encode(), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        self.assertIn(status, (200, 201, 204), text)
+        return json.loads(text) if text else None
+
+    def trail(self):
+        return html.unescape("".join(path.read_text(encoding="utf-8") for path in sorted(pathlib.Path(self.server.data).glob("audit-*.log"))))
+
+    def check_refused(self, surfer, why, part):
+        self.assertIsNotNone(why, "it was let in")
+        self.assertIn(part, why)
+        self.assertIsNone(self.session(surfer))
+        self.assertIsNone(self.told(surfer))  # once
+        wait_until(lambda: why[:80] in self.trail(), 10, "a line in the audit trail")
+
+
+class Login(Site):
+    def test_a_person_comes_in_with_the_roles_of_his_groups(self):
+        self.site()
+        ways = self.server.get_json("/api/login")
+        self.assertEqual(ways["providers"], [{"name": "Testing", "words": "Log in with Testing", "url": "/api/session/provider"}])
+        self.assertTrue(ways["needed"])
+        surfer, why = self.log_in("ada")
+        self.assertIsNone(why)
+        session = self.session(surfer)
+        self.assertEqual((session["name"], session["shown"], session["roles"], session["way"]), ("ada.l", "Ada Lovelace", ["radiologist"], "provider"))
+        self.assertEqual([(account["name"], account["issuer"]) for account in self.command("/api/accounts")], [("ada.l", self.provider.issuer), ("boss", "")])
+        wait_until(lambda: "by an identity provider" in self.trail(), 10, "a line in the audit trail")
+
+    def test_what_goes_to_the_provider_is_code_flow_with_pkce_and_a_cookie_for_the_way_back(self):
+        self.site()
+        answer = Surfer().get(self.server.url("/api/session/provider"))
+        self.assertEqual(answer.status, 302)
+        address = urllib.parse.urlsplit(answer.location)
+        asked = dict(urllib.parse.parse_qsl(address.query, strict_parsing=True))
+        self.assertTrue(answer.location.startswith(self.provider.issuer + "/"))
+        self.assertEqual((asked["response_type"], asked["client_id"], asked["redirect_uri"], asked["scope"], asked["code_challenge_method"]), ("code", "hilum", self.server.url(CALLBACK), "openid profile email", "S256"))
+        for name in ("state", "nonce", "code_challenge"):
+            self.assertRegex(asked[name], r"^[\w-]{43}$")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax$")
+        again = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(Surfer().get(self.server.url("/api/session/provider")).location).query))
+        self.assertFalse({asked[name] for name in ("state", "nonce", "code_challenge")} & set(again.values()))
+
+    def test_a_public_client_has_no_secret(self):
+        self.site(public=True, client_secret_file="")
+        surfer, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual(self.session(surfer)["name"], "ada.l")
+
+    def test_other_groups_at_the_next_login_are_other_roles_and_end_the_sessions_before(self):
+        self.site()
+        first, _ = self.log_in("ada")
+        self.provider.set("ada", name="Ada King", preferred_username="countess", groups=["it"])
+        second, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual([self.session(second)[what] for what in ("name", "shown", "roles")], ["ada.l", "Ada King", ["administrator"]])
+        self.assertIsNone(self.session(first))
+
+    def test_the_first_account_is_an_administrator_s(self):
+        self.site(boss=False)
+        self.assertTrue(self.server.get_json("/api/login")["needed"])
+        surfer, why = self.log_in("ada")
+        self.check_refused(surfer, why, "no enabled administrator")
+        self.provider.set("ada", preferred_username="ada", groups=["it"])
+        self.assertIsNone(self.log_in("ada")[1])
+
+    def test_each_login_is_a_new_session_whatever_cookie_came(self):
+        self.site()
+        surfer, _ = self.log_in("ada")
+        before = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        self.log_in("ada", surfer)
+        after = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        self.assertEqual((len(before), len(after), before & after), (1, 1, set()))
+
+    def test_groups_of_a_member_of_a_member(self):
+        self.site(groups_claim="realm_access.roles", roles="Radiology A = resident")
+        self.provider.set("ada", preferred_username="ada", realm_access={"roles": ["offline_access", "Radiology A"]})
+        surfer, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual(self.session(surfer)["roles"], ["resident"])
+
+    def test_logging_off_says_where_the_provider_s_session_is_ended(self):
+        self.site()
+        surfer, _ = self.log_in("ada")
+        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == "hilum")
+        status, _, text = self.server.request("/api/session", "DELETE", None, {"Cookie": cookie, "X-Hilum-CSRF": self.session(surfer)["csrf"]})
+        self.assertEqual(status, 200)
+        self.assertEqual(json.loads(text), {"provider": "Testing", "url": f"{self.provider.issuer}/session/end?client_id=hilum"})
+        self.assertIsNone(self.session(surfer))
+        self.assertEqual(surfer.get(json.loads(text)["url"]).status, 200)
+
+    def test_new_keys_of_the_provider_are_taken(self):
+        self.site()
+        self.log_in("ada")
+        self.provider.stop()
+        self.provider.start()
+        self.assertIsNone(self.log_in("ada")[1])
+
+
+class Refused(Site):
+    def test_who_has_no_role_is_told_his_groups_and_what_to_set(self):
+        self.site()
+        surfer, why = self.log_in("bob")
+        self.check_refused(surfer, why, "porters")
+        self.assertIn("oidc.roles", why)
+        self.assertEqual([account["name"] for account in self.command("/api/accounts")], ["boss"])
+        self.provider.set("bob", preferred_username="bob")
+        time.sleep(1.1)  # refused logins of one name within a second are one line
+        self.check_refused(*self.log_in("bob"), "'groups' (oidc.groups_claim)")
+
+    def test_a_disabled_account_stays_out(self):
+        self.site()
+        self.log_in("ada")
+        (account,) = [one for one in self.command("/api/accounts") if one["name"] == "ada.l"]
+        self.command("/api/accounts/ada.l", "PUT", {**{name: account[name] for name in ("shown", "roles", "version")}, "enabled": False})
+        surfer, why = self.log_in("ada")
+        self.check_refused(surfer, why, "disabled")
+
+    def test_the_name_of_an_account_that_is_here_is_not_taken_over(self):
+        self.site()
+        self.command("/api/accounts/ada.l", "PUT", {"shown": "Another Ada", "roles": ["administrator"], "password": PASSWORD})
+        surfer, why = self.log_in("ada")
+        self.check_refused(surfer, why, "ada.l is another one's")
+
+    def test_an_answer_counts_once(self):
+        self.site()
+        surfer = Surfer()
+        url = self.begin(surfer, "ada")
+        kept = [cookie for cookie in surfer.cookies if cookie.name == "hilum-login"]
+        self.assertIsNone(self.end(surfer, url))
+        thief = Surfer()
+        for cookie in kept:
+            thief.cookies.set_cookie(cookie)
+        self.check_refused(thief, self.end(thief, url), "has been used already")
+
+    def test_the_answer_to_another_browser_s_login_is_refused(self):
+        self.site()
+        attacker, victim = Surfer(), Surfer()
+        url = self.begin(attacker, "ada")  # who would like his own account to be used by another
+        self.check_refused(victim, self.end(victim, url), "did not begin in this browser")
+        self.check_refused(attacker, self.end(attacker, url), "has been used already")
+
+    def test_another_login_s_code_is_refused_by_pkce(self):
+        self.site()
+        stolen = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.begin(Surfer(), "ada")).query))["code"]
+        surfer = Surfer()
+        url = self.begin(surfer, "bob")
+        injected = re.sub(r"(?<=[?&]code=)[^&]*", stolen, url)
+        self.check_refused(surfer, self.end(surfer, injected), "invalid_grant")
+
+    def test_an_answer_of_another_issuer_is_refused_as_is_one_without(self):
+        self.site()
+        surfer = Surfer()
+        url = self.begin(surfer, "ada")
+        self.assertIn("iss=", url)  # RFC 9207
+        other = re.sub(r"(?<=[?&]iss=)[^&]*", "https%3A%2F%2Fevil.example", url)
+        self.check_refused(surfer, self.end(surfer, other), "not from Testing")
+        url = self.begin(surfer, "ada")
+        self.check_refused(surfer, self.end(surfer, re.sub(r"&?iss=[^&]*", "", url)), "not named")
+
+    def test_what_an_address_says_is_not_shown(self):
+        self.site()
+        surfer = Surfer()
+        for query in ("error=access_denied&error_description=call+0800", "state=x&code=y", "state=&code=", "", "state=a&state=b", "code=%00", "error=%3Cscript%3E"):
+            answer = surfer.get(self.server.url(f"{CALLBACK}?{query}"))
+            why = self.told(surfer) if answer.status == 302 else answer.text
+            self.assertIn(answer.status, (302, 400), query)
+            self.assertNotRegex(why, "0800|script")
+            self.assertIsNone(self.session(surfer))
+        url = self.begin(surfer, "ada")
+        state = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["state"]
+        issuer = urllib.parse.quote(self.provider.issuer, safe="")
+        url = self.server.url(f"{CALLBACK}?state={state}&iss={issuer}&error=%3Cb%3Ecall&error_description=0800")
+        self.check_refused(surfer, self.end(surfer, url), "an error of no form")
+
+
+class Faults(Site):
+    def test_while_the_provider_is_down_the_page_says_so_and_passwords_work(self):
+        self.site(start=False)
+        surfer = Surfer()
+        answer = surfer.get(self.server.url("/api/session/provider"))
+        self.assertEqual((answer.status, answer.location), (302, "/"))
+        why = self.told(surfer)
+        self.assertIn("Testing cannot be reached", why)
+        self.assertIn(self.provider.issuer, why)
+        status, _, _ = self.server.request("/api/session", "POST", json.dumps({"name": "boss", "password": PASSWORD}).encode(), {"Content-Type": "application/json"})
+        self.assertEqual(status, 200)
+        self.provider.start()
+        wait_until(lambda: surfer.get(self.server.url("/api/session/provider")).location != "/", 10, "it is asked again")
+        self.assertIsNone(self.log_in("ada")[1])
+
+    def test_a_provider_that_goes_away_in_the_middle_is_a_refusal_in_words(self):
+        self.site()
+        surfer = Surfer()
+        url = self.begin(surfer, "ada")
+        self.provider.stop()
+        self.check_refused(surfer, self.end(surfer, url), "does not answer")
+
+    def test_a_provider_that_hangs_holds_four_and_nobody_else(self):
+        self.site(start=False)
+        with socket.create_server(("127.0.0.1", self.provider.port), backlog=64):  # takes connections, and says nothing
+            began = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                waiting = [pool.submit(lambda surfer: (surfer.get(self.server.url("/api/session/provider")), self.told(surfer))[1], Surfer()) for _ in range(8)]
+                wait_until(lambda: sum(one.done() for one in waiting) == 4, 5, "four are told at once that others wait")
+                status, _, _ = self.server.request("/api/session", "POST", json.dumps({"name": "boss", "password": PASSWORD}).encode(), {"Content-Type": "application/json"})
+                self.assertEqual(status, 200)
+                self.assertLess(time.monotonic() - began, 6)
+                told = sorted(one.result() for one in waiting)
+            self.assertLess(time.monotonic() - began, 13)
+            self.assertEqual(["4 logins wait for Testing already" in why for why in told], [True] * 4 + [False] * 4, told)
+            self.assertIn("did not answer in time", told[-1])
+
+    def test_a_provider_of_another_issuer_is_not_believed(self):
+        self.site(start=False)
+        self.provider.start(issuer=self.provider.issuer + "/other")
+        surfer = Surfer()
+        surfer.get(self.server.url("/api/session/provider"))
+        self.assertIn(f"calls itself '{self.provider.issuer}/other'", self.told(surfer))
+
+    def test_a_wrong_secret_names_the_setting(self):
+        self.site()
+        pathlib.Path(self.provider.secret_file).write_text("wrong", encoding="utf-8")
+        surfer, why = self.log_in("ada")
+        self.check_refused(surfer, why, "oidc.client_secret_file")
+
+    def test_an_id_token_out_of_its_time_names_the_clocks(self):
+        self.site(start=False)
+        self.provider.start(clock_s=600)
+        surfer, why = self.log_in("ada")
+        self.check_refused(surfer, why, "one of the two clocks is off")
+
+
+class Checked(Site):
+    """`hilum check` of the provider: each planted fault is named, on its side."""
+
+    def check(self):
+        return self.command("/api/connections/provider/login/check", "POST", {})
+
+    def step(self, step, state):
+        connection = self.check()
+        found = next((one for one in connection["steps"] if one["step"] == step), None)
+        self.assertIsNotNone(found, connection)
+        self.assertEqual((found["state"], connection["state"]), (state, "ok" if state == "ok" else "failed"), connection)
+        return found
+
+    def test_a_provider_that_is_well_is_so_and_says_what_to_register(self):
+        self.site()
+        connection = self.check()
+        self.assertEqual([(step["step"], step["state"]) for step in connection["steps"]], [("reach", "ok"), ("clock", "ok"), ("description", "ok"), ("keys", "ok")])
+        self.assertIn(self.server.url(CALLBACK), connection["steps"][2]["said"])
+        shown = subprocess.run([HILUM, "check", "--server", self.server.url("")], env=dict(os.environ, HILUM_TOKEN_FILE=os.path.join(self.server.data, "token")), capture_output=True, text=True, check=False)
+        self.assertIn("provider", shown.stdout)
+
+    def test_a_provider_that_is_down_is_called_so(self):
+        self.site(start=False)
+        found = self.step("reach", "failed")
+        self.assertIn("nothing listens", found["said"])
+        self.assertIn("on the side of Testing: start its service", found["remedy"])
+        self.assertIn("oidc.issuer", found["remedy"])
+
+    def test_a_clock_that_is_off_is_called_so_with_both_times(self):
+        self.site(start=False)
+        for ahead in (45, -45):
+            self.provider.start(clock_s=ahead)
+            found = self.step("clock", "failed")
+            self.assertRegex(found["said"], r"the clock is off by 4[3-6] s: it is \S+Z here, and \S+Z at Testing")
+            self.assertRegex(found["remedy"], "^on this side first|^on the side of Testing")
+            self.provider.stop()
+        self.provider.start(clock_s=10)
+        self.assertEqual(self.check()["state"], "ok")
+
+    def test_another_issuer_is_called_so(self):
+        self.site(start=False)
+        self.provider.start(issuer=self.provider.issuer + "/")
+        self.assertIn("to the last slash", self.step("issuer", "failed")["remedy"])
+
+    def test_an_address_where_there_is_no_provider_is_called_so(self):
+        self.site()
+        self.configure(issuer=self.provider.issuer + "/nothing")
+        self.assertIn("answers 404", self.step("description", "failed")["said"])
+
+    def test_a_certificate_of_an_unknown_authority_is_called_so_and_counts_once_its_authority_is_named(self):
+        folder = tempfile.mkdtemp(prefix="hilum-oidc-tls-")
+        self.addCleanup(shutil.rmtree, folder)
+        authority = Authority(folder, "authority")
+        certificate, key = authority.sign("provider")
+        self.site(tls={"key": key, "cert": certificate})
+        self.assertIn("oidc.authorities", self.step("tls", "failed")["remedy"])
+        surfer = Surfer()
+        surfer.get(self.server.url("/api/session/provider"))
+        self.assertIn("does not count", self.told(surfer))
+        self.configure(authorities=authority.pem)
+        self.step("tls", "ok")
+
+
+if __name__ == "__main__":
+    unittest.main()
