@@ -43,6 +43,7 @@ EXPECTED = {
     ("GET", "/api/session/provider"): None, ("GET", "/api/session/provider/callback"): None,
     ("GET", "/api/accounts"): None, ("PUT", "/api/accounts/{name}"): ALERT, ("DELETE", "/api/accounts/{name}"): ALERT, ("PUT", "/api/accounts/{name}/password"): ALERT,
     ("GET", "/api/sessions"): None, ("DELETE", "/api/sessions/{id}"): ALERT, ("GET", "/api/tokens"): None, ("POST", "/api/tokens"): ALERT, ("DELETE", "/api/tokens/{name}"): ALERT,
+    ("GET", "/api/session/provider"): None, ("GET", "/api/session/provider/callback"): None, ("GET", "/api/backups"): None, ("POST", "/api/backups"): ALERT,
     ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("POST", "/api/rules/try"): QUERY,
     ("POST", "/api/deliveries/replay"): EXPORT, ("POST", "/api/deliveries/give-up"): EXPORT, ("POST", "/api/deliveries/{id}/give-up"): EXPORT,
     ("POST", "/api/models/rescan"): ALERT, ("POST", "/api/audit/acknowledge"): ALERT, ("GET", "/api/audit"): USED, ("GET", "/fhir/{type}"): QUERY, ("GET", "/fhir/{type}/{id}"): QUERY, ("POST", "/api/import"): IMPORT,

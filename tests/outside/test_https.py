@@ -251,7 +251,8 @@ class Https(unittest.TestCase):
         subprocess.run(["testssl", "--quiet", "--color", "0", "--nodns", "none", "--add-ca", self.authority.pem, "--jsonfile", found, "-p", "-s", "-f", "-U", f"localhost:{self.port}"], stdout=subprocess.DEVNULL, timeout=500)
         lines = json.loads(pathlib.Path(found).read_text(encoding="utf-8"))
         self.assertGreater(len([line for line in lines if line["severity"] == "OK"]), 10)
-        self.assertEqual([line for line in lines if line["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL")], [])
+        # That testssl's own openssl has no engine is nothing of the server's.
+        self.assertEqual([line for line in lines if line["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL") and line["id"] != "engine_problem"], [])
 
     def test_what_a_client_says_of_itself_counts_for_nothing(self):
         self.start()
