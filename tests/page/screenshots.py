@@ -116,7 +116,8 @@ def take_backups(browser, out):
     folder = tempfile.mkdtemp(prefix="hilum-scene-")
     vault, key = os.path.join(folder, "backups"), os.path.join(folder, "backup.key")
     Hilum.command(None, "backup", "key", key)
-    with Hilum(config=f"backup: {{folder: {vault}, key: {key}, at: '02:30'}}\n") as server:
+    make_package(os.path.join(folder, "models"), REAL, None)
+    with Hilum(config=f"models: {{folder: {folder}/models}}\nbackup: {{folder: {vault}, key: {key}, at: '02:30'}}\n") as server:
         for _ in range(2):
             server.command("backup", "--server", server.url(""))
         tab = browser.tab()

@@ -49,21 +49,22 @@ function become(next: Partial<Who>): void {
     for (const hear of hearers) hear(who);
 }
 
+// What is answered after somebody has come or gone here may be of before: it is asked again.
 export async function askWho(): Promise<void> {
-    try {
-        const session = await get("/api/session");
-        become({ session: JSON.stringify(session) === JSON.stringify(who.session) ? who.session : session }); // the same one: nothing begins anew
-    } catch (why) {
-        if (why instanceof Refusal && why.status === 401) {
-            become({ session: null });
-            return;
-        }
-        become({ error: (why as Error).message });
+    const before = who;
+    const answer = await get("/api/session").catch((why: Error) => why);
+    if (who !== before) return askWho();
+    if (!(answer instanceof Error)) {
+        become({ session: JSON.stringify(answer) === JSON.stringify(who.session) ? who.session : answer }); // the same one: nothing begins anew
+    } else if (answer instanceof Refusal && answer.status === 401) {
+        become({ session: null });
+    } else {
+        become({ error: answer.message });
         setTimeout(() => void askWho(), AGAIN_MS);
     }
 }
 
-whenNobody(() => who.session && become({ session: null }));
+whenNobody(() => void (who.session && askWho())); // it may be of a request of before the login
 tabs.onmessage = () => void askWho();
 
 export function useWho(): Who {
