@@ -98,7 +98,6 @@ void check_clock(struct check *check)
 {
     struct heard_clock heard;
     enum check_state state = check_synchronised();
-    struct heard_clock heard;
     if (state == CHECK_UNKNOWN)
         check_say(check, "synchronised", CHECK_UNKNOWN, "the kernel does not say whether the clock is synchronised",
                   "on this side: see to chrony or systemd-timesyncd");
