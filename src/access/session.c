@@ -250,9 +250,15 @@ bool login_try(struct access *access, const char *name, const char *password, co
     return true;
 }
 
+// Who comes in by a provider that was removed, or replaced, in the meantime, comes too late.
 static bool write_session(struct database *db, void *payload, struct error *err)
 {
-    return session_row_add(db, payload, err);
+    const struct session_row *row = payload;
+    bool counts = row->way != ACCESS_BY_PROVIDER;
+    if (!counts && !account_row_is_of_provider(db, row->account, &counts, err))
+        return false;
+    return counts ? session_row_add(db, row, err)
+                  : error_set(err, ERROR_FORBIDDEN, "the identity provider was changed meanwhile; log in again");
 }
 
 static bool write_end(struct database *db, void *payload, struct error *err)

@@ -41,6 +41,7 @@ EXPECTED = {
     ("GET", "/api/jobs"): QUERY, ("GET", "/api/deliveries"): QUERY, ("POST", "/api/deliveries/{id}/replay"): EXPORT, ("GET", "/api/events"): QUERY,
     ("GET", "/api/login"): None, ("POST", "/api/login/first"): None, ("GET", "/api/session"): None, ("POST", "/api/session"): None, ("DELETE", "/api/session"): None, ("POST", "/api/session/break-glass"): ALERT,
     ("GET", "/api/accounts"): None, ("PUT", "/api/accounts/{name}"): ALERT, ("DELETE", "/api/accounts/{name}"): ALERT, ("PUT", "/api/accounts/{name}/password"): ALERT,
+    ("GET", "/api/provider"): None, ("PUT", "/api/provider"): ALERT, ("DELETE", "/api/provider"): ALERT,
     ("GET", "/api/sessions"): None, ("DELETE", "/api/sessions/{id}"): ALERT, ("GET", "/api/tokens"): None, ("POST", "/api/tokens"): ALERT, ("DELETE", "/api/tokens/{name}"): ALERT,
     ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("POST", "/api/rules/try"): QUERY,
     ("POST", "/api/deliveries/replay"): EXPORT, ("POST", "/api/deliveries/give-up"): EXPORT, ("POST", "/api/deliveries/{id}/give-up"): EXPORT,

@@ -11,6 +11,7 @@
 #include "access/access_internal.h"
 #include "access/account_row.h"
 #include "access/login.h"
+#include "access/provider.h"
 #include "base/alarm.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -340,9 +341,14 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
     struct place place;
     struct access_session session;
     struct access_account account = person("p.reader", ACCESS_RADIOLOGIST), kept;
+    struct access_provider provider = access_provider_start;
     char secret[ACCESS_SECRET_SIZE];
     (void)state;
     open_with_two(&place);
+    provider.issuer = "https://login.example.org";
+    provider.client_id = "hilum";
+    provider.roles = "readers=radiologist";
+    assert_ok(access_provider_put(place.access, &provider, "admin", &place.err), place.err);
     text_copy(account.issuer, sizeof account.issuer, "https://login.example.org");
     text_copy(account.subject, sizeof account.subject, "4711");
     assert_ok(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err),
