@@ -133,7 +133,7 @@ const char *oidc_redirect_uri_for(const struct service *service, struct http_req
 {
     char uri[SERVICE_HOST_SIZE + 64];
     struct error ignored;
-    return http_is_secure(request) && make_redirect_uri(request, uri, sizeof uri, &ignored)
+    return (http_is_secure(request) || !service->names.list[0]) && make_redirect_uri(request, uri, sizeof uri, &ignored)
                ? arena_strdup(http_arena(request), uri)
                : oidc_redirect_uri(service, http_arena(request));
 }

@@ -177,7 +177,7 @@ json_t *oidc_refusal(struct service *service, struct http_request *request);
 // Where to register us at the provider: "https://hilum.example.org/api/session/provider/callback", as far as the
 // configuration tells.
 const char *oidc_redirect_uri(const struct service *service, struct arena *arena);
-// The same for who asks with a browser: by the name that he calls us by, where that is over HTTPS.
+// The same for who asks now: by the name that he calls us by, where that is over HTTPS, or is all that there is.
 const char *oidc_redirect_uri_for(const struct service *service, struct http_request *request);
 
 #endif
