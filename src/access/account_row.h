@@ -35,8 +35,8 @@ struct account_change {
 };
 bool account_row_change(struct database *db, struct account_change *change, struct error *err);
 
-// Whether the account is of the identity provider that is entered.
-bool account_row_is_of_provider(struct database *db, const char *name, bool *out, struct error *err);
+// Whether the identity provider is in this version, and the account is one of its people.
+bool account_row_is_of_provider(struct database *db, const char *name, int64_t version, bool *out, struct error *err);
 // Somebody has to be able to undo a change: CONFLICT without an enabled administrator who has a password, or is the
 // identity provider's.
 bool account_row_administrators(struct database *db, struct error *err);

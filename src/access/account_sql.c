@@ -169,14 +169,14 @@ bool account_row_administrators(struct database *db, struct error *err)
                                   "no enabled administrator who can log in would be left: make another one first"));
 }
 
-bool account_row_is_of_provider(struct database *db, const char *name, bool *out, struct error *err)
+bool account_row_is_of_provider(struct database *db, const char *name, int64_t version, bool *out, struct error *err)
 {
     int64_t count = 0;
     bool found;
     bool ok = sql_get_int(db, err, &count, &found,
-                          "SELECT count(*) FROM account, provider WHERE account.name = ? AND provider.issuer = "
-                          "account.issuer",
-                          "t", name);
+                          "SELECT count(*) FROM account, provider WHERE account.name = ? AND provider.version = ? AND "
+                          "provider.issuer = account.issuer",
+                          "ti", name, version);
     *out = count > 0;
     return ok;
 }

@@ -26,8 +26,7 @@
     X(by, "by", TEXT)                   /* who judged, or has passed over */                                           \
     X(target, "target", TEXT)           /* a peer's or HL7 target's name */                                            \
     X(delivery, "delivery", NUMBER)     /* its id */                                                                   \
-    X(what, "what",                                                                                                    \
-      TEXT) /* of configuration: "peer", "rule", "hl7", "label", "provider"; passed over: the event's name */          \
+    X(what, "what", TEXT)     /* of configuration: "peer", "rule", "hl7", "label"; passed over: the event's name */    \
     X(reason, "reason", TEXT) /* why it was passed over */
 
 // The kinds: name, name on the wire, members of the detail.

@@ -43,7 +43,8 @@ static bool change(struct arena *arena, const char *members, struct access_provi
     return ok;
 }
 
-static bool come_in(struct place *place, const char *name, enum access_role role, char secret[ACCESS_SECRET_SIZE])
+static bool come_in(struct place *place, const char *name, enum access_role role, int64_t version,
+                    char secret[ACCESS_SECRET_SIZE])
 {
     struct access_session session;
     struct access_account account = {.roles = 1u << role, .enabled = true};
@@ -51,7 +52,8 @@ static bool come_in(struct place *place, const char *name, enum access_role role
     text_copy(account.shown, sizeof account.shown, name);
     text_copy(account.issuer, sizeof account.issuer, ISSUER);
     text_copy(account.subject, sizeof account.subject, name);
-    return access_log_in_by_provider(place->access, &account, HERE, clock_now_ns(), secret, &session, &place->err);
+    return access_log_in_by_provider(place->access, &account, version, HERE, clock_now_ns(), secret, &session,
+                                     &place->err);
 }
 
 static bool is_in(struct place *place, const char *secret)
@@ -180,23 +182,24 @@ static void who_came_by_a_provider_is_out_when_it_is_another_one_or_gives_other_
     assert_ok(access_log_in(place.access, "admin", "correct horse battery", HERE, clock_now_ns(), by_password, &session,
                             &wait_s, &place.err),
               place.err);
-    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, by_provider)); // there is none yet
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 1, by_provider)); // there is none yet
     assert_non_null(strstr(place.err.message, "changed meanwhile"));
     put(&place, &row);
-    assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, by_provider), place.err);
+    assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, 1, by_provider), place.err);
     row.name = "Another name";
     put(&place, &row);
     assert_true(is_in(&place, by_provider));
     row.roles = "readers=resident";
     put(&place, &row);
     assert_false(is_in(&place, by_provider));
-    assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, by_provider), place.err);
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 2, by_provider)); // by the roles of before
+    assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, 3, by_provider), place.err);
     assert_ok(access_provider_remove(place.access, "admin", &place.err), place.err);
     assert_false(is_in(&place, by_provider));
-    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, by_provider));
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 3, by_provider));
     row.issuer = "https://other.example.org";
     put(&place, &row);
-    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, by_provider)); // he is the other one's
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 5, by_provider)); // he is the other one's
     assert_true(is_in(&place, by_password));
     place_close(&place);
 }
@@ -209,7 +212,7 @@ static void a_provider_stays_while_the_only_administrator_logs_in_by_it(void **s
     (void)state;
     place_open(&place);
     put(&place, &entered);
-    assert_ok(come_in(&place, "boss", ACCESS_ADMINISTRATOR, secret), place.err);
+    assert_ok(come_in(&place, "boss", ACCESS_ADMINISTRATOR, 1, secret), place.err);
     other.issuer = "https://other.example.org";
     assert_false(access_provider_remove(place.access, "boss", &place.err));
     assert_int_equal(place.err.code, ERROR_CONFLICT);

@@ -62,6 +62,11 @@ static void warn_of_first(struct service *service, json_t *warnings)
                          config_text(service->config, "data")));
 }
 
+static bool take_effect(struct service *service, struct error *err)
+{
+    return oidc_reload(service, err) || error_prefix(err, "the change is kept but not in force yet");
+}
+
 static bool change(struct service *service, struct http_request *request, const json_t *body, struct error *err)
 {
     struct access_provider provider;
@@ -72,7 +77,7 @@ static bool change(struct service *service, struct http_request *request, const 
         provider = access_provider_start;
     return access_provider_change(body, http_arena(request), &provider, err) &&
            access_provider_put(service->access, &provider, service_subject(request)->name, err) &&
-           oidc_reload(service, err) && service_open_first(service, err);
+           take_effect(service, err) && service_open_first(service, err);
 }
 
 void api_provider_put(void *payload, struct http_request *request)
@@ -98,7 +103,7 @@ void api_provider_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    if (access_provider_remove(service->access, service_subject(request)->name, &err) && oidc_reload(service, &err))
+    if (access_provider_remove(service->access, service_subject(request)->name, &err) && take_effect(service, &err))
         http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, &err);

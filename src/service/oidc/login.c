@@ -314,15 +314,6 @@ static json_t *answered(struct service *service, struct oidc *oidc, struct http_
     return claims;
 }
 
-// Looked at after all waiting is over; another issuer than this moment's is found by the access room in the end.
-static bool is_still(struct service *service, const struct oidc *oidc, struct error *err)
-{
-    struct oidc *now = oidc_hold(service);
-    bool ok = check_same(now, oidc_version(oidc), err);
-    oidc_release(now);
-    return ok;
-}
-
 void oidc_callback(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -332,9 +323,9 @@ void oidc_callback(void *payload, struct http_request *request)
     struct error err;
     struct oidc *oidc = oidc_hold(service);
     json_t *claims = answered(service, oidc, request, &err);
-    if (claims && oidc_account_of(claims, oidc_settings(oidc), &account, &err) && is_still(service, oidc, &err) &&
-        access_log_in_by_provider(service->access, &account, http_address(request), clock_now_ns(), secret, &session,
-                                  &err)) {
+    if (claims && oidc_account_of(claims, oidc_settings(oidc), &account, &err) &&
+        access_log_in_by_provider(service->access, &account, oidc_version(oidc), http_address(request), clock_now_ns(),
+                                  secret, &session, &err)) {
         service_set_cookie(request, secret);
         redirect(request, "/");
     } else {
