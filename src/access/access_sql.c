@@ -3,6 +3,7 @@
 #include "access/access_internal.h"
 #include "access/account_row.h"
 #include "access/label_row.h"
+#include "access/provider_row.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static const char *const steps[] = {
     label_tables,
     "ALTER TABLE peer ADD COLUMN labels TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE peer ADD COLUMN puts TEXT NOT NULL DEFAULT '';",
+    provider_tables,
     NULL,
 };
 

@@ -104,12 +104,13 @@ int64_t access_idle_ns(const struct access *access);
 // many at once; *wait_s says how long to wait.
 bool access_log_in(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
                    char secret[ACCESS_SECRET_SIZE], struct access_session *out, int *wait_s, struct error *err);
-// The word of an identity provider, that the caller has checked: the account of that issuer and subject is made or
-// brought up to date (name, shown, roles; labels stay as they were). FORBIDDEN when it is disabled, or its name is
-// another account's; a refusal is the caller's to tell the audit trail.
-bool access_log_in_by_provider(struct access *access, const struct access_account *account, const char *address,
-                               int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out,
-                               struct error *err);
+// The word of the identity provider as it was entered in `version`, that the caller has checked: the account of that
+// issuer and subject is made or brought up to date (name, shown, roles; labels stay as they were). FORBIDDEN when it is
+// disabled, its name is another account's, or the provider is not in that version any more; a refusal is the caller's
+// to tell the audit trail.
+bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
+                               const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
+                               struct access_session *out, struct error *err);
 // The session of a secret, which is used by that; `idle`: looked at without using it. false: there is none (any more).
 bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
                     struct access_session *out);

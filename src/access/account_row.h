@@ -36,6 +36,12 @@ struct account_change {
 };
 bool account_row_change(struct database *db, struct account_change *change, struct error *err);
 
+// Whether the identity provider is in this version, and the account is one of its people.
+bool account_row_is_of_provider(struct database *db, const char *name, int64_t version, bool *out, struct error *err);
+// Somebody has to be able to undo a change: CONFLICT without an enabled administrator who has a password, or is the
+// identity provider's.
+bool account_row_administrators(struct database *db, struct error *err);
+
 struct session_row {
     uint8_t digest[HASH_SIZE];
     char id[ACCESS_ID_SIZE], csrf[ACCESS_SECRET_SIZE], account[ACCESS_NAME_SIZE];
@@ -46,6 +52,7 @@ bool session_row_add(struct database *db, const struct session_row *row, struct 
 bool session_row_used(struct database *db, const uint8_t digest[HASH_SIZE], int64_t used_ns, struct error *err);
 bool session_row_end(struct database *db, const uint8_t digest[HASH_SIZE], struct error *err);
 bool session_row_end_all(struct database *db, const char *account, struct error *err);
+bool session_row_end_way(struct database *db, enum access_way way, struct error *err); // of all who came so
 bool session_row_prune(struct database *db, int64_t now_ns, struct error *err);
 bool session_row_each(struct database *db, bool (*each)(const struct session_row *row, void *payload), void *payload,
                       struct error *err);

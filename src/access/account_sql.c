@@ -160,17 +160,28 @@ static bool same(const struct access_account *a, const struct access_account *b)
 }
 
 // Somebody has to be able to undo what this does.
-static bool check_administrators(struct database *db, struct error *err)
+bool account_row_administrators(struct database *db, struct error *err)
 {
-    int64_t left = 0, all = 0;
+    int64_t left = 0;
     bool found;
-    return account_row_count(db, &all, err) &&
-           sql_get_int(db, err, &left, &found,
+    return sql_get_int(db, err, &left, &found,
                        "SELECT count(*) FROM account WHERE enabled = 1 AND (roles & ?) <> 0"
-                       " AND (hash <> '' OR subject <> '')",
+                       " AND (hash <> '' OR EXISTS(SELECT 1 FROM provider WHERE provider.issuer = account.issuer))",
                        "i", (int64_t)1 << ACCESS_ADMINISTRATOR) &&
            (left > 0 || error_set(err, ERROR_CONFLICT,
                                   "no enabled administrator who can log in would be left: make another one first"));
+}
+
+bool account_row_is_of_provider(struct database *db, const char *name, int64_t version, bool *out, struct error *err)
+{
+    int64_t count = 0;
+    bool found;
+    bool ok = sql_get_int(db, err, &count, &found,
+                          "SELECT count(*) FROM account, provider WHERE account.name = ? AND provider.version = ? AND "
+                          "provider.issuer = account.issuer",
+                          "ti", name, version);
+    *out = count > 0;
+    return ok;
 }
 
 static bool check_count(struct database *db, const struct account_change *change, struct error *err)
@@ -216,7 +227,7 @@ bool account_row_change(struct database *db, struct account_change *change, stru
         return false;
     if (change->account && change->was_there && !change->hash && same(change->account, &change->before.account))
         return true;
-    if (!keep_version(db, change, err) || !write_account(db, change, err) || !check_administrators(db, err))
+    if (!keep_version(db, change, err) || !write_account(db, change, err) || !account_row_administrators(db, err))
         return false;
     change->changed = true;
     return store_event_add(db, STORE_EVENT_CONFIG_CHANGED, "", change->name,
@@ -275,6 +286,11 @@ bool session_row_end(struct database *db, const uint8_t digest[HASH_SIZE], struc
 bool session_row_end_all(struct database *db, const char *account, struct error *err)
 {
     return sql_run(db, err, "DELETE FROM session WHERE account = ?", "t", account);
+}
+
+bool session_row_end_way(struct database *db, enum access_way way, struct error *err)
+{
+    return sql_run(db, err, "DELETE FROM session WHERE way = ?", "i", (int64_t)way);
 }
 
 bool session_row_prune(struct database *db, int64_t now_ns, struct error *err)

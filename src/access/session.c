@@ -263,9 +263,21 @@ bool login_try(struct access *access, const char *name, const char *password, co
     return true;
 }
 
+struct new_session {
+    struct session_row row;
+    int64_t provider_version; // with ACCESS_BY_PROVIDER
+};
+
+// What a provider said counts only if it is entered as it was asked: who comes in by one that was removed or changed
+// meanwhile comes too late.
 static bool write_session(struct database *db, void *payload, struct error *err)
 {
-    return session_row_add(db, payload, err);
+    const struct new_session *new = payload;
+    bool counts = new->row.way != ACCESS_BY_PROVIDER;
+    if (!counts && !account_row_is_of_provider(db, new->row.account, new->provider_version, &counts, err))
+        return false;
+    return counts ? session_row_add(db, &new->row, err)
+                  : error_set(err, ERROR_FORBIDDEN, "the provider was changed meanwhile; log in again");
 }
 
 static bool write_end(struct database *db, void *payload, struct error *err)
@@ -346,32 +358,36 @@ static bool drop_ended(struct access *access, int64_t now_ns, struct error *err)
     return ok;
 }
 
-static bool begin(struct access *access, const struct access_account *account, enum access_way way, const char *address,
-                  int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out, struct error *err)
+// `provider_version` 0: by password.
+static bool begin(struct access *access, const struct access_account *account, int64_t provider_version,
+                  const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out,
+                  struct error *err)
 {
     uint8_t extra[HASH_SIZE];
     char id[ACCESS_SECRET_SIZE];
-    struct session_row row = {.way = way,
-                              .began_ns = now_ns,
-                              .used_ns = now_ns,
-                              .ends_ns = now_ns + ACCESS_SESSION_HOURS * 3600 * CLOCK_SECOND};
+    struct new_session new = {.provider_version = provider_version};
+    struct session_row *row = &new.row;
+    *row = (struct session_row){.way = provider_version ? ACCESS_BY_PROVIDER : ACCESS_BY_PASSWORD,
+                                .began_ns = now_ns,
+                                .used_ns = now_ns,
+                                .ends_ns = now_ns + ACCESS_SESSION_HOURS * 3600 * CLOCK_SECOND};
     struct login *login = access->login;
     if (!drop_ended(access, now_ns, err))
         return false;
     if (login->session_count >= ACCESS_SESSIONS_MAX)
         return error_set(err, ERROR_BUSY, "%d people are logged in, which are the most", ACCESS_SESSIONS_MAX);
-    if (!access_secret_make("hs_", secret) || !access_secret_make("", row.csrf) || !access_secret_make("", id))
+    if (!access_secret_make("hs_", secret) || !access_secret_make("", row->csrf) || !access_secret_make("", id))
         return error_set(err, ERROR_INTERNAL, "no random bits for a session");
-    hash_of(secret, strlen(secret), row.digest);
-    snprintf(row.id, sizeof row.id, "%.*s", ACCESS_ID_SIZE - 1, id);
-    text_copy(row.account, sizeof row.account, account->name);
+    hash_of(secret, strlen(secret), row->digest);
+    snprintf(row->id, sizeof row->id, "%.*s", ACCESS_ID_SIZE - 1, id);
+    text_copy(row->account, sizeof row->account, account->name);
     if ((one_too_many(login, account->name, extra) &&
          !store_write(access->store, STORE_DURABLE, write_end, extra, err)) ||
-        !store_write(access->store, STORE_DURABLE, write_session, &row, err) || !login_reload(access, err))
+        !store_write(access->store, STORE_DURABLE, write_session, &new, err) || !login_reload(access, err))
         return false;
-    fill(&(struct login_session){.row = row, .account = *account}, address, now_ns, out);
+    fill(&(struct login_session){.row = *row, .account = *account}, address, now_ns, out);
     audit(access, ACCESS_EVENT_LOGIN, true, account->name, address,
-          way == ACCESS_BY_PASSWORD ? "by password" : "by an identity provider", now_ns);
+          provider_version == 0 ? "by password" : "by an identity provider", now_ns);
     return true;
 }
 
@@ -380,7 +396,7 @@ bool access_log_in(struct access *access, const char *name, const char *password
 {
     struct account_row row;
     return login_try(access, name, password, address, now_ns, &row, wait_s, err) &&
-           begin(access, &row.account, ACCESS_BY_PASSWORD, address, now_ns, secret, out, err);
+           begin(access, &row.account, 0, address, now_ns, secret, out, err);
 }
 
 static bool find_by_provider(struct access *access, const struct access_account *wanted, struct account_row *out,
@@ -393,9 +409,9 @@ static bool find_by_provider(struct access *access, const struct access_account 
     return ok;
 }
 
-bool access_log_in_by_provider(struct access *access, const struct access_account *account, const char *address,
-                               int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out,
-                               struct error *err)
+bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
+                               const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
+                               struct access_session *out, struct error *err)
 {
     struct account_row row = {0};
     struct access_account wanted = *account;
@@ -413,7 +429,7 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
     if (!wanted.enabled)
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
     return login_account_put(access, &wanted, !found, "identity provider", err) &&
-           begin(access, &wanted, ACCESS_BY_PROVIDER, address, now_ns, secret, out, err);
+           begin(access, &wanted, version, address, now_ns, secret, out, err);
 }
 
 // ---- a session

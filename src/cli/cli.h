@@ -80,7 +80,7 @@ bool cli_dicom_tls(const struct cli_dicom *call, struct tls **out, struct error 
 void cli_complain(const char *path, const char *words, const char *reason);
 
 extern const struct cli_command cli_access, cli_account, cli_token, cli_audit, cli_backup, cli_cert, cli_check,
-    cli_config, cli_conformance, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_rebuild,
-    cli_restore, cli_runner, cli_send, cli_serve, cli_version;
+    cli_config, cli_conformance, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer,
+    cli_provider, cli_rebuild, cli_restore, cli_runner, cli_send, cli_serve, cli_version;
 
 #endif

@@ -73,7 +73,8 @@ static bool report(CURLcode code, const struct http_call *call, const char *deta
     case CURLE_SSL_CONNECT_ERROR:
         return error_set(err, ERROR_PROTOCOL, "no TLS with %s (%s)", call->url, why);
     case CURLE_SSL_CACERT_BADFILE:
-        return error_set(err, ERROR_BAD_VALUE, "%s holds no certificates of authorities", call->authorities);
+        return error_set(err, ERROR_BAD_VALUE, "%s holds no certificates of authorities",
+                         call->authorities_text ? "the text" : call->authorities);
     default:
         return error_set(err, ERROR_CLOSED, "%s does not answer (%s); is the server running there?", call->url,
                          curl_easy_strerror(code));
@@ -87,8 +88,15 @@ static void set_identity(CURL *curl, const struct http_call *call)
         curl_easy_setopt(curl, CURLOPT_USERNAME, call->user);
         curl_easy_setopt(curl, CURLOPT_PASSWORD, call->password);
     }
-    if (call->authorities)
+    if (call->authorities_text) {
+        struct curl_blob text = {(void *)(uintptr_t)call->authorities_text, strlen(call->authorities_text),
+                                 CURL_BLOB_COPY};
+        curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &text);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); // the system's do not count beside them
+    } else if (call->authorities) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, call->authorities);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 }
 

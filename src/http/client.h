@@ -21,7 +21,8 @@ struct http_call {
     int64_t timeout_ns;      // of all of it
     int64_t connect_ns;      // of look-up, connection and handshake; 0: timeout_ns
     const char *authorities; // PEM file of those whose word counts for the server's certificate; NULL: the system's
-    int64_t *date_ns;        // out: of the answer's Date header, 0 without one; NULL: nobody asks
+    const char *authorities_text; // PEM text in place of the file; NULL: none
+    int64_t *date_ns;             // out: of the answer's Date header, 0 without one; NULL: nobody asks
 };
 
 // Sends it and appends the answer's body to `out`. true for any answer; *status is its code. When there was none:

@@ -8,7 +8,6 @@
 #include "base/wire.h"
 #include "dicom/charset.h"
 #include "service/internal.h"
-#include "service/oidc/oidc.h"
 
 static const struct config_key keys[] = {
     {"data", CONFIG_TEXT, "./hilum-data", 0, 0, NULL, "The folder for objects, database and audit trail."},
@@ -60,21 +59,6 @@ static const struct config_key keys[] = {
      "A700H)."},
     {"login.idle_minutes", CONFIG_INTEGER, "15", 1, 720, NULL,
      "How long who has logged in may do nothing until the session ends."},
-    {"oidc.issuer", CONFIG_TEXT, "", 0, 0, NULL,
-     "The identity provider that people may log in by (OpenID Connect), as it calls itself: "
-     "https://login.example.org/realms/site; empty: none."},
-    {"oidc.name", CONFIG_TEXT, "the hospital's login", 0, 0, NULL, "What the button says after \"Log in with\"."},
-    {"oidc.client_id", CONFIG_TEXT, "", 0, 0, NULL, "By what name the provider knows this server."},
-    {"oidc.client_secret_file", CONFIG_TEXT, "", 0, 0, NULL,
-     "The file with the secret that it gave this server, mode 0600; empty: a public client."},
-    {"oidc.scopes", CONFIG_TEXT, "openid profile email", 0, 0, NULL,
-     "What is asked for; some providers send groups only for a scope of that name."},
-    {"oidc.groups_claim", CONFIG_TEXT, "groups", 0, 0, NULL,
-     "Where the ID token has the groups of a person; with dots between a member of a member: realm_access.roles."},
-    {"oidc.roles", CONFIG_TEXT, "", 0, 0, NULL,
-     "Which group has which role here: \"radiology=radiologist, it=administrator\"; who is in none is refused."},
-    {"oidc.authorities", CONFIG_TEXT, "", 0, 0, NULL,
-     "Those whose word counts for the provider's certificate, PEM; empty: tls.authorities, else the system's."},
     {"models.folder", CONFIG_TEXT, "", 0, 0, NULL,
      "Model packages, one folder each; empty: ../models beside the program."},
     {"models.onnxruntime", CONFIG_TEXT, "", 0, 0, NULL,
@@ -291,8 +275,6 @@ static const struct {
               {"dicom.tls_listen", check_tls_listen},
               {"dicom.titles", check_titles},
               {"dicom.charset", check_charset},
-              {"oidc.issuer", oidc_issuer_check},
-              {"oidc.roles", oidc_roles_check},
               {"audit.syslog", check_syslog},
               {"audit.syslog_certificate", check_fingerprint},
               {"models.synonyms", check_synonyms},
@@ -342,19 +324,9 @@ static bool check_backup(const struct config *config, struct error *err)
     return true;
 }
 
-// A provider of which half is known would be a button that lets nobody in.
-static bool check_provider(const struct config *config, struct error *err)
-{
-    static const char *const needed[] = {"oidc.client_id", "oidc.roles", "oidc.name", "oidc.groups_claim"};
-    for (size_t i = 0; *config_text(config->tree, "oidc.issuer") && i < sizeof needed / sizeof *needed; i++)
-        if (!*config_text(config->tree, needed[i]))
-            return error_set(err, ERROR_BAD_VALUE, "oidc.issuer needs %s", needed[i]);
-    return true;
-}
-
 bool service_config_check(const struct config *config, struct error *err)
 {
-    if (!check_tls(config, err) || !check_backup(config, err) || !check_provider(config, err))
+    if (!check_tls(config, err) || !check_backup(config, err))
         return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {

@@ -45,7 +45,7 @@ struct deliverer;
 struct service_tls;
 struct checks;
 struct backups;
-struct oidc;
+struct oidc_current;
 struct heard;
 
 struct service {
@@ -68,8 +68,8 @@ struct service {
     char page_folder[4096];
     struct checks *checks; // of connections
     struct backups *backups;
-    struct oidc *oidc;     // NULL: no identity provider is configured
-    struct heard *heard;   // of others
+    struct oidc_current *oidc; // the identity provider that is entered
+    struct heard *heard;       // of others
     struct dimse_service *dimse;
     struct http_server *http;
     pthread_mutex_t import_mutex;         // of the next
@@ -122,6 +122,8 @@ void heard_time(struct heard *heard, const char *who, int64_t said_ns, int64_t o
 
 struct checks *checks_open(struct error *err);
 void checks_close(struct checks *checks); // NULL is fine
+// Looks at one connection now, as it is told by GET /api/connections; the caller's. NOT_FOUND: there is none; BUSY.
+json_t *checks_run(struct service *service, struct arena *arena, const char *kind, const char *name, struct error *err);
 
 // ---- backup.c: when backups are made, and what became of them
 
@@ -185,6 +187,8 @@ bool service_needs_logins(const struct service *service);
 // At the start: DATA/token, which the program's own commands show, and where nobody can log in yet the code for the
 // first administrator.
 bool service_open_logins(struct service *service, struct error *err);
+// The code alone, where it is due by now.
+bool service_open_first(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
 // The value of a cookie (RFC 6265, section 4.2) that is as long as a secret; false: there is none.
 bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE]);
@@ -252,6 +256,7 @@ http_handler api_peers, api_peer_put, api_peer_delete, api_peer_echo;  // api/pe
 http_handler api_connections, api_connection_check;                    // check/connections.c
 http_handler api_login, api_session, api_session_post, api_emergency, api_session_delete, api_first,
     api_password;                                                                                  // api/login.c
+http_handler api_provider, api_provider_put, api_provider_delete;                                  // api/provider.c
 http_handler oidc_begin, oidc_callback;                                                            // oidc/login.c
 http_handler api_accounts, api_account_put, api_account_delete, api_sessions, api_sessions_delete; // api/accounts.c
 http_handler api_tokens, api_token_make, api_token_delete;

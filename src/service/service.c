@@ -120,7 +120,7 @@ static bool start_rooms(struct service *service, struct error *err)
     service->decoder = service->access ? image_decoder_open(reduced, err) : NULL;
     service->archive = service->decoder ? archive_open(service->store, service->decoder, err) : NULL;
     return service->archive && start_export(service, err) && store_check_start(service->store, err) &&
-           service_open_logins(service, err);
+           oidc_start(service, err) && service_open_logins(service, err);
 }
 
 // Without ONNX Runtime the archive works and jobs wait; the log says so.
@@ -233,12 +233,10 @@ struct service *service_start(const struct config *config, struct error *err)
     service->started_ns = clock_now_ns();
     set_log_level(config_text(service->config, "log"));
     budget_set((uint64_t)config_integer(service->config, "memory.peers_mb") << 20);
-    bool has_provider = *config_text(service->config, "oidc.issuer");
     bool ok = service_titles_read(&service->titles, config_text(service->config, "dicom.titles"), err) &&
               service_names_read(&service->names, config_text(service->config, "http.names"), err) &&
               (service->tls = service_tls_open(service->config, err)) != NULL &&
-              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) &&
-              (!has_provider || (service->oidc = oidc_open(service->config, err)) != NULL) && start_rooms(service, err);
+              (service->heard = heard_open(err)) != NULL && check_sandbox(service, err) && start_rooms(service, err);
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && (service->checks = checks_open(err)) != NULL && start_flow(service, err) &&
@@ -289,7 +287,7 @@ void service_stop(struct service *service)
     }
     store_close(service->store);
     checks_close(service->checks);
-    oidc_close(service->oidc);
+    oidc_stop(service->oidc);
     heard_close(service->heard);
     pthread_mutex_destroy(&service->import_mutex);
     service_tls_close(service->tls);

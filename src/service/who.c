@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "service/dimse/dimse_service.h"
 #include "service/internal.h"
+#include "service/oidc/oidc.h"
 
 const struct access_subject *service_subject(const struct http_request *request)
 {
@@ -68,7 +69,7 @@ static bool listens_elsewhere(const struct service *service)
 
 bool service_needs_logins(const struct service *service)
 {
-    return access_accounts_exist(service->access) || service->oidc || service->names.list[0] ||
+    return access_accounts_exist(service->access) || oidc_is_entered(service) || service->names.list[0] ||
            *config_text(service->config, "http.trusted_proxies") || listens_elsewhere(service);
 }
 
@@ -102,7 +103,14 @@ bool service_open_logins(struct service *service, struct error *err)
     if (!file_replace(path, line, strlen(line), 0600, err) ||
         (store_is_restored(service->store) && !end_sessions(service, err)))
         return false;
-    if (!service_needs_logins(service) || access_accounts_exist(service->access))
+    return service_open_first(service, err);
+}
+
+bool service_open_first(struct service *service, struct error *err)
+{
+    char path[STORE_FOLDER_MAX + 64];
+    if (!service_needs_logins(service) || access_accounts_exist(service->access) ||
+        access_first_is_due(service->access))
         return true;
     if (!in_data(service, "first-administrator", path) || !access_first_begin(service->access, path, err))
         return false;

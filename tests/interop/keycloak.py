@@ -94,8 +94,8 @@ class Keycloak:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def settings(keycloak, secret, **more):
-    return "oidc: " + json.dumps({"issuer": keycloak.issuer, "name": "Keycloak", "client_id": "hilum-RS256", "client_secret_file": secret, "roles": "radiology=radiologist", **more}) + "\n"
+def enter(server, keycloak, **more):
+    return command(server, "/api/provider", "PUT", {"issuer": keycloak.issuer, "name": "Keycloak", "client_id": "hilum-RS256", "client_secret": SECRET, "roles": "radiology=radiologist", **more})
 
 
 def log_in(server, name):
@@ -120,13 +120,11 @@ def check(what, seen, wanted):
 
 def main():
     folder = tempfile.mkdtemp(prefix="hilum-keycloak-data-")
-    secret = os.path.join(folder, "secret")
-    pathlib.Path(secret).write_text(SECRET, encoding="utf-8")
     server = Hilum(data=os.path.join(folder, "data"))
     try:
         with Keycloak(server.url(CALLBACK)) as keycloak:
-            server.config = settings(keycloak, secret)
             server.start()
+            enter(server, keycloak)
             command(server, "/api/accounts/boss", "PUT", {"shown": "Boss", "roles": ["administrator"], "password": "correct horse battery"})
             steps = wait_until(lambda: (lambda got: got["state"] == "ok" and got["steps"])(command(server, "/api/connections/provider/login/check", "POST", {})), 120, "the check finds all well")
             check("the check", [step["step"] for step in steps], ["reach", "clock", "description", "keys"])
@@ -135,9 +133,7 @@ def main():
             bob = log_in(server, "bob")
             check("a person of another group", "porters" in bob, True)
             for algorithm in ("PS256", "ES256"):
-                server.stop()
-                server.config = settings(keycloak, secret, client_id=f"hilum-{algorithm}", groups_claim="realm_access.roles", roles="pacs-admin=administrator")
-                server.start()
+                enter(server, keycloak, client_id=f"hilum-{algorithm}", groups_claim="realm_access.roles", roles="pacs-admin=administrator")
                 check(f"a realm role, in a token signed with {algorithm}", log_in(server, "ada")["roles"], ["administrator"])
     finally:
         if server.process:

@@ -48,17 +48,14 @@ class Provider:
         if not public:
             client["client_secret"] = SECRET
         self.options = {"port": self.port, "client": client, "people": os.path.join(self.folder, "people.json"), **options}
-        self.secret_file = os.path.join(self.folder, "secret")
-        with open(self.secret_file, "w", encoding="utf-8") as file:
-            file.write(SECRET + "\n")
 
     @property
     def issuer(self):
         return f"{'https' if 'tls' in self.options else 'http'}://127.0.0.1:{self.port}"
 
-    def config(self, roles="readers=radiologist, it=administrator", **more):
-        settings = {"issuer": self.issuer, "name": "Testing", "client_id": "hilum", "client_secret_file": self.secret_file, "roles": roles, **more}
-        return "oidc: " + json.dumps(settings) + "\n"
+    def entry(self, roles="readers=radiologist, it=administrator", **more):
+        """What PUT /api/provider takes."""
+        return {"issuer": self.issuer, "name": "Testing", "client_id": "hilum", "client_secret": SECRET, "roles": roles, **more}
 
     def set(self, login, **claims):
         self.people[login] = claims

@@ -42,6 +42,7 @@ EXPECTED = {
     ("GET", "/api/login"): None, ("POST", "/api/login/first"): None, ("GET", "/api/session"): None, ("POST", "/api/session"): None, ("DELETE", "/api/session"): None, ("POST", "/api/session/break-glass"): ALERT,
     ("GET", "/api/session/provider"): None, ("GET", "/api/session/provider/callback"): None,
     ("GET", "/api/accounts"): None, ("PUT", "/api/accounts/{name}"): ALERT, ("DELETE", "/api/accounts/{name}"): ALERT, ("PUT", "/api/accounts/{name}/password"): ALERT,
+    ("GET", "/api/provider"): None, ("PUT", "/api/provider"): ALERT, ("DELETE", "/api/provider"): ALERT,
     ("GET", "/api/sessions"): None, ("DELETE", "/api/sessions/{id}"): ALERT, ("GET", "/api/tokens"): None, ("POST", "/api/tokens"): ALERT, ("DELETE", "/api/tokens/{name}"): ALERT,
     ("GET", "/api/session/provider"): None, ("GET", "/api/session/provider/callback"): None, ("GET", "/api/backups"): None, ("POST", "/api/backups"): ALERT,
     ("GET", "/api/quarantine"): QUERY, ("DELETE", "/api/quarantine/{number}"): ALERT, ("POST", "/api/rules/try"): QUERY,

@@ -23,7 +23,7 @@ from harness import HILUM, ROOT, Hilum, wait_until
 from test_tls import Authority
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "oidc"))
-from provider import Provider, Surfer
+from provider import SECRET, Provider, Surfer
 
 PASSWORD = "correct horse battery"
 CALLBACK = "/api/session/provider/callback"
@@ -40,16 +40,14 @@ class Site(unittest.TestCase):
         self.provider.set("bob", name="Bob", preferred_username="bob", groups=["porters"])
         if start:
             self.provider.start()
-        self.server.config = self.provider.config(**settings)
         self.server.start()
         self.addCleanup(self.server.__exit__, None, None, None)
         if boss:
             self.command("/api/accounts/boss", "PUT", {"shown": "Boss", "roles": ["administrator"], "password": PASSWORD})
+        self.entered = self.enter(**settings)
 
-    def configure(self, **settings):
-        self.server.stop()
-        self.server.config = self.provider.config(**settings)
-        self.server.start()
+    def enter(self, **settings):
+        return self.command("/api/provider", "PUT", self.provider.entry(**settings))
 
     def begin(self, surfer, login):
         return surfer.to_callback(self.server.url("/api/session/provider"), login)
@@ -136,7 +134,7 @@ class Login(Site):
         self.assertEqual(Surfer().get(url, headers={"Host": "evil.example.org"}).status, 403)
 
     def test_a_public_client_has_no_secret(self):
-        self.site(public=True, client_secret_file="")
+        self.site(public=True, client_secret=None)
         surfer, why = self.log_in("ada")
         self.assertIsNone(why)
         self.assertEqual(self.session(surfer)["name"], "ada.l")
@@ -198,11 +196,11 @@ class Refused(Site):
         self.site()
         surfer, why = self.log_in("bob")
         self.check_refused(surfer, why, "porters")
-        self.assertIn("oidc.roles", why)
+        self.assertIn("the provider's roles", why)
         self.assertEqual([account["name"] for account in self.command("/api/accounts")], ["boss"])
         self.provider.set("bob", preferred_username="bob")
         time.sleep(1.1)  # refused logins of one name within a second are one line
-        self.check_refused(*self.log_in("bob"), "'groups' (oidc.groups_claim)")
+        self.check_refused(*self.log_in("bob"), "'groups' (groups_claim)")
 
     def test_a_disabled_account_stays_out(self):
         self.site()
@@ -316,15 +314,96 @@ class Faults(Site):
 
     def test_a_wrong_secret_names_the_setting(self):
         self.site()
-        pathlib.Path(self.provider.secret_file).write_text("wrong", encoding="utf-8")
+        self.enter(client_secret="wrong")
         surfer, why = self.log_in("ada")
-        self.check_refused(surfer, why, "oidc.client_secret_file")
+        self.check_refused(surfer, why, "client_secret")
 
     def test_an_id_token_out_of_its_time_names_the_clocks(self):
         self.site(start=False)
         self.provider.start(clock_s=600)
         surfer, why = self.log_in("ada")
         self.check_refused(surfer, why, "one of the two clocks is off")
+
+
+class Entered(Site):
+    """While the server runs."""
+
+    def refused(self, body):
+        token = pathlib.Path(self.server.data, "token").read_text(encoding="utf-8").strip()
+        status, _, text = self.server.request("/api/provider", "PUT", json.dumps(body).encode(), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        self.assertGreaterEqual(status, 400, text)
+        return text.decode()
+
+    def test_it_is_entered_changed_and_removed_without_a_restart_and_its_people_are_out_then(self):
+        self.site()
+        self.assertEqual((self.entered["warnings"], self.entered["redirectUri"]), ([], self.server.url(CALLBACK)))
+        surfer, _ = self.log_in("ada")
+        self.command("/api/provider", "PUT", {"name": "Elsewhere"})
+        self.assertEqual(self.server.get_json("/api/login")["providers"][0]["words"], "Log in with Elsewhere")
+        self.assertIsNotNone(self.session(surfer))
+        self.command("/api/provider", "PUT", {"roles": "staff=technologist"})
+        self.assertIsNone(self.session(surfer))
+        surfer, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual(self.session(surfer)["roles"], ["technologist"])
+        self.command("/api/provider", "DELETE")
+        self.assertIsNone(self.session(surfer))
+        self.assertEqual(self.server.get_json("/api/login")["providers"], [])
+        self.assertEqual(surfer.get(self.server.url("/api/session/provider")).status, 404)
+        self.assertIn("ada.l", [account["name"] for account in self.command("/api/accounts")])
+        for words in ("identity provider Testing set", "identity provider Elsewhere changed", "staff=technologist", "identity provider Elsewhere removed"):
+            self.assertIn(words, self.trail())
+
+    def test_a_login_that_began_before_a_change_or_a_removal_ends_in_words(self):
+        self.site()
+        for change in (lambda: self.command("/api/provider", "PUT", {"name": "Elsewhere"}), lambda: self.command("/api/provider", "DELETE")):
+            surfer = Surfer()
+            url = self.begin(surfer, "ada")
+            change()
+            self.check_refused(surfer, self.end(surfer, url), "the provider was changed meanwhile; log in again")
+
+    def test_the_secret_is_never_shown_is_kept_when_none_is_given_and_goes_to_no_other_issuer(self):
+        self.site()
+        entry = self.command("/api/provider")["provider"]
+        self.assertTrue(entry["hasSecret"])
+        for changed in ({"client_secret": ""}, {**entry, "name": "Again"}):
+            self.command("/api/provider", "PUT", changed)
+            self.assertIsNone(self.log_in("ada")[1])
+        self.assertIn("the client_secret is that of", self.refused({"issuer": "https://evil.example"}))
+        self.assertIn("was changed since", self.refused({"version": entry["version"], "name": "Late"}))
+        self.assertNotIn(SECRET, json.dumps(self.command("/api/provider")) + self.trail())
+        self.assertEqual(os.stat(os.path.join(self.server.data, "hilum.db")).st_mode & 0o077, 0)
+
+    def test_one_that_is_not_well_is_kept_with_warnings(self):
+        self.site(start=False)
+        (warning,) = self.entered["warnings"]
+        self.assertIn("nothing listens", warning)
+        self.provider.start()
+        (warning,) = self.command("/api/provider", "PUT", self.provider.entry(issuer=self.provider.issuer + "/"))["warnings"]
+        self.assertIn("to the last slash", warning)
+
+    def test_with_the_provider_logins_are_needed_and_the_first_administrator_has_a_way_in(self):
+        self.site(boss=False)
+        self.assertIn("first-administrator", self.entered["warnings"][0])
+        self.assertTrue(pathlib.Path(self.server.data, "first-administrator").exists())
+        self.assertEqual(self.server.request("/api/provider")[0], 401)
+
+    def test_the_command_enters_shows_and_removes_it(self):
+        self.site()
+        environment = dict(os.environ, HILUM_TOKEN_FILE=os.path.join(self.server.data, "token"))
+
+        def hilum(*words, typed=None):
+            return subprocess.run([HILUM, "provider", *words, "--server", self.server.url("")], env=environment, input=typed, capture_output=True, text=True, check=False)
+
+        self.assertEqual(hilum("remove").returncode, 0)
+        self.assertIn("no identity provider is entered", hilum("show").stdout)
+        self.assertIn(self.server.url(CALLBACK), hilum("show").stdout)
+        self.assertIn("needs issuer", hilum("set").stderr)
+        done = hilum("set", "--issuer", self.provider.issuer, "--client-id", "hilum", "--secret-file", "-", "--roles", "readers=radiologist", typed=SECRET + "\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(self.provider.issuer, done.stdout)
+        self.assertNotIn(SECRET, done.stdout + hilum("show", "--json").stdout)
+        self.assertIsNone(self.log_in("ada")[1])
 
 
 class Checked(Site):
@@ -353,7 +432,7 @@ class Checked(Site):
         found = self.step("reach", "failed")
         self.assertIn("nothing listens", found["said"])
         self.assertIn("on the side of Testing: start its service", found["remedy"])
-        self.assertIn("oidc.issuer", found["remedy"])
+        self.assertIn("the provider's issuer", found["remedy"])
 
     def test_a_clock_that_is_off_is_called_so_with_both_times(self):
         self.site(start=False)
@@ -373,7 +452,7 @@ class Checked(Site):
 
     def test_an_address_where_there_is_no_provider_is_called_so(self):
         self.site()
-        self.configure(issuer=self.provider.issuer + "/nothing")
+        self.enter(issuer=self.provider.issuer + "/nothing")
         self.assertIn("answers 404", self.step("description", "failed")["said"])
 
     def test_a_certificate_of_an_unknown_authority_is_called_so_and_counts_once_its_authority_is_named(self):
@@ -382,11 +461,11 @@ class Checked(Site):
         authority = Authority(folder, "authority")
         certificate, key = authority.sign("provider")
         self.site(tls={"key": key, "cert": certificate})
-        self.assertIn("oidc.authorities", self.step("tls", "failed")["remedy"])
+        self.assertIn("provider's authorities", self.step("tls", "failed")["remedy"])
         surfer = Surfer()
         surfer.get(self.server.url("/api/session/provider"))
         self.assertIn("does not count", self.told(surfer))
-        self.configure(authorities=authority.pem)
+        self.enter(authorities=pathlib.Path(authority.pem).read_text(encoding="ascii"))
         self.step("tls", "ok")
 
     def test_a_provider_that_lies_is_told_by_what_it_answers(self):

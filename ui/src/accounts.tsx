@@ -4,6 +4,7 @@ import { post, put, remove } from "./api";
 import { date } from "./dates";
 import { EmergencyAccess } from "./emergency";
 import { Deed, type Entry, type Field, Form, Panel, Table } from "./panel";
+import { Provider } from "./provider";
 import { enter, may, useWho } from "./session";
 import { useStore } from "./store";
 import { t } from "./texts";
@@ -230,6 +231,7 @@ export function Accounts() {
                 <h1>{t.screens.accounts}</h1>
             </header>
             <List />
+            <Provider />
             <Tokens />
             {may("see the status") && <Labels />}
             <Sessions />

@@ -1,7 +1,7 @@
 // The door: by password, by a provider, or by the code of the first administrator.
 import { useEffect, useState } from "preact/hooks";
 import { type LoginWays, get } from "./api";
-import { type Elsewhere, leaveTo, logIn, logInFirst } from "./session";
+import { type Elsewhere, logIn, logInFirst, remember } from "./session";
 import { t } from "./texts";
 
 function useWays(): { ways: LoginWays | null; error: string } {
@@ -105,9 +105,9 @@ export function Login({ ended, elsewhere }: { ended: boolean; elsewhere: Elsewhe
                 <div class="providers">
                     {(ways.first || ways.password) && <p>{t.login.or}</p>}
                     {ways.providers.map(({ name, words, url }) => (
-                        <button key={name} onClick={() => leaveTo(url)}>
+                        <a key={name} class="way" href={url} onClick={remember}>
                             {words}
-                        </button>
+                        </a>
                     ))}
                 </div>
             )}

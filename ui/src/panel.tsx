@@ -155,7 +155,7 @@ export function Deed({ words, label, ask, reason, why = "", onDo }: DeedProps) {
 export interface Field {
     name: string;
     words: string;
-    kind: "text" | "number" | "tick" | "choice" | "choices" | "list" | "secret"; // list: texts with commas between
+    kind: "text" | "number" | "tick" | "choice" | "choices" | "list" | "secret" | "lines"; // list: texts with commas between
     choices?: readonly string[];
     say?: Record<string, string>; // a choice in other words
     hint?: string;
@@ -200,6 +200,8 @@ function Input({ field, value, disabled, onValue }: InputProps) {
             return <input name={name} defaultValue={all.join(", ")} disabled={disabled} onChange={(event) => onValue(event.currentTarget.value.split(",").map((one) => one.trim()).filter(Boolean))} />;
         case "number":
             return <input name={name} inputMode="decimal" required={isNeeded} value={value === undefined ? "" : String(value)} disabled={disabled} onInput={(event) => onValue(event.currentTarget.value === "" ? undefined : Number(event.currentTarget.value))} />;
+        case "lines":
+            return <textarea name={name} rows={4} spellcheck={false} value={String(value ?? "")} disabled={disabled} onInput={(event) => onValue(event.currentTarget.value)} />;
         default:
             return <input name={name} type={kind === "secret" ? "password" : "text"} autocomplete={kind === "secret" ? "new-password" : "off"} spellcheck={false} required={isNeeded} value={String(value ?? "")} disabled={disabled} onInput={(event) => onValue(event.currentTarget.value)} />;
     }

@@ -107,9 +107,8 @@ export async function logOff(ended = false): Promise<void> {
 }
 
 // A provider's login leaves the page: where one was is kept.
-export function leaveTo(url: string): void {
+export function remember(): void {
     sessionStorage.setItem(BACK, location.hash);
-    location.assign(url);
 }
 
 export function comeBack(): void {

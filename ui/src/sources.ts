@@ -93,6 +93,7 @@ export const SOURCES = {
     unknown: source({ load: () => get("/api/audit/unknown"), on: [] }),
     connections: source({ load: () => get("/api/connections"), on: ["config.changed"] }),
     accounts: source({ load: () => get("/api/accounts"), on: [] }),
+    provider: source({ load: () => get("/api/provider"), on: ["config.changed"] }),
     tokens: source({ load: () => get("/api/tokens"), on: [] }),
     sessions: source({ load: () => get("/api/sessions"), on: [] }),
     // Who looks leaves a line there: it is read when somebody asks.

@@ -29,6 +29,7 @@ uint64_t place_sum_counts(const char *text);            // of all lines
 
 int test_login(void);
 int test_peers(void);
+int test_provider(void);
 int test_admission(void);
 int test_allow(void);
 int test_labels(void);

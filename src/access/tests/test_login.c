@@ -11,6 +11,7 @@
 #include "access/access_internal.h"
 #include "access/account_row.h"
 #include "access/login.h"
+#include "access/provider.h"
 #include "base/alarm.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -340,26 +341,33 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
     struct place place;
     struct access_session session;
     struct access_account account = person("p.reader", ACCESS_RADIOLOGIST), kept;
+    struct access_provider provider = access_provider_start;
     char secret[ACCESS_SECRET_SIZE];
     (void)state;
     open_with_two(&place);
+    provider.issuer = "https://login.example.org";
+    provider.client_id = "hilum";
+    provider.roles = "readers=radiologist";
+    assert_ok(access_provider_put(place.access, &provider, "admin", &place.err), place.err);
     text_copy(account.issuer, sizeof account.issuer, "https://login.example.org");
     text_copy(account.subject, sizeof account.subject, "4711");
-    assert_ok(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err),
+    assert_ok(access_log_in_by_provider(place.access, &account, 1, HERE, clock_now_ns(), secret, &session, &place.err),
               place.err);
     assert_true(is_in(&place, secret));
     account.roles = 1u << ACCESS_RESIDENT;
     text_copy(account.name, sizeof account.name, "renamed");
-    assert_ok(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err),
+    assert_ok(access_log_in_by_provider(place.access, &account, 1, HERE, clock_now_ns(), secret, &session, &place.err),
               place.err);
     assert_ok(access_account_get(place.access, "p.reader", &kept, &place.err), place.err); // the same person
     assert_int_equal(kept.roles, 1u << ACCESS_RESIDENT);
     kept.enabled = false;
     put(&place, &kept, NULL);
-    assert_false(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err));
+    assert_false(
+        access_log_in_by_provider(place.access, &account, 1, HERE, clock_now_ns(), secret, &session, &place.err));
     text_copy(account.subject, sizeof account.subject, "4712"); // another person of a name that is taken
     text_copy(account.name, sizeof account.name, "doctor");
-    assert_false(access_log_in_by_provider(place.access, &account, HERE, clock_now_ns(), secret, &session, &place.err));
+    assert_false(
+        access_log_in_by_provider(place.access, &account, 1, HERE, clock_now_ns(), secret, &session, &place.err));
     assert_int_equal(place.err.code, ERROR_FORBIDDEN);
     assert_ok(access_account_get(place.access, "p.reader", &kept, &place.err), place.err);
     kept.version--; // somebody has changed it since it was read

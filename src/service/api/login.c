@@ -150,14 +150,13 @@ void api_emergency(void *payload, struct http_request *request)
 }
 
 // The provider's session is not ours to end: the answer says where he ends it (RP-Initiated Logout 1.0), if he likes.
-static bool end_at_provider(struct service *service, struct http_request *request, const struct service_login *login)
+static bool end_at_provider(struct oidc *oidc, struct http_request *request)
 {
     char url[OIDC_URL_SIZE];
     struct buffer whole;
-    if (login->way != SERVICE_BY_SESSION || login->session.way != ACCESS_BY_PROVIDER || !service->oidc ||
-        !oidc_knows_logout(service->oidc, url))
+    if (!oidc_knows_logout(oidc, url))
         return false;
-    const struct oidc_settings *settings = oidc_settings(service->oidc);
+    const struct oidc_settings *settings = oidc_settings(oidc);
     buffer_init(&whole, 8 << 10);
     buffer_printf(&whole, "%s%sclient_id=", url, strchr(url, '?') ? "&" : "?");
     buffer_percent(&whole, settings->client_id);
@@ -175,8 +174,11 @@ void api_session_delete(void *payload, struct http_request *request)
     if (login->way == SERVICE_BY_SESSION)
         access_log_out(service->access, login->secret, http_address(request), clock_now_ns());
     service_set_cookie(request, "");
-    if (!end_at_provider(service, request, login))
+    bool by_provider = login->way == SERVICE_BY_SESSION && login->session.way == ACCESS_BY_PROVIDER;
+    struct oidc *oidc = by_provider ? oidc_hold(service) : NULL;
+    if (!oidc || !end_at_provider(oidc, request))
         http_reply(request, 204, NULL, "", 0);
+    oidc_release(oidc);
 }
 
 void api_first(void *payload, struct http_request *request)

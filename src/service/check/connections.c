@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "service/oidc/oidc.h"
 
 #define DEADLINE_NS (10 * CLOCK_SECOND)
 enum { AT_ONCE = 4 };
@@ -58,7 +59,6 @@ static const struct item own[] = {
     {"clock", "clock", "this machine's clock", .own = check_clock},
     {"audit", "collector", "the collector of the audit trail (audit.syslog)", .entry = "audit.syslog",
      .own = check_audit},
-    {"provider", "login", "the identity provider (oidc.issuer)", .entry = "oidc.issuer", .own = check_provider},
 };
 enum { OWN = sizeof own / sizeof *own };
 
@@ -121,6 +121,17 @@ static bool add_foreign(struct items *items, const struct heard_foreign *foreign
                                      arena_printf(arena, "speaks %s", heard_speaks(kept->kind)), .foreign = kept});
 }
 
+static bool add_provider(struct items *items, const struct service *service, struct arena *arena)
+{
+    struct oidc *oidc = oidc_hold(service);
+    bool ok =
+        !oidc || add(items, &(struct item){"provider", "login",
+                                           arena_printf(arena, "the identity provider %s", oidc_settings(oidc)->issuer),
+                                           .entry = "the provider's issuer", .own = check_provider});
+    oidc_release(oidc);
+    return ok;
+}
+
 static bool has(const struct items *items, const char *kind, const char *name)
 {
     for (size_t i = 0; i < items->count; i++)
@@ -149,11 +160,12 @@ static bool list_items(struct service *service, struct arena *arena, struct item
         foreign_count++;
     items->count = 0;
     items->list =
-        arena_calloc(arena, OWN + peer_count + target_count + caller_count + foreign_count, sizeof *items->list);
+        arena_calloc(arena, OWN + 1 + peer_count + target_count + caller_count + foreign_count, sizeof *items->list);
     bool ok = items->list != NULL;
     for (size_t i = 0; ok && i < OWN; i++)
         if (is_there(service, &own[i]))
             ok = add(items, &own[i]);
+    ok = ok && add_provider(items, service, arena);
     for (size_t i = 0; ok && i < peer_count; i++)
         ok = add_peer(items, &peers[i], arena);
     for (size_t i = 0; ok && i < target_count; i++)
@@ -320,11 +332,22 @@ static bool read_test_object(struct http_request *request, const struct item *it
                      item->kind, item->name);
 }
 
+json_t *checks_run(struct service *service, struct arena *arena, const char *kind, const char *name, struct error *err)
+{
+    struct items items;
+    const struct item *item = list_items(service, arena, &items, err) ? find(&items, kind, name, err) : NULL;
+    json_t *seen = item ? check_item(service, arena, item, false, err) : NULL, *copy = json_deep_copy(seen);
+    json_decref(seen);
+    if (seen && !copy)
+        error_set(err, ERROR_MEMORY, "no memory for a check");
+    return copy;
+}
+
 void api_connection_check(void *payload, struct http_request *request)
 {
+    struct error err;
     struct service *service = payload;
     struct items items;
-    struct error err;
     const struct item *item = list_items(service, http_arena(request), &items, &err)
                                   ? find(&items, http_path_part(request, "kind"), http_path_part(request, "name"), &err)
                                   : NULL;
@@ -336,6 +359,5 @@ void api_connection_check(void *payload, struct http_request *request)
         http_reply_error(request, &err);
         return;
     }
-    service_reply_json(request, 200, json_deep_copy(out));
-    json_decref(out);
+    service_reply_json(request, 200, out);
 }

@@ -84,19 +84,27 @@ static void fetch(struct check *check, const struct oidc_settings *settings)
     json_decref(json);
 }
 
-void check_provider(struct check *check)
+static void look(struct check *check, const struct oidc_settings *settings)
 {
-    const struct oidc_settings *settings = oidc_settings(check->service->oidc);
     char *host = arena_alloc(check->arena, SERVICE_HOST_SIZE),
          *address = arena_alloc(check->arena, SERVICE_ADDRESS_SIZE);
     struct check_target to = {host, 0, false, ""};
     struct error err;
-    if (!host || !address || !oidc_url_read(settings->issuer, "oidc.issuer", host, &to.port, &err))
+    if (!host || !address || !access_url_read(settings->issuer, "issuer", host, SERVICE_HOST_SIZE, &to.port, &err))
         return;
     text_show_host_port(address, SERVICE_ADDRESS_SIZE, host, to.port);
-    check->names.name = settings->name;
+    check->names.name = arena_strdup(check->arena, settings->name);
     check->names.host = host;
     check->names.address = address;
     if (check_reach(check, &to))
         fetch(check, settings);
+}
+
+void check_provider(struct check *check)
+{
+    struct oidc *oidc = oidc_hold(check->service);
+    if (!oidc) // removed since the list was made
+        return;
+    look(check, oidc_settings(oidc));
+    oidc_release(oidc);
 }

@@ -57,17 +57,15 @@ static const struct symptom {
      "on the side of {name}: allow TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3 (BCP 195)"},
 
     {"https", ERROR_BAD_VALUE, "", "the authorities for {name} cannot be read: {error}",
-     "on this side: oidc.authorities, or tls.authorities where that is empty, has to be a PEM file that this server "
-     "can "
-     "read"},
+     "on this side: the provider's authorities, or the file of tls.authorities where they are empty, have to be PEM"},
     {"https", ERROR_FORBIDDEN, "expired", "the certificate of {name} has ended ({error})",
      "on the side of {name}: renew its certificate"},
     {"https", ERROR_FORBIDDEN, "subject name", "the certificate of {name} is not made out for {host} ({error})",
-     "on this side: call {name} in oidc.issuer as its certificate has it; or on the side of {name}: a certificate for "
+     "on this side: call {name} in its issuer as its certificate has it; or on the side of {name}: a certificate for "
      "{host}"},
     {"https", ERROR_FORBIDDEN, "", "the certificate of {name} does not count: {error}",
-     "on this side: name the file with the certificate of the authority that signed it in oidc.authorities (empty: "
-     "tls.authorities, else the system's)"},
+     "on this side: enter the certificate of the authority that signed it as the provider's authorities (empty: those "
+     "of tls.authorities, else the system's)"},
     {"https", ERROR_NONE, "", "no TLS with {address}: {error}",
      "on the side of {name}: TLS 1.2 or 1.3 at this port; or on this side: correct the port in {entry}"},
     {"description", ERROR_TIMEOUT, "", "{address} takes the connection, and its answer does not come: {error}",
@@ -78,7 +76,7 @@ static const struct symptom {
     {"description", ERROR_NONE, "", "{name} does not describe itself as OpenID Connect Discovery has it: {error}",
      "on the side of {name}: see its log; or on this side: correct {entry}"},
     {"issuer", ERROR_NONE, "", "{name} is another issuer than the one that is configured: {error}",
-     "on this side: write oidc.issuer just as {name} calls itself, to the last slash; or on the side of {name}: "
+     "on this side: enter the issuer just as {name} calls itself, to the last slash; or on the side of {name}: "
      "correct its own address (Keycloak: hostname)"},
     {"keys", ERROR_NONE, "", "the keys that {name} signs with do not come: {error}",
      "on the side of {name}: see its log; without them no ID token can be believed"},

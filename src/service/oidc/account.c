@@ -93,7 +93,7 @@ static bool refuse_groups(const json_t *claims, const json_t *groups, const stru
                          settings->name);
     if (count_groups(groups) == 0)
         return error_set(err, ERROR_FORBIDDEN,
-                         "%.40s names no groups of yours: its ID token needs the claim '%.60s' (oidc.groups_claim)",
+                         "%.40s names no groups of yours: its ID token needs the claim '%.60s' (groups_claim)",
                          settings->name, settings->groups_claim);
     buffer_init(&list, 1 << 10);
     for (size_t i = 0; i < count_groups(groups) && i < 8; i++) {
@@ -105,7 +105,7 @@ static bool refuse_groups(const json_t *claims, const json_t *groups, const stru
     buffer_free(&list);
     return error_set(err, ERROR_FORBIDDEN,
                      "none of your groups at %.40s has a role here: %s; an administrator gives "
-                     "one with oidc.roles",
+                     "one with the provider's roles",
                      settings->name, text);
 }
 
@@ -118,7 +118,7 @@ bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings,
         return false;
     for (size_t i = 0; i < count_groups(groups); i++) {
         const char *group = group_at(groups, i);
-        out->roles |= group ? oidc_roles_of_group(settings->roles, group) : 0;
+        out->roles |= group ? access_roles_of_group(settings->roles, group) : 0;
     }
     if (out->roles == 0)
         return refuse_groups(claims, groups, settings, err);

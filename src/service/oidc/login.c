@@ -55,9 +55,11 @@ static void redirect(struct http_request *request, const char *to)
 static void refuse(struct service *service, struct http_request *request, const char *actor, const struct error *why)
 {
     char id[ACCESS_SECRET_SIZE];
-    const char *name = oidc_settings(service->oidc)->name;
+    struct oidc *oidc = oidc_hold(service);
     char detail[ERROR_MESSAGE_SIZE + 64];
-    snprintf(detail, sizeof detail, "login by %.40s: %s", name, why->message);
+    snprintf(detail, sizeof detail, "login by %.40s: %s", oidc ? oidc_settings(oidc)->name : "an identity provider",
+             why->message);
+    oidc_release(oidc);
     access_audit(service->access,
                  &(struct access_record){.event = actor ? ACCESS_EVENT_LOGIN : ACCESS_EVENT_REFUSED,
                                          .success = false,
@@ -69,41 +71,34 @@ static void refuse(struct service *service, struct http_request *request, const 
                  clock_now_ns());
     log_warning("service", "%s", detail);
     if (access_secret_make("", id)) {
-        oidc_refusal_keep(oidc_waiting(service->oidc), id, why->message);
+        oidc_refusal_keep(oidc_waiting(service), id, why->message);
         set_cookie(request, &refused_cookie, id);
     }
     redirect(request, "/");
-}
-
-static bool is_configured(const struct service *service, struct http_request *request)
-{
-    struct error err;
-    if (service->oidc)
-        return true;
-    error_set(&err, ERROR_NOT_FOUND, "no identity provider is configured here (oidc.issuer)");
-    http_reply_error(request, &err);
-    return false;
 }
 
 // ---- what the page asks
 
 json_t *oidc_ways(struct service *service)
 {
-    if (!service->oidc)
+    struct oidc *oidc = oidc_hold(service);
+    if (!oidc)
         return json_array();
-    const struct oidc_settings *settings = oidc_settings(service->oidc);
+    const char *name = oidc_settings(oidc)->name;
     char words[128];
-    snprintf(words, sizeof words, "Log in with %.80s", settings->name);
-    return json_pack("[{s:s, s:s, s:s}]", "name", settings->name, "words", words, "url", OIDC_PATH);
+    snprintf(words, sizeof words, "Log in with %.80s", name);
+    json_t *ways = json_pack("[{s:s, s:s, s:s}]", "name", name, "words", words, "url", OIDC_PATH);
+    oidc_release(oidc);
+    return ways;
 }
 
 json_t *oidc_refusal(struct service *service, struct http_request *request)
 {
     char id[ACCESS_SECRET_SIZE], words[ERROR_MESSAGE_SIZE];
-    if (!service->oidc || !read_cookie(request, &refused_cookie, id))
+    if (!read_cookie(request, &refused_cookie, id))
         return NULL;
     set_cookie(request, &refused_cookie, "");
-    return json_string(oidc_refusal_take(oidc_waiting(service->oidc), id, words)
+    return json_string(oidc_refusal_take(oidc_waiting(service), id, words)
                            ? words
                            : "the last login was refused, and why is not known any more: try again");
 }
@@ -117,8 +112,6 @@ const char *oidc_redirect_uri(const struct service *service, struct arena *arena
     return arena_printf(arena, "http://%s%s", service_http_address(service, address), OIDC_CALLBACK);
 }
 
-// ---- to the provider
-
 // Of the Host that the http room has let pass: a name of ours, or an address. What comes back in the clear could be
 // read on the way.
 static bool make_redirect_uri(const struct http_request *request, char *out, size_t capacity, struct error *err)
@@ -130,11 +123,22 @@ static bool make_redirect_uri(const struct http_request *request, char *out, siz
     int size = snprintf(out, capacity, "%s://%s%s", secure ? "https" : "http", host ? host : "", OIDC_CALLBACK);
     if (!host || size < 0 || (size_t)size >= capacity)
         return error_set(err, ERROR_BAD_VALUE, "the request has no Host that a provider could answer to");
-    return oidc_url_read(out, "the address of this page", name, &port, err) ||
+    return access_url_read(out, "the address of this page", name, sizeof name, &port, err) ||
            error_set(err, ERROR_FORBIDDEN,
                      "a login by a provider needs HTTPS: call this page with https:// (a proxy in front that has it is "
                      "believed when http.trusted_proxies names it)");
 }
+
+const char *oidc_redirect_uri_for(const struct service *service, struct http_request *request)
+{
+    char uri[SERVICE_HOST_SIZE + 64];
+    struct error ignored;
+    return (http_is_secure(request) || !service->names.list[0]) && make_redirect_uri(request, uri, sizeof uri, &ignored)
+               ? arena_strdup(http_arena(request), uri)
+               : oidc_redirect_uri(service, http_arena(request));
+}
+
+// ---- to the provider
 
 static bool make_challenge(const char *verifier, char out[ACCESS_SECRET_SIZE])
 {
@@ -183,12 +187,11 @@ static bool get_provider(struct oidc *oidc, int64_t deadline_ns, struct oidc_pro
                         oidc_settings(oidc)->name);
 }
 
-static const char *begin(struct service *service, struct http_request *request, char browser[ACCESS_SECRET_SIZE],
-                         struct error *err)
+static const char *begin(struct service *service, struct oidc *oidc, struct http_request *request,
+                         char browser[ACCESS_SECRET_SIZE], struct error *err)
 {
-    struct oidc *oidc = service->oidc;
     struct oidc_provider provider;
-    struct oidc_begun begun;
+    struct oidc_begun begun = {.version = oidc_version(oidc)};
     char state[ACCESS_SECRET_SIZE];
     int64_t now_ns = clock_monotonic_ns();
     if (!make_redirect_uri(request, begun.redirect_uri, sizeof begun.redirect_uri, err) || !oidc_enter(oidc, err))
@@ -203,7 +206,7 @@ static const char *begin(struct service *service, struct http_request *request, 
         location = make_location(http_arena(request), oidc_settings(oidc), provider.authorization, state, &begun);
     oidc_provider_free(&provider);
     if (location)
-        oidc_waiting_add(oidc_waiting(oidc), state, browser, &begun, now_ns);
+        oidc_waiting_add(oidc_waiting(service), state, browser, &begun, now_ns);
     else
         error_set(err, ERROR_INTERNAL, "no random bits or no memory for a login");
     return location;
@@ -214,9 +217,14 @@ void oidc_begin(void *payload, struct http_request *request)
     struct service *service = payload;
     char browser[ACCESS_SECRET_SIZE];
     struct error err;
-    if (!is_configured(service, request))
+    struct oidc *oidc = oidc_hold(service);
+    if (!oidc) {
+        error_set(&err, ERROR_NOT_FOUND, "no identity provider is entered here");
+        http_reply_error(request, &err);
         return;
-    const char *location = begin(service, request, browser, &err);
+    }
+    const char *location = begin(service, oidc, request, browser, &err);
+    oidc_release(oidc);
     if (!location) {
         refuse(service, request, NULL, &err);
         return;
@@ -282,8 +290,15 @@ static json_t *ask_claims(struct oidc *oidc, const struct http_request *request,
     return ok ? claims : NULL;
 }
 
-// The answer to a request of this browser, which is used up by it.
-static json_t *answered(struct service *service, struct http_request *request, struct error *err)
+// What was agreed with another provider, or another client's secret, says nothing of who logs in by this one.
+static bool check_same(const struct oidc *oidc, int64_t version, struct error *err)
+{
+    return (oidc && oidc_version(oidc) == version) ||
+           error_set(err, ERROR_FORBIDDEN, "the provider was changed meanwhile; log in again");
+}
+
+// The answer to a request of this browser, which is used up by it. `oidc` NULL: none is entered any more.
+static json_t *answered(struct service *service, struct oidc *oidc, struct http_request *request, struct error *err)
 {
     char browser[ACCESS_SECRET_SIZE] = "";
     struct oidc_begun begun;
@@ -291,12 +306,11 @@ static json_t *answered(struct service *service, struct http_request *request, s
     read_cookie(request, &login_cookie, browser);
     set_cookie(request, &login_cookie, "");
     if (!check_query(request, err) ||
-        !oidc_waiting_take(oidc_waiting(service->oidc), state ? state : "", browser, clock_monotonic_ns(), &begun,
-                           err) ||
-        !oidc_enter(service->oidc, err))
+        !oidc_waiting_take(oidc_waiting(service), state ? state : "", browser, clock_monotonic_ns(), &begun, err) ||
+        !check_same(oidc, begun.version, err) || !oidc_enter(oidc, err))
         return NULL;
-    json_t *claims = ask_claims(service->oidc, request, &begun, err);
-    oidc_leave(service->oidc);
+    json_t *claims = ask_claims(oidc, request, &begun, err);
+    oidc_leave(oidc);
     return claims;
 }
 
@@ -307,12 +321,11 @@ void oidc_callback(void *payload, struct http_request *request)
     struct access_session session;
     char secret[ACCESS_SECRET_SIZE];
     struct error err;
-    if (!is_configured(service, request))
-        return;
-    json_t *claims = answered(service, request, &err);
-    if (claims && oidc_account_of(claims, oidc_settings(service->oidc), &account, &err) &&
-        access_log_in_by_provider(service->access, &account, http_address(request), clock_now_ns(), secret, &session,
-                                  &err)) {
+    struct oidc *oidc = oidc_hold(service);
+    json_t *claims = answered(service, oidc, request, &err);
+    if (claims && oidc_account_of(claims, oidc_settings(oidc), &account, &err) &&
+        access_log_in_by_provider(service->access, &account, oidc_version(oidc), http_address(request), clock_now_ns(),
+                                  secret, &session, &err)) {
         service_set_cookie(request, secret);
         redirect(request, "/");
     } else {
@@ -320,4 +333,5 @@ void oidc_callback(void *payload, struct http_request *request)
         refuse(service, request, claims ? (*account.name ? account.name : subject) : NULL, &err);
     }
     json_decref(claims);
+    oidc_release(oidc);
 }

@@ -21,6 +21,9 @@
 //   ID token       by a key of the provider, for us, of now: id_token.c, where nothing of it is believed before
 //   refusals       are told to the page in words that stay here meanwhile: no address carries a text to be shown
 //
+// The provider is entered while the server runs (access/provider.h). A login that began with another one than is
+// entered at its end is refused in words.
+//
 // A login that ends well is always a new session. An account is the provider's person by issuer and subject, never by
 // name or mail address: those change hands (access/account.h).
 //
@@ -35,6 +38,7 @@
 #include <jansson.h>
 
 #include "access/account.h"
+#include "access/provider.h"
 #include "service/internal.h"
 
 #define OIDC_PATH "/api/session/provider"
@@ -58,7 +62,8 @@ enum {
     OIDC_KEYS_AGAIN_SECONDS = 60, // at most so often the keys are fetched for a token whose key is not among them
     OIDC_FAILED_SECONDS = 5,      // how long a failure answers for the next
     OIDC_CLOCK_OFF_SECONDS = 30,  // a difference of the clocks that a check calls a fault
-    OIDC_URL_SIZE = 1024,
+    OIDC_URL_SIZE = ACCESS_URL_SIZE,
+    OIDC_ROW_BYTES = 1 << 20, // of the texts that it is entered with
 };
 
 // ---- id_token.c: an ID token, from text to claims; pure
@@ -77,21 +82,12 @@ struct oidc_expected {
 bool oidc_token_verify(const char *token, size_t size, const json_t *keys, const struct oidc_expected *expected,
                        json_t **claims, struct error *err);
 
-// ---- settings.c: what an administrator sets (config.c's keys), and the addresses that may be fetched
-
-struct oidc_settings { // the configuration's texts
-    const char *issuer, *client_id, *secret_file, *name, *scopes, *groups_claim, *roles;
-    const char *authorities; // NULL: the system's
+// What it was entered with. The texts live as long as the struct oidc, or are the caller's.
+struct oidc_settings {
+    const char *issuer, *client_id, *client_secret, *name, *scopes, *groups_claim, *roles;
+    const char *authorities;      // PEM text; NULL: those of the file
+    const char *authorities_file; // NULL: the system's
 };
-struct oidc_settings oidc_settings_of(const json_t *config);
-
-// Host and port of an address that may be fetched, or shown to a browser: https, or http on loopback; without user,
-// fragment or anything that readers of addresses take in two ways. BAD_VALUE; `what` names it.
-bool oidc_url_read(const char *url, const char *what, char host[SERVICE_HOST_SIZE], uint16_t *port, struct error *err);
-bool oidc_issuer_check(const char *issuer, struct error *err); // "" is fine: there is none
-// "GROUP=role, GROUP=role": the roles of a group, 0 none.
-unsigned oidc_roles_of_group(const char *table, const char *group);
-bool oidc_roles_check(const char *table, struct error *err);
 
 // ---- account.c: from claims to an account; pure
 
@@ -102,12 +98,15 @@ bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings,
 
 // ---- provider.c: what is fetched
 
-struct oidc; // of a server whose configuration names a provider
+struct oidc; // one provider as it was entered, and what is known of it
 
-struct oidc *oidc_open(const json_t *config, struct error *err); // the texts are borrowed; NULL on failure
-void oidc_close(struct oidc *oidc);                              // NULL is fine
+// `authorities_file` ("" none) counts where the provider has none of its own; the texts are copied. Held once by the
+// caller; NULL on failure.
+struct oidc *oidc_open(const struct access_provider *provider, const char *authorities_file, struct error *err);
+void oidc_keep(struct oidc *oidc);    // is held once more
+void oidc_release(struct oidc *oidc); // NULL is fine; the last one frees it
 const struct oidc_settings *oidc_settings(const struct oidc *oidc);
-struct oidc_waiting *oidc_waiting(struct oidc *oidc);
+int64_t oidc_version(const struct oidc *oidc); // of its row
 
 // What the provider says of itself (OpenID Connect Discovery 1.0), checked.
 struct oidc_provider {
@@ -142,11 +141,21 @@ struct oidc_answer {
 bool oidc_exchange(struct oidc *oidc, int64_t deadline_ns, struct oidc_provider *provider,
                    const struct oidc_answer *answer, json_t **claims, struct error *err);
 
+// ---- current.c: the provider that is entered now; service->oidc
+
+bool oidc_start(struct service *service, struct error *err);  // oidc_stop also after a failure
+void oidc_stop(struct oidc_current *current);                 // NULL is fine; nobody holds one any more
+bool oidc_reload(struct service *service, struct error *err); // after its row has changed
+struct oidc *oidc_hold(const struct service *service);        // to be released; NULL: none is entered
+bool oidc_is_entered(const struct service *service);
+struct oidc_waiting *oidc_waiting(const struct service *service);
+
 // ---- waiting.c: logins that have begun, and refusals that wait to be told; in memory
 
 struct oidc_begun {
     char nonce[ACCESS_SECRET_SIZE], verifier[ACCESS_SECRET_SIZE];
     char redirect_uri[SERVICE_HOST_SIZE + 64];
+    int64_t version; // of the provider that it began with
 };
 struct oidc_waiting *oidc_waiting_open(struct error *err);
 void oidc_waiting_close(struct oidc_waiting *waiting); // NULL is fine
@@ -168,5 +177,7 @@ json_t *oidc_refusal(struct service *service, struct http_request *request);
 // Where to register us at the provider: "https://hilum.example.org/api/session/provider/callback", as far as the
 // configuration tells.
 const char *oidc_redirect_uri(const struct service *service, struct arena *arena);
+// The same for who asks now: by the name that he calls us by, where that is over HTTPS, or is all that there is.
+const char *oidc_redirect_uri_for(const struct service *service, struct http_request *request);
 
 #endif

@@ -7,17 +7,18 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "http/client.h"
 
 #define DISCOVERY "/.well-known/openid-configuration"
-enum { SECRET_SIZE = 1024 };
+enum { SECRET_SIZE = ACCESS_CLIENT_SECRET_SIZE };
 
 struct oidc {
+    _Atomic unsigned holders;
+    struct arena texts;
     struct oidc_settings settings;
-    struct oidc_waiting *waiting;
+    int64_t version;
     pthread_mutex_t lock; // of what follows
     unsigned entered;
     struct oidc_provider known;
@@ -27,44 +28,58 @@ struct oidc {
     struct error failure;
 };
 
-static bool read_secret(const char *path, char out[SECRET_SIZE], struct error *err)
+// The copies of all texts, in the arena; false: no memory.
+static bool copy_settings(struct oidc *oidc, const struct access_provider *provider, const char *authorities_file)
 {
-    struct buffer file;
-    buffer_init(&file, SECRET_SIZE);
-    bool ok = file_read(path, &file, err);
-    const char *text = ok && file.data ? (const char *)file.data : "";
-    size_t size = ok ? file.size : 0;
-    text_trim(&text, &size);
-    ok = ok &&
-         ((size > 0 && !memchr(text, '\0', size) && text_copy_n(out, SECRET_SIZE, text, size)) ||
-          error_set(err, ERROR_BAD_VALUE, "%s holds no secret, or a longer one than %d bytes", path, SECRET_SIZE - 1));
-    buffer_free(&file);
-    return ok || error_prefix(err, "oidc.client_secret_file");
+    struct oidc_settings *to = &oidc->settings;
+    const struct {
+        const char **to, *from;
+    } texts[] = {{&to->issuer, provider->issuer},
+                 {&to->client_id, provider->client_id},
+                 {&to->client_secret, provider->client_secret},
+                 {&to->name, provider->name},
+                 {&to->scopes, provider->scopes},
+                 {&to->groups_claim, provider->groups_claim},
+                 {&to->roles, provider->roles},
+                 {&to->authorities, *provider->authorities ? provider->authorities : NULL},
+                 {&to->authorities_file, *authorities_file ? authorities_file : NULL}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i].to = texts[i].from ? arena_strdup(&oidc->texts, texts[i].from) : NULL;
+        if (texts[i].from && !*texts[i].to)
+            return false;
+    }
+    return true;
 }
 
-struct oidc *oidc_open(const json_t *config, struct error *err)
+struct oidc *oidc_open(const struct access_provider *provider, const char *authorities_file, struct error *err)
 {
-    char secret[SECRET_SIZE];
     struct oidc *oidc = calloc(1, sizeof *oidc);
     if (!oidc) {
         error_set(err, ERROR_MEMORY, "no memory for the identity provider");
         return NULL;
     }
     pthread_mutex_init(&oidc->lock, NULL);
-    oidc->settings = oidc_settings_of(config);
-    oidc->waiting = oidc_waiting_open(err);
-    if (oidc->waiting && (!*oidc->settings.secret_file || read_secret(oidc->settings.secret_file, secret, err)))
+    arena_init(&oidc->texts, OIDC_ROW_BYTES);
+    oidc->holders = 1;
+    oidc->version = provider->version;
+    if (copy_settings(oidc, provider, authorities_file))
         return oidc;
-    oidc_close(oidc);
+    oidc_release(oidc);
+    error_set(err, ERROR_MEMORY, "no memory for the identity provider");
     return NULL;
 }
 
-void oidc_close(struct oidc *oidc)
+void oidc_keep(struct oidc *oidc)
 {
-    if (!oidc)
+    oidc->holders++;
+}
+
+void oidc_release(struct oidc *oidc)
+{
+    if (!oidc || --oidc->holders > 0)
         return;
     oidc_provider_free(&oidc->known);
-    oidc_waiting_close(oidc->waiting);
+    arena_free(&oidc->texts);
     pthread_mutex_destroy(&oidc->lock);
     free(oidc);
 }
@@ -74,9 +89,9 @@ const struct oidc_settings *oidc_settings(const struct oidc *oidc)
     return &oidc->settings;
 }
 
-struct oidc_waiting *oidc_waiting(struct oidc *oidc)
+int64_t oidc_version(const struct oidc *oidc)
 {
-    return oidc->waiting;
+    return oidc->version;
 }
 
 void oidc_provider_free(struct oidc_provider *provider)
@@ -96,7 +111,8 @@ static json_t *fetch(const struct oidc_settings *settings, struct http_call *cal
     json_t *json = NULL;
     call->timeout_ns = deadline_ns - clock_monotonic_ns();
     call->connect_ns = OIDC_CONNECT_SECONDS * CLOCK_SECOND;
-    call->authorities = settings->authorities;
+    call->authorities = settings->authorities_file;
+    call->authorities_text = settings->authorities;
     call->fd = -1;
     if (call->timeout_ns < CLOCK_MS) {
         error_set(err, ERROR_TIMEOUT, "%s did not answer in time", call->url);
@@ -150,7 +166,7 @@ static bool read_url(const json_t *json, const char *name, bool needed, char out
     *out = '\0';
     if (!url)
         return !needed || error_set(err, ERROR_BAD_DATA, "the provider's description has no %s", name);
-    if (!oidc_url_read(url, name, host, &port, &why))
+    if (!access_url_read(url, name, host, sizeof host, &port, &why))
         return error_set(err, ERROR_BAD_DATA, "in the provider's description, %.200s", why.message);
     return text_copy(out, OIDC_URL_SIZE, url);
 }
@@ -177,7 +193,7 @@ bool oidc_read_description(const struct oidc_settings *settings, const json_t *j
         .promises_iss = json_is_true(json_object_get(json, "authorization_response_iss_parameter_supported")),
         .knows_s256 = lists(json_object_get(json, "code_challenge_methods_supported"), "S256")};
     if (!issuer || strcmp(issuer, settings->issuer) != 0)
-        return error_set(err, ERROR_MISMATCH, "the provider calls itself '%s', and oidc.issuer is '%.80s'",
+        return error_set(err, ERROR_MISMATCH, "the provider calls itself '%s', and its entry has the issuer '%.80s'",
                          text_show(shown, sizeof shown, issuer ? issuer : "", issuer ? strlen(issuer) : 0),
                          settings->issuer);
     return read_url(json, "authorization_endpoint", true, out->authorization, err) &&
@@ -318,15 +334,13 @@ static bool percent(char *out, size_t capacity, const char *text)
 static bool set_client(const struct oidc_settings *settings, struct http_call *call, struct buffer *form,
                        char user[SECRET_SIZE], char password[3 * SECRET_SIZE], struct error *err)
 {
-    char secret[SECRET_SIZE];
-    if (!*settings->secret_file) {
+    if (!*settings->client_secret) {
         add(form, "client_id", settings->client_id);
         return true;
     }
-    if (!read_secret(settings->secret_file, secret, err))
-        return false;
-    if (!percent(user, SECRET_SIZE, settings->client_id) || !percent(password, (size_t)3 * SECRET_SIZE, secret))
-        return error_set(err, ERROR_BAD_VALUE, "oidc.client_id or its secret is too long");
+    if (!percent(user, SECRET_SIZE, settings->client_id) ||
+        !percent(password, (size_t)3 * SECRET_SIZE, settings->client_secret))
+        return error_set(err, ERROR_BAD_VALUE, "client_id or client_secret is too long");
     call->user = user;
     call->password = password;
     return true;
@@ -342,8 +356,8 @@ static bool refuse_exchange(const struct oidc_settings *settings, const json_t *
                 why ? text_show(details, sizeof details, why, strlen(why)) : "without a word");
     if (code && (strcmp(code, "invalid_client") == 0 || strcmp(code, "unauthorized_client") == 0))
         return error_set(err, ERROR_FORBIDDEN,
-                         "%.40s does not take us for its client (%s): oidc.client_id or oidc.client_secret_file is "
-                         "not what it has",
+                         "%.40s does not take us for its client (%s): client_id or client_secret, as they are entered, "
+                         "are not what it has",
                          settings->name, code);
     if (code && strcmp(code, "invalid_grant") == 0)
         return error_set(err, ERROR_FORBIDDEN,

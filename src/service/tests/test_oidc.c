@@ -43,13 +43,12 @@ static void only_https_or_loopback_is_fetched_and_nothing_that_reads_in_two_ways
     struct error err;
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        bool ok = oidc_url_read(rows[i].url, "it", host, &port, &err);
+        bool ok = access_url_read(rows[i].url, "it", host, sizeof host, &port, &err);
         if (ok != (rows[i].port > 0) || (ok && (strcmp(host, rows[i].host) != 0 || port != rows[i].port)))
             fail_msg("%s: %d %s %u", rows[i].url, ok, host, port);
     }
-    assert_true(oidc_issuer_check("", &err));
-    assert_true(oidc_issuer_check("https://login.example.org/realms/site", &err));
-    assert_false(oidc_issuer_check("https://login.example.org/?tenant=1", &err));
+    assert_true(access_issuer_check("https://login.example.org/realms/site", &err));
+    assert_false(access_issuer_check("https://login.example.org/?tenant=1", &err));
 }
 
 static void a_table_of_groups_gives_roles_and_its_faults_are_named(void **state)
@@ -65,16 +64,16 @@ static void a_table_of_groups_gives_roles_and_its_faults_are_named(void **state)
                  {"a=auditor, b", "'b' is no GROUP"}};
     struct error err;
     (void)state;
-    assert_true(oidc_roles_check(table, &err));
-    assert_true(oidc_roles_check("", &err));
-    assert_int_equal(oidc_roles_of_group(table, "radiology"), 1u << ACCESS_RADIOLOGIST | 1u << ACCESS_AUDITOR);
-    assert_int_equal(oidc_roles_of_group(table, "/it staff"), 1u << ACCESS_ADMINISTRATOR);
-    assert_int_equal(oidc_roles_of_group(table, "a=b"), 1u << ACCESS_MODEL_OWNER);
-    assert_int_equal(oidc_roles_of_group(table, "Radiology"), 0);
-    assert_int_equal(oidc_roles_of_group(table, "radio"), 0);
-    assert_int_equal(oidc_roles_of_group(table, ""), 0);
+    assert_true(access_groups_check(table, &err));
+    assert_true(access_groups_check("", &err));
+    assert_int_equal(access_roles_of_group(table, "radiology"), 1u << ACCESS_RADIOLOGIST | 1u << ACCESS_AUDITOR);
+    assert_int_equal(access_roles_of_group(table, "/it staff"), 1u << ACCESS_ADMINISTRATOR);
+    assert_int_equal(access_roles_of_group(table, "a=b"), 1u << ACCESS_MODEL_OWNER);
+    assert_int_equal(access_roles_of_group(table, "Radiology"), 0);
+    assert_int_equal(access_roles_of_group(table, "radio"), 0);
+    assert_int_equal(access_roles_of_group(table, ""), 0);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_false(oidc_roles_check(wrong[i].table, &err));
+        assert_false(access_groups_check(wrong[i].table, &err));
         if (!strstr(err.message, wrong[i].part))
             fail_msg("%s: %s", wrong[i].table, err.message);
     }
@@ -149,7 +148,7 @@ static void who_has_no_role_is_told_what_came(void **state)
         {"{\"sub\":\"1\",\"email\":\"a\",\"groups\":[\"porters\",\"x\\u0007\"]}", "a role here: porters, x\\x07;"},
         {"{\"sub\":\"1\",\"email\":\"a\",\"groups\":[]}", "names no groups"},
         {"{\"sub\":\"1\",\"email\":\"a\",\"groups\":{\"readers\":1}}", "names no groups"},
-        {"{\"sub\":\"1\",\"email\":\"a\"}", "'groups' (oidc.groups_claim)"},
+        {"{\"sub\":\"1\",\"email\":\"a\"}", "'groups' (groups_claim)"},
         {"{\"sub\":\"1\",\"email\":\"a\",\"_claim_names\":{\"groups\":\"src1\"}}", "too many"},
         {"{\"sub\":\"1\",\"groups\":[\"readers\"]}", "no name"},
         {"{\"sub\":\"1\",\"email\":\"--\",\"groups\":[\"readers\"]}", "no name"},

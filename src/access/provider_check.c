@@ -1,26 +1,12 @@
-// What an administrator sets of an identity provider.
-#include "service/oidc/oidc.h"
+// What an identity provider is entered with: addresses that may be fetched, and the table of groups.
+#include "access/provider.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "base/config.h"
+#include "access/access.h"
+#include "access/account.h"
 #include "base/text.h"
-
-struct oidc_settings oidc_settings_of(const json_t *config)
-{
-    const char *own = config_text(config, "oidc.authorities"), *all = config_text(config, "tls.authorities");
-    return (struct oidc_settings){.issuer = config_text(config, "oidc.issuer"),
-                                  .client_id = config_text(config, "oidc.client_id"),
-                                  .secret_file = config_text(config, "oidc.client_secret_file"),
-                                  .name = config_text(config, "oidc.name"),
-                                  .scopes = config_text(config, "oidc.scopes"),
-                                  .groups_claim = config_text(config, "oidc.groups_claim"),
-                                  .roles = config_text(config, "oidc.roles"),
-                                  .authorities = *own   ? own
-                                                 : *all ? all
-                                                        : NULL};
-}
 
 // ---- addresses
 
@@ -31,29 +17,29 @@ static bool has_form(const char *url, size_t scheme)
     static const char rest[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?[]@!$&'()*+,;=%";
     size_t authority = strspn(url + scheme, host);
     const char *path = url + scheme + authority;
-    return authority > 0 && authority < SERVICE_HOST_SIZE && (!*path || *path == '/' || *path == '?') &&
-           path[strspn(path, rest)] == '\0' && strlen(url) < OIDC_URL_SIZE;
+    return authority > 0 && authority < ACCESS_HOST_SIZE && (!*path || *path == '/' || *path == '?') &&
+           path[strspn(path, rest)] == '\0' && strlen(url) < ACCESS_URL_SIZE;
 }
 
-static bool read_host(const char *authority, uint16_t standard, char host[SERVICE_HOST_SIZE], uint16_t *port)
+static bool read_host(const char *authority, uint16_t standard, char *host, size_t host_size, uint16_t *port)
 {
-    char text[SERVICE_HOST_SIZE + 8];
+    char text[ACCESS_HOST_SIZE + 8];
     size_t size = strcspn(authority, "/?");
     bool has_port = memchr(authority, ']', size) ? authority[size - 1] != ']' : memchr(authority, ':', size) != NULL;
     if (has_port)
         snprintf(text, sizeof text, "%.*s", (int)size, authority);
     else
         snprintf(text, sizeof text, "%.*s:%u", (int)size, authority, standard);
-    return text_host_port(text, host, SERVICE_HOST_SIZE, port) && *host;
+    return text_host_port(text, host, host_size, port) && *host;
 }
 
-bool oidc_url_read(const char *url, const char *what, char host[SERVICE_HOST_SIZE], uint16_t *port, struct error *err)
+bool access_url_read(const char *url, const char *what, char *host, size_t host_size, uint16_t *port, struct error *err)
 {
     char shown[120];
     bool tls = text_starts(url, "https://"), plain = text_starts(url, "http://");
     size_t scheme = tls ? strlen("https://") : strlen("http://");
     text_show(shown, sizeof shown, url, strlen(url));
-    if ((!tls && !plain) || !has_form(url, scheme) || !read_host(url + scheme, tls ? 443 : 80, host, port))
+    if ((!tls && !plain) || !has_form(url, scheme) || !read_host(url + scheme, tls ? 443 : 80, host, host_size, port))
         return error_set(err, ERROR_BAD_VALUE, "%s is '%s'; it must be an address such as https://login.example.org/x",
                          what, shown);
     return tls || access_address_is_loopback(host) || text_same_fold(host, "localhost") ||
@@ -61,13 +47,11 @@ bool oidc_url_read(const char *url, const char *what, char host[SERVICE_HOST_SIZ
 }
 
 // Discovery is asked for behind it (OpenID Connect Discovery 1.0, section 4), and a query has no place there.
-bool oidc_issuer_check(const char *issuer, struct error *err)
+bool access_issuer_check(const char *issuer, struct error *err)
 {
-    char host[SERVICE_HOST_SIZE];
+    char host[ACCESS_HOST_SIZE];
     uint16_t port;
-    if (!*issuer)
-        return true;
-    if (!oidc_url_read(issuer, "it", host, &port, err))
+    if (!access_url_read(issuer, "it", host, sizeof host, &port, err))
         return false;
     return (!strchr(issuer, '?') && strlen(issuer) < ACCESS_HOST_SIZE) ||
            error_set(err, ERROR_BAD_VALUE, "an issuer has no '?', and at most %d characters", ACCESS_HOST_SIZE - 1);
@@ -105,7 +89,7 @@ static bool next_row(const char **at, char group[ACCESS_HOST_SIZE], unsigned *ro
     return ok;
 }
 
-unsigned oidc_roles_of_group(const char *table, const char *group)
+unsigned access_roles_of_group(const char *table, const char *group)
 {
     char named[ACCESS_HOST_SIZE];
     struct error err;
@@ -116,7 +100,7 @@ unsigned oidc_roles_of_group(const char *table, const char *group)
     return roles;
 }
 
-bool oidc_roles_check(const char *table, struct error *err)
+bool access_groups_check(const char *table, struct error *err)
 {
     char group[ACCESS_HOST_SIZE];
     unsigned role;
