@@ -28,6 +28,7 @@ struct login {
     pthread_mutex_t lock;        // of what follows
     struct login_session *sessions;
     size_t session_count, session_capacity;
+    struct login_session **by_digest; // the same, in the order of their digests
     struct token_row *tokens;
     size_t token_count, token_capacity;
     char first_path[4096], first_code[ACCESS_SECRET_SIZE]; // "": there is none

@@ -62,12 +62,37 @@ static bool load_token(const struct token_row *row, void *payload)
     return token != NULL;
 }
 
-static const struct login_session *find_session(const struct login *login, const uint8_t digest[HASH_SIZE])
+static int compare_digests(const void *a, const void *b)
 {
-    for (size_t i = 0; i < login->session_count; i++)
-        if (memcmp(login->sessions[i].row.digest, digest, HASH_SIZE) == 0)
-            return &login->sessions[i];
-    return NULL;
+    const struct login_session *const *x = a, *const *y = b;
+    return memcmp((*x)->row.digest, (*y)->row.digest, HASH_SIZE);
+}
+
+// So that a request is not slower the more people are logged in. false: no memory.
+static bool index_sessions(struct login *login)
+{
+    login->by_digest = calloc(login->session_count + 1, sizeof(void *));
+    for (size_t i = 0; login->by_digest && i < login->session_count; i++)
+        login->by_digest[i] = &login->sessions[i];
+    if (login->by_digest && login->session_count > 0)
+        qsort(login->by_digest, login->session_count, sizeof(void *), compare_digests);
+    return login->by_digest != NULL;
+}
+
+static struct login_session *find_session(const struct login *login, const uint8_t digest[HASH_SIZE])
+{
+    struct login_session wanted;
+    const struct login_session *key = &wanted;
+    memcpy(wanted.row.digest, digest, HASH_SIZE);
+    struct login_session **found = login->session_count > 0 ? bsearch(&key, login->by_digest, login->session_count,
+                                                                      sizeof(void *), compare_digests)
+                                                            : NULL;
+    return found ? *found : NULL;
+}
+
+static bool goes_on(const struct login *login, const struct login_session *session, int64_t now_ns)
+{
+    return now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns;
 }
 
 // What memory knows better: when each was used, and its emergency.
@@ -81,8 +106,10 @@ static void take_over(struct login *login, struct login *next, int64_t accounts)
         next->sessions[i].emergency_ns = known ? known->emergency_ns : 0;
     }
     free(login->sessions);
+    free(login->by_digest);
     free(login->tokens);
     login->sessions = next->sessions;
+    login->by_digest = next->by_digest;
     login->session_count = next->session_count;
     login->session_capacity = next->session_capacity;
     login->tokens = next->tokens;
@@ -105,6 +132,7 @@ bool login_reload(struct access *access, struct error *err)
               token_row_each(loading.db, load_token, &loading, err);
     if (loading.db)
         store_read_end(access->store, loading.db);
+    ok = ok && (index_sessions(next) || error_set(err, ERROR_MEMORY, "no memory for who is logged in"));
     if (ok) {
         take_over(login, next, accounts);
     } else {
@@ -147,6 +175,7 @@ void login_close(struct login *login)
     if (!login)
         return;
     free(login->sessions);
+    free(login->by_digest);
     free(login->tokens);
     hasher_end(&login->hasher);
     tries_end(&login->tries);
@@ -271,6 +300,39 @@ static bool one_too_many(struct login *login, const char *account, uint8_t diges
     return many;
 }
 
+struct ended {
+    uint8_t digests[ACCESS_SESSIONS_MAX][HASH_SIZE];
+    size_t count;
+};
+
+static bool write_ended(struct database *db, void *payload, struct error *err)
+{
+    const struct ended *ended = payload;
+    bool ok = true;
+    for (size_t i = 0; ok && i < ended->count; i++)
+        ok = session_row_end(db, ended->digests[i], err);
+    return ok;
+}
+
+// Sessions that nobody has ended make room: most people just go away.
+static bool drop_ended(struct access *access, int64_t now_ns, struct error *err)
+{
+    struct login *login = access->login;
+    struct ended *ended = malloc(sizeof *ended);
+    if (!ended)
+        return error_set(err, ERROR_MEMORY, "no memory for who is logged in");
+    ended->count = 0;
+    pthread_mutex_lock(&login->lock);
+    for (size_t i = 0; i < login->session_count && ended->count < ACCESS_SESSIONS_MAX; i++)
+        if (!goes_on(login, &login->sessions[i], now_ns))
+            memcpy(ended->digests[ended->count++], login->sessions[i].row.digest, HASH_SIZE);
+    pthread_mutex_unlock(&login->lock);
+    bool ok = ended->count == 0 ||
+              (store_write(access->store, STORE_REPLAYABLE, write_ended, ended, err) && login_reload(access, err));
+    free(ended);
+    return ok;
+}
+
 static bool begin(struct access *access, const struct access_account *account, enum access_way way, const char *address,
                   int64_t now_ns, char secret[ACCESS_SECRET_SIZE], struct access_session *out, struct error *err)
 {
@@ -281,6 +343,8 @@ static bool begin(struct access *access, const struct access_account *account, e
                               .used_ns = now_ns,
                               .ends_ns = now_ns + ACCESS_SESSION_HOURS * 3600 * CLOCK_SECOND};
     struct login *login = access->login;
+    if (!drop_ended(access, now_ns, err))
+        return false;
     if (login->session_count >= ACCESS_SESSIONS_MAX)
         return error_set(err, ERROR_BUSY, "%d people are logged in, which are the most", ACCESS_SESSIONS_MAX);
     if (!access_secret_make("hs_", secret) || !access_secret_make("", row.csrf) || !access_secret_make("", id))
@@ -374,8 +438,8 @@ bool access_session(struct access *access, const char *secret, const char *addre
     end_emergencies(login, now_ns);
     hash_of(secret, strlen(secret), digest);
     pthread_mutex_lock(&login->lock);
-    struct login_session *session = (struct login_session *)(uintptr_t)find_session(login, digest);
-    bool there = session && now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns;
+    struct login_session *session = find_session(login, digest);
+    bool there = session && goes_on(login, session, now_ns);
     if (there && !idle && now_ns > session->row.used_ns) {
         session->row.used_ns = now_ns;
         save = now_ns - session->saved_ns > SAVE_NS;
@@ -464,7 +528,7 @@ bool access_session_list(struct access *access, struct arena *arena, int64_t now
     *out = arena_calloc(arena, login->session_count, sizeof **out);
     for (size_t i = login->session_count; *out && i-- > 0;) {
         const struct login_session *session = &login->sessions[i];
-        if (now_ns < session->row.ends_ns && now_ns - session->row.used_ns < login->idle_ns)
+        if (goes_on(login, session, now_ns))
             fill(session, "", now_ns, &(*out)[(*count)++]);
     }
     pthread_mutex_unlock(&login->lock);

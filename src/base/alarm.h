@@ -19,6 +19,7 @@
     X(AUDIT, "audit", "the audit trail was cut, changed or removed, or cannot be written or sent")                     \
     X(STALLED, "stalled", "what follows from stored objects is not done for anybody")                                  \
     X(CERTIFICATE, "certificate", "our certificate ends soon, has ended, or cannot be read")                           \
+    X(BACKUP, "backup", "no backup was made for long, or the last one failed or found damage")                         \
     X(REBUILT, "rebuilt", "rebuilt from objects: what only the database knew is to be entered again")                  \
     X(EMERGENCY, "emergency", "somebody sees studies of all labels for a while, by an emergency that he stated")
 

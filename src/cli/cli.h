@@ -57,8 +57,8 @@ bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, 
 // Tells on stderr what is wrong with a file: "hilum: PATH WORDS: REASON", fit for a terminal whatever the names hold.
 void cli_complain(const char *path, const char *words, const char *reason);
 
-extern const struct cli_command cli_access, cli_account, cli_token, cli_audit, cli_cert, cli_check, cli_config,
-    cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_rebuild, cli_runner, cli_send,
-    cli_serve, cli_version;
+extern const struct cli_command cli_access, cli_account, cli_token, cli_audit, cli_backup, cli_cert, cli_check,
+    cli_config, cli_decode, cli_dump, cli_echo, cli_import, cli_json, cli_model, cli_peer, cli_rebuild, cli_restore,
+    cli_runner, cli_send, cli_serve, cli_version;
 
 #endif

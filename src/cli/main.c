@@ -6,9 +6,9 @@
 #include "cli/cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cli_serve,  &cli_send,    &cli_echo,    &cli_import, &cli_peer,   &cli_check, &cli_model,
-    &cli_config, &cli_account, &cli_token,   &cli_access, &cli_audit,  &cli_cert,  &cli_rebuild,
-    &cli_dump,   &cli_json,    &cli_version, &cli_decode, &cli_runner,
+    &cli_serve,   &cli_send,    &cli_echo,  &cli_import, &cli_peer,    &cli_check,  &cli_model,
+    &cli_config,  &cli_account, &cli_token, &cli_access, &cli_audit,   &cli_cert,   &cli_backup,
+    &cli_restore, &cli_rebuild, &cli_dump,  &cli_json,   &cli_version, &cli_decode, &cli_runner,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -91,6 +91,15 @@ static const struct config_key keys[] = {
      "Kept free on the disk: what would leave less, an object or an upload, is refused (A700H, 507); reading goes on."},
     {"disk.spare_mb", CONFIG_INTEGER, "256", 0, 4096, NULL,
      "At most this much zeros are written ahead in quiet times, so that the next objects are synced faster; 0: none."},
+    {"backup.folder", CONFIG_TEXT, "", 0, 0, NULL,
+     "The folder of backups, best on another machine's disk; empty: none are made."},
+    {"backup.key", CONFIG_TEXT, "", 0, 0, NULL,
+     "The file with their key, mode 0600; `hilum backup key FILE` makes one. Keep a copy of it elsewhere: without it "
+     "no "
+     "backup can be read."},
+    {"backup.at", CONFIG_TEXT, "02:30", 0, 0, NULL,
+     "When one is made each day, by the server's zone; empty: only when somebody asks (`hilum backup`)."},
+    {"backup.keep", CONFIG_INTEGER, "14", 1, 10000, NULL, "How many are kept; the oldest go past that."},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -253,6 +262,20 @@ static bool check_data(const char *text, struct error *err)
     return *text ? check_folder(text, err) : error_set(err, ERROR_BAD_VALUE, "give a folder");
 }
 
+// It is made by the server, whose working folder nobody thinks of.
+static bool check_backups(const char *text, struct error *err)
+{
+    return !*text || (*text == '/' ? check_folder(text, err)
+                                   : error_set(err, ERROR_BAD_VALUE, "'%.100s' does not begin with /", text));
+}
+
+static bool check_at(const char *text, struct error *err)
+{
+    int minutes;
+    return !*text || service_backup_time(text, &minutes) ||
+           error_set(err, ERROR_BAD_VALUE, "'%.40s' is no time of the day, such as 02:30", text);
+}
+
 static const struct {
     const char *key;
     bool (*check)(const char *text, struct error *err);
@@ -271,7 +294,9 @@ static const struct {
               {"audit.syslog_certificate", check_fingerprint},
               {"models.synonyms", check_synonyms},
               {"models.folder", check_folder},
-              {"page.folder", check_folder}};
+              {"page.folder", check_folder},
+              {"backup.folder", check_backups},
+              {"backup.at", check_at}};
 
 void service_config_missing(const json_t *config, void (*tell)(void *payload, const char *text), void *payload)
 {
@@ -300,6 +325,20 @@ static bool check_tls(const struct config *config, struct error *err)
     return has_certificate || !needs || error_set(err, ERROR_BAD_VALUE, "%s needs tls.certificate and tls.key", needs);
 }
 
+static bool check_backup(const struct config *config, struct error *err)
+{
+    const char *folder = config_text(config->tree, "backup.folder"), *data = config_text(config->tree, "data");
+    size_t size = strlen(data);
+    if (*folder && !*config_text(config->tree, "backup.key"))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "backup.folder needs backup.key: `hilum backup key FILE` makes one, mode 0600");
+    if (*folder && strncmp(folder, data, size) == 0 && (folder[size] == '/' || folder[size] == '\0'))
+        return error_set(err, ERROR_BAD_VALUE,
+                         "backup.folder %.100s is in the data folder, and is lost with it: name another disk's",
+                         folder);
+    return true;
+}
+
 // A provider of which half is known would be a button that lets nobody in.
 static bool check_provider(const struct config *config, struct error *err)
 {
@@ -312,7 +351,7 @@ static bool check_provider(const struct config *config, struct error *err)
 
 bool service_config_check(const struct config *config, struct error *err)
 {
-    if (!check_tls(config, err) || !check_provider(config, err))
+    if (!check_tls(config, err) || !check_backup(config, err) || !check_provider(config, err))
         return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {

@@ -44,10 +44,12 @@ struct dimse_service;
 struct deliverer;
 struct service_tls;
 struct checks;
+struct backups;
 struct oidc;
 
 struct service {
     const json_t *config;
+    const char *config_name; // of the file; borrowed
     struct service_titles titles;
     struct service_names names; // that the site gives this server
     struct service_tls *tls;
@@ -64,6 +66,7 @@ struct service {
     struct deliverer *deliver_dicom, *deliver_hl7;
     char page_folder[4096];
     struct checks *checks; // of connections
+    struct backups *backups;
     struct oidc *oidc;     // NULL: no identity provider is configured
     struct dimse_service *dimse;
     struct http_server *http;
@@ -99,6 +102,22 @@ int64_t service_tls_ends_ns(struct service_tls *tls); // when our certificate en
 
 struct checks *checks_open(struct error *err);
 void checks_close(struct checks *checks); // NULL is fine
+
+// ---- backup.c: when backups are made, and what became of them
+
+// "HH:MM" as minutes of the day; false: it is none.
+bool service_backup_time(const char *text, int *minutes);
+// Begins the thread that makes them. NULL: the configuration names a key that cannot be read.
+struct backups *backups_start(struct service *service, struct error *err);
+void backups_stop(struct backups *backups); // one that is being made is given up; NULL is fine
+// One is made now, by the thread. `begin`: in a folder where none is, though there were some before. CONFLICT: one goes
+// on, or no folder is configured.
+bool backups_ask(struct backups *backups, bool begin, struct error *err);
+// For who asks how it stands; the caller's. NULL: no memory.
+json_t *backups_to_json(struct backups *backups);
+// When the last one was made whole that this server knows of, 0: none; and whether any are to be made.
+int64_t backups_last_ns(struct backups *backups);
+bool backups_are_made(const struct backups *backups);
 
 // ---- dimse/call.c
 
@@ -230,6 +249,7 @@ http_handler api_audit_unknown, api_audit_acknowledge;                  // api/s
 http_handler api_deliveries, api_delivery_replay, api_delivery_give_up; // api/deliveries.c
 http_handler api_deliveries_replay, api_deliveries_give_up;
 http_handler api_quarantine, api_quarantine_delete; // api/quarantine.c
+http_handler api_backups, api_backup_make;          // api/backups.c
 http_handler api_events;                            // api/events.c
 http_handler fhir_search, fhir_read;                // fhir/fhir.c
 http_handler page_index, page_asset;                // page/page.c

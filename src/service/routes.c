@@ -117,6 +117,8 @@ const struct http_route service_routes[] = {
     {"GET", "/api/quarantine", api_quarantine, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_QUERY, ""},
     {"DELETE", "/api/quarantine/{number}", api_quarantine_delete, 0, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_CHANGED,
      ""},
+    {"GET", "/api/backups", api_backups, 0, false, ACCESS_TO_SEE_OPERATION, SERVICE_AUDIT_NONE, ""},
+    {"POST", "/api/backups", api_backup_make, BODY_JSON, false, ACCESS_TO_OPERATE, SERVICE_AUDIT_CHANGED, ""},
     {"GET", "/api/events", api_events, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, ""},
     {"GET", "/fhir/{type}", fhir_search, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},
     {"GET", "/fhir/{type}/{id}", fhir_read, 0, false, ACCESS_TO_QUERY, SERVICE_AUDIT_QUERY, NULL},

@@ -220,6 +220,7 @@ struct service *service_start(const struct config *config, struct error *err)
         return NULL;
     }
     service->config = config->tree;
+    service->config_name = config->name;
     pthread_mutex_init(&service->import_mutex, NULL);
     char zone[CLOCK_ZONE_SIZE];
     service->started_ns = clock_now_ns();
@@ -233,6 +234,7 @@ struct service *service_start(const struct config *config, struct error *err)
     if (ok)
         audit_activity(service, ACCESS_EVENT_START);
     ok = ok && (service->checks = checks_open(err)) != NULL && start_flow(service, err) &&
+         (service->backups = backups_start(service, err)) != NULL &&
          (service->dimse = dimse_service_start(service, err)) != NULL && start_http(service, err);
     if (ok) {
         log_info("service",
@@ -259,6 +261,7 @@ void service_stop(struct service *service)
         store_event_wake(service->store);
     http_server_stop(service->http);
     dimse_service_stop(service->dimse);
+    backups_stop(service->backups);
     deliverer_stop(service->deliver_dicom);
     deliverer_stop(service->deliver_hl7);
     flow_stop(service->flow);

@@ -78,6 +78,20 @@ static bool in_data(const struct service *service, const char *name, char out[ST
     return size > 0 && size < STORE_FOLDER_MAX + 64;
 }
 
+// Who was logged in when the backup was made may have been sent away since.
+static bool end_sessions(struct service *service, struct error *err)
+{
+    struct access_session *sessions;
+    struct arena arena;
+    size_t count = 0;
+    arena_init(&arena, 16 << 20);
+    bool ok = access_session_list(service->access, &arena, clock_now_ns(), &sessions, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = access_session_end(service->access, sessions[i].id, "hilum", err) || err->code == ERROR_NOT_FOUND;
+    arena_free(&arena);
+    return ok;
+}
+
 bool service_open_logins(struct service *service, struct error *err)
 {
     char path[STORE_FOLDER_MAX + 64], line[ACCESS_SECRET_SIZE + 1];
@@ -85,7 +99,8 @@ bool service_open_logins(struct service *service, struct error *err)
     if (!access_secret_make("hc_", service->command_secret) || !in_data(service, "token", path))
         return error_set(err, ERROR_INTERNAL, "no token for the program's own commands can be made");
     snprintf(line, sizeof line, "%s\n", service->command_secret);
-    if (!file_replace(path, line, strlen(line), 0600, err))
+    if (!file_replace(path, line, strlen(line), 0600, err) ||
+        (store_is_restored(service->store) && !end_sessions(service, err)))
         return false;
     if (!service_needs_logins(service) || access_accounts_exist(service->access))
         return true;

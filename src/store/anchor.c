@@ -187,6 +187,8 @@ bool store_anchor(struct store *store, const struct store_audit_head *head, stru
         anchor->whole = true;
     }
     pthread_mutex_unlock(&anchor->lock);
+    if (ok && head && head->line > anchor->found.audit.line)
+        identity_restored_is_told(store);
     return ok || error_prefix(err, "%s/anchor", store->folder);
 }
 

@@ -202,3 +202,19 @@ bool format_index_check(int fd, uint64_t *count, uint64_t *offset, struct error 
         return bad_index(err, "its size is wrong");
     return check_digest(fd, *offset, (size_t)size, count, err);
 }
+
+bool format_index_read(int fd, struct format_index *out, struct error *err)
+{
+    uint8_t entry[ENTRY_SIZE];
+    uint64_t count, offset;
+    bool ok = format_index_check(fd, &count, &offset, err);
+    for (uint64_t i = 0; ok && i < count; i++) {
+        ok = file_pread(fd, entry, sizeof entry, offset + INDEX_HEAD + i * ENTRY_SIZE, err);
+        const struct store_record record = {
+            .place.offset = bytes_u64le(entry), .size = bytes_u64le(entry + 8), .arrival = bytes_u64le(entry + 16)};
+        ok = ok && format_index_add(out, &record, err);
+    }
+    if (!ok)
+        format_index_free(out);
+    return ok;
+}

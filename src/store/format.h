@@ -56,5 +56,7 @@ void format_index_free(struct format_index *index);
 bool format_index_bytes(const struct format_index *index, uint64_t offset, struct buffer *out, struct error *err);
 // Whether an open pack ends in a whole index; the number of records in it, and where it starts.
 bool format_index_check(int fd, uint64_t *count, uint64_t *offset, struct error *err);
+// The entries of an open pack whose index is whole, into an empty `out`; the caller frees them.
+bool format_index_read(int fd, struct format_index *out, struct error *err);
 
 #endif

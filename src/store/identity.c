@@ -151,7 +151,7 @@ bool identity_check_anchor(const struct store *store, const struct identity *ide
 
 // Not that of damage, which has another end.
 static const char older_subject[] = "hilum.db's age";
-static atomic_bool older_stands; // of the process, as alarms are
+static atomic_bool older_stands, copy_stands; // of the process, as alarms are
 
 void store_alarm_older(const char *why)
 {
@@ -171,7 +171,7 @@ void store_alarm_older_ends(void)
 
 bool store_alarm_older_stands(void)
 {
-    return older_stands;
+    return older_stands || copy_stands;
 }
 
 void store_tell_older(struct store *store, const char *why)
@@ -309,8 +309,46 @@ static bool compare_containers(struct store *store, const struct state *state, s
            (store->older[0] || compare_packs(store, err));
 }
 
+// What was put back from a backup is an older copy, however well all agrees: what came, was judged and was told since
+// is not in it.
+static void tell_restored(struct store *store, const struct state *state)
+{
+    char why[ERROR_MESSAGE_SIZE], time[CLOCK_RFC3339_SIZE];
+    copy_stands = state->copied;
+    if (state->copied)
+        alarm_raise(
+            ALARM_DATABASE, "copy",
+            "this is a copy beside its original, as of a backup: nothing is sent from it. To take the original's "
+            "place, put the backup back without --copy");
+    store->restored = state->restored_ns > 0;
+    store->restored_untold = store->restored;
+    snprintf(why, sizeof why, "it was put back from the backup of %s", clock_rfc3339(time, state->restored_ns));
+    if (store->restored)
+        store_tell_older(store, why);
+}
+
+bool store_is_restored(const struct store *store)
+{
+    return store->restored;
+}
+
+static bool write_told(struct database *db, void *payload, struct error *err)
+{
+    (void)payload;
+    return sql_run(db, err, "UPDATE store_state SET restored_ns = 0", "");
+}
+
+void identity_restored_is_told(struct store *store)
+{
+    struct error err;
+    if (atomic_exchange(&store->restored_untold, false) &&
+        !store_write(store, STORE_REPLAYABLE, write_told, NULL, &err))
+        atomic_store(&store->restored_untold, true);
+}
+
 bool identity_compare(struct store *store, const struct state *state, struct error *err)
 {
+    tell_restored(store, state);
     compare_anchor(store, state);
     compare_database(store, state);
     compare_tombstones(store);

@@ -224,6 +224,8 @@ struct state {
     uint64_t generation;   // of the anchor; 0: it knows of none
     int64_t rebuilt_ns;    // when its last rebuild was done, or confirmed
     uint64_t rebuild_lost; // how many objects it could not bring back
+    int64_t restored_ns;   // when the backup was made that it was put back from, until it is told; 0: it was not
+    bool copied;           // beside its original
 };
 
 bool identity_find(struct store *store, struct identity *out, struct error *err);
@@ -237,6 +239,9 @@ bool identity_check_anchor(const struct store *store, const struct identity *ide
 void identity_forget_ahead(struct store *store);
 // How far had it come? Raises alarms [A5, A6, A7, A7a, A7c], and sets what the anchor may say.
 bool identity_compare(struct store *store, const struct state *state, struct error *err);
+// A line of the audit trail is on the disk that says that the folder was put back from a backup: the next start need
+// not.
+void identity_restored_is_told(struct store *store);
 // Puts the database of a folder that is to be rebuilt aside when it is lost or damaged, or `replace`; one in which a
 // rebuild was going on stays. CONFLICT: it is sound.
 bool rebuild_prepare(struct store *store, const struct identity *identity, bool replace, struct error *err);
@@ -261,6 +266,8 @@ struct store {
     uint8_t id[STORE_ID_SIZE];
     bool was_clean;                 // the last stop
     char older[ERROR_MESSAGE_SIZE]; // why the database is an older copy [A5, A7a to A7c]; "": it is none
+    bool restored;                  // at this start, from a backup
+    atomic_bool restored_untold;    // no line of the audit trail says so yet
     _Atomic(enum rebuild_state) rebuild;
     struct anchor anchor;
     struct {

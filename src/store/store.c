@@ -39,6 +39,9 @@ static const char *const schema[] = {
     "ALTER TABLE store_state ADD COLUMN rebuilt_ns INTEGER NOT NULL DEFAULT 0;",
     // How many objects it could not bring back.
     "ALTER TABLE store_state ADD COLUMN rebuild_lost INTEGER NOT NULL DEFAULT 0;",
+    // When the backup was made that it was put back from, until a start has told of it; whether beside its original.
+    "ALTER TABLE store_state ADD COLUMN restored_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE store_state ADD COLUMN copied INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 
@@ -263,12 +266,12 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     struct store *store = opening->store;
     size_t size = 0;
     bool row = false;
-    struct sql *sql =
-        sql_prepare(db,
-                    "SELECT id, epoch, event_last, clean, generation, rebuild, rebuilt_ns, rebuild_lost,"
-                    " coalesce((SELECT max(number) FROM container), 0), coalesce((SELECT max(number) FROM event), 0)"
-                    " FROM store_state",
-                    err);
+    struct sql *sql = sql_prepare(
+        db,
+        "SELECT id, epoch, event_last, clean, generation, rebuild, rebuilt_ns, rebuild_lost, restored_ns, copied,"
+        " coalesce((SELECT max(number) FROM container), 0), coalesce((SELECT max(number) FROM event), 0)"
+        " FROM store_state",
+        err);
     if (!sql)
         return false;
     bool ok = sql_step(sql, &row, err);
@@ -276,14 +279,16 @@ static bool read_state(struct database *db, void *payload, struct error *err)
     if (ok && size != STORE_ID_SIZE)
         ok = error_set(err, ERROR_BAD_DATA, "the database has no store id: restore it, or run `hilum rebuild`");
     if (ok) {
-        int64_t last = sql_int(sql, 2), listed = sql_int(sql, 9); // the first is set when events are dropped
+        int64_t last = sql_int(sql, 2), listed = sql_int(sql, 11); // the first is set when events are dropped
         memcpy(store->id, id, STORE_ID_SIZE);
         opening->state = (struct state){.epoch = (uint64_t)sql_int(sql, 1),
                                         .event = (uint64_t)(listed > last ? listed : last),
-                                        .container = (uint64_t)sql_int(sql, 8),
+                                        .container = (uint64_t)sql_int(sql, 10),
                                         .generation = (uint64_t)sql_int(sql, 4),
                                         .rebuilt_ns = sql_int(sql, 6),
-                                        .rebuild_lost = (uint64_t)sql_int(sql, 7)};
+                                        .rebuild_lost = (uint64_t)sql_int(sql, 7),
+                                        .restored_ns = sql_int(sql, 8),
+                                        .copied = sql_int(sql, 9) != 0};
         atomic_store(&store->board.epoch, opening->state.epoch);
         atomic_store(&store->board.last, opening->state.event);
         store->was_clean = sql_int(sql, 3) != 0;

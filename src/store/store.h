@@ -97,10 +97,15 @@ void store_tell_older(struct store *store, const char *why);
 // Why it is one, as store_open [A5, A7a, A7c] or store_tell_older has found; "": nothing says so.
 const char *store_older(const struct store *store);
 // The alarm of a database that was found older at an earlier start, and that nobody has said to know; and its end.
-// While it stands nothing is told to anybody: what waits in an older copy may have been told, and taken back, since.
+// While it stands nothing is told to anybody: what waits in an older copy may have been told, and taken back, since. It
+// stands as long as the process where the folder is a copy beside its original (backup.h).
 void store_alarm_older(const char *why);
 void store_alarm_older_ends(void);
 bool store_alarm_older_stands(void);
+
+// The folder was put back from a backup (backup.h), and this is the first start since: what the database knows of who
+// is logged in is of then.
+bool store_is_restored(const struct store *store);
 
 // The database was rebuilt from objects, and nobody has confirmed that what only the old one knew was entered again.
 bool store_is_unconfirmed(const struct store *store);

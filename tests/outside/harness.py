@@ -6,6 +6,7 @@ HILUM in the environment names the program; the default is build/hilum.
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -23,9 +24,16 @@ START_SECONDS = 20
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Not one of those that the kernel gives to outgoing connections (/proc/sys/net/ipv4/ip_local_port_range): one of these may be taken before a server listens."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for_port(port, seconds=START_SECONDS, process=None):

@@ -93,7 +93,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(samples[("hilum_disk_low_water_bytes", frozenset())], 0)
         free = os.statvfs(self.server.data)
         self.assertLess(abs(samples[("hilum_disk_free_bytes", frozenset())] - free.f_bavail * free.f_frsize), 2 << 30)
-        self.assertEqual({dict(labels)["kind"]: value for (name, labels), value in samples.items() if name == "hilum_alarms"}, dict.fromkeys(("database", "container", "digest", "audit", "stalled", "certificate", "rebuilt", "emergency"), 0))
+        self.assertEqual({dict(labels)["kind"]: value for (name, labels), value in samples.items() if name == "hilum_alarms"}, dict.fromkeys(("database", "container", "digest", "audit", "stalled", "certificate", "backup", "rebuilt", "emergency"), 0))
         wait_until(lambda: [self.value("hilum_events_behind", by=by) for by in ("flow", "reading")] == [0, 0], 10, "the log is followed")
 
     def test_what_is_wrong_with_objects_is_counted(self):

@@ -207,29 +207,31 @@ class Audit(PageTest):
 
 
 class Peers(PageTest):
-    def entered(self, tab, name, title, port, right="target"):
+    def entered(self, tab, title, port, right="target"):
+        """By five fields."""
         tab.click("button:text-is('Add a peer')")
-        for field, text in (("name", name), ("title", title), ("host", "127.0.0.1"), ("port", str(port))):
+        for field, text in (("title", title), ("host", "127.0.0.1"), ("port", str(port))):
             tab.fill(f"form [name={field}]", text)
         tab.click(f"form [value={right}]")
+        tab.select("form [name=plain]", "accepted")
         tab.click("form button:text-is('Add a peer')")
-        tab.until(f"document.querySelector('tr[data-key={name}]')")
+        tab.until(f"document.querySelector('tr[data-key={title.lower()}]')")
 
     def test_a_peer_is_entered_in_five_fields_answers_and_is_changed(self):
         tab = self.tab()
         tab.goto(self.server.url("/#/connections"))
         tab.until_text("main", "this machine's clock")
         with Hilum() as pacs:
-            self.entered(tab, "pacs", "HILUM", pacs.dicom)
+            self.entered(tab, "HILUM", pacs.dicom)
             (peer,) = self.server.get_json("/api/peers")
-            self.assertEqual((peer["title"], peer["host"], peer["port"], peer["rights"]), ("HILUM", "127.0.0.1", pacs.dicom, ["store", "target"]))
-            tab.click("[aria-label='Echo pacs']")
-            tab.until_text("tr[data-key=pacs] [role=status]", "answered in")
-        tab.click("[aria-label='Echo pacs']")
-        tab.until_text("tr[data-key=pacs] [role=alert]", str(peer["port"]))  # nobody is there any more
-        tab.click("[aria-label='Edit pacs']")
-        self.assertTrue(tab.evaluate("document.querySelector('form [name=name]').disabled"))
+            self.assertEqual([peer[what] for what in ("name", "title", "host", "port", "rights", "plain")], ["hilum", "HILUM", "127.0.0.1", pacs.dicom, ["store", "target"], "accepted"])
+            tab.click("[aria-label='Echo hilum']")
+            tab.until_text("tr[data-key=hilum] [role=status]", "answered in")
+        tab.click("[aria-label='Echo hilum']")
+        tab.until_text("tr[data-key=hilum] [role=alert]", str(peer["port"]))  # nobody is there any more
+        tab.click("[aria-label='Edit hilum']")
         tab.click("form summary")
+        self.assertTrue(tab.evaluate("document.querySelector('form [name=name]').disabled"))
         tab.fill("form [name=issuer]", "SITE-A")
         tab.click("form button:text-is('Save')")
         wait_until(lambda: self.server.get_json("/api/peers")[0].get("issuer") == "SITE-A", 10, "changed")
@@ -237,6 +239,7 @@ class Peers(PageTest):
 
         # What the server refuses stays in the form, with its reason.
         tab.click("button:text-is('Add a peer')")
+        tab.click("form summary")
         for field, text in (("name", "long"), ("title", "A TITLE OF MORE THAN 16"), ("host", "127.0.0.1")):
             tab.fill(f"form [name={field}]", text)
         tab.click("form button:text-is('Add a peer')")

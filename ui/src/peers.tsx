@@ -10,11 +10,12 @@ const words = t.peers;
 const RIGHTS = ["store", "find", "get", "target"] as const;
 
 const FIELDS: readonly Field[] = [
-    { name: "name", words: words.fields.name, kind: "text", isNeeded: true },
     { name: "title", words: words.fields.title, kind: "text", isNeeded: true },
     { name: "host", words: words.fields.host, kind: "text", isNeeded: true },
     { name: "port", words: words.fields.port, kind: "number", isNeeded: true },
     { name: "rights", words: words.fields.rights, kind: "choices", choices: RIGHTS, say: words.rights },
+    { name: "plain", words: words.fields.plain, kind: "choice", choices: ["refused", "accepted"] },
+    { name: "name", words: words.fields.name, kind: "text", hint: words.named, isMore: true },
     { name: "tls", words: words.fields.tls, kind: "choice", choices: ["no", "required"], isMore: true },
     { name: "certificate", words: words.fields.certificate, kind: "text", isMore: true },
     { name: "issuer", words: words.fields.issuer, kind: "text", isMore: true },
@@ -32,7 +33,11 @@ export function Peers() {
     const rows = value ?? [];
     const why = may("change the configuration") ? "" : t.notAllowed("change the configuration");
     const whyNoEcho = may("operate the system") ? "" : t.notAllowed("operate the system");
-    const save = (entry: Entry) => put("/api/peers/{name}", { name: String(entry.name) }, entry).then(again);
+    // Where nothing else is said a peer is called as its title is.
+    const save = (entry: Entry) => {
+        const name = String(entry.name || String(entry.title).trim().toLowerCase().replace(/[^a-z0-9._-]+/g, "-"));
+        return put("/api/peers/{name}", { name }, { ...entry, name }).then(again);
+    };
     const echo = (name: string) => post("/api/peers/{name}/echo", { name }, {}).then(({ status, ms }) => (status === 0 ? words.echoed(ms) : words.refused(status)));
     return (
         <Panel title={words.title} says={value ? words.says(rows.length) : t.loading} error={error} tools={!why && !edited && <button onClick={() => setEdited(START)}>{words.add}</button>}>

@@ -115,6 +115,14 @@ static void write_certificate(struct buffer *out, struct service *service)
                (uint64_t)(ends_ns / CLOCK_SECOND));
 }
 
+static void write_backups(struct buffer *out, struct service *service)
+{
+    if (backups_are_made(service->backups))
+        single(out, "hilum_backup_last_success_timestamp_seconds", "gauge",
+               "When the last backup was made, in seconds since 1970; 0: there is none",
+               (uint64_t)(backups_last_ns(service->backups) / CLOCK_SECOND));
+}
+
 static void write_alarms(struct buffer *out)
 {
     struct alarm alarms[ALARMS_MAX];
@@ -267,6 +275,7 @@ void api_metrics(void *payload, struct http_request *request)
     write_counters(&out, service);
     write_memory(&out);
     write_certificate(&out, service);
+    write_backups(&out, service);
     write_export(&out, service);
     write_alarms(&out);
     if (write_disk(&out, service, &err) && write_faults(&out, service, &err) &&

@@ -95,6 +95,8 @@ static const struct {
     {"POST", "/api/deliveries/{id}/replay", "--xx---"},
     {"GET", "/api/quarantine", "--xx--x"},
     {"DELETE", "/api/quarantine/{number}", "---x---"},
+    {"GET", "/api/backups", "--xx--x"},
+    {"POST", "/api/backups", "---x---"},
     {"GET", "/api/events", "xxxx--x"},
     {"GET", "/fhir/{type}", "xxxx--x"},
     {"GET", "/fhir/{type}/{id}", "xxxx--x"},

@@ -161,6 +161,8 @@ static const struct asked {
     {"POST", "/api/deliveries/{id}/replay", "/api/deliveries/$D/replay", OF_IT, "{}"},
     {"GET", "/api/quarantine", "/api/quarantine", LISTS, NULL},
     {"DELETE", "/api/quarantine/{number}", NULL, UNASKED, NULL},
+    {"GET", "/api/backups", NULL, UNASKED, NULL}, // names, times and sizes, and no study
+    {"POST", "/api/backups", NULL, UNASKED, NULL},
     {"GET", "/api/events", NULL, UNASKED, NULL}, // the test of events does
     {"GET", "/fhir/{type}", "/fhir/metadata", NOTHING, NULL},
     {"GET", "/fhir/{type}", "/fhir/Patient?study=$S", OF_IT, NULL},

@@ -82,5 +82,6 @@ int test_faults(void);
 int test_threads(void);
 int test_spares(void);
 int test_identity(void);
+int test_backup(void);
 
 #endif

@@ -616,6 +616,8 @@ static void a_folder_of_an_earlier_program_is_taken_as_it_is(void **state)
                              "ALTER TABLE store_state DROP COLUMN rebuild;"
                              "ALTER TABLE store_state DROP COLUMN rebuilt_ns;"
                              "ALTER TABLE store_state DROP COLUMN rebuild_lost;"
+                             "ALTER TABLE store_state DROP COLUMN restored_ns;"
+                             "ALTER TABLE store_state DROP COLUMN copied;"
                              "UPDATE migration SET step = 2 WHERE room = 'store'");
     start(&place);
     assert_int_equal(helper_alarms(), 0);

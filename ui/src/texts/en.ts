@@ -252,7 +252,7 @@ export const en = {
             rights: "It may",
             tls: "TLS",
             certificate: "Certificate's SHA-256",
-            plain: "Without TLS or signature",
+            plain: "Without TLS it is",
             issuer: "Issuer of its patient IDs",
             charset: "Character set where it names none",
             versions: "Of what it sends twice show the",
@@ -260,6 +260,7 @@ export const en = {
             labels: "May see studies labelled",
             puts: "What it sends is labelled",
         },
+        named: "empty: as its title",
         commas: "commas between",
     },
 
