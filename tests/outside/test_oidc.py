@@ -234,6 +234,13 @@ class Refused(Site):
         self.check_refused(victim, self.end(victim, url), "did not begin in this browser")
         self.check_refused(attacker, self.end(attacker, url), "has been used already")
 
+    def test_answers_to_nothing_fill_neither_log_nor_trail(self):
+        self.site()
+        for number in range(200):
+            self.assertEqual(self.server.request(f"{CALLBACK}?state={number}&code=x", headers={"Connection": "close"})[0], 200)  # the page, where urllib was sent to
+        self.assertLessEqual(self.server.log().count("login by Testing"), 30)
+        self.assertLessEqual(self.trail().count("login by Testing"), 40)
+
     def test_another_login_s_code_is_refused_by_pkce(self):
         self.site()
         stolen = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.begin(Surfer(), "ada")).query))["code"]

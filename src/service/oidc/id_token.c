@@ -21,15 +21,23 @@ static const struct algorithm {
 
 // ---- the compact form (RFC 7515, section 7.1)
 
+// How many characters of base64url (RFC 4648, section 5, without padding) begin `text`; 0 where they cannot be an
+// encoding. libcjose ends the process at some that are none ("A=").
+static size_t encoded(const char *text, size_t size)
+{
+    size_t count = 0;
+    while (count < size && text[count] && strchr(BASE64URL, text[count]))
+        count++;
+    return count % 4 == 1 ? 0 : count;
+}
+
 static bool check_form(const char *token, size_t size, struct error *err)
 {
     size_t at = 0, parts = 0;
     if (size > OIDC_TOKEN_MAX)
         return error_set(err, ERROR_BAD_DATA, "the ID token has %zu bytes; %d are the most", size, OIDC_TOKEN_MAX);
     while (at < size) {
-        size_t part = 0;
-        while (at + part < size && token[at + part] && strchr(BASE64URL, token[at + part]))
-            part++;
+        size_t part = encoded(token + at, size - at);
         parts++;
         at += part;
         if (part == 0 || at == size)
@@ -140,14 +148,15 @@ static const json_t *find_key(const json_t *keys, const struct algorithm *algori
 }
 
 // Only what the public key is made of.
-static json_t *public_members(const json_t *key)
+static json_t *public_members(const json_t *key, const struct algorithm *algorithm)
 {
-    static const char *const names[] = {"kty", "n", "e", "crv", "x", "y"};
-    json_t *out = json_object();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        json_t *value = json_object_get(key, names[i]);
-        if (json_is_string(value))
-            json_object_set(out, names[i], value);
+    static const char *const coded[] = {"n", "e", "x", "y"};
+    json_t *out = json_pack("{s:s, s:s*}", "kty", algorithm->type, "crv", algorithm->curve);
+    for (size_t i = 0; out && i < sizeof coded / sizeof *coded; i++) {
+        json_t *value = json_object_get(key, coded[i]);
+        size_t size = json_string_length(value);
+        if (size > 0 && encoded(json_string_value(value), size) == size)
+            json_object_set(out, coded[i], value);
     }
     return out;
 }
@@ -155,7 +164,7 @@ static json_t *public_members(const json_t *key)
 static cjose_jwk_t *open_key(const json_t *key, const struct algorithm *algorithm, struct error *err)
 {
     cjose_err why;
-    json_t *members = public_members(key);
+    json_t *members = public_members(key, algorithm);
     cjose_jwk_t *out = members ? cjose_jwk_import_json(members, &why) : NULL;
     json_decref(members);
     size_t bits = out ? cjose_jwk_get_keysize(out, &why) : 0;

@@ -69,7 +69,8 @@ static void refuse(struct service *service, struct http_request *request, const 
                                          .study = "",
                                          .detail = detail},
                  clock_now_ns());
-    log_warning("service", "%s", detail);
+    if (oidc_may_log(service->oidc))
+        log_warning("service", "%s", detail);
     if (access_secret_make("", id)) {
         oidc_refusal_keep(oidc_waiting(service), id, why->message);
         set_cookie(request, &refused_cookie, id);
@@ -255,15 +256,17 @@ static bool check_issuer(const struct http_request *request, const struct oidc_s
 }
 
 // The provider's words are for the log; its code has a form (RFC 6749, section 4.1.2.1) and is shown if it has it.
-static bool check_error(const struct http_request *request, const struct oidc_settings *settings, struct error *err)
+static bool check_error(struct oidc *oidc, const struct http_request *request, struct error *err)
 {
+    const struct oidc_settings *settings = oidc_settings(oidc);
     char shown[200];
     const char *code = http_query(request, "error"), *words = http_query(request, "error_description");
     if (!code)
         return true;
     bool fit = code[strspn(code, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && strlen(code) <= 40;
-    log_warning("service", "%s refuses a login (%s): %s", settings->name, fit ? code : "an error of no form",
-                words ? text_show(shown, sizeof shown, words, strlen(words)) : "without a word");
+    if (oidc_may_log(oidc))
+        log_warning("service", "%s refuses a login (%s): %s", settings->name, fit ? code : "an error of no form",
+                    words ? text_show(shown, sizeof shown, words, strlen(words)) : "without a word");
     if (strcmp(code, "access_denied") == 0)
         return error_set(err, ERROR_FORBIDDEN, "%.40s did not let you in, or you went back (access_denied)",
                          settings->name);
@@ -282,7 +285,7 @@ static json_t *ask_claims(struct oidc *oidc, const struct http_request *request,
     if (!get_provider(oidc, deadline_ns, &provider, err))
         return NULL;
     const struct oidc_answer answer = {code, begun->verifier, begun->redirect_uri, begun->nonce};
-    bool ok = check_issuer(request, settings, &provider, err) && check_error(request, settings, err) &&
+    bool ok = check_issuer(request, settings, &provider, err) && check_error(oidc, request, err) &&
               ((code && *code) || error_set(err, ERROR_BAD_VALUE, "%.40s sent no code back", settings->name)) &&
               (oidc_exchange(oidc, deadline_ns, &provider, &answer, &claims, err) ||
                error_prefix(err, "%.40s", settings->name));

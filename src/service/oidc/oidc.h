@@ -61,6 +61,7 @@ enum {
     OIDC_KNOWN_SECONDS = 3600,    // how long its description counts
     OIDC_KEYS_AGAIN_SECONDS = 60, // at most so often the keys are fetched for a token whose key is not among them
     OIDC_FAILED_SECONDS = 5,      // how long a failure answers for the next
+    OIDC_LOGGED_A_MINUTE = 30,    // refusals, so that nobody fills the log
     OIDC_CLOCK_OFF_SECONDS = 30,  // a difference of the clocks that a check calls a fault
     OIDC_URL_SIZE = ACCESS_URL_SIZE,
     OIDC_ROW_BYTES = 1 << 20, // of the texts that it is entered with
@@ -132,6 +133,8 @@ bool oidc_enter(struct oidc *oidc, struct error *err);
 void oidc_leave(struct oidc *oidc);
 // What is known of it, or fetched; the caller's.
 bool oidc_provider_get(struct oidc *oidc, int64_t deadline_ns, struct oidc_provider *out, struct error *err);
+// Whether the log has room for one more refusal in this minute; counted.
+bool oidc_may_log(struct oidc *oidc);
 bool oidc_knows_logout(struct oidc *oidc, char out[OIDC_URL_SIZE]); // asks nobody
 
 // The ID token for a code, verified (oidc_token_verify's errors besides): its claims, the caller's.

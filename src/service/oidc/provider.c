@@ -24,6 +24,8 @@ struct oidc {
     struct oidc_provider known;
     int64_t known_ns; // monotonic, as those below; 0: it is not known
     int64_t keys_again_ns;
+    int64_t logged_ns; // when the minute of `logged` began
+    unsigned logged;
     int64_t failed_ns; // 0: it has not
     struct error failure;
 };
@@ -292,6 +294,20 @@ bool oidc_provider_get(struct oidc *oidc, int64_t deadline_ns, struct oidc_provi
     return ok;
 }
 
+bool oidc_may_log(struct oidc *oidc)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    pthread_mutex_lock(&oidc->lock);
+    if (now_ns - oidc->logged_ns > 60 * CLOCK_SECOND) {
+        oidc->logged_ns = now_ns;
+        oidc->logged = 0;
+    }
+    bool ok = oidc->logged < OIDC_LOGGED_A_MINUTE;
+    oidc->logged += ok;
+    pthread_mutex_unlock(&oidc->lock);
+    return ok;
+}
+
 bool oidc_knows_logout(struct oidc *oidc, char out[OIDC_URL_SIZE])
 {
     pthread_mutex_lock(&oidc->lock);
@@ -346,14 +362,16 @@ static bool set_client(const struct oidc_settings *settings, struct http_call *c
     return true;
 }
 
-static bool refuse_exchange(const struct oidc_settings *settings, const json_t *answer, int status, struct error *err)
+static bool refuse_exchange(struct oidc *oidc, const json_t *answer, int status, struct error *err)
 {
+    const struct oidc_settings *settings = &oidc->settings;
     char shown[48], details[200];
     const char *code = json_string_value(json_object_get(answer, "error"));
     const char *why = json_string_value(json_object_get(answer, "error_description"));
-    log_warning("service", "%s gave no ID token for a code (%d, %s): %s", settings->name, status,
-                code ? text_show(shown, sizeof shown, code, strlen(code)) : "no error named",
-                why ? text_show(details, sizeof details, why, strlen(why)) : "without a word");
+    if (oidc_may_log(oidc))
+        log_warning("service", "%s gave no ID token for a code (%d, %s): %s", settings->name, status,
+                    code ? text_show(shown, sizeof shown, code, strlen(code)) : "no error named",
+                    why ? text_show(details, sizeof details, why, strlen(why)) : "without a word");
     if (code && (strcmp(code, "invalid_client") == 0 || strcmp(code, "unauthorized_client") == 0))
         return error_set(err, ERROR_FORBIDDEN,
                          "%.40s does not take us for its client (%s): client_id or client_secret, as they are entered, "
@@ -367,9 +385,10 @@ static bool refuse_exchange(const struct oidc_settings *settings, const json_t *
                      code ? text_show(shown, sizeof shown, code, strlen(code)) : "without an error's name");
 }
 
-static json_t *ask_tokens(const struct oidc_settings *settings, int64_t deadline_ns, const char *url,
-                          const struct oidc_answer *answer, struct error *err)
+static json_t *ask_tokens(struct oidc *oidc, int64_t deadline_ns, const char *url, const struct oidc_answer *answer,
+                          struct error *err)
 {
+    const struct oidc_settings *settings = &oidc->settings;
     char user[SECRET_SIZE], password[3 * SECRET_SIZE];
     struct http_call call = {.method = "POST", .url = url, .type = "application/x-www-form-urlencoded"};
     struct buffer form;
@@ -388,7 +407,7 @@ static json_t *ask_tokens(const struct oidc_settings *settings, int64_t deadline
     buffer_free(&form);
     if (!json || (status == 200 && json_is_string(json_object_get(json, "id_token"))))
         return json;
-    refuse_exchange(settings, json, status, err);
+    refuse_exchange(oidc, json, status, err);
     json_decref(json);
     return NULL;
 }
@@ -396,7 +415,7 @@ static json_t *ask_tokens(const struct oidc_settings *settings, int64_t deadline
 bool oidc_exchange(struct oidc *oidc, int64_t deadline_ns, struct oidc_provider *provider,
                    const struct oidc_answer *answer, json_t **claims, struct error *err)
 {
-    json_t *tokens = ask_tokens(&oidc->settings, deadline_ns, provider->token, answer, err);
+    json_t *tokens = ask_tokens(oidc, deadline_ns, provider->token, answer, err);
     if (!tokens)
         return false;
     const json_t *token = json_object_get(tokens, "id_token");

@@ -219,8 +219,14 @@ static void only_the_key_that_is_named_and_published_counts(void **state)
 
 static void a_key_set_that_is_none_verifies_nothing(void **state)
 {
-    static const char *const sets[] = {"{}", "[]", "{\"keys\":7}", "{\"keys\":[7, {\"kty\":\"RSA\",\"kid\":\"rsa\"}]}",
-                                       "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"rsa\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}"};
+    static const char *const sets[] = {
+        "{}",
+        "[]",
+        "{\"keys\":7}",
+        "{\"keys\":[7, {\"kty\":\"RSA\",\"kid\":\"rsa\"}]}",
+        "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"rsa\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}",
+        "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"rsa\",\"n\":\"AAAAA=AA\",\"e\":\"A=\"}]}", // libcjose ends the process
+        "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"rsa\",\"n\":\"\",\"e\":\"\"}]}"};
     char *token = sign_claims(right_claims());
     struct error err;
     (void)state;
@@ -316,6 +322,8 @@ static void what_is_no_token_is_refused_by_its_form(void **state)
     assert_taken(whole);
     assert_refused(strdup("..."), ERROR_BAD_DATA, "no JWS");
     assert_refused(strdup("e30.e30.AA.AA"), ERROR_BAD_DATA, "no JWS");
+    assert_refused(strdup("e30A=.e30.AA"), ERROR_BAD_DATA, "no JWS");
+    assert_refused(strdup("e30.e30.AAAAA"), ERROR_BAD_DATA, "no JWS");    // no encoding is that long
     assert_refused(strdup("e30.e30.AA.AA.AA"), ERROR_BAD_DATA, "no JWS"); // encrypted
     memset(huge, 'A', OIDC_TOKEN_MAX + 1);
     huge[OIDC_TOKEN_MAX + 1] = '\0';
