@@ -59,6 +59,7 @@ static void refuse(struct service *service, struct http_request *request, const 
     char detail[ERROR_MESSAGE_SIZE + 64];
     snprintf(detail, sizeof detail, "login by %.40s: %s", oidc ? oidc_settings(oidc)->name : "an identity provider",
              why->message);
+    bool logs = oidc && oidc_may_log(oidc);
     oidc_release(oidc);
     access_audit(service->access,
                  &(struct access_record){.event = actor ? ACCESS_EVENT_LOGIN : ACCESS_EVENT_REFUSED,
@@ -69,7 +70,7 @@ static void refuse(struct service *service, struct http_request *request, const 
                                          .study = "",
                                          .detail = detail},
                  clock_now_ns());
-    if (oidc_may_log(service->oidc))
+    if (logs)
         log_warning("service", "%s", detail);
     if (access_secret_make("", id)) {
         oidc_refusal_keep(oidc_waiting(service), id, why->message);
