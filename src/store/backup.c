@@ -419,6 +419,35 @@ static bool check_pack(struct making *making, uint64_t container, int fd, struct
     return ok;
 }
 
+// Zeros where the pack is not what it should be: then it is read.
+static void mark(int fd, const struct stat *status, uint8_t out[BACKUP_MARK_SIZE])
+{
+    uint8_t headers[2 * STORE_RECORD_HEADER], digest[HASH_SIZE];
+    struct format_index index = {0};
+    struct error ignored;
+    struct hash *hash = hash_new();
+    bool ok = hash && format_index_read(fd, &index, &ignored) && index.count > 0 &&
+              file_pread(fd, headers, STORE_RECORD_HEADER, index.entries[0].offset, &ignored) &&
+              file_pread(fd, headers + STORE_RECORD_HEADER, STORE_RECORD_HEADER, index.entries[index.count - 1].offset,
+                         &ignored);
+    if (ok) {
+        hash_start(hash);
+        hash_add(hash, &status->st_mtim, sizeof status->st_mtim);
+        hash_add(hash, index.entries, index.count * sizeof *index.entries);
+        hash_add(hash, headers, sizeof headers);
+        hash_end(hash, digest);
+        memcpy(out, digest, BACKUP_MARK_SIZE);
+    }
+    format_index_free(&index);
+    hash_free(hash);
+}
+
+static bool is_marked(const struct backup_row *row)
+{
+    static const uint8_t none[BACKUP_MARK_SIZE];
+    return memcmp(row->mark, none, sizeof none) != 0;
+}
+
 // false in *there: it is neither a lane nor a pack any more.
 static bool open_container(const struct store *store, uint64_t container, struct backup_row *row, int *fd, bool *there,
                            struct error *err)
@@ -436,6 +465,8 @@ static bool open_container(const struct store *store, uint64_t container, struct
         return !*there || error_errno(err, errno, "cannot open container %" PRIu64, container);
     if (fstat(*fd, &status) == 0) {
         row->size = (uint64_t)status.st_size;
+        if (row->packed)
+            mark(*fd, &status, row->mark);
         return true;
     }
     close(*fd);
@@ -458,8 +489,9 @@ static bool is_sound(struct making *making, const struct backup_row *row)
 static bool is_known(struct making *making, struct backup_row *row)
 {
     const struct backup_row *before = row->packed ? backup_list_find(&making->before, row->container) : NULL;
-    if (!before || !before->packed || before->size != row->size ||
-        !vault_has(&making->vault, before->name, row->size) || !is_sound(making, before))
+    if (!before || !before->packed || before->size != row->size || !is_marked(row) ||
+        memcmp(before->mark, row->mark, sizeof row->mark) != 0 || !vault_has(&making->vault, before->name, row->size) ||
+        !is_sound(making, before))
         return false;
     memcpy(row->name, before->name, sizeof row->name);
     making->made->files++;
@@ -601,6 +633,7 @@ static bool take_beside(struct making *making, struct error *err)
 {
     const char *const *paths = making->order->beside;
     struct error why;
+    begin_part(making, "files from elsewhere", 0);
     for (size_t i = 0; paths && paths[i]; i++) {
         int fd = file_open(paths[i], NULL, &why);
         if (fd < 0) {

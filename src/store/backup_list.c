@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
-enum { ROW_SIZE = 24 + VAULT_NAME_SIZE, ROWS_MAX = 1 << 26 };
+enum { ROW_SIZE = 24 + BACKUP_MARK_SIZE + VAULT_NAME_SIZE, ROWS_MAX = 1 << 26 };
 
 bool backup_list_add(struct backup_list *list, const struct backup_row *row, struct error *err)
 {
@@ -69,6 +69,7 @@ bool backup_list_write(struct vault *vault, const char *name, const struct backu
         buffer_u64le(&bytes, list->rows[i].container);
         buffer_u64le(&bytes, list->rows[i].size);
         buffer_u64le(&bytes, list->rows[i].packed);
+        buffer_append(&bytes, list->rows[i].mark, BACKUP_MARK_SIZE);
         buffer_append(&bytes, list->rows[i].name, VAULT_NAME_SIZE);
     }
     bool ok = buffer_check(&bytes, "a backup's list", err) && vault_write_list(vault, name, &bytes, err);
@@ -82,7 +83,8 @@ static bool parse_rows(const uint8_t *at, size_t size, struct backup_list *out, 
     for (; ok && size > 0; at += ROW_SIZE, size -= ROW_SIZE) {
         struct backup_row row = {
             .container = bytes_u64le(at), .size = bytes_u64le(at + 8), .packed = bytes_u64le(at + 16) != 0};
-        memcpy(row.name, at + 24, VAULT_NAME_SIZE);
+        memcpy(row.mark, at + 24, BACKUP_MARK_SIZE);
+        memcpy(row.name, at + 24 + BACKUP_MARK_SIZE, VAULT_NAME_SIZE);
         ok = backup_list_add(out, &row, err);
     }
     if (ok && out->count > 0)

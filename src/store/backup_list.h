@@ -4,8 +4,13 @@
 
 #include "store/vault.h"
 
+enum { BACKUP_MARK_SIZE = 16 };
+
 struct backup_row {
     uint64_t container, size;
+    // Of a pack: follows from when it was written and from what its index and its first and last records say, so that a
+    // pack of the same number and size of another life of this archive is not taken for it. Zeros: it has none.
+    uint8_t mark[BACKUP_MARK_SIZE];
     bool packed; // else a lane
     uint8_t name[VAULT_NAME_SIZE];
 };

@@ -399,6 +399,29 @@ class Damage(Backed):
         self.assertTrue(os.path.exists(precious))
         self.assertEqual(server.stop(), 0)
 
+    def test_a_pack_of_another_life_with_the_same_number_and_size_is_no_known_one(self):
+        """Put back from a backup that is not the newest, then sent again in another order: equal numbers and sizes, other bytes."""
+        server = self.make()
+        store(server, 11)
+        time.sleep(1.5)
+        self.backup(server)
+        server.stop()
+        second = os.path.join(self.folder, "second")
+        self.restore(second, "--backup", self.run_hilum("backup", "list", "--folder", self.vault, "--key", self.key).stdout.splitlines()[1].split("\t")[0])
+        server = self.server(second)
+        with Peer(server.dicom) as peer:
+            peer.associate(calling="TEST")
+            peer.store(corpus.sound(12), f"{ROOT}.12.1")
+        time.sleep(1.5)
+        packs = [{name: os.path.getsize(os.path.join(data, "packs", name)) for name in os.listdir(os.path.join(data, "packs"))} for data in (self.data, second)]
+        self.assertEqual(packs[0], packs[1], "the test has not made what it is about")
+        self.backup(server)
+        kept = object_of(server, 12)
+        server.stop()
+        third = os.path.join(self.folder, "third")
+        self.restore(third)
+        self.assertEqual(object_of(self.server(third), 12), kept)
+
     def test_a_copy_makes_no_backups_and_neither_does_another_archive_nor_one_that_was_put_back_elsewhere(self):
         server = self.make()
         copy, place = os.path.join(self.folder, "copy"), os.path.join(self.folder, "place")
