@@ -65,6 +65,24 @@ class Labels(unittest.TestCase):
                 self.assertEqual(server.request(f"/api/accounts/{name}", "PUT", body, token)[0] // 100, 2)
                 self.assertEqual(told() == [], seen, name)
 
+    def test_an_import_tells_nobody_that_a_hidden_study_is_here(self):
+        with Hilum() as server, open(CT, "rb") as file:
+            content = file.read()
+            server.put_json("/api/labels/vip", {})
+            server.put_json("/api/accounts/root", {"shown": "Root", "roles": ["administrator"], "password": "correct horse battery"})
+            command = {"Authorization": "Bearer " + server.token()}
+            answers = []
+            for labels in ([], ["vip"]):
+                status, _, body = server.request("/api/tokens", "POST", json.dumps({"name": "t" + "".join(labels), "roles": ["technologist"], "labels": labels, "days": 1}).encode(), dict(command, **{"Content-Type": "application/json"}))
+                self.assertEqual(status // 100, 2, body)
+                bearer = {"Authorization": "Bearer " + json.loads(body)["token"], "Content-Type": "application/dicom"}
+                if not labels:
+                    answers.append(json.loads(server.request("/api/import", "POST", content, bearer)[2]))
+                    status, _, body = server.request(f"/api/studies/{STUDY}/labels", "PUT", json.dumps({"labels": ["vip"], "version": 0}).encode(), dict(command, **{"Content-Type": "application/json"}))
+                    self.assertEqual(status, 200, body)
+                answers.append(json.loads(server.request("/api/import", "POST", content, bearer)[2]))
+        self.assertEqual((answers[1], answers[2]["outcome"]), (answers[0], "same"))
+
     def test_a_peer_gives_what_it_sends_its_labels_and_a_rebuild_gives_them_again(self):
         with tempfile.TemporaryDirectory(prefix="hilum-labels-") as folder:
             with Hilum(data=os.path.join(folder, "data")) as server:

@@ -35,6 +35,16 @@ static bool store(struct service *service, struct http_request *request, struct 
     return ok;
 }
 
+// Of a study that he does not see nobody learns from an import that it, or this object, was here already: it is taken,
+// as a new one is.
+static bool is_seen(struct service *service, struct http_request *request, const char *study)
+{
+    const struct access_scope scope = service_scope(request);
+    struct error ignored;
+    bool seen = false;
+    return scope.hidden == 0 || (archive_sees(service->archive, scope, study, &seen, &ignored) && seen);
+}
+
 void api_import(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -52,8 +62,10 @@ void api_import(void *payload, struct http_request *request)
     service_count_stored(service, &stored);
     service_about(request, &(struct service_about){
                                .patient = stored.patient_id, .study = stored.study, .detail = stored.sop_instance});
+    bool seen = is_seen(service, request, stored.study);
     service_reply_json(request, 200,
-                       json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "outcome", outcomes[stored.outcome], "study",
-                                 stored.study, "series", stored.series, "instance", stored.sop_instance, "flags",
-                                 (int)stored.flags, "setAside", stored.is_set_aside));
+                       json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}", "outcome",
+                                 outcomes[seen ? stored.outcome : ARCHIVE_STORED], "study", stored.study, "series",
+                                 stored.series, "instance", stored.sop_instance, "flags", seen ? (int)stored.flags : 0,
+                                 "setAside", seen && stored.is_set_aside));
 }
