@@ -680,7 +680,7 @@ static bool begin_list(struct making *making, struct error *err)
     hash_of(making->store->id, STORE_ID_SIZE, digest); // the id itself is told to nobody
     text_hex(archive, digest, 8);
     making->list.head =
-        json_pack("{s:i, s:s, s:I, s:s, s:s, s:[], s:[], s:O?}", "form", 1, "backup", making->made->name, "made_ns",
+        json_pack("{s:i, s:s, s:I, s:s, s:s, s:[], s:[], s:o?}", "form", 1, "backup", making->made->name, "made_ns",
                   (json_int_t)clock_now_ns(), "archive", archive, "version", HILUM_VERSION, "files", "damaged", "said",
                   making->order->said ? json_deep_copy(making->order->said) : NULL);
     making->files = json_object_get(making->list.head, "files");

@@ -403,7 +403,7 @@ class Damage(Backed):
         os.symlink(prey, os.path.join(self.vault, "objects"))
         self.refused(self.backup(server, check=False), "cannot open the folders")
         self.assertTrue(os.path.exists(precious))
-        self.assertEqual(server.stop(), 0)
+        self.assertEqual(server.stop(), 0, server.log()[-3000:])
 
     def test_a_pack_of_another_life_with_the_same_number_and_size_is_no_known_one(self):
         """Put back from a backup that is not the newest, then sent again in another order: equal numbers and sizes, other bytes."""

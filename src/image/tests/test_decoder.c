@@ -340,7 +340,7 @@ static void *ask_without_end(void *payload)
 // It may come to wait anew after each frame: one of a peer is decoded meanwhile, and one is under way in each child.
 static void the_program_s_own_work_has_every_second_turn_beside_a_crowd_of_peers(void **state)
 {
-    enum { CROWD = 16 };
+    enum { CROWD = 48 };
     (void)state;
     struct job job;
     struct error err;
@@ -361,7 +361,8 @@ static void the_program_s_own_work_has_every_second_turn_beside_a_crowd_of_peers
         pthread_join(threads[i], &result);
         assert_null(result);
     }
-    assert_in_range(meanwhile, 1, 5 * FRAMES_EACH); // one after the other it would be CROWD / 2 * FRAMES_EACH at least
+    // One after the other it would be CROWD / 2 * FRAMES_EACH at least; a busy machine is late to come again.
+    assert_in_range(meanwhile, 1, CROWD / 4 * FRAMES_EACH);
     close_job(&job);
 }
 
