@@ -237,6 +237,11 @@ bool archive_versions(struct archive *archive, struct access_scope scope, const 
 
 // Whether a study is here, of which objects came, and `scope` sees it.
 bool archive_sees(struct archive *archive, struct access_scope scope, const char *study, bool *out, struct error *err);
+// The Patient IDs of a study, of its first patient first, ARCHIVE_STUDY_PATIENTS at most and without those that have
+// none, in `arena`: for the audit trail, which is looked through by them. None: there is no such study.
+enum { ARCHIVE_STUDY_PATIENTS = 8 };
+bool archive_study_patients(struct archive *archive, const char *study, struct arena *arena,
+                            const char *out[ARCHIVE_STUDY_PATIENTS], size_t *count, struct error *err);
 
 // What an object says otherwise than the rows of its study, patient and series said when it came.
 struct archive_difference {

@@ -147,6 +147,28 @@ bool archive_sees(struct archive *archive, struct access_scope scope, const char
     return ok;
 }
 
+bool archive_study_patients(struct archive *archive, const char *study, struct arena *arena,
+                            const char *out[ARCHIVE_STUDY_PATIENTS], size_t *count, struct error *err)
+{
+    bool row = true;
+    struct database *db = store_read_begin(archive->store, err);
+    struct sql *sql = db ? sql_prepare(db,
+                                       "SELECT patient_id FROM study JOIN study_patient ON study_patient.study=study.id"
+                                       " WHERE uid=? AND patient_id<>'' ORDER BY rank",
+                                       err)
+                         : NULL;
+    bool ok = sql != NULL;
+    *count = 0;
+    if (sql)
+        sql_bind_text(sql, 1, study);
+    while (ok && *count < ARCHIVE_STUDY_PATIENTS && (ok = sql_step(sql, &row, err)) && row)
+        if ((out[(*count)++] = arena_strdup(arena, sql_text(sql, 0))) == NULL)
+            ok = error_set(err, ERROR_MEMORY, "no memory for the patients of a study");
+    sql_done(sql);
+    store_read_end(archive->store, db);
+    return ok;
+}
+
 bool rows_object_by_id(struct database *db, int64_t id, struct arena *arena, struct archive_object *out,
                        struct error *err)
 {

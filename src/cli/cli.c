@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -57,7 +58,7 @@ static void print_help(const struct cli_command *command, const struct cli_optio
     if (find_option(options, "server", strlen("server")))
         printf("  %-28s %s\n", "--token FILE",
                "where the server needs a login: the file with a token ($HILUM_TOKEN_FILE, else "
-               "hilum-data/token)");
+               "hilum-data/token, else /var/lib/hilum/token)");
 }
 
 bool cli_options(int *argc, char **argv, const struct cli_command *command, const struct cli_option *options,
@@ -126,6 +127,7 @@ static bool judge(int status, struct buffer *out, struct error *err)
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     error_set(err,
               status == 404   ? ERROR_NOT_FOUND
+              : status == 401 ? ERROR_LOGIN
               : status == 415 ? ERROR_UNSUPPORTED
                               : ERROR_CONFLICT,
               "%s (HTTP %d)", detail ? detail : "the server refused", status);
@@ -143,13 +145,36 @@ static bool may_have_token(const char *server)
     return false;
 }
 
+// Of a server whose data are here, else of the package's.
+static const char *first_token(void)
+{
+    static const char *const paths[] = {"hilum-data/token", "/var/lib/hilum/token"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (access(paths[i], R_OK) == 0)
+            return paths[i];
+    return NULL;
+}
+
+// Who came without a token is told where one is.
+static bool refused_without_token(const struct http_call *request, struct error *err)
+{
+    if (err->code == ERROR_LOGIN && !request->token)
+        error_set(
+            err, ERROR_LOGIN,
+            "the server needs a login: name the file with a token, --token FILE or HILUM_TOKEN_FILE. The server's "
+            "own is DATA/token (of the package /var/lib/hilum/token), which root and its user can read");
+    return false;
+}
+
 // The token in `out`, or "" where there is none; false: the file that was named cannot be read.
 static bool read_token(const char *server, char out[TOKEN_SIZE], struct error *err)
 {
     const char *named = token_file ? token_file : getenv("HILUM_TOKEN_FILE");
-    const char *path = named ? named : "hilum-data/token";
+    const char *path = named ? named : first_token();
     struct buffer file;
     *out = '\0';
+    if (!path)
+        return true;
     if (!may_have_token(server))
         return !named || error_set(err, ERROR_USAGE,
                                    "a token is not sent to %.80s, where others could read it: use "
@@ -182,7 +207,8 @@ static bool call(const char *server, const char *path, struct http_call *request
         return error_set(err, ERROR_USAGE, "the server's URL is too long");
     request->url = url;
     request->timeout_ns = CALL_SECONDS * CLOCK_SECOND;
-    return http_client_call(request, &status, out, err) && judge(status, out, err);
+    return http_client_call(request, &status, out, err) &&
+           (judge(status, out, err) || refused_without_token(request, err));
 }
 
 bool cli_call(const char *server, const char *method, const char *path, const void *body, size_t size,

@@ -103,6 +103,24 @@ static bool is_known(const struct access_subject *subject)
     return subject->kind == ACCESS_USER || subject->kind == ACCESS_TOKEN;
 }
 
+// A line for each patient of the study that the request names, unless its handler has said which one: who asks for what
+// was done with a patient's images asks by Patient ID.
+static void tell_of_patients(struct service *service, struct http_request *request, struct access_record *record)
+{
+    const char *patients[ARCHIVE_STUDY_PATIENTS];
+    struct error err;
+    size_t count = 0;
+    if (!*record->patient && *record->study &&
+        !archive_study_patients(service->archive, record->study, http_arena(request), patients, &count, &err))
+        log_warning("service", "the audit line of study %s lacks its patient: %s", record->study, err.message);
+    for (size_t i = 0; i < count; i++) {
+        record->patient = patients[i];
+        access_audit(service->access, record, clock_now_ns());
+    }
+    if (count == 0)
+        access_audit(service->access, record, clock_now_ns());
+}
+
 static void tell(struct service *service, struct http_request *request, const struct http_route *route, int status)
 {
     const struct service_note *note = http_note(request);
@@ -123,7 +141,7 @@ static void tell(struct service *service, struct http_request *request, const st
         .study =
             first_of(about->study, http_path_part(request, "study"), first_of(http_query(request, "study"), NULL, "")),
         .detail = first_of(about->detail, NULL, what)};
-    access_audit(service->access, &record, clock_now_ns());
+    tell_of_patients(service, request, &record);
 }
 
 bool service_audit_admit(struct service *service, const struct http_route *route, struct error *err)

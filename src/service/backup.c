@@ -520,10 +520,11 @@ json_t *backups_to_json(struct backups *backups)
 {
     const char *at = config_text(backups->service->config, "backup.at");
     pthread_mutex_lock(&backups->lock);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:O}", "folder", backups->folder, "key",
-                             backups->runs ? backups->key.name : "", "at", at, "keep", (int)backups->keep, "last",
-                             time_or_null(backups->last_ns), "running", running_to_json(backups), "failed",
-                             failed_to_json(backups), "backups", backups->made);
+    bool same_disk = backups->runs && is_on_one_disk(backups);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:O}", "folder", backups->folder, "key",
+                             backups->runs ? backups->key.name : "", "at", at, "keep", (int)backups->keep, "sameDisk",
+                             same_disk, "last", time_or_null(backups->last_ns), "running", running_to_json(backups),
+                             "failed", failed_to_json(backups), "backups", backups->made);
     pthread_mutex_unlock(&backups->lock);
     return json;
 }

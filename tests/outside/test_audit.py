@@ -152,17 +152,17 @@ class Audit(unittest.TestCase):
         self.told(lambda: self.ask("GET", "/dicom-web/studies/1.2.9/series"), "1.2.9")  # after whatever they left
         self.assertEqual([line.detail for line in trail(self.server) if line.detail in ["GET " + where for where in silent]], [])
 
-    def test_a_read_of_a_study_names_it_and_what_was_asked(self):
+    def test_a_read_of_a_study_names_it_its_patient_and_what_was_asked(self):
         study = self.object.StudyInstanceUID
-        for where in (f"/dicom-web/studies/{study}/series", f"/api/jobs?study={study}", f"/fhir/ImagingStudy?study={study}", f"/api/conflicts?study={study}"):
+        for where in (f"/dicom-web/studies/{study}/series", f"/api/jobs?study={study}", f"/fhir/ImagingStudy?study={study}", f"/api/conflicts?study={study}", f"/dicom-web/studies/{study}/instances", f"/api/studies/{study}/findings"):
             lines, status = self.told(lambda where=where: self.ask("GET", where), "GET " + where.partition("?")[0])
-            self.assertEqual((status, lines[0].objects), (200, {"110180": study}), where)
+            self.assertEqual((status, lines[0].objects), (200, {"2": self.object.PatientID, "110180": study}), where)
 
     def test_who_judges_is_the_actor_and_an_import_names_its_patient(self):
         study = self.object.StudyInstanceUID
         (item,) = self.server.get_json(f"/api/worklist?study={study}")
         lines, status = self.told(lambda: self.ask("POST", f"/api/worklist/{study}/read", {"by": "Dr Who", "version": item["version"]}), "marked read")
-        self.assertEqual((status, lines[0].actor, lines[0].detail, lines[0].objects["110180"]), (204, "Dr Who", "marked read", study))
+        self.assertEqual((status, lines[0].actor, lines[0].detail, lines[0].objects), (204, "Dr Who", "marked read", {"2": self.object.PatientID, "110180": study}))
         lines, status = self.told(lambda: self.ask("POST", "/api/import", pydicom_bytes(self.path)), self.object.SOPInstanceUID)
         self.assertEqual((status, lines[0].event, lines[0].objects), (200, IMPORT, {"2": self.object.PatientID, "110180": study}))
         lines, status = self.told(lambda: self.ask("POST", "/api/import", b"no DICOM"), "DICOM")

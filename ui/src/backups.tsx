@@ -20,8 +20,9 @@ function moodOf({ readable, damaged = 0 }: Made): Mood {
 }
 
 // The server's alarm says it where the last one is too old; here it is said where there is none, or the last try failed, or what there is has damage.
-function standOf({ failed, last, backups }: Standing): Mood {
+function standOf({ failed, last, backups, sameDisk }: Standing): Mood {
     if (failed) return "bad";
+    if (sameDisk) return "warning"; // it is lost with what it is of
     return last && backups[0] && moodOf(backups[0]) === "good" ? "good" : "warning";
 }
 
@@ -34,7 +35,7 @@ const COLUMNS: Column<Made>[] = [
     { title: words.columns.state, cell: ({ readable, damaged = 0 }) => (!readable ? words.unreadable : damaged > 0 ? words.damaged(damaged) : words.whole), kind: "long" },
 ];
 
-function Facts({ folder, at, keep, name }: { folder: string; at: string; keep: number; name: string }) {
+function Facts({ folder, at, keep, name, sameDisk }: { folder: string; at: string; keep: number; name: string; sameDisk: boolean }) {
     return (
         <>
             <p class="facts">
@@ -42,7 +43,7 @@ function Facts({ folder, at, keep, name }: { folder: string; at: string; keep: n
                     {words.facts.folder} <bdi>{folder}</bdi>
                 </span>
                 <span class="fact">
-                    {words.facts.at} <bdi>{at ? words.each(at) : words.asked}</bdi>
+                    {words.facts.at} <bdi>{at && !sameDisk ? words.each(at) : words.asked}</bdi>
                 </span>
                 <span class="fact">
                     {words.facts.keep} <bdi>{keep}</bdi>
@@ -51,6 +52,7 @@ function Facts({ folder, at, keep, name }: { folder: string; at: string; keep: n
                     {words.facts.key} <bdi>{name}</bdi>
                 </span>
             </p>
+            {at && sameDisk && <p class="warning">{words.sameDisk(at)}</p>}
             <p>{words.copy}</p>
         </>
     );
@@ -102,7 +104,7 @@ export function Backups() {
             error={error}
             tools={<Deed words={words.make} why={why || (running ? words.isMaking : "")} onDo={() => post("/api/backups", {}, {}).then(again)} />}
         >
-            <Facts folder={folder} at={at} keep={keep} name={key} />
+            <Facts folder={folder} at={at} keep={keep} name={key} sameDisk={value.sameDisk} />
             {running && <Running running={running} />}
             {failed && (
                 <p class="error" role="alert">

@@ -263,6 +263,7 @@ export const en = {
         facts: { folder: "in", at: "made", keep: "kept at most", key: "sealed with the key" },
         each: (time: string) => `each day at ${time} by the server's clock`,
         asked: "only when somebody asks",
+        sameDisk: (time: string) => `The folder is on the disk of the data themselves, where none is made by itself: it would be lost with them. Mount another disk there, best another machine's, and one is made each day at ${time}.`,
         copy: "A copy of this key must be kept elsewhere, on paper too: without it no backup can be read, by anybody.",
         make: "Make one now",
         isMaking: "One is being made.",
