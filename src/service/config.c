@@ -326,7 +326,8 @@ static bool check_backup(const struct config *config, struct error *err)
 
 bool service_config_check(const struct config *config, struct error *err)
 {
-    if (!check_tls(config, err) || !check_backup(config, err))
+    if ((!check_tls(config, err) && !config_blame(config, "tls.certificate", err)) ||
+        (!check_backup(config, err) && !config_blame(config, "backup.folder", err)))
         return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {
