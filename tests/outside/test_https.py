@@ -194,6 +194,15 @@ class Https(unittest.TestCase):
         self.assertEqual(self.server.request("/api/status", headers={"Host": "other.example.org"})[0], 403)
         wait_until(lambda: ELSEWHERE in "".join(path.read_text() for path in pathlib.Path(self.server.data).glob("audit-*.log")), 5, "the client's address is in the audit trail")
 
+    def test_proxies_are_trusted_by_range_too(self):
+        for ranges, trusted in (("10.0.0.0/8, 127.0.0.0/9", True), ("127.128.0.0/9", False), ("fd00::/8", False), ("127.0.0.1/32", True)):
+            self.start(f", trusted_proxies: '{ranges}'")
+            command = {"Authorization": f"Bearer {self.server.token()}"}
+            self.assertEqual(self.server.request("/api/status", headers=command)[0], 200)
+            status = self.server.request("/api/status", headers=dict(command, **{"X-Forwarded-For": ELSEWHERE}))[0]
+            self.assertEqual(status, 401 if trusted else 200, ranges)  # the commands' token counts from here alone
+            self.server.stop()
+
     def raw(self, *lines):
         """The status of a request by a bare socket, with these header lines."""
         with socket.create_connection(("127.0.0.1", self.server.http), timeout=20) as s:
@@ -289,7 +298,7 @@ class Https(unittest.TestCase):
         self.assertNotIn("Strict-Transport-Security", str(self.server.request("/healthz", headers={"X-Forwarded-Proto": "https"})[1]))
 
     def test_names_and_proxies_that_are_none_are_refused_with_their_line(self):
-        for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address")):
+        for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address"), ("trusted_proxies: '10.0.0.0/33'", "no range of such"), ("trusted_proxies: '::/0'", "no range of such")):
             path = os.path.join(self.folder, "bad.yaml")
             pathlib.Path(path).write_text(f"http: {{{line}}}\n", encoding="utf-8")
             done = subprocess.run([os.environ.get("HILUM", "build/hilum"), "config", "check", path], capture_output=True, text=True)
