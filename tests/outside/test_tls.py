@@ -292,6 +292,13 @@ class Tls(unittest.TestCase):
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn(says, refused.stderr)
         self.assertFalse(os.path.exists(path("y.pem")))
+        # Names that sites have: an underscore, a wildcard, and one that no subject can hold.
+        long = f"{'h' * 60}.{'d' * 60}.hospital.example"
+        program.command("cert", folder, f"{long},pacs_1.hospital.example,*.hospital.example", "--file", "names")
+        for name in (long, "pacs_1.hospital.example", "any.hospital.example"):
+            self.assertIn("does match", run("openssl", "x509", "-in", path("names.pem"), "-noout", "-checkhost", name), name)
+        for name in ("*", "*.example", "a.*.example", "*a.hospital.example", f"{'h' * 64}.example"):
+            self.assertIn("is neither", program.command("cert", folder, name, "--file", "z", check=False).stderr, name)
 
     def test_a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(self):
         self.server_pem, self.server_key = self.ours.sign("server", days=365)
