@@ -72,11 +72,13 @@ struct access_peer {
     int64_t version; // raised by each change
 };
 
-// Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host (DUPLICATE).
+// Adds or replaces by name; refuses unfit values by name, and a second entry with the same title and host or a host of
+// the same address (DUPLICATE); a name is looked up for that beside another entry of its title.
 // peer->version 0 replaces whatever is there, another one only that version (CONFLICT). What is so already is left
 // alone and raises no version. Durable, audited as `actor` with what changed from what to what, an event
 // CONFIG_CHANGED; admission follows at once. A host that is a name is looked up at admission, at most once a minute. An
-// entry rules on loopback too: its rights hold then, not the three of a peer without one.
+// entry rules on loopback too: its rights hold then, not the three of a peer without one; and the title of one that
+// wants TLS or puts labels is nobody else's there.
 bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err);
 bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_peer_get(struct access *access, const char *name, struct access_peer *out, struct error *err); // NOT_FOUND

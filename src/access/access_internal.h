@@ -56,6 +56,11 @@ struct access {
 void access_note_call(struct access *access, const char *called, const char *calling,
                       const struct access_ticket *ticket, enum access_answer answer, int64_t now_ns);
 
+// ---- admit.c
+
+// Looks the name of its host up, of which known->addresses are then those found; may wait for a server of names.
+void access_resolve(struct access_known *known);
+
 // ---- peer.c
 
 bool access_peers_reload(struct access *access, struct error *err);

@@ -45,7 +45,7 @@ static void keep_address(struct access_known *known, const struct sockaddr *addr
     access_canonical(known->addresses[known->count++], text, &numeric);
 }
 
-static void resolve(struct access_known *known)
+void access_resolve(struct access_known *known)
 {
     struct addrinfo *list = NULL;
     known->count = 0;
@@ -91,7 +91,7 @@ static void resolve_title(struct access *access, const char *title, int64_t now_
         struct access_known copy = access->known[index];
         uint64_t version = access->known_version;
         pthread_mutex_unlock(&access->lock);
-        resolve(&copy);
+        access_resolve(&copy);
         copy.resolved = true;
         copy.resolved_ns = now_ns;
         pthread_mutex_lock(&access->lock);
@@ -126,20 +126,54 @@ static enum access_answer check_wire(const struct access_peer *peer, bool loopba
     return loopback || peer->plain_accepted ? ACCESS_ADMITTED : ACCESS_NOT_PLAIN;
 }
 
+// What an entry asks of the wire or puts on what comes must not be got round by another entry of the same address.
+static int strictness(const struct access_known *known)
+{
+    return 4 * known->peer.tls + 2 * (known->peer.puts[0] != '\0') + known->numeric;
+}
+
+// With access->lock. The strictest of those that match; NULL: none does.
+static const struct access_known *find_entry(const struct access *access, const char *title, const char *address)
+{
+    const struct access_known *found = NULL;
+    for (size_t i = 0; i < access->known_count; i++) {
+        const struct access_known *known = &access->known[i];
+        if (matches(known, title, address) && (!found || strictness(known) > strictness(found)))
+            found = known;
+    }
+    return found;
+}
+
+// With access->lock. Any user of this machine can call from loopback, so a title whose entry wants TLS or puts labels
+// is that entry's there too.
+static bool title_is_free(const struct access *access, const char *title, const char *address, struct error *why)
+{
+    for (size_t i = 0; i < access->known_count; i++) {
+        const struct access_peer *peer = &access->known[i].peer;
+        if (strcmp(peer->title, title) != 0 || (!peer->tls && !peer->puts[0]))
+            continue;
+        return error_set(why, ERROR_FORBIDDEN,
+                         "the title %s is that of the entry %s at %.60s, which %s: from %s it needs an entry of its "
+                         "own, or another title",
+                         title, peer->name, peer->host, peer->tls ? "wants TLS" : "puts labels on what it sends",
+                         address);
+    }
+    return true;
+}
+
 // With access->lock. The entry, or one made up for loopback.
 static enum access_answer identify(const struct access *access, const char *title, const char *address,
                                    const struct tls_peer *shown, struct access_ticket *ticket, struct error *why)
 {
     struct access_peer *out = &ticket->peer;
     bool loopback = access_address_is_loopback(address);
-    for (size_t i = 0; i < access->known_count; i++) {
-        if (!matches(&access->known[i], title, address))
-            continue;
-        *out = access->known[i].peer;
-        ticket->labels = access->known[i].labels;
+    const struct access_known *known = find_entry(access, title, address);
+    if (known) {
+        *out = known->peer;
+        ticket->labels = known->labels;
         return check_wire(out, loopback, shown, why);
     }
-    if (!loopback)
+    if (!loopback || !title_is_free(access, title, address, why))
         return ACCESS_CALLING_UNKNOWN;
     *out = (struct access_peer){.rights = ACCESS_STORE | ACCESS_FIND | ACCESS_GET};
     text_copy(out->title, sizeof out->title, title);

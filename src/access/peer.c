@@ -375,6 +375,58 @@ static bool change(struct access *access, struct access_peer_change *wanted, str
     return access_peers_reload(access, err) || error_prefix(err, "peer %s is kept but not in force yet", wanted->name);
 }
 
+// ---- one address, one entry of a title
+
+static struct access_known addresses_of(const struct access_peer *peer)
+{
+    struct access_known known = {.peer = *peer, .count = 1};
+    access_canonical(known.addresses[0], peer->host, &known.numeric);
+    if (!known.numeric)
+        access_resolve(&known);
+    return known;
+}
+
+static const char *shared_address(const struct access_known *a, const struct access_known *b)
+{
+    for (size_t i = 0; i < a->count; i++)
+        for (size_t j = 0; j < b->count; j++)
+            if (strcmp(a->addresses[i], b->addresses[j]) == 0)
+                return a->addresses[i];
+    return NULL;
+}
+
+// Two hosts spelled alike are refused with the row. A name is looked up only beside another entry of its title.
+static bool is_apart(const struct access_peer *peer, const struct access_peer *others, size_t count, struct error *err)
+{
+    struct access_known own = {.count = 0};
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(others[i].title, peer->title) != 0 || strcmp(others[i].name, peer->name) == 0 ||
+            strcmp(others[i].host, peer->host) == 0)
+            continue;
+        if (own.count == 0)
+            own = addresses_of(peer);
+        const struct access_known other = addresses_of(&others[i]);
+        const char *shared = shared_address(&own, &other);
+        if (shared)
+            return error_set(err, ERROR_DUPLICATE,
+                             "peer: title %s at %.60s is at the address %s, as the entry %s (%.60s) is: change that "
+                             "one, or enter another title",
+                             peer->title, peer->host, shared, others[i].name, others[i].host);
+    }
+    return true;
+}
+
+static bool stands_alone(struct access *access, const struct access_peer *peer, struct error *err)
+{
+    struct arena arena;
+    struct access_peer *others;
+    size_t count;
+    arena_init(&arena, LIST_BYTES);
+    bool ok = list(access, &arena, &others, &count, err) && is_apart(peer, others, count, err);
+    arena_free(&arena);
+    return ok;
+}
+
 bool access_peer_put(struct access *access, const struct access_peer *peer, const char *actor, struct error *err)
 {
     char canonical[ACCESS_ADDRESS_SIZE];
@@ -385,7 +437,8 @@ bool access_peer_put(struct access *access, const struct access_peer *peer, cons
     access_canonical(canonical, fit.host, &numeric);
     if (numeric)
         text_copy(fit.host, sizeof fit.host, canonical);
-    return change(access, &(struct access_peer_change){.peer = &fit, .name = fit.name, .actor = actor}, err);
+    return stands_alone(access, &fit, err) &&
+           change(access, &(struct access_peer_change){.peer = &fit, .name = fit.name, .actor = actor}, err);
 }
 
 bool access_peer_remove(struct access *access, const char *name, const char *actor, struct error *err)

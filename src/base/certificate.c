@@ -27,16 +27,23 @@ static bool failed(const char *what, struct error *err)
 
 // ---- what a name may be
 
+enum { LABEL_MAX = 63 };
+
+// "*." stands for one label, before two at least: who would believe *.org?
 static bool is_dns(const char *name)
 {
-    size_t label = 0;
-    for (const char *at = name; *at; at++) {
+    const bool wildcard = text_starts(name, "*.");
+    size_t label = 0, dots = 0;
+    for (const char *at = wildcard ? name + 2 : name; *at; at++) {
         bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
-        if (*at == '.' ? label == 0 : !letter && (*at != '-' || label == 0))
+        if (*at == '.' ? label == 0 : !letter && *at != '_' && (*at != '-' || label == 0))
             return false;
+        dots += *at == '.';
         label = *at == '.' ? 0 : label + 1;
+        if (label > LABEL_MAX)
+            return false;
     }
-    return label > 0;
+    return label > 0 && (!wildcard || dots > 0);
 }
 
 static bool is_address(const char *name)
@@ -75,7 +82,9 @@ static bool set_serial(X509 *certificate)
 static bool set_subject(X509 *certificate, const char *name)
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
-    return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) == 1;
+    const size_t size = strlen(name);
+    const int length = (int)(size < CERTIFICATE_SUBJECT_SIZE ? size : strcspn(name, "."));
+    return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, length, -1, 0) == 1;
 }
 
 static bool add_extension(X509 *certificate, X509 *issuer, int kind, const char *value)
@@ -176,8 +185,9 @@ bool certificate_make_authority(const char *name, const struct certificate_files
                                                   {NID_key_usage, "critical,keyCertSign,cRLSign"},
                                                   {NID_subject_key_identifier, "hash"}};
     size_t size = strlen(name);
-    if (size == 0 || size >= CERTIFICATE_NAME_SIZE || !text_is_visible(name, size))
-        return error_set(err, ERROR_BAD_VALUE, "an authority's name has 1 to %d characters", CERTIFICATE_NAME_SIZE - 1);
+    if (size == 0 || size >= CERTIFICATE_SUBJECT_SIZE || !text_is_visible(name, size))
+        return error_set(err, ERROR_BAD_VALUE, "an authority's name has 1 to %d characters",
+                         CERTIFICATE_SUBJECT_SIZE - 1);
     if (!is_free(to->key, err) || !is_free(to->certificate, err))
         return false;
     EVP_PKEY *key = EVP_EC_gen("P-256");

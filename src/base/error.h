@@ -39,7 +39,7 @@ enum error_code {
         ERROR_CODE_COUNT
 };
 
-enum { ERROR_MESSAGE_SIZE = 240 };
+enum { ERROR_MESSAGE_SIZE = 448 };
 
 struct error {
     enum error_code code;

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ struct tls {
     SSL_CTX *context;
     atomic_int holders;
     int64_t ends_ns, lists_end_ns;
-    X509_CRL *lists[LISTS_MAX]; // of revoked certificates; owned
+    bool judged_later, knows_authorities; // as the options had it
+    X509_CRL *lists[LISTS_MAX];           // of revoked certificates; owned
     size_t list_count;
 };
 
@@ -47,6 +49,7 @@ struct tls_wire {
     struct tls *tls;
     SSL *ssl;
     int fd;
+    char wrong[TLS_WRONG_SIZE]; // what was found first in the peer's chain
     uint8_t joined[JOIN_SIZE];
     bool gathers;                        // records go into `gathered` rather than out
     size_t gathered_from, gathered_size; // where those begin that are not out yet, and where they end
@@ -195,12 +198,122 @@ static bool load_own(struct tls *tls, const struct tls_options *options, struct 
     return true;
 }
 
-// What is wrong stays the verification's result.
-static int let_pass(int sound, X509_STORE_CTX *context)
+// ---- what is wrong with a peer's chain
+
+enum { NAME_SIZE = 72 };
+
+static const char *show_name(char *out, size_t size, const X509_NAME *name)
 {
-    (void)sound;
-    (void)context;
-    return 1;
+    char *text = NULL;
+    BIO *memory = BIO_new(BIO_s_mem());
+    if (memory)
+        X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253);
+    long length = memory ? BIO_get_mem_data(memory, &text) : 0;
+    text_show(out, size, text ? text : "", length > 0 ? (size_t)length : 0);
+    BIO_free(memory);
+    return out;
+}
+
+// OpenSSL has several words for this.
+static bool is_unknown_authority(long verified)
+{
+    static const long unknown[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+                                   X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+                                   X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        if (verified == unknown[i])
+            return true;
+    return false;
+}
+
+#define UNKNOWN_AUTHORITY "none of the known authorities has signed it"
+
+static const char *words_of(long verified)
+{
+    return is_unknown_authority(verified) ? UNKNOWN_AUTHORITY : X509_verify_cert_error_string(verified);
+}
+
+// `top` is where the chain ends that could be built, `depth` above the peer's own certificate.
+static void say_unknown(char out[TLS_WRONG_SIZE], const X509 *top, int depth, int sent_behind)
+{
+    char subject[NAME_SIZE], issuer[NAME_SIZE];
+    bool itself = X509_NAME_cmp(X509_get_subject_name(top), X509_get_issuer_name(top)) == 0;
+    show_name(subject, sizeof subject, X509_get_subject_name(top));
+    show_name(issuer, sizeof issuer, X509_get_issuer_name(top));
+    if (itself && depth == 0)
+        snprintf(out, TLS_WRONG_SIZE, UNKNOWN_AUTHORITY ": it is signed by itself");
+    else if (itself)
+        snprintf(out, TLS_WRONG_SIZE, UNKNOWN_AUTHORITY ": what was sent ends at %s, which is not known here", subject);
+    else if (depth > 0)
+        snprintf(out, TLS_WRONG_SIZE,
+                 UNKNOWN_AUTHORITY ": %s above it is issued by %s, which is not known here and was not sent", subject,
+                 issuer);
+    else if (sent_behind > 0)
+        snprintf(out, TLS_WRONG_SIZE,
+                 UNKNOWN_AUTHORITY ": its issuer %s is not known here, and is not what was sent behind it", issuer);
+    else
+        snprintf(out, TLS_WRONG_SIZE,
+                 UNKNOWN_AUTHORITY ": its issuer %s is not known here, and nothing was sent behind it", issuer);
+}
+
+static void say_ended(char out[TLS_WRONG_SIZE], const X509 *authority, bool known)
+{
+    char subject[NAME_SIZE], when[CLOCK_RFC3339_SIZE];
+    snprintf(out, TLS_WRONG_SIZE, "the authority %s above it, which %s, has ended at %s",
+             show_name(subject, sizeof subject, X509_get_subject_name(authority)),
+             known ? "is known here" : "was sent with it", clock_rfc3339(when, asn1_ns(X509_get0_notAfter(authority))));
+}
+
+static void say_purpose(char out[TLS_WRONG_SIZE], X509 *certificate, bool of_client)
+{
+    const uint32_t wanted = of_client ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
+    const uint32_t uses = X509_get_extended_key_usage(certificate); // all bits where it says nothing
+    if (uses & wanted)
+        snprintf(out, TLS_WRONG_SIZE, "its key usage is not for TLS: it needs digitalSignature");
+    else
+        snprintf(out, TLS_WRONG_SIZE,
+                 "its extended key usage is not for a %s: it %s, and needs %s; a certificate with both, or its "
+                 "fingerprint in the entry",
+                 of_client ? "client" : "server",
+                 uses & (XKU_SSL_CLIENT | XKU_SSL_SERVER)
+                     ? of_client ? "is for servers alone (serverAuth)" : "is for clients alone (clientAuth)"
+                     : "is for neither servers nor clients",
+                 of_client ? "clientAuth" : "serverAuth");
+}
+
+static void say_fault(char out[TLS_WRONG_SIZE], X509_STORE_CTX *context, bool of_client)
+{
+    char subject[NAME_SIZE];
+    const int error = X509_STORE_CTX_get_error(context), depth = X509_STORE_CTX_get_error_depth(context);
+    X509 *at = X509_STORE_CTX_get_current_cert(context);
+    if (at && is_unknown_authority(error))
+        say_unknown(out, at, depth, sk_X509_num(X509_STORE_CTX_get0_untrusted(context)) - 1);
+    else if (at && error == X509_V_ERR_CERT_HAS_EXPIRED && depth > 0)
+        say_ended(out, at, depth >= X509_STORE_CTX_get_num_untrusted(context));
+    else if (at && error == X509_V_ERR_INVALID_PURPOSE && depth == 0)
+        say_purpose(out, at, of_client);
+    else if (at && depth > 0)
+        snprintf(out, TLS_WRONG_SIZE, "%s (the authority %s above it)", words_of(error),
+                 show_name(subject, sizeof subject, X509_get_subject_name(at)));
+    else
+        text_copy(out, TLS_WRONG_SIZE, words_of(error));
+}
+
+// OpenSSL keeps what it found last; what it found first is why.
+static int note_fault(int sound, X509_STORE_CTX *context)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_wire *one = ssl ? SSL_get_app_data(ssl) : NULL;
+    if (!sound && one && !one->wrong[0])
+        say_fault(one->wrong, context, SSL_is_server(ssl) == 1);
+    return sound || (one && one->tls->judged_later);
+}
+
+// A session that is taken up again verifies nothing, and has its first result.
+static const char *fault_of(const struct tls_wire *one)
+{
+    long verified = SSL_get_verify_result(one->ssl);
+    return one->wrong[0] ? one->wrong : verified != X509_V_OK ? words_of(verified) : "";
 }
 
 static bool load_authorities(struct tls *tls, const struct tls_options *options, struct error *err)
@@ -210,7 +323,9 @@ static bool load_authorities(struct tls *tls, const struct tls_options *options,
     if (server && !options->authorities && !options->judged_later)
         return !options->peer_must_show ||
                error_set(err, ERROR_BAD_VALUE, "peers must show a certificate, and no authority counts: give a file");
-    SSL_CTX_set_verify(tls->context, mode, options->judged_later ? let_pass : NULL);
+    SSL_CTX_set_verify(tls->context, mode, note_fault);
+    // Whom the file names counts, be it no root: who issues the scanners' certificates is what a site has at hand.
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(tls->context), X509_V_FLAG_PARTIAL_CHAIN);
     if (server && !options->authorities)
         return true;
     if (!options->authorities)
@@ -291,6 +406,8 @@ struct tls *tls_open(const struct tls_options *options, struct error *err)
     }
     atomic_init(&tls->holders, 1);
     tls->ends_ns = tls->lists_end_ns = INT64_MAX;
+    tls->judged_later = options->judged_later;
+    tls->knows_authorities = options->authorities != NULL;
     if (load_own(tls, options, err) && load_authorities(tls, options, err) && load_lists(tls, options->revoked, err))
         return tls;
     tls_release(tls);
@@ -321,6 +438,103 @@ int64_t tls_ends_ns(const struct tls *tls)
 int64_t tls_lists_end_ns(const struct tls *tls)
 {
     return tls->lists_end_ns;
+}
+
+// ---- our own certificate, as others see it
+
+static size_t add_fault(struct tls_fault out[TLS_FAULTS_MAX], size_t count, const char *remedy, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static size_t add_fault(struct tls_fault out[TLS_FAULTS_MAX], size_t count, const char *remedy, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out[count].said, sizeof out[count].said, format, args);
+    va_end(args);
+    text_copy(out[count].remedy, sizeof out[count].remedy, remedy);
+    return count + 1;
+}
+
+enum issuer_found { ISSUER_NONE, ISSUER_BETWEEN, ISSUER_ROOT };
+
+static enum issuer_found find_issuer(X509_STORE *store, X509 *certificate)
+{
+    X509 *issuer = NULL;
+    enum issuer_found found = ISSUER_NONE;
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    if (context && store && X509_STORE_CTX_init(context, store, certificate, NULL) == 1 &&
+        X509_STORE_CTX_get1_issuer(&issuer, context, certificate) == 1)
+        found = X509_check_issued(issuer, issuer) == X509_V_OK ? ISSUER_ROOT : ISSUER_BETWEEN;
+    X509_free(issuer);
+    X509_STORE_CTX_free(context);
+    return found;
+}
+
+static enum issuer_found find_issuer_in_system(X509 *certificate)
+{
+    X509_STORE *store = X509_STORE_new();
+    if (store)
+        X509_STORE_set_default_paths(store);
+    enum issuer_found found = find_issuer(store, certificate);
+    X509_STORE_free(store);
+    return found;
+}
+
+// Roots are not sent. Whether an issuer that is not known is one cannot be told but by this: who has authorities
+// between says in the certificate where they can be fetched (RFC 5280, section 4.2.2.1).
+static bool issuer_is_missing(const struct tls *tls, X509 *own)
+{
+    enum issuer_found found = find_issuer(SSL_CTX_get_cert_store(tls->context), own);
+    if (found == ISSUER_NONE)
+        found = find_issuer_in_system(own);
+    ERR_clear_error();
+    return found == ISSUER_BETWEEN ||
+           (found == ISSUER_NONE && (tls->knows_authorities || X509_get_ext_by_NID(own, NID_info_access, -1) >= 0));
+}
+
+static size_t look_at_chain(const struct tls *tls, X509 *own, struct tls_fault out[TLS_FAULTS_MAX], size_t count)
+{
+    char issuer[NAME_SIZE], behind[NAME_SIZE];
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(tls->context, &chain);
+    X509 *next = sk_X509_num(chain) > 0 ? sk_X509_value(chain, 0) : NULL;
+    show_name(issuer, sizeof issuer, X509_get_issuer_name(own));
+    if (next && X509_check_issued(next, own) != X509_V_OK)
+        return add_fault(out, count, "put the certificate of the issuer at the second place of its file",
+                         "behind our certificate stands %s in its file, and its issuer is %s",
+                         show_name(behind, sizeof behind, X509_get_subject_name(next)), issuer);
+    if (next || X509_check_issued(own, own) == X509_V_OK || !issuer_is_missing(tls, own))
+        return count;
+    return add_fault(
+        out, count, "put the certificate of the issuer, which its authority gives with it, behind it in its file",
+        "our certificate's issuer %s is not behind it in its file: who knows the root alone refuses it", issuer);
+}
+
+static bool has_name(X509 *own, const char *name)
+{
+    return X509_check_ip_asc(own, name, 0) == 1 ||
+           X509_check_host(own, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+size_t tls_own_faults(const struct tls *tls, const char *const *names, size_t count,
+                      struct tls_fault out[TLS_FAULTS_MAX])
+{
+    size_t faults = 0, in_it = 0;
+    X509 *own = SSL_CTX_get0_certificate(tls->context);
+    if (!own)
+        return 0;
+    faults = look_at_chain(tls, own, out, faults);
+    if (X509_check_purpose(own, X509_PURPOSE_SSL_SERVER, 0) != 1)
+        faults = add_fault(out, faults, "get one whose extended key usage has serverAuth, and clientAuth for calls",
+                           "our certificate is not made out for a server (its key usage, or its extended key usage "
+                           "without serverAuth): everybody refuses it");
+    for (size_t i = 0; i < count; i++)
+        in_it += has_name(own, names[i]);
+    if (count > 0 && in_it == 0)
+        faults = add_fault(out, faults, "get one whose subject alternative names have them, or correct http.names",
+                           "our certificate is made out for none of http.names (%.100s%s)", names[0],
+                           count > 1 ? " and others" : "");
+    return faults;
 }
 
 // ---- bytes
@@ -476,18 +690,6 @@ bool tls_finish(struct wire *wire, int64_t deadline_ns)
 
 // ---- the handshake
 
-// OpenSSL has several words for this, and tells the last one.
-static const char *words_of(long verified)
-{
-    static const long unknown[] = {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-                                   X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
-                                   X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN};
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-        if (verified == unknown[i])
-            return "none of the known authorities has signed it";
-    return X509_verify_cert_error_string(verified);
-}
-
 // Named by a list of its issuer's. Where the issuer is there the list must have its signature; else the file's word
 // counts, which is the administrator's.
 static bool is_revoked(const struct tls *tls, X509 *certificate, X509 *issuer)
@@ -518,26 +720,19 @@ static bool chain_is_revoked(const struct tls *tls, SSL *ssl, X509 *certificate)
     return revoked;
 }
 
-static void describe_peer(const struct tls *tls, SSL *ssl, struct tls_peer *out)
+static void describe_peer(const struct tls_wire *one, struct tls_peer *out)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
-    char *subject = NULL;
     *out = (struct tls_peer){0};
-    text_copy(out->version, sizeof out->version, SSL_get_version(ssl));
-    text_copy(out->cipher, sizeof out->cipher, SSL_get_cipher_name(ssl));
-    X509 *certificate = SSL_get0_peer_certificate(ssl);
-    long verified = SSL_get_verify_result(ssl);
-    if (certificate && verified != X509_V_OK)
-        text_copy(out->wrong, sizeof out->wrong, words_of(verified));
-    out->revoked = certificate && chain_is_revoked(tls, ssl, certificate);
-    BIO *memory = certificate ? BIO_new(BIO_s_mem()) : NULL;
-    if (!memory)
+    text_copy(out->version, sizeof out->version, SSL_get_version(one->ssl));
+    text_copy(out->cipher, sizeof out->cipher, SSL_get_cipher_name(one->ssl));
+    X509 *certificate = SSL_get0_peer_certificate(one->ssl);
+    if (!certificate)
         return;
-    X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
-    long length = BIO_get_mem_data(memory, &subject);
-    text_show(out->subject, sizeof out->subject, subject, length > 0 ? (size_t)length : 0);
-    BIO_free(memory);
+    text_copy(out->wrong, sizeof out->wrong, fault_of(one));
+    out->revoked = chain_is_revoked(one->tls, one->ssl, certificate);
+    show_name(out->subject, sizeof out->subject, X509_get_subject_name(certificate));
     out->ends_ns = asn1_ns(X509_get0_notAfter(certificate));
     if (X509_digest(certificate, EVP_sha256(), digest, &size) == 1)
         text_hex(out->fingerprint, digest, size);
@@ -554,14 +749,13 @@ static bool is_no_tls(int reason)
     return false;
 }
 
-static bool handshake_failed(SSL *ssl, const char *host, struct error *err)
+static bool handshake_failed(const struct tls_wire *one, const char *host, struct error *err)
 {
     unsigned long code = ERR_peek_error();
-    long verified = SSL_get_verify_result(ssl);
     int reason = ERR_GET_REASON(code);
-    if (code && verified != X509_V_OK)
+    if (code && *fault_of(one))
         return error_set(err, ERROR_FORBIDDEN, "the certificate of %s does not count: %s", host ? host : "the peer",
-                         words_of(verified));
+                         fault_of(one));
     if (code && is_no_tls(reason))
         return error_set(err, ERROR_PROTOCOL, "%s speaks no TLS at this port", host ? host : "the peer");
     if (code && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
@@ -584,7 +778,7 @@ static bool shake_hands(struct tls_wire *one, const char *host, int64_t deadline
         if (result == WIRE_TIMEOUT)
             return error_set(err, ERROR_TIMEOUT, "the TLS handshake with %s took too long", host ? host : "the peer");
     } while (again);
-    return handshake_failed(one->ssl, host, err);
+    return handshake_failed(one, host, err);
 }
 
 static bool name_host(SSL *ssl, const char *host)
@@ -605,7 +799,7 @@ static struct tls_wire *new_wire(int fd, struct tls *tls, const char *host)
         return NULL;
     }
     *one = (struct tls_wire){.tls = tls_hold(tls), .ssl = SSL_new(tls->context), .fd = fd};
-    bool ready = one->ssl && set_socket(one);
+    bool ready = one->ssl && SSL_set_app_data(one->ssl, one) == 1 && set_socket(one);
     if (ready && host)
         ready = name_host(one->ssl, host);
     else if (ready)
@@ -627,7 +821,7 @@ bool tls_wire(struct wire *wire, int fd, struct tls *tls, const char *host, int6
         return false;
     }
     if (peer)
-        describe_peer(tls, one->ssl, peer);
+        describe_peer(one, peer);
     *wire =
         (struct wire){.receive = tls_receive, .send = tls_send, .shut = tls_shut, .close = tls_close, .payload = one};
     return true;

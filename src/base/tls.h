@@ -28,8 +28,8 @@ struct tls_options {
     enum tls_side side;
     const char *certificate; // PEM file: ours, behind it the authorities between; NULL: none (a client only)
     const char *key;         // PEM file, without a password
-    const char *authorities; // PEM file of those whose word counts for a peer's certificate; NULL: a client takes the
-                             // system's, a server asks its peers for none
+    const char *authorities; // PEM file of those whose word counts for a peer's certificate, roots or not; NULL: a
+                             // client takes the system's, a server asks its peers for none
     const char *revoked;     // PEM file of lists of revoked certificates (RFC 5280, section 5); NULL: none
     bool peer_must_show;     // server: a peer without a certificate is refused
     bool judged_later; // the handshake ends whatever the peer's certificate is; tls_judge then says whether it counts
@@ -45,7 +45,19 @@ int64_t tls_ends_ns(const struct tls *tls); // of our own certificate; INT64_MAX
 // out.
 int64_t tls_lists_end_ns(const struct tls *tls);
 
-enum { TLS_TEXT_SIZE = 128, TLS_FINGERPRINT_SIZE = 65 };
+enum { TLS_TEXT_SIZE = 128, TLS_WRONG_SIZE = 256, TLS_FINGERPRINT_SIZE = 65 };
+
+// What others will find wrong with our own certificate, and what to do about it.
+enum { TLS_FAULTS_MAX = 3 };
+struct tls_fault {
+    char said[TLS_WRONG_SIZE], remedy[TLS_WRONG_SIZE];
+};
+
+// Looks at our own certificate as who is served will: whether its issuer stands behind it in its file where it is no
+// root (RFC 8446, section 4.4.2), whether it may be a server's (RFC 5280, section 4.2.1.12), and whether one of the
+// `count` names is in it (RFC 6125); no names: not looked at. How many are wrong; 0 without a certificate.
+size_t tls_own_faults(const struct tls *tls, const char *const *names, size_t count,
+                      struct tls_fault out[TLS_FAULTS_MAX]);
 
 // Whom a handshake ended with. What is not there is "".
 struct tls_peer {
@@ -54,7 +66,7 @@ struct tls_peer {
     char fingerprint[TLS_FINGERPRINT_SIZE]; // SHA-256 of the certificate, hex
     int64_t ends_ns;                        // when it ends; 0: no certificate
     bool revoked;                           // by its issuer's list, it or an authority between
-    char wrong[TLS_TEXT_SIZE];              // where it is judged later: what is wrong with it; "": nothing
+    char wrong[TLS_WRONG_SIZE]; // where it is judged later: what is wrong with it, or with which authority; "": nothing
 };
 
 // Does the certificate count? Where `fingerprint` is "", when nothing is wrong with it; else when it is just that one,

@@ -40,7 +40,7 @@ static void warn(void *payload, const char *text)
 }
 
 // Both kinds of what the file may hold: what `serve` reads, and what `config apply` does. All that is wrong is told,
-// but of what is no YAML the first only.
+// but of what is no YAML the first only; the files that it names are looked at too.
 static int check(const char *path)
 {
     struct config config;
@@ -50,6 +50,7 @@ static int check(const char *path)
         return cli_fail(&err);
     config.faults = &faults;
     bool ok = config_complete(&config, service_config, &err) && service_config_check(&config, &err) &&
+              service_config_files(&config, warn, (void *)(uintptr_t)path, &err) &&
               cli_config_check_rows(&config, &err);
     if (ok)
         service_config_missing(config.tree, warn, (void *)(uintptr_t)path);

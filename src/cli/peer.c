@@ -155,12 +155,20 @@ static void print_changes(const char *name, const json_t *before, const json_t *
         printf("%s is as it was\n", name);
 }
 
+enum { ADDRESS_SIZE = 300 };
+
+// As --address takes it.
+static const char *show_address(char out[ADDRESS_SIZE], const json_t *peer)
+{
+    return text_show_host_port(out, ADDRESS_SIZE, json_string_value(json_object_get(peer, "host")),
+                               (uint16_t)json_integer_value(json_object_get(peer, "port")));
+}
+
 static void print_entered(const char *name, const json_t *now)
 {
-    char *rights = json_dumps(json_object_get(now, "rights"), JSON_COMPACT);
-    printf("%s is entered: %s at %s:%lld may %s\n", name, json_string_value(json_object_get(now, "title")),
-           json_string_value(json_object_get(now, "host")), (long long)json_integer_value(json_object_get(now, "port")),
-           rights ? rights : "");
+    char *rights = json_dumps(json_object_get(now, "rights"), JSON_COMPACT), at[ADDRESS_SIZE];
+    printf("%s is entered: %s at %s may %s\n", name, json_string_value(json_object_get(now, "title")),
+           show_address(at, now), rights ? rights : "");
     free(rights);
 }
 
@@ -190,11 +198,10 @@ static int add(const struct options *o, const char *name)
 
 static void print_peer(const json_t *peer)
 {
-    char *rights = json_dumps(json_object_get(peer, "rights"), JSON_COMPACT);
-    printf("%-20s %-16s %s:%lld %s%s%s issuer '%s' charset '%s' versions %s\n",
+    char *rights = json_dumps(json_object_get(peer, "rights"), JSON_COMPACT), at[ADDRESS_SIZE];
+    printf("%-20s %-16s %s %s%s%s issuer '%s' charset '%s' versions %s\n",
            json_string_value(json_object_get(peer, "name")), json_string_value(json_object_get(peer, "title")),
-           json_string_value(json_object_get(peer, "host")),
-           (long long)json_integer_value(json_object_get(peer, "port")), rights ? rights : "",
+           show_address(at, peer), rights ? rights : "",
            strcmp(json_string_value(json_object_get(peer, "plain")), "accepted") == 0 ? " plain" : "",
            strcmp(json_string_value(json_object_get(peer, "tls")), "required") == 0 ? " tls" : "",
            json_string_value(json_object_get(peer, "issuer")), json_string_value(json_object_get(peer, "charset")),

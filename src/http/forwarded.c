@@ -26,14 +26,44 @@ static bool parse_address(const char *text, struct in6_addr *out)
     return inet_pton(AF_INET6, text, out) == 1;
 }
 
-static bool is_trusted(const struct http_server *server, const struct in6_addr *address)
+// Who is trusted: an address, or all whose first `bits` are those of it (RFC 4632, section 3.1).
+struct range {
+    struct in6_addr address;
+    unsigned bits;
+};
+
+// "10.1.2.3", "10.0.0.0/8", "fd00::/8". A range of all addresses would trust everybody, and is none.
+static bool parse_range(const char *text, size_t size, struct range *out)
 {
     char one[INET6_ADDRSTRLEN];
-    struct in6_addr proxy;
+    uint64_t bits;
+    const char *slash = memchr(text, '/', size);
+    const size_t length = slash ? (size_t)(slash - text) : size;
+    if (!text_copy_n(one, sizeof one, text, length) || !parse_address(one, &out->address))
+        return false;
+    const unsigned most = strchr(one, ':') ? 128 : 32;
+    out->bits = 128;
+    if (!slash)
+        return true;
+    if (!text_to_u64(slash + 1, size - length - 1, &bits) || bits == 0 || bits > most)
+        return false;
+    out->bits = 128 - most + (unsigned)bits;
+    return true;
+}
+
+static bool is_in(const struct range *range, const struct in6_addr *address)
+{
+    const unsigned bytes = range->bits / 8, rest = range->bits % 8;
+    return memcmp(&range->address, address, bytes) == 0 &&
+           (rest == 0 || (range->address.s6_addr[bytes] ^ address->s6_addr[bytes]) >> (8 - rest) == 0);
+}
+
+static bool is_trusted(const struct http_server *server, const struct in6_addr *address)
+{
+    struct range range;
     for (const char *p = server->trusted_proxies; *p;) {
         size_t size = strcspn(p, ", ");
-        if (text_copy_n(one, sizeof one, p, size) && parse_address(one, &proxy) &&
-            memcmp(&proxy, address, sizeof proxy) == 0)
+        if (parse_range(p, size, &range) && is_in(&range, address))
             return true;
         p += size + strspn(p + size, ", ");
     }
@@ -42,12 +72,13 @@ static bool is_trusted(const struct http_server *server, const struct in6_addr *
 
 bool http_check_proxies(const char *text, struct error *err)
 {
-    char one[INET6_ADDRSTRLEN], shown[NODE_SIZE];
-    struct in6_addr proxy;
+    char shown[NODE_SIZE];
+    struct range range;
     for (size_t size; *text; text += size, text += strspn(text, ", ")) {
         size = strcspn(text, ", ");
-        if (!text_copy_n(one, sizeof one, text, size) || !parse_address(one, &proxy))
-            return error_set(err, ERROR_BAD_VALUE, "'%s' is no numeric address of a proxy",
+        if (!parse_range(text, size, &range))
+            return error_set(err, ERROR_BAD_VALUE,
+                             "'%s' is no numeric address of a proxy, and no range of such (10.0.0.0/8, fd00::/8)",
                              text_show(shown, sizeof shown, text, size));
     }
     return true;

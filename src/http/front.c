@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "base/wire.h"
 
 enum {
@@ -39,6 +41,7 @@ struct front {
 struct http_fronts {
     struct http_server *server;
     struct tls *(*tls)(void *payload, struct error *err);
+    void (*foreign)(void *payload, enum http_foreign what, const char *address);
     void *payload;
     int listening, wake;
     pthread_t thread;
@@ -172,11 +175,84 @@ static void carry(const struct front *front, int pair, struct wire *wire)
         poll(&waits[1], 1, -1);
 }
 
+// ---- who speaks no TLS
+
+// One who called http:// at this port is told where to call; nginx does so too. Its Host is repeated only where it is
+// made of what hosts are made of.
+static void tell_address(int fd, const char *head, int64_t deadline_ns)
+{
+    static const char fits[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]";
+    char answer[768], text[400];
+    const char *host = strcasestr(head, "\nHost:");
+    host = host ? host + 6 + strspn(host + 6, " ") : "";
+    const size_t size = strspn(host, fits);
+    const bool whole = size > 0 && size < 256 && host[size] == '\r';
+    snprintf(text, sizeof text, "This port speaks HTTPS, and http:// was said to it. Call https://%.*s%s\n",
+             whole ? (int)size : 0, host, whole ? "/" : " and the same name and port.");
+    int length = snprintf(answer, sizeof answer,
+                          "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                          "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n"
+                          "Connection: close\r\n\r\n%s",
+                          strlen(text), text);
+    if (send(fd, answer, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) != length)
+        return;
+    // Bytes of it that nobody has read would take the answer back with a reset.
+    char rest[4096];
+    shutdown(fd, SHUT_WR);
+    while (wait_ready(fd, POLLIN, deadline_ns) == 1 && recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0)
+        continue;
+}
+
+// The head of a request, or what of it has come by the deadline.
+static void read_head(int fd, char *head, size_t capacity, int64_t deadline_ns)
+{
+    size_t size = 0;
+    head[0] = '\0';
+    while (size < capacity - 1 && !strstr(head, "\r\n\r\n") && wait_ready(fd, POLLIN, deadline_ns) == 1) {
+        ssize_t got = recv(fd, head + size, capacity - 1 - size, MSG_DONTWAIT);
+        if (got <= 0)
+            break;
+        size += (size_t)got;
+        head[size] = '\0';
+    }
+}
+
+// By its first byte, as at the port without TLS: a request line begins with a capital letter, an A-ASSOCIATE-RQ with 1
+// (PS3.8 section 9.3.2), and no TLS record with either. true: it has its answer.
+static bool is_foreign(const struct front *front, const char *address)
+{
+    enum { ASSOCIATE_RQ = 0x01, HEAD_SIZE = 4096, ANSWER_SECONDS = 2 };
+    const struct http_fronts *fronts = front->fronts;
+    char head[HEAD_SIZE];
+    uint8_t first = 0;
+    if (wait_ready(front->fd, POLLIN, clock_monotonic_ns() + HTTP_HANDSHAKE_SECONDS * CLOCK_SECOND) != 1 ||
+        recv(front->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+        return false;
+    const bool http = first >= 'A' && first <= 'Z';
+    if (!http && first != ASSOCIATE_RQ)
+        return false;
+    if (fronts->foreign)
+        fronts->foreign(fronts->payload, http ? HTTPS_FOREIGN_HTTP : HTTPS_FOREIGN_DICOM, address);
+    if (!http)
+        return true;
+    int64_t deadline_ns = clock_monotonic_ns() + ANSWER_SECONDS * CLOCK_SECOND;
+    read_head(front->fd, head, sizeof head, deadline_ns);
+    tell_address(front->fd, head, deadline_ns);
+    return true;
+}
+
 // ---- a connection
 
 static bool shake_hands(struct front *front, struct wire *wire, struct error *err)
 {
     struct http_fronts *fronts = front->fronts;
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr v6 = http_address_of((const struct sockaddr *)&front->address);
+    http_address_text(&v6, address);
+    if (is_foreign(front, address)) {
+        close(front->fd);
+        return error_set(err, ERROR_PROTOCOL, "it speaks no TLS");
+    }
     struct tls *tls = fronts->tls(fronts->payload, err);
     if (!tls) {
         close(front->fd);
@@ -341,8 +417,12 @@ struct http_fronts *http_fronts_start(struct http_server *server, const struct h
         error_set(err, ERROR_MEMORY, "no memory for HTTPS");
         return NULL;
     }
-    *fronts = (struct http_fronts){
-        .server = server, .tls = options->tls, .payload = options->payload, .listening = -1, .wake = -1};
+    *fronts = (struct http_fronts){.server = server,
+                                   .tls = options->tls,
+                                   .foreign = options->foreign,
+                                   .payload = options->payload,
+                                   .listening = -1,
+                                   .wake = -1};
     pthread_mutex_init(&fronts->lock, NULL);
     pthread_cond_init(&fronts->ended, NULL);
     bool ok = http_listen_on(options->tls_host, options->tls_port, &fronts->listening, err);

@@ -105,8 +105,8 @@ struct http_route {
 
 struct http_server;
 
-// What is no HTTP, by its first byte, at the port without TLS.
-enum http_foreign { HTTP_FOREIGN_DICOM, HTTP_FOREIGN_TLS };
+// Another protocol than the port's, by its first byte: at the one without TLS, and at the one with it.
+enum http_foreign { HTTP_FOREIGN_DICOM, HTTP_FOREIGN_TLS, HTTPS_FOREIGN_DICOM, HTTPS_FOREIGN_HTTP };
 
 struct http_options {
     const char *host; // numeric

@@ -176,7 +176,9 @@ static bool check_host(struct http_request *request)
                            text_show(shown, sizeof shown, host, strlen(host)));
     if (host_is_ours(request->connection->server, name))
         return true;
-    return http_refuse(request, MHD_HTTP_FORBIDDEN, "the Host '%s' is not a name of this server; add it to its names",
+    return http_refuse(request, MHD_HTTP_FORBIDDEN,
+                       "the Host '%s' is not a name of this server: add it to http.names; where a proxy in front makes "
+                       "it up, let it pass on the browser's (nginx: proxy_set_header Host $http_host)",
                        text_show(shown, sizeof shown, host, strlen(host)));
 }
 
@@ -215,15 +217,33 @@ static bool changes_state(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
+// Whether the page is of this server under a Host that did not come: the same name at another port, or a name of ours.
+// A page of elsewhere is nobody's mistake here, and gets no advice.
+static bool is_changed_by_proxy(struct http_request *request, const char *origin, const char *host)
+{
+    char page[HOST_SIZE], came[HOST_SIZE];
+    const char *authority = strstr(origin, "://");
+    return authority && host_name(authority + 3, page) &&
+           ((host_name(host, came) && text_same_fold(page, came)) ||
+            (!is_address(page) && host_is_ours(request->connection->server, page)));
+}
+
 bool http_origin_is_ours(struct http_request *request)
 {
-    char shown[80];
+    char shown[80], shown_host[80];
     const char *origin = http_header(request, "Origin");
     const char *host = http_header(request, "Host");
     if (!origin || (host && origin_is_host(origin, host)))
         return true;
-    return http_refuse(request, MHD_HTTP_FORBIDDEN, "a page of '%s' may not change anything here, or listen",
-                       text_show(shown, sizeof shown, origin, strlen(origin)));
+    host = host ? host : "";
+    return http_refuse(request, MHD_HTTP_FORBIDDEN,
+                       "a page of '%s' may not change anything here, or listen: the Host that came is '%s'%s",
+                       text_show(shown, sizeof shown, origin, strlen(origin)),
+                       text_show(shown_host, sizeof shown_host, host, strlen(host)),
+                       is_changed_by_proxy(request, origin, host)
+                           ? "; let the proxy in front pass on the browser's with its port (nginx: proxy_set_header "
+                             "Host $http_host), and have its name in http.names"
+                           : "");
 }
 
 static bool check_origin(struct http_request *request)

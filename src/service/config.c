@@ -22,8 +22,8 @@ static const struct config_key keys[] = {
      "Names by which browsers call this server or the proxy in front of it, with commas between: hilum.example.org. "
      "Another Host is refused; numeric addresses and localhost are not names."},
     {"http.trusted_proxies", CONFIG_TEXT, "", 0, 0, NULL,
-     "Numeric addresses of proxies in front, with commas between, whose Forwarded or X-Forwarded-For and -Proto "
-     "count; empty: nobody's."},
+     "Numeric addresses of proxies in front or ranges of them (10.0.0.0/8), with commas between, whose Forwarded or "
+     "X-Forwarded-For and -Proto count; empty: nobody's."},
     {"dicom.listen", CONFIG_HOST_PORT, "127.0.0.1:11112", 0, 0, NULL,
      "Where modalities send to. Off loopback every peer needs an entry."},
     {"dicom.tls_listen", CONFIG_TEXT, "", 0, 0, NULL,
@@ -326,7 +326,8 @@ static bool check_backup(const struct config *config, struct error *err)
 
 bool service_config_check(const struct config *config, struct error *err)
 {
-    if (!check_tls(config, err) || !check_backup(config, err))
+    if ((!check_tls(config, err) && !config_blame(config, "tls.certificate", err)) ||
+        (!check_backup(config, err) && !config_blame(config, "backup.folder", err)))
         return false;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].check(config_text(config->tree, checks[i].key), err)) {

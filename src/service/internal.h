@@ -100,6 +100,10 @@ struct tls *service_tls_side(struct service_tls *tls, enum tls_side side, struct
 struct tls *service_tls_web(struct service_tls *tls, struct error *err);
 int64_t service_tls_ends_ns(struct service_tls *tls);      // when our certificate ends; INT64_MAX: there is none
 int64_t service_tls_lists_end_ns(struct service_tls *tls); // when a list of revoked ones is late; INT64_MAX: never
+// What others will find wrong with our certificate (tls_own_faults; http.names where HTTPS is spoken): how many.
+size_t service_tls_faults(struct service_tls *tls, struct tls_fault out[TLS_FAULTS_MAX]);
+size_t service_own_faults(const struct tls *tls, const struct service_names *names,
+                          struct tls_fault out[TLS_FAULTS_MAX]);
 
 // ---- check/heard.c: what was heard of others by the way, for the checks; any thread
 
@@ -109,6 +113,8 @@ enum heard_kind {
     HEARD_PLAIN_AT_TLS,
     HEARD_DICOM_AT_HTTP,
     HEARD_TLS_AT_HTTP,
+    HEARD_DICOM_AT_HTTPS,
+    HEARD_HTTP_AT_HTTPS,
     HEARD_END
 };
 struct heard *heard_open(struct error *err);

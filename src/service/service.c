@@ -40,8 +40,12 @@ static struct tls *web_tls(void *payload, struct error *err)
 
 static void on_foreign(void *payload, enum http_foreign what, const char *address)
 {
+    static const enum heard_kind kinds[] = {[HTTP_FOREIGN_DICOM] = HEARD_DICOM_AT_HTTP,
+                                            [HTTP_FOREIGN_TLS] = HEARD_TLS_AT_HTTP,
+                                            [HTTPS_FOREIGN_DICOM] = HEARD_DICOM_AT_HTTPS,
+                                            [HTTPS_FOREIGN_HTTP] = HEARD_HTTP_AT_HTTPS};
     struct service *service = payload;
-    heard_foreign(service->heard, what == HTTP_FOREIGN_DICOM ? HEARD_DICOM_AT_HTTP : HEARD_TLS_AT_HTTP, address);
+    heard_foreign(service->heard, kinds[what], address);
 }
 
 static bool start_http(struct service *service, struct error *err)

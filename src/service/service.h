@@ -27,6 +27,12 @@ bool service_config_check(const struct config *config, struct error *err);
 // "models.folder: there is no folder /srv/modles".
 void service_config_missing(const json_t *config, void (*tell)(void *payload, const char *text), void *payload);
 
+// Looks at the files that a configuration names as a server will read them (certificates and keys together, the keys of
+// trail and backups); what is wrong is named with its key and line. `tell`: what this user may not read, and what
+// others will find wrong with our certificate.
+bool service_config_files(const struct config *config, void (*tell)(void *payload, const char *text), void *payload,
+                          struct error *err);
+
 // Takes the completed configuration (borrowed until service_stop), and checks it. Opens the data folder, replays,
 // listens; ready when it returns. NULL: nothing is left running.
 struct service *service_start(const struct config *config, struct error *err);

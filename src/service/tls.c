@@ -18,11 +18,14 @@ enum { WARN_DAYS = 30 };
 
 struct service_tls {
     pthread_mutex_t lock;
-    const char *paths[FILES]; // "" none
-    struct stat known[FILES]; // as they were when they were read
-    struct tls *sides[2];     // by enum tls_side; NULL: none
-    struct tls *web;          // for browsers, who are asked for no certificate; NULL: none
-    int64_t looked_ns;        // monotonic
+    const char *paths[FILES];                // "" none
+    struct stat known[FILES];                // as they were when they were read
+    struct tls *sides[2];                    // by enum tls_side; NULL: none
+    struct tls *web;                         // for browsers, who are asked for no certificate; NULL: none
+    struct service_names names;              // by which browsers call; none where HTTPS is not spoken
+    struct tls_fault faults[TLS_FAULTS_MAX]; // of our certificate, as others see it
+    size_t fault_count;
+    int64_t looked_ns; // monotonic
 };
 
 static bool is_configured(const struct service_tls *tls)
@@ -73,6 +76,15 @@ static struct tls *open_web(const struct service_tls *tls, struct error *err)
                     err);
 }
 
+size_t service_own_faults(const struct tls *tls, const struct service_names *names,
+                          struct tls_fault out[TLS_FAULTS_MAX])
+{
+    size_t count = 0;
+    while (names->list[count] && strcmp(names->list[count], "*") != 0)
+        count++;
+    return tls_own_faults(tls, names->list, count, out);
+}
+
 // All or none: a certificate with another one's key is not half taken.
 static bool read_files(struct service_tls *tls, struct error *err)
 {
@@ -91,7 +103,18 @@ static bool read_files(struct service_tls *tls, struct error *err)
     tls->sides[TLS_SERVER] = server;
     tls->sides[TLS_CLIENT] = client;
     tls->web = web;
+    tls->fault_count = server ? service_own_faults(server, &tls->names, tls->faults) : 0;
     return true;
+}
+
+// Nobody but who calls us sees them otherwise, and he cannot say what is wrong here.
+static void warn_of_faults(const struct service_tls *tls)
+{
+    if (tls->fault_count == 0)
+        alarm_clear(ALARM_CERTIFICATE, "ours");
+    else
+        alarm_raise(ALARM_CERTIFICATE, "ours", "%s: %s%s", tls->faults[0].said, tls->faults[0].remedy,
+                    tls->fault_count > 1 ? "; and more is wrong with it (`hilum check tls/certificate`)" : "");
 }
 
 // Raised a month ahead, and until there is another one.
@@ -141,6 +164,7 @@ static void refresh(struct service_tls *tls)
         memcpy(tls->known, now, sizeof now);
     }
     warn_of_end(tls);
+    warn_of_faults(tls);
     warn_of_late_list(tls);
 }
 
@@ -156,8 +180,14 @@ struct service_tls *service_tls_open(const json_t *config, struct error *err)
     for (size_t i = 0; i < FILES; i++)
         tls->paths[i] = config_text(config, keys[i]);
     look(tls, tls->known);
+    if (*config_text(config, "http.tls_listen") &&
+        !service_names_read(&tls->names, config_text(config, "http.names"), err)) {
+        service_tls_close(tls);
+        return NULL;
+    }
     if (!is_configured(tls) || read_files(tls, err)) {
         warn_of_end(tls);
+        warn_of_faults(tls);
         warn_of_late_list(tls);
         return tls;
     }
@@ -172,6 +202,7 @@ void service_tls_close(struct service_tls *tls)
     tls_release(tls->sides[TLS_SERVER]);
     tls_release(tls->sides[TLS_CLIENT]);
     tls_release(tls->web);
+    free(tls->names.text);
     pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
@@ -220,4 +251,15 @@ int64_t service_tls_lists_end_ns(struct service_tls *tls)
     int64_t end_ns = tls->sides[TLS_CLIENT] ? tls_lists_end_ns(tls->sides[TLS_CLIENT]) : INT64_MAX;
     pthread_mutex_unlock(&tls->lock);
     return end_ns;
+}
+
+size_t service_tls_faults(struct service_tls *tls, struct tls_fault out[TLS_FAULTS_MAX])
+{
+    pthread_mutex_lock(&tls->lock);
+    if (is_configured(tls))
+        refresh(tls);
+    size_t count = tls->fault_count;
+    memcpy(out, tls->faults, sizeof tls->faults);
+    pthread_mutex_unlock(&tls->lock);
+    return count;
 }

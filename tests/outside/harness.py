@@ -59,7 +59,7 @@ class Hilum:
         self.env = dict(os.environ, **(env or {}))
         self.wrap, self.extra, self.config, self.program = list(wrap), list(extra), config, program
         self.log_path = os.path.join(self.folder or os.path.dirname(self.data), f"log-{self.http}.txt")
-        self.process = None
+        self.process, self.told = None, False
 
     def launch(self):
         """Starts the process, and does not wait."""
@@ -72,9 +72,19 @@ class Hilum:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.wrap + [self.program, "serve"] + arguments + self.extra, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
-    def start(self):
+    def start(self, tries=4):
+        """Where one of its ports was taken by somebody else meanwhile, on others: nobody was told them before the first start."""
+        said = len(self.log()) if os.path.exists(self.log_path) else 0
         self.launch()
-        wait_for_port(self.http, process=self.process)
+        try:
+            wait_for_port(self.http, process=self.process)
+        except RuntimeError:
+            taken = re.search(f"cannot listen.* at 127.0.0.1:({self.http}|{self.dicom}): Address already in use", self.log()[said:])
+            if self.told or not taken or tries == 1:
+                raise
+            self.http, self.dicom = free_port(), free_port()
+            return self.start(tries - 1)
+        self.told = True
         return self
 
     def kill(self):

@@ -96,6 +96,7 @@ class Answers(Backed):
     def test_what_is_put_back_answers_as_the_original_did(self):
         server = self.server()
         self.fill(server)
+        wait_until(lambda: server.get_json(f"/api/worklist?study={ROOT}.3"), 30, "the study on the list")
         server.mark_read(f"{ROOT}.3")
         wait_until(lambda: server.get_json("/api/quarantine"), 5, "a refused object")
         before, bytes_before = self.answers(server), [object_of(server, number) for number in range(1, 6)]

@@ -122,6 +122,33 @@ class Commands(unittest.TestCase):
                 self.assertIn(checked.stderr, served.stderr)
                 self.assertEqual(os.listdir(folder), ["hilum.yaml"], "nothing was begun")
 
+    def test_the_check_looks_at_the_files_that_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, backups, made = (os.path.join(folder, name) for name in ("hilum.yaml", "backups", "made"))
+            hilum("cert", made, "localhost")
+            hilum("backup", "key", os.path.join(folder, "backup.key"))
+            pem, key, authority = (os.path.join(made, name) for name in ("server.pem", "server.key", "authority.pem"))
+            for text, says in (
+                (f"backup:\n  folder: {backups}\n  key: {backups}\n", [":3: backup.key: "]),
+                (f"backup:\n  folder: {backups}\n  key: {pem}\n", [":3: backup.key: "]),
+                (f"audit:\n  key: {pem}\n", [":2: audit.key: "]),
+                (f"tls:\n  certificate: {pem}\n  key: {authority}\n", [":3: tls.key: "]),
+                (f"tls:\n  certificate: {pem}\n  key: {key}\n  authorities: {key}\n  revoked: {folder}/none\n", [":5: tls.revoked: "]),
+                (f"tls:\n  certificate: {pem}\n  key: {key}\n  authorities: {key}\n", [":4: tls.authorities: "]),
+                # Of values that do not go together too, beside all others.
+                (f"data: {folder}/data\nlog: loud\ntls:\n  certificate: {pem}\nbackup:\n  folder: {folder}/data/b\n  key: {folder}\n  at: noon\n", [":2: log", ":4: tls.certificate", ":6: backup.folder", ":7: backup.key: ", ":8: backup.at: "]),
+            ):
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(text)
+                checked = hilum("config", "check", path)
+                self.assertEqual((checked.returncode, len(checked.stderr.splitlines())), (1, len(says)), text + checked.stderr)
+                for line, words in zip(checked.stderr.splitlines(), says):
+                    self.assertIn(path + words, line)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(f"tls:\n  certificate: {pem}\n  key: {key}\n  authorities: {authority}\nbackup:\n  folder: {backups}\n  key: {folder}/backup.key\naudit:\n  key: {folder}/absent\n")
+            checked = hilum("config", "check", path)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+
     def test_the_check_names_all_that_is_wrong_by_line(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "hilum.yaml")
@@ -241,6 +268,11 @@ class Commands(unittest.TestCase):
             added = server.command("peer", "add", "myself", "--title", "HILUM", "--address", f"127.0.0.1:{server.dicom}", "--issuer", "SITE_A", *url)
             self.assertIn("answered C-ECHO with 0000H", added.stdout)
             self.assertIn("SITE_A", server.command("peer", "list", *url).stdout)
+            # What is printed is what --address takes.
+            server.command("peer", "add", "six", "--title", "SIX", "--address", "[2001:db8::7]:104", "--no-echo", *url)
+            shown = next(line.split()[2] for line in server.command("peer", "list", *url).stdout.splitlines() if line.startswith("six "))
+            self.assertEqual(shown, "[2001:db8::7]:104")
+            server.command("peer", "remove", "six", *url)
             self.assertIn("0000H", server.command("echo", f"127.0.0.1:{server.dicom}", "--aec", "HILUM").stdout)
             server.command("peer", "remove", "myself", *url)
             self.assertEqual(server.command("peer", "list", *url).stdout, "")

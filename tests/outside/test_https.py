@@ -96,11 +96,40 @@ class Https(unittest.TestCase):
             lines += stream.readline()
         stream.close()
 
-    def test_tls_1_1_and_plain_http_get_nothing_and_the_server_goes_on(self):
+    def test_who_says_http_to_the_port_of_https_is_told_the_address_and_heard_as_is_a_scanner(self):
         self.start()
+        said = subprocess.run(["curl", "-sS", "-i", "-m", "10", "-d", "x" * 100000, f"http://localhost:{self.port}/api/status"], capture_output=True, text=True, check=True).stdout
+        self.assertTrue(said.startswith("HTTP/1.1 400 "), said)
+        self.assertIn("Content-Type: text/plain", said)
+        self.assertTrue(said.endswith(f"Call https://localhost:{self.port}/\n"), said)
         with socket.create_connection(("127.0.0.1", self.port)) as plain:
-            plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            self.assertNotIn(b"HTTP/1.1 200", plain.recv(1000))
+            plain.sendall(b"GET / HTTP/1.1\r\nHost: <script>\r\n\r\n")
+            self.assertIn(b"Call https:// and the same name and port.", plain.recv(1000))
+        subprocess.run(["echoscu", "-to", "5", "-ta", "5", "-aec", "HILUM", "127.0.0.1", str(self.port)], capture_output=True, check=False)
+        callers = [row["name"] for row in self.server.get_json("/api/connections") if row["kind"] == "caller"]
+        self.assertEqual(callers, ["127.0.0.1: HTTP without TLS to our HTTPS port", "127.0.0.1: DICOM to our HTTPS port"])
+        self.assertEqual(self.curl(f"https://localhost:{self.port}/healthz") != b"", True)
+
+    def test_what_others_will_find_wrong_with_our_certificate_is_told_here(self):
+        between = Authority.between(self.authority, "issuing")
+        self.certificate, self.key = between.sign("alone", more="extendedKeyUsage=clientAuth\n")
+        self.start(more=", names: pacs.hospital.example")
+        self.assertIn("our certificate's issuer CN=issuing is not behind it", self.server.log())
+        bearer = {"Authorization": f"Bearer {self.server.token()}", "Content-Type": "application/json"}
+        rows = {row["name"]: row for row in (json.loads(self.server.request(f"/api/connections/{name}/check", "POST", b"{}", bearer)[2]) for name in ("tls/certificate", "server/listeners"))}
+        said = [step["said"] for step in rows["certificate"]["steps"] if step["state"] == "failed"]
+        for one, words in zip(said, ("issuer CN=issuing is not behind it", "not made out for a server", "none of http.names (pacs.hospital.example)"), strict=True):
+            self.assertIn(words, one)
+        self.assertIn(f"HTTPS at 127.0.0.1:{self.port}", [step["said"] for step in rows["listeners"]["steps"]])
+        path = os.path.join(self.folder, "hilum.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"http: {{tls_listen: '127.0.0.1:{self.port}', names: pacs.hospital.example}}\ntls: {{certificate: {self.certificate}, key: {self.key}}}\n")
+        warned = self.server.command("config", "check", path).stderr
+        for words in ("issuer CN=issuing is not behind it", "not made out for a server", "none of http.names"):
+            self.assertIn(words, warned)
+
+    def test_tls_1_1_gets_nothing_and_the_server_goes_on(self):
+        self.start()
         old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True)
         self.assertNotIn(b"Cipher is ECDHE", old.stdout)
         for version in ("TLSv1_2", "TLSv1_3"):
@@ -164,6 +193,15 @@ class Https(unittest.TestCase):
             self.assertEqual(status, 401, header)
         self.assertEqual(self.server.request("/api/status", headers={"Host": "other.example.org"})[0], 403)
         wait_until(lambda: ELSEWHERE in "".join(path.read_text() for path in pathlib.Path(self.server.data).glob("audit-*.log")), 5, "the client's address is in the audit trail")
+
+    def test_proxies_are_trusted_by_range_too(self):
+        for ranges, trusted in (("10.0.0.0/8, 127.0.0.0/9", True), ("127.128.0.0/9", False), ("fd00::/8", False), ("127.0.0.1/32", True)):
+            self.start(f", trusted_proxies: '{ranges}'")
+            command = {"Authorization": f"Bearer {self.server.token()}"}
+            self.assertEqual(self.server.request("/api/status", headers=command)[0], 200)
+            status = self.server.request("/api/status", headers=dict(command, **{"X-Forwarded-For": ELSEWHERE}))[0]
+            self.assertEqual(status, 401 if trusted else 200, ranges)  # the commands' token counts from here alone
+            self.server.stop()
 
     def raw(self, *lines):
         """The status of a request by a bare socket, with these header lines."""
@@ -260,7 +298,7 @@ class Https(unittest.TestCase):
         self.assertNotIn("Strict-Transport-Security", str(self.server.request("/healthz", headers={"X-Forwarded-Proto": "https"})[1]))
 
     def test_names_and_proxies_that_are_none_are_refused_with_their_line(self):
-        for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address")):
+        for line, said in (("names: 'https://pacs/'", "no host name"), ("trusted_proxies: proxy.example.org", "no numeric address"), ("trusted_proxies: '10.0.0.0/33'", "no range of such"), ("trusted_proxies: '::/0'", "no range of such")):
             path = os.path.join(self.folder, "bad.yaml")
             pathlib.Path(path).write_text(f"http: {{{line}}}\n", encoding="utf-8")
             done = subprocess.run([os.environ.get("HILUM", "build/hilum"), "config", "check", path], capture_output=True, text=True)

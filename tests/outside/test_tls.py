@@ -28,7 +28,7 @@ class Authority:
     """Certificates of one authority, in a folder."""
 
     def __init__(self, folder, name):
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.fetched = folder, name, ""
         self.pem = self.make(name, "-x509", "-days", "30")
 
     def make(self, name, *more):
@@ -38,12 +38,20 @@ class Authority:
     def path(self, name, ending):
         return os.path.join(self.folder, f"{name}.{ending}")
 
-    def sign(self, name, days=30, names="DNS:localhost,IP:127.0.0.1"):
+    @classmethod
+    def between(cls, above, name):
+        """An authority that another one has signed; what it signs says where its own certificate can be fetched."""
+        own = cls.__new__(cls)
+        own.folder, own.name, own.fetched = above.folder, name, "authorityInfoAccess=caIssuers;URI:http://authority.example/issuing.crt\n"
+        own.pem, _ = above.sign(name, more="basicConstraints=critical,CA:TRUE\n")
+        return own
+
+    def sign(self, name, days=30, names="DNS:localhost,IP:127.0.0.1", more=""):
         """The certificate and its key."""
         self.make(name, "-new")
         os.rename(self.path(name, "pem"), self.path(name, "csr"))
         with open(self.path(name, "ext"), "w", encoding="ascii") as file:
-            file.write(f"subjectAltName={names}\n")
+            file.write(f"subjectAltName={names}\n{self.fetched}{more}")
         run("openssl", "x509", "-req", "-in", self.path(name, "csr"), "-CA", self.pem, "-CAkey", self.path(self.name, "key"), "-CAcreateserial", "-extfile", self.path(name, "ext"), "-days", str(days),
             "-out", self.path(name, "pem"))
         return self.path(name, "pem"), self.path(name, "key")
@@ -170,7 +178,7 @@ class Tls(unittest.TestCase):
         good, strange, closed = free_port(), free_port(), free_port()
         self.pacs(good, self.ours.sign("pacs"), self.ours.pem)
         self.pacs(strange, self.strangers.sign("pacs-of-a-stranger"), self.ours.pem)
-        for name, title, host, port in (("good", "PACS", "127.0.0.1", good), ("strange", "PACS", "localhost", strange), ("plain", "HILUM", "127.0.0.1", server.dicom), ("closed", "PACS2", "127.0.0.1", closed)):
+        for name, title, host, port in (("good", "PACS", "127.0.0.1", good), ("strange", "PACS3", "localhost", strange), ("plain", "HILUM", "127.0.0.1", server.dicom), ("closed", "PACS2", "127.0.0.1", closed)):
             server.put_json(f"/api/peers/{name}", {"title": title, "host": host, "port": port, "rights": ["target"], "tls": "required"})
         status, _, body = server.request("/api/peers/good/echo", "POST", b"{}")
         self.assertEqual(status, 200, body)
@@ -284,6 +292,13 @@ class Tls(unittest.TestCase):
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn(says, refused.stderr)
         self.assertFalse(os.path.exists(path("y.pem")))
+        # Names that sites have: an underscore, a wildcard, and one that no subject can hold.
+        long = f"{'h' * 60}.{'d' * 60}.hospital.example"
+        program.command("cert", folder, f"{long},pacs_1.hospital.example,*.hospital.example", "--file", "names")
+        for name in (long, "pacs_1.hospital.example", "any.hospital.example"):
+            self.assertIn("does match", run("openssl", "x509", "-in", path("names.pem"), "-noout", "-checkhost", name), name)
+        for name in ("*", "*.example", "a.*.example", "*a.hospital.example", f"{'h' * 64}.example"):
+            self.assertIn("is neither", program.command("cert", folder, name, "--file", "z", check=False).stderr, name)
 
     def test_a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(self):
         self.server_pem, self.server_key = self.ours.sign("server", days=365)
@@ -336,7 +351,7 @@ class Tls(unittest.TestCase):
             self.addCleanup(shutil.rmtree, bad.folder)
             bad.launch()
             self.assertEqual(bad.process.wait(20), 1)
-            self.assertIn(f"the revoked certificates {path}: ", bad.log())
+            self.assertRegex(bad.log(), f"the revoked certificates.* {path}: ")
 
     def test_our_own_echo_and_send_speak_tls_both_ways_and_say_what_is_wrong(self):
         server = self.serve()

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/access_internal.h"
 #include "access/callers.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -175,6 +176,54 @@ static void a_host_name_is_looked_up(void **state)
     assert_int_equal(ask(&place, "CT1", "127.0.0.1", 0, &ticket), ACCESS_ADMITTED);
     assert_string_equal(ticket.peer.name, "local");
     access_leave(place.access, &ticket);
+    place_close(&place);
+}
+
+static void on_loopback_the_title_of_an_entry_that_wants_tls_or_puts_labels_is_its_own(void **state)
+{
+    struct place place;
+    struct access_ticket ticket;
+    struct access_peer guarded = {
+        .name = "vault", .title = "CT1", .host = "10.0.0.5", .rights = ACCESS_STORE, .tls = true};
+    const struct tls_peer stranger = {.ends_ns = INT64_MAX, .subject = "CN=stranger", .fingerprint = "ab"};
+    (void)state;
+    place_open(&place);
+    put_peer(&place, "open", "CT2", "10.0.0.6", true, 0);
+    assert_ok(access_peer_put(place.access, &guarded, "test", &place.err), place.err);
+    assert_int_equal(ask(&place, "CT1", "127.0.0.1", 0, &ticket), ACCESS_CALLING_UNKNOWN);
+    assert_non_null(strstr(ticket.why, "vault at 10.0.0.5"));
+    assert_int_equal(ask(&place, "CT1", "::1", 0, &ticket), ACCESS_CALLING_UNKNOWN);
+    assert_int_equal(access_admit(place.access, titles, "HILUM", "CT1", "127.0.0.1", &stranger, 0, &ticket),
+                     ACCESS_CALLING_UNKNOWN);
+    assert_int_equal(ask(&place, "CT2", "127.0.0.1", 0, &ticket), ACCESS_ADMITTED);
+    access_leave(place.access, &ticket);
+    assert_ok(access_label_put(place.access, &(struct access_label){.name = "vip"}, "test", &place.err), place.err);
+    guarded.tls = false;
+    text_copy(guarded.puts, sizeof guarded.puts, "vip");
+    assert_ok(access_peer_put(place.access, &guarded, "test", &place.err), place.err);
+    assert_int_equal(ask(&place, "CT1", "127.0.0.1", 0, &ticket), ACCESS_CALLING_UNKNOWN);
+    assert_non_null(strstr(ticket.why, "puts labels"));
+    place_close(&place);
+}
+
+static void a_name_is_no_way_round_the_entry_of_its_address(void **state)
+{
+    struct place place;
+    struct access_ticket ticket;
+    struct access_peer by_name = {.name = "a", .title = "CT1", .host = "127.1", .rights = ACCESS_STORE};
+    struct access_peer guarded = {
+        .name = "b", .title = "CT1", .host = "127.0.0.1", .rights = ACCESS_STORE, .tls = true};
+    (void)state;
+    place_open(&place);
+    assert_ok(access_peer_put(place.access, &guarded, "test", &place.err), place.err);
+    assert_false(access_peer_put(place.access, &by_name, "test", &place.err));
+    assert_int_equal(place.err.code, ERROR_DUPLICATE);
+    assert_non_null(strstr(place.err.message, "the entry b (127.0.0.1)"));
+    // One whose name means that address only since it was entered.
+    text_copy(by_name.title, sizeof by_name.title, "CT2");
+    assert_ok(access_peer_put(place.access, &by_name, "test", &place.err), place.err);
+    text_copy(place.access->known[0].peer.title, ACCESS_TITLE_SIZE, "CT1");
+    assert_int_equal(ask(&place, "CT1", "127.0.0.1", 0, &ticket), ACCESS_NOT_TLS);
     place_close(&place);
 }
 
@@ -404,6 +453,8 @@ int test_admission(void)
         cmocka_unit_test(titles_that_are_none_are_refused),
         cmocka_unit_test(off_loopback_an_entry_that_accepts_the_plain_wire_is_needed),
         cmocka_unit_test(a_host_name_is_looked_up),
+        cmocka_unit_test(on_loopback_the_title_of_an_entry_that_wants_tls_or_puts_labels_is_its_own),
+        cmocka_unit_test(a_name_is_no_way_round_the_entry_of_its_address),
         cmocka_unit_test(a_thousand_idle_associations_harm_no_other_title),
         cmocka_unit_test(invented_titles_and_loopback_addresses_leave_half_to_peers_with_an_entry),
         cmocka_unit_test(all_associations_together_have_a_limit),

@@ -262,6 +262,7 @@ static void a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_rea
         {"old", "localhost", "ca", "no TLS with localhost", ERROR_PROTOCOL},
         {"ancient", "localhost", "ca", "no TLS with localhost", ERROR_PROTOCOL},
         {"banner", "localhost", "ca", "speaks no TLS", ERROR_PROTOCOL},
+        {"clients", "localhost", "ca", "is for clients alone (clientAuth), and needs serverAuth", ERROR_FORBIDDEN},
         {"silent", "localhost", "ca", "took too long", ERROR_TIMEOUT},
     };
     (void)state;
@@ -270,6 +271,61 @@ static void a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_rea
         assert_false(calls(cases[i].what, cases[i].host, cases[i].authorities, NULL, &err));
         if (err.code != cases[i].code || !strstr(err.message, cases[i].says))
             fail_msg("%s: %s (%s)", cases[i].what, err.message, error_name(err.code));
+    }
+}
+
+static void an_authority_counts_that_is_no_root(void **state)
+{
+    struct server server;
+    (void)state;
+    assert_int_equal(called(&server, "server", "link1", true, "alone"), 0);
+    assert_ok(server.shook, server.err);
+}
+
+static void what_is_wrong_above_a_certificate_is_told_of_what_is_above(void **state)
+{
+    static const struct {
+        const char *what, *authorities, *says;
+    } cases[] = {
+        {"alone", "ca", "its issuer CN=link 1 is not known here, and nothing was sent behind it"},
+        {"chain8", "stranger", "CN=link 1 above it is issued by CN=authority ca, which is not known here and was not"},
+        {"strange", "ca", "its issuer CN=authority stranger is not known here"},
+        {"under", "ca", "the authority CN=old link above it, which was sent with it, has ended at 2020-02-01"},
+        {"under", "oldlink", "the authority CN=old link above it, which is known here, has ended at 2020-02-01"},
+        {"servers", "ca", "it is for servers alone (serverAuth), and needs clientAuth"},
+    };
+    struct server server;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(called(&server, "server", cases[i].authorities, true, cases[i].what), 2);
+        if (server.err.code != ERROR_FORBIDDEN || !strstr(server.err.message, cases[i].says))
+            fail_msg("%s: %s (%s)", cases[i].what, server.err.message, error_name(server.err.code));
+    }
+}
+
+static void what_others_will_find_wrong_with_our_certificate_is_known(void **state)
+{
+    static const char *const names[] = {"pacs.example", "localhost"};
+    static const struct {
+        const char *name, *authorities;
+        size_t names, faults;
+        const char *says;
+    } cases[] = {
+        {"server", "ca", 2, 0, ""},         {"server", NULL, 0, 0, ""},
+        {"chain8", "ca", 0, 0, ""},         {"server", "ca", 1, 1, "none of http.names (pacs.example)"},
+        {"alone", "link1", 0, 1, "link 1"}, {"alone", "ca", 0, 1, "issuer CN=link 1 is not behind it"},
+        {"clients", "ca", 2, 1, "server"},  {"clients", "ca", 1, 2, "server"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tls_fault faults[TLS_FAULTS_MAX];
+        struct error err;
+        struct tls *tls = open_with(TLS_SERVER, cases[i].name, cases[i].authorities, false, &err);
+        assert_ok(tls != NULL, err);
+        size_t count = tls_own_faults(tls, names, cases[i].names, faults);
+        tls_release(tls);
+        if (count != cases[i].faults || (count > 0 && !strstr(faults[0].said, cases[i].says)))
+            fail_msg("%zu (%s): %zu faults: %s", i, cases[i].name, count, count > 0 ? faults[0].said : "");
     }
 }
 
@@ -389,6 +445,9 @@ int test_tls(void)
         cmocka_unit_test(who_speaks_no_tls_is_told_apart_from_who_is_silent_or_leaves),
         cmocka_unit_test(a_server_is_believed_by_name_and_by_address),
         cmocka_unit_test(a_server_that_is_another_or_unknown_or_ended_is_refused_with_the_reason),
+        cmocka_unit_test(an_authority_counts_that_is_no_root),
+        cmocka_unit_test(what_is_wrong_above_a_certificate_is_told_of_what_is_above),
+        cmocka_unit_test(what_others_will_find_wrong_with_our_certificate_is_known),
         cmocka_unit_test(records_without_data_do_not_pass_the_deadline),
         cmocka_unit_test(a_chain_of_eight_authorities_counts_and_one_of_nine_does_not),
         cmocka_unit_test(files_that_do_not_fit_are_named),

@@ -41,6 +41,13 @@ def certificates(folder):
     certificate(folder, "strange", "/CN=strange", "DNS:localhost,IP:127.0.0.1", by="stranger")
     certificate(folder, "scanner", "/CN=scanner 1/O=Ward", "DNS:scanner.example")
     chains(folder, (8, 9))
+    certificate(folder, "alone", "/CN=alone", "DNS:localhost", by="link1")
+    certificate(folder, "servers", "/CN=servers", "DNS:localhost", more="extendedKeyUsage=serverAuth\n")
+    certificate(folder, "clients", "/CN=clients", "DNS:localhost", more="extendedKeyUsage=clientAuth\n")
+    certificate(folder, "oldlink", "/CN=old link", "DNS:link.example", days=0, more="basicConstraints=critical,CA:TRUE\n")
+    certificate(folder, "under", "/CN=under", "DNS:localhost", by="oldlink")
+    with open(f"{folder}/oldlink.pem", encoding="ascii") as above, open(f"{folder}/under.pem", "a", encoding="ascii") as file:
+        file.write(above.read())
 
 
 def chains(folder, lengths):
@@ -80,7 +87,7 @@ def call(port, what, folder):
             plain.recv(100)
         return 0
     context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
-    if what in ("scanner", "strange", "chain8", "chain9"):
+    if what in ("scanner", "strange", "chain8", "chain9", "alone", "servers", "under"):
         context.load_cert_chain(f"{folder}/{what}.pem", f"{folder}/{what}.key")
     if what == "1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -118,7 +125,7 @@ def answer(what, folder):
         time.sleep(1)
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    name = what if what in ("server", "elsewhere", "ended", "strange") else "server"
+    name = what if what in ("server", "elsewhere", "ended", "strange", "clients") else "server"
     context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
     {"old": old, "ancient": ancient}.get(what, lambda _: None)(context)
     try:

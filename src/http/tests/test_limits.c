@@ -280,6 +280,22 @@ static bool is_served(struct fixture *fixture, int fd)
     return fixture_status(fixture) == 200;
 }
 
+// An answer is here a moment before the server knows that its connection waits, and who began to wait first goes first.
+static bool so_many_wait(struct http_server *server, int wanted)
+{
+    for (int i = 0; i < 1000; i++) {
+        int count = 0;
+        pthread_mutex_lock(&server->lock);
+        for (const struct http_connection *c = server->first; c; c = c->next)
+            count += c->idle_since > 0;
+        pthread_mutex_unlock(&server->lock);
+        if (count == wanted)
+            return true;
+        clock_sleep_ns(5 * CLOCK_MS);
+    }
+    return false;
+}
+
 static void connections_are_counted_and_given_back(void **state)
 {
     struct fixture *fixture = *state;
@@ -287,6 +303,7 @@ static void connections_are_counted_and_given_back(void **state)
     for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
         fds[i] = fixture_connect(fixture);
         assert_true(is_served(fixture, fds[i]));
+        assert_true(so_many_wait(fixture->server, i + 1));
     }
     int further = fixture_connect(fixture); // the one that waits longest makes room for it
     assert_true(is_served(fixture, further));

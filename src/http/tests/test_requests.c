@@ -238,8 +238,11 @@ static void pages_elsewhere_change_nothing(void **state)
     assert_int_equal(ask_origin(fixture, "POST", "localhost", "http://localhost:80"), 200);
     assert_int_equal(ask_origin(fixture, "POST", "localhost:443", "https://LOCALHOST"), 200);
     assert_int_equal(ask_origin(fixture, "POST", "localhost:8080", "http://localhost:8081"), 403);
+    assert_non_null(strstr(fixture_body(fixture), "the Host that came is 'localhost:8080'"));
+    assert_non_null(strstr(fixture_body(fixture), "proxy_set_header Host $http_host"));
     assert_int_equal(ask_origin(fixture, "POST", "localhost:8080", "http://localhost"), 403);
     assert_int_equal(ask_origin(fixture, "POST", "localhost", "http://evil.example"), 403);
+    assert_null(strstr(fixture_body(fixture), "proxy_set_header"));
     assert_int_equal(ask_origin(fixture, "DELETE", "localhost", "null"), 403);
     assert_int_equal(ask_origin(fixture, "PUT", "localhost", "http://evil.example"), 403);
     assert_int_equal(ask_origin(fixture, "GET", "localhost", "http://evil.example"), 200);

@@ -27,6 +27,9 @@ static const struct {
                              "on its side: the port of dicom.listen (often 104 or 11112) in place of the HTTP port"},
     [HEARD_TLS_AT_HTTP] = {"TLS to our HTTP port without TLS",
                            "on its side: http:// in place of https://, or the port of http.tls_listen"},
+    [HEARD_DICOM_AT_HTTPS] = {"DICOM to our HTTPS port", "on its side: the port of dicom.listen or dicom.tls_listen "
+                                                         "(often 104, 11112 or 2762) in place of the HTTPS port"},
+    [HEARD_HTTP_AT_HTTPS] = {"HTTP without TLS to our HTTPS port", "on its side: https:// in place of http://"},
 };
 
 struct heard {

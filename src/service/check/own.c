@@ -20,6 +20,23 @@ void check_server(struct check *check)
     check_say(check, "listens", CHECK_OK, "DICOM at {error}, as {ours}", "");
     check->names.error = service_http_address(check->service, address);
     check_say(check, "listens for browsers", CHECK_OK, "HTTP at {error}", "");
+    check->names.error = config_text(check->service->config, "dicom.tls_listen");
+    if (*check->names.error)
+        check_say(check, "listens over TLS", CHECK_OK, "DICOM over TLS at {error}, as {ours}", "");
+    check->names.error = config_text(check->service->config, "http.tls_listen");
+    if (*check->names.error)
+        check_say(check, "listens for browsers over TLS", CHECK_OK, "HTTPS at {error}", "");
+}
+
+static void tell_faults(struct check *check)
+{
+    struct tls_fault faults[TLS_FAULTS_MAX];
+    size_t count = service_tls_faults(check->service->tls, faults);
+    for (size_t i = 0; i < count; i++) {
+        check->names.error = faults[i].said;
+        check_say(check, "what others see", CHECK_FAILED, "{error}",
+                  arena_printf(check->arena, "on this side: %s (tls.certificate)", faults[i].remedy));
+    }
 }
 
 void check_certificate(struct check *check)
@@ -40,6 +57,7 @@ void check_certificate(struct check *check)
                   "on this side: renew the file of tls.certificate; it is taken without a restart");
     else
         check_say(check, "certificate", CHECK_OK, "our certificate ends at {error}", "");
+    tell_faults(check);
 }
 
 static void tell_space(struct check *check)

@@ -25,6 +25,29 @@ static const struct symptom {
     {"reach", ERROR_NONE, "", "{address} cannot be reached: {error}",
      "in the network: see to the route from this server to {host}"},
 
+    {"tls", ERROR_FORBIDDEN, "which is known here, has ended",
+     "an authority above the certificate of {name} has ended, and it is one of ours ({error})",
+     "on this side: put the authority's newer certificate into the file of tls.authorities, and take the ended one "
+     "out"},
+    {"tls", ERROR_FORBIDDEN, "which was sent with it, has ended",
+     "an authority above the certificate of {name} has ended, and {name} sends it ({error})",
+     "on the side of {name}: send the authority's newer certificate behind its own; its own need not be renewed"},
+    {"tls", ERROR_FORBIDDEN, "extended key usage",
+     "the certificate of {name} is not made out for what it is shown for: {error}",
+     "on the side of {name}: a certificate whose extended key usage has serverAuth and clientAuth; or on this side: "
+     "enter "
+     "the fingerprint of the one that it shows, once you have compared it there"},
+    {"tls", ERROR_FORBIDDEN, "another one is entered",
+     "{name} shows another certificate than the one that is entered: {error}",
+     "on the side of {name}: the certificate whose fingerprint is entered here; or on this side: enter the fingerprint "
+     "of "
+     "the one that it shows, once you have compared it there"},
+    {"tls", ERROR_FORBIDDEN, "nothing was sent behind it",
+     "the certificate of {name} was signed by an authority that this server does not know and that {name} does not "
+     "send "
+     "({error})",
+     "on the side of {name}: send the issuer's certificate behind its own, as it does where its file holds the whole "
+     "chain; or on this side: add the issuer's certificate to the file of tls.authorities"},
     {"tls", ERROR_FORBIDDEN, "expired", "the certificate of {name} has ended ({error})",
      "on the side of {name}: renew its certificate"},
     {"tls", ERROR_FORBIDDEN, "has ended", "the certificate of {name} has ended ({error})",
@@ -37,8 +60,9 @@ static const struct symptom {
      "on this side: add the authority's certificate to the file of tls.authorities, or enter the fingerprint with "
      "--certificate once you have compared it on the side of {name}"},
     {"tls", ERROR_FORBIDDEN, "", "the certificate of {name} does not count: {error}",
-     "on the side of {name}: the certificate that is entered here; or on this side: enter the fingerprint of the one "
-     "that it shows, once you have compared it there"},
+     "on the side of {name}: a certificate without that fault; or on this side: enter the fingerprint of the one that "
+     "it "
+     "shows, once you have compared it there"},
     {"tls", ERROR_PROTOCOL, "speaks no TLS",
      "{address} speaks no TLS: it is a plain port, and the entry of {name} "
      "says that TLS is required",
