@@ -34,6 +34,22 @@ static const struct kind {
     [ACCESS_EVENT_TRAIL] = {"110113", "Security Alert", "110134", "Audit Recording Started", 'E', NULL, "110150"},
 };
 
+static bool says(const char *name, const char *wanted)
+{
+    return name && strcasestr(name, wanted) != NULL;
+}
+
+bool access_line_event_is_known(const char *wanted)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const struct kind *kind = &kinds[i];
+        if (kind->code && (strcmp(kind->code, wanted) == 0 || says(kind->name, wanted) ||
+                           says(kind->type_name, wanted) || (kind->type && strcmp(kind->type, wanted) == 0)))
+            return true;
+    }
+    return false;
+}
+
 static const struct {
     const char *code, *name;
 } roles[] = {

@@ -59,6 +59,9 @@ struct access_line {
     long process;
 };
 
+// Whether any line can be of an event with that code, or with that word or more of its name, letters folded.
+bool access_line_event_is_known(const char *wanted);
+
 // Appends the line with its line end. The chain's value is left out: it belongs at the returned offset of `out`.
 size_t access_line_write(struct buffer *out, const struct access_line *line);
 

@@ -188,10 +188,19 @@ static bool is_text(struct span span, const char *text)
     return span.size == strlen(text) && strncasecmp(span.text, text, span.size) == 0;
 }
 
+static bool has_word(struct span span, const char *word)
+{
+    size_t size = strlen(word);
+    for (size_t i = 0; i + size <= span.size; i++)
+        if (strncasecmp(span.text + i, word, size) == 0)
+            return true;
+    return false;
+}
+
 static bool fits_event(const struct event *event, const char *wanted)
 {
-    return !wanted || !*wanted || is_text(event->code, wanted) || is_text(event->name, wanted) ||
-           is_text(event->type_code, wanted) || is_text(event->type_name, wanted);
+    return !wanted || !*wanted || is_text(event->code, wanted) || has_word(event->name, wanted) ||
+           is_text(event->type_code, wanted) || has_word(event->type_name, wanted);
 }
 
 static bool fits(const struct reading *reading, struct span line)
@@ -423,6 +432,13 @@ json_t *access_read(const char *folder, const struct access_read *wanted, struct
 {
     if (wanted->limit < 1 || wanted->limit > ACCESS_READ_LINES_MAX) {
         error_set(err, ERROR_BAD_VALUE, "limit is %zu; give 1 to %d", wanted->limit, ACCESS_READ_LINES_MAX);
+        return NULL;
+    }
+    if (wanted->event && *wanted->event && !access_line_event_is_known(wanted->event)) {
+        error_set(err, ERROR_BAD_VALUE,
+                  "no line is of an event '%.40s': give a code, or words of its name, such as 110112, query, login, "
+                  "transferred, emergency",
+                  wanted->event);
         return NULL;
     }
     struct reading reading = {.wanted = wanted,

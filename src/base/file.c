@@ -160,13 +160,23 @@ static bool write_whole(const char *path, const void *data, size_t size, mode_t 
     return ok;
 }
 
+// What root replaces stays its owner's: a server that cannot read its key any more serves nobody.
+static bool keep_owner(const char *path, const char *temporary, struct error *err)
+{
+    struct stat before;
+    if (geteuid() != 0 || stat(path, &before) != 0 || before.st_uid == 0)
+        return true;
+    return lchown(temporary, before.st_uid, before.st_gid) == 0 ||
+           error_errno(err, errno, "cannot give %s to its owner", temporary);
+}
+
 bool file_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *err)
 {
     char temporary[PATH_SIZE], folder[PATH_SIZE];
     int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (length < 0 || (size_t)length >= sizeof temporary || !parent_of(path, folder, sizeof folder))
         return error_set(err, ERROR_LIMIT, "path too long: %.100s...", path);
-    if (!write_whole(temporary, data, size, mode, err)) {
+    if (!write_whole(temporary, data, size, mode, err) || !keep_owner(path, temporary, err)) {
         unlink(temporary);
         return false;
     }

@@ -23,7 +23,7 @@ bool file_pwrite(int fd, const void *data, size_t size, uint64_t offset, struct 
 bool file_write_fd(int fd, const void *data, size_t size, struct error *err); // at the file's position, or to a pipe
 
 // Replaces `path` so that after a power cut it holds either the old or the new bytes whole: "PATH.tmp", fsync, rename,
-// fsync of the folder.
+// fsync of the folder. Where root does it the file stays its owner's.
 bool file_replace(const char *path, const void *data, size_t size, mode_t mode, struct error *err);
 
 bool file_sync(int fd, const char *what, struct error *err); // fdatasync

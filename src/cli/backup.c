@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -217,6 +218,7 @@ static int run_backup(int argc, char **argv)
 static void tell_restored(const struct backup_restore *how, const struct backup_restored *found)
 {
     char when[CLOCK_RFC3339_SIZE];
+    struct stat status;
     const char *name;
     const json_t *count;
     printf("%s holds archive %s again, as it was at %s (backup %s)\n", how->data, found->archive,
@@ -246,6 +248,10 @@ static void tell_restored(const struct backup_restore *how, const struct backup_
             "It is the same archive, and takes the original's place: no other server may run with it. What came, was "
             "judged and was told since then is not in it, so nothing is sent to PACS and record until somebody says "
             "that he knows: hilum audit acknowledge --by NAME. All logins have ended.\n");
+    if (geteuid() == 0 && stat(how->data, &status) == 0 && status.st_uid == 0)
+        printf(
+            "Its files are root's: chown -R USER %s, for the user that the server runs as (hilum with the package)\n",
+            how->data);
     printf("Next: hilum serve --data %s\n", how->data);
 }
 

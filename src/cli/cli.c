@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,4 +322,13 @@ bool cli_walk(char *const *paths, bool (*each)(const char *path, void *payload, 
         if (!visit(&walk, *paths, NULL, err))
             return false;
     return true;
+}
+
+bool cli_become_owner(const char *folder, struct error *err)
+{
+    struct stat status;
+    if (geteuid() != 0 || stat(folder, &status) != 0 || status.st_uid == 0)
+        return true;
+    return (setgroups(0, NULL) == 0 && setgid(status.st_gid) == 0 && setuid(status.st_uid) == 0) ||
+           error_errno(err, errno, "cannot become uid %u, who owns %s", (unsigned)status.st_uid, folder);
 }

@@ -76,6 +76,10 @@ int cli_dicom_check(const struct cli_dicom *call); // CLI_USAGE, told, when they
 // *out is the caller's (tls_release), NULL without TLS. false: a file is not what it should be.
 bool cli_dicom_tls(const struct cli_dicom *call, struct tls **out, struct error *err);
 
+// As root the process becomes the owner of the folder, whose server could not read root's files. Others stay who they
+// are.
+bool cli_become_owner(const char *folder, struct error *err);
+
 // Tells on stderr what is wrong with a file: "hilum: PATH WORDS: REASON", fit for a terminal whatever the names hold.
 void cli_complain(const char *path, const char *words, const char *reason);
 

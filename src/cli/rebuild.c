@@ -87,6 +87,7 @@ static int run(int argc, char **argv)
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct shown shown = {0};
+    struct error err;
     int status = CLI_FAILED;
     if (!cli_options(&argc, argv, &cli_rebuild, options, &status))
         return status;
@@ -97,6 +98,8 @@ static int run(int argc, char **argv)
     if (strcmp(sandbox, "full") != 0 && strcmp(sandbox, "reduced") != 0)
         return cli_usage("--sandbox is full or reduced, not '%s'", sandbox);
     umask(077);
+    if (!cli_become_owner(folder, &err))
+        return cli_fail(&err);
     const struct service_rebuild how = {
         .folder = folder,
         .reduced = strcmp(sandbox, "reduced") == 0,

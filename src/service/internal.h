@@ -151,7 +151,10 @@ bool backups_are_made(const struct backups *backups);
 
 extern const struct dimse_proposal service_echo; // of C-ECHO
 
+// Whether its entry lets us: the network between hears what is said without TLS, whoever calls.
+bool dimse_service_may_call(const struct access_peer *entry);
 // An association with an entered peer, as its entry says: plain, or over TLS with the certificate that it must show.
+// FORBIDDEN: not as it says.
 struct dimse_association *dimse_service_call(struct service *service, const struct access_peer *entry,
                                              const struct dimse_proposal *proposals, size_t count,
                                              const struct dimse_timers *timers, struct error *err);

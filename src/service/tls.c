@@ -158,10 +158,10 @@ static void refresh(struct service_tls *tls)
         if (read_files(tls, &err)) {
             log_info("service", "the certificate, its authorities and what is revoked are read anew");
             alarm_clear(ALARM_CERTIFICATE, "files");
-        } else {
+            memcpy(tls->known, now, sizeof now);
+        } else { // and again in a second: an owner or a mode may be mended, which their times and sizes do not show
             alarm_raise(ALARM_CERTIFICATE, "files", "the ones before it stay in force, for %s", err.message);
         }
-        memcpy(tls->known, now, sizeof now);
     }
     warn_of_end(tls);
     warn_of_faults(tls);

@@ -200,6 +200,12 @@ class Afternoon:
         person.tab.until_text(rule, "orthanc")
         self.tell(f"scanner and PACS are entered ({', '.join(f'{title}: {count} fields' for title, count in self.fields.items())}), and where results go")
 
+    def sees_that_nothing_goes_out_in_the_clear_unless_it_may(self):
+        """No input of a person's: what the network between could have heard."""
+        shown = self.machine.run(f"hilum peer add strict --title STRICT --address {ADDRESS}:{self.pacs.dicom} --rights target --no-echo --token /var/lib/hilum/token; hilum peer echo strict --token /var/lib/hilum/token 2>&1 || true; hilum check strict --token /var/lib/hilum/token 2>&1 || true; hilum peer remove strict --token /var/lib/hilum/token")
+        assert shown.count("plain: accepted") == 2 and "nothing is sent to strict" in shown, shown
+        print(shown, flush=True) if os.environ.get("SHOW") else None
+
     def enters_provider(self):
         from provider import SECRET
 
@@ -277,6 +283,7 @@ class Afternoon:
         self.installs()
         self.logs_in_first()
         self.enters_peers()
+        self.sees_that_nothing_goes_out_in_the_clear_unless_it_may()
         self.enters_provider()
         self.scans()
         self.reads()

@@ -39,9 +39,12 @@ class Package(unittest.TestCase):
             self.assertIn(name, depends)
 
     def test_the_configuration_of_the_package_is_one(self):
-        shown = os.path.join(self.folder, "hilum.yaml")
+        shown, etc = os.path.join(self.folder, "hilum.yaml"), os.path.join(self.folder, "etc")
+        hilum = os.path.join(self.root, "usr/bin/hilum")
+        subprocess.run([hilum, "cert", os.path.join(etc, "tls"), "pacs.hospital.example"], check=True, capture_output=True)  # as the installation does
+        subprocess.run([hilum, "backup", "key", os.path.join(etc, "backup.key")], check=True, capture_output=True)
         with open(os.path.join(self.root, "usr/share/hilum/hilum.yaml"), encoding="utf-8") as f, open(shown, "w", encoding="utf-8") as to:
-            to.write(f.read().replace("@NAMES@", "pacs.hospital.example"))
+            to.write(f.read().replace("@NAMES@", "pacs.hospital.example").replace("/etc/hilum", etc))
         done = subprocess.run([os.path.join(self.root, "usr/bin/hilum"), "config", "check", shown], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 

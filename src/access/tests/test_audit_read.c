@@ -162,9 +162,45 @@ static void times_are_days_or_instants_and_nothing_else(void **state)
         assert_false(access_read_time(wrong[i], &time, &err));
 }
 
+static void an_event_is_found_by_words_of_its_name_and_what_is_none_is_refused(void **state)
+{
+    (void)state;
+    char folder[256];
+    struct error err;
+    folder_make(folder, sizeof folder);
+    write_trail(folder);
+    static const char *const words[] = {"query", "QUER", "110112", "transferred", "instances trans", "110104"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        json_t *read = access_read(folder,
+                                   &(struct access_read){.until_ns = INT64_MAX,
+                                                         .actor = "",
+                                                         .patient = "",
+                                                         .study = "",
+                                                         .event = words[i],
+                                                         .before = "",
+                                                         .limit = 1},
+                                   &err);
+        assert_ok(read != NULL, err);
+        assert_int_equal(json_array_size(json_object_get(read, "lines")), 1);
+        json_decref(read);
+    }
+    assert_null(access_read(folder,
+                            &(struct access_read){.until_ns = INT64_MAX,
+                                                  .actor = "",
+                                                  .patient = "",
+                                                  .study = "",
+                                                  .event = "nonsense",
+                                                  .before = "",
+                                                  .limit = 1},
+                            &err));
+    assert_non_null(strstr(err.message, "'nonsense'"));
+    folder_delete(folder);
+}
+
 int test_audit_read(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_found_by_words_of_its_name_and_what_is_none_is_refused),
         cmocka_unit_test(every_line_that_fits_comes_once_and_the_newest_first),
         cmocka_unit_test(a_time_is_from_and_until),
         cmocka_unit_test(what_is_no_line_is_counted_and_the_others_come),

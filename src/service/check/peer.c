@@ -305,7 +305,12 @@ void check_peer(struct check *check, const struct access_peer *peer)
     const struct check_target to = {peer->host, peer->port, peer->tls, peer->certificate};
     if (peer->rights & ACCESS_TARGET) {
         bool reached = check_reach(check, &to);
-        if (reached)
+        if (reached && !dimse_service_may_call(peer))
+            check_say(check, "TLS", CHECK_FAILED,
+                      "its entry allows neither TLS nor that it is spoken with without, so nothing is sent to {name}",
+                      "on this side: give the entry of {name} tls: required, or plain: accepted where the network "
+                      "between may hear what is said");
+        else if (reached)
             call(check, peer);
         if (check->test_object && reached)
             check_test_object(check, peer);

@@ -223,6 +223,9 @@ static int open_place(void **state)
     assert_ok(place->service.store != NULL, err);
     place->service.access = access_open(place->service.store, place->folder, NULL, &err);
     assert_ok(place->service.access != NULL, err);
+    // Nothing is decoded here.
+    place->service.archive = archive_open(place->service.store, NULL, &err);
+    assert_ok(place->service.archive != NULL, err);
     place->http = http_server_start(
         &(struct http_options){
             .host = "127.0.0.1", .routes = few, .payload = place, .admit = admit, .answered = answered},
@@ -236,6 +239,7 @@ static int close_place(void **state)
 {
     struct place *place = *state;
     http_server_stop(place->http);
+    archive_close(place->service.archive);
     access_close(place->service.access);
     store_close(place->service.store);
     folder_delete(place->folder);
