@@ -176,7 +176,7 @@ bool access_account_put(struct access *access, const struct access_account *acco
 {
     char hash[ACCOUNT_HASH_SIZE];
     if (!check_account(account, err) || (password && !access_password_fits(account->name, password, err)) ||
-        (password && !hasher_make(&access->login->hasher, password, hash, err)))
+        (password && !hasher_make(&access->login->hasher, 1, password, hash, err)))
         return false;
     struct account_change change = {
         .account = account, .name = account->name, .hash = password ? hash : NULL, .actor = actor};
@@ -282,7 +282,7 @@ bool access_first_make(struct access *access, const char *code, const char *name
     text_copy(account.name, sizeof account.name, name);
     text_copy(account.shown, sizeof account.shown, name);
     if (!check_account(&account, err) || !access_password_fits(name, password, err) ||
-        !hasher_make(&login->hasher, password, hash, err))
+        !hasher_make(&login->hasher, access_address_share(address), password, hash, err))
         return false;
     struct account_change change = {
         .account = &account, .name = account.name, .hash = hash, .actor = name, .first = true};

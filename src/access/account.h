@@ -8,8 +8,8 @@
 //
 // An unknown name costs the same time as a wrong password, and both are told in the same words. Tries that failed are
 // counted by name and address together, and by address alone (of IPv6 by its first 64 bits): who guesses locks out
-// himself and nobody else. One password is hashed at a time, with at most ACCESS_HASHES_WAITING in line, so that
-// guesses cost one core at most.
+// himself and nobody else. One password is hashed at a time, with at most ACCESS_HASHES_WAITING in line and
+// ACCESS_HASHES_OF_ADDRESS of one address, so that guesses cost one core at most, and keep nobody elsewhere out.
 //
 // Threads: any. Sessions and tokens are looked up in memory.
 #ifndef ACCESS_ACCOUNT_H
@@ -34,7 +34,8 @@ enum {
     ACCESS_SECRET_SIZE = 48, // text of 256 bits, and its kind
     ACCESS_ID_SIZE = 33,
     ACCESS_HASHES_WAITING = 8,
-    ACCESS_FREE_TRIES = 5, // of a name from an address, until each further one has to wait
+    ACCESS_HASHES_OF_ADDRESS = 2, // of these
+    ACCESS_FREE_TRIES = 5,        // of a name from an address, until each further one has to wait
     ACCESS_FREE_TRIES_ADDRESS = 50,
     ACCESS_WAIT_MAX_SECONDS = 900, // after a try that failed
 };

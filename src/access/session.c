@@ -251,7 +251,7 @@ bool login_try(struct access *access, const char *name, const char *password, co
     if (strlen(name) >= ACCESS_NAME_SIZE || strlen(password) > 4 * ACCESS_PASSWORD_MAX)
         return refuse(access, name, address, "a name or password longer than any", now_ns, err);
     if (!login_account(access, name, out, &found, err) ||
-        !hasher_check(&login->hasher, password, found ? out->hash : "", &right, err))
+        !hasher_check(&login->hasher, access_address_share(address), password, found ? out->hash : "", &right, err))
         return false;
     if (!right || !out->account.enabled)
         return refuse(access, name, address,

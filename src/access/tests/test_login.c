@@ -1,6 +1,7 @@
 // Accounts, sessions and tokens.
 #include "place.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,72 @@ static void an_address_that_guesses_many_names_waits_and_so_does_its_network(voi
     place_close(&place);
 }
 
+struct guesser {
+    struct place *place;
+    const char *address;
+    bool right;
+    struct error err;
+};
+
+static void *guess(void *payload)
+{
+    struct guesser *guesser = payload;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    int wait_s;
+    guesser->right = access_log_in(guesser->place->access, "doctor", PASSWORD, guesser->address, clock_now_ns(), secret,
+                                   &session, &wait_s, &guesser->err);
+    return NULL;
+}
+
+static size_t count_line(struct hasher *hasher)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&hasher->lock);
+    for (size_t i = 0; i < ACCESS_HASHES_WAITING; i++)
+        count += hasher->line[i] != 0;
+    pthread_mutex_unlock(&hasher->lock);
+    return count;
+}
+
+static void wait_for_line(struct hasher *hasher, size_t wanted)
+{
+    for (int i = 0; i < 5000 && count_line(hasher) < wanted; i++)
+        usleep(1000);
+    assert_int_equal(count_line(hasher), wanted);
+}
+
+static void many_logins_of_one_network_leave_places_in_the_line_for_others(void **state)
+{
+    struct place place;
+    struct guesser guessers[12], honest = {.place = &place, .address = "2001:db8:1:3::1"};
+    pthread_t threads[12], other;
+    char address[12][32];
+    size_t refused = 0;
+    (void)state;
+    open_with_two(&place);
+    struct hasher *hasher = &place.access->login->hasher;
+    pthread_mutex_lock(&hasher->turn);
+    for (size_t i = 0; i < 12; i++) {
+        snprintf(address[i], sizeof address[i], "2001:db8:1:2::%zu", i);
+        guessers[i] = (struct guesser){.place = &place, .address = address[i]};
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, &guessers[i]), 0);
+    }
+    wait_for_line(hasher, ACCESS_HASHES_OF_ADDRESS);
+    assert_int_equal(pthread_create(&other, NULL, guess, &honest), 0);
+    wait_for_line(hasher, ACCESS_HASHES_OF_ADDRESS + 1);
+    pthread_mutex_unlock(&hasher->turn);
+    pthread_join(other, NULL);
+    for (size_t i = 0; i < 12; i++) {
+        pthread_join(threads[i], NULL);
+        refused += !guessers[i].right && guessers[i].err.code == ERROR_BUSY;
+    }
+    assert_ok(honest.right, honest.err);
+    assert_in_range(refused, 1, 12 - ACCESS_HASHES_OF_ADDRESS);
+    assert_int_equal(count_line(hasher), 0);
+    place_close(&place);
+}
+
 static void passwords_are_judged_by_their_length_and_by_what_everybody_guesses(void **state)
 {
     struct error err;
@@ -468,6 +535,7 @@ int test_login(void)
         cmocka_unit_test(nobody_learns_which_names_there_are),
         cmocka_unit_test(who_guesses_locks_out_himself_and_nobody_else),
         cmocka_unit_test(an_address_that_guesses_many_names_waits_and_so_does_its_network),
+        cmocka_unit_test(many_logins_of_one_network_leave_places_in_the_line_for_others),
         cmocka_unit_test(passwords_are_judged_by_their_length_and_by_what_everybody_guesses),
         cmocka_unit_test(the_first_administrator_is_made_once_with_the_code_of_the_file),
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
