@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import html
+import http.client
 import http.server
 import json
 import os
@@ -297,19 +298,36 @@ class Faults(Site):
         self.provider.stop()
         self.check_refused(surfer, self.end(surfer, url), "does not answer")
 
-    def test_a_provider_that_hangs_holds_four_and_nobody_else(self):
+    def told_at(self, address):
+        """What one at another address of loopback is told of a login."""
+        def get(path, headers):
+            connection = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(self.server.url("/")).port, timeout=60, source_address=(address, 0))
+            try:
+                connection.request("GET", path, headers=headers)
+                answer = connection.getresponse()
+                return answer.getheader("Set-Cookie"), answer.read()
+            finally:
+                connection.close()
+        cookie, _ = get("/api/session/provider", {})
+        return json.loads(get("/api/login", {"Cookie": cookie.split(";")[0]})[1]).get("refused")
+
+    def test_a_provider_that_hangs_holds_two_of_an_address_four_in_all_and_nobody_else(self):
         self.site(start=False)
         with socket.create_server(("127.0.0.1", self.provider.port), backlog=64):  # takes connections, and says nothing
             began = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 waiting = [pool.submit(lambda surfer: (surfer.get(self.server.url("/api/session/provider")), self.told(surfer))[1], Surfer()) for _ in range(8)]
-                wait_until(lambda: sum(one.done() for one in waiting) == 4, 5, "four are told at once that others wait")
+                wait_until(lambda: sum(one.done() for one in waiting) == 6, 5, "six are told at once that others wait")
+                elsewhere = [pool.submit(self.told_at, f"127.0.0.{number}") for number in (2, 3, 4)]
+                wait_until(lambda: sum(one.done() for one in elsewhere) == 1, 5, "of three elsewhere, one is told that others wait")
                 status, _, _ = self.server.request("/api/session", "POST", json.dumps({"name": "boss", "password": PASSWORD}).encode(), {"Content-Type": "application/json"})
                 self.assertEqual(status, 200)
                 self.assertLess(time.monotonic() - began, 6)
                 told = sorted(one.result() for one in waiting)
+                others = sorted(one.result() for one in elsewhere)
             self.assertLess(time.monotonic() - began, 13)
-            self.assertEqual(["4 logins wait for Testing already" in why for why in told], [True] * 4 + [False] * 4, told)
+            self.assertEqual(["2 logins from your address wait for Testing already" in why for why in told], [True] * 6 + [False] * 2, told)
+            self.assertEqual(["4 logins wait for Testing already" in why for why in others], [True, False, False], others)
             self.assertIn("did not answer in time", told[-1])
 
     def test_a_provider_of_another_issuer_is_not_believed(self):

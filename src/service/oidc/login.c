@@ -196,10 +196,12 @@ static const char *begin(struct service *service, struct oidc *oidc, struct http
     struct oidc_begun begun = {.version = oidc_version(oidc)};
     char state[ACCESS_SECRET_SIZE];
     int64_t now_ns = clock_monotonic_ns();
-    if (!make_redirect_uri(request, begun.redirect_uri, sizeof begun.redirect_uri, err) || !oidc_enter(oidc, err))
+    uint64_t share = access_address_share(http_address(request)), *place = NULL;
+    if (!make_redirect_uri(request, begun.redirect_uri, sizeof begun.redirect_uri, err) ||
+        !(place = oidc_enter(oidc, share, err)))
         return NULL;
     bool ok = get_provider(oidc, now_ns + DEADLINE_NS, &provider, err);
-    oidc_leave(oidc);
+    oidc_leave(oidc, place);
     if (!ok)
         return NULL;
     const char *location = NULL;
@@ -208,7 +210,7 @@ static const char *begin(struct service *service, struct oidc *oidc, struct http
         location = make_location(http_arena(request), oidc_settings(oidc), provider.authorization, state, &begun);
     oidc_provider_free(&provider);
     if (location)
-        oidc_waiting_add(oidc_waiting(service), state, browser, &begun, now_ns);
+        oidc_waiting_add(oidc_waiting(service), state, browser, share, &begun, now_ns);
     else
         error_set(err, ERROR_INTERNAL, "no random bits or no memory for a login");
     return location;
@@ -311,10 +313,13 @@ static json_t *answered(struct service *service, struct oidc *oidc, struct http_
     set_cookie(request, &login_cookie, "");
     if (!check_query(request, err) ||
         !oidc_waiting_take(oidc_waiting(service), state ? state : "", browser, clock_monotonic_ns(), &begun, err) ||
-        !check_same(oidc, begun.version, err) || !oidc_enter(oidc, err))
+        !check_same(oidc, begun.version, err))
+        return NULL;
+    uint64_t *place = oidc_enter(oidc, access_address_share(http_address(request)), err);
+    if (!place)
         return NULL;
     json_t *claims = ask_claims(oidc, request, &begun, err);
-    oidc_leave(oidc);
+    oidc_leave(oidc, place);
     return claims;
 }
 

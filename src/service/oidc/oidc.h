@@ -29,7 +29,7 @@
 //
 // All that is fetched has a deadline, a limit and no redirects, over TLS unless the provider is on loopback, and is
 // fetched without a lock: a provider that hangs delays only those who log in by it, of whom OIDC_AT_ONCE wait for it at
-// most. A failed fetch of its description answers all for OIDC_FAILED_SECONDS.
+// most, OIDC_OF_ADDRESS of one address. A failed fetch of its description answers all for OIDC_FAILED_SECONDS.
 //
 // Threads: any, but for the pure functions' arguments.
 #ifndef SERVICE_OIDC_H
@@ -52,10 +52,12 @@ enum {
     OIDC_RSA_MAX = 8192,
     OIDC_LEEWAY_SECONDS = 60, // by which its clock and ours may differ
     OIDC_GROUPS_MAX = 1000,
-    OIDC_WAITING_MAX = 1024,    // logins that have begun and not ended; the oldest goes for the next
-    OIDC_WAITING_SECONDS = 600, // of one
-    OIDC_REFUSALS_MAX = 64,     // told to the page once, the last
-    OIDC_AT_ONCE = 4,           // who wait for the provider
+    OIDC_WAITING_MAX = 1024,      // logins that have begun and not ended; the oldest goes for the next
+    OIDC_WAITING_OF_ADDRESS = 64, // of these of one address (access_address_share): its own oldest goes first
+    OIDC_WAITING_SECONDS = 600,   // of one
+    OIDC_REFUSALS_MAX = 64,       // told to the page once, the last
+    OIDC_AT_ONCE = 4,             // who wait for the provider
+    OIDC_OF_ADDRESS = 2,          // of these of one address
     OIDC_CONNECT_SECONDS = 5,
     OIDC_WHOLE_SECONDS = 10,
     OIDC_KNOWN_SECONDS = 3600,    // how long its description counts
@@ -128,9 +130,10 @@ bool oidc_read_description(const struct oidc_settings *settings, const json_t *j
 bool oidc_fetch_keys(const struct oidc_settings *settings, int64_t deadline_ns, struct oidc_provider *provider,
                      struct error *err);
 
-// One of OIDC_AT_ONCE places for who waits for the provider; BUSY: they are taken.
-bool oidc_enter(struct oidc *oidc, struct error *err);
-void oidc_leave(struct oidc *oidc);
+// One of OIDC_AT_ONCE places for who waits for the provider, the caller's until oidc_leave; NULL, BUSY: they are taken,
+// or OIDC_OF_ADDRESS of them by his own address. `share`: access_address_share.
+uint64_t *oidc_enter(struct oidc *oidc, uint64_t share, struct error *err);
+void oidc_leave(struct oidc *oidc, uint64_t *place);
 // What is known of it, or fetched; the caller's.
 bool oidc_provider_get(struct oidc *oidc, int64_t deadline_ns, struct oidc_provider *out, struct error *err);
 // Whether the log has room for one more refusal in this minute; counted.
@@ -162,8 +165,9 @@ struct oidc_begun {
 };
 struct oidc_waiting *oidc_waiting_open(struct error *err);
 void oidc_waiting_close(struct oidc_waiting *waiting); // NULL is fine
-// `state` and `browser` are secrets, of which only digests are kept. `now_ns` is monotonic.
-void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser,
+// `state` and `browser` are secrets, of which only digests are kept. `share`: access_address_share of who begins; who
+// has OIDC_WAITING_OF_ADDRESS takes the place of his own oldest. `now_ns` is monotonic.
+void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser, uint64_t share,
                       const struct oidc_begun *begun, int64_t now_ns);
 // It is used up by that, whoever asks. NOT_FOUND: none such; FORBIDDEN: it is another browser's.
 bool oidc_waiting_take(struct oidc_waiting *waiting, const char *state, const char *browser, int64_t now_ns,

@@ -170,14 +170,14 @@ static void a_login_waits_for_its_browser_for_ten_minutes_and_counts_once(void *
     struct oidc_begun begun = {.nonce = "n", .verifier = "v"}, got;
     const int64_t late_ns = OIDC_WAITING_SECONDS * CLOCK_SECOND;
     (void)state;
-    oidc_waiting_add(waiting, "one", "here", &begun, 0);
+    oidc_waiting_add(waiting, "one", "here", 1, &begun, 0);
     assert_ok(oidc_waiting_take(waiting, "one", "here", late_ns, &got, &err), err);
     assert_string_equal(got.verifier, "v");
     assert_false(oidc_waiting_take(waiting, "one", "here", 0, &got, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
-    oidc_waiting_add(waiting, "two", "here", &begun, 0);
+    oidc_waiting_add(waiting, "two", "here", 1, &begun, 0);
     assert_false(oidc_waiting_take(waiting, "two", "here", late_ns + 1, &got, &err));
-    oidc_waiting_add(waiting, "three", "here", &begun, 0);
+    oidc_waiting_add(waiting, "three", "here", 1, &begun, 0);
     assert_false(oidc_waiting_take(waiting, "three", "there", 0, &got, &err));
     assert_int_equal(err.code, ERROR_FORBIDDEN);
     assert_false(oidc_waiting_take(waiting, "three", "here", 0, &got, &err)); // used up by that
@@ -194,11 +194,32 @@ static void the_oldest_login_makes_room_for_the_next(void **state)
     (void)state;
     for (int i = 0; i <= OIDC_WAITING_MAX; i++) {
         snprintf(text, sizeof text, "%d", i);
-        oidc_waiting_add(waiting, text, "here", &begun, i);
+        oidc_waiting_add(waiting, text, "here", (uint64_t)i + 1, &begun, i);
     }
     assert_false(oidc_waiting_take(waiting, "0", "here", 0, &got, &err));
     assert_true(oidc_waiting_take(waiting, "1", "here", 0, &got, &err));
     assert_true(oidc_waiting_take(waiting, text, "here", 0, &got, &err));
+    oidc_waiting_close(waiting);
+}
+
+static void many_logins_of_one_network_push_out_its_own_alone(void **state)
+{
+    char text[32];
+    struct error err;
+    struct oidc_waiting *waiting = oidc_waiting_open(&err);
+    struct oidc_begun begun = {.nonce = "n"}, got;
+    (void)state;
+    oidc_waiting_add(waiting, "honest", "there", access_address_share("2001:db8:1:3::1"), &begun, 0);
+    for (int i = 0; i < 1100; i++) {
+        snprintf(text, sizeof text, "2001:db8:1:2::%d", i);
+        oidc_waiting_add(waiting, text, "here", access_address_share(text), &begun, 1 + i);
+    }
+    assert_ok(oidc_waiting_take(waiting, "honest", "there", 1, &got, &err), err);
+    snprintf(text, sizeof text, "2001:db8:1:2::%d", 1099 - OIDC_WAITING_OF_ADDRESS);
+    assert_false(oidc_waiting_take(waiting, text, "here", 1, &got, &err));
+    snprintf(text, sizeof text, "2001:db8:1:2::%d", 1100 - OIDC_WAITING_OF_ADDRESS);
+    assert_ok(oidc_waiting_take(waiting, text, "here", 1, &got, &err), err);
+    assert_true(access_address_share("192.0.2.1") != access_address_share("192.0.2.2"));
     oidc_waiting_close(waiting);
 }
 
@@ -227,6 +248,7 @@ int test_oidc(void)
         cmocka_unit_test(who_has_no_role_is_told_what_came),
         cmocka_unit_test(a_login_waits_for_its_browser_for_ten_minutes_and_counts_once),
         cmocka_unit_test(the_oldest_login_makes_room_for_the_next),
+        cmocka_unit_test(many_logins_of_one_network_push_out_its_own_alone),
         cmocka_unit_test(a_refusal_is_told_once_to_who_has_its_cookie),
     };
     return cmocka_run_group_tests_name("identity provider", tests, NULL, NULL);
