@@ -87,7 +87,7 @@ static bool check_account(const struct access_account *account, struct error *er
                          text_show(shown, sizeof shown, account->name, strlen(account->name)), ACCESS_NAME_SIZE - 1);
     if (!text_is_visible(account->shown, strlen(account->shown)))
         return error_set(err, ERROR_BAD_VALUE, "account %s needs 'shown', the person's name", account->name);
-    if (account->roles == 0 || account->roles & ~(unsigned)ACCESS_ROLES_ALL)
+    if ((account->roles == 0 && !*account->issuer) || account->roles & ~(unsigned)ACCESS_ROLES_ALL)
         return error_set(err, ERROR_BAD_VALUE, "account %s needs one role at least", account->name);
     if (!*account->issuer != !*account->subject)
         return error_set(err, ERROR_BAD_VALUE, "account %s: issuer and subject go together", account->name);

@@ -45,7 +45,7 @@ enum {
 struct access_account {
     char name[ACCESS_NAME_SIZE];  // what is typed: letters, digits and ._-@ in small letters; the key
     char shown[ACCESS_NAME_SIZE]; // the person's name, as judgements carry it
-    unsigned roles;               // 1 << enum access_role each; at least one
+    unsigned roles;               // 1 << enum access_role each; none only where an identity provider gives them
     uint64_t labels;              // bits (label.h)
     bool enabled;
     bool has_password;
@@ -95,6 +95,7 @@ struct access_session {
     enum access_way way;
     int64_t began_ns, used_ns, ends_ns; // ends_ns: at the latest
     int64_t emergency_ns;               // until when subject.labels are all; 0: there is no emergency
+    uint64_t labels;                    // of the account, in an emergency too
 };
 
 // How long a session may be without a request; 15 minutes at the start.
@@ -112,6 +113,10 @@ bool access_log_in(struct access *access, const char *name, const char *password
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
                                const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
                                struct access_session *out, struct error *err);
+// The provider's word, checked, that a person has no role here: his account, if there is one, has none from then on and
+// its sessions end, both told in the audit trail. An account that is the last administrator's keeps its roles, and its
+// sessions end all the same. Failures are logged.
+bool access_provider_gives_no_role(struct access *access, const char *issuer, const char *subject, struct error *err);
 // The session of a secret, which is used by that; `idle`: looked at without using it. false: there is none (any more).
 bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
                     struct access_session *out);

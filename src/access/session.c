@@ -292,7 +292,8 @@ static void fill(const struct login_session *session, const char *address, int64
                                    .began_ns = session->row.began_ns,
                                    .used_ns = session->row.used_ns,
                                    .ends_ns = session->row.ends_ns,
-                                   .emergency_ns = emergency ? session->emergency_ns : 0};
+                                   .emergency_ns = emergency ? session->emergency_ns : 0,
+                                   .labels = session->account.labels};
     text_copy(out->id, sizeof out->id, session->row.id);
     text_copy(out->csrf, sizeof out->csrf, session->row.csrf);
     text_copy(out->shown, sizeof out->shown, session->account.shown);
@@ -430,6 +431,43 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
     return login_account_put(access, &wanted, !found, "identity provider", err) &&
            begin(access, &wanted, version, address, now_ns, secret, out, err);
+}
+
+static bool write_end_all(struct database *db, void *payload, struct error *err)
+{
+    return session_row_end_all(db, payload, err);
+}
+
+static bool end_all(struct access *access, char name[ACCESS_NAME_SIZE], struct error *err)
+{
+    char detail[200];
+    if (!store_write(access->store, STORE_DURABLE, write_end_all, name, err) || !login_reload(access, err))
+        return false;
+    snprintf(detail, sizeof detail, "all sessions of %s were ended: the provider gives no role", name);
+    audit(access, ACCESS_EVENT_LOGOUT, true, "identity provider", "", detail, clock_now_ns());
+    return true;
+}
+
+bool access_provider_gives_no_role(struct access *access, const char *issuer, const char *subject, struct error *err)
+{
+    struct account_row row = {0};
+    struct access_account wanted = {0};
+    bool found = false;
+    text_copy(wanted.issuer, sizeof wanted.issuer, issuer);
+    text_copy(wanted.subject, sizeof wanted.subject, subject);
+    bool ok = find_by_provider(access, &wanted, &row, &found, err);
+    if (ok && found) {
+        wanted = row.account;
+        wanted.roles = 0;
+        wanted.version = 0;
+        if (!login_account_put(access, &wanted, false, "identity provider", err))
+            log_warning("access", "the provider gives %s no role, and the account keeps its own: %s", wanted.name,
+                        err->message);
+        ok = end_all(access, wanted.name, err);
+    }
+    if (!ok)
+        log_error("access", "the provider gives a person no role, and his sessions go on: %s", err->message);
+    return ok;
 }
 
 // ---- a session

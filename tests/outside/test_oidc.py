@@ -203,6 +203,19 @@ class Refused(Site):
         time.sleep(1.1)  # refused logins of one name within a second are one line
         self.check_refused(*self.log_in("bob"), "'groups' (groups_claim)")
 
+    def test_who_has_no_role_any_more_is_out_of_the_session_he_has(self):
+        self.site()
+        here, _ = self.log_in("ada")
+        self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["porters"])
+        elsewhere, why = self.log_in("ada")
+        self.check_refused(elsewhere, why, "porters")
+        self.assertIsNone(self.session(here))
+        self.assertEqual([one["roles"] for one in self.command("/api/accounts") if one["name"] == "ada.l"], [[]])
+        self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["readers"])
+        again, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual(self.session(again)["roles"], ["radiologist"])
+
     def test_a_disabled_account_stays_out(self):
         self.site()
         self.log_in("ada")

@@ -446,6 +446,55 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
 }
 
 // A bar with much room: a look-up takes a microsecond or so.
+static void who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so(void **state)
+{
+    struct place place;
+    struct access_account ada = person("ada", ACCESS_ADMINISTRATOR), now;
+    char secret[ACCESS_SECRET_SIZE];
+    struct access_session session;
+    int wait_s;
+    (void)state;
+    open_with_two(&place);
+    text_copy(ada.issuer, sizeof ada.issuer, "https://login.example.org");
+    text_copy(ada.subject, sizeof ada.subject, "4711");
+    put(&place, &ada, PASSWORD);
+    assert_ok(log_in(&place, "ada", PASSWORD, HERE, secret), place.err);
+    assert_ok(access_provider_gives_no_role(place.access, ada.issuer, "4712", &place.err), place.err); // another one
+    assert_true(is_in(&place, secret));
+    assert_ok(access_provider_gives_no_role(place.access, ada.issuer, ada.subject, &place.err), place.err);
+    assert_false(is_in(&place, secret));
+    assert_ok(access_account_get(place.access, "ada", &now, &place.err), place.err);
+    assert_int_equal(now.roles, 0);
+    assert_ok(access_log_in(place.access, "ada", PASSWORD, HERE, clock_now_ns(), secret, &session, &wait_s, &place.err),
+              place.err); // and may nothing
+    assert_false(access_allows(&session.subject, ACCESS_TO_MANAGE_ACCOUNTS));
+    now.enabled = false;
+    put(&place, &now, NULL); // is not refused for want of roles
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    char *trail = place_trail(place.audit);
+    assert_int_equal(place_count(trail, "all sessions of ada were ended: the provider gives no role"), 1);
+    free(trail);
+    place_close(&place);
+}
+
+static void the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none(void **state)
+{
+    struct place place;
+    struct access_account admin = person("admin", ACCESS_ADMINISTRATOR), now;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    place_open(&place);
+    text_copy(admin.issuer, sizeof admin.issuer, "https://login.example.org");
+    text_copy(admin.subject, sizeof admin.subject, "1");
+    put(&place, &admin, PASSWORD);
+    assert_ok(log_in(&place, "admin", PASSWORD, HERE, secret), place.err);
+    assert_ok(access_provider_gives_no_role(place.access, admin.issuer, admin.subject, &place.err), place.err);
+    assert_false(is_in(&place, secret));
+    assert_ok(access_account_get(place.access, "admin", &now, &place.err), place.err);
+    assert_int_equal(now.roles, 1u << ACCESS_ADMINISTRATOR);
+    place_close(&place);
+}
+
 static void a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer(void **state)
 {
     struct place place;
@@ -541,6 +590,8 @@ int test_login(void)
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
         cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
+        cmocka_unit_test(who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so),
+        cmocka_unit_test(the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none),
         cmocka_unit_test(a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer),
         cmocka_unit_test(people_who_went_away_keep_nobody_out),
         cmocka_unit_test(a_session_is_looked_up_within_20_microseconds_beside_4096),

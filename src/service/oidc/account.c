@@ -79,18 +79,17 @@ static size_t count_groups(const json_t *groups)
     return count < OIDC_GROUPS_MAX ? count : OIDC_GROUPS_MAX;
 }
 
-// Names those that came, so that an administrator can copy one; and a provider that has left them out says so in
-// "_claim_names" (OpenID Connect Core, section 5.6.2; Entra's overage).
-static bool refuse_groups(const json_t *claims, const json_t *groups, const struct oidc_settings *settings,
-                          struct error *err)
+// A provider that has left them out says so in "_claim_names" (OpenID Connect Core, section 5.6.2; Entra's overage).
+static bool leaves_groups_out(const json_t *claims, const struct oidc_settings *settings)
+{
+    return json_object_get(json_object_get(claims, "_claim_names"), settings->groups_claim) != NULL;
+}
+
+// Names those that came, so that an administrator can copy one.
+static bool refuse_groups(const json_t *groups, const struct oidc_settings *settings, struct error *err)
 {
     char text[120], shown[40];
     struct buffer list;
-    if (json_object_get(json_object_get(claims, "_claim_names"), settings->groups_claim))
-        return error_set(err, ERROR_FORBIDDEN,
-                         "%.40s has left the groups out because there are too many: let it send only those that are "
-                         "assigned to this application",
-                         settings->name);
     if (count_groups(groups) == 0)
         return error_set(err, ERROR_FORBIDDEN,
                          "%.40s names no groups of yours: its ID token needs the claim '%.60s' (groups_claim)",
@@ -120,9 +119,15 @@ bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings,
         const char *group = group_at(groups, i);
         out->roles |= group ? access_roles_of_group(settings->roles, group) : 0;
     }
-    if (out->roles == 0)
-        return refuse_groups(claims, groups, settings, err);
-    return (text_copy(out->issuer, sizeof out->issuer, settings->issuer) &&
-            text_copy(out->subject, sizeof out->subject, json_string_value(json_object_get(claims, "sub")))) ||
-           error_set(err, ERROR_FORBIDDEN, "issuer or subject is longer than %d bytes", ACCESS_HOST_SIZE - 1);
+    if (out->roles == 0 && leaves_groups_out(claims, settings))
+        return error_set(err, ERROR_FORBIDDEN,
+                         "%.40s has left the groups out because there are too many: let it send only those that are "
+                         "assigned to this application",
+                         settings->name);
+    if (!text_copy(out->issuer, sizeof out->issuer, settings->issuer) ||
+        !text_copy(out->subject, sizeof out->subject, json_string_value(json_object_get(claims, "sub")))) {
+        *out->issuer = *out->subject = '\0';
+        return error_set(err, ERROR_FORBIDDEN, "issuer or subject is longer than %d bytes", ACCESS_HOST_SIZE - 1);
+    }
+    return out->roles != 0 || refuse_groups(groups, settings, err);
 }

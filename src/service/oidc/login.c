@@ -339,6 +339,9 @@ void oidc_callback(void *payload, struct http_request *request)
         redirect(request, "/");
     } else {
         const char *subject = json_string_value(json_object_get(claims, "sub"));
+        struct error ignored; // told in the log
+        if (claims && *account.issuer && account.roles == 0)
+            access_provider_gives_no_role(service->access, account.issuer, account.subject, &ignored);
         refuse(service, request, claims ? (*account.name ? account.name : subject) : NULL, &err);
     }
     json_decref(claims);

@@ -95,7 +95,8 @@ struct oidc_settings {
 // ---- account.c: from claims to an account; pure
 
 // Name (of preferred_username, else email, in the letters that a name has), the person's name, issuer, subject, and the
-// roles of the groups in the claim `groups_claim`. FORBIDDEN in words for who has no role here, or no name.
+// roles of the groups in the claim `groups_claim`. FORBIDDEN in words for who has no role here, or no name. What
+// gives no role, and says of whom, leaves issuer and subject in *out; all other refusals leave "" there.
 bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings, struct access_account *out,
                      struct error *err);
 
