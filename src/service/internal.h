@@ -169,6 +169,8 @@ const struct access_subject *service_subject(const struct http_request *request)
 
 // What he does not see: an argument of all that answers him with patients' data.
 struct access_scope service_scope(const struct http_request *request);
+// The same without an emergency, which lets him see and judge, and never say who sees.
+struct access_scope service_lasting_scope(const struct http_request *request);
 
 // How he showed it.
 enum service_way { SERVICE_BY_NOTHING, SERVICE_BY_SESSION, SERVICE_BY_TOKEN, SERVICE_BY_COMMAND };

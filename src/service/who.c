@@ -29,6 +29,15 @@ struct access_scope service_scope(const struct http_request *request)
     return access_scope_of(service_subject(request));
 }
 
+struct access_scope service_lasting_scope(const struct http_request *request)
+{
+    const struct service_login *login = service_login(request);
+    struct access_subject subject = *service_subject(request);
+    if (login->way == SERVICE_BY_SESSION)
+        subject.labels = login->session.labels;
+    return access_scope_of(&subject);
+}
+
 static bool check_study(struct service *service, struct http_request *request, struct error *err)
 {
     bool seen = false;

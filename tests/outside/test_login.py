@@ -189,6 +189,12 @@ class Login(unittest.TestCase):
         self.assertIn(why["reason"], self.trail())
         self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 200)
         self.assertEqual([item["study"] for item in reader.ask("GET", "/api/worklist")[1]], [study])
+        version = reader.ask("GET", f"/api/studies/{study}/labels")[1]["version"]
+        for labels in ([], ["vip"]):  # it sees, and says for nobody else who sees
+            status, said = reader.ask("PUT", f"/api/studies/{study}/labels", {"labels": labels, "version": version})
+            self.assertEqual(status, 403)
+            self.assertIn("by the emergency alone", json.dumps(said))
+        self.assertEqual(reader.ask("GET", f"/api/studies/{study}/labels")[1]["labels"], ["vip"])
         self.assertEqual(self.person("reader").ask("GET", "/api/worklist")[1], [])  # another session of his
         self.assertEqual(stream.wait(10), 0)  # a stream goes on as it was opened, or not at all
         self.assertIn("an emergency", json.dumps(boss.ask("GET", "/healthz")[1]))
