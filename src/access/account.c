@@ -85,8 +85,11 @@ static bool check_account(const struct access_account *account, struct error *er
                          "'%s' is no name of an account: 1 to %d small letters, digits and . _ - @, beginning with a "
                          "letter or digit",
                          text_show(shown, sizeof shown, account->name, strlen(account->name)), ACCESS_NAME_SIZE - 1);
-    if (!text_is_visible(account->shown, strlen(account->shown)))
-        return error_set(err, ERROR_BAD_VALUE, "account %s needs 'shown', the person's name", account->name);
+    if (!text_is_plain(account->shown, strlen(account->shown)))
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "account %s needs 'shown', the person's name on one line, without control characters; it is '%s'",
+            account->name, text_show(shown, sizeof shown, account->shown, strlen(account->shown)));
     if ((account->roles == 0 && !*account->issuer) || account->roles & ~(unsigned)ACCESS_ROLES_ALL)
         return error_set(err, ERROR_BAD_VALUE, "account %s needs one role at least", account->name);
     if (!*account->issuer != !*account->subject)

@@ -31,7 +31,8 @@ enum {
     ACCESS_REASON_MAX = 500,
     ACCESS_TOKENS_MAX = 1000,
     ACCESS_TOKEN_DAYS_MAX = 400,
-    ACCESS_SECRET_SIZE = 48, // text of 256 bits, and its kind
+    ACCESS_SECRET_SIZE = 48,    // text of 256 bits, and its kind
+    ACCESS_SAME_NAMES_MAX = 99, // of people of providers whose names are the same here
     ACCESS_ID_SIZE = 33,
     ACCESS_HASHES_WAITING = 8,
     ACCESS_HASHES_OF_ADDRESS = 2, // of these
@@ -51,12 +52,14 @@ struct access_account {
     bool has_password;
     char issuer[ACCESS_HOST_SIZE], subject[ACCESS_HOST_SIZE]; // of an identity provider; "" none
     int64_t version;                                          // raised by each change
+    bool name_made; // access_log_in_by_provider: the name is made of another one of the provider's, of foreign letters
 };
 
 // Adds or replaces by name. `password`: the new one, or NULL: as it is (an account that is new has none then).
 // account-> version 0 replaces whatever is there, another one only that version (CONFLICT). Ends the account's sessions
 // when anything but `shown` changes. CONFLICT for what would leave no enabled administrator with a password or a
-// provider. Durable, audited as `actor` (never with the password).
+// provider, and for a new `shown` that another enabled account has. Durable, audited as `actor` (never with the
+// password).
 bool access_account_put(struct access *access, const struct access_account *account, const char *password,
                         const char *actor, struct error *err);
 bool access_account_remove(struct access *access, const char *name, const char *actor, struct error *err);
@@ -107,9 +110,11 @@ int64_t access_idle_ns(const struct access *access);
 bool access_log_in(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
                    char secret[ACCESS_SECRET_SIZE], struct access_session *out, int *wait_s, struct error *err);
 // The word of the identity provider as it was entered in `version`, that the caller has checked: the account of that
-// issuer and subject is made or brought up to date (name, shown, roles; labels stay as they were). FORBIDDEN when it is
-// disabled, its name is another account's, or the provider is not in that version any more; a refusal is the caller's
-// to tell the audit trail.
+// issuer and subject is made or brought up to date (shown, roles; labels stay as they were). A new one whose name is
+// another person's of a provider, or was made of foreign letters, has the next free one (a.smith-2); one that is shown
+// as another account has its name behind it in parentheses. FORBIDDEN when it is disabled, its name is that of an
+// account with a password, or the provider is not in that version any more; a refusal is the caller's to tell the audit
+// trail.
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
                                const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
                                struct access_session *out, struct error *err);

@@ -410,6 +410,54 @@ static bool find_by_provider(struct access *access, const struct access_account 
     return ok;
 }
 
+// A name of an account with a password stays as it is, to be refused: that may be the same person, or somebody who
+// would like to be taken for him.
+static bool choose_name(struct database *db, struct access_account *wanted, struct error *err)
+{
+    struct account_row row;
+    char base[ACCESS_NAME_SIZE], end[12] = "";
+    bool taken = false;
+    text_copy(base, sizeof base, wanted->name);
+    if (!account_row_get(db, base, &row, &taken, err))
+        return false;
+    if (taken && !*row.account.issuer && !wanted->name_made)
+        return true;
+    for (int i = 2; taken && i <= ACCESS_SAME_NAMES_MAX; i++) {
+        int room = ACCESS_NAME_SIZE - 1 - snprintf(end, sizeof end, "-%d", i);
+        snprintf(wanted->name, sizeof wanted->name, "%.*s%s", room, base, end);
+        if (!account_row_get(db, wanted->name, &row, &taken, err))
+            return false;
+    }
+    return !taken ||
+           error_set(err, ERROR_FORBIDDEN, "%d people are called %s here already", ACCESS_SAME_NAMES_MAX, base);
+}
+
+static bool choose_shown(struct database *db, struct access_account *wanted, struct error *err)
+{
+    char other[ACCESS_NAME_SIZE], end[ACCESS_NAME_SIZE + 3], base[ACCESS_NAME_SIZE];
+    bool found = false;
+    if (!account_row_alike(db, wanted->name, wanted->shown, &found, other, err))
+        return false;
+    if (!found)
+        return true;
+    int size = snprintf(end, sizeof end, " (%s)", wanted->name);
+    text_copy(base, sizeof base, wanted->shown);
+    if (strlen(base) + (size_t)size < sizeof wanted->shown)
+        snprintf(wanted->shown, sizeof wanted->shown, "%s%s", base, end);
+    else
+        text_copy(wanted->shown, sizeof wanted->shown, wanted->name);
+    return true;
+}
+
+static bool choose_names(struct access *access, struct access_account *wanted, bool is_new, struct error *err)
+{
+    struct database *db = store_read_begin(access->store, err);
+    bool ok = db && (!is_new || choose_name(db, wanted, err)) && choose_shown(db, wanted, err);
+    if (db)
+        store_read_end(access->store, db);
+    return ok;
+}
+
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
                                const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
                                struct access_session *out, struct error *err)
@@ -429,7 +477,8 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
     }
     if (!wanted.enabled)
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
-    return login_account_put(access, &wanted, !found, "identity provider", err) &&
+    return choose_names(access, &wanted, !found, err) &&
+           login_account_put(access, &wanted, !found, "identity provider", err) &&
            begin(access, &wanted, version, address, now_ns, secret, out, err);
 }
 
@@ -526,7 +575,7 @@ bool access_session(struct access *access, const char *secret, const char *addre
 static bool check_reason(const char *reason, struct error *err)
 {
     size_t size = strlen(reason);
-    return (text_is_visible(reason, size) && size >= ACCESS_REASON_MIN && size <= ACCESS_REASON_MAX) ||
+    return (text_is_plain(reason, size) && size >= ACCESS_REASON_MIN && size <= ACCESS_REASON_MAX) ||
            error_set(err, ERROR_BAD_VALUE,
                      "an emergency needs its reason in words, of %d to %d characters on one line: it stands in the "
                      "audit trail",
@@ -633,8 +682,10 @@ static bool write_token(struct database *db, void *payload, struct error *err)
 
 static bool check_token(const struct access_token *token, int64_t now_ns, struct error *err)
 {
-    if (!text_is_visible(token->name, strlen(token->name)))
-        return error_set(err, ERROR_BAD_VALUE, "a token needs a name, of the program that has it");
+    if (!text_is_plain(token->name, strlen(token->name)))
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "a token needs a name, of the program that has it, on one line and without control characters");
     if (token->roles == 0)
         return error_set(err, ERROR_BAD_VALUE, "token %s needs one role at least", token->name);
     return (token->ends_ns > now_ns && token->ends_ns <= now_ns + ACCESS_TOKEN_DAYS_MAX * 86400 * CLOCK_SECOND) ||

@@ -19,7 +19,7 @@ const struct cli_command cli_token = {"token", "list|make NAME|remove NAME [OPTI
                                       "tokens, by which programs log in; one is shown when it is made, and never again",
                                       run_token, false};
 
-enum { PASSWORD_SIZE = 1100, PATH_SIZE = 256 };
+enum { PASSWORD_SIZE = 1100, PATH_SIZE = 256, SHOWN_SIZE = 300 };
 
 struct options {
     const char *server, *roles, *shown, *days;
@@ -108,11 +108,19 @@ static const char *text_of(const json_t *row, const char *name)
     return text ? text : "";
 }
 
+// As it may stand on a terminal: what is in it moves no cursor and begins no line.
+static const char *shown_of(const json_t *row, const char *name, char out[SHOWN_SIZE])
+{
+    const char *text = text_of(row, name);
+    return text_show(out, SHOWN_SIZE, text, strlen(text));
+}
+
 // ---- accounts
 
 static void print_account(const json_t *row)
 {
-    printf("%s\t%s\t", text_of(row, "name"), text_of(row, "shown"));
+    char name[SHOWN_SIZE], shown[SHOWN_SIZE];
+    printf("%s\t%s\t", shown_of(row, "name", name), shown_of(row, "shown", shown));
     print_words(json_object_get(row, "roles"));
     printf("\t%s%s\n", json_is_true(json_object_get(row, "enabled")) ? "enabled" : "disabled",
            *text_of(row, "subject")                            ? " provider"
@@ -179,9 +187,10 @@ static int run_account(int argc, char **argv)
 
 static void print_token(const json_t *row)
 {
-    printf("%s\t", text_of(row, "name"));
+    char name[SHOWN_SIZE], maker[SHOWN_SIZE];
+    printf("%s\t", shown_of(row, "name", name));
     print_words(json_object_get(row, "roles"));
-    printf("\tends %s\tmade by %s\n", text_of(row, "ends"), text_of(row, "madeBy"));
+    printf("\tends %s\tmade by %s\n", text_of(row, "ends"), shown_of(row, "madeBy", maker));
 }
 
 static int make_token(const struct options *o, const char *name)

@@ -216,6 +216,15 @@ class Refused(Site):
         self.assertIsNone(why)
         self.assertEqual(self.session(again)["roles"], ["radiologist"])
 
+    def test_people_whose_names_have_foreign_letters_or_are_alike_come_in_and_are_told_apart(self):
+        self.site()
+        for login, name, shown in (("1", "m\u00fcller", "M. M\u00fcller"), ("2", "m\u00f6ller", "M. M\u00f6ller"), ("3", "\u738b\u4f1f", "\u738b\u4f1f"), ("4", "\u674e\u5a1c", "\u674e\u5a1c"), ("5", "muller", "\u202eM. M\u00fcller\u001b[2J\n")):
+            self.provider.set(login, preferred_username=name, name=shown, groups=["readers"])
+            self.assertIsNone(self.log_in(login)[1], name)
+        self.assertEqual([(one["name"], one["shown"]) for one in self.command("/api/accounts")], [("__", "\u738b\u4f1f"), ("__-2", "\u674e\u5a1c"), ("boss", "Boss"), ("moller", "M. M\u00f6ller"), ("muller", "M. M\u00fcller"), ("muller-2", "M. M\u00fcller[2J ")])
+        self.provider.set("6", preferred_username="x", name="M. M\u00fcller", groups=["readers"])
+        self.assertEqual(self.session(self.log_in("6")[0])["shown"], "M. M\u00fcller (x)")
+
     def test_a_disabled_account_stays_out(self):
         self.site()
         self.log_in("ada")

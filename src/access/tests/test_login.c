@@ -10,6 +10,7 @@
 
 #include "access/account.h"
 #include "access/access_internal.h"
+#include "access/label.h"
 #include "access/account_row.h"
 #include "access/login.h"
 #include "access/provider.h"
@@ -446,6 +447,83 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
 }
 
 // A bar with much room: a look-up takes a microsecond or so.
+static bool come_in(struct place *place, const char *name, const char *shown, const char *subject, bool made,
+                    struct access_session *session)
+{
+    struct access_account account = person(name, ACCESS_RADIOLOGIST);
+    char secret[ACCESS_SECRET_SIZE];
+    text_copy(account.shown, sizeof account.shown, shown);
+    text_copy(account.issuer, sizeof account.issuer, "https://login.example.org");
+    text_copy(account.subject, sizeof account.subject, subject);
+    account.name_made = made;
+    return access_log_in_by_provider(place->access, &account, 1, HERE, clock_now_ns(), secret, session, &place->err);
+}
+
+static void people_of_a_provider_whose_names_are_the_same_here_have_their_own_and_are_told_apart(void **state)
+{
+    struct place place;
+    struct access_session session;
+    struct access_provider provider = access_provider_start;
+    (void)state;
+    open_with_two(&place);
+    provider.issuer = "https://login.example.org";
+    provider.client_id = "hilum";
+    provider.roles = "readers=radiologist";
+    assert_ok(access_provider_put(place.access, &provider, "admin", &place.err), place.err);
+    assert_ok(come_in(&place, "__", "First", "1", true, &session), place.err);
+    assert_string_equal(session.subject.name, "__");
+    assert_ok(come_in(&place, "__", "Second", "2", true, &session), place.err);
+    assert_string_equal(session.subject.name, "__-2");
+    assert_ok(come_in(&place, "__", "first ", "3", false, &session), place.err);
+    assert_string_equal(session.subject.name, "__-3");
+    assert_string_equal(session.shown, "first  (__-3)");
+    assert_ok(come_in(&place, "__", "first ", "3", false, &session), place.err); // the same at the next login
+    assert_string_equal(session.shown, "first  (__-3)");
+    assert_ok(come_in(&place, "__", "First", "1", true, &session), place.err);
+    assert_string_equal(session.shown, "First");
+    assert_ok(come_in(&place, "doctor", "Third", "4", true, &session), place.err); // made of "d\u00f6ctor"
+    assert_string_equal(session.subject.name, "doctor-2");
+    assert_false(come_in(&place, "doctor", "Fourth", "5", false, &session)); // may be who has the password, or not
+    assert_non_null(strstr(place.err.message, "an administrator gives it the provider's issuer and the subject '5'"));
+    place_close(&place);
+}
+
+static void a_name_that_shows_otherwise_than_it_is_or_as_another_one_s_is_refused(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE];
+    static const char *const hostile[] = {"Ada\x1B[31m", "Ada\nboss",
+                                          "\xE2\x80\xAE"
+                                          "admin",
+                                          "a\xE2\x80\x8B"};
+    const int64_t now_ns = clock_now_ns();
+    (void)state;
+    open_with_two(&place);
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        struct access_account ada = person("ada", ACCESS_RADIOLOGIST);
+        struct access_token token = {.roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + 86400 * CLOCK_SECOND};
+        struct access_label label = {.name = "vip"};
+        text_copy(ada.shown, sizeof ada.shown, hostile[i]);
+        text_copy(token.name, sizeof token.name, hostile[i]);
+        text_copy(label.description, sizeof label.description, hostile[i]);
+        assert_false(access_account_put(place.access, &ada, PASSWORD, "admin", &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+        assert_false(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+        assert_false(access_label_put(place.access, &label, "admin", &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+    }
+    struct access_account other = person("other", ACCESS_RADIOLOGIST);
+    text_copy(other.shown, sizeof other.shown, "dr.  DOCTOR");
+    assert_false(access_account_put(place.access, &other, PASSWORD, "admin", &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    other.enabled = false; // judges nothing
+    put(&place, &other, PASSWORD);
+    other.enabled = true;
+    assert_false(access_account_put(place.access, &other, NULL, "admin", &place.err));
+    place_close(&place);
+}
+
 static void who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so(void **state)
 {
     struct place place;
@@ -590,6 +668,8 @@ int test_login(void)
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
         cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
+        cmocka_unit_test(people_of_a_provider_whose_names_are_the_same_here_have_their_own_and_are_told_apart),
+        cmocka_unit_test(a_name_that_shows_otherwise_than_it_is_or_as_another_one_s_is_refused),
         cmocka_unit_test(who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so),
         cmocka_unit_test(the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none),
         cmocka_unit_test(a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer),

@@ -14,6 +14,19 @@ static const char *claim(const json_t *claims, const char *name)
 
 // ---- the name
 
+// The base letters of Latin-1 and Latin Extended-A, U+00C0 to U+017F.
+static const char *const base_letters[] = {
+    "a", "a", "a",  "a", "a", "a", "ae", "c",  "e", "e", "e",  "e",  "i", "i", "i",  "i",  "d", "n", "o",  "o",
+    "o", "o", "o",  "_", "o", "u", "u",  "u",  "u", "y", "th", "ss", "a", "a", "a",  "a",  "a", "a", "ae", "c",
+    "e", "e", "e",  "e", "i", "i", "i",  "i",  "d", "n", "o",  "o",  "o", "o", "o",  "_",  "o", "u", "u",  "u",
+    "u", "y", "th", "y", "a", "a", "a",  "a",  "a", "a", "c",  "c",  "c", "c", "c",  "c",  "c", "c", "d",  "d",
+    "d", "d", "e",  "e", "e", "e", "e",  "e",  "e", "e", "e",  "e",  "g", "g", "g",  "g",  "g", "g", "g",  "g",
+    "h", "h", "h",  "h", "i", "i", "i",  "i",  "i", "i", "i",  "i",  "i", "i", "ij", "ij", "j", "j", "k",  "k",
+    "k", "l", "l",  "l", "l", "l", "l",  "l",  "l", "l", "l",  "n",  "n", "n", "n",  "n",  "n", "n", "ng", "ng",
+    "o", "o", "o",  "o", "o", "o", "oe", "oe", "r", "r", "r",  "r",  "r", "r", "s",  "s",  "s", "s", "s",  "s",
+    "s", "s", "t",  "t", "t", "t", "t",  "t",  "u", "u", "u",  "u",  "u", "u", "u",  "u",  "u", "u", "u",  "u",
+    "w", "w", "y",  "y", "y", "z", "z",  "z",  "z", "z", "z",  "s"};
+
 static char fitted(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -21,15 +34,48 @@ static char fitted(char c)
     return c && strchr("abcdefghijklmnopqrstuvwxyz0123456789._-@", c) ? c : '_';
 }
 
-// One '_' for each character that a name has not; longer ones are cut. What two persons' names become alike by is
-// refused by the access room for the second.
-static void fit_name(char out[ACCESS_NAME_SIZE], const char *name)
+// What stands for a character of two bytes: its base letters; for one that stands behind its base letter (U+0300 to
+// U+036F, of a name in Unicode's form D) nothing.
+static const char *base_of(const char *character)
 {
-    size_t at = 0;
+    const unsigned number = ((unsigned char)character[0] & 0x1Fu) << 6 | ((unsigned char)character[1] & 0x3Fu);
+    if (number >= 0x300 && number <= 0x36F)
+        return "";
+    return number >= 0xC0 && number <= 0x17F ? base_letters[number - 0xC0] : "_";
+}
+
+// Letters as their base letters, one '_' for each other character that a name has not; longer ones are cut. For whom
+// that is another one's name the access room finds one. `*made`: it is not the name as it came.
+static void fit_name(char out[ACCESS_NAME_SIZE], const char *name, bool *made)
+{
+    size_t at = 0, size;
+    *made = false;
     name += strspn(name, ".-");
-    for (; *name && at < ACCESS_NAME_SIZE - 1; name++)
-        if (((unsigned char)*name & 0xC0) != 0x80)
-            out[at++] = fitted(*name);
+    for (; *name && at < ACCESS_NAME_SIZE - 1; name += size) {
+        size = text_utf8_length(name, strlen(name));
+        const char one[] = {fitted(*name), '\0'}, *letters = size == 2 ? base_of(name) : one;
+        *made = *made || size != 1 || (*letters == '_' && *name != '_');
+        size += size == 0; // no UTF-8; JSON has none
+        while (*letters && at < ACCESS_NAME_SIZE - 1)
+            out[at++] = *letters++;
+    }
+    out[at] = '\0';
+    *made = *made || *name != '\0';
+}
+
+// What does not show as itself is left out, a line end or tab is a space; longer ones are cut.
+static void clean_shown(char out[ACCESS_NAME_SIZE], const char *shown)
+{
+    size_t at = 0, size;
+    for (; *shown && (size = text_utf8_length(shown, strlen(shown))) > 0; shown += size) {
+        bool control = text_is_control(shown, size), space = control && strchr("\t\n\r", *shown);
+        if (control && !space)
+            continue;
+        if (at + size >= ACCESS_NAME_SIZE)
+            break;
+        memcpy(out + at, space ? " " : shown, size);
+        at += size;
+    }
     out[at] = '\0';
 }
 
@@ -38,19 +84,15 @@ static bool read_names(const json_t *claims, const char *provider, struct access
     const char *name = claim(claims, "preferred_username"), *shown = claim(claims, "name");
     if (!name)
         name = claim(claims, "email");
-    fit_name(out->name, name ? name : "");
+    fit_name(out->name, name ? name : "", &out->name_made);
     if (!*out->name)
         return error_set(err, ERROR_FORBIDDEN,
                          "%.40s gives no name of the person: its ID token needs preferred_username or email (scopes "
                          "profile and email)",
                          provider);
-    if (!shown || !text_is_visible(shown, strlen(shown)))
-        shown = out->name;
-    size_t size = 0, next;
-    while (shown[size] && (next = text_utf8_length(shown + size, strlen(shown + size))) > 0 &&
-           size + next < ACCESS_NAME_SIZE)
-        size += next;
-    text_copy_n(out->shown, sizeof out->shown, shown, size);
+    clean_shown(out->shown, shown ? shown : "");
+    if (!text_is_visible(out->shown, strlen(out->shown)))
+        text_copy(out->shown, sizeof out->shown, out->name);
     return true;
 }
 

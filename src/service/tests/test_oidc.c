@@ -102,8 +102,18 @@ static void a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups(void *
          "Ada L"},
         {"{\"sub\":\"1\",\"email\":\"Ada@Example.org\",\"groups\":[\"readers\"]}", "ada@example.org",
          "ada@example.org"},
-        {"{\"sub\":\"1\",\"preferred_username\":\"SITE\\\\m\xC3\xBCller\",\"groups\":[\"readers\"]}", "site_m_ller",
-         "site_m_ller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"SITE\\\\m\xC3\xBCller\",\"groups\":[\"readers\"]}", "site_muller",
+         "site_muller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"Stra\xC3\x9F\x65.\xC5\x81\xC3\xB3\x64\xC5\xBA\",\"groups\":"
+         "\"readers\"}",
+         "strasse.lodz", "strasse.lodz"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"mu\xCC\x88ller\",\"groups\":\"readers\"}", "muller", "muller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"\xE7\x8E\x8B\xE4\xBC\x9F\",\"name\":\"\xE7\x8E\x8B\xE4\xBC\x9F\","
+         "\"groups\":\"readers\"}",
+         "__", "\xE7\x8E\x8B\xE4\xBC\x9F"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"a\",\"name\":\"\\u202eAda\\u001b[31m\\nL\\u200b\",\"groups\":"
+         "\"readers\"}",
+         "a", "Ada[31m L"},
         {"{\"sub\":\"1\",\"preferred_username\":\"..a\",\"name\":\" \",\"groups\":[\"readers\"]}", "a", "a"},
         {"{\"sub\":\"1\",\"preferred_username\":"
          "\"0123456789012345678901234567890123456789012345678901234567890123456789\",\"groups\":[\"readers\"]}",
@@ -125,6 +135,24 @@ static void a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups(void *
         account_of("{\"sub\":\"1\",\"email\":\"a\",\"groups\":[7, \"x\", \"young\", \"readers\"]}", &account, &err),
         err);
     assert_int_equal(account.roles, 1u << ACCESS_RADIOLOGIST | 1u << ACCESS_RESIDENT);
+}
+
+static void a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made(void **state)
+{
+    static const struct {
+        const char *name;
+        bool made;
+    } rows[] = {{"Ada.L", false}, {"a_b", false}, {"m\xC3\xBCller", true}, {"a b", true}, {"\xE7\x8E\x8B", true}};
+    char claims[128];
+    struct access_account account;
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(claims, sizeof claims, "{\"sub\":\"1\",\"email\":\"%s\",\"groups\":\"readers\"}", rows[i].name);
+        assert_ok(account_of(claims, &account, &err), err);
+        if (account.name_made != rows[i].made)
+            fail_msg("%s", rows[i].name);
+    }
 }
 
 static void a_long_name_is_cut_between_characters(void **state)
@@ -244,6 +272,7 @@ int test_oidc(void)
         cmocka_unit_test(only_https_or_loopback_is_fetched_and_nothing_that_reads_in_two_ways),
         cmocka_unit_test(a_table_of_groups_gives_roles_and_its_faults_are_named),
         cmocka_unit_test(a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups),
+        cmocka_unit_test(a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(who_has_no_role_is_told_what_came),
         cmocka_unit_test(a_login_waits_for_its_browser_for_ten_minutes_and_counts_once),
