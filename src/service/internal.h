@@ -192,6 +192,11 @@ bool service_open_logins(struct service *service, struct error *err);
 // The code alone, where it is due by now.
 bool service_open_first(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
+// `name` as this request's browser has it: behind `prefix` ("__Host-", RFC 6265bis section 4.1.3) over TLS, and with
+// the port where that is not the scheme's own.
+enum { SERVICE_COOKIE_SIZE = 64 };
+void service_cookie_name(const struct http_request *request, const char *prefix, const char *name,
+                         char out[SERVICE_COOKIE_SIZE]);
 // The value of a cookie (RFC 6265, section 4.2) that is as long as a secret; false: there is none.
 bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE]);
 

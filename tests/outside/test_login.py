@@ -33,7 +33,8 @@ class Person:
         head = dict(JSON, **({"Cookie": self.cookie} if self.cookie else {}), **({"X-Hilum-CSRF": self.csrf} if self.csrf else {}), **(headers or {}))
         status, answered, text = self.server.request(path, method, None if body is None else json.dumps(body).encode(), head)
         for cookie in answered.get_all("Set-Cookie") or []:
-            self.cookie = cookie.split(";")[0]
+            if re.match(r"(__Host-)?hilum(-\d+)?=", cookie):
+                self.cookie = cookie.split(";")[0]
         answer = json.loads(text) if text else None
         if isinstance(answer, dict) and answer.get("csrf"):
             self.csrf = answer["csrf"]
@@ -115,7 +116,7 @@ class Login(unittest.TestCase):
         status, headers, text = self.server.request("/api/session", "POST", json.dumps({"name": "READER", "password": PASSWORD}).encode(), JSON)
         self.assertEqual(status, 200, text)
         cookie = headers["Set-Cookie"]
-        self.assertRegex(cookie, r"^hilum=hs_[\w-]{43}; Path=/; HttpOnly; SameSite=Strict$")
+        self.assertRegex(cookie, r"^hilum-\d+=hs_[\w-]{43}; Path=/; HttpOnly; SameSite=Strict$")
         session = json.loads(text)
         self.assertEqual((session["name"], session["shown"], session["roles"], session["way"]), ("reader", "Dr. reader", ["radiologist"], "password"))
         self.assertIn("judge", session["actions"])

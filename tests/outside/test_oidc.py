@@ -67,6 +67,9 @@ class Site(unittest.TestCase):
     def told(self, surfer):
         return surfer.get(self.server.url("/api/login")).json().get("refused")
 
+    def cookie_name(self):
+        return f"hilum-{urllib.parse.urlsplit(self.server.url('/')).port}"
+
     def session(self, surfer):
         answer = surfer.get(self.server.url("/api/session"))
         return answer.json() if answer.status == 200 else None
@@ -112,7 +115,7 @@ class Login(Site):
         self.assertEqual((asked["response_type"], asked["client_id"], asked["redirect_uri"], asked["scope"], asked["code_challenge_method"]), ("code", "hilum", self.server.url(CALLBACK), "openid profile email", "S256"))
         for name in ("state", "nonce", "code_challenge"):
             self.assertRegex(asked[name], r"^[\w-]{43}$")
-        self.assertRegex(answer.headers["Set-Cookie"], rf"^hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax$")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^hilum-login-\d+=[\w-]{{43}}; Path=/api/session/provider; Max-Age=600; HttpOnly; SameSite=Lax$")
         again = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(Surfer().get(self.server.url("/api/session/provider")).location).query))
         self.assertFalse({asked[name] for name in ("state", "nonce", "code_challenge")} & set(again.values()))
 
@@ -125,7 +128,7 @@ class Login(Site):
         answer = Surfer().get(url, headers={"Host": "hilum.example.org", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"})
         asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(answer.location).query))
         self.assertEqual(asked["redirect_uri"], f"https://hilum.example.org{CALLBACK}")
-        self.assertRegex(answer.headers["Set-Cookie"], rf"^__Secure-hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax; Secure$")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^__Secure-hilum-login=[\w-]{{43}}; Path=/api/session/provider; Max-Age=600; HttpOnly; SameSite=Lax; Secure$")
         for proxy in ({}, {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "http"}):
             answer = Surfer().get(url, headers={"Host": "hilum.example.org", **proxy})
             self.assertEqual(answer.location, "/")
@@ -133,6 +136,9 @@ class Login(Site):
             _, _, text = self.server.request("/api/login", headers={"Host": "hilum.example.org", "Cookie": cookie, **proxy})
             self.assertIn("needs HTTPS", json.loads(text)["refused"])
         self.assertEqual(Surfer().get(url, headers={"Host": "evil.example.org"}).status, 403)
+        for origin, wanted in (("https://hilum.example.org", 401), ("http://hilum.example.org", 403)):  # a page in the clear is none of ours over TLS
+            status, _, _ = self.server.request("/api/session", "POST", b'{"name": "boss", "password": "wrong"}', {"Host": "hilum.example.org", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https", "Origin": origin, "Content-Type": "application/json"})
+            self.assertEqual(status, wanted, origin)
 
     def test_a_public_client_has_no_secret(self):
         self.site(public=True, client_secret=None)
@@ -160,10 +166,34 @@ class Login(Site):
     def test_each_login_is_a_new_session_whatever_cookie_came(self):
         self.site()
         surfer, _ = self.log_in("ada")
-        before = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        before = {cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name()}
         self.log_in("ada", surfer)
-        after = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        after = {cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name()}
         self.assertEqual((len(before), len(after), before & after), (1, 1, set()))
+
+    def test_several_tabs_that_log_in_at_once_all_come_in_and_a_refusal_takes_nothing_from_them(self):
+        self.site()
+        surfer, elsewhere = Surfer(), Surfer()
+        tabs = [surfer.get(self.server.url("/api/session/provider")).location for _ in range(4)]  # each at the provider's door
+        for number in (2, 0, 3, 1):
+            url = surfer.to_callback(tabs[number], "ada")
+            self.assertIsNone(self.end(surfer, url), number)
+            self.assertIn("has been used already", self.end(surfer, url))
+        self.assertEqual(self.session(surfer)["name"], "ada.l")
+        self.check_refused(elsewhere, self.end(elsewhere, self.begin(surfer, "ada")), "did not begin in this browser")
+
+    def test_two_servers_on_one_host_leave_each_other_s_login_alone(self):
+        self.site()
+        with Hilum() as other:
+            surfer, _ = self.log_in("ada")
+            value = next(cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name())
+            body = json.dumps({"shown": "X", "roles": ["administrator"], "password": PASSWORD}).encode()
+            self.assertEqual(other.request("/api/accounts/x", "PUT", body, {"Content-Type": "application/json"})[0], 200)
+            status, headers, _ = other.request("/api/session", "POST", json.dumps({"name": "x", "password": PASSWORD}).encode(), {"Content-Type": "application/json", "Cookie": f"{self.cookie_name()}={value}"})
+            self.assertEqual(status, 200)
+            names = {cookie.split("=")[0] for cookie in headers.get_all("Set-Cookie")}
+            self.assertIn(f"hilum-{urllib.parse.urlsplit(other.url('/')).port}", names)
+            self.assertNotIn(self.cookie_name(), names)
 
     def test_groups_of_a_member_of_a_member(self):
         self.site(groups_claim="realm_access.roles", roles="Radiology A = resident")
@@ -175,7 +205,7 @@ class Login(Site):
     def test_logging_off_says_where_the_provider_s_session_is_ended(self):
         self.site()
         surfer, _ = self.log_in("ada")
-        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == "hilum")
+        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == self.cookie_name())
         status, _, text = self.server.request("/api/session", "DELETE", None, {"Cookie": cookie, "X-Hilum-CSRF": self.session(surfer)["csrf"]})
         self.assertEqual(status, 200)
         self.assertEqual(json.loads(text), {"provider": "Testing", "url": f"{self.provider.issuer}/session/end?client_id=hilum"})
@@ -243,7 +273,7 @@ class Refused(Site):
         self.site()
         surfer = Surfer()
         url = self.begin(surfer, "ada")
-        kept = [cookie for cookie in surfer.cookies if cookie.name == "hilum-login"]
+        kept = [cookie for cookie in surfer.cookies if cookie.name.startswith("hilum-login-")]
         self.assertIsNone(self.end(surfer, url))
         thief = Surfer()
         for cookie in kept:

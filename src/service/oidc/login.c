@@ -14,31 +14,31 @@
 
 #define DEADLINE_NS (OIDC_WHOLE_SECONDS * CLOCK_SECOND)
 
-// ---- cookies: of this login, sent to the callback alone, and of its refusal
+// ---- cookies: of this browser's logins, sent to their two addresses alone, and of a refusal
+
+// All logins that a browser has under way have one cookie, so that none of several tabs takes the place of another:
+// what tells them apart is their states, of which each is used up by its own answer.
 
 static const struct cookie {
     const char *name, *path, *site; // SameSite: the callback is reached from the provider's page
     int seconds;
-} login_cookie = {"hilum-login", OIDC_CALLBACK, "Lax", OIDC_WAITING_SECONDS},
+} login_cookie = {"hilum-login", OIDC_PATH, "Lax", OIDC_WAITING_SECONDS},
   refused_cookie = {"hilum-refused", "/api/login", "Strict", 600};
-
-static const char *prefix(const struct http_request *request)
-{
-    return http_is_secure(request) ? "__Secure-" : "";
-}
 
 static void set_cookie(struct http_request *request, const struct cookie *cookie, const char *value)
 {
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Secure-", cookie->name, name);
     http_set_header(request, "Set-Cookie",
-                    arena_printf(http_arena(request), "%s%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=%s%s",
-                                 prefix(request), cookie->name, value, cookie->path, *value ? cookie->seconds : 0,
-                                 cookie->site, http_is_secure(request) ? "; Secure" : ""));
+                    arena_printf(http_arena(request), "%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=%s%s", name,
+                                 value, cookie->path, *value ? cookie->seconds : 0, cookie->site,
+                                 http_is_secure(request) ? "; Secure" : ""));
 }
 
 static bool read_cookie(const struct http_request *request, const struct cookie *cookie, char out[ACCESS_SECRET_SIZE])
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s%s", prefix(request), cookie->name);
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Secure-", cookie->name, name);
     return service_read_cookie(request, name, out) && *out;
 }
 
@@ -189,6 +189,14 @@ static bool get_provider(struct oidc *oidc, int64_t deadline_ns, struct oidc_pro
                         oidc_settings(oidc)->name);
 }
 
+// The secret that this browser's other logins have, if some are under way, or one of its own.
+static bool know_browser(const struct http_request *request, char out[ACCESS_SECRET_SIZE])
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return (read_cookie(request, &login_cookie, out) && strlen(out) == 43 && strspn(out, letters) == 43) ||
+           access_secret_make("", out);
+}
+
 static const char *begin(struct service *service, struct oidc *oidc, struct http_request *request,
                          char browser[ACCESS_SECRET_SIZE], struct error *err)
 {
@@ -205,7 +213,7 @@ static const char *begin(struct service *service, struct oidc *oidc, struct http
     if (!ok)
         return NULL;
     const char *location = NULL;
-    if (access_secret_make("", state) && access_secret_make("", browser) && access_secret_make("", begun.nonce) &&
+    if (know_browser(request, browser) && access_secret_make("", state) && access_secret_make("", begun.nonce) &&
         access_secret_make("", begun.verifier))
         location = make_location(http_arena(request), oidc_settings(oidc), provider.authorization, state, &begun);
     oidc_provider_free(&provider);
@@ -310,7 +318,6 @@ static json_t *answered(struct service *service, struct oidc *oidc, struct http_
     struct oidc_begun begun;
     const char *state = http_query(request, "state");
     read_cookie(request, &login_cookie, browser);
-    set_cookie(request, &login_cookie, "");
     if (!check_query(request, err) ||
         !oidc_waiting_take(oidc_waiting(service), state ? state : "", browser, clock_monotonic_ns(), &begun, err) ||
         !check_same(oidc, begun.version, err))

@@ -15,7 +15,9 @@
 //     |<-- 302 to the page, a session -|                                       |
 //
 // What guards it, each with its test (docs/security.md):
-//   state, cookie  the answer is to a request of ours, of this browser, and is taken once (CSRF of the login, RFC 6819)
+//   state, cookie  the answer is to a request of ours, of this browser, and is taken once (CSRF of the login, RFC
+//   6819);
+//                  several tabs share the cookie, and each has its state
 //   PKCE, nonce    the code and the token are those of this request (injection, RFC 9700 section 4.5)
 //   iss            the answer is of the provider that was asked (mix-up, RFC 9207)
 //   ID token       by a key of the provider, for us, of now: id_token.c, where nothing of it is believed before

@@ -107,9 +107,7 @@ bool oidc_waiting_take(struct oidc_waiting *waiting, const char *state, const ch
                          OIDC_WAITING_SECONDS / 60);
     hash_of(browser, strlen(browser), digest);
     if (memcmp(row.browser, digest, HASH_SIZE) != 0)
-        return error_set(err, ERROR_FORBIDDEN,
-                         "this login did not begin in this browser, or another one has begun in it since: log in "
-                         "again");
+        return error_set(err, ERROR_FORBIDDEN, "this login did not begin in this browser: log in again");
     *out = row.begun;
     return true;
 }
