@@ -158,12 +158,23 @@ bool service_read_cookie(const struct http_request *request, const char *name, c
 
 void service_set_cookie(struct http_request *request, const char *secret)
 {
-    bool secure = http_is_secure(request);
+    const char *secure = http_is_secure(request) ? "; Secure" : "";
     char name[SERVICE_COOKIE_SIZE];
     service_cookie_name(request, "__Host-", "hilum", name);
     http_set_header(request, "Set-Cookie",
                     arena_printf(http_arena(request), "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s", name, secret,
-                                 secure ? "; Secure" : "", *secret ? "" : "; Max-Age=0"));
+                                 secure, *secret ? "" : "; Max-Age=0"));
+    service_cookie_name(request, "__Secure-", "hilum-before", name);
+    http_set_header(
+        request, "Set-Cookie",
+        arena_printf(http_arena(request), "%s=1; Path=%s; HttpOnly; SameSite=Lax%s", name, OIDC_PATH, secure));
+}
+
+bool service_had_session(const struct http_request *request)
+{
+    char name[SERVICE_COOKIE_SIZE], ignored[ACCESS_SECRET_SIZE];
+    service_cookie_name(request, "__Secure-", "hilum-before", name);
+    return service_read_cookie(request, name, ignored) && service_login(request)->way != SERVICE_BY_SESSION;
 }
 
 static bool is_command(const struct service *service, const char *secret, const char *address)

@@ -182,6 +182,29 @@ class Login(Site):
         self.assertEqual(self.session(surfer)["name"], "ada.l")
         self.check_refused(elsewhere, self.end(elsewhere, self.begin(surfer, "ada")), "did not begin in this browser")
 
+    def test_after_a_logoff_or_a_session_that_was_left_the_provider_asks_who_it_is(self):
+        self.site()
+        def place(surfer):
+            return surfer.get(self.server.url("/api/session/provider")).location
+        surfer, _ = self.log_in("ada")
+        self.assertNotIn("prompt=", place(Surfer()))
+        self.assertNotIn("prompt=", place(surfer))  # who is in
+        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == self.cookie_name())
+        status, headers, _ = self.server.request("/api/session", "DELETE", None, {"Cookie": cookie, "X-Hilum-CSRF": self.session(surfer)["csrf"]})
+        self.assertEqual(status, 200)
+        self.assertRegex("\n".join(headers.get_all("Set-Cookie")), r"hilum-before-\d+=1; Path=/api/session/provider; HttpOnly; SameSite=Lax")
+        url = place(surfer)  # its session is gone, and that at the provider goes on
+        self.assertIn("prompt=login", url)
+        answer = surfer.get(url)
+        while answer.location:
+            answer = surfer.get(urllib.parse.urljoin(url, answer.location))
+        self.assertIn('name="password"', answer.text)
+        self.assertIsNone(self.log_in("ada", surfer)[1])
+        self.assertEqual(self.session(surfer)["name"], "ada.l")
+        (session,) = self.command("/api/sessions")
+        self.command("/api/sessions/" + session["id"], "DELETE")  # as one that was left alone ends
+        self.assertIn("prompt=login", place(surfer))
+
     def test_two_servers_on_one_host_leave_each_other_s_login_alone(self):
         self.site()
         with Hilum() as other:

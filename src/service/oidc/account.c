@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 static const char *claim(const json_t *claims, const char *name)
@@ -172,4 +173,16 @@ bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings,
         return error_set(err, ERROR_FORBIDDEN, "issuer or subject is longer than %d bytes", ACCESS_HOST_SIZE - 1);
     }
     return out->roles != 0 || refuse_groups(groups, settings, err);
+}
+
+bool oidc_check_anew(const json_t *claims, const struct oidc_settings *settings, int64_t anew_ns, struct error *err)
+{
+    const json_t *then = json_object_get(claims, "auth_time");
+    if (anew_ns == 0 || !json_is_number(then) ||
+        json_number_value(then) >= (double)(anew_ns / CLOCK_SECOND - OIDC_LEEWAY_SECONDS))
+        return true;
+    return error_set(err, ERROR_FORBIDDEN,
+                     "the last session here was left, and %.40s has let in who was logged in there, without asking who "
+                     "it is (prompt=login): log off there first",
+                     settings->name);
 }

@@ -169,6 +169,8 @@ static const char *make_location(struct arena *arena, const struct oidc_settings
     struct buffer out;
     buffer_init(&out, 8 << 10);
     buffer_printf(&out, "%s%sresponse_type=code", endpoint, strchr(endpoint, '?') ? "&" : "?");
+    if (begun->anew_ns)
+        buffer_printf(&out, "&prompt=login");
     bool ok = make_challenge(begun->verifier, challenge);
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
         buffer_printf(&out, "&%s=", parameters[i][0]);
@@ -201,7 +203,8 @@ static const char *begin(struct service *service, struct oidc *oidc, struct http
                          char browser[ACCESS_SECRET_SIZE], struct error *err)
 {
     struct oidc_provider provider;
-    struct oidc_begun begun = {.version = oidc_version(oidc)};
+    struct oidc_begun begun = {.version = oidc_version(oidc),
+                               .anew_ns = service_had_session(request) ? clock_now_ns() : 0};
     char state[ACCESS_SECRET_SIZE];
     int64_t now_ns = clock_monotonic_ns();
     uint64_t share = access_address_share(http_address(request)), *place = NULL;
@@ -301,7 +304,10 @@ static json_t *ask_claims(struct oidc *oidc, const struct http_request *request,
               (oidc_exchange(oidc, deadline_ns, &provider, &answer, &claims, err) ||
                error_prefix(err, "%.40s", settings->name));
     oidc_provider_free(&provider);
-    return ok ? claims : NULL;
+    if (ok && oidc_check_anew(claims, settings, begun->anew_ns, err))
+        return claims;
+    json_decref(claims);
+    return NULL;
 }
 
 // What was agreed with another provider, or another client's secret, says nothing of who logs in by this one.

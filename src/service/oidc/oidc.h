@@ -102,6 +102,10 @@ struct oidc_settings {
 bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings, struct access_account *out,
                      struct error *err);
 
+// Of a provider that was asked at `anew_ns` to ask who it is (prompt=login): FORBIDDEN where the claims say
+// ("auth_time") that it did so before. A provider that does not say when is believed.
+bool oidc_check_anew(const json_t *claims, const struct oidc_settings *settings, int64_t anew_ns, struct error *err);
+
 // ---- provider.c: what is fetched
 
 struct oidc; // one provider as it was entered, and what is known of it
@@ -165,6 +169,7 @@ struct oidc_begun {
     char nonce[ACCESS_SECRET_SIZE], verifier[ACCESS_SECRET_SIZE];
     char redirect_uri[SERVICE_HOST_SIZE + 64];
     int64_t version; // of the provider that it began with
+    int64_t anew_ns; // when the provider was asked to ask who it is, whoever is logged in there; 0: it was not
 };
 struct oidc_waiting *oidc_waiting_open(struct error *err);
 void oidc_waiting_close(struct oidc_waiting *waiting); // NULL is fine

@@ -168,6 +168,28 @@ static void a_long_name_is_cut_between_characters(void **state)
     assert_int_equal(strlen(account.shown), 63); // 1 + 31 * 2
 }
 
+static void a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused(void **state)
+{
+    static const struct {
+        const char *claims;
+        int64_t anew_s;
+        bool ok;
+    } rows[] = {{"{\"auth_time\":5000}", 0, true},
+                {"{\"auth_time\":5000}", 4000, true},
+                {"{\"auth_time\":5000}", 5050, true}, // the clocks differ
+                {"{\"auth_time\":5000}", 5100, false},
+                {"{\"auth_time\":-1}", 5100, false},
+                {"{}", 5100, true}};
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *claims = json_loads(rows[i].claims, 0, NULL);
+        if (oidc_check_anew(claims, &settings, rows[i].anew_s * CLOCK_SECOND, &err) != rows[i].ok)
+            fail_msg("row %zu", i);
+        json_decref(claims);
+    }
+}
+
 static void who_has_no_role_is_told_what_came(void **state)
 {
     static const struct {
@@ -274,6 +296,7 @@ int test_oidc(void)
         cmocka_unit_test(a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups),
         cmocka_unit_test(a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
+        cmocka_unit_test(a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused),
         cmocka_unit_test(who_has_no_role_is_told_what_came),
         cmocka_unit_test(a_login_waits_for_its_browser_for_ten_minutes_and_counts_once),
         cmocka_unit_test(the_oldest_login_makes_room_for_the_next),
