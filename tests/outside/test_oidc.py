@@ -256,6 +256,13 @@ class Refused(Site):
         time.sleep(1.1)  # refused logins of one name within a second are one line
         self.check_refused(*self.log_in("bob"), "'groups' (groups_claim)")
 
+    def test_too_many_groups_for_a_token_are_called_so(self):
+        self.site()
+        for long in ("CN=readers of the department of radiology number {},OU=groups,DC=hospital,DC=example", "{}"):
+            self.provider.set("bob", preferred_username="bob", groups=[long.format(number) for number in range(300 if len(long) > 2 else 20000)])
+            self.check_refused(*self.log_in("bob"), "too many groups: let the provider send only those")
+            time.sleep(1.1)  # refused logins of one name within a second are one line
+
     def test_who_has_no_role_any_more_is_out_of_the_session_he_has(self):
         self.site()
         here, _ = self.log_in("ada")

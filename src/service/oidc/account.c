@@ -1,6 +1,7 @@
 // What a provider says of a person, as an account here. Groups are matched as they are written.
 #include "service/oidc/oidc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -118,8 +119,7 @@ static const char *group_at(const json_t *groups, size_t index)
 
 static size_t count_groups(const json_t *groups)
 {
-    size_t count = json_is_string(groups) ? 1 : json_array_size(groups);
-    return count < OIDC_GROUPS_MAX ? count : OIDC_GROUPS_MAX;
+    return json_is_string(groups) ? 1 : json_array_size(groups);
 }
 
 // A provider that has left them out says so in "_claim_names" (OpenID Connect Core, section 5.6.2; Entra's overage).
@@ -131,24 +131,27 @@ static bool leaves_groups_out(const json_t *claims, const struct oidc_settings *
 // Names those that came, so that an administrator can copy one.
 static bool refuse_groups(const json_t *groups, const struct oidc_settings *settings, struct error *err)
 {
-    char text[120], shown[40];
+    char text[160], shown[40], more[72] = "";
     struct buffer list;
-    if (count_groups(groups) == 0)
+    const size_t count = count_groups(groups);
+    if (count == 0)
         return error_set(err, ERROR_FORBIDDEN,
                          "%.40s names no groups of yours: its ID token needs the claim '%.60s' (groups_claim)",
                          settings->name, settings->groups_claim);
     buffer_init(&list, 1 << 10);
-    for (size_t i = 0; i < count_groups(groups) && i < 8; i++) {
+    for (size_t i = 0; i < count && i < OIDC_GROUPS_SHOWN; i++) {
         const char *group = group_at(groups, i);
         if (group)
             buffer_printf(&list, "%s%s", list.size ? ", " : "", text_show(shown, sizeof shown, group, strlen(group)));
     }
     text_show(text, sizeof text, list.data ? (const char *)list.data : "", list.size);
     buffer_free(&list);
+    if (count > OIDC_GROUPS_SHOWN)
+        snprintf(more, sizeof more, " and %zu more, of %zu that came", count - OIDC_GROUPS_SHOWN, count);
     return error_set(err, ERROR_FORBIDDEN,
-                     "none of your groups at %.40s has a role here: %s; an administrator gives "
+                     "none of your groups at %.40s has a role here: %s%s; an administrator gives "
                      "one with the provider's roles",
-                     settings->name, text);
+                     settings->name, text, more);
 }
 
 bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings, struct access_account *out,

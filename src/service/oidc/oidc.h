@@ -52,8 +52,8 @@ enum {
     OIDC_KEYS_MAX = 64,         // of its key set
     OIDC_RSA_MIN = 2048,        // bits (RFC 7518, section 3.3)
     OIDC_RSA_MAX = 8192,
-    OIDC_LEEWAY_SECONDS = 60, // by which its clock and ours may differ
-    OIDC_GROUPS_MAX = 1000,
+    OIDC_LEEWAY_SECONDS = 60,     // by which its clock and ours may differ
+    OIDC_GROUPS_SHOWN = 8,        // of those that came, in a refusal; all that fit into a token are looked at
     OIDC_WAITING_MAX = 1024,      // logins that have begun and not ended; the oldest goes for the next
     OIDC_WAITING_OF_ADDRESS = 64, // of these of one address (access_address_share): its own oldest goes first
     OIDC_WAITING_SECONDS = 600,   // of one
@@ -86,6 +86,11 @@ struct oidc_expected {
 // else.
 bool oidc_token_verify(const char *token, size_t size, const json_t *keys, const struct oidc_expected *expected,
                        json_t **claims, struct error *err);
+
+// Behind what says how large it is.
+#define OIDC_TOO_LARGE                                                                                                 \
+    "mostly that is too many groups: let the provider send only those that are assigned to this application, and in "  \
+    "their short form"
 
 // What it was entered with. The texts live as long as the struct oidc, or are the caller's.
 struct oidc_settings {

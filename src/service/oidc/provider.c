@@ -417,6 +417,9 @@ static json_t *ask_tokens(struct oidc *oidc, int64_t deadline_ns, const char *ur
         call.body = form.data;
         call.size = form.size;
         json = fetch(settings, &call, deadline_ns, &status, err);
+        if (!json && err->code == ERROR_LIMIT)
+            error_set(err, ERROR_LIMIT, "the answer with the ID token has more than %d bytes; " OIDC_TOO_LARGE,
+                      OIDC_ANSWER_MAX);
     }
     buffer_free(&form);
     if (!json || (status == 200 && json_is_string(json_object_get(json, "id_token"))))

@@ -2,6 +2,7 @@
 #include "support/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -190,6 +191,28 @@ static void a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused(void **
     }
 }
 
+static void of_very_many_groups_the_last_one_counts_and_a_refusal_says_how_many_came(void **state)
+{
+    enum { GROUPS = 1501, CLAIMS_MAX = 32 << 10 };
+    struct access_account account;
+    struct error err;
+    (void)state;
+    for (int last = 0; last < 2; last++) {
+        char *claims = malloc(CLAIMS_MAX);
+        assert_non_null(claims);
+        size_t size = (size_t)snprintf(claims, CLAIMS_MAX, "{\"sub\":\"1\",\"email\":\"a\",\"groups\":[");
+        for (int i = 0; i < GROUPS - 1; i++)
+            size += (size_t)snprintf(claims + size, CLAIMS_MAX - size, "\"g%d\",", i);
+        snprintf(claims + size, CLAIMS_MAX - size, "\"%s\"]}", last == 1 ? "readers" : "porters");
+        bool ok = account_of(claims, &account, &err);
+        free(claims);
+        assert_int_equal(ok, last == 1);
+        if (!ok)
+            assert_non_null(strstr(err.message, "none of your groups at Example has a role here: g0, g1, g2, g3, "
+                                                "g4, g5, g6, g7 and 1493 more, of 1501 that came;"));
+    }
+}
+
 static void who_has_no_role_is_told_what_came(void **state)
 {
     static const struct {
@@ -297,6 +320,7 @@ int test_oidc(void)
         cmocka_unit_test(a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused),
+        cmocka_unit_test(of_very_many_groups_the_last_one_counts_and_a_refusal_says_how_many_came),
         cmocka_unit_test(who_has_no_role_is_told_what_came),
         cmocka_unit_test(a_login_waits_for_its_browser_for_ten_minutes_and_counts_once),
         cmocka_unit_test(the_oldest_login_makes_room_for_the_next),
