@@ -152,6 +152,10 @@ bool access_token_make(struct access *access, const struct access_token *token, 
 bool access_token_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_token_list(struct access *access, struct arena *arena, struct access_token **out, size_t *count,
                        struct error *err);
+// Those that go on and were made by the account or token `maker`, or by a token that was, in `arena`: who goes leaves
+// them, with all their rights.
+bool access_token_left(struct access *access, struct arena *arena, const char *maker, int64_t now_ns,
+                       struct access_token **out, size_t *count, struct error *err);
 // false: it is none, or has ended.
 bool access_token_subject(struct access *access, const char *secret, const char *address, int64_t now_ns,
                           struct access_subject *out);

@@ -751,6 +751,33 @@ bool access_token_list(struct access *access, struct arena *arena, struct access
     return *out || error_set(err, ERROR_MEMORY, "no memory for the tokens");
 }
 
+// Puts to the front of `tokens` those that `maker`, or one that is there already, has made.
+static size_t gather_left(struct access_token *tokens, size_t count, const char *maker, int64_t now_ns)
+{
+    size_t left = 0;
+    for (size_t at = 0; at <= left; at++) {
+        const char *by = at == 0 ? maker : tokens[at - 1].name;
+        for (size_t i = left; i < count; i++) {
+            if (strcmp(tokens[i].made_by, by) != 0 || now_ns >= tokens[i].ends_ns)
+                continue;
+            const struct access_token found = tokens[i];
+            tokens[i] = tokens[left];
+            tokens[left++] = found;
+        }
+    }
+    return left;
+}
+
+bool access_token_left(struct access *access, struct arena *arena, const char *maker, int64_t now_ns,
+                       struct access_token **out, size_t *count, struct error *err)
+{
+    size_t all = 0;
+    if (!access_token_list(access, arena, out, &all, err))
+        return false;
+    *count = gather_left(*out, all, maker, now_ns);
+    return true;
+}
+
 bool access_token_subject(struct access *access, const char *secret, const char *address, int64_t now_ns,
                           struct access_subject *out)
 {

@@ -71,12 +71,20 @@ static int call(const struct options *o, const char *method, const char *path, j
     return ok ? CLI_DONE : cli_fail(&err);
 }
 
-// Without an answer that anybody reads.
+// Of the answer nothing but its warnings is read.
 static int just_call(const struct options *o, const char *method, const char *path, json_t *body)
 {
     struct buffer out;
+    size_t i;
+    json_t *warning;
     buffer_init(&out, 1 << 20);
     int status = call(o, method, path, body, &out);
+    json_t *answer = status == CLI_DONE && out.data ? json_loads((const char *)out.data, 0, NULL) : NULL;
+    json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+    {
+        fprintf(stderr, "warning: %s\n", json_string_value(warning));
+    }
+    json_decref(answer);
     buffer_free(&out);
     return status;
 }
@@ -190,7 +198,8 @@ static void print_token(const json_t *row)
     char name[SHOWN_SIZE], maker[SHOWN_SIZE];
     printf("%s\t", shown_of(row, "name", name));
     print_words(json_object_get(row, "roles"));
-    printf("\tends %s\tmade by %s\n", text_of(row, "ends"), shown_of(row, "madeBy", maker));
+    printf("\tends %s\tmade by %s%s\n", text_of(row, "ends"), shown_of(row, "madeBy", maker),
+           json_is_true(json_object_get(row, "makerGone")) ? ", who is gone" : "");
 }
 
 static int make_token(const struct options *o, const char *name)

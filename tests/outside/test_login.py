@@ -208,6 +208,23 @@ class Login(unittest.TestCase):
         for name, path, wanted in doors:
             self.assertEqual(people[name].ask("GET", path)[0], wanted, (name, path))
 
+    def test_who_is_removed_or_disabled_leaves_tokens_that_are_named(self):
+        self.site()
+        boss = self.person("boss")
+        self.account("chief", "administrator")
+        chief = self.person("chief")
+        self.assertEqual(chief.ask("POST", "/api/tokens", {"name": "viewer", "roles": ["administrator"], "days": 300})[0], 201)
+        self.assertEqual([one["makerGone"] for one in boss.ask("GET", "/api/tokens")[1]], [False])
+        status, answer = boss.ask("PUT", "/api/accounts/chief", {"enabled": False})
+        self.assertEqual(status, 200)
+        self.assertRegex(answer["warnings"][0], r"^the token viewer, which chief made, keeps its rights until \d{4}-")
+        self.assertEqual([one["makerGone"] for one in boss.ask("GET", "/api/tokens")[1]], [True])
+        removed = subprocess.run([HILUM, "account", "remove", "chief", "--server", self.server.url("")], text=True, check=True, capture_output=True, env=self.command_environment())
+        self.assertIn("warning: the token viewer, which chief made, keeps its rights until ", removed.stderr)
+        listed = subprocess.run([HILUM, "token", "list", "--server", self.server.url("")], text=True, check=True, capture_output=True, env=self.command_environment())
+        self.assertIn("made by chief, who is gone", listed.stdout)
+        self.assertEqual(boss.ask("DELETE", "/api/tokens/viewer")[0], 204)
+
     def test_a_password_is_changed_by_its_owner_and_all_other_sessions_end(self):
         self.site()
         here, elsewhere = self.person("reader"), self.person("reader")

@@ -390,6 +390,34 @@ static void a_token_does_what_its_roles_may_until_its_end(void **state)
     place_close(&place);
 }
 
+static void who_goes_leaves_the_tokens_that_he_made_and_those_that_these_made(void **state)
+{
+    struct place place;
+    struct access_token *left;
+    struct arena arena;
+    char secret[ACCESS_SECRET_SIZE];
+    const int64_t now_ns = clock_now_ns(), day_ns = 86400 * CLOCK_SECOND;
+    static const char *const made[][2] = {
+        {"third", "second"}, {"other", "doctor"}, {"first", "admin"}, {"second", "first"}, {"past", "admin"}};
+    size_t count = 0;
+    (void)state;
+    open_with_two(&place);
+    arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        struct access_token token = {.roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + (i == 4 ? 1 : 2) * day_ns};
+        text_copy(token.name, sizeof token.name, made[i][0]);
+        assert_ok(access_token_make(place.access, &token, made[i][1], now_ns, secret, &place.err), place.err);
+    }
+    assert_ok(access_token_left(place.access, &arena, "admin", now_ns + day_ns, &left, &count, &place.err), place.err);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_true(strcmp(left[i].name, "other") != 0 && strcmp(left[i].name, "past") != 0);
+    assert_ok(access_token_left(place.access, &arena, "nobody", now_ns, &left, &count, &place.err), place.err);
+    assert_int_equal(count, 0);
+    arena_free(&arena);
+    place_close(&place);
+}
+
 static void of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes(void **state)
 {
     struct place place;
@@ -666,6 +694,7 @@ int test_login(void)
         cmocka_unit_test(passwords_are_judged_by_their_length_and_by_what_everybody_guesses),
         cmocka_unit_test(the_first_administrator_is_made_once_with_the_code_of_the_file),
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
+        cmocka_unit_test(who_goes_leaves_the_tokens_that_he_made_and_those_that_these_made),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
         cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
         cmocka_unit_test(people_of_a_provider_whose_names_are_the_same_here_have_their_own_and_are_told_apart),
