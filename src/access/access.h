@@ -123,7 +123,10 @@ enum access_answer access_admit(struct access *access, const char *const *titles
                                 struct access_ticket *ticket);
 void access_leave(struct access *access, const struct access_ticket *ticket);
 
-bool access_address_is_loopback(const char *address);   // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+bool access_address_is_loopback(const char *address); // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+// By what a share per address is counted: one number for an IPv4 address, and one for the first 64 bits of an IPv6 one,
+// which one computer has for itself. Never 0. Pure; any thread.
+uint64_t access_address_share(const char *address);
 bool access_title_fits(const char *title, size_t size); // an AE title: 1 to 16 printable ASCII characters but \ / * ?
 
 // ---- audit (PS3.15 A.5, RFC 5424)

@@ -85,9 +85,12 @@ static bool check_account(const struct access_account *account, struct error *er
                          "'%s' is no name of an account: 1 to %d small letters, digits and . _ - @, beginning with a "
                          "letter or digit",
                          text_show(shown, sizeof shown, account->name, strlen(account->name)), ACCESS_NAME_SIZE - 1);
-    if (!text_is_visible(account->shown, strlen(account->shown)))
-        return error_set(err, ERROR_BAD_VALUE, "account %s needs 'shown', the person's name", account->name);
-    if (account->roles == 0 || account->roles & ~(unsigned)ACCESS_ROLES_ALL)
+    if (!text_is_plain(account->shown, strlen(account->shown)))
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "account %s needs 'shown', the person's name on one line, without control characters; it is '%s'",
+            account->name, text_show(shown, sizeof shown, account->shown, strlen(account->shown)));
+    if ((account->roles == 0 && !*account->issuer) || account->roles & ~(unsigned)ACCESS_ROLES_ALL)
         return error_set(err, ERROR_BAD_VALUE, "account %s needs one role at least", account->name);
     if (!*account->issuer != !*account->subject)
         return error_set(err, ERROR_BAD_VALUE, "account %s: issuer and subject go together", account->name);
@@ -176,7 +179,7 @@ bool access_account_put(struct access *access, const struct access_account *acco
 {
     char hash[ACCOUNT_HASH_SIZE];
     if (!check_account(account, err) || (password && !access_password_fits(account->name, password, err)) ||
-        (password && !hasher_make(&access->login->hasher, password, hash, err)))
+        (password && !hasher_make(&access->login->hasher, 1, password, hash, err)))
         return false;
     struct account_change change = {
         .account = account, .name = account->name, .hash = password ? hash : NULL, .actor = actor};
@@ -282,7 +285,7 @@ bool access_first_make(struct access *access, const char *code, const char *name
     text_copy(account.name, sizeof account.name, name);
     text_copy(account.shown, sizeof account.shown, name);
     if (!check_account(&account, err) || !access_password_fits(name, password, err) ||
-        !hasher_make(&login->hasher, password, hash, err))
+        !hasher_make(&login->hasher, access_address_share(address), password, hash, err))
         return false;
     struct account_change change = {
         .account = &account, .name = account.name, .hash = hash, .actor = name, .first = true};

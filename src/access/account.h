@@ -8,8 +8,8 @@
 //
 // An unknown name costs the same time as a wrong password, and both are told in the same words. Tries that failed are
 // counted by name and address together, and by address alone (of IPv6 by its first 64 bits): who guesses locks out
-// himself and nobody else. One password is hashed at a time, with at most ACCESS_HASHES_WAITING in line, so that
-// guesses cost one core at most.
+// himself and nobody else. One password is hashed at a time, with at most ACCESS_HASHES_WAITING in line and
+// ACCESS_HASHES_OF_ADDRESS of one address, so that guesses cost one core at most, and keep nobody elsewhere out.
 //
 // Threads: any. Sessions and tokens are looked up in memory.
 #ifndef ACCESS_ACCOUNT_H
@@ -31,10 +31,12 @@ enum {
     ACCESS_REASON_MAX = 500,
     ACCESS_TOKENS_MAX = 1000,
     ACCESS_TOKEN_DAYS_MAX = 400,
-    ACCESS_SECRET_SIZE = 48, // text of 256 bits, and its kind
+    ACCESS_SECRET_SIZE = 48,    // text of 256 bits, and its kind
+    ACCESS_SAME_NAMES_MAX = 99, // of people of providers whose names are the same here
     ACCESS_ID_SIZE = 33,
     ACCESS_HASHES_WAITING = 8,
-    ACCESS_FREE_TRIES = 5, // of a name from an address, until each further one has to wait
+    ACCESS_HASHES_OF_ADDRESS = 2, // of these
+    ACCESS_FREE_TRIES = 5,        // of a name from an address, until each further one has to wait
     ACCESS_FREE_TRIES_ADDRESS = 50,
     ACCESS_WAIT_MAX_SECONDS = 900, // after a try that failed
 };
@@ -44,18 +46,20 @@ enum {
 struct access_account {
     char name[ACCESS_NAME_SIZE];  // what is typed: letters, digits and ._-@ in small letters; the key
     char shown[ACCESS_NAME_SIZE]; // the person's name, as judgements carry it
-    unsigned roles;               // 1 << enum access_role each; at least one
+    unsigned roles;               // 1 << enum access_role each; none only where an identity provider gives them
     uint64_t labels;              // bits (label.h)
     bool enabled;
     bool has_password;
     char issuer[ACCESS_HOST_SIZE], subject[ACCESS_HOST_SIZE]; // of an identity provider; "" none
     int64_t version;                                          // raised by each change
+    bool name_made; // access_log_in_by_provider: the name is made of another one of the provider's, of foreign letters
 };
 
 // Adds or replaces by name. `password`: the new one, or NULL: as it is (an account that is new has none then).
 // account-> version 0 replaces whatever is there, another one only that version (CONFLICT). Ends the account's sessions
 // when anything but `shown` changes. CONFLICT for what would leave no enabled administrator with a password or a
-// provider. Durable, audited as `actor` (never with the password).
+// provider, and for a new `shown` that another enabled account has. Durable, audited as `actor` (never with the
+// password).
 bool access_account_put(struct access *access, const struct access_account *account, const char *password,
                         const char *actor, struct error *err);
 bool access_account_remove(struct access *access, const char *name, const char *actor, struct error *err);
@@ -94,6 +98,7 @@ struct access_session {
     enum access_way way;
     int64_t began_ns, used_ns, ends_ns; // ends_ns: at the latest
     int64_t emergency_ns;               // until when subject.labels are all; 0: there is no emergency
+    uint64_t labels;                    // of the account, in an emergency too
 };
 
 // How long a session may be without a request; 15 minutes at the start.
@@ -105,12 +110,18 @@ int64_t access_idle_ns(const struct access *access);
 bool access_log_in(struct access *access, const char *name, const char *password, const char *address, int64_t now_ns,
                    char secret[ACCESS_SECRET_SIZE], struct access_session *out, int *wait_s, struct error *err);
 // The word of the identity provider as it was entered in `version`, that the caller has checked: the account of that
-// issuer and subject is made or brought up to date (name, shown, roles; labels stay as they were). FORBIDDEN when it is
-// disabled, its name is another account's, or the provider is not in that version any more; a refusal is the caller's
-// to tell the audit trail.
+// issuer and subject is made or brought up to date (shown, roles; labels stay as they were). A new one whose name is
+// another person's of a provider, or was made of foreign letters, has the next free one (a.smith-2); one that is shown
+// as another account has its name behind it in parentheses. FORBIDDEN when it is disabled, its name is that of an
+// account with a password, or the provider is not in that version any more; a refusal is the caller's to tell the audit
+// trail.
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
                                const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
                                struct access_session *out, struct error *err);
+// The provider's word, checked, that a person has no role here: his account, if there is one, has none from then on and
+// its sessions end, both told in the audit trail. An account that is the last administrator's keeps its roles, and its
+// sessions end all the same. Failures are logged.
+bool access_provider_gives_no_role(struct access *access, const char *issuer, const char *subject, struct error *err);
 // The session of a secret, which is used by that; `idle`: looked at without using it. false: there is none (any more).
 bool access_session(struct access *access, const char *secret, const char *address, bool idle, int64_t now_ns,
                     struct access_session *out);
@@ -141,6 +152,10 @@ bool access_token_make(struct access *access, const struct access_token *token, 
 bool access_token_remove(struct access *access, const char *name, const char *actor, struct error *err);
 bool access_token_list(struct access *access, struct arena *arena, struct access_token **out, size_t *count,
                        struct error *err);
+// Those that go on and were made by the account or token `maker`, or by a token that was, in `arena`: who goes leaves
+// them, with all their rights.
+bool access_token_left(struct access *access, struct arena *arena, const char *maker, int64_t now_ns,
+                       struct access_token **out, size_t *count, struct error *err);
 // false: it is none, or has ended.
 bool access_token_subject(struct access *access, const char *secret, const char *address, int64_t now_ns,
                           struct access_subject *out);

@@ -17,6 +17,9 @@ struct account_row {
 bool account_row_get(struct database *db, const char *name, struct account_row *out, bool *found, struct error *err);
 bool account_row_by_provider(struct database *db, const char *issuer, const char *subject, struct account_row *out,
                              bool *found, struct error *err);
+// Another enabled account than `name` that is shown so that a reader takes it for `shown`; its name, in `other`.
+bool account_row_alike(struct database *db, const char *name, const char *shown, bool *found,
+                       char other[ACCESS_NAME_SIZE], struct error *err);
 bool account_row_list(struct database *db, struct arena *arena, struct access_account **out, size_t *count,
                       struct error *err);
 bool account_row_count(struct database *db, int64_t *out, struct error *err);

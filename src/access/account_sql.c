@@ -136,7 +136,43 @@ bool account_row_list(struct database *db, struct arena *arena, struct access_ac
     return ok;
 }
 
+bool account_row_alike(struct database *db, const char *name, const char *shown, bool *found,
+                       char other[ACCESS_NAME_SIZE], struct error *err)
+{
+    bool more = true, ok = true;
+    *found = false;
+    struct sql *sql = sql_prepare(db, "SELECT name, shown FROM account WHERE enabled = 1 AND name <> ?", err);
+    if (!sql)
+        return false;
+    sql_bind_text(sql, 1, name);
+    while (ok && more && !*found) {
+        ok = sql_step(sql, &more, err);
+        *found = ok && more && text_looks_alike(sql_text(sql, 1), shown);
+        if (*found)
+            copy_column(other, ACCESS_NAME_SIZE, sql, 0);
+    }
+    sql_done(sql);
+    return ok;
+}
+
 // ---- a change
+
+// Judgements carry the shown name alone: of two people who have the same nobody could tell who it was. What was so
+// before stays until somebody touches it.
+static bool check_shown(struct database *db, const struct account_change *change, struct error *err)
+{
+    const struct access_account *wanted = change->account, *before = &change->before.account;
+    char other[ACCESS_NAME_SIZE];
+    bool found = false;
+    if (!wanted || !wanted->enabled ||
+        (change->was_there && before->enabled && strcmp(before->shown, wanted->shown) == 0))
+        return true;
+    return account_row_alike(db, change->name, wanted->shown, &found, other, err) &&
+           (!found || error_set(err, ERROR_CONFLICT,
+                                "account %s would be shown as '%s', as account %s is, and judgements carry that name "
+                                "alone: add what tells them apart",
+                                change->name, wanted->shown, other));
+}
 
 static bool check_version(const struct account_change *change, struct error *err)
 {
@@ -145,7 +181,9 @@ static bool check_version(const struct account_change *change, struct error *err
         return change->was_there || error_set(err, ERROR_NOT_FOUND, "no account is called %s", change->name);
     if (change->is_new && change->was_there)
         return error_set(err, ERROR_FORBIDDEN,
-                         "the account %s is another one's here: an administrator has to rename it", change->name);
+                         "the account %s is another one's here, who has a password: an administrator gives it the "
+                         "provider's issuer and the subject '%.100s' if you are that one, or removes it",
+                         change->name, wanted->subject);
     if (wanted->version == 0 || (change->was_there && wanted->version == change->before.account.version))
         return true;
     return error_set(err, ERROR_CONFLICT, "account %s was changed since (version %lld, not %lld): read it again",
@@ -223,7 +261,7 @@ bool account_row_change(struct database *db, struct account_change *change, stru
 {
     change->changed = false;
     if (!account_row_get(db, change->name, &change->before, &change->was_there, err) || !check_version(change, err) ||
-        !check_count(db, change, err))
+        !check_count(db, change, err) || !check_shown(db, change, err))
         return false;
     if (change->account && change->was_there && !change->hash && same(change->account, &change->before.account))
         return true;

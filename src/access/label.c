@@ -27,8 +27,11 @@ static bool check(const struct access_label *label, struct error *err)
         return error_set(err, ERROR_BAD_VALUE,
                          "label '%s' must be 1 to %d letters, digits and ._- behind a letter or digit",
                          text_show(shown, sizeof shown, label->name, strlen(label->name)), ACCESS_LABEL_SIZE - 1);
-    return !*label->description || text_is_visible(label->description, strlen(label->description)) ||
-           error_set(err, ERROR_BAD_VALUE, "label %s: its description shows nothing", label->name);
+    return !*label->description || text_is_plain(label->description, strlen(label->description)) ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "label %s: its description must be text on one line that shows as it is, without control "
+                     "characters",
+                     label->name);
 }
 
 // ---- JSON

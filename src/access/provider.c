@@ -33,7 +33,7 @@ static bool check_needed(const struct access_provider *provider, struct error *e
                   {"roles", provider->roles},   {"name", provider->name},
                   {"scopes", provider->scopes}, {"groups_claim", provider->groups_claim}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!text_is_visible(needed[i].text, strlen(needed[i].text)))
+        if (!text_is_plain(needed[i].text, strlen(needed[i].text)))
             return error_set(err, ERROR_BAD_VALUE, "the identity provider needs %s, text on one line that shows",
                              needed[i].key);
     return true;

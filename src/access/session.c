@@ -251,7 +251,7 @@ bool login_try(struct access *access, const char *name, const char *password, co
     if (strlen(name) >= ACCESS_NAME_SIZE || strlen(password) > 4 * ACCESS_PASSWORD_MAX)
         return refuse(access, name, address, "a name or password longer than any", now_ns, err);
     if (!login_account(access, name, out, &found, err) ||
-        !hasher_check(&login->hasher, password, found ? out->hash : "", &right, err))
+        !hasher_check(&login->hasher, access_address_share(address), password, found ? out->hash : "", &right, err))
         return false;
     if (!right || !out->account.enabled)
         return refuse(access, name, address,
@@ -292,7 +292,8 @@ static void fill(const struct login_session *session, const char *address, int64
                                    .began_ns = session->row.began_ns,
                                    .used_ns = session->row.used_ns,
                                    .ends_ns = session->row.ends_ns,
-                                   .emergency_ns = emergency ? session->emergency_ns : 0};
+                                   .emergency_ns = emergency ? session->emergency_ns : 0,
+                                   .labels = session->account.labels};
     text_copy(out->id, sizeof out->id, session->row.id);
     text_copy(out->csrf, sizeof out->csrf, session->row.csrf);
     text_copy(out->shown, sizeof out->shown, session->account.shown);
@@ -409,6 +410,54 @@ static bool find_by_provider(struct access *access, const struct access_account 
     return ok;
 }
 
+// A name of an account with a password stays as it is, to be refused: that may be the same person, or somebody who
+// would like to be taken for him.
+static bool choose_name(struct database *db, struct access_account *wanted, struct error *err)
+{
+    struct account_row row;
+    char base[ACCESS_NAME_SIZE], end[12] = "";
+    bool taken = false;
+    text_copy(base, sizeof base, wanted->name);
+    if (!account_row_get(db, base, &row, &taken, err))
+        return false;
+    if (taken && !*row.account.issuer && !wanted->name_made)
+        return true;
+    for (int i = 2; taken && i <= ACCESS_SAME_NAMES_MAX; i++) {
+        int room = ACCESS_NAME_SIZE - 1 - snprintf(end, sizeof end, "-%d", i);
+        snprintf(wanted->name, sizeof wanted->name, "%.*s%s", room, base, end);
+        if (!account_row_get(db, wanted->name, &row, &taken, err))
+            return false;
+    }
+    return !taken ||
+           error_set(err, ERROR_FORBIDDEN, "%d people are called %s here already", ACCESS_SAME_NAMES_MAX, base);
+}
+
+static bool choose_shown(struct database *db, struct access_account *wanted, struct error *err)
+{
+    char other[ACCESS_NAME_SIZE], end[ACCESS_NAME_SIZE + 3], base[ACCESS_NAME_SIZE];
+    bool found = false;
+    if (!account_row_alike(db, wanted->name, wanted->shown, &found, other, err))
+        return false;
+    if (!found)
+        return true;
+    int size = snprintf(end, sizeof end, " (%s)", wanted->name);
+    text_copy(base, sizeof base, wanted->shown);
+    if (strlen(base) + (size_t)size < sizeof wanted->shown)
+        snprintf(wanted->shown, sizeof wanted->shown, "%s%s", base, end);
+    else
+        text_copy(wanted->shown, sizeof wanted->shown, wanted->name);
+    return true;
+}
+
+static bool choose_names(struct access *access, struct access_account *wanted, bool is_new, struct error *err)
+{
+    struct database *db = store_read_begin(access->store, err);
+    bool ok = db && (!is_new || choose_name(db, wanted, err)) && choose_shown(db, wanted, err);
+    if (db)
+        store_read_end(access->store, db);
+    return ok;
+}
+
 bool access_log_in_by_provider(struct access *access, const struct access_account *account, int64_t version,
                                const char *address, int64_t now_ns, char secret[ACCESS_SECRET_SIZE],
                                struct access_session *out, struct error *err)
@@ -428,8 +477,46 @@ bool access_log_in_by_provider(struct access *access, const struct access_accoun
     }
     if (!wanted.enabled)
         return error_set(err, ERROR_FORBIDDEN, "the account %s is disabled here", wanted.name);
-    return login_account_put(access, &wanted, !found, "identity provider", err) &&
+    return choose_names(access, &wanted, !found, err) &&
+           login_account_put(access, &wanted, !found, "identity provider", err) &&
            begin(access, &wanted, version, address, now_ns, secret, out, err);
+}
+
+static bool write_end_all(struct database *db, void *payload, struct error *err)
+{
+    return session_row_end_all(db, payload, err);
+}
+
+static bool end_all(struct access *access, char name[ACCESS_NAME_SIZE], struct error *err)
+{
+    char detail[200];
+    if (!store_write(access->store, STORE_DURABLE, write_end_all, name, err) || !login_reload(access, err))
+        return false;
+    snprintf(detail, sizeof detail, "all sessions of %s were ended: the provider gives no role", name);
+    audit(access, ACCESS_EVENT_LOGOUT, true, "identity provider", "", detail, clock_now_ns());
+    return true;
+}
+
+bool access_provider_gives_no_role(struct access *access, const char *issuer, const char *subject, struct error *err)
+{
+    struct account_row row = {0};
+    struct access_account wanted = {0};
+    bool found = false;
+    text_copy(wanted.issuer, sizeof wanted.issuer, issuer);
+    text_copy(wanted.subject, sizeof wanted.subject, subject);
+    bool ok = find_by_provider(access, &wanted, &row, &found, err);
+    if (ok && found) {
+        wanted = row.account;
+        wanted.roles = 0;
+        wanted.version = 0;
+        if (!login_account_put(access, &wanted, false, "identity provider", err))
+            log_warning("access", "the provider gives %s no role, and the account keeps its own: %s", wanted.name,
+                        err->message);
+        ok = end_all(access, wanted.name, err);
+    }
+    if (!ok)
+        log_error("access", "the provider gives a person no role, and his sessions go on: %s", err->message);
+    return ok;
 }
 
 // ---- a session
@@ -488,7 +575,7 @@ bool access_session(struct access *access, const char *secret, const char *addre
 static bool check_reason(const char *reason, struct error *err)
 {
     size_t size = strlen(reason);
-    return (text_is_visible(reason, size) && size >= ACCESS_REASON_MIN && size <= ACCESS_REASON_MAX) ||
+    return (text_is_plain(reason, size) && size >= ACCESS_REASON_MIN && size <= ACCESS_REASON_MAX) ||
            error_set(err, ERROR_BAD_VALUE,
                      "an emergency needs its reason in words, of %d to %d characters on one line: it stands in the "
                      "audit trail",
@@ -595,8 +682,10 @@ static bool write_token(struct database *db, void *payload, struct error *err)
 
 static bool check_token(const struct access_token *token, int64_t now_ns, struct error *err)
 {
-    if (!text_is_visible(token->name, strlen(token->name)))
-        return error_set(err, ERROR_BAD_VALUE, "a token needs a name, of the program that has it");
+    if (!text_is_plain(token->name, strlen(token->name)))
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "a token needs a name, of the program that has it, on one line and without control characters");
     if (token->roles == 0)
         return error_set(err, ERROR_BAD_VALUE, "token %s needs one role at least", token->name);
     return (token->ends_ns > now_ns && token->ends_ns <= now_ns + ACCESS_TOKEN_DAYS_MAX * 86400 * CLOCK_SECOND) ||
@@ -660,6 +749,33 @@ bool access_token_list(struct access *access, struct arena *arena, struct access
         (*out)[i] = login->tokens[i].token;
     pthread_mutex_unlock(&login->lock);
     return *out || error_set(err, ERROR_MEMORY, "no memory for the tokens");
+}
+
+// Puts to the front of `tokens` those that `maker`, or one that is there already, has made.
+static size_t gather_left(struct access_token *tokens, size_t count, const char *maker, int64_t now_ns)
+{
+    size_t left = 0;
+    for (size_t at = 0; at <= left; at++) {
+        const char *by = at == 0 ? maker : tokens[at - 1].name;
+        for (size_t i = left; i < count; i++) {
+            if (strcmp(tokens[i].made_by, by) != 0 || now_ns >= tokens[i].ends_ns)
+                continue;
+            const struct access_token found = tokens[i];
+            tokens[i] = tokens[left];
+            tokens[left++] = found;
+        }
+    }
+    return left;
+}
+
+bool access_token_left(struct access *access, struct arena *arena, const char *maker, int64_t now_ns,
+                       struct access_token **out, size_t *count, struct error *err)
+{
+    size_t all = 0;
+    if (!access_token_list(access, arena, out, &all, err))
+        return false;
+    *count = gather_left(*out, all, maker, now_ns);
+    return true;
 }
 
 bool access_token_subject(struct access *access, const char *secret, const char *address, int64_t now_ns,

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "access/access.h"
 #include "access/account.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -21,6 +22,7 @@ void tries_end(struct tries *tries)
     pthread_mutex_destroy(&tries->lock);
 }
 
+// `name` NULL: of the address alone.
 static uint64_t key_of(const char *name, const char *address)
 {
     struct in6_addr v6;
@@ -40,6 +42,11 @@ static uint64_t key_of(const char *name, const char *address)
     hash_free(hash);
     memcpy(&key, digest, sizeof key);
     return key | 1;
+}
+
+uint64_t access_address_share(const char *address)
+{
+    return key_of(NULL, address);
 }
 
 // Under the lock. NULL: it never failed, or so long ago that it is forgotten.

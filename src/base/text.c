@@ -192,6 +192,17 @@ bool text_is_visible(const char *text, size_t size)
     return false;
 }
 
+bool text_is_plain(const char *text, size_t size)
+{
+    size_t length;
+    for (size_t at = 0; at < size; at += length) {
+        length = text_utf8_length(text + at, size - at);
+        if (length == 0 || text_is_control(text + at, length))
+            return false;
+    }
+    return text_is_visible(text, size);
+}
+
 const char *text_show(char *out, size_t capacity, const void *data, size_t size)
 {
     const char *text = data;
@@ -226,6 +237,33 @@ bool text_starts(const char *text, const char *prefix)
 static unsigned char fold(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+// Past what does not show; the size of the character there, 0 at the end. What is no UTF-8 counts byte by byte.
+static size_t next_visible(const char **text)
+{
+    size_t length;
+    for (; **text; *text += length) {
+        length = text_utf8_length(*text, strlen(*text));
+        if (length == 0)
+            return 1;
+        if (!text_is_control(*text, length) && !is_blank(*text, length))
+            return length;
+    }
+    return 0;
+}
+
+bool text_looks_alike(const char *a, const char *b)
+{
+    for (;;) {
+        size_t size = next_visible(&a), other = next_visible(&b);
+        if (size != other || (size == 1 && fold(*a) != fold(*b)) || (size > 1 && memcmp(a, b, size) != 0))
+            return false;
+        if (size == 0)
+            return true;
+        a += size;
+        b += size;
+    }
 }
 
 bool text_same_fold(const char *a, const char *b)

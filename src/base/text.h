@@ -32,6 +32,10 @@ bool text_is_utf8(const char *text, size_t size);
 bool text_is_control(const char *character, size_t size);
 // Does a character show that is neither space of some width nor one of those? What is no UTF-8 shows nothing.
 bool text_is_visible(const char *text, size_t size);
+// The same, and nothing else is in it: text of one line that shows as it is.
+bool text_is_plain(const char *text, size_t size);
+// Would a reader take them for the same? Spaces and what takes no place do not count, and ASCII letters fold.
+bool text_looks_alike(const char *a, const char *b);
 
 // Makes bytes fit to show in a log, message or terminal: valid UTF-8 but control characters stays, all else becomes
 // \xNN; cut with "..." when it does not fit. Returns `out`.

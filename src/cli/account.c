@@ -19,7 +19,7 @@ const struct cli_command cli_token = {"token", "list|make NAME|remove NAME [OPTI
                                       "tokens, by which programs log in; one is shown when it is made, and never again",
                                       run_token, false};
 
-enum { PASSWORD_SIZE = 1100, PATH_SIZE = 256 };
+enum { PASSWORD_SIZE = 1100, PATH_SIZE = 256, SHOWN_SIZE = 300 };
 
 struct options {
     const char *server, *roles, *shown, *days;
@@ -71,12 +71,20 @@ static int call(const struct options *o, const char *method, const char *path, j
     return ok ? CLI_DONE : cli_fail(&err);
 }
 
-// Without an answer that anybody reads.
+// Of the answer nothing but its warnings is read.
 static int just_call(const struct options *o, const char *method, const char *path, json_t *body)
 {
     struct buffer out;
+    size_t i;
+    json_t *warning;
     buffer_init(&out, 1 << 20);
     int status = call(o, method, path, body, &out);
+    json_t *answer = status == CLI_DONE && out.data ? json_loads((const char *)out.data, 0, NULL) : NULL;
+    json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+    {
+        fprintf(stderr, "warning: %s\n", json_string_value(warning));
+    }
+    json_decref(answer);
     buffer_free(&out);
     return status;
 }
@@ -108,11 +116,19 @@ static const char *text_of(const json_t *row, const char *name)
     return text ? text : "";
 }
 
+// As it may stand on a terminal: what is in it moves no cursor and begins no line.
+static const char *shown_of(const json_t *row, const char *name, char out[SHOWN_SIZE])
+{
+    const char *text = text_of(row, name);
+    return text_show(out, SHOWN_SIZE, text, strlen(text));
+}
+
 // ---- accounts
 
 static void print_account(const json_t *row)
 {
-    printf("%s\t%s\t", text_of(row, "name"), text_of(row, "shown"));
+    char name[SHOWN_SIZE], shown[SHOWN_SIZE];
+    printf("%s\t%s\t", shown_of(row, "name", name), shown_of(row, "shown", shown));
     print_words(json_object_get(row, "roles"));
     printf("\t%s%s\n", json_is_true(json_object_get(row, "enabled")) ? "enabled" : "disabled",
            *text_of(row, "subject")                            ? " provider"
@@ -179,9 +195,11 @@ static int run_account(int argc, char **argv)
 
 static void print_token(const json_t *row)
 {
-    printf("%s\t", text_of(row, "name"));
+    char name[SHOWN_SIZE], maker[SHOWN_SIZE];
+    printf("%s\t", shown_of(row, "name", name));
     print_words(json_object_get(row, "roles"));
-    printf("\tends %s\tmade by %s\n", text_of(row, "ends"), text_of(row, "madeBy"));
+    printf("\tends %s\tmade by %s%s\n", text_of(row, "ends"), shown_of(row, "madeBy", maker),
+           json_is_true(json_object_get(row, "makerGone")) ? ", who is gone" : "");
 }
 
 static int make_token(const struct options *o, const char *name)

@@ -200,13 +200,15 @@ static bool same_authority(const char *a, const char *b, const char *port)
            text_copy_n(right, sizeof right, b, without_port(b, port)) && text_same_fold(left, right);
 }
 
-static bool origin_is_host(const char *origin, const char *host)
+// A page that came in the clear may be anybody's on the way, and is no page of ours for who asks over TLS. The other
+// way round it may be a proxy that nobody has told us of.
+static bool origin_is_host(const char *origin, const char *host, bool secure)
 {
     static const struct {
         const char *scheme;
         const char *port;
     } schemes[] = {{"http://", ":80"}, {"https://", ":443"}};
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+    for (size_t i = secure ? 1 : 0; i < sizeof schemes / sizeof schemes[0]; i++)
         if (text_starts(origin, schemes[i].scheme))
             return same_authority(origin + strlen(schemes[i].scheme), host, schemes[i].port);
     return false; // "null", for one
@@ -233,7 +235,7 @@ bool http_origin_is_ours(struct http_request *request)
     char shown[80], shown_host[80];
     const char *origin = http_header(request, "Origin");
     const char *host = http_header(request, "Host");
-    if (!origin || (host && origin_is_host(origin, host)))
+    if (!origin || (host && origin_is_host(origin, host, http_is_secure(request))))
         return true;
     host = host ? host : "";
     return http_refuse(request, MHD_HTTP_FORBIDDEN,

@@ -178,6 +178,8 @@ const struct access_subject *service_subject(const struct http_request *request)
 
 // What he does not see: an argument of all that answers him with patients' data.
 struct access_scope service_scope(const struct http_request *request);
+// The same without an emergency, which lets him see and judge, and never say who sees.
+struct access_scope service_lasting_scope(const struct http_request *request);
 
 // How he showed it.
 enum service_way { SERVICE_BY_NOTHING, SERVICE_BY_SESSION, SERVICE_BY_TOKEN, SERVICE_BY_COMMAND };
@@ -199,6 +201,14 @@ bool service_open_logins(struct service *service, struct error *err);
 // The code alone, where it is due by now.
 bool service_open_first(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
+// Whether this browser has had a session since it was started, which goes on no more: it was logged off or left alone,
+// and who sits there now may be another one. A cookie without a secret says so, at OIDC_PATH alone.
+bool service_had_session(const struct http_request *request);
+// `name` as this request's browser has it: behind `prefix` ("__Host-", RFC 6265bis section 4.1.3) over TLS, and with
+// the port where that is not the scheme's own.
+enum { SERVICE_COOKIE_SIZE = 64 };
+void service_cookie_name(const struct http_request *request, const char *prefix, const char *name,
+                         char out[SERVICE_COOKIE_SIZE]);
 // The value of a cookie (RFC 6265, section 4.2) that is as long as a secret; false: there is none.
 bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE]);
 

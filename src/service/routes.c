@@ -187,9 +187,11 @@ bool service_read_count(const char *name, const char *value, size_t *out, struct
 const char *service_member(const json_t *body, const char *name, struct error *err)
 {
     const char *text = json_string_value(json_object_get(body, name));
-    if (text && strlen(text) <= 128 && text_is_visible(text, strlen(text)))
+    if (text && strlen(text) <= 128 && text_is_plain(text, strlen(text)))
         return text;
-    error_set(err, ERROR_BAD_VALUE, "the body needs '%s', text of 1 to 128 bytes that shows something", name);
+    error_set(err, ERROR_BAD_VALUE,
+              "the body needs '%s', text of 1 to 128 bytes on one line that shows as it is, without control characters",
+              name);
     return NULL;
 }
 

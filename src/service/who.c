@@ -29,6 +29,15 @@ struct access_scope service_scope(const struct http_request *request)
     return access_scope_of(service_subject(request));
 }
 
+struct access_scope service_lasting_scope(const struct http_request *request)
+{
+    const struct service_login *login = service_login(request);
+    struct access_subject subject = *service_subject(request);
+    if (login->way == SERVICE_BY_SESSION)
+        subject.labels = login->session.labels;
+    return access_scope_of(&subject);
+}
+
 static bool check_study(struct service *service, struct http_request *request, struct error *err)
 {
     bool seen = false;
@@ -120,9 +129,22 @@ bool service_open_first(struct service *service, struct error *err)
 
 // ---- who it is
 
-static const char *cookie_name(const struct http_request *request)
+// Cookies are of a host and not of a port (RFC 6265, section 8.5): two servers on one machine would take each other's.
+// ":8443" of "NAME:8443"; "" where the browser leaves it out.
+static const char *port_of(const struct http_request *request)
 {
-    return http_is_secure(request) ? "__Host-hilum" : "hilum";
+    const char *host = http_header(request, "Host"), *colon = host ? strrchr(host, ':') : NULL;
+    const char *own = http_is_secure(request) ? ":443" : ":80";
+    bool is_port = colon && colon[1] && colon[1 + strspn(colon + 1, "0123456789")] == '\0' && strlen(colon) <= 6;
+    return is_port && strcmp(colon, own) != 0 ? colon : "";
+}
+
+void service_cookie_name(const struct http_request *request, const char *prefix, const char *name,
+                         char out[SERVICE_COOKIE_SIZE])
+{
+    const char *port = port_of(request);
+    snprintf(out, SERVICE_COOKIE_SIZE, "%s%s%s%s", http_is_secure(request) ? prefix : "", name, *port ? "-" : "",
+             *port ? port + 1 : "");
 }
 
 bool service_read_cookie(const struct http_request *request, const char *name, char out[ACCESS_SECRET_SIZE])
@@ -136,10 +158,23 @@ bool service_read_cookie(const struct http_request *request, const char *name, c
 
 void service_set_cookie(struct http_request *request, const char *secret)
 {
-    bool secure = http_is_secure(request);
+    const char *secure = http_is_secure(request) ? "; Secure" : "";
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Host-", "hilum", name);
     http_set_header(request, "Set-Cookie",
-                    arena_printf(http_arena(request), "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s",
-                                 cookie_name(request), secret, secure ? "; Secure" : "", *secret ? "" : "; Max-Age=0"));
+                    arena_printf(http_arena(request), "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s", name, secret,
+                                 secure, *secret ? "" : "; Max-Age=0"));
+    service_cookie_name(request, "__Secure-", "hilum-before", name);
+    http_set_header(
+        request, "Set-Cookie",
+        arena_printf(http_arena(request), "%s=1; Path=%s; HttpOnly; SameSite=Lax%s", name, OIDC_PATH, secure));
+}
+
+bool service_had_session(const struct http_request *request)
+{
+    char name[SERVICE_COOKIE_SIZE], ignored[ACCESS_SECRET_SIZE];
+    service_cookie_name(request, "__Secure-", "hilum-before", name);
+    return service_read_cookie(request, name, ignored) && service_login(request)->way != SERVICE_BY_SESSION;
 }
 
 static bool is_command(const struct service *service, const char *secret, const char *address)
@@ -197,7 +232,9 @@ static bool by_token(struct service *service, struct http_request *request, cons
 static bool by_session(struct service *service, struct http_request *request, const struct http_route *route,
                        struct service_login *login, struct access_subject *out, bool *found, struct error *err)
 {
-    *found = service_read_cookie(request, cookie_name(request), login->secret) &&
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Host-", "hilum", name);
+    *found = service_read_cookie(request, name, login->secret) &&
              access_session(service->access, login->secret, http_address(request), is_background(request),
                             clock_now_ns(), &login->session);
     if (!*found)

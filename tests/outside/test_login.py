@@ -33,7 +33,8 @@ class Person:
         head = dict(JSON, **({"Cookie": self.cookie} if self.cookie else {}), **({"X-Hilum-CSRF": self.csrf} if self.csrf else {}), **(headers or {}))
         status, answered, text = self.server.request(path, method, None if body is None else json.dumps(body).encode(), head)
         for cookie in answered.get_all("Set-Cookie") or []:
-            self.cookie = cookie.split(";")[0]
+            if re.match(r"(__Host-)?hilum(-\d+)?=", cookie):
+                self.cookie = cookie.split(";")[0]
         answer = json.loads(text) if text else None
         if isinstance(answer, dict) and answer.get("csrf"):
             self.csrf = answer["csrf"]
@@ -115,7 +116,7 @@ class Login(unittest.TestCase):
         status, headers, text = self.server.request("/api/session", "POST", json.dumps({"name": "READER", "password": PASSWORD}).encode(), JSON)
         self.assertEqual(status, 200, text)
         cookie = headers["Set-Cookie"]
-        self.assertRegex(cookie, r"^hilum=hs_[\w-]{43}; Path=/; HttpOnly; SameSite=Strict$")
+        self.assertRegex(cookie, r"^hilum-\d+=hs_[\w-]{43}; Path=/; HttpOnly; SameSite=Strict$")
         session = json.loads(text)
         self.assertEqual((session["name"], session["shown"], session["roles"], session["way"]), ("reader", "Dr. reader", ["radiologist"], "password"))
         self.assertIn("judge", session["actions"])
@@ -189,6 +190,12 @@ class Login(unittest.TestCase):
         self.assertIn(why["reason"], self.trail())
         self.assertEqual(reader.ask("GET", f"/dicom-web/studies/{study}/metadata")[0], 200)
         self.assertEqual([item["study"] for item in reader.ask("GET", "/api/worklist")[1]], [study])
+        version = reader.ask("GET", f"/api/studies/{study}/labels")[1]["version"]
+        for labels in ([], ["vip"]):  # it sees, and says for nobody else who sees
+            status, said = reader.ask("PUT", f"/api/studies/{study}/labels", {"labels": labels, "version": version})
+            self.assertEqual(status, 403)
+            self.assertIn("by the emergency alone", json.dumps(said))
+        self.assertEqual(reader.ask("GET", f"/api/studies/{study}/labels")[1]["labels"], ["vip"])
         self.assertEqual(self.person("reader").ask("GET", "/api/worklist")[1], [])  # another session of his
         self.assertEqual(stream.wait(10), 0)  # a stream goes on as it was opened, or not at all
         self.assertIn("an emergency", json.dumps(boss.ask("GET", "/healthz")[1]))
@@ -200,6 +207,23 @@ class Login(unittest.TestCase):
         people = {name: self.person(name) for name in {door[0] for door in doors}}
         for name, path, wanted in doors:
             self.assertEqual(people[name].ask("GET", path)[0], wanted, (name, path))
+
+    def test_who_is_removed_or_disabled_leaves_tokens_that_are_named(self):
+        self.site()
+        boss = self.person("boss")
+        self.account("chief", "administrator")
+        chief = self.person("chief")
+        self.assertEqual(chief.ask("POST", "/api/tokens", {"name": "viewer", "roles": ["administrator"], "days": 300})[0], 201)
+        self.assertEqual([one["makerGone"] for one in boss.ask("GET", "/api/tokens")[1]], [False])
+        status, answer = boss.ask("PUT", "/api/accounts/chief", {"enabled": False})
+        self.assertEqual(status, 200)
+        self.assertRegex(answer["warnings"][0], r"^the token viewer, which chief made, keeps its rights until \d{4}-")
+        self.assertEqual([one["makerGone"] for one in boss.ask("GET", "/api/tokens")[1]], [True])
+        removed = subprocess.run([HILUM, "account", "remove", "chief", "--server", self.server.url("")], text=True, check=True, capture_output=True, env=self.command_environment())
+        self.assertIn("warning: the token viewer, which chief made, keeps its rights until ", removed.stderr)
+        listed = subprocess.run([HILUM, "token", "list", "--server", self.server.url("")], text=True, check=True, capture_output=True, env=self.command_environment())
+        self.assertIn("made by chief, who is gone", listed.stdout)
+        self.assertEqual(boss.ask("DELETE", "/api/tokens/viewer")[0], 204)
 
     def test_a_password_is_changed_by_its_owner_and_all_other_sessions_end(self):
         self.site()

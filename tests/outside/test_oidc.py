@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import html
+import http.client
 import http.server
 import json
 import os
@@ -66,6 +67,9 @@ class Site(unittest.TestCase):
     def told(self, surfer):
         return surfer.get(self.server.url("/api/login")).json().get("refused")
 
+    def cookie_name(self):
+        return f"hilum-{urllib.parse.urlsplit(self.server.url('/')).port}"
+
     def session(self, surfer):
         answer = surfer.get(self.server.url("/api/session"))
         return answer.json() if answer.status == 200 else None
@@ -111,7 +115,7 @@ class Login(Site):
         self.assertEqual((asked["response_type"], asked["client_id"], asked["redirect_uri"], asked["scope"], asked["code_challenge_method"]), ("code", "hilum", self.server.url(CALLBACK), "openid profile email", "S256"))
         for name in ("state", "nonce", "code_challenge"):
             self.assertRegex(asked[name], r"^[\w-]{43}$")
-        self.assertRegex(answer.headers["Set-Cookie"], rf"^hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax$")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^hilum-login-\d+=[\w-]{{43}}; Path=/api/session/provider; Max-Age=600; HttpOnly; SameSite=Lax$")
         again = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(Surfer().get(self.server.url("/api/session/provider")).location).query))
         self.assertFalse({asked[name] for name in ("state", "nonce", "code_challenge")} & set(again.values()))
 
@@ -124,7 +128,7 @@ class Login(Site):
         answer = Surfer().get(url, headers={"Host": "hilum.example.org", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https"})
         asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(answer.location).query))
         self.assertEqual(asked["redirect_uri"], f"https://hilum.example.org{CALLBACK}")
-        self.assertRegex(answer.headers["Set-Cookie"], rf"^__Secure-hilum-login=[\w-]{{43}}; Path={CALLBACK}; Max-Age=600; HttpOnly; SameSite=Lax; Secure$")
+        self.assertRegex(answer.headers["Set-Cookie"], rf"^__Secure-hilum-login=[\w-]{{43}}; Path=/api/session/provider; Max-Age=600; HttpOnly; SameSite=Lax; Secure$")
         for proxy in ({}, {"X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "http"}):
             answer = Surfer().get(url, headers={"Host": "hilum.example.org", **proxy})
             self.assertEqual(answer.location, "/")
@@ -132,6 +136,9 @@ class Login(Site):
             _, _, text = self.server.request("/api/login", headers={"Host": "hilum.example.org", "Cookie": cookie, **proxy})
             self.assertIn("needs HTTPS", json.loads(text)["refused"])
         self.assertEqual(Surfer().get(url, headers={"Host": "evil.example.org"}).status, 403)
+        for origin, wanted in (("https://hilum.example.org", 401), ("http://hilum.example.org", 403)):  # a page in the clear is none of ours over TLS
+            status, _, _ = self.server.request("/api/session", "POST", b'{"name": "boss", "password": "wrong"}', {"Host": "hilum.example.org", "X-Forwarded-For": "10.1.2.3", "X-Forwarded-Proto": "https", "Origin": origin, "Content-Type": "application/json"})
+            self.assertEqual(status, wanted, origin)
 
     def test_a_public_client_has_no_secret(self):
         self.site(public=True, client_secret=None)
@@ -159,10 +166,57 @@ class Login(Site):
     def test_each_login_is_a_new_session_whatever_cookie_came(self):
         self.site()
         surfer, _ = self.log_in("ada")
-        before = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        before = {cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name()}
         self.log_in("ada", surfer)
-        after = {cookie.value for cookie in surfer.cookies if cookie.name == "hilum"}
+        after = {cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name()}
         self.assertEqual((len(before), len(after), before & after), (1, 1, set()))
+
+    def test_several_tabs_that_log_in_at_once_all_come_in_and_a_refusal_takes_nothing_from_them(self):
+        self.site()
+        surfer, elsewhere = Surfer(), Surfer()
+        tabs = [surfer.get(self.server.url("/api/session/provider")).location for _ in range(4)]  # each at the provider's door
+        for number in (2, 0, 3, 1):
+            url = surfer.to_callback(tabs[number], "ada")
+            self.assertIsNone(self.end(surfer, url), number)
+            self.assertIn("has been used already", self.end(surfer, url))
+        self.assertEqual(self.session(surfer)["name"], "ada.l")
+        self.check_refused(elsewhere, self.end(elsewhere, self.begin(surfer, "ada")), "did not begin in this browser")
+
+    def test_after_a_logoff_or_a_session_that_was_left_the_provider_asks_who_it_is(self):
+        self.site()
+        def place(surfer):
+            return surfer.get(self.server.url("/api/session/provider")).location
+        surfer, _ = self.log_in("ada")
+        self.assertNotIn("prompt=", place(Surfer()))
+        self.assertNotIn("prompt=", place(surfer))  # who is in
+        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == self.cookie_name())
+        status, headers, _ = self.server.request("/api/session", "DELETE", None, {"Cookie": cookie, "X-Hilum-CSRF": self.session(surfer)["csrf"]})
+        self.assertEqual(status, 200)
+        self.assertRegex("\n".join(headers.get_all("Set-Cookie")), r"hilum-before-\d+=1; Path=/api/session/provider; HttpOnly; SameSite=Lax")
+        url = place(surfer)  # its session is gone, and that at the provider goes on
+        self.assertIn("prompt=login", url)
+        answer = surfer.get(url)
+        while answer.location:
+            answer = surfer.get(urllib.parse.urljoin(url, answer.location))
+        self.assertIn('name="password"', answer.text)
+        self.assertIsNone(self.log_in("ada", surfer)[1])
+        self.assertEqual(self.session(surfer)["name"], "ada.l")
+        (session,) = self.command("/api/sessions")
+        self.command("/api/sessions/" + session["id"], "DELETE")  # as one that was left alone ends
+        self.assertIn("prompt=login", place(surfer))
+
+    def test_two_servers_on_one_host_leave_each_other_s_login_alone(self):
+        self.site()
+        with Hilum() as other:
+            surfer, _ = self.log_in("ada")
+            value = next(cookie.value for cookie in surfer.cookies if cookie.name == self.cookie_name())
+            body = json.dumps({"shown": "X", "roles": ["administrator"], "password": PASSWORD}).encode()
+            self.assertEqual(other.request("/api/accounts/x", "PUT", body, {"Content-Type": "application/json"})[0], 200)
+            status, headers, _ = other.request("/api/session", "POST", json.dumps({"name": "x", "password": PASSWORD}).encode(), {"Content-Type": "application/json", "Cookie": f"{self.cookie_name()}={value}"})
+            self.assertEqual(status, 200)
+            names = {cookie.split("=")[0] for cookie in headers.get_all("Set-Cookie")}
+            self.assertIn(f"hilum-{urllib.parse.urlsplit(other.url('/')).port}", names)
+            self.assertNotIn(self.cookie_name(), names)
 
     def test_groups_of_a_member_of_a_member(self):
         self.site(groups_claim="realm_access.roles", roles="Radiology A = resident")
@@ -174,7 +228,7 @@ class Login(Site):
     def test_logging_off_says_where_the_provider_s_session_is_ended(self):
         self.site()
         surfer, _ = self.log_in("ada")
-        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == "hilum")
+        cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in surfer.cookies if cookie.name == self.cookie_name())
         status, _, text = self.server.request("/api/session", "DELETE", None, {"Cookie": cookie, "X-Hilum-CSRF": self.session(surfer)["csrf"]})
         self.assertEqual(status, 200)
         self.assertEqual(json.loads(text), {"provider": "Testing", "url": f"{self.provider.issuer}/session/end?client_id=hilum"})
@@ -202,6 +256,35 @@ class Refused(Site):
         time.sleep(1.1)  # refused logins of one name within a second are one line
         self.check_refused(*self.log_in("bob"), "'groups' (groups_claim)")
 
+    def test_too_many_groups_for_a_token_are_called_so(self):
+        self.site()
+        for long in ("CN=readers of the department of radiology number {},OU=groups,DC=hospital,DC=example", "{}"):
+            self.provider.set("bob", preferred_username="bob", groups=[long.format(number) for number in range(300 if len(long) > 2 else 20000)])
+            self.check_refused(*self.log_in("bob"), "too many groups: let the provider send only those")
+            time.sleep(1.1)  # refused logins of one name within a second are one line
+
+    def test_who_has_no_role_any_more_is_out_of_the_session_he_has(self):
+        self.site()
+        here, _ = self.log_in("ada")
+        self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["porters"])
+        elsewhere, why = self.log_in("ada")
+        self.check_refused(elsewhere, why, "porters")
+        self.assertIsNone(self.session(here))
+        self.assertEqual([one["roles"] for one in self.command("/api/accounts") if one["name"] == "ada.l"], [[]])
+        self.provider.set("ada", name="Ada Lovelace", preferred_username="Ada.L", groups=["readers"])
+        again, why = self.log_in("ada")
+        self.assertIsNone(why)
+        self.assertEqual(self.session(again)["roles"], ["radiologist"])
+
+    def test_people_whose_names_have_foreign_letters_or_are_alike_come_in_and_are_told_apart(self):
+        self.site()
+        for login, name, shown in (("1", "m\u00fcller", "M. M\u00fcller"), ("2", "m\u00f6ller", "M. M\u00f6ller"), ("3", "\u738b\u4f1f", "\u738b\u4f1f"), ("4", "\u674e\u5a1c", "\u674e\u5a1c"), ("5", "muller", "\u202eM. M\u00fcller\u001b[2J\n")):
+            self.provider.set(login, preferred_username=name, name=shown, groups=["readers"])
+            self.assertIsNone(self.log_in(login)[1], name)
+        self.assertEqual([(one["name"], one["shown"]) for one in self.command("/api/accounts")], [("__", "\u738b\u4f1f"), ("__-2", "\u674e\u5a1c"), ("boss", "Boss"), ("moller", "M. M\u00f6ller"), ("muller", "M. M\u00fcller"), ("muller-2", "M. M\u00fcller[2J ")])
+        self.provider.set("6", preferred_username="x", name="M. M\u00fcller", groups=["readers"])
+        self.assertEqual(self.session(self.log_in("6")[0])["shown"], "M. M\u00fcller (x)")
+
     def test_a_disabled_account_stays_out(self):
         self.site()
         self.log_in("ada")
@@ -220,7 +303,7 @@ class Refused(Site):
         self.site()
         surfer = Surfer()
         url = self.begin(surfer, "ada")
-        kept = [cookie for cookie in surfer.cookies if cookie.name == "hilum-login"]
+        kept = [cookie for cookie in surfer.cookies if cookie.name.startswith("hilum-login-")]
         self.assertIsNone(self.end(surfer, url))
         thief = Surfer()
         for cookie in kept:
@@ -297,19 +380,36 @@ class Faults(Site):
         self.provider.stop()
         self.check_refused(surfer, self.end(surfer, url), "does not answer")
 
-    def test_a_provider_that_hangs_holds_four_and_nobody_else(self):
+    def told_at(self, address):
+        """What one at another address of loopback is told of a login."""
+        def get(path, headers):
+            connection = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(self.server.url("/")).port, timeout=60, source_address=(address, 0))
+            try:
+                connection.request("GET", path, headers=headers)
+                answer = connection.getresponse()
+                return answer.getheader("Set-Cookie"), answer.read()
+            finally:
+                connection.close()
+        cookie, _ = get("/api/session/provider", {})
+        return json.loads(get("/api/login", {"Cookie": cookie.split(";")[0]})[1]).get("refused")
+
+    def test_a_provider_that_hangs_holds_two_of_an_address_four_in_all_and_nobody_else(self):
         self.site(start=False)
         with socket.create_server(("127.0.0.1", self.provider.port), backlog=64):  # takes connections, and says nothing
             began = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 waiting = [pool.submit(lambda surfer: (surfer.get(self.server.url("/api/session/provider")), self.told(surfer))[1], Surfer()) for _ in range(8)]
-                wait_until(lambda: sum(one.done() for one in waiting) == 4, 5, "four are told at once that others wait")
+                wait_until(lambda: sum(one.done() for one in waiting) == 6, 5, "six are told at once that others wait")
+                elsewhere = [pool.submit(self.told_at, f"127.0.0.{number}") for number in (2, 3, 4)]
+                wait_until(lambda: sum(one.done() for one in elsewhere) == 1, 5, "of three elsewhere, one is told that others wait")
                 status, _, _ = self.server.request("/api/session", "POST", json.dumps({"name": "boss", "password": PASSWORD}).encode(), {"Content-Type": "application/json"})
                 self.assertEqual(status, 200)
                 self.assertLess(time.monotonic() - began, 6)
                 told = sorted(one.result() for one in waiting)
+                others = sorted(one.result() for one in elsewhere)
             self.assertLess(time.monotonic() - began, 13)
-            self.assertEqual(["4 logins wait for Testing already" in why for why in told], [True] * 4 + [False] * 4, told)
+            self.assertEqual(["2 logins from your address wait for Testing already" in why for why in told], [True] * 6 + [False] * 2, told)
+            self.assertEqual(["4 logins wait for Testing already" in why for why in others], [True, False, False], others)
             self.assertIn("did not answer in time", told[-1])
 
     def test_a_provider_of_another_issuer_is_not_believed(self):

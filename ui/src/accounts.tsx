@@ -29,10 +29,19 @@ function List() {
     const { value, error, again } = useStore("accounts");
     const [edited, setEdited] = useState<Entry | null>(null);
     const rows = value ?? [];
-    const save = ({ password, ...entry }: Entry) => put("/api/accounts/{name}", { name: String(entry.name) }, password ? { ...entry, password } : entry).then(again);
+    const [warnings, setWarnings] = useState<string[]>([]);
+    const save = async ({ password, ...entry }: Entry) => {
+        setWarnings((await put("/api/accounts/{name}", { name: String(entry.name) }, password ? { ...entry, password } : entry)).warnings ?? []);
+        await again();
+    };
     return (
         <Panel title={words.title} says={value ? rows.length : t.loading} error={error} tools={!edited && <button onClick={() => setEdited(START)}>{words.add}</button>}>
             {edited && <Form key={String(edited.name)} title={edited.name ? words.edit(String(edited.name)) : words.add} fields={edited.name ? FIELDS : NEW_FIELDS} start={edited} fixed={edited.name ? "name" : undefined} button={t.save} onSend={save} onClose={() => setEdited(null)} />}
+            {warnings.map((warning) => (
+                <p key={warning} class="error" role="alert">
+                    <bdi>{warning}</bdi>
+                </p>
+            ))}
             <Table
                 name={words.title}
                 columns={[
@@ -48,7 +57,7 @@ function List() {
                                 <button aria-label={`${t.edit} ${account.name}`} onClick={() => setEdited(account)}>
                                     {t.edit}
                                 </button>
-                                <Deed words={t.remove} label={`${t.remove} ${account.name}`} ask={words.ask(account.name)} onDo={() => remove("/api/accounts/{name}", { name: account.name }).then(() => again())} />
+                                <Deed words={t.remove} label={`${t.remove} ${account.name}`} ask={words.ask(account.name)} onDo={() => remove("/api/accounts/{name}", { name: account.name }).then((answer) => again().then(() => answer?.warnings.join(" ")))} />
                             </>
                         ),
                         kind: "short",
@@ -91,7 +100,7 @@ function Tokens() {
                     { title: all.columns.name, cell: ({ name }) => <bdi>{name}</bdi> },
                     { title: all.columns.roles, cell: ({ roles }) => roles.join(", ") || t.none },
                     { title: all.columns.labels, cell: ({ labels = [] }) => labels.join(", ") || t.none },
-                    { title: all.columns.madeBy, cell: ({ madeBy }) => <bdi>{madeBy}</bdi> },
+                    { title: all.columns.madeBy, cell: ({ madeBy, makerGone }) => <bdi>{makerGone ? all.gone(madeBy) : madeBy}</bdi> },
                     { title: all.columns.ends, cell: ({ ends }) => date(ends), kind: "short" },
                     { title: "", cell: ({ name }) => <Deed words={all.revoke} label={`${all.revoke} ${name}`} ask={all.ask(name)} onDo={() => remove("/api/tokens/{name}", { name }).then(() => again())} />, kind: "short" },
                 ]}

@@ -116,7 +116,7 @@ static void what_is_no_label_is_refused_by_name(void **state)
         {"{\"name\": \"-a\"}", "'-a'"},
         {"{\"name\": \"a,b\"}", "'a,b'"},
         {"{\"name\": \"123456789012345678901234567890123\"}", "at most 32"},
-        {"{\"name\": \"a\", \"description\": \" \"}", "shows nothing"},
+        {"{\"name\": \"a\", \"description\": \" \"}", "shows as it is"},
         {"{\"name\": \"a\", \"colour\": \"red\"}", "'colour' is unknown"},
         {"{\"name\": \"a\", \"version\": -1}", "whole number"},
     };

@@ -1,6 +1,7 @@
 // Accounts, sessions and tokens.
 #include "place.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "access/account.h"
 #include "access/access_internal.h"
+#include "access/label.h"
 #include "access/account_row.h"
 #include "access/login.h"
 #include "access/provider.h"
@@ -249,6 +251,72 @@ static void an_address_that_guesses_many_names_waits_and_so_does_its_network(voi
     place_close(&place);
 }
 
+struct guesser {
+    struct place *place;
+    const char *address;
+    bool right;
+    struct error err;
+};
+
+static void *guess(void *payload)
+{
+    struct guesser *guesser = payload;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    int wait_s;
+    guesser->right = access_log_in(guesser->place->access, "doctor", PASSWORD, guesser->address, clock_now_ns(), secret,
+                                   &session, &wait_s, &guesser->err);
+    return NULL;
+}
+
+static size_t count_line(struct hasher *hasher)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&hasher->lock);
+    for (size_t i = 0; i < ACCESS_HASHES_WAITING; i++)
+        count += hasher->line[i] != 0;
+    pthread_mutex_unlock(&hasher->lock);
+    return count;
+}
+
+static void wait_for_line(struct hasher *hasher, size_t wanted)
+{
+    for (int i = 0; i < 5000 && count_line(hasher) < wanted; i++)
+        usleep(1000);
+    assert_int_equal(count_line(hasher), wanted);
+}
+
+static void many_logins_of_one_network_leave_places_in_the_line_for_others(void **state)
+{
+    struct place place;
+    struct guesser guessers[12], honest = {.place = &place, .address = "2001:db8:1:3::1"};
+    pthread_t threads[12], other;
+    char address[12][32];
+    size_t refused = 0;
+    (void)state;
+    open_with_two(&place);
+    struct hasher *hasher = &place.access->login->hasher;
+    pthread_mutex_lock(&hasher->turn);
+    for (size_t i = 0; i < 12; i++) {
+        snprintf(address[i], sizeof address[i], "2001:db8:1:2::%zu", i);
+        guessers[i] = (struct guesser){.place = &place, .address = address[i]};
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, &guessers[i]), 0);
+    }
+    wait_for_line(hasher, ACCESS_HASHES_OF_ADDRESS);
+    assert_int_equal(pthread_create(&other, NULL, guess, &honest), 0);
+    wait_for_line(hasher, ACCESS_HASHES_OF_ADDRESS + 1);
+    pthread_mutex_unlock(&hasher->turn);
+    pthread_join(other, NULL);
+    for (size_t i = 0; i < 12; i++) {
+        pthread_join(threads[i], NULL);
+        refused += !guessers[i].right && guessers[i].err.code == ERROR_BUSY;
+    }
+    assert_ok(honest.right, honest.err);
+    assert_in_range(refused, 1, 12 - ACCESS_HASHES_OF_ADDRESS);
+    assert_int_equal(count_line(hasher), 0);
+    place_close(&place);
+}
+
 static void passwords_are_judged_by_their_length_and_by_what_everybody_guesses(void **state)
 {
     struct error err;
@@ -322,6 +390,34 @@ static void a_token_does_what_its_roles_may_until_its_end(void **state)
     place_close(&place);
 }
 
+static void who_goes_leaves_the_tokens_that_he_made_and_those_that_these_made(void **state)
+{
+    struct place place;
+    struct access_token *left;
+    struct arena arena;
+    char secret[ACCESS_SECRET_SIZE];
+    const int64_t now_ns = clock_now_ns(), day_ns = 86400 * CLOCK_SECOND;
+    static const char *const made[][2] = {
+        {"third", "second"}, {"other", "doctor"}, {"first", "admin"}, {"second", "first"}, {"past", "admin"}};
+    size_t count = 0;
+    (void)state;
+    open_with_two(&place);
+    arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        struct access_token token = {.roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + (i == 4 ? 1 : 2) * day_ns};
+        text_copy(token.name, sizeof token.name, made[i][0]);
+        assert_ok(access_token_make(place.access, &token, made[i][1], now_ns, secret, &place.err), place.err);
+    }
+    assert_ok(access_token_left(place.access, &arena, "admin", now_ns + day_ns, &left, &count, &place.err), place.err);
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++)
+        assert_true(strcmp(left[i].name, "other") != 0 && strcmp(left[i].name, "past") != 0);
+    assert_ok(access_token_left(place.access, &arena, "nobody", now_ns, &left, &count, &place.err), place.err);
+    assert_int_equal(count, 0);
+    arena_free(&arena);
+    place_close(&place);
+}
+
 static void of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes(void **state)
 {
     struct place place;
@@ -379,6 +475,132 @@ static void an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_
 }
 
 // A bar with much room: a look-up takes a microsecond or so.
+static bool come_in(struct place *place, const char *name, const char *shown, const char *subject, bool made,
+                    struct access_session *session)
+{
+    struct access_account account = person(name, ACCESS_RADIOLOGIST);
+    char secret[ACCESS_SECRET_SIZE];
+    text_copy(account.shown, sizeof account.shown, shown);
+    text_copy(account.issuer, sizeof account.issuer, "https://login.example.org");
+    text_copy(account.subject, sizeof account.subject, subject);
+    account.name_made = made;
+    return access_log_in_by_provider(place->access, &account, 1, HERE, clock_now_ns(), secret, session, &place->err);
+}
+
+static void people_of_a_provider_whose_names_are_the_same_here_have_their_own_and_are_told_apart(void **state)
+{
+    struct place place;
+    struct access_session session;
+    struct access_provider provider = access_provider_start;
+    (void)state;
+    open_with_two(&place);
+    provider.issuer = "https://login.example.org";
+    provider.client_id = "hilum";
+    provider.roles = "readers=radiologist";
+    assert_ok(access_provider_put(place.access, &provider, "admin", &place.err), place.err);
+    assert_ok(come_in(&place, "__", "First", "1", true, &session), place.err);
+    assert_string_equal(session.subject.name, "__");
+    assert_ok(come_in(&place, "__", "Second", "2", true, &session), place.err);
+    assert_string_equal(session.subject.name, "__-2");
+    assert_ok(come_in(&place, "__", "first ", "3", false, &session), place.err);
+    assert_string_equal(session.subject.name, "__-3");
+    assert_string_equal(session.shown, "first  (__-3)");
+    assert_ok(come_in(&place, "__", "first ", "3", false, &session), place.err); // the same at the next login
+    assert_string_equal(session.shown, "first  (__-3)");
+    assert_ok(come_in(&place, "__", "First", "1", true, &session), place.err);
+    assert_string_equal(session.shown, "First");
+    assert_ok(come_in(&place, "doctor", "Third", "4", true, &session), place.err); // made of "d\u00f6ctor"
+    assert_string_equal(session.subject.name, "doctor-2");
+    assert_false(come_in(&place, "doctor", "Fourth", "5", false, &session)); // may be who has the password, or not
+    assert_non_null(strstr(place.err.message, "an administrator gives it the provider's issuer and the subject '5'"));
+    place_close(&place);
+}
+
+static void a_name_that_shows_otherwise_than_it_is_or_as_another_one_s_is_refused(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE];
+    static const char *const hostile[] = {"Ada\x1B[31m", "Ada\nboss",
+                                          "\xE2\x80\xAE"
+                                          "admin",
+                                          "a\xE2\x80\x8B"};
+    const int64_t now_ns = clock_now_ns();
+    (void)state;
+    open_with_two(&place);
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        struct access_account ada = person("ada", ACCESS_RADIOLOGIST);
+        struct access_token token = {.roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + 86400 * CLOCK_SECOND};
+        struct access_label label = {.name = "vip"};
+        text_copy(ada.shown, sizeof ada.shown, hostile[i]);
+        text_copy(token.name, sizeof token.name, hostile[i]);
+        text_copy(label.description, sizeof label.description, hostile[i]);
+        assert_false(access_account_put(place.access, &ada, PASSWORD, "admin", &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+        assert_false(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+        assert_false(access_label_put(place.access, &label, "admin", &place.err));
+        assert_int_equal(place.err.code, ERROR_BAD_VALUE);
+    }
+    struct access_account other = person("other", ACCESS_RADIOLOGIST);
+    text_copy(other.shown, sizeof other.shown, "dr.  DOCTOR");
+    assert_false(access_account_put(place.access, &other, PASSWORD, "admin", &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    other.enabled = false; // judges nothing
+    put(&place, &other, PASSWORD);
+    other.enabled = true;
+    assert_false(access_account_put(place.access, &other, NULL, "admin", &place.err));
+    place_close(&place);
+}
+
+static void who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so(void **state)
+{
+    struct place place;
+    struct access_account ada = person("ada", ACCESS_ADMINISTRATOR), now;
+    char secret[ACCESS_SECRET_SIZE];
+    struct access_session session;
+    int wait_s;
+    (void)state;
+    open_with_two(&place);
+    text_copy(ada.issuer, sizeof ada.issuer, "https://login.example.org");
+    text_copy(ada.subject, sizeof ada.subject, "4711");
+    put(&place, &ada, PASSWORD);
+    assert_ok(log_in(&place, "ada", PASSWORD, HERE, secret), place.err);
+    assert_ok(access_provider_gives_no_role(place.access, ada.issuer, "4712", &place.err), place.err); // another one
+    assert_true(is_in(&place, secret));
+    assert_ok(access_provider_gives_no_role(place.access, ada.issuer, ada.subject, &place.err), place.err);
+    assert_false(is_in(&place, secret));
+    assert_ok(access_account_get(place.access, "ada", &now, &place.err), place.err);
+    assert_int_equal(now.roles, 0);
+    assert_ok(access_log_in(place.access, "ada", PASSWORD, HERE, clock_now_ns(), secret, &session, &wait_s, &place.err),
+              place.err); // and may nothing
+    assert_false(access_allows(&session.subject, ACCESS_TO_MANAGE_ACCOUNTS));
+    now.enabled = false;
+    put(&place, &now, NULL); // is not refused for want of roles
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    char *trail = place_trail(place.audit);
+    assert_int_equal(place_count(trail, "all sessions of ada were ended: the provider gives no role"), 1);
+    free(trail);
+    place_close(&place);
+}
+
+static void the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none(void **state)
+{
+    struct place place;
+    struct access_account admin = person("admin", ACCESS_ADMINISTRATOR), now;
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    place_open(&place);
+    text_copy(admin.issuer, sizeof admin.issuer, "https://login.example.org");
+    text_copy(admin.subject, sizeof admin.subject, "1");
+    put(&place, &admin, PASSWORD);
+    assert_ok(log_in(&place, "admin", PASSWORD, HERE, secret), place.err);
+    assert_ok(access_provider_gives_no_role(place.access, admin.issuer, admin.subject, &place.err), place.err);
+    assert_false(is_in(&place, secret));
+    assert_ok(access_account_get(place.access, "admin", &now, &place.err), place.err);
+    assert_int_equal(now.roles, 1u << ACCESS_ADMINISTRATOR);
+    place_close(&place);
+}
+
 static void a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer(void **state)
 {
     struct place place;
@@ -468,11 +690,17 @@ int test_login(void)
         cmocka_unit_test(nobody_learns_which_names_there_are),
         cmocka_unit_test(who_guesses_locks_out_himself_and_nobody_else),
         cmocka_unit_test(an_address_that_guesses_many_names_waits_and_so_does_its_network),
+        cmocka_unit_test(many_logins_of_one_network_leave_places_in_the_line_for_others),
         cmocka_unit_test(passwords_are_judged_by_their_length_and_by_what_everybody_guesses),
         cmocka_unit_test(the_first_administrator_is_made_once_with_the_code_of_the_file),
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
+        cmocka_unit_test(who_goes_leaves_the_tokens_that_he_made_and_those_that_these_made),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
         cmocka_unit_test(an_identity_provider_s_word_makes_an_account_and_keeps_its_roles_as_it_says),
+        cmocka_unit_test(people_of_a_provider_whose_names_are_the_same_here_have_their_own_and_are_told_apart),
+        cmocka_unit_test(a_name_that_shows_otherwise_than_it_is_or_as_another_one_s_is_refused),
+        cmocka_unit_test(who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so),
+        cmocka_unit_test(the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none),
         cmocka_unit_test(a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer),
         cmocka_unit_test(people_who_went_away_keep_nobody_out),
         cmocka_unit_test(a_session_is_looked_up_within_20_microseconds_beside_4096),

@@ -111,6 +111,36 @@ static void what_does_not_show_as_itself_is_told(void **state)
     assert_false(text_is_visible("\xFFx", 2));
 }
 
+static void names_that_a_reader_takes_for_the_same_look_alike(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool alike;
+    } rows[] = {{"Ada Lovelace", "ada  lovelace ", true},
+                {"Ada Lovelace", "Ada\xC2\xA0Lovelace", true},
+                {"Ada",
+                 "A\xE2\x80\x8B"
+                 "da",
+                 true},
+                {"M\xC3\xBCller", "M\xC3\xBCller", true},
+                {"M\xC3\xBCller", "Muller", false},
+                {"Ada", "Adam", false},
+                {"", "", true},
+                {"", "a", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (text_looks_alike(rows[i].a, rows[i].b) != rows[i].alike ||
+            text_looks_alike(rows[i].b, rows[i].a) != rows[i].alike)
+            fail_msg("row %zu", i);
+    assert_true(text_is_plain("Dr. M\xC3\xBCller", 11));
+    assert_false(text_is_plain("Dr.\nM", 5));
+    assert_false(text_is_plain("\xE2\x80\xAE"
+                               "admin",
+                               8)); // U+202E
+    assert_false(text_is_plain(" ", 1));
+    assert_false(text_is_plain("a\xFF", 2));
+}
+
 static void what_is_shown_is_harmless_and_cut(void **state)
 {
     char out[16];
@@ -303,6 +333,7 @@ int test_text(void)
         cmocka_unit_test(whole_numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(decimals_are_finite_decimals),
         cmocka_unit_test(what_does_not_show_as_itself_is_told),
+        cmocka_unit_test(names_that_a_reader_takes_for_the_same_look_alike),
         cmocka_unit_test(what_is_shown_is_harmless_and_cut),
         cmocka_unit_test(addresses_are_host_and_port),
         cmocka_unit_test(a_host_and_port_are_shown_as_they_are_read),

@@ -65,14 +65,39 @@ static bool read_account(struct service *service, const json_t *body, struct acc
            (!version || service_version(body, &account->version, err));
 }
 
+// Of who was removed or disabled: what he has left that still counts. NULL with *err.
+static json_t *left_by(struct service *service, struct http_request *request, const char *name, struct error *err)
+{
+    struct access_token *tokens;
+    size_t count = 0;
+    char ends[CLOCK_RFC3339_SIZE], shown[160];
+    if (!access_token_left(service->access, http_arena(request), name, clock_now_ns(), &tokens, &count, err))
+        return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(
+            list, json_sprintf("the token %s, which %s made, keeps its rights until %s: remove it if it is not needed",
+                               text_show(shown, sizeof shown, tokens[i].name, strlen(tokens[i].name)), name,
+                               clock_rfc3339(ends, tokens[i].ends_ns)));
+    return list;
+}
+
 static void reply_account(struct service *service, struct http_request *request, const char *name)
 {
     struct access_account account;
     struct error err;
-    if (access_account_get(service->access, name, &account, &err))
-        service_reply_json(request, 200, account_to_json(service, &account));
-    else
+    json_t *warnings = NULL;
+    bool ok = access_account_get(service->access, name, &account, &err) &&
+              (account.enabled || (warnings = left_by(service, request, name, &err)) != NULL);
+    if (!ok) {
         http_reply_error(request, &err);
+        return;
+    }
+    json_t *json = account_to_json(service, &account);
+    if (json_array_size(warnings) > 0)
+        json_object_set(json, "warnings", warnings);
+    json_decref(warnings);
+    service_reply_json(request, 200, json);
 }
 
 void api_account_put(void *payload, struct http_request *request)
@@ -102,10 +127,17 @@ void api_account_delete(void *payload, struct http_request *request)
 {
     struct service *service = payload;
     struct error err;
-    if (access_account_remove(service->access, http_path_part(request, "name"), service_subject(request)->name, &err))
-        http_reply(request, 204, NULL, "", 0);
-    else
+    const char *name = http_path_part(request, "name");
+    json_t *warnings = access_account_remove(service->access, name, service_subject(request)->name, &err)
+                           ? left_by(service, request, name, &err)
+                           : NULL;
+    if (!warnings)
         http_reply_error(request, &err);
+    else if (json_array_size(warnings) > 0)
+        service_reply_json(request, 200, json_pack("{s:O}", "warnings", warnings));
+    else
+        http_reply(request, 204, NULL, "", 0);
+    json_decref(warnings);
 }
 
 // ---- sessions
@@ -153,6 +185,19 @@ static json_t *token_to_json(struct service *service, const struct access_token 
                      token->made_by);
 }
 
+// Whether nobody is there any more who made it: neither an account that may log in, nor a token, nor whoever is at this
+// machine ("command", "http").
+static bool is_maker_gone(struct service *service, const struct access_token *tokens, size_t count, const char *maker)
+{
+    struct access_account account;
+    struct error ignored;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(tokens[i].name, maker) == 0)
+            return false;
+    return strcmp(maker, "command") != 0 && strcmp(maker, "http") != 0 &&
+           (!access_account_get(service->access, maker, &account, &ignored) || !account.enabled);
+}
+
 void api_tokens(void *payload, struct http_request *request)
 {
     struct service *service = payload;
@@ -164,8 +209,11 @@ void api_tokens(void *payload, struct http_request *request)
         return;
     }
     json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, token_to_json(service, &tokens[i]));
+    for (size_t i = 0; i < count; i++) {
+        json_t *token = token_to_json(service, &tokens[i]);
+        json_object_set_new(token, "makerGone", json_boolean(is_maker_gone(service, tokens, count, tokens[i].made_by)));
+        json_array_append_new(list, token);
+    }
     service_reply_json(request, 200, list);
 }
 

@@ -83,7 +83,8 @@ void api_label_delete(void *payload, struct http_request *request)
     struct error err;
     const char *name = http_path_part(request, "name");
     if (check_rules(service, request, name, &err) &&
-        access_label_remove(service->access, service_scope(request), name, service_subject(request)->name, &err))
+        access_label_remove(service->access, service_lasting_scope(request), name, service_subject(request)->name,
+                            &err))
         http_reply(request, 204, NULL, "", 0);
     else
         http_reply_error(request, &err);
@@ -104,6 +105,17 @@ static bool check_here(struct service *service, struct http_request *request, st
     const char *study = http_path_part(request, "study");
     return archive_sees(service->archive, service_scope(request), study, &here, err) &&
            (here || error_set(err, ERROR_NOT_FOUND, "there is no study %.64s here", study));
+}
+
+// An emergency is for care and ends within the hour; what it changed of who sees the study would stay.
+static bool check_lasting(struct service *service, struct http_request *request, struct error *err)
+{
+    bool sees = false;
+    return archive_sees(service->archive, service_lasting_scope(request), http_path_part(request, "study"), &sees,
+                        err) &&
+           (sees || error_set(err, ERROR_FORBIDDEN,
+                              "you see this study by the emergency alone, which changes no labels: who has its labels "
+                              "changes them"));
 }
 
 void api_study_labels(void *payload, struct http_request *request)
@@ -148,7 +160,7 @@ void api_study_labels_put(void *payload, struct http_request *request)
     struct labelling labelling = {.study = http_path_part(request, "study")};
     struct error err;
     json_t *body = service_read_json(request, "labels version", &err);
-    if (body && check_here(service, request, &err) &&
+    if (body && check_here(service, request, &err) && check_lasting(service, request, &err) &&
         access_labels_read(service->access, json_object_get(body, "labels"), &labelling.labels, &err) &&
         service_version(body, &labelling.version, &err) &&
         store_write(service->store, STORE_DURABLE, write_labels, &labelling, &err))

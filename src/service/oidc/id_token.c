@@ -35,7 +35,8 @@ static bool check_form(const char *token, size_t size, struct error *err)
 {
     size_t at = 0, parts = 0;
     if (size > OIDC_TOKEN_MAX)
-        return error_set(err, ERROR_BAD_DATA, "the ID token has %zu bytes; %d are the most", size, OIDC_TOKEN_MAX);
+        return error_set(err, ERROR_BAD_DATA, "the ID token has %zu bytes, %d are the most; " OIDC_TOO_LARGE, size,
+                         OIDC_TOKEN_MAX);
     while (at < size) {
         size_t part = encoded(token + at, size - at);
         parts++;

@@ -14,31 +14,31 @@
 
 #define DEADLINE_NS (OIDC_WHOLE_SECONDS * CLOCK_SECOND)
 
-// ---- cookies: of this login, sent to the callback alone, and of its refusal
+// ---- cookies: of this browser's logins, sent to their two addresses alone, and of a refusal
+
+// All logins that a browser has under way have one cookie, so that none of several tabs takes the place of another:
+// what tells them apart is their states, of which each is used up by its own answer.
 
 static const struct cookie {
     const char *name, *path, *site; // SameSite: the callback is reached from the provider's page
     int seconds;
-} login_cookie = {"hilum-login", OIDC_CALLBACK, "Lax", OIDC_WAITING_SECONDS},
+} login_cookie = {"hilum-login", OIDC_PATH, "Lax", OIDC_WAITING_SECONDS},
   refused_cookie = {"hilum-refused", "/api/login", "Strict", 600};
-
-static const char *prefix(const struct http_request *request)
-{
-    return http_is_secure(request) ? "__Secure-" : "";
-}
 
 static void set_cookie(struct http_request *request, const struct cookie *cookie, const char *value)
 {
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Secure-", cookie->name, name);
     http_set_header(request, "Set-Cookie",
-                    arena_printf(http_arena(request), "%s%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=%s%s",
-                                 prefix(request), cookie->name, value, cookie->path, *value ? cookie->seconds : 0,
-                                 cookie->site, http_is_secure(request) ? "; Secure" : ""));
+                    arena_printf(http_arena(request), "%s=%s; Path=%s; Max-Age=%d; HttpOnly; SameSite=%s%s", name,
+                                 value, cookie->path, *value ? cookie->seconds : 0, cookie->site,
+                                 http_is_secure(request) ? "; Secure" : ""));
 }
 
 static bool read_cookie(const struct http_request *request, const struct cookie *cookie, char out[ACCESS_SECRET_SIZE])
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s%s", prefix(request), cookie->name);
+    char name[SERVICE_COOKIE_SIZE];
+    service_cookie_name(request, "__Secure-", cookie->name, name);
     return service_read_cookie(request, name, out) && *out;
 }
 
@@ -169,6 +169,8 @@ static const char *make_location(struct arena *arena, const struct oidc_settings
     struct buffer out;
     buffer_init(&out, 8 << 10);
     buffer_printf(&out, "%s%sresponse_type=code", endpoint, strchr(endpoint, '?') ? "&" : "?");
+    if (begun->anew_ns)
+        buffer_printf(&out, "&prompt=login");
     bool ok = make_challenge(begun->verifier, challenge);
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
         buffer_printf(&out, "&%s=", parameters[i][0]);
@@ -189,26 +191,37 @@ static bool get_provider(struct oidc *oidc, int64_t deadline_ns, struct oidc_pro
                         oidc_settings(oidc)->name);
 }
 
+// The secret that this browser's other logins have, if some are under way, or one of its own.
+static bool know_browser(const struct http_request *request, char out[ACCESS_SECRET_SIZE])
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return (read_cookie(request, &login_cookie, out) && strlen(out) == 43 && strspn(out, letters) == 43) ||
+           access_secret_make("", out);
+}
+
 static const char *begin(struct service *service, struct oidc *oidc, struct http_request *request,
                          char browser[ACCESS_SECRET_SIZE], struct error *err)
 {
     struct oidc_provider provider;
-    struct oidc_begun begun = {.version = oidc_version(oidc)};
+    struct oidc_begun begun = {.version = oidc_version(oidc),
+                               .anew_ns = service_had_session(request) ? clock_now_ns() : 0};
     char state[ACCESS_SECRET_SIZE];
     int64_t now_ns = clock_monotonic_ns();
-    if (!make_redirect_uri(request, begun.redirect_uri, sizeof begun.redirect_uri, err) || !oidc_enter(oidc, err))
+    uint64_t share = access_address_share(http_address(request)), *place = NULL;
+    if (!make_redirect_uri(request, begun.redirect_uri, sizeof begun.redirect_uri, err) ||
+        !(place = oidc_enter(oidc, share, err)))
         return NULL;
     bool ok = get_provider(oidc, now_ns + DEADLINE_NS, &provider, err);
-    oidc_leave(oidc);
+    oidc_leave(oidc, place);
     if (!ok)
         return NULL;
     const char *location = NULL;
-    if (access_secret_make("", state) && access_secret_make("", browser) && access_secret_make("", begun.nonce) &&
+    if (know_browser(request, browser) && access_secret_make("", state) && access_secret_make("", begun.nonce) &&
         access_secret_make("", begun.verifier))
         location = make_location(http_arena(request), oidc_settings(oidc), provider.authorization, state, &begun);
     oidc_provider_free(&provider);
     if (location)
-        oidc_waiting_add(oidc_waiting(service), state, browser, &begun, now_ns);
+        oidc_waiting_add(oidc_waiting(service), state, browser, share, &begun, now_ns);
     else
         error_set(err, ERROR_INTERNAL, "no random bits or no memory for a login");
     return location;
@@ -291,7 +304,10 @@ static json_t *ask_claims(struct oidc *oidc, const struct http_request *request,
               (oidc_exchange(oidc, deadline_ns, &provider, &answer, &claims, err) ||
                error_prefix(err, "%.40s", settings->name));
     oidc_provider_free(&provider);
-    return ok ? claims : NULL;
+    if (ok && oidc_check_anew(claims, settings, begun->anew_ns, err))
+        return claims;
+    json_decref(claims);
+    return NULL;
 }
 
 // What was agreed with another provider, or another client's secret, says nothing of who logs in by this one.
@@ -308,13 +324,15 @@ static json_t *answered(struct service *service, struct oidc *oidc, struct http_
     struct oidc_begun begun;
     const char *state = http_query(request, "state");
     read_cookie(request, &login_cookie, browser);
-    set_cookie(request, &login_cookie, "");
     if (!check_query(request, err) ||
         !oidc_waiting_take(oidc_waiting(service), state ? state : "", browser, clock_monotonic_ns(), &begun, err) ||
-        !check_same(oidc, begun.version, err) || !oidc_enter(oidc, err))
+        !check_same(oidc, begun.version, err))
+        return NULL;
+    uint64_t *place = oidc_enter(oidc, access_address_share(http_address(request)), err);
+    if (!place)
         return NULL;
     json_t *claims = ask_claims(oidc, request, &begun, err);
-    oidc_leave(oidc);
+    oidc_leave(oidc, place);
     return claims;
 }
 
@@ -334,6 +352,9 @@ void oidc_callback(void *payload, struct http_request *request)
         redirect(request, "/");
     } else {
         const char *subject = json_string_value(json_object_get(claims, "sub"));
+        struct error ignored; // told in the log
+        if (claims && *account.issuer && account.roles == 0)
+            access_provider_gives_no_role(service->access, account.issuer, account.subject, &ignored);
         refuse(service, request, claims ? (*account.name ? account.name : subject) : NULL, &err);
     }
     json_decref(claims);

@@ -15,7 +15,9 @@
 //     |<-- 302 to the page, a session -|                                       |
 //
 // What guards it, each with its test (docs/security.md):
-//   state, cookie  the answer is to a request of ours, of this browser, and is taken once (CSRF of the login, RFC 6819)
+//   state, cookie  the answer is to a request of ours, of this browser, and is taken once (CSRF of the login, RFC
+//   6819);
+//                  several tabs share the cookie, and each has its state
 //   PKCE, nonce    the code and the token are those of this request (injection, RFC 9700 section 4.5)
 //   iss            the answer is of the provider that was asked (mix-up, RFC 9207)
 //   ID token       by a key of the provider, for us, of now: id_token.c, where nothing of it is believed before
@@ -29,7 +31,7 @@
 //
 // All that is fetched has a deadline, a limit and no redirects, over TLS unless the provider is on loopback, and is
 // fetched without a lock: a provider that hangs delays only those who log in by it, of whom OIDC_AT_ONCE wait for it at
-// most. A failed fetch of its description answers all for OIDC_FAILED_SECONDS.
+// most, OIDC_OF_ADDRESS of one address. A failed fetch of its description answers all for OIDC_FAILED_SECONDS.
 //
 // Threads: any, but for the pure functions' arguments.
 #ifndef SERVICE_OIDC_H
@@ -50,12 +52,14 @@ enum {
     OIDC_KEYS_MAX = 64,         // of its key set
     OIDC_RSA_MIN = 2048,        // bits (RFC 7518, section 3.3)
     OIDC_RSA_MAX = 8192,
-    OIDC_LEEWAY_SECONDS = 60, // by which its clock and ours may differ
-    OIDC_GROUPS_MAX = 1000,
-    OIDC_WAITING_MAX = 1024,    // logins that have begun and not ended; the oldest goes for the next
-    OIDC_WAITING_SECONDS = 600, // of one
-    OIDC_REFUSALS_MAX = 64,     // told to the page once, the last
-    OIDC_AT_ONCE = 4,           // who wait for the provider
+    OIDC_LEEWAY_SECONDS = 60,     // by which its clock and ours may differ
+    OIDC_GROUPS_SHOWN = 8,        // of those that came, in a refusal; all that fit into a token are looked at
+    OIDC_WAITING_MAX = 1024,      // logins that have begun and not ended; the oldest goes for the next
+    OIDC_WAITING_OF_ADDRESS = 64, // of these of one address (access_address_share): its own oldest goes first
+    OIDC_WAITING_SECONDS = 600,   // of one
+    OIDC_REFUSALS_MAX = 64,       // told to the page once, the last
+    OIDC_AT_ONCE = 4,             // who wait for the provider
+    OIDC_OF_ADDRESS = 2,          // of these of one address
     OIDC_CONNECT_SECONDS = 5,
     OIDC_WHOLE_SECONDS = 10,
     OIDC_KNOWN_SECONDS = 3600,    // how long its description counts
@@ -83,6 +87,11 @@ struct oidc_expected {
 bool oidc_token_verify(const char *token, size_t size, const json_t *keys, const struct oidc_expected *expected,
                        json_t **claims, struct error *err);
 
+// Behind what says how large it is.
+#define OIDC_TOO_LARGE                                                                                                 \
+    "mostly that is too many groups: let the provider send only those that are assigned to this application, and in "  \
+    "their short form"
+
 // What it was entered with. The texts live as long as the struct oidc, or are the caller's.
 struct oidc_settings {
     const char *issuer, *client_id, *client_secret, *name, *scopes, *groups_claim, *roles;
@@ -93,9 +102,14 @@ struct oidc_settings {
 // ---- account.c: from claims to an account; pure
 
 // Name (of preferred_username, else email, in the letters that a name has), the person's name, issuer, subject, and the
-// roles of the groups in the claim `groups_claim`. FORBIDDEN in words for who has no role here, or no name.
+// roles of the groups in the claim `groups_claim`. FORBIDDEN in words for who has no role here, or no name. What
+// gives no role, and says of whom, leaves issuer and subject in *out; all other refusals leave "" there.
 bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings, struct access_account *out,
                      struct error *err);
+
+// Of a provider that was asked at `anew_ns` to ask who it is (prompt=login): FORBIDDEN where the claims say
+// ("auth_time") that it did so before. A provider that does not say when is believed.
+bool oidc_check_anew(const json_t *claims, const struct oidc_settings *settings, int64_t anew_ns, struct error *err);
 
 // ---- provider.c: what is fetched
 
@@ -128,9 +142,10 @@ bool oidc_read_description(const struct oidc_settings *settings, const json_t *j
 bool oidc_fetch_keys(const struct oidc_settings *settings, int64_t deadline_ns, struct oidc_provider *provider,
                      struct error *err);
 
-// One of OIDC_AT_ONCE places for who waits for the provider; BUSY: they are taken.
-bool oidc_enter(struct oidc *oidc, struct error *err);
-void oidc_leave(struct oidc *oidc);
+// One of OIDC_AT_ONCE places for who waits for the provider, the caller's until oidc_leave; NULL, BUSY: they are taken,
+// or OIDC_OF_ADDRESS of them by his own address. `share`: access_address_share.
+uint64_t *oidc_enter(struct oidc *oidc, uint64_t share, struct error *err);
+void oidc_leave(struct oidc *oidc, uint64_t *place);
 // What is known of it, or fetched; the caller's.
 bool oidc_provider_get(struct oidc *oidc, int64_t deadline_ns, struct oidc_provider *out, struct error *err);
 // Whether the log has room for one more refusal in this minute; counted.
@@ -159,11 +174,13 @@ struct oidc_begun {
     char nonce[ACCESS_SECRET_SIZE], verifier[ACCESS_SECRET_SIZE];
     char redirect_uri[SERVICE_HOST_SIZE + 64];
     int64_t version; // of the provider that it began with
+    int64_t anew_ns; // when the provider was asked to ask who it is, whoever is logged in there; 0: it was not
 };
 struct oidc_waiting *oidc_waiting_open(struct error *err);
 void oidc_waiting_close(struct oidc_waiting *waiting); // NULL is fine
-// `state` and `browser` are secrets, of which only digests are kept. `now_ns` is monotonic.
-void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser,
+// `state` and `browser` are secrets, of which only digests are kept. `share`: access_address_share of who begins; who
+// has OIDC_WAITING_OF_ADDRESS takes the place of his own oldest. `now_ns` is monotonic.
+void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser, uint64_t share,
                       const struct oidc_begun *begun, int64_t now_ns);
 // It is used up by that, whoever asks. NOT_FOUND: none such; FORBIDDEN: it is another browser's.
 bool oidc_waiting_take(struct oidc_waiting *waiting, const char *state, const char *browser, int64_t now_ns,

@@ -19,8 +19,8 @@ struct oidc {
     struct arena texts;
     struct oidc_settings settings;
     int64_t version;
-    pthread_mutex_t lock; // of what follows
-    unsigned entered;
+    pthread_mutex_t lock;           // of what follows
+    uint64_t entered[OIDC_AT_ONCE]; // whose places they are; 0: free
     struct oidc_provider known;
     int64_t known_ns; // monotonic, as those below; 0: it is not known
     int64_t keys_again_ns;
@@ -224,20 +224,34 @@ bool oidc_fetch_keys(const struct oidc_settings *settings, int64_t deadline_ns, 
 
 // ---- what is known
 
-bool oidc_enter(struct oidc *oidc, struct error *err)
+uint64_t *oidc_enter(struct oidc *oidc, uint64_t share, struct error *err)
 {
+    uint64_t *place = NULL;
+    size_t own = 0;
     pthread_mutex_lock(&oidc->lock);
-    bool ok = oidc->entered < OIDC_AT_ONCE;
-    oidc->entered += ok;
+    for (size_t i = 0; i < OIDC_AT_ONCE; i++) {
+        own += oidc->entered[i] == share;
+        if (oidc->entered[i] == 0)
+            place = &oidc->entered[i];
+    }
+    if (own >= OIDC_OF_ADDRESS)
+        place = NULL;
+    if (place)
+        *place = share;
     pthread_mutex_unlock(&oidc->lock);
-    return ok || error_set(err, ERROR_BUSY, "%d logins wait for %.40s already: try again in some seconds", OIDC_AT_ONCE,
-                           oidc->settings.name);
+    if (own >= OIDC_OF_ADDRESS)
+        error_set(err, ERROR_BUSY, "%d logins from your address wait for %.40s already: try again in some seconds",
+                  OIDC_OF_ADDRESS, oidc->settings.name);
+    else if (!place)
+        error_set(err, ERROR_BUSY, "%d logins wait for %.40s already: try again in some seconds", OIDC_AT_ONCE,
+                  oidc->settings.name);
+    return place;
 }
 
-void oidc_leave(struct oidc *oidc)
+void oidc_leave(struct oidc *oidc, uint64_t *place)
 {
     pthread_mutex_lock(&oidc->lock);
-    oidc->entered--;
+    *place = 0;
     pthread_mutex_unlock(&oidc->lock);
 }
 
@@ -403,6 +417,9 @@ static json_t *ask_tokens(struct oidc *oidc, int64_t deadline_ns, const char *ur
         call.body = form.data;
         call.size = form.size;
         json = fetch(settings, &call, deadline_ns, &status, err);
+        if (!json && err->code == ERROR_LIMIT)
+            error_set(err, ERROR_LIMIT, "the answer with the ID token has more than %d bytes; " OIDC_TOO_LARGE,
+                      OIDC_ANSWER_MAX);
     }
     buffer_free(&form);
     if (!json || (status == 200 && json_is_string(json_object_get(json, "id_token"))))

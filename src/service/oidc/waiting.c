@@ -11,6 +11,7 @@
 struct begun_row {
     bool used;
     uint8_t state[HASH_SIZE], browser[HASH_SIZE];
+    uint64_t share; // whose it is
     int64_t began_ns;
     struct oidc_begun begun;
 };
@@ -21,10 +22,9 @@ struct refusal_row {
     char words[ERROR_MESSAGE_SIZE];
 };
 
-// Both are rings: the next one takes the place of the oldest.
 struct oidc_waiting {
     pthread_mutex_t lock;
-    size_t next_begun, next_refusal;
+    size_t next_refusal; // a ring: the next one takes the place of the oldest
     struct begun_row begun[OIDC_WAITING_MAX];
     struct refusal_row refusals[OIDC_REFUSALS_MAX];
 };
@@ -47,14 +47,36 @@ void oidc_waiting_close(struct oidc_waiting *waiting)
     free(waiting);
 }
 
-void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser,
+// A free place, else the oldest one's: of this address, where it has its share.
+static struct begun_row *place_for(struct oidc_waiting *waiting, uint64_t share)
+{
+    struct begun_row *free_one = NULL, *oldest = &waiting->begun[0], *own = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < OIDC_WAITING_MAX; i++) {
+        struct begun_row *row = &waiting->begun[i];
+        if (!row->used) {
+            free_one = row;
+            continue;
+        }
+        if (!oldest->used || row->began_ns < oldest->began_ns)
+            oldest = row;
+        if (row->share != share)
+            continue;
+        count++;
+        if (!own || row->began_ns < own->began_ns)
+            own = row;
+    }
+    return count >= OIDC_WAITING_OF_ADDRESS ? own : free_one ? free_one : oldest;
+}
+
+void oidc_waiting_add(struct oidc_waiting *waiting, const char *state, const char *browser, uint64_t share,
                       const struct oidc_begun *begun, int64_t now_ns)
 {
-    struct begun_row row = {.used = true, .began_ns = now_ns, .begun = *begun};
+    struct begun_row row = {.used = true, .share = share, .began_ns = now_ns, .begun = *begun};
     hash_of(state, strlen(state), row.state);
     hash_of(browser, strlen(browser), row.browser);
     pthread_mutex_lock(&waiting->lock);
-    waiting->begun[waiting->next_begun++ % OIDC_WAITING_MAX] = row;
+    *place_for(waiting, share) = row;
     pthread_mutex_unlock(&waiting->lock);
 }
 
@@ -85,9 +107,7 @@ bool oidc_waiting_take(struct oidc_waiting *waiting, const char *state, const ch
                          OIDC_WAITING_SECONDS / 60);
     hash_of(browser, strlen(browser), digest);
     if (memcmp(row.browser, digest, HASH_SIZE) != 0)
-        return error_set(err, ERROR_FORBIDDEN,
-                         "this login did not begin in this browser, or another one has begun in it since: log in "
-                         "again");
+        return error_set(err, ERROR_FORBIDDEN, "this login did not begin in this browser: log in again");
     *out = row.begun;
     return true;
 }

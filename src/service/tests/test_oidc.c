@@ -2,6 +2,7 @@
 #include "support/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -102,8 +103,18 @@ static void a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups(void *
          "Ada L"},
         {"{\"sub\":\"1\",\"email\":\"Ada@Example.org\",\"groups\":[\"readers\"]}", "ada@example.org",
          "ada@example.org"},
-        {"{\"sub\":\"1\",\"preferred_username\":\"SITE\\\\m\xC3\xBCller\",\"groups\":[\"readers\"]}", "site_m_ller",
-         "site_m_ller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"SITE\\\\m\xC3\xBCller\",\"groups\":[\"readers\"]}", "site_muller",
+         "site_muller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"Stra\xC3\x9F\x65.\xC5\x81\xC3\xB3\x64\xC5\xBA\",\"groups\":"
+         "\"readers\"}",
+         "strasse.lodz", "strasse.lodz"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"mu\xCC\x88ller\",\"groups\":\"readers\"}", "muller", "muller"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"\xE7\x8E\x8B\xE4\xBC\x9F\",\"name\":\"\xE7\x8E\x8B\xE4\xBC\x9F\","
+         "\"groups\":\"readers\"}",
+         "__", "\xE7\x8E\x8B\xE4\xBC\x9F"},
+        {"{\"sub\":\"1\",\"preferred_username\":\"a\",\"name\":\"\\u202eAda\\u001b[31m\\nL\\u200b\",\"groups\":"
+         "\"readers\"}",
+         "a", "Ada[31m L"},
         {"{\"sub\":\"1\",\"preferred_username\":\"..a\",\"name\":\" \",\"groups\":[\"readers\"]}", "a", "a"},
         {"{\"sub\":\"1\",\"preferred_username\":"
          "\"0123456789012345678901234567890123456789012345678901234567890123456789\",\"groups\":[\"readers\"]}",
@@ -127,6 +138,24 @@ static void a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups(void *
     assert_int_equal(account.roles, 1u << ACCESS_RADIOLOGIST | 1u << ACCESS_RESIDENT);
 }
 
+static void a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made(void **state)
+{
+    static const struct {
+        const char *name;
+        bool made;
+    } rows[] = {{"Ada.L", false}, {"a_b", false}, {"m\xC3\xBCller", true}, {"a b", true}, {"\xE7\x8E\x8B", true}};
+    char claims[128];
+    struct access_account account;
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(claims, sizeof claims, "{\"sub\":\"1\",\"email\":\"%s\",\"groups\":\"readers\"}", rows[i].name);
+        assert_ok(account_of(claims, &account, &err), err);
+        if (account.name_made != rows[i].made)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
 static void a_long_name_is_cut_between_characters(void **state)
 {
     char claims[512] = "{\"sub\":\"1\",\"email\":\"a\",\"groups\":\"readers\",\"name\":\"x";
@@ -138,6 +167,50 @@ static void a_long_name_is_cut_between_characters(void **state)
     strncat(claims, "\"}", sizeof claims - strlen(claims) - 1);
     assert_ok(account_of(claims, &account, &err), err);
     assert_int_equal(strlen(account.shown), 63); // 1 + 31 * 2
+}
+
+static void a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused(void **state)
+{
+    static const struct {
+        const char *claims;
+        int64_t anew_s;
+        bool ok;
+    } rows[] = {{"{\"auth_time\":5000}", 0, true},
+                {"{\"auth_time\":5000}", 4000, true},
+                {"{\"auth_time\":5000}", 5050, true}, // the clocks differ
+                {"{\"auth_time\":5000}", 5100, false},
+                {"{\"auth_time\":-1}", 5100, false},
+                {"{}", 5100, true}};
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *claims = json_loads(rows[i].claims, 0, NULL);
+        if (oidc_check_anew(claims, &settings, rows[i].anew_s * CLOCK_SECOND, &err) != rows[i].ok)
+            fail_msg("row %zu", i);
+        json_decref(claims);
+    }
+}
+
+static void of_very_many_groups_the_last_one_counts_and_a_refusal_says_how_many_came(void **state)
+{
+    enum { GROUPS = 1501, CLAIMS_MAX = 32 << 10 };
+    struct access_account account;
+    struct error err;
+    (void)state;
+    for (int last = 0; last < 2; last++) {
+        char *claims = malloc(CLAIMS_MAX);
+        assert_non_null(claims);
+        size_t size = (size_t)snprintf(claims, CLAIMS_MAX, "{\"sub\":\"1\",\"email\":\"a\",\"groups\":[");
+        for (int i = 0; i < GROUPS - 1; i++)
+            size += (size_t)snprintf(claims + size, CLAIMS_MAX - size, "\"g%d\",", i);
+        snprintf(claims + size, CLAIMS_MAX - size, "\"%s\"]}", last == 1 ? "readers" : "porters");
+        bool ok = account_of(claims, &account, &err);
+        free(claims);
+        assert_int_equal(ok, last == 1);
+        if (!ok)
+            assert_non_null(strstr(err.message, "none of your groups at Example has a role here: g0, g1, g2, g3, "
+                                                "g4, g5, g6, g7 and 1493 more, of 1501 that came;"));
+    }
 }
 
 static void who_has_no_role_is_told_what_came(void **state)
@@ -170,14 +243,14 @@ static void a_login_waits_for_its_browser_for_ten_minutes_and_counts_once(void *
     struct oidc_begun begun = {.nonce = "n", .verifier = "v"}, got;
     const int64_t late_ns = OIDC_WAITING_SECONDS * CLOCK_SECOND;
     (void)state;
-    oidc_waiting_add(waiting, "one", "here", &begun, 0);
+    oidc_waiting_add(waiting, "one", "here", 1, &begun, 0);
     assert_ok(oidc_waiting_take(waiting, "one", "here", late_ns, &got, &err), err);
     assert_string_equal(got.verifier, "v");
     assert_false(oidc_waiting_take(waiting, "one", "here", 0, &got, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
-    oidc_waiting_add(waiting, "two", "here", &begun, 0);
+    oidc_waiting_add(waiting, "two", "here", 1, &begun, 0);
     assert_false(oidc_waiting_take(waiting, "two", "here", late_ns + 1, &got, &err));
-    oidc_waiting_add(waiting, "three", "here", &begun, 0);
+    oidc_waiting_add(waiting, "three", "here", 1, &begun, 0);
     assert_false(oidc_waiting_take(waiting, "three", "there", 0, &got, &err));
     assert_int_equal(err.code, ERROR_FORBIDDEN);
     assert_false(oidc_waiting_take(waiting, "three", "here", 0, &got, &err)); // used up by that
@@ -194,11 +267,32 @@ static void the_oldest_login_makes_room_for_the_next(void **state)
     (void)state;
     for (int i = 0; i <= OIDC_WAITING_MAX; i++) {
         snprintf(text, sizeof text, "%d", i);
-        oidc_waiting_add(waiting, text, "here", &begun, i);
+        oidc_waiting_add(waiting, text, "here", (uint64_t)i + 1, &begun, i);
     }
     assert_false(oidc_waiting_take(waiting, "0", "here", 0, &got, &err));
     assert_true(oidc_waiting_take(waiting, "1", "here", 0, &got, &err));
     assert_true(oidc_waiting_take(waiting, text, "here", 0, &got, &err));
+    oidc_waiting_close(waiting);
+}
+
+static void many_logins_of_one_network_push_out_its_own_alone(void **state)
+{
+    char text[32];
+    struct error err;
+    struct oidc_waiting *waiting = oidc_waiting_open(&err);
+    struct oidc_begun begun = {.nonce = "n"}, got;
+    (void)state;
+    oidc_waiting_add(waiting, "honest", "there", access_address_share("2001:db8:1:3::1"), &begun, 0);
+    for (int i = 0; i < 1100; i++) {
+        snprintf(text, sizeof text, "2001:db8:1:2::%d", i);
+        oidc_waiting_add(waiting, text, "here", access_address_share(text), &begun, 1 + i);
+    }
+    assert_ok(oidc_waiting_take(waiting, "honest", "there", 1, &got, &err), err);
+    snprintf(text, sizeof text, "2001:db8:1:2::%d", 1099 - OIDC_WAITING_OF_ADDRESS);
+    assert_false(oidc_waiting_take(waiting, text, "here", 1, &got, &err));
+    snprintf(text, sizeof text, "2001:db8:1:2::%d", 1100 - OIDC_WAITING_OF_ADDRESS);
+    assert_ok(oidc_waiting_take(waiting, text, "here", 1, &got, &err), err);
+    assert_true(access_address_share("192.0.2.1") != access_address_share("192.0.2.2"));
     oidc_waiting_close(waiting);
 }
 
@@ -223,10 +317,14 @@ int test_oidc(void)
         cmocka_unit_test(only_https_or_loopback_is_fetched_and_nothing_that_reads_in_two_ways),
         cmocka_unit_test(a_table_of_groups_gives_roles_and_its_faults_are_named),
         cmocka_unit_test(a_person_has_a_name_that_fits_and_the_roles_of_all_his_groups),
+        cmocka_unit_test(a_name_that_is_not_as_the_provider_has_it_is_said_to_be_made),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
+        cmocka_unit_test(a_provider_that_was_asked_to_ask_anew_and_did_not_is_refused),
+        cmocka_unit_test(of_very_many_groups_the_last_one_counts_and_a_refusal_says_how_many_came),
         cmocka_unit_test(who_has_no_role_is_told_what_came),
         cmocka_unit_test(a_login_waits_for_its_browser_for_ten_minutes_and_counts_once),
         cmocka_unit_test(the_oldest_login_makes_room_for_the_next),
+        cmocka_unit_test(many_logins_of_one_network_push_out_its_own_alone),
         cmocka_unit_test(a_refusal_is_told_once_to_who_has_its_cookie),
     };
     return cmocka_run_group_tests_name("identity provider", tests, NULL, NULL);

@@ -369,6 +369,7 @@ export const en = {
             columns: { name: "Name", roles: "Roles", labels: "Labels", madeBy: "Made by", ends: "Until" },
             add: "Make a token",
             fields: { name: "Name", roles: "Roles", labels: "May see studies labelled", days: "Days" },
+            gone: (maker: string) => `${maker}, who is gone`,
             once: "This is the token. It is shown this once only:",
             done: "I have it",
             ask: (name: string) => `Revoke the token ${name}? Who uses it is refused at once.`,
