@@ -181,8 +181,8 @@ bool oidc_account_of(const json_t *claims, const struct oidc_settings *settings,
 bool oidc_check_anew(const json_t *claims, const struct oidc_settings *settings, int64_t anew_ns, struct error *err)
 {
     const json_t *then = json_object_get(claims, "auth_time");
-    if (anew_ns == 0 || !json_is_number(then) ||
-        json_number_value(then) >= (double)(anew_ns / CLOCK_SECOND - OIDC_LEEWAY_SECONDS))
+    const int64_t anew_s = anew_ns / CLOCK_SECOND;
+    if (anew_ns == 0 || !json_is_number(then) || json_number_value(then) >= (double)(anew_s - OIDC_LEEWAY_SECONDS))
         return true;
     return error_set(err, ERROR_FORBIDDEN,
                      "the last session here was left, and %.40s has let in who was logged in there, without asking who "
