@@ -119,8 +119,8 @@ static void print_rejections(void)
     for (size_t i = 0; service_rejection(i, &rejection); i++)
         printf("| %s | %u | %u | %u |\n", rejection.why, rejection.result, rejection.source, rejection.reason);
     printf("\nWhat cannot be read as an association request is aborted. On loopback a peer may store, find and get "
-           "without "
-           "an entry; from elsewhere it needs one.\n\n");
+           "without an entry, but under the title of an entry that wants TLS or puts labels; from elsewhere it needs "
+           "one.\n\n");
 }
 
 static const char *takes(size_t door, const char *uid)

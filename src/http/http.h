@@ -26,6 +26,7 @@
 //   413, 503  a body past the route's limit, or one in memory past the budget for all who ask (base/budget.h)
 //   as it says  what options.admit refuses, before a byte of the body is taken
 //   507       a body to a file for which options.can_spool sees no room
+// What stands behind a chunked body is not read as a request: its connection ends with the answer.
 // Headers past what libmicrohttpd's 32 kB hold are its own 431 or 414. Past HTTP_CONNECTIONS_MAX, or past
 // HTTP_PER_ADDRESS_MAX of one address that is not loopback, the connection that has waited longest without a request
 // makes room for the next: of that address, else of the one that has most of them; where none does the next is closed

@@ -77,7 +77,9 @@ static void add_headers(const struct http_request *request, struct MHD_Response 
         MHD_add_response_header(response, "Content-Security-Policy", page_policy);
     for (const struct http_added_header *added = request->added; added; added = added->next)
         MHD_add_response_header(response, added->name, added->value);
-    if (request->close)
+    // libmicrohttpd takes chunk lines that end in a bare line feed, and keeps the bytes to itself. Who reads such a
+    // body otherwise, a proxy in front, sees another request begin elsewhere: so none is read behind a chunked body.
+    if (request->close || http_header(request, "Transfer-Encoding"))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -114,7 +114,7 @@ static void warn_of_faults(const struct service_tls *tls)
         alarm_clear(ALARM_CERTIFICATE, "ours");
     else
         alarm_raise(ALARM_CERTIFICATE, "ours", "%s: %s%s", tls->faults[0].said, tls->faults[0].remedy,
-                    tls->fault_count > 1 ? "; and more is wrong with it (`hilum check tls/certificate`)" : "");
+                    tls->fault_count > 1 ? "; and more is wrong with it (`hilum check certificate`)" : "");
 }
 
 // Raised a month ahead, and until there is another one.

@@ -23,17 +23,22 @@ HILUM = os.environ.get("HILUM", os.path.join(ROOT, "build", "hilum"))
 START_SECONDS = 20
 
 
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_port():
     """Not one of those that the kernel gives to outgoing connections (/proc/sys/net/ipv4/ip_local_port_range): one of these may be taken before a server listens."""
     while True:
         port = 15000 + os.getpid() % 17 * 1000 + random.randrange(1000)  # apart from those of other tests at the same time
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        if is_free(port):
+            return port
 
 
 def wait_for_port(port, seconds=START_SECONDS, process=None):
@@ -74,6 +79,8 @@ class Hilum:
 
     def start(self, tries=4):
         """Where one of its ports was taken by somebody else meanwhile, on others: nobody was told them before the first start."""
+        if not self.told and not (is_free(self.http) and is_free(self.dicom)):  # another's answer would be taken for its own
+            self.http, self.dicom = free_port(), free_port()
         said = len(self.log()) if os.path.exists(self.log_path) else 0
         self.launch()
         try:

@@ -171,12 +171,14 @@ class Faults(unittest.TestCase):
 
     # ---- TLS
 
-    def secure(self, names="DNS:localhost,IP:127.0.0.1", days=30, signer="authority"):
+    def secure(self, names="DNS:localhost,IP:127.0.0.1", days=30, signer="authority", more=""):
         """A server with TLS, and openssl's as the far side; the port of that."""
         ours, strangers = Authority(self.folder, "authority"), Authority(self.folder, "stranger")
         pem, key = ours.sign("server")
-        server = self.serve(f"tls: {{certificate: {pem}, key: {key}, authorities: {ours.pem}}}\n")
-        theirs = (ours if signer == "authority" else strangers).sign("pacs", days=days, names=names)
+        by = {"authority": ours, "stranger": strangers, "issuing": Authority.between(ours, "issuing"), "ended": Authority.between(ours, "ended", days=-1)}
+        believed = self.path("believed.pem", "".join(open(by[name].pem, encoding="ascii").read() for name in ("authority", "ended")))
+        server = self.serve(f"tls: {{certificate: {pem}, key: {key}, authorities: {believed}}}\n")
+        theirs = by[signer].sign("pacs", days=days, names=names, more=more)
         port = free_port()
         self.far("openssl", "s_server", "-quiet", "-accept", f"127.0.0.1:{port}", "-cert", theirs[0], "-key", theirs[1], port=port)
         return server, port
@@ -192,6 +194,18 @@ class Faults(unittest.TestCase):
     def test_an_expired_certificate(self):
         server, port = self.secure(days=-1)
         self.faulty(port, "tls", "has ended", "renew its certificate", server=server, tls="required")
+
+    def test_an_authority_that_has_ended_is_told_from_a_certificate_that_has(self):
+        server, port = self.secure(signer="ended")
+        self.faulty(port, "tls", "an authority above the certificate of pacs has ended, and it is one of ours", "the file of tls.authorities", server=server, tls="required")
+
+    def test_an_issuer_that_the_far_side_does_not_send(self):
+        server, port = self.secure(signer="issuing")
+        self.faulty(port, "tls", "its issuer CN=issuing is not known here, and nothing was sent behind it", "send the issuer's certificate behind its own", server=server, tls="required")
+
+    def test_a_certificate_for_clients_alone(self):
+        server, port = self.secure(more="extendedKeyUsage=clientAuth\n")
+        self.faulty(port, "tls", "it is for clients alone (clientAuth), and needs serverAuth", "enter the fingerprint", server=server, tls="required")
 
     def test_a_certificate_of_another_host(self):
         server, port = self.secure(names="DNS:elsewhere.example")

@@ -39,11 +39,11 @@ class Authority:
         return os.path.join(self.folder, f"{name}.{ending}")
 
     @classmethod
-    def between(cls, above, name):
+    def between(cls, above, name, days=30):
         """An authority that another one has signed; what it signs says where its own certificate can be fetched."""
         own = cls.__new__(cls)
         own.folder, own.name, own.fetched = above.folder, name, "authorityInfoAccess=caIssuers;URI:http://authority.example/issuing.crt\n"
-        own.pem, _ = above.sign(name, more="basicConstraints=critical,CA:TRUE\n")
+        own.pem, _ = above.sign(name, days=days, more="basicConstraints=critical,CA:TRUE\n")
         return own
 
     def sign(self, name, days=30, names="DNS:localhost,IP:127.0.0.1", more=""):

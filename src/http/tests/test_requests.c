@@ -269,6 +269,21 @@ static void chunked_body_arrives_whole(void **state)
     assert_string_equal(fixture_body(fixture), "Wikipedia");
 }
 
+static void nothing_behind_a_chunked_body_is_read_as_a_request(void **state)
+{
+    static const char *const bodies[] = {"2\n{}\n0\n\n", "2\r\n{}\r\n0\r\n\r\n", "2\n{}\r\n0\r\n\n"};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        char request[512];
+        snprintf(request, sizeof request,
+                 "POST /body HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n%s"
+                 "GET /nothing HTTP/1.1\r\n" HOST "\r\n",
+                 bodies[i]);
+        fixture_ask(fixture, request);
+        assert_null(strstr(fixture->answer, "404"));
+    }
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -392,6 +407,7 @@ int test_requests(void)
         TEST(pages_elsewhere_change_nothing),
         TEST(encoded_bodies_are_refused),
         TEST(chunked_body_arrives_whole),
+        TEST(nothing_behind_a_chunked_body_is_read_as_a_request),
         TEST(pipelined_requests_are_answered_in_order),
         TEST(head_has_the_length_and_no_body),
         TEST(connection_is_kept_for_the_next_request),

@@ -124,7 +124,8 @@ static const struct symptom {
     {"title", ERROR_FORBIDDEN, "rejected", "{name} refuses the association without saying which title: {error}",
      "on the side of {name}: see its log; most often it has no entry for AE title {ours} from this server's address"},
     {"title", ERROR_NONE, "alert", "{name} refuses our certificate: {error}",
-     "on the side of {name}: let it know the authority that signed our certificate (tls.certificate)"},
+     "on the side of {name}: let it know the authority that signed our certificate (tls.certificate); `hilum check "
+     "certificate` says what others find wrong with it"},
     {"title", ERROR_TIMEOUT, "", "{address} takes the connection and does not answer an association request",
      "on the side of {name}: see whether DICOM is spoken at this port, and whether its service hangs"},
     {"title", ERROR_NONE, "", "{address} does not answer as DICOM does: {error}",
