@@ -55,7 +55,7 @@ class Labels(unittest.TestCase):
             server.put_json("/api/labels/staff", {})
             server.storescu(CT)
             self.assertEqual(self.put(server, ["vip", "staff"], 0)[0], 200)
-            told = lambda: [line for line in server.get_json_as_command("/healthz")["warnings"] if "nobody sees these studies" in line]
+            told = lambda: [line for line in server.get_json_as_command("/healthz")["warnings"] if "labels staff, vip: no account" in line]
             self.assertEqual(told(), [])  # who is on this machine does
             secret = "correct horse battery"
             server.put_json("/api/accounts/root", {"shown": "Root", "roles": ["administrator"], "password": secret})

@@ -181,6 +181,21 @@ static void warn_of_packages(struct service *service, json_t *warnings)
     json_decref(refused);
 }
 
+static void warn_of_unseen_set(struct service *service, struct arena *arena, json_t *warnings,
+                               const struct access_unseen *unseen)
+{
+    json_t *names = access_labels_to_json(service->access, unseen->labels);
+    const char *list = "";
+    for (size_t i = 0; list && i < json_array_size(names); i++)
+        list = arena_printf(arena, "%s%s%s", list, i > 0 ? ", " : "", json_string_value(json_array_get(names, i)));
+    json_decref(names);
+    warn(warnings,
+         json_sprintf("labels %s: no account that may look at studies has them together, and so nobody sees "
+                      "the studies that do (%" PRId64 "). Give them to accounts, or take them off the studies "
+                      "and out of the rule or peer that gives them",
+                      list ? list : "?", unseen->studies));
+}
+
 // Studies that labels hide from everybody who could look at them.
 static void warn_of_unseen(struct service *service, struct arena *arena, json_t *warnings)
 {
@@ -191,17 +206,8 @@ static void warn_of_unseen(struct service *service, struct arena *arena, json_t 
         return; // whoever is on this machine sees all
     if (!access_labels_unseen(service->access, arena, &unseen, &count, &err))
         warn(warnings, json_sprintf("the labels cannot be looked at: %s", err.message));
-    for (size_t i = 0; i < count; i++) {
-        json_t *names = access_labels_to_json(service->access, unseen[i].labels);
-        char *text = json_dumps(names, JSON_COMPACT);
-        warn(warnings,
-             json_sprintf("%" PRId64 " studies have the labels %s, and no account that may look at studies has "
-                          "them: nobody sees these studies. Give the labels to accounts, or take them off the "
-                          "studies and out of the rule or peer that gives them",
-                          unseen[i].studies, text ? text : "?"));
-        free(text);
-        json_decref(names);
-    }
+    for (size_t i = 0; i < count; i++)
+        warn_of_unseen_set(service, arena, warnings, &unseen[i]);
 }
 
 // 503 only when nothing can be served: a server that takes no objects still shows those that it has.

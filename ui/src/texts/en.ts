@@ -166,7 +166,7 @@ export const en = {
             ok: "all is well",
             warnings: (count: number) => `${plural(count, "thing", "things")} to see to`,
             failed: "nothing can be read",
-            facts: { version: "version", started: "since", studies: "studies", series: "series", instances: "objects", stored: "stored", free: "free on disk", low: "takes no more below", storing: "storing", audit: "audit trail", folder: "models in" },
+            facts: { version: "version", started: "since", studies: "studies that you may see", series: "their series", instances: "their objects", stored: "of them stored", free: "free on disk", low: "takes no more below", storing: "storing", audit: "audit trail", folder: "models in" },
         },
         deliveries: {
             title: "Deliveries",
