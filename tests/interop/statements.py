@@ -34,6 +34,7 @@ SHOWN = 200  # characters of a statement
 DRIVER = [
     (r"PRAGMA ", "settings of a connection to SQLite"),
     (r"BEGIN IMMEDIATE", "how a transaction that will write begins"),
+    (r'SELECT count\(\*\) FROM "%', "the rows of each table that a copy of the database has, by SQLite's own list of them"),
     (r"SELECT .* FROM (sqlite_schema|pragma_[a-z_]+)\b", "what SQLite knows of its tables and their pages"),
 ]
 
