@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alarm.h"
 #include "base/clock.h"
@@ -64,6 +65,7 @@ bool service_backup_time(const char *text, int *minutes)
 struct beside {
     const char *paths[BESIDE_MAX + 1];
     size_t count;
+    uint64_t left_out; // cannot be read, or past the limit; the log names them
     struct arena arena;
 };
 
@@ -72,8 +74,10 @@ static void add_path(struct beside *beside, const char *path)
     char *own = beside->count < BESIDE_MAX ? arena_strdup(&beside->arena, path) : NULL;
     if (own)
         beside->paths[beside->count++] = own;
-    else
+    else {
+        beside->left_out++;
         log_warning("backup", "%s is not in the backup: more than %d files belong to it", path, BESIDE_MAX);
+    }
 }
 
 // What is named with a path from the working folder is put down with its whole one.
@@ -85,6 +89,20 @@ static void add_file(struct beside *beside, const char *path)
         return;
     if (realpath(path, whole))
         add_path(beside, whole);
+}
+
+// What the configuration names, and is gone or cannot be read, is told.
+static void add_named(struct beside *beside, const char *path)
+{
+    struct error why;
+    int fd = *path ? file_open(path, NULL, &why) : -1;
+    if (fd >= 0) {
+        close(fd);
+        add_file(beside, path);
+    } else if (*path) {
+        beside->left_out++;
+        log_warning("backup", "%s is not in the backup: %s", path, why.message);
+    }
 }
 
 static void add_folder(struct beside *beside, const char *path, int depth)
@@ -107,11 +125,11 @@ static void add_folder(struct beside *beside, const char *path, int depth)
 
 static void gather(const struct backups *backups, struct beside *beside)
 {
-    static const char *const keys[] = {"tls.certificate", "tls.key", "tls.authorities", "audit.key"};
+    static const char *const keys[] = {"tls.certificate", "tls.key", "tls.authorities", "tls.revoked", "audit.key"};
     const json_t *config = backups->service->config;
     add_file(beside, backups->service->config_name);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        add_file(beside, config_text(config, keys[i]));
+        add_named(beside, config_text(config, keys[i]));
     if (*config_text(config, "models.folder"))
         add_folder(beside, config_text(config, "models.folder"), 0);
 }
@@ -259,6 +277,7 @@ static bool make(struct backups *backups, bool begin, struct backup_made *made, 
                                        .progress = show,
                                        .payload = backups};
     bool ok = backup_make(backups->service->store, &order, made, err);
+    made->left_out += beside->left_out;
     if (!ok && err->code == ERROR_NOT_FOUND && !order.begin)
         error_set(err, ERROR_NOT_FOUND,
                   "there are no backups in %.100s, and there were: is its disk mounted? To begin anew: hilum backup "

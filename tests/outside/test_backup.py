@@ -9,19 +9,23 @@ import random
 import re
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import corpus
 from corpus import ROOT, Peer
-from harness import Hilum, free_port, wait_until
+from harness import HILUM, Hilum, free_port, wait_until
 from hl7_listener import Listener
 from test_integrity import path_of, store
+from test_login import PASSWORD, Person
 from test_outbox import put_in
+from test_tls import Authority
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
@@ -30,6 +34,19 @@ def object_of(server, number):
     """The object's bytes, or None."""
     status, _, body = server.request(path_of(number), headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
     return body[body.index(b"DICM"):body.rindex(b"\r\n--")] if status == 200 else None
+
+
+def trail(data):
+    lines = []
+    for path in sorted(glob.glob(os.path.join(data, "audit-*.log"))):
+        with open(path, encoding="utf-8") as f:
+            lines += f
+    return lines
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
 
 
 class Backed(unittest.TestCase):
@@ -49,9 +66,9 @@ class Backed(unittest.TestCase):
     def run_hilum(self, *arguments, check=True):
         return Hilum.command(None, *arguments, check=check)
 
-    def server(self, data=None, at="", more=""):
+    def server(self, data=None, at="", more="", env=None):
         config = f"backup:\n  folder: {self.vault}\n  key: {self.key}\n  at: '{at}'\n" + more
-        server = Hilum(data=data or self.data, config=config).start()
+        server = Hilum(data=data or self.data, config=config, env=env).start()
         self.servers.append(server)
         return server
 
@@ -122,6 +139,46 @@ class Answers(Backed):
         server = self.server()
         self.assertEqual(server.get_json("/api/status")["instances"], 6)
         self.backup(server)
+
+    def test_who_was_logged_in_when_it_was_made_is_not_after_a_restore(self):
+        server = self.server()
+        with unittest.mock.patch.dict(os.environ, HILUM_TOKEN_FILE=os.path.join(self.data, "token")):
+            subprocess.run([HILUM, "account", "add", "boss", "--roles", "administrator", "--shown", "Boss", "--server", server.url("")], input=PASSWORD + "\n", text=True, check=True, capture_output=True)
+            boss = Person(server)
+            self.assertEqual(boss.log_in("boss")[0], 200)
+            server.stop()
+            server.start()
+            self.assertEqual(boss.ask("GET", "/api/session")[0], 200)  # a mere restart ends nothing
+            self.backup(server)
+        server.stop()
+        shutil.rmtree(self.data)
+        self.restore(self.data)
+        server.start()
+        self.assertEqual(boss.ask("GET", "/api/session")[0], 401)
+        self.assertEqual(Person(server).log_in("boss")[0], 200)
+
+    def test_keys_certificates_configuration_and_models_are_in_it_and_what_is_not_is_told(self):
+        ours = Authority(self.folder, "ours")
+        certificate, key = ours.sign("server")
+        audit_key, model = os.path.join(self.folder, "trail.key"), os.path.join(self.folder, "models", "head", "notes.txt")
+        os.makedirs(os.path.dirname(model))
+        with open(model, "w", encoding="ascii") as f:
+            f.write("of a model")
+        revoked = ours.revoke()
+        server = self.server(more=f"tls: {{certificate: {certificate}, key: {key}, authorities: {ours.pem}, revoked: {revoked}}}\naudit: {{key: {audit_key}}}\nmodels: {{folder: {os.path.dirname(os.path.dirname(model))}}}\n")
+        self.backup(server)
+        self.assertNotIn("last backup", server.request("/healthz")[2].decode())
+        place = os.path.join(self.folder, "place")
+        self.restore(place)
+        for path in (certificate, key, ours.pem, revoked, audit_key, model, server.log_path + ".yaml"):
+            self.assertEqual(read(place + "/restored" + path), read(path), path)
+        os.rename(audit_key, audit_key + ".away")
+        self.backup(server, check=False)
+        self.assertIn("lacks 1 files", server.request("/healthz")[2].decode())
+        self.assertIn(f"{audit_key} is not in the backup", server.log())
+        os.rename(audit_key + ".away", audit_key)
+        self.backup(server)
+        self.assertNotIn("last backup", server.request("/healthz")[2].decode())
 
     def test_nothing_of_a_patient_can_be_read_in_the_folder(self):
         server = self.server()
@@ -339,6 +396,30 @@ class Damage(Backed):
         self.refused(self.backup(server, check=False), "holds another key than at the start")
         os.replace(self.key + ".away", self.key)
         self.backup(server)
+
+    @unittest.skipUnless(os.path.exists(FAKETIME), "libfaketime is not installed")
+    def test_that_none_was_made_for_two_days_is_an_alarm(self):
+        self.make().stop()
+        told = "where none is made by itself"
+        for ahead, is_late in (("+1d", False), ("+3d", True)):
+            server = self.server(at="02:30", env={"LD_PRELOAD": FAKETIME, "FAKETIME": ahead})
+            if is_late:
+                wait_until(lambda: told in server.request("/healthz")[2].decode(), 10, "an alarm")
+            else:
+                time.sleep(0.5)
+                self.assertNotIn(told, server.request("/healthz")[2].decode())
+            server.stop()
+
+    def test_a_backup_that_fails_is_not_tried_again_at_once(self):
+        self.vault = tempfile.mkdtemp(prefix="hilum-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, self.vault)
+        with open(os.path.join(self.vault, "thesis.doc"), "w", encoding="ascii") as f:
+            f.write("draft")
+        server = self.server(at="02:30")
+        wait_until(lambda: server.get_json("/api/backups")["failed"], 10, "a first try")
+        time.sleep(1)
+        server.stop()
+        self.assertEqual(sum(line.count("no backup was made") for line in trail(self.data)), 1)
 
     @unittest.skipUnless(os.path.exists(FAKETIME), "libfaketime is not installed")
     def test_a_backup_that_a_clock_ahead_has_dated_keeps_no_other_from_being_made(self):

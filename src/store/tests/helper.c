@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -365,8 +366,10 @@ _Atomic int helper_fail_lane_syncs;
 _Atomic int helper_fail_folder_syncs;
 _Atomic int helper_fail_tombstone_syncs;
 _Atomic int helper_fail_wal_syncs;
+_Atomic int helper_fail_disk_syncs;
 _Atomic int helper_pack_syncs;
 _Atomic int64_t helper_clock_offset_s;
+void (*helper_before_open)(const char *path);
 
 static bool is_of(int fd, const char *part)
 {
@@ -405,6 +408,26 @@ int fdatasync(int fd)
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+int syncfs(int fd)
+{
+    if (fails(&helper_fail_disk_syncs, fd, "/")) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_syncfs, fd);
+}
+
+int openat(int fd, const char *path, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    if (helper_before_open)
+        helper_before_open(path);
+    return (int)syscall(SYS_openat, fd, path, flags, mode);
 }
 
 int clock_gettime(clockid_t id, struct timespec *out)

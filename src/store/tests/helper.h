@@ -69,8 +69,12 @@ extern _Atomic int helper_fail_lane_syncs;   // the next n fdatasync of a lane a
 extern _Atomic int helper_fail_folder_syncs; // of lanes/
 extern _Atomic int helper_fail_tombstone_syncs;
 extern _Atomic int helper_fail_wal_syncs;
+extern _Atomic int helper_fail_disk_syncs;    // syncfs, of any
 extern _Atomic int helper_pack_syncs;         // fsync of files in packs/ so far
 extern _Atomic int64_t helper_clock_offset_s; // of the wall clock
+
+// Called before each openat, so that a test can change what is about to be read; NULL: nothing is.
+extern void (*helper_before_open)(const char *path);
 
 void helper_limit_files(uint64_t bytes); // RLIMIT_FSIZE, as a disk that fills up; 0: no limit
 
