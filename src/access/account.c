@@ -132,9 +132,10 @@ static bool write_change(struct database *db, void *payload, struct error *err)
     if (!account_row_change(db, change, err))
         return false;
     const struct access_account *before = &change->before.account, *after = change->account;
-    bool ends = change->changed &&
-                (!after || change->hash || after->roles != before->roles || after->labels != before->labels ||
-                 after->enabled != before->enabled || strcmp(after->subject, before->subject) != 0);
+    bool ends =
+        change->changed && (!after || change->hash || after->roles != before->roles ||
+                            after->labels != before->labels || after->enabled != before->enabled ||
+                            strcmp(after->issuer, before->issuer) != 0 || strcmp(after->subject, before->subject) != 0);
     return !ends || !change->was_there || session_row_end_all(db, change->name, err);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A check of a connection names what is wrong, on which side, and the remedy: faults are planted with other people's programs as the far side (DCMTK, openssl, Python's web server and sockets)."""
 
+import ctypes
 import datetime
 import http.server
 import json
@@ -18,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import Hilum, free_port, multipart, wait_for_port, wait_until
 from hl7_listener import Listener
 from test_outbox import put_in
-from test_tls import Authority
+from test_tls import Authority, fingerprint
 
 PROFILE = """
 [[TransferSyntaxes]]
@@ -215,6 +216,21 @@ class Faults(unittest.TestCase):
         server, port = self.secure(signer="stranger")
         self.faulty(port, "tls", "an authority that this server does not know", "tls.authorities", server=server, tls="required")
 
+    def test_another_certificate_of_an_hl7_target_than_its_entry_has(self):
+        server, port = self.secure()
+        entry = {"host": "127.0.0.1", "port": port, "tls": "required"}
+        server.put_json("/api/hl7-targets/ris", {**entry, "certificate": fingerprint(os.path.join(self.folder, "authority.pem"))})
+        self.named(self.check(server, "ris", "hl7"), "tls", "another certificate", "fingerprint")
+        server.put_json("/api/hl7-targets/ris", {**entry, "certificate": ""})
+        self.step(self.check(server, "ris", "hl7"), "tls", "ok")
+
+    def test_a_certificate_of_ours_that_ends_soon(self):
+        ours = Authority(self.folder, "authority")
+        for days, state in ((90, "ok"), (10, "warning")):
+            pem, key = ours.sign("server", days=days)
+            server = self.serve(f"tls: {{certificate: {pem}, key: {key}, authorities: {ours.pem}}}\n")
+            self.named(self.check(server, "certificate", "tls"), "certificate", "our certificate ends at", "" if state == "ok" else "renew the file", state)
+
     # ---- who calls us
 
     def call(self, server, calling, called):
@@ -340,6 +356,13 @@ class Faults(unittest.TestCase):
         self.assertRegex(states["late"]["said"], r"late said that it was \S+Z \(MSH-7\) when it was \S+Z here: 36\d\d s behind")
         self.named(self.check(server, "late", "hl7"), "clock of others", "behind", "clock", state="warning")
         self.assertNotIn("clock of others", str(self.check(server, "silent", "hl7")))
+
+    def test_our_clock_is_synchronised_where_the_kernel_says_so(self):
+        error, unsynchronised = 5, 0x40  # TIME_ERROR and STA_UNSYNC, adjtimex(2)
+        timex = (ctypes.c_long * 64)()  # modes 0 asks only; status is its sixth, on machines of 64 bits
+        answer = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+        expected = "unknown" if answer < 0 else "warning" if answer == error or timex[5] & unsynchronised else "ok"
+        self.step(self.check(self.serve(), "clock", "clock"), "synchronised", expected)
 
     def test_a_full_disk(self):
         space = os.statvfs(tempfile.gettempdir())

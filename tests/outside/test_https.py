@@ -71,18 +71,50 @@ class Https(unittest.TestCase):
         without_boundary = {re.sub(rb"--[0-9a-f]{32}", b"--", body) for body in both}
         self.assertEqual(len(without_boundary), 1)
 
-    def test_a_body_and_an_answer_of_many_megabytes_arrive_whole(self):
+    def bring_large(self, rows):
+        """An object of one square frame; where the frame is, and its bytes."""
         import pydicom
 
-        self.start()
         data = pydicom.dcmread(a_file("CT_small.dcm"))
-        data.Rows = data.Columns = 3000
-        data.PixelData = os.urandom(3000 * 3000 * 2)
+        data.Rows = data.Columns = rows
+        data.PixelData = os.urandom(rows * rows * 2)
         path = os.path.join(self.folder, "large.dcm")
         data.save_as(path)
         self.curl("--data-binary", f"@{path}", "-H", "Content-Type: application/dicom", f"https://localhost:{self.port}/api/import")
-        url = f"/dicom-web/studies/{data.StudyInstanceUID}/series/{data.SeriesInstanceUID}/instances/{data.SOPInstanceUID}/frames/1"
-        self.assertEqual(self.curl("-H", "Accept: application/octet-stream", f"https://localhost:{self.port}{url}"), data.PixelData)
+        return f"/dicom-web/studies/{data.StudyInstanceUID}/series/{data.SeriesInstanceUID}/instances/{data.SOPInstanceUID}/frames/1", data.PixelData
+
+    def test_a_body_and_an_answer_of_many_megabytes_arrive_whole(self):
+        self.start()
+        url, pixels = self.bring_large(3000)
+        self.assertEqual(self.curl("-H", "Accept: application/octet-stream", f"https://localhost:{self.port}{url}"), pixels)
+
+    def test_who_has_asked_and_closed_his_side_gets_the_whole_answer(self):
+        self.start()
+        url, pixels = self.bring_large(1000)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        wire = self.context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("localhost", self.port), timeout=20) as plain:
+
+            def carry(what, *arguments):
+                while True:
+                    try:
+                        return what(*arguments)
+                    except ssl.SSLWantReadError:
+                        plain.sendall(outgoing.read())
+                        data = plain.recv(1 << 16)
+                        incoming.write(data) if data else incoming.write_eof()
+
+            carry(wire.do_handshake)
+            wire.write(f"GET {url} HTTP/1.1\r\nHost: localhost\r\nAccept: application/octet-stream\r\nConnection: close\r\n\r\n".encode())
+            with self.assertRaises(ssl.SSLWantReadError):
+                wire.unwrap()  # our close_notify, before an answer has come
+            answer = b""
+            try:
+                while more := carry(wire.read, 1 << 16):
+                    answer += more
+            except ssl.SSLError:  # the other side's end
+                pass
+        self.assertEqual(answer.partition(b"\r\n\r\n")[2], pixels)
 
     def test_events_come_over_tls_as_they_happen(self):
         self.start()

@@ -64,6 +64,9 @@ class Labels(unittest.TestCase):
                 body = json.dumps({"shown": name, "roles": [role], "password": secret, "labels": labels}).encode()
                 self.assertEqual(server.request(f"/api/accounts/{name}", "PUT", body, token)[0] // 100, 2)
                 self.assertEqual(told() == [], seen, name)
+            body = json.dumps({"shown": "bert", "roles": ["radiologist"], "labels": ["vip", "staff"], "enabled": False}).encode()
+            self.assertEqual(server.request("/api/accounts/bert", "PUT", body, token)[0] // 100, 2)
+            self.assertEqual(len(told()), 1)  # who cannot log in sees nothing
 
     def test_an_import_tells_nobody_that_a_hidden_study_is_here(self):
         with Hilum() as server, open(CT, "rb") as file:

@@ -310,6 +310,14 @@ class Refused(Site):
             thief.cookies.set_cookie(cookie)
         self.check_refused(thief, self.end(thief, url), "has been used already")
 
+    def test_an_answer_with_a_parameter_twice_is_refused(self):
+        self.site()
+        for more in ("&code=x", "&iss=https%3A%2F%2Fevil.example", "&state=y"):
+            surfer = Surfer()
+            why = self.end(surfer, self.begin(surfer, "ada") + more)
+            self.assertIn("a parameter twice", why or "it was let in", more)
+            self.assertIsNone(self.session(surfer), more)
+
     def test_the_answer_to_another_browser_s_login_is_refused(self):
         self.site()
         attacker, victim = Surfer(), Surfer()

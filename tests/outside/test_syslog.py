@@ -35,12 +35,12 @@ def certificate(folder, name):
 
 
 class Collector:
-    """Python's own TLS server. `cut_after`: bytes after which a connection is reset, one for each, what was not read yet lost."""
+    """Python's own TLS server. `cut_after`: bytes after which a connection is reset, one for each, what was not read yet lost. `lose_at_end`: connections at whose end it dies, with all that came over them."""
 
-    def __init__(self, pem, port, cut_after=()):
+    def __init__(self, pem, port, cut_after=(), lose_at_end=0):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(pem)
-        self.port, self.cut_after = port, list(cut_after)
+        self.port, self.cut_after, self.lose_at_end = port, list(cut_after), lose_at_end
         self.lines, self.connections, self.ended = [], 0, False
         self.wrong = []
 
@@ -70,11 +70,16 @@ class Collector:
 
     def serve(self, plain):
         cut, got, rest = self.cut_after.pop(0) if self.cut_after else None, 0, b""
+        before = len(self.lines)
         plain.settimeout(60)
         with self.context.wrap_socket(plain, server_side=True) as wire:
             while True:
                 data = wire.recv(1 << 18)
                 if not data:
+                    if self.lose_at_end > 0:
+                        self.lose_at_end -= 1
+                        del self.lines[before:]
+                        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return
                 got += len(data)
                 rest = self.take(rest + data)
@@ -172,6 +177,19 @@ class Syslog(unittest.TestCase):
             self.assertEqual(first, files(server))
             checked = server.command("audit", "check", server.data)
             self.assertIn("are sound", checked.stdout)
+
+    def test_lines_of_a_connection_at_whose_end_the_collector_dies_are_sent_again(self):
+        data = os.path.join(self.folder, "data")
+        with Collector(self.pem, self.port, lose_at_end=1) as collector:
+            with self.server(data=data) as server:
+                for number in range(20):
+                    server.request(f"/api/conflicts?study=1.2.{number}")
+                wait_until(lambda: len(collector.lines) >= 20, 10, "the lines at the collector")
+                server.stop()  # which ends the connection
+                self.assertEqual(collector.lose_at_end, 0)
+                server.start()
+                self.assertEqual(server.stop(), 0)
+                wait_until(lambda: list(dict.fromkeys(collector.lines)) == files(server), 5, "all lines of the files")
 
     def test_who_shows_another_certificate_gets_no_line(self):
         with Collector(self.pem, self.port) as collector, self.server(fingerprint="ab" * 32) as server:

@@ -351,7 +351,7 @@ class Tls(unittest.TestCase):
             self.addCleanup(shutil.rmtree, bad.folder)
             bad.launch()
             self.assertEqual(bad.process.wait(20), 1)
-            self.assertRegex(bad.log(), f"the revoked certificates.* {path}: ")
+            self.assertIn(f"the revoked certificates {path}: ", bad.log())
 
     def test_our_own_echo_and_send_speak_tls_both_ways_and_say_what_is_wrong(self):
         server = self.serve()

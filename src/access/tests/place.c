@@ -1,5 +1,6 @@
 #include "place.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,15 @@ void place_close(struct place *place)
     access_close(place->access);
     store_close(place->store);
     folder_delete(place->folder);
+}
+
+void place_limit_files(rlim_t size)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = size;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 char *place_trail(const char *folder)

@@ -2,6 +2,8 @@
 #ifndef ACCESS_TESTS_PLACE_H
 #define ACCESS_TESTS_PLACE_H
 
+#include <sys/resource.h>
+
 #include "support/check.h"
 #include "support/folder.h"
 
@@ -21,6 +23,9 @@ struct place {
 void place_open(struct place *place); // a new folder
 void place_reopen(struct place *place);
 void place_close(struct place *place);
+
+// How long a file that this process writes may become; RLIM_INFINITY: as long as the disk lets it.
+void place_limit_files(rlim_t size);
 
 // The whole audit trail as one text, files in order; the caller frees.
 char *place_trail(const char *folder);

@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -320,15 +318,6 @@ static void lines_are_rfc_5424_with_well_formed_xml_and_hostile_texts_forge_none
 
 // ---- a disk that takes no more
 
-static void limit_files(rlim_t size)
-{
-    struct rlimit limit;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = size;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void put_distinct(struct access_trail *trail, int from, int count)
 {
     struct access_record record = stored;
@@ -350,12 +339,12 @@ static void a_full_disk_is_told_and_nothing_is_lost_when_it_heals(void **state)
     struct access_trail *trail = open_trail(folder);
     put_distinct(trail, 0, 3);
     flush(trail);
-    limit_files(6000);
+    place_limit_files(6000);
     put_distinct(trail, 3, 40);
     bool flushed = access_trail_flush(trail, true, &err);
     bool healthy = access_trail_healthy(trail);
     put_distinct(trail, 43, 40);
-    limit_files(RLIM_INFINITY);
+    place_limit_files(RLIM_INFINITY);
     assert_false(flushed);
     assert_int_equal(err.code, ERROR_FULL);
     assert_false(healthy);
@@ -377,13 +366,13 @@ static void what_no_longer_fits_into_memory_is_counted_and_told(void **state)
     (void)state;
     folder_make(folder, PLACE_PATH);
     struct access_trail *trail = open_trail(folder);
-    limit_files(100);
+    place_limit_files(100);
     put_distinct(trail, 0, 1);
     bool flushed = access_trail_flush(trail, true, &err);
     int64_t start_ns = clock_monotonic_ns();
     put_distinct(trail, 1, 30000);
     int64_t took_ns = clock_monotonic_ns() - start_ns;
-    limit_files(RLIM_INFINITY);
+    place_limit_files(RLIM_INFINITY);
     assert_false(flushed);
     assert_true(took_ns < 5 * CLOCK_SECOND); // nobody waits for a disk that is known to be full
     uint64_t lost = access_trail_lost(trail);

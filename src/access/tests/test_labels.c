@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/account.h"
 #include "access/allow.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/event.h"
 
@@ -223,6 +225,47 @@ static void a_label_that_a_study_or_a_peer_has_is_not_removed(void **state)
     place_close(&place);
 }
 
+static void put_account(struct place *place, struct access_account account, const char *password)
+{
+    account.enabled = true;
+    assert_ok(access_account_put(place->access, &account, password, "admin", &place->err), place->err);
+}
+
+static void assert_held(struct place *place, const char *name, const char *by)
+{
+    assert_false(access_label_remove(place->access, ACCESS_ALL, name, "admin", &place->err));
+    assert_int_equal(place->err.code, ERROR_CONFLICT);
+    assert_non_null(strstr(place->err.message, by));
+}
+
+// The bit of a label that is removed is given out again: who still has it would see the studies of the next one.
+static void a_label_that_an_account_or_a_token_has_is_not_removed(void **state)
+{
+    struct place place;
+    char secret[ACCESS_SECRET_SIZE];
+    struct access_account admin = {.name = "admin", .shown = "Admin", .roles = 1u << ACCESS_ADMINISTRATOR},
+                          doctor = {.name = "doctor", .shown = "Doctor", .roles = 1u << ACCESS_RADIOLOGIST};
+    const int64_t now_ns = clock_now_ns();
+    struct access_token token = {
+        .name = "viewer", .roles = 1u << ACCESS_SERVICE, .ends_ns = now_ns + 86400 * CLOCK_SECOND};
+    (void)state;
+    place_open(&place);
+    enter(&place, "staff");
+    enter(&place, "vip");
+    doctor.labels = token.labels = bits(&place, "[\"vip\"]");
+    put_account(&place, admin, "correct horse battery");
+    put_account(&place, doctor, NULL);
+    assert_held(&place, "vip", "account doctor");
+    doctor.labels = 0;
+    put_account(&place, doctor, NULL);
+    assert_ok(access_token_make(place.access, &token, "admin", now_ns, secret, &place.err), place.err);
+    assert_held(&place, "vip", "token viewer");
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "staff", "admin", &place.err), place.err);
+    assert_ok(access_token_remove(place.access, "viewer", "admin", &place.err), place.err);
+    assert_ok(access_label_remove(place.access, ACCESS_ALL, "vip", "admin", &place.err), place.err);
+    place_close(&place);
+}
+
 static void a_peer_sees_what_its_entry_names_and_names_only_what_there_is(void **state)
 {
     static const char *const titles[] = {"HILUM", NULL};
@@ -314,6 +357,7 @@ int test_labels(void)
         cmocka_unit_test(names_are_bits_and_back_and_an_unknown_one_is_refused),
         cmocka_unit_test(each_change_is_in_the_audit_trail_and_the_log),
         cmocka_unit_test(a_label_that_a_study_or_a_peer_has_is_not_removed),
+        cmocka_unit_test(a_label_that_an_account_or_a_token_has_is_not_removed),
         cmocka_unit_test(a_peer_sees_what_its_entry_names_and_names_only_what_there_is),
         cmocka_unit_test(who_lacks_one_of_its_labels_does_not_see_a_study),
         cmocka_unit_test(what_comes_adds_labels_and_only_a_person_takes_them_away),

@@ -143,6 +143,30 @@ static void an_emergency_shows_all_labels_for_an_hour_to_one_session_and_the_tra
     place_close(&place);
 }
 
+// Who sees what is hidden without its reason in the trail could not be called to account for it.
+static void no_emergency_begins_without_its_line_on_the_disk(void **state)
+{
+    struct place place;
+    struct access_session session;
+    char secret[ACCESS_SECRET_SIZE];
+    const int64_t now_ns = clock_now_ns();
+    (void)state;
+    open_with_two(&place);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    place_limit_files(100);
+    bool began = access_session_emergency(place.access, secret, "unconscious in the emergency room", HERE, now_ns,
+                                          &session, &place.err);
+    place_limit_files(RLIM_INFINITY);
+    assert_false(began);
+    assert_int_equal(place.err.code, ERROR_FULL);
+    assert_int_equal(alarm_count(ALARM_EMERGENCY), 0);
+    assert_true(access_session(place.access, secret, HERE, true, now_ns, &session));
+    assert_true(session.subject.labels == 0 && session.emergency_ns == 0);
+    assert_ok(access_audit_flush(place.access, &place.err), place.err);
+    place_close(&place);
+}
+
 static void what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s(void **state)
 {
     struct place place;
@@ -167,6 +191,15 @@ static void what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s(vo
     doctor.enabled = true;
     put(&place, &doctor, OTHER);
     assert_false(log_in(&place, "doctor", PASSWORD, HERE, first));
+    assert_ok(log_in(&place, "doctor", OTHER, HERE, first), place.err);
+    text_copy(doctor.issuer, sizeof doctor.issuer, "https://login.example.org");
+    text_copy(doctor.subject, sizeof doctor.subject, "4711");
+    put(&place, &doctor, NULL);
+    assert_false(is_in(&place, first));
+    assert_ok(log_in(&place, "doctor", OTHER, HERE, first), place.err);
+    text_copy(doctor.issuer, sizeof doctor.issuer, "https://other.example.org"); // whose 4711 is somebody else
+    put(&place, &doctor, NULL);
+    assert_false(is_in(&place, first));
     assert_ok(log_in(&place, "doctor", OTHER, HERE, first), place.err);
     assert_ok(access_account_remove(place.access, "doctor", "admin", &place.err), place.err);
     assert_false(is_in(&place, first));
@@ -249,6 +282,45 @@ static void an_address_that_guesses_many_names_waits_and_so_does_its_network(voi
     assert_in_range(wait_s, 1, 2);
     assert_ok(log_in(&place, "doctor", PASSWORD, "2001:db8:1:3::1", secret), place.err);
     place_close(&place);
+}
+
+static void each_further_guess_doubles_the_wait_up_to_its_limit(void **state)
+{
+    static struct tries tries;
+    int64_t now_ns = CLOCK_SECOND;
+    (void)state;
+    tries_init(&tries);
+    for (int i = 1; i <= ACCESS_FREE_TRIES + 12; i++) {
+        const int past = i - ACCESS_FREE_TRIES;
+        tries_failed(&tries, "doctor", HERE, now_ns);
+        const int wait_s = tries_wait(&tries, "doctor", HERE, now_ns);
+        assert_int_equal(wait_s, past < 0 ? 0 : past < 10 ? 1 << past : ACCESS_WAIT_MAX_SECONDS);
+        now_ns += wait_s * CLOCK_SECOND;
+        assert_int_equal(tries_wait(&tries, "doctor", HERE, now_ns), 0);
+    }
+    tries_end(&tries);
+}
+
+// Who guesses from very many addresses pushes out what he tried long ago, and not what he tried just now.
+static void where_places_are_taken_the_guess_of_longest_ago_is_forgotten(void **state)
+{
+    enum { ALL = 2 * TRIES_ROWS, LAST = TRIES_ROWS / 8 };
+    static struct tries tries;
+    char address[16];
+    int waiting = 0;
+    (void)state;
+    tries_init(&tries);
+    for (int i = 0; i < ALL; i++) {
+        snprintf(address, sizeof address, "10.0.%d.%d", i / 256, i % 256);
+        for (int tried = 0; tried < ACCESS_FREE_TRIES; tried++)
+            tries_failed(&tries, "doctor", address, CLOCK_SECOND + i);
+    }
+    for (int i = ALL - LAST; i < ALL; i++) {
+        snprintf(address, sizeof address, "10.0.%d.%d", i / 256, i % 256);
+        waiting += tries_wait(&tries, "doctor", address, CLOCK_SECOND + ALL) > 0;
+    }
+    assert_in_range(waiting, LAST * 9 / 10, LAST);
+    tries_end(&tries);
 }
 
 struct guesser {
@@ -359,6 +431,30 @@ static void the_first_administrator_is_made_once_with_the_code_of_the_file(void 
     assert_false(access_first_is_due(place.access));
     assert_int_not_equal(stat(path, &status), 0);
     assert_ok(log_in(&place, "boss", PASSWORD, HERE, secret), place.err);
+    buffer_free(&file);
+    place_close(&place);
+}
+
+static void the_code_of_the_first_administrator_makes_none_beside_another_account(void **state)
+{
+    struct place place;
+    struct access_account boss = person("boss", ACCESS_ADMINISTRATOR), second;
+    struct buffer file;
+    char path[PLACE_PATH + 32];
+    int wait_s;
+    (void)state;
+    place_open(&place);
+    snprintf(path, sizeof path, "%s/first-administrator", place.folder);
+    assert_ok(access_first_begin(place.access, path, &place.err), place.err);
+    buffer_init(&file, 100);
+    assert_ok(file_read(path, &file, &place.err), place.err);
+    buffer_byte(&file, 0);
+    char *code = (char *)file.data;
+    code[strcspn(code, "\n")] = '\0';
+    put(&place, &boss, PASSWORD); // as the command does
+    assert_false(access_first_make(place.access, code, "second", PASSWORD, HERE, &wait_s, &place.err));
+    assert_int_equal(place.err.code, ERROR_CONFLICT);
+    assert_false(access_account_get(place.access, "second", &second, &place.err));
     buffer_free(&file);
     place_close(&place);
 }
@@ -645,6 +741,46 @@ static void fill_sessions(struct place *place, int64_t now_ns)
     assert_ok(login_reload(place->access, &place->err), place->err);
 }
 
+static bool count_session(const struct session_row *row, void *payload)
+{
+    (void)row;
+    ++*(size_t *)payload;
+    return true;
+}
+
+static size_t kept_sessions(struct place *place)
+{
+    size_t count = 0;
+    struct database *db = store_read_begin(place->store, &place->err);
+    assert_ok(db && session_row_each(db, count_session, &count, &place->err), place->err);
+    store_read_end(place->store, db);
+    return count;
+}
+
+// Of a reader who works: neither a change of somebody's account nor a restart puts him out, and neither prolongs what
+// was left alone.
+static void when_a_session_was_used_outlives_a_change_of_accounts_and_a_restart(void **state)
+{
+    struct place place;
+    struct access_session session;
+    struct access_account other = person("other", ACCESS_RESIDENT);
+    char secret[ACCESS_SECRET_SIZE];
+    (void)state;
+    open_with_two(&place);
+    assert_ok(log_in(&place, "doctor", PASSWORD, HERE, secret), place.err);
+    const int64_t idle_ns = access_idle_ns(place.access), first_ns = clock_now_ns() + idle_ns * 2 / 3,
+                  second_ns = first_ns + 30 * CLOCK_SECOND; // within what the database may be behind
+    assert_true(access_session(place.access, secret, HERE, false, first_ns, &session));
+    assert_true(access_session(place.access, secret, HERE, false, second_ns, &session));
+    put(&place, &other, NULL);
+    assert_true(access_session(place.access, secret, HERE, true, second_ns + idle_ns - 1, &session));
+    assert_false(access_session(place.access, secret, HERE, true, second_ns + idle_ns, &session));
+    place_reopen(&place);
+    assert_true(access_session(place.access, secret, HERE, true, first_ns + idle_ns - 1, &session));
+    assert_false(access_session(place.access, secret, HERE, true, second_ns + idle_ns, &session));
+    place_close(&place);
+}
+
 static void people_who_went_away_keep_nobody_out(void **state)
 {
     struct place place;
@@ -655,10 +791,12 @@ static void people_who_went_away_keep_nobody_out(void **state)
     open_with_two(&place);
     const int64_t now_ns = clock_now_ns();
     fill_sessions(&place, now_ns);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_ok(access_log_in(place.access, "admin", PASSWORD, HERE, now_ns + access_idle_ns(place.access) + i,
                                 secret, &session, &wait_s, &place.err),
                   place.err);
+        assert_int_equal(kept_sessions(&place), i + 1); // all of them have gone at once
+    }
     place_close(&place);
 }
 
@@ -685,14 +823,18 @@ int test_login(void)
         cmocka_unit_test(a_login_gives_a_session_that_outlives_a_restart_and_ends_when_it_is_left),
         cmocka_unit_test(a_session_ends_after_a_while_without_use_and_at_its_end_and_a_look_is_no_use),
         cmocka_unit_test(an_emergency_shows_all_labels_for_an_hour_to_one_session_and_the_trail_has_its_reason),
+        cmocka_unit_test(no_emergency_begins_without_its_line_on_the_disk),
         cmocka_unit_test(what_is_changed_of_an_account_ends_its_sessions_and_nobody_else_s),
         cmocka_unit_test(the_last_administrator_who_can_log_in_stays),
         cmocka_unit_test(nobody_learns_which_names_there_are),
         cmocka_unit_test(who_guesses_locks_out_himself_and_nobody_else),
         cmocka_unit_test(an_address_that_guesses_many_names_waits_and_so_does_its_network),
+        cmocka_unit_test(each_further_guess_doubles_the_wait_up_to_its_limit),
+        cmocka_unit_test(where_places_are_taken_the_guess_of_longest_ago_is_forgotten),
         cmocka_unit_test(many_logins_of_one_network_leave_places_in_the_line_for_others),
         cmocka_unit_test(passwords_are_judged_by_their_length_and_by_what_everybody_guesses),
         cmocka_unit_test(the_first_administrator_is_made_once_with_the_code_of_the_file),
+        cmocka_unit_test(the_code_of_the_first_administrator_makes_none_beside_another_account),
         cmocka_unit_test(a_token_does_what_its_roles_may_until_its_end),
         cmocka_unit_test(who_goes_leaves_the_tokens_that_he_made_and_those_that_these_made),
         cmocka_unit_test(of_very_many_sessions_of_one_account_the_one_of_longest_ago_goes),
@@ -702,6 +844,7 @@ int test_login(void)
         cmocka_unit_test(who_has_no_role_at_the_provider_any_more_is_out_and_the_trail_says_so),
         cmocka_unit_test(the_last_administrator_keeps_his_roles_and_no_session_when_the_provider_gives_none),
         cmocka_unit_test(a_clock_that_was_ahead_makes_no_session_and_no_emergency_longer),
+        cmocka_unit_test(when_a_session_was_used_outlives_a_change_of_accounts_and_a_restart),
         cmocka_unit_test(people_who_went_away_keep_nobody_out),
         cmocka_unit_test(a_session_is_looked_up_within_20_microseconds_beside_4096),
     };

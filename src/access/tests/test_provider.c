@@ -194,12 +194,17 @@ static void who_came_by_a_provider_is_out_when_it_is_another_one_or_gives_other_
     assert_false(is_in(&place, by_provider));
     assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 2, by_provider)); // by the roles of before
     assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, 3, by_provider), place.err);
-    assert_ok(access_provider_remove(place.access, "admin", &place.err), place.err);
+    row.groups_claim = "realm_access.roles"; // which gives other roles
+    put(&place, &row);
     assert_false(is_in(&place, by_provider));
     assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 3, by_provider));
+    assert_ok(come_in(&place, "reader", ACCESS_RADIOLOGIST, 4, by_provider), place.err);
+    assert_ok(access_provider_remove(place.access, "admin", &place.err), place.err);
+    assert_false(is_in(&place, by_provider));
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 4, by_provider));
     row.issuer = "https://other.example.org";
     put(&place, &row);
-    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 5, by_provider)); // he is the other one's
+    assert_false(come_in(&place, "reader", ACCESS_RADIOLOGIST, 6, by_provider)); // he is the other one's
     assert_true(is_in(&place, by_password));
     place_close(&place);
 }

@@ -52,6 +52,23 @@ static struct tls *open_with(enum tls_side side, const char *name, const char *a
                     err);
 }
 
+// A server that knows `ca`, and the file `lists` of revoked certificates.
+static struct tls *open_with_lists(const char *lists, struct error *err)
+{
+    char paths[4][128];
+    static const char *const names[] = {"server.pem", "server.key", "ca.pem"};
+    for (size_t i = 0; i < 3; i++)
+        snprintf(paths[i], sizeof paths[i], "%s/%s", folder, names[i]);
+    snprintf(paths[3], sizeof paths[3], "%s/%s", folder, lists);
+    return tls_open(&(struct tls_options){.side = TLS_SERVER,
+                                          .certificate = paths[0],
+                                          .key = paths[1],
+                                          .authorities = paths[2],
+                                          .revoked = paths[3],
+                                          .peer_must_show = true},
+                    err);
+}
+
 // ---- our server, their client
 
 struct server {
@@ -91,15 +108,14 @@ static void *serve_one(void *payload)
     return NULL;
 }
 
-// What `what` of the script does against our server; its exit status.
-static int called(struct server *server, const char *name, const char *authorities, bool must_show, const char *what)
+// What `what` of the script does against our server of `tls`, which is given away; its exit status.
+static int called_with(struct server *server, struct tls *tls, const char *what)
 {
     pthread_t thread;
     char port[8];
     struct buffer said;
     struct error err;
-    *server = (struct server){.tls = open_with(TLS_SERVER, name, authorities, must_show, &err)};
-    assert_ok(server->tls != NULL, err);
+    *server = (struct server){.tls = tls};
     server->patience_ns = strcmp(what, "silent") == 0 ? CLOCK_SECOND / 5 : PATIENCE;
     server->listener = wire_listen("127.0.0.1", 0, &err);
     assert_ok(server->listener >= 0, err);
@@ -112,6 +128,14 @@ static int called(struct server *server, const char *name, const char *authoriti
     close(server->listener);
     tls_release(server->tls);
     return status;
+}
+
+static int called(struct server *server, const char *name, const char *authorities, bool must_show, const char *what)
+{
+    struct error err;
+    struct tls *tls = open_with(TLS_SERVER, name, authorities, must_show, &err);
+    assert_ok(tls != NULL, err);
+    return called_with(server, tls, what);
 }
 
 static void a_client_gets_back_what_it_sends_by_both_versions(void **state)
@@ -392,6 +416,21 @@ static void a_chain_of_eight_authorities_counts_and_one_of_nine_does_not(void **
     assert_non_null(strstr(server.err.message, "chain too long"));
 }
 
+static void who_is_signed_under_an_authority_that_is_revoked_is_told_as_revoked(void **state)
+{
+    static const char *const lists[] = {"none.crl", "link1.crl"};
+    struct server server;
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct tls *tls = open_with_lists(lists[i], &err);
+        assert_ok(tls != NULL, err);
+        (void)called_with(&server, tls, "chain8");
+        assert_ok(server.shook, server.err);
+        assert_int_equal(server.peer.revoked, i == 1);
+    }
+}
+
 static void files_that_do_not_fit_are_named(void **state)
 {
     struct error err;
@@ -402,13 +441,14 @@ static void files_that_do_not_fit_are_named(void **state)
     assert_null(open_with(TLS_SERVER, "nothing", NULL, false, &err));
     assert_non_null(strstr(err.message, "nothing.pem: No such file"));
     assert_null(open_with(TLS_SERVER, "server", "nothing", false, &err));
-    assert_non_null(strstr(err.message, "the authorities"));
+    snprintf(path, sizeof path, "the authorities %s/nothing.pem: No such file", folder);
+    assert_non_null(strstr(err.message, path));
     assert_null(open_with(TLS_SERVER, "server", NULL, true, &err));
     // A pipe is not waited for.
     snprintf(path, sizeof path, "%s/pipe.pem", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_null(open_with(TLS_SERVER, "pipe", NULL, false, &err));
-    assert_non_null(strstr(err.message, "pipe.pem"));
+    assert_non_null(strstr(err.message, "pipe.pem: it is no file"));
     assert_null(open_with(TLS_SERVER, "server", "pipe", false, &err));
     snprintf(path, sizeof path, "%s/server.pem", folder);
     snprintf(key, sizeof key, "%s/strange.key", folder);
@@ -450,6 +490,7 @@ int test_tls(void)
         cmocka_unit_test(what_others_will_find_wrong_with_our_certificate_is_known),
         cmocka_unit_test(records_without_data_do_not_pass_the_deadline),
         cmocka_unit_test(a_chain_of_eight_authorities_counts_and_one_of_nine_does_not),
+        cmocka_unit_test(who_is_signed_under_an_authority_that_is_revoked_is_told_as_revoked),
         cmocka_unit_test(files_that_do_not_fit_are_named),
         cmocka_unit_test(a_fingerprint_is_64_digits_with_colons_or_without),
     };

@@ -48,6 +48,15 @@ def certificates(folder):
     certificate(folder, "under", "/CN=under", "DNS:localhost", by="oldlink")
     with open(f"{folder}/oldlink.pem", encoding="ascii") as above, open(f"{folder}/under.pem", "a", encoding="ascii") as file:
         file.write(above.read())
+    revoked(folder)
+
+
+def revoked(folder):
+    """none.crl and link1.crl: the authority's lists of revoked certificates, an empty one and that with link 1."""
+    ca = ("openssl", "ca", "-batch", "-config", f"{folder}/ca.cnf", "-cert", f"{folder}/ca.pem", "-keyfile", f"{folder}/ca.key")
+    run(*ca, "-gencrl", "-crldays", "30", "-out", f"{folder}/none.crl")
+    run(*ca, "-revoke", f"{folder}/link1.pem")
+    run(*ca, "-gencrl", "-crldays", "30", "-out", f"{folder}/link1.crl")
 
 
 def chains(folder, lengths):

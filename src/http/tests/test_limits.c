@@ -320,6 +320,20 @@ static void connections_are_counted_and_given_back(void **state)
     assert_true(served);
 }
 
+static void more_silent_newcomers_than_are_looked_at_at_once_do_no_harm(void **state)
+{
+    enum { SILENT = 200 };
+    struct fixture *fixture = *state;
+    for (int turn = 0; turn < 3; turn++) {
+        int fds[SILENT];
+        for (int i = 0; i < SILENT; i++)
+            fds[i] = fixture_connect(fixture);
+        assert_int_equal(fixture_ask(fixture, "GET /body HTTP/1.1\r\n" HOST END), 200);
+        for (int i = 0; i < SILENT; i++)
+            close(fds[i]);
+    }
+}
+
 static struct sockaddr_in address_of(const char *text)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -450,6 +464,7 @@ int test_limits(void)
         QUICK(idle_connection_is_closed),
         QUICK(peer_that_takes_nothing_is_cut_off),
         TEST(connections_are_counted_and_given_back),
+        TEST(more_silent_newcomers_than_are_looked_at_at_once_do_no_harm),
         TEST(one_address_gets_its_share_and_no_more),
         TEST(a_crowd_makes_room_for_others_and_not_the_other_way_round),
         TEST(what_all_requests_hold_in_memory_shares_a_limit),

@@ -217,6 +217,21 @@ static void only_the_key_that_is_named_and_published_counts(void **state)
     free(payload);
 }
 
+// Of two that may be meant the token has to name one: a key of another curve can not be meant.
+static void a_key_of_another_curve_is_not_that_of_the_algorithm(void **state)
+{
+    char *payload = right_payload();
+    json_t *list = json_object_get(keys, "keys");
+    cjose_jwk_t *other = cjose_jwk_create_EC_random(CJOSE_JWK_EC_P_384, NULL);
+    (void)state;
+    json_array_append_new(list, published(other));
+    assert_taken(sign(ec, "ES256", NULL, payload, strlen(payload)));
+    assert_refused(sign(other, "ES256", NULL, payload, strlen(payload)), ERROR_FORBIDDEN, "signature");
+    json_array_remove(list, json_array_size(list) - 1);
+    cjose_jwk_release(other);
+    free(payload);
+}
+
 static void a_key_set_that_is_none_verifies_nothing(void **state)
 {
     static const char *const sets[] = {
@@ -354,6 +369,7 @@ int test_id_token(void)
         cmocka_unit_test(other_algorithms_are_refused_whatever_they_are_signed_with),
         cmocka_unit_test(an_hmac_made_with_the_public_key_is_refused),
         cmocka_unit_test(only_the_key_that_is_named_and_published_counts),
+        cmocka_unit_test(a_key_of_another_curve_is_not_that_of_the_algorithm),
         cmocka_unit_test(a_key_set_that_is_none_verifies_nothing),
         cmocka_unit_test(a_token_of_another_time_is_refused_and_the_clocks_are_named),
         cmocka_unit_test(a_token_of_another_issuer_or_for_another_client_is_refused),
