@@ -201,8 +201,10 @@ bool service_open_logins(struct service *service, struct error *err);
 // The code alone, where it is due by now.
 bool service_open_first(struct service *service, struct error *err);
 void service_set_cookie(struct http_request *request, const char *secret); // "": it goes
-// Whether this browser has had a session since it was started, which goes on no more: it was logged off or left alone,
-// and who sits there now may be another one. A cookie without a secret says so, at OIDC_PATH alone.
+// The provider knows who was at this browser, and would send him again without a question, whoever tries next.
+void service_note_person(struct http_request *request);
+// Whether this browser has had a session since it was started, or a person who was refused one, and none goes on: who
+// sits there now may be another one. A cookie without a secret says so, at OIDC_PATH alone.
 bool service_had_session(const struct http_request *request);
 // `name` as this request's browser has it: behind `prefix` ("__Host-", RFC 6265bis section 4.1.3) over TLS, and with
 // the port where that is not the scheme's own.

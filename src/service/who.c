@@ -164,10 +164,16 @@ void service_set_cookie(struct http_request *request, const char *secret)
     http_set_header(request, "Set-Cookie",
                     arena_printf(http_arena(request), "%s=%s; Path=/; HttpOnly; SameSite=Strict%s%s", name, secret,
                                  secure, *secret ? "" : "; Max-Age=0"));
+    service_note_person(request);
+}
+
+void service_note_person(struct http_request *request)
+{
+    char name[SERVICE_COOKIE_SIZE];
     service_cookie_name(request, "__Secure-", "hilum-before", name);
-    http_set_header(
-        request, "Set-Cookie",
-        arena_printf(http_arena(request), "%s=1; Path=%s; HttpOnly; SameSite=Lax%s", name, OIDC_PATH, secure));
+    http_set_header(request, "Set-Cookie",
+                    arena_printf(http_arena(request), "%s=1; Path=%s; HttpOnly; SameSite=Lax%s", name, OIDC_PATH,
+                                 http_is_secure(request) ? "; Secure" : ""));
 }
 
 bool service_had_session(const struct http_request *request)

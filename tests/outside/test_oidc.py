@@ -205,6 +205,15 @@ class Login(Site):
         self.command("/api/sessions/" + session["id"], "DELETE")  # as one that was left alone ends
         self.assertIn("prompt=login", place(surfer))
 
+    def test_after_a_person_who_was_refused_the_provider_asks_who_it_is(self):
+        self.site()
+        surfer, why = self.log_in("bob")
+        self.check_refused(surfer, why, "porters")
+        self.assertIn("prompt=login", surfer.get(self.server.url("/api/session/provider")).location)
+        self.provider.set("bob", name="Bob", preferred_username="bob", groups=["readers"])
+        self.assertIsNone(self.log_in("bob", surfer)[1])
+        self.assertEqual(self.session(surfer)["name"], "bob")
+
     def test_two_servers_on_one_host_leave_each_other_s_login_alone(self):
         self.site()
         with Hilum() as other:

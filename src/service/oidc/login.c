@@ -72,6 +72,8 @@ static void refuse(struct service *service, struct http_request *request, const 
                  clock_now_ns());
     if (logs)
         log_warning("service", "%s", detail);
+    if (actor)
+        service_note_person(request);
     if (access_secret_make("", id)) {
         oidc_refusal_keep(oidc_waiting(service), id, why->message);
         set_cookie(request, &refused_cookie, id);
