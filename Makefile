@@ -44,6 +44,7 @@ bench:
 	@tools/setup build test
 	@$(MAKE) --no-print-directory build
 	@bench/run
+	@bench/tls.py
 
 soak:
 	@tools/setup build test
