@@ -65,19 +65,23 @@ bool service_backup_time(const char *text, int *minutes)
 struct beside {
     const char *paths[BESIDE_MAX + 1];
     size_t count;
-    uint64_t left_out; // cannot be read, or past the limit; the log names them
+    uint64_t left_out; // cannot be read, or past a limit; the log names them
     struct arena arena;
 };
+
+static void leave_out(struct beside *beside, const char *path, const char *why)
+{
+    beside->left_out++;
+    log_warning("backup", "%s is not in the backup: %s", path, why);
+}
 
 static void add_path(struct beside *beside, const char *path)
 {
     char *own = beside->count < BESIDE_MAX ? arena_strdup(&beside->arena, path) : NULL;
     if (own)
         beside->paths[beside->count++] = own;
-    else {
-        beside->left_out++;
-        log_warning("backup", "%s is not in the backup: more than %d files belong to it", path, BESIDE_MAX);
-    }
+    else
+        leave_out(beside, path, "too many files belong to it");
 }
 
 // What is named with a path from the working folder is put down with its whole one.
@@ -99,10 +103,8 @@ static void add_named(struct beside *beside, const char *path)
     if (fd >= 0) {
         close(fd);
         add_file(beside, path);
-    } else if (*path) {
-        beside->left_out++;
-        log_warning("backup", "%s is not in the backup: %s", path, why.message);
-    }
+    } else if (*path)
+        leave_out(beside, path, why.message);
 }
 
 static void add_folder(struct beside *beside, const char *path, int depth)
@@ -110,11 +112,15 @@ static void add_folder(struct beside *beside, const char *path, int depth)
     char name[4096];
     struct stat status;
     DIR *folder = depth < MODELS_DEPTH ? opendir(path) : NULL;
+    if (!folder)
+        leave_out(beside, path, depth < MODELS_DEPTH ? "it cannot be listed" : "it is too deep in the models' folder");
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         int size = snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (entry->d_name[0] == '.' || size < 0 || (size_t)size >= sizeof name || stat(name, &status) != 0)
+        if (entry->d_name[0] == '.')
             continue;
-        if (S_ISDIR(status.st_mode))
+        if (size < 0 || (size_t)size >= sizeof name || stat(name, &status) != 0)
+            leave_out(beside, name, "it leads nowhere, or its path is too long");
+        else if (S_ISDIR(status.st_mode))
             add_folder(beside, name, depth + 1);
         else
             add_file(beside, name);

@@ -172,6 +172,16 @@ class Answers(Backed):
         self.restore(place)
         for path in (certificate, key, ours.pem, revoked, audit_key, model, server.log_path + ".yaml"):
             self.assertEqual(read(place + "/restored" + path), read(path), path)
+        deep = os.path.join(os.path.dirname(model), "of", "a", "model")
+        for made, ended in ((lambda: os.makedirs(deep), lambda: os.rmdir(deep)), (lambda: os.symlink("nowhere", deep), lambda: os.unlink(deep))):
+            os.makedirs(os.path.dirname(deep), exist_ok=True)
+            made()
+            self.backup(server, check=False)
+            self.assertIn("lacks 1 files", server.request("/healthz")[2].decode())
+            self.assertIn(f"{deep} is not in the backup", server.log())
+            ended()
+            self.backup(server)
+            self.assertNotIn("last backup", server.request("/healthz")[2].decode())
         os.rename(audit_key, audit_key + ".away")
         self.backup(server, check=False)
         self.assertIn("lacks 1 files", server.request("/healthz")[2].decode())
