@@ -215,7 +215,7 @@ static void tell_made(const struct backups *backups, const struct backup_made *m
     note_audit(backups, true, detail);
     if (made->damaged + made->left_out > 0)
         alarm_raise(ALARM_BACKUP, "last backup",
-                    "backup %s has %" PRIu64 " damaged or missing containers and lacks %" PRIu64
+                    "backup %s has %" PRIu64 " damaged or missing files of its own and lacks %" PRIu64
                     " files; the log names them",
                     made->name, made->damaged, made->left_out);
     else

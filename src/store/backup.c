@@ -356,11 +356,30 @@ static bool take_database(struct making *making, struct error *err)
     return ok;
 }
 
+// A damaged database is copied as it is, and that is told while an earlier backup has a sound one.
+static bool look_through(struct making *making, const char *folder, struct error *err)
+{
+    json_t *damaged = json_object_get(making->list.head, "damaged");
+    struct error why;
+    struct database *db = database_open(folder, false, &why);
+    bool sound = db && check_database(db, &why);
+    database_close(db);
+    if (sound)
+        return true;
+    making->made->damaged++;
+    alarm_raise(ALARM_DATABASE, "hilum.db", "found by the backup: %.200s", why.message);
+    return json_array_append_new(damaged, json_sprintf("hilum.db: %.200s", why.message)) == 0 ||
+           error_set(err, ERROR_MEMORY, "no memory for a backup's list");
+}
+
 static bool put_database(struct making *making, struct error *err)
 {
-    char path[STORE_FOLDER_MAX + 64];
+    char path[STORE_FOLDER_MAX + 64], folder[STORE_FOLDER_MAX + 32];
     uint64_t size;
     snprintf(path, sizeof path, "%s/%s/hilum.db", making->store->folder, temporary);
+    snprintf(folder, sizeof folder, "%s/%s", making->store->folder, temporary);
+    if (!look_through(making, folder, err))
+        return false;
     int fd = file_open(path, &size, err);
     if (fd < 0)
         return false;

@@ -62,7 +62,8 @@ struct backup_made {
     uint64_t new_files, new_bytes;
     uint64_t healed;               // files of earlier backups that had rotted, and were written again
     char kept[ERROR_MESSAGE_SIZE]; // why backups past `keep` are still there; "": they are not
-    uint64_t damaged;  // containers that are missing or have a record that does not match its digest; alarms name them
+    uint64_t damaged;  // containers that are missing or have a record that does not match its digest, and the database;
+                       // alarms name them
     uint64_t left_out; // of `beside`: cannot be read; the log names them
 };
 

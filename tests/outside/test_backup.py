@@ -379,7 +379,7 @@ class Damage(Backed):
         self.assertIn("1 containers are damaged or missing", result.stdout)
         health = server.request("/healthz")[2].decode()
         self.assertIn("found by the backup", health)
-        self.assertIn("damaged or missing containers", health)
+        self.assertIn("damaged or missing files of its own", health)
 
     def test_a_wrong_key_one_that_others_may_read_and_a_foreign_folder_are_refused_by_name(self):
         server = self.make()

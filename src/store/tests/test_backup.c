@@ -662,7 +662,7 @@ static void spoil_objects(const char *folder)
     close(fd);
 }
 
-static void a_database_whose_pages_are_damaged_is_not_put_back(void **state)
+static void a_database_whose_pages_are_damaged_is_told_by_the_backup_and_not_put_back(void **state)
 {
     struct kept kept;
     struct error err;
@@ -673,7 +673,9 @@ static void a_database_whose_pages_are_damaged_is_not_put_back(void **state)
     spoil_objects(kept.place.folder);
     kept.place.store = helper_open(kept.place.folder, &err);
     assert_non_null(kept.place.store);
-    make(&kept); // each file is as it was
+    make(&kept); // each file is as it was, and that is told
+    assert_int_equal(kept.made.damaged, 1);
+    assert_int_equal(alarm_count(ALARM_DATABASE) > 0, 1);
     assert_false(put_back(&kept, false, &err));
     assert_int_equal(err.code, ERROR_BAD_DATA);
     assert_non_null(strstr(err.message, "table object is damaged"));
@@ -754,7 +756,7 @@ int test_backup(void)
         cmocka_unit_test(the_anchor_is_the_one_beside_the_files_and_the_database_is_not_older),
         cmocka_unit_test(the_trail_is_taken_to_the_end_of_a_line),
         cmocka_unit_test(a_database_that_is_not_what_was_counted_is_not_put_back),
-        cmocka_unit_test(a_database_whose_pages_are_damaged_is_not_put_back),
+        cmocka_unit_test(a_database_whose_pages_are_damaged_is_told_by_the_backup_and_not_put_back),
         cmocka_unit_test(what_a_disk_does_not_take_for_good_has_no_list_and_no_database),
         cmocka_unit_test(a_list_of_a_newer_form_is_refused),
         cmocka_unit_test(a_backup_that_the_disk_has_no_room_for_is_not_begun),
