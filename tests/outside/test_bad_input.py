@@ -53,6 +53,9 @@ class Watched(Hilum):
         for path in glob.glob(os.path.join(self.data, "audit-*.log")):
             with open(path, encoding="utf-8", errors="replace") as f:
                 for line in f:
+                    # Whether the time of silent ones at addresses of their own is up before they go is the machine's affair.
+                    if "took too long" in line and 'NetworkAccessPointID="127.0.0.1"' not in line:
+                        continue
                     if 'EventOutcomeIndicator="4"' in line and re.search('EventTypeCode csd-code="(110126|110132)"', line):
                         title = re.search('UserID="([^"]*)"', line).group(1)
                         counts[title] = counts.get(title, 0) + int(re.search(r'\[sum@32473 count="(\d+)"\]', line).group(1))
