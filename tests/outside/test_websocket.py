@@ -36,6 +36,7 @@ class Events(unittest.TestCase):
 
     def open(self, secure=False, query="", **how):
         url = f"wss://localhost:{self.port}" if secure else f"ws://127.0.0.1:{self.server.http}"
+        how.setdefault("origin", url.replace("ws", "http", 1))  # by itself the client says http:// of a page that came by TLS
         one = websocket.create_connection(f"{url}/api/events{query}", timeout=20, sslopt=self.tls, **how)
         self.addCleanup(one.shutdown)
         return one
