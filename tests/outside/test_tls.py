@@ -134,6 +134,14 @@ class Tls(unittest.TestCase):
             seconds[title] = time.monotonic() - began
         self.assertLess(seconds["CT1"], seconds["PLAIN"] + 100 * 0.02)
 
+    def test_each_security_profile_of_the_stock_client_that_encrypts_is_spoken_and_the_one_that_does_not_is_none(self):
+        """PS3.15 B.12, its variants, and B.13 as DCMTK 3.6.7 has them."""
+        server = self.serve()
+        self.enter(server, tls="required")
+        for profile, spoken in (("+py", True), ("+px", True), ("+pz", True), ("+pn", False)):
+            done = self.call("echoscu", profile)
+            self.assertEqual(done.returncode == 0, spoken, f"{profile}: {done.stderr}")
+
     def test_a_certificate_of_a_stranger_or_none_is_refused_with_its_fingerprint(self):
         server = self.serve()
         self.enter(server, tls="required")
