@@ -22,6 +22,14 @@ bool account_row_alike(struct database *db, const char *name, const char *shown,
                        char other[ACCESS_NAME_SIZE], struct error *err);
 bool account_row_list(struct database *db, struct arena *arena, struct access_account **out, size_t *count,
                       struct error *err);
+// The roles and the labels of enabled accounts, each pair once and nothing else of them: whoever asks whether this
+// server is well has them looked at. `out`: in `arena`.
+struct account_sight {
+    unsigned roles;
+    uint64_t labels;
+};
+bool account_row_sights(struct database *db, struct arena *arena, struct account_sight **out, size_t *count,
+                        struct error *err);
 bool account_row_count(struct database *db, int64_t *out, struct error *err);
 
 // Inside a write function. `row`: as wanted; NULL: remove `name`.

@@ -136,6 +136,26 @@ bool account_row_list(struct database *db, struct arena *arena, struct access_ac
     return ok;
 }
 
+bool account_row_sights(struct database *db, struct arena *arena, struct account_sight **out, size_t *count,
+                        struct error *err)
+{
+    int64_t rows = 0;
+    bool more = true, ok = true;
+    *count = 0;
+    if (!account_row_count(db, &rows, err))
+        return false;
+    *out = arena_calloc(arena, (size_t)rows, sizeof **out);
+    if (!*out)
+        return error_set(err, ERROR_MEMORY, "no memory for the labels of %lld accounts", (long long)rows);
+    struct sql *sql = sql_prepare(db, "SELECT DISTINCT roles, labels FROM account WHERE enabled = 1", err);
+    if (!sql)
+        return false;
+    while ((ok = sql_step(sql, &more, err)) && more && *count < (size_t)rows)
+        (*out)[(*count)++] = (struct account_sight){(unsigned)sql_int(sql, 0), (uint64_t)sql_int(sql, 1)};
+    sql_done(sql);
+    return ok;
+}
+
 bool account_row_alike(struct database *db, const char *name, const char *shown, bool *found,
                        char other[ACCESS_NAME_SIZE], struct error *err)
 {

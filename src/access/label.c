@@ -7,6 +7,7 @@
 
 #include "access/access_internal.h"
 #include "access/account.h"
+#include "access/account_row.h"
 #include "access/label_row.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -287,38 +288,33 @@ bool access_label_remove(struct access *access, struct access_scope scope, const
     return true;
 }
 
-static bool may_look(const struct access_account *account)
+static bool is_seen(const struct account_sight *sights, size_t count, uint64_t labels)
 {
-    const struct access_subject subject = {.kind = ACCESS_USER, .roles = account->roles, .verified = true};
-    return account->enabled && access_allows(&subject, ACCESS_TO_QUERY);
-}
-
-static bool is_seen(const struct access_account *accounts, size_t count, uint64_t labels)
-{
-    for (size_t i = 0; i < count; i++)
-        if ((labels & ~accounts[i].labels) == 0 && may_look(&accounts[i]))
+    for (size_t i = 0; i < count; i++) {
+        const struct access_subject subject = {.kind = ACCESS_USER, .roles = sights[i].roles, .verified = true};
+        if ((labels & ~sights[i].labels) == 0 && access_allows(&subject, ACCESS_TO_QUERY))
             return true;
+    }
     return false;
 }
 
 bool access_labels_unseen(struct access *access, struct arena *arena, struct access_unseen **out, size_t *count,
                           struct error *err)
 {
-    struct access_account *accounts;
-    size_t account_count, sets = 0;
+    struct account_sight *sights = NULL;
+    size_t sight_count = 0, sets = 0;
     *count = 0;
     *out = arena_calloc(arena, ACCESS_UNSEEN_MAX, sizeof **out);
     if (!*out)
         return error_set(err, ERROR_MEMORY, "no memory for the labels");
     struct database *db = store_read_begin(access->store, err);
-    bool ok = db && label_row_sets(db, *out, &sets, err);
+    bool ok = db && label_row_sets(db, *out, &sets, err) &&
+              (sets == 0 || account_row_sights(db, arena, &sights, &sight_count, err));
     store_read_end(access->store, db);
-    if (!ok || sets == 0)
-        return ok;
-    if (!access_account_list(access, arena, &accounts, &account_count, err))
+    if (!ok)
         return false;
     for (size_t i = 0; i < sets; i++)
-        if (!is_seen(accounts, account_count, (*out)[i].labels))
+        if (!is_seen(sights, sight_count, (*out)[i].labels))
             (*out)[(*count)++] = (*out)[i];
     return true;
 }
