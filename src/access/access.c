@@ -42,6 +42,18 @@ void access_audit(struct access *access, const struct access_record *record, int
     access_trail_put(access->trail, record, now_ns);
 }
 
+void access_audit_change(struct access *access, bool success, const char *actor, const char *detail, int64_t now_ns)
+{
+    const struct access_record record = {.event = ACCESS_EVENT_CHANGED,
+                                         .success = success,
+                                         .actor = actor,
+                                         .address = "",
+                                         .patient = "",
+                                         .study = "",
+                                         .detail = detail};
+    access_audit(access, &record, now_ns);
+}
+
 void access_changes(struct buffer *out, const json_t *before, const json_t *after)
 {
     const char *member;

@@ -179,6 +179,8 @@ struct access_record {
 // and take images all the same (a hospital's images come first), change nothing else that is audited, and /healthz
 // tells. On a disk that is only slow a caller waits up to a second for room.
 void access_audit(struct access *access, const struct access_record *record, int64_t now_ns);
+// A CHANGED line: `actor` changed, or did not come to change, what `detail` says; nobody's images and no address.
+void access_audit_change(struct access *access, bool success, const char *actor, const char *detail, int64_t now_ns);
 // For the detail of CHANGED: "; port: 104 -> 105" for each member of `after` that is another one in `before` (NULL: was
 // not there), but for the version.
 void access_changes(struct buffer *out, const json_t *before, const json_t *after);

@@ -151,15 +151,7 @@ static void tell(struct access *access, const struct account_change *change)
                                  : "made",
              after ? "; roles: " : "", after && words ? words : "", after && !after->enabled ? "; disabled" : "",
              change->hash ? "; password set" : "");
-    access_audit(access,
-                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
-                                         .success = true,
-                                         .actor = change->actor,
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail},
-                 change->now_ns);
+    access_audit_change(access, true, change->actor, detail, change->now_ns);
     free(words);
     json_decref(roles);
 }

@@ -243,15 +243,8 @@ static void audit(struct access *access, const struct label_change *change, bool
         json_decref(after);
     }
     buffer_byte(&detail, '\0');
-    access_audit(access,
-                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
-                                         .success = true,
-                                         .actor = actor,
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail.failed ? change->label->name : (const char *)detail.data},
-                 clock_now_ns());
+    access_audit_change(access, true, actor, detail.failed ? change->label->name : (const char *)detail.data,
+                        clock_now_ns());
     buffer_free(&detail);
 }
 

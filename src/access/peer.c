@@ -352,15 +352,8 @@ static void audit_change(struct access *access, const struct access_peer_change 
         json_decref(after);
     }
     buffer_byte(&detail, '\0');
-    access_audit(access,
-                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
-                                         .success = true,
-                                         .actor = change->actor,
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail.failed ? change->name : (const char *)detail.data},
-                 change->now_ns);
+    access_audit_change(access, true, change->actor, detail.failed ? change->name : (const char *)detail.data,
+                        change->now_ns);
     buffer_free(&detail);
 }
 

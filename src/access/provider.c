@@ -210,15 +210,8 @@ static void tell(struct access *access, const struct provider_change *change)
     if (now && *now->client_secret && (!change->was_there || strcmp(now->client_secret, before->client_secret) != 0))
         buffer_printf(&detail, "; secret set");
     buffer_byte(&detail, '\0');
-    access_audit(access,
-                 &(struct access_record){.event = ACCESS_EVENT_CHANGED,
-                                         .success = true,
-                                         .actor = change->actor,
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail.failed ? "identity provider" : (const char *)detail.data},
-                 change->now_ns);
+    access_audit_change(access, true, change->actor, detail.failed ? "identity provider" : (const char *)detail.data,
+                        change->now_ns);
     buffer_free(&detail);
 }
 

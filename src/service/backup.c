@@ -194,14 +194,7 @@ static void note_folder(const struct backups *backups)
 
 static void note_audit(const struct backups *backups, bool ok, const char *detail)
 {
-    const struct access_record record = {.event = ACCESS_EVENT_CHANGED,
-                                         .success = ok,
-                                         .actor = "hilum",
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail};
-    access_audit(backups->service->access, &record, clock_now_ns());
+    access_audit_change(backups->service->access, ok, "hilum", detail, clock_now_ns());
 }
 
 static void tell_made(const struct backups *backups, const struct backup_made *made, int64_t took_ns)

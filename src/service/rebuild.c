@@ -5,17 +5,10 @@
 
 static bool note(struct store *store, const char *audit_key, const char *detail, struct error *err)
 {
-    const struct access_record record = {.event = ACCESS_EVENT_CHANGED,
-                                         .success = true,
-                                         .actor = "hilum",
-                                         .address = "",
-                                         .patient = "",
-                                         .study = "",
-                                         .detail = detail};
     struct access *access = access_open(store, store_folder(store), audit_key, err);
     if (!access)
         return false;
-    access_audit(access, &record, clock_now_ns());
+    access_audit_change(access, true, "hilum", detail, clock_now_ns());
     access_close(access);
     return true;
 }
